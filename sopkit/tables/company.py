@@ -1,0 +1,149 @@
+"""A company's settings: `company.yaml`, checked before anything is read, every mistake with its line."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from sopkit.errors import SettingsError, nearest
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(ge=0)]
+Settings = TypeVar("Settings", bound=BaseModel)
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Policies(_Settings):
+    """Company-wide rules of planning; the tables hold those of one site, product or market."""
+
+    allocation: Literal["profit", "priority", "fair_share"] = Field("profit", description="who is served first when supply is short")
+    backlog_at_end: Literal["priced", "forbidden"] = Field("priced", description="may demand still wait at the horizon's end")
+    stock_budget: Positive | None = Field(None, description="most money in stock at a month's end; none = no limit")
+    stock_budget_price: Positive = Field(0.02, description="price of a unit of money above the stock budget, per month")
+    whole_people: bool = Field(False, description="people are whole numbers (slower)")
+    frozen_months: int = Field(0, ge=0, le=12, description="first months taken from the last published plan")
+    plan_change_price: Positive = Field(0.0, description="price of a unit changed against the last published plan")
+    end_stock_price: Positive = Field(0.0, description="price of a unit missing from the target end stock; 0 = the safety stock price")
+
+
+class KpiTarget(_Settings):
+    """What a KPI should be, and who answers for it."""
+
+    target: float
+    owner: str
+    better: Literal["higher", "lower"] = "higher"
+
+
+class Assumption(_Settings):
+    """Something missing that is planned around."""
+
+    statement: str
+    owner: str
+    table: str = ""
+    expires: str = ""
+
+
+class StreamLimits(_Settings):
+    """How far past accuracy may move the weight of a stream in the consensus."""
+
+    least: Share = 0.0
+    most: Share = 1.0
+
+
+class Consensus(_Settings):
+    """How the streams become one number."""
+
+    streams: dict[str, StreamLimits] = Field(default_factory=lambda: {"statistical": StreamLimits(), "sales": StreamLimits()})
+    lag: int = Field(1, ge=1, le=12, description="the lag at which streams are judged, months")
+
+
+class Company(_Settings):
+    """Everything a company sets: money, horizon, policies, targets, and where each table comes from."""
+
+    name: str
+    currency: str = Field("EUR", pattern="^[A-Z]{3}$", description="the money of every amount")
+    language: str = "en"
+    fiscal_year_start: int = Field(1, ge=1, le=12, description="first month of the fiscal year")
+    horizon: int = Field(18, ge=1, le=60, description="months planned")
+    policies: Policies = Policies()
+    consensus: Consensus = Consensus()
+    kpi_targets: dict[str, KpiTarget] = {}
+    assumptions: dict[str, Assumption] = {}
+    rates: dict[str, Positive] = Field({}, description="money of the company for one unit of another currency")
+    raw: str = Field("", description="folder of the raw files; relative to the company's folder, or the environment variable $NAME")
+    tables: dict[str, Any] = Field({}, description="where each table comes from; a table not named is read from <table>.csv")
+
+    def months(self, cycle: str) -> list:
+        """The planned months as pandas Timestamps: the cycle's own month first."""
+        import pandas as pd
+
+        return list(pd.date_range(pd.Timestamp(cycle + "-01"), periods=self.horizon, freq="MS"))
+
+
+def _lines(node: yaml.Node, path: tuple = ()) -> dict[tuple, int]:
+    """The line of every key and item in a YAML document, by its path."""
+    lines = {path: node.start_mark.line + 1}
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            lines |= _lines(value, (*path, key.value))
+            lines[(*path, key.value)] = key.start_mark.line + 1
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            lines |= _lines(value, (*path, index))
+    return lines
+
+
+def load_yaml(path: Path) -> tuple[Any, dict[tuple, int]]:
+    """The document at `path` and the line of each of its parts; raises SettingsError where it is not YAML."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise SettingsError(f"{path} does not exist. Make it with `sopkit new`, or correct the company's name.") from None
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        return (yaml.safe_load(text) or {}), (_lines(node) if node else {})
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else "?"
+        raise SettingsError(f"{path}, line {line}: {error.problem}. Correct the YAML there.") from None
+
+
+def validated(kind: type[Settings], document: Any, lines: dict[tuple, int], path: Path) -> Settings:
+    """`document` as `kind`; raises SettingsError that lists every mistake with its line and the nearest valid names."""
+    try:
+        return kind.model_validate(document)
+    except ValidationError as error:
+        said = []
+        for mistake in error.errors():
+            where = tuple(mistake["loc"])
+            line = next((lines[where[:n]] for n in range(len(where), -1, -1) if where[:n] in lines), 1)
+            hint = ""
+            if mistake["type"] == "extra_forbidden":
+                owner: Any = kind
+                for part in where[:-1]:
+                    field = getattr(owner, "model_fields", {}).get(part)
+                    owner = field.annotation if field else owner
+                hint = "; " + nearest(str(where[-1]), getattr(owner, "model_fields", {}))
+            said.append(f"  line {line}: {'.'.join(map(str, where))}: {mistake['msg']}{hint}")
+        raise SettingsError(f"{path} has {len(said)} mistake(s):\n" + "\n".join(said)) from None
+
+
+def load_company(folder: Path) -> Company:
+    """The settings in `folder`/company.yaml; raises SettingsError naming each wrong line."""
+    path = folder / "company.yaml"
+    document, lines = load_yaml(path)
+    return validated(Company, document, lines, path)
+
+
+def parse_cycle(text: str) -> str:
+    """A cycle's name, `YYYY-MM`; raises SettingsError for anything else."""
+    try:
+        return date.fromisoformat(f"{text}-01").strftime("%Y-%m")
+    except (TypeError, ValueError):
+        raise SettingsError(f"cycle {text!r} is not a month. Write it like 2026-11.") from None

@@ -1,0 +1,257 @@
+"""What a table is here: a declaration that reading, checking, errors, templates, the dictionary and tests all use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pandera.pandas as pa
+
+from sopkit.errors import Finding, FindingsError, nearest
+
+DTYPES = {
+    "text": "object",
+    "choice": "object",
+    "number": "float64",
+    "whole": "int64",
+    "flag": "bool",
+    "month": "datetime64[ns]",
+    "date": "datetime64[ns]",
+}
+ALLOWED = {
+    "text": "text",
+    "number": "a number",
+    "whole": "a whole number",
+    "flag": "yes or no",
+    "month": "a month like 2026-11",
+    "date": "a date like 2026-11-30",
+}
+SHOWN_PER_RULE = 1_000
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its kind, unit, bounds, meaning and an example.
+
+    `required`: an empty cell is refused. An optional column may also be absent from the source; empty cells then hold
+    `default` (which the data dictionary states), or NaN / NaT / "" where there is none.
+    `refs`: the tables in whose key the value must be found ("products or materials").
+    """
+
+    name: str
+    kind: str
+    meaning: str
+    unit: str = ""
+    low: float | None = None
+    high: float | None = None
+    required: bool = True
+    default: Any = None
+    choices: tuple[str, ...] = ()
+    refs: tuple[str, ...] = ()
+    example: Any = None
+
+    @property
+    def dtype(self) -> str:
+        """The pandas dtype of the column in every checked frame."""
+        return DTYPES[self.kind]
+
+    @property
+    def empty(self) -> Any:
+        """What an empty optional cell holds: the default, or the kind's own nothing."""
+        if self.default is not None:
+            return self.default
+        return {"text": "", "choice": "", "number": np.nan, "whole": 0, "flag": False}.get(self.kind, pd.NaT)
+
+    @property
+    def allowed(self) -> str:
+        """What may stand in a cell, in words."""
+        if self.choices:
+            return "one of " + ", ".join(self.choices)
+        if self.refs:
+            return "a " + " or ".join(f"{ref} key" for ref in self.refs)
+        words = ALLOWED[self.kind]
+        if self.low is not None and self.high is not None:
+            words += f" from {self.low:g} to {self.high:g}"
+        elif self.low is not None:
+            words += f" of at least {self.low:g}"
+        elif self.high is not None:
+            words += f" of at most {self.high:g}"
+        return words
+
+    def pandera(self) -> pa.Column:
+        """The column as pandera checks it."""
+        checks = []
+        if self.kind in ("number", "whole"):
+            checks.append(pa.Check(np.isfinite, error="finite") if self.required else pa.Check(lambda s: ~np.isinf(s), error="finite"))
+        if self.low is not None:
+            checks.append(pa.Check.ge(self.low, error=f"at least {self.low:g}"))
+        if self.high is not None:
+            checks.append(pa.Check.le(self.high, error=f"at most {self.high:g}"))
+        if self.choices:
+            allowed = list(self.choices) + ([] if self.required else [""])
+            checks.append(pa.Check.isin(allowed, error="a valid choice"))
+        if self.kind in ("text", "choice"):
+            checks.append(pa.Check(lambda s: s.map(type).eq(str), error="text"))
+            if self.required:
+                checks.append(pa.Check(lambda s: s.ne(""), error="not empty"))
+        if self.kind == "month":
+            checks.append(pa.Check(lambda s: s.isna() | s.dt.day.eq(1), error="first day of a month"))
+        return pa.Column(
+            self.dtype,
+            checks=checks,
+            nullable=not self.required and self.kind not in ("text", "choice", "whole", "flag"),
+            metadata={"unit": self.unit, "meaning": self.meaning, "example": self.example},
+        )
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table: who owns it, what a row is, its key, its columns; `stage` is the stage that writes it."""
+
+    name: str
+    stage: str
+    owner: str
+    meaning: str
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+    required: bool = True
+
+    def __post_init__(self) -> None:
+        missing = set(self.key) - {column.name for column in self.columns}
+        if missing:
+            raise ValueError(f"{self.name}: key columns not declared: {sorted(missing)}")
+
+    def __iter__(self) -> Iterator[Column]:
+        return iter(self.columns)
+
+    def __getitem__(self, name: str) -> Column:
+        """The column called `name`; KeyError with the nearest names otherwise."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise KeyError(f"table {self.name} has no column {name!r}: {nearest(name, self.names)}")
+
+    @property
+    def names(self) -> list[str]:
+        """Column names in declared order."""
+        return [column.name for column in self.columns]
+
+    @cached_property
+    def schema(self) -> pa.DataFrameSchema:
+        """The table as a pandera schema (kinds, bounds, choices, uniqueness of the key)."""
+        return pa.DataFrameSchema(
+            {column.name: column.pandera() for column in self.columns},
+            unique=list(self.key) or None,
+            strict=True,
+            name=self.name,
+        )
+
+    def empty(self) -> pd.DataFrame:
+        """The table without rows, every column with its dtype."""
+        return pd.DataFrame({column.name: pd.Series(dtype=column.dtype) for column in self.columns})
+
+    def conform(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """`frame` with declared columns in declared order and dtypes, optional ones filled, sorted by key, index 0..n-1.
+
+        Raises FindingsError for a missing required column, an unknown column, or values of another kind.
+        """
+        findings = []
+        for name in frame.columns.difference(self.names):
+            findings.append(Finding(self.name, 1, str(name), "", "unknown column", "stop", ", ".join(self.names),
+                                    f"Rename or remove it: {nearest(str(name), self.names)}"))
+        out = {}
+        for column in self.columns:
+            if column.name not in frame:
+                if column.required:
+                    findings.append(Finding(self.name, 1, column.name, "", "missing column", "stop", column.allowed, "Add the column."))
+                out[column.name] = pd.Series(column.empty, index=frame.index)
+            else:
+                out[column.name] = frame[column.name]
+            if not column.required and column.empty is not pd.NaT and column.empty == column.empty:
+                values = out[column.name]
+                out[column.name] = values.where(values.notna(), column.empty)
+            try:
+                out[column.name] = out[column.name].astype(column.dtype)
+            except (TypeError, ValueError) as error:
+                findings.append(Finding(self.name, 0, column.name, str(error)[:80], "wrong kind", "stop", column.allowed, "Correct the values."))
+        if findings:
+            raise FindingsError(findings, f"Table {self.name} does not fit its declaration")
+        conformed = pd.DataFrame(out, columns=self.names)
+        return conformed.sort_values(list(self.key) or self.names, kind="stable", ignore_index=True)
+
+    def findings(self, frame: pd.DataFrame) -> list[Finding]:
+        """Everything in a conformed `frame` that breaks the declaration, in row order (row 2 = first data row)."""
+        try:
+            self.schema.validate(frame, lazy=True)
+        except pa.errors.SchemaErrors as errors:
+            return [finding for _, group in errors.failure_cases.groupby(["column", "check"], dropna=False, sort=False)
+                    for finding in self._of_cases(group.head(SHOWN_PER_RULE), len(group))]
+        return []
+
+    def _of_cases(self, cases: pd.DataFrame, count: int) -> Iterator[Finding]:
+        for case in cases.itertuples():
+            column = next((c for c in self.columns if c.name == case.column), None)
+            row = 0 if pd.isna(case.index) else int(case.index) + 2
+            rule = {"not_nullable": "is empty", "multiple_fields_uniqueness": "duplicated key"}.get(str(case.check), f"must be {case.check}")
+            if rule == "duplicated key":
+                cure = f"Keep one row for each {', '.join(self.key)}."
+            else:
+                cure = f"Correct the {column.name if column else 'table'}" + (f" ({count:,} such cells)." if count > 1 else ".")
+            yield Finding(self.name, row, str(case.column), str(case.failure_case), rule, "stop", column.allowed if column else "", cure)
+
+    def check(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """`frame` conformed and checked; raises FindingsError naming every cell that breaks the declaration."""
+        conformed = self.conform(frame)
+        findings = self.findings(conformed)
+        if findings:
+            raise FindingsError(findings, f"Table {self.name} does not fit its declaration")
+        return conformed
+
+
+def text(name: str, meaning: str, **more: Any) -> Column:
+    """A column of text."""
+    return Column(name, "text", meaning, **more)
+
+
+def choice(name: str, meaning: str, *choices: str, **more: Any) -> Column:
+    """A column whose cells are one of a few words."""
+    return Column(name, "choice", meaning, choices=choices, **more)
+
+
+def ref(name: str, refs: str, meaning: str, **more: Any) -> Column:
+    """A column that refers to the key of another table; `refs` may name several, divided by `|`."""
+    return Column(name, "text", meaning, refs=tuple(refs.split("|")), **more)
+
+
+def number(name: str, meaning: str, unit: str, low: float | None = 0, **more: Any) -> Column:
+    """A column of numbers; at least 0 unless said otherwise."""
+    return Column(name, "number", meaning, unit=unit, low=low, **more)
+
+
+def whole(name: str, meaning: str, unit: str, low: float | None = 0, **more: Any) -> Column:
+    """A column of whole numbers; at least 0 unless said otherwise."""
+    return Column(name, "whole", meaning, unit=unit, low=low, **more)
+
+
+def share(name: str, meaning: str, low: float = 0, high: float = 1, **more: Any) -> Column:
+    """A column of fractions: 0.25 is 25 %."""
+    return Column(name, "number", meaning, unit="share", low=low, high=high, **more)
+
+
+def month(name: str = "month", meaning: str = "the month", **more: Any) -> Column:
+    """A column of months."""
+    return Column(name, "month", meaning, unit="month", **({"example": "2026-11"} | more))
+
+
+def date(name: str, meaning: str, **more: Any) -> Column:
+    """A column of days."""
+    return Column(name, "date", meaning, unit="day", **({"example": "2026-11-30"} | more))
+
+
+def flag(name: str, meaning: str, **more: Any) -> Column:
+    """A column of yes or no."""
+    return Column(name, "flag", meaning, **more)

@@ -1,0 +1,59 @@
+"""The tables of what people said: kept in the `records` database, read by the stages like any other table."""
+
+from __future__ import annotations
+
+from sopkit.tables.declare import Table, choice, month, number, text, whole
+
+
+def _record(name: str, owner: str, meaning: str, key: str, *columns) -> Table:
+    about = (
+        whole("id", "number of the record", "", low=1, example=12),
+        text("cycle", "the cycle in which it was said", example="2026-11"),
+        text("by", "who said it", example="Ada Brandt"),
+        text("at", "when it was said, UTC", example="2026-11-05T09:12:44+00:00"),
+    )
+    return Table(name, "records", owner, meaning, tuple(key.split()), (*about, *columns), required=False)
+
+
+RECORDS = (
+    _record(
+        "overrides", "demand planning", "A person's change to the demand plan, in force unless superseded or expired.", "id",
+        choice("level", "what it changes", "product", "family", "market", "total", required=False, default="product", example="product"),
+        text("product", "the product; empty = all of the family", required=False, example="TENT-2P"),
+        text("family", "the family; empty = all", required=False, example=""),
+        text("market", "the market; empty = all", required=False, example="NORTH-RETAIL"),
+        month("first_month", "first month changed"),
+        month("last_month", "last month changed"),
+        choice("action", "add units a month, set units a month, or scale by a factor", "add", "set", "scale", example="add"),
+        number("amount", "units a month, or the factor", "units or factor", low=None, example=150),
+        text("reason", "why", example="second shop opens"),
+        text("evidence", "where it can be seen", required=False, example="contract of 2026-10-28"),
+        month("expires", "last cycle in which it holds; empty = until superseded", required=False, example="2027-02"),
+        whole("supersedes", "number of the record it replaces; 0 = none", "", required=False, default=0, example=0),
+    ),
+    _record(
+        "decisions", "management", "What the executive meeting decided, or did not yet.", "id",
+        text("question", "what was to be decided", example="Which scenario becomes the plan?"),
+        text("option", "the option chosen; empty = undecided", required=False, example="second_shift"),
+        text("reason", "why", required=False, example="keeps the launch on time"),
+        text("owner", "who carries it out", required=False, example="Jon Okafor"),
+        month("due", "when it must be done", required=False, example="2026-12"),
+        text("expected_effect", "what it should bring", required=False, example="+2.1 % fill rate"),
+        choice("status", "where it stands", "undecided", "approved", "rejected", "done", example="approved"),
+    ),
+    _record(
+        "history_answers", "demand planning", "A planner's answer to a proposed correction of history.", "id",
+        month(),
+        text("product", "the product", example="TENT-2P"),
+        text("market", "the market", example="NORTH-RETAIL"),
+        choice("answer", "what the planner says", "accepted", "changed", "refused", example="refused"),
+        number("quantity", "the corrected quantity if changed", "units", low=None, required=False, example=410),
+        text("reason", "why", example="real demand: two shops opened"),
+    ),
+    _record(
+        "sign_offs", "management", "A person signs a stage of a cycle.", "id",
+        text("stage", "what is signed", example="demand"),
+        text("note", "a remark", required=False, example=""),
+        text("plan_hash", "sha256 of the manifest that was signed", required=False, example="9f2c..."),
+    ),
+)

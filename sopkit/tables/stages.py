@@ -1,0 +1,42 @@
+"""The six stages: what each asks and reads. What a stage writes is said by the tables; order and staleness follow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of the cycle = one notebook = one room of the package."""
+
+    number: int
+    name: str
+    question: str
+    reads: tuple[str, ...]
+
+    @property
+    def notebook(self) -> str:
+        """File name of the stage's notebook."""
+        return f"{self.number:02d}_{self.name}.ipynb"
+
+
+_NETWORK = (
+    "families products sites markets calendar materials bom inventory scheduled_receipts resources capacity routings "
+    "workforce suppliers offers supplier_capacity lanes policies service_policies"
+)
+
+STAGES = (
+    Stage(1, "collect", "Are the numbers good enough to plan with?", ()),
+    Stage(2, "demand", "What can we sell, when and where, and how sure are we?", tuple(
+        "families products markets prices calendar curves clean_history sales_forecast market_conditions campaigns pipeline "
+        "past_forecasts past_overrides people overrides policies lanes routings".split())),
+    Stage(3, "supply", "What can we make, buy, ship and hold to meet it, and why not more?", tuple(
+        f"{_NETWORK} demand_plan past_plans".split())),
+    Stage(4, "reconcile", "Where do demand, supply and money disagree, and what are the options?", tuple(
+        f"{_NETWORK} demand_plan targets balance_sheet prices supply_plan shipments stock deliveries resource_load people_plan "
+        "supply_costs binding_limits".split())),
+    Stage(5, "decide", "Which option, who decided, and why?", tuple(
+        "scenario_results scenario_changes gaps pnl decisions people".split())),
+    Stage(6, "publish", "What is the plan, and how good was the last one?", ("*",)),
+)
+BY_NAME = {stage.name: stage for stage in STAGES}
