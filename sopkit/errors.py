@@ -26,7 +26,8 @@ class Finding:
 
     def __str__(self) -> str:
         """One line for a person: where, what, allowed, cure."""
-        where = self.table + (f", row {self.row}" if self.row else "") + (f", column {self.column}" if self.column else "")
+        row = f", row {self.row}" if self.row else ""
+        where = self.table + row + (f", column {self.column}" if self.column else "")
         value = f" is {self.value!r}" if self.value else ""
         allowed = f"; allowed: {self.allowed}" if self.allowed else ""
         return f"{where}{value}: {self.rule}{allowed}. {self.cure}"
