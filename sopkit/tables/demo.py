@@ -273,41 +273,39 @@ class _Maker:
         return self.long((self.outlook() * (1 + TRUTH["sales_bias"]) * noise).round(), self.future)
 
     def past_forecasts(self) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Six frozen cycles of every stream, six months ahead each, and the overrides in them."""
+        """Six frozen cycles of every stream, and the overrides in them: six months ahead, the last one its whole horizon."""
         forecasts, overrides = [], []
+        full = np.concatenate([self.expected[:, :, :len(self.past)], self.outlook()], axis=2)
         for back in range(6, 0, -1):
             start = len(self.past) - back
-            cycle, steps = self.months[start], np.arange(6)
-            truth = self.expected[:, :, start:start + 6]
-            spread = 0.06 + 0.015 * steps
-            statistical = truth * self.rng.lognormal(0, spread, truth.shape)
-            with_events = statistical.copy()
-            for row in self.campaigns().itertuples():
+            cycle, steps = self.months[start], np.arange(6 if back > 1 else self.size.horizon)
+            truth = full[:, :, start:start + len(steps)]
+            baseline = truth * self.rng.lognormal(0, np.minimum(0.06 + 0.015 * steps, 0.15), truth.shape)
+            campaigns = baseline.copy()
+            for row in self.campaigns().itertuples():  # planned at what was promised, every time
                 inside = [i for i in steps if row.start_month <= self.months[start + i] <= row.end_month]
-                promised = row.promised_uplift
-                with_events[self.at(row.product), self.markets.index(row.market), inside] *= 1 + promised
+                campaigns[self.at(row.product), self.markets.index(row.market), inside] *= 1 + row.promised_uplift
             sales = truth * (1 + TRUTH["sales_bias"]) * self.rng.lognormal(0, 0.10, truth.shape)
-            consensus = (with_events + sales) / 2
-            for owner, number in ((TRUTH["harmful_owner"], 10), (TRUTH["helpful_owner"], 10)):
-                for _ in range(number):
-                    p, m, step = (int(self.rng.integers(n)) for n in (len(self.products), len(self.markets), 3))
-                    if truth[p, m, step] < 20 or back <= step:
-                        continue
-                    actual = self.wanted[p, m, start + step]
-                    before = consensus[p, m, step]
-                    helps = owner == TRUTH["helpful_owner"]
-                    after = before + 0.6 * (actual - before) if helps else before * self.rng.uniform(1.15, 1.40)
-                    overrides.append((cycle, owner, self.products[p], self.markets[m], self.months[start + step],
-                                      round(before), round(after), "shop count" if helps else "feels right"))
-                    consensus[p, m, step] = after
-            naive = self.sold[:, :, start - 12:start - 6]
-            for stream, values in (("naive", naive), ("statistical", statistical), ("campaigns", with_events),
-                                   ("sales", sales), ("consensus", consensus)):
-                frame = self.long(np.maximum(values, 0).round(), self.months[start:start + 6])
+            blended = (campaigns + sales) / 2
+            consensus = blended.copy()
+            for owner in (TRUTH["harmful_owner"],) * 10 + (TRUTH["helpful_owner"],) * 10:
+                p, m, step = (int(self.rng.integers(n)) for n in (len(self.products), len(self.markets), 3))
+                if truth[p, m, step] < 20 or back <= step:
+                    continue
+                helps = owner == TRUTH["helpful_owner"]
+                before = consensus[p, m, step]
+                after = before + 0.6 * (self.wanted[p, m, start + step] - before) if helps else before * self.rng.uniform(1.15, 1.4)
+                overrides.append((cycle, owner, self.products[p], self.markets[m], self.months[start + step],
+                                  round(before), round(after), "shop count" if helps else "feels right"))
+                consensus[p, m, step] = after
+            naive = self.sold[:, :, start - 12 + steps % 12]
+            for stream, values in (("naive", naive), ("baseline", baseline), ("campaigns", campaigns), ("statistical", campaigns),
+                                   ("sales", sales), ("blended", blended), ("consensus", consensus)):
+                frame = self.long(np.maximum(values, 0).round(), self.months[start:start + len(steps)])
                 forecasts.append(frame.assign(cycle=cycle, stream=stream))
-        columns = TABLES["past_overrides"].names
-        frame = pd.DataFrame(overrides, columns=columns).drop_duplicates(["cycle", "owner", "product", "market", "month"], keep="last")
-        return pd.concat(forecasts, ignore_index=True), frame
+        frame = pd.DataFrame(overrides, columns=TABLES["past_overrides"].names)
+        key = list(TABLES["past_overrides"].key)
+        return pd.concat(forecasts, ignore_index=True), frame.drop_duplicates(key, keep="last")
 
     def targets(self) -> pd.DataFrame:
         """The budget: sales 12 % above what can be expected, at a better margin, with less stock."""

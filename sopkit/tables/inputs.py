@@ -310,7 +310,7 @@ INPUTS = (
     _input(
         "past_forecasts", "demand planning", "Frozen forecasts of past cycles, by stream.", "cycle stream product market month",
         month("cycle", "the cycle in which it was made", example="2026-05"),
-        text("stream", "whose forecast: naive, statistical, sales, consensus, or a layer's cumulative step", example="sales"),
+        text("stream", "whose forecast: naive, baseline, a layer (cumulative step), statistical, sales, blended, consensus", example="sales"),
         ref("product", "products", "the product"),
         ref("market", "markets", "the market"),
         month(meaning="the month forecast"),
