@@ -63,6 +63,10 @@ class SupplyDataError(FindingsError):
     """Data that contradict each other so that no plan could exist, found before the solver is called."""
 
 
+class RecordError(FindingsError):
+    """What a person said was not stored: a reason or an owner is missing, or a value is not allowed."""
+
+
 class StageError(SopkitError):
     """A stage of the cycle failed; the text says which, why, and what to do."""
 

@@ -1,0 +1,747 @@
+"""One monthly cycle of one company: its folder, its tables, its manifest, and the runner of its six notebooks.
+
+A stage reads and writes through `Cycle`, which lets nothing pass that is not declared in `sopkit/tables`.
+The manifest (`manifest.json` in the cycle's folder) holds the sha256 of every table and file, what each stage read when
+it ran, with which parameters and versions: from it follow what is stale, what can be skipped, what was tampered with.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import os
+import platform
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+import sopkit
+from sopkit.errors import SettingsError, StageError, nearest
+from sopkit.tables import (
+    BY_NAME,
+    RECORDS,
+    STAGES,
+    TABLES,
+    Company,
+    Stage,
+    Table,
+    load_company,
+    parse_cycle,
+    table,
+    written_by,
+)
+
+if TYPE_CHECKING:
+    from sopkit.records import Records
+
+RECORD_NAMES = frozenset(record.name for record in RECORDS)
+# what people say is taken when it is needed, everything else of a company when `collect` runs
+SAID_FILES = frozenset({"decisions.yaml"})
+LIBRARIES = (
+    "altair",
+    "highspy",
+    "numpy",
+    "pandas",
+    "pandera",
+    "papermill",
+    "pyarrow",
+    "pyomo",
+    "scipy",
+    "statsforecast",
+)
+ARROW = {
+    "text": pa.string(),
+    "choice": pa.string(),
+    "number": pa.float64(),
+    "whole": pa.int64(),
+    "flag": pa.bool_(),
+    "month": pa.timestamp("ns"),
+    "date": pa.timestamp("ns"),
+}
+
+
+def project_root(start: Path | None = None) -> Path:
+    """The nearest folder at or above `start` (default: the working folder) with notebooks/ and data/; else `start`."""
+    start = (start or Path.cwd()).resolve()
+    for folder in (start, *start.parents):
+        if (folder / "notebooks").is_dir() and (folder / "data").is_dir():
+            return folder
+    return start
+
+
+def data_root() -> Path:
+    """Where company folders are: environment variable SOPKIT_DATA, else data/ of the project."""
+    return Path(os.environ.get("SOPKIT_DATA") or project_root() / "data").resolve()
+
+
+def reports_root() -> Path:
+    """Where cycle folders are: environment variable SOPKIT_REPORTS, else reports/ of the project."""
+    return Path(os.environ.get("SOPKIT_REPORTS") or project_root() / "reports").resolve()
+
+
+def company_folder(company: str) -> Path:
+    """The folder of `company`; raises SettingsError with the nearest names where there is none."""
+    root = data_root()
+    if company and Path(company).name == company and (root / company / "company.yaml").is_file():
+        return root / company
+    known = sorted(path.parent.name for path in root.glob("*/company.yaml"))
+    hint = nearest(company, known) if known else f"there is no company in {root}"
+    raise SettingsError(f"no company {company!r} in {root}: {hint}. A new one is made with `sopkit new NAME`.")
+
+
+def sha256(content: bytes | Path) -> str:
+    """The sha256 of bytes, or of a file's content, as 64 hexadecimal digits."""
+    if isinstance(content, bytes):
+        return hashlib.sha256(content).hexdigest()
+    with content.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Put `content` at `path` in one step: a reader sees the old file or the new one, never half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
+    try:
+        beside.write_bytes(content)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def to_parquet(declared: Table, frame: pd.DataFrame) -> bytes:
+    """A checked `frame` as parquet: the same rows always give the same bytes (no pandas notes, no times)."""
+    schema = pa.schema([(column.name, ARROW[column.kind]) for column in declared])
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.Table.from_pandas(frame, schema=schema, preserve_index=False).replace_schema_metadata(None), sink)
+    return sink.getvalue().to_pybytes()
+
+
+def folder_hash(folder: Path) -> str:
+    """One sha256 over names and contents of all files in `folder` but the records database."""
+    files = sorted(
+        path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(("records.sqlite", "."))
+    )
+    return sha256(
+        "".join(
+            f"{path.relative_to(folder).as_posix()} {sha256(path)}\n" for path in files if path.name not in SAID_FILES
+        ).encode()
+    )
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version(), "sopkit": sopkit.__version__}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "absent"
+    return found
+
+
+class Cycle:
+    """One cycle of one company, seen from one stage.
+
+    >>> c = Cycle.open("demo", "2026-11", stage="supply")
+    >>> c.save(supply.plan(c.tables(), c.company, c.cycle))
+
+    `company_name` and `cycle` name it; `folder` is `reports/<company>/<cycle>`; `stage` limits what may be read and
+    written (None = read everything, write nothing).
+    """
+
+    def __init__(self, company: str, cycle: str, stage: str | None, folder: Path, source: Path | None) -> None:
+        self.company_name = company
+        self.cycle = cycle
+        self.stage = stage
+        self.folder = folder
+        self._source = source
+        self._read: dict[str, str] = {}
+        self._wrote: set[str] = set()
+
+    @classmethod
+    def open(cls, company: str, cycle: str, stage: str | None = None) -> Cycle:
+        """The `cycle` (`2026-11`) of `company` as `stage` sees it.
+
+        Raises SettingsError for a cycle that is no month, a company without a folder, or a stage that does not exist.
+        """
+        cycle = parse_cycle(cycle)
+        if stage is not None and stage not in BY_NAME:
+            raise SettingsError(f"no stage {stage!r}: {nearest(stage, BY_NAME)}")
+        folder = reports_root() / company / cycle
+        # a finished cycle folder is enough to read from and to plan again: the company's own folder may be gone
+        kept = stage != "collect" and (folder / "settings" / "company.yaml").is_file()
+        try:
+            source = company_folder(company)
+        except SettingsError:
+            if not kept:
+                raise
+            source = None
+        return cls(company, cycle, stage, folder, source)
+
+    @property
+    def source(self) -> Path:
+        """The company's own folder of raw files: for `collect` only, every later stage reads the snapshot."""
+        if self._source is None or self.stage not in (None, "collect"):
+            raise StageError(
+                f"Stage {self.stage} may not look into data/{self.company_name}: it reads what collect wrote."
+            )
+        return self._source
+
+    @cached_property
+    def company(self) -> Company:
+        """The company's settings: as they stand for `collect`, as collect kept them for every later stage."""
+        kept = self.folder / "settings"
+        if self.stage == "collect" or not (kept / "company.yaml").is_file():
+            if self.stage not in (None, "collect"):
+                raise self._not_made("the settings", "collect")
+            return load_company(self._source)
+        return load_company(kept)
+
+    @property
+    def months(self) -> list[pd.Timestamp]:
+        """The planned months, the cycle's own first."""
+        return self.company.months(self.cycle)
+
+    @cached_property
+    def records(self) -> Records:
+        """What people said about this company."""
+        from sopkit.records import Records
+
+        return Records.of(self.company_name)
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """The manifest as it stands; an empty one where nothing was written yet."""
+        try:
+            return json.loads((self.folder / "manifest.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {"company": self.company_name, "cycle": self.cycle, "tables": {}, "files": {}, "stages": {}}
+        except json.JSONDecodeError as error:
+            raise StageError(
+                f"{self.folder / 'manifest.json'} is not readable ({error}). Remove it and run the cycle again."
+            ) from None
+
+    def _keep(self, manifest: dict[str, Any]) -> None:
+        text = json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+        replace_file(self.folder / "manifest.json", text.encode())
+
+    # tables ----------------------------------------------------------------------------------------------------
+
+    @property
+    def reads(self) -> list[str]:
+        """Names of the tables that the stage declared to read."""
+        declared = BY_NAME[self.stage].reads if self.stage else ("*",)
+        if "*" in declared:
+            return [name for name in TABLES if TABLES[name].stage != self.stage]
+        return list(declared)
+
+    def read(self, name: str) -> pd.DataFrame:
+        """Table `name` as declared in `sopkit/tables`; an optional table that nobody brought is empty.
+
+        Raises StageError where the stage did not declare to read it, where it is not made yet, or where its file is not
+        the one that was written.
+        """
+        declared = self._declared(name)
+        if name not in self.reads and declared.stage != self.stage:
+            raise StageError(
+                f"Stage {self.stage} does not declare to read {name!r}, only {', '.join(self.reads) or 'nothing'}. "
+                f"Add it to the stage in sopkit/tables/stages.py if the stage truly needs it."
+            )
+        manifest = self.manifest
+        if name in RECORD_NAMES and "reproduces" not in manifest:
+            return self._read_record(declared)
+        entry = manifest["tables"].get(name)
+        if entry is None:
+            if declared.stage in manifest["stages"] and (not declared.required or name in RECORD_NAMES):
+                return declared.empty()
+            if name in RECORD_NAMES:
+                return declared.empty()
+            raise self._not_made(f"table {name}", declared.stage)
+        path = self.folder / "tables" / f"{name}.parquet"
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            raise self._not_made(f"table {name}", declared.stage) from None
+        if sha256(content) != entry["sha256"]:
+            raise StageError(
+                f"{path} is not the file that stage {entry['stage']} wrote: its sha256 is not the manifest's. "
+                f"Make it again: {self._command('--from ' + entry['stage'])}."
+            )
+        if declared.stage != self.stage:
+            self._read[name] = entry["sha256"]
+        return declared.check(pq.read_table(pa.BufferReader(content)).to_pandas())
+
+    def _read_record(self, declared: Table) -> pd.DataFrame:
+        frame = declared.check(self.records.read(declared.name, cycle=self.cycle))
+        content = to_parquet(declared, frame)
+        self._read[declared.name] = sha256(content)
+        if self.stage is not None:
+            # what people had said when the stage ran joins the snapshot: the plan is made again without the database
+            replace_file(self.folder / "tables" / f"{declared.name}.parquet", content)
+            manifest = self.manifest
+            manifest["tables"][declared.name] = {"stage": "records", "sha256": sha256(content), "rows": len(frame)}
+            self._keep(manifest)
+        return frame
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """Every table that the stage declared to read."""
+        return {name: self.read(name) for name in self.reads}
+
+    def write(self, name: str, frame: pd.DataFrame) -> pd.DataFrame:
+        """Check `frame` and keep it as table `name`; returns it as kept (declared columns and dtypes, sorted by key).
+
+        Raises StageError where the stage does not write that table, FindingsError where a cell breaks the declaration.
+        """
+        return self.save({name: frame})[name]
+
+    def save(self, frames: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+        """Check all `frames` (name -> frame), then keep them all; nothing is written where one of them is wrong.
+
+        The first save of a stage replaces everything that an earlier run of the same stage left.
+        """
+        if self.stage is None:
+            raise StageError("A cycle opened without a stage is for reading. Open it with stage=... to write.")
+        mine = written_by(self.stage)
+        for name in frames:
+            if name not in mine:
+                owner = self._declared(name).stage
+                raise StageError(
+                    f"Stage {self.stage} does not write {name!r}, stage {owner} does. It writes {', '.join(mine)}."
+                )
+        checked = {name: TABLES[name].check(frame) for name, frame in frames.items()}
+        contents = {name: to_parquet(TABLES[name], frame) for name, frame in checked.items()}
+        manifest = self.manifest
+        if not self._wrote:
+            self._forget(manifest, self.stage)
+        if self.stage == "collect" and not self._wrote:
+            self._snapshot(manifest, exclude=SAID_FILES)
+        for name, content in contents.items():
+            replace_file(self.folder / "tables" / f"{name}.parquet", content)
+            manifest["tables"][name] = {"stage": self.stage, "sha256": sha256(content), "rows": len(checked[name])}
+        self._wrote |= set(frames)
+        self._noted(manifest)
+        self._keep(manifest)
+        return checked
+
+    def write_file(self, name: str, content: str | bytes) -> Path:
+        """Keep a file that is no table (`plan.html`) in the cycle's folder, its sha256 in the manifest."""
+        path = self.folder / name
+        if path.resolve().parent != self.folder.resolve() or name == "manifest.json" or self.stage is None:
+            raise StageError(f"{name!r} is no file that a stage may write: give a plain file name.")
+        content = content.encode() if isinstance(content, str) else content
+        replace_file(path, content)
+        manifest = self.manifest
+        manifest["files"][name] = {"stage": self.stage, "sha256": sha256(content)}
+        self._noted(manifest)
+        self._keep(manifest)
+        return path
+
+    def file(self, name: str) -> Path:
+        """A settings file of the company (`scenarios.yaml`, `decisions.yaml`) as kept in the cycle's folder.
+
+        It may not exist. `decisions.yaml` is what people said, so it is taken when the stage asks; the others were
+        taken when collect ran.
+        """
+        manifest = self.manifest
+        if name in SAID_FILES and self._source is not None and self.stage is not None and "reproduces" not in manifest:
+            self._snapshot(manifest, only={name})
+            self._keep(manifest)
+        path = self.folder / "settings" / name
+        if path.is_file():
+            self._read[f"settings/{name}"] = sha256(path)
+        return path
+
+    def _snapshot(self, manifest: dict[str, Any], only: Iterable[str] = (), exclude: Iterable[str] = ()) -> None:
+        names = set(only) or {path.name for path in self._source.glob("*.yaml")} - set(exclude)
+        for name in sorted(names):
+            path, key = self._source / name, f"settings/{name}"
+            if path.is_file():
+                replace_file(self.folder / key, path.read_bytes())
+                manifest["files"][key] = {"stage": "collect", "sha256": sha256(path)}
+            else:
+                (self.folder / key).unlink(missing_ok=True)
+                manifest["files"].pop(key, None)
+
+    def _forget(self, manifest: dict[str, Any], stage: str) -> None:
+        for name in [name for name, entry in manifest["tables"].items() if entry["stage"] == stage]:
+            del manifest["tables"][name]
+            (self.folder / "tables" / f"{name}.parquet").unlink(missing_ok=True)
+
+    def _noted(self, manifest: dict[str, Any]) -> None:
+        manifest["versions"] = _versions()
+        entry = manifest["stages"].setdefault(self.stage, {})
+        entry["read"] = dict(sorted(self._read.items()))
+        entry["written_at"] = _now()
+        if entry.get("state") != "running":
+            entry["state"] = "done"
+
+    # what stands, what is stale ---------------------------------------------------------------------------------
+
+    def plan_hash(self, stage: str = "publish") -> str:
+        """One sha256 over all tables that the stages up to and including `stage` wrote: what a signature signs."""
+        upto = BY_NAME[stage].number
+        lines = [
+            f"{name} {entry['sha256']}\n"
+            for name, entry in sorted(self.manifest["tables"].items())
+            if entry["stage"] in BY_NAME and BY_NAME[entry["stage"]].number <= upto
+        ]
+        return sha256("".join(lines).encode())
+
+    def stale(self) -> dict[str, str]:
+        """Stages whose result no longer fits what it was made from, with the reason; in the order of the stages."""
+        manifest, found = self.manifest, {}
+        for stage in STAGES:
+            reason = self._why_stale(stage, manifest, found)
+            if reason:
+                found[stage.name] = reason
+        return found
+
+    def _why_stale(self, stage: Stage, manifest: dict[str, Any], before: Mapping[str, str]) -> str:
+        entry = manifest["stages"].get(stage.name)
+        if entry is None:
+            return "not run yet"
+        if entry["state"] != "done":
+            return {"failed": "failed", "running": "was interrupted"}[entry["state"]]
+        if stage.name == "collect":
+            if self._source is not None and entry.get("source") not in (None, folder_hash(self._source)):
+                return f"the files in {self._source.name}/ changed"
+            return ""
+        for name, seen in entry["read"].items():
+            if seen != self._current(name, manifest):
+                return f"{name} changed" if name not in RECORD_NAMES else f"{name}: people said something new"
+        makers = [manifest["tables"][name]["stage"] for name in entry["read"] if name in manifest["tables"]]
+        return next((f"{maker} is stale" for maker in sorted(set(makers)) if maker in before), "")
+
+    def _current(self, name: str, manifest: dict[str, Any]) -> str | None:
+        if name.startswith("settings/"):
+            said = self._source / Path(name).name if self._source and Path(name).name in SAID_FILES else None
+            if said is not None:
+                return sha256(said) if said.is_file() else None
+            return manifest["files"].get(name, {}).get("sha256")
+        if name in RECORD_NAMES and "reproduces" not in manifest:
+            declared = TABLES[name]
+            return sha256(to_parquet(declared, declared.check(self.records.read(name, cycle=self.cycle))))
+        return manifest["tables"].get(name, {}).get("sha256")
+
+    def verify(self) -> list[str]:
+        """What does not fit between the folder, its manifest and the event log; nothing = all is as it was written."""
+        manifest, wrong = self.manifest, []
+        if not manifest["stages"]:
+            return [f"{self.folder} holds no cycle that was run"]
+        expected = {f"tables/{name}.parquet": entry for name, entry in manifest["tables"].items()} | manifest["files"]
+        for name, entry in sorted(expected.items()):
+            path = self.folder / name
+            if not path.is_file():
+                wrong.append(f"{name} is missing")
+            elif sha256(path) != entry["sha256"]:
+                wrong.append(f"{name} is not the file that stage {entry['stage']} wrote")
+        for path in sorted((self.folder / "tables").glob("*.parquet")):
+            if f"tables/{path.name}" not in expected:
+                wrong.append(f"tables/{path.name} is not in the manifest")
+        if "reproduces" not in manifest:
+            wrong += self.records.verify()
+            events = self.records.events(kind="stage", cycle=self.cycle)
+            for stage in manifest["stages"]:
+                logged = events[events["name"] == stage]
+                if logged.empty:
+                    wrong.append(f"the event log does not know that stage {stage} ran")
+                elif json.loads(logged.iloc[-1]["body"])["plan_hash"] != self.plan_hash(stage):
+                    wrong.append(f"the tables up to stage {stage} are not those that the event log saw when it ran")
+        return wrong
+
+    # run by the runner -----------------------------------------------------------------------------------------
+
+    def mark(self, stage: str, state: str, **more: Any) -> None:
+        """Note in the manifest that `stage` is `running`, `done` or `failed`, with parameters, seconds and the like."""
+        manifest = self.manifest
+        entry = manifest["stages"].setdefault(stage, {"read": {}})
+        entry.update(more, state=state)
+        if state == "done" and stage == "collect" and self._source is not None:
+            entry["source"] = folder_hash(self._source)
+        self._keep(manifest)
+        if state != "running" and "reproduces" not in manifest:
+            self.records.log(
+                "stage", stage, cycle=self.cycle, by="runner", state=state, plan_hash=self.plan_hash(stage)
+            )
+
+    def _declared(self, name: str) -> Table:
+        try:
+            return table(name)
+        except KeyError as error:
+            raise StageError(error.args[0]) from None
+
+    def _command(self, more: str = "") -> str:
+        return f"sopkit run --company {self.company_name} --cycle {self.cycle} {more}".strip()
+
+    def _not_made(self, what: str, stage: str) -> StageError:
+        return StageError(
+            f"{what} of {self.company_name} {self.cycle} is not made yet: stage {stage} writes it. "
+            f"Run it first: {self._command('--only ' + stage)}."
+        )
+
+
+# the runner ----------------------------------------------------------------------------------------------------
+
+
+def notebook_parameters(path: Path) -> dict[str, Any]:
+    """Names and defaults in a notebook's cell tagged `parameters`; raises SettingsError where there is no such cell."""
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    for cell in notebook["cells"]:
+        if "parameters" in cell["metadata"].get("tags", []):
+            found = {}
+            for node in ast.parse("".join(cell["source"])).body:
+                if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+                    target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
+                    found[target.id] = ast.literal_eval(node.value)
+            return found
+    raise SettingsError(f"{path} has no cell tagged `parameters`.")
+
+
+def _as_default(name: str, value: Any, default: Any) -> Any:
+    """`value` (text from a command line) in the kind of the notebook's own default; SettingsError where it is none."""
+    kind = type(default)
+    if isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
+        return value
+    try:
+        if kind is bool:
+            return {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}[str(value).lower()]
+        return kind(value)
+    except (KeyError, TypeError, ValueError):
+        said = {bool: "yes or no", int: "a whole number", float: "a number"}.get(kind, kind.__name__)
+        raise SettingsError(
+            f"parameter {name} is {value!r}, which is not {said}. Its default is {default!r}."
+        ) from None
+
+
+def find_notebooks(folder: Path | None = None) -> dict[str, Path]:
+    """Stage -> notebook, by sorted glob over `folder` (default: notebooks/ of the project)."""
+    folder = folder or project_root() / "notebooks"
+    found = {path.stem.split("_", 1)[-1]: path for path in sorted(folder.glob("[0-9][0-9]_*.ipynb"))}
+    missing = [stage.notebook for stage in STAGES if stage.name not in found]
+    if missing:
+        raise SettingsError(
+            f"{folder} lacks {', '.join(missing)}. Start in the folder that holds notebooks/ and data/."
+        )
+    return found
+
+
+class _NextKernel:
+    """A kernel that starts in a thread while the notebook before it still runs; each notebook gets its own."""
+
+    def __init__(self, environment: Mapping[str, str], cwd: Path) -> None:
+        from jupyter_client.asynchronous.client import AsyncKernelClient
+        from jupyter_client.manager import KernelManager
+
+        # ipc: no TCP port to race for, and none open on the machine; two kernels must not share the sockets' folder
+        self._sockets = tempfile.TemporaryDirectory(prefix="sopkit-")
+        self.manager = KernelManager(
+            kernel_name="python3",
+            transport="ipc" if os.name == "posix" else "tcp",
+            connection_file=str(Path(self._sockets.name) / "kernel.json"),
+        )
+        self.manager.client_class = f"{AsyncKernelClient.__module__}.{AsyncKernelClient.__name__}"
+        self.manager.client_factory = AsyncKernelClient
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._start, args=(dict(environment), str(cwd)), daemon=True)
+        self._thread.start()
+
+    def _start(self, environment: dict[str, str], cwd: str) -> None:
+        try:
+            self.manager.start_kernel(env=environment, cwd=cwd, extra_arguments=["--HistoryManager.enabled=False"])
+        except BaseException as error:
+            self._error = error
+
+    def ready(self) -> Any:
+        self._thread.join()
+        if self._error is not None:
+            raise StageError(
+                f"No Jupyter kernel could be started ({self._error}). Install the environment again (`make plan`)."
+            )
+        return self.manager
+
+    def stop(self) -> None:
+        self._thread.join()
+        if self._error is None and self.manager.has_kernel:
+            # a graceful shutdown takes three seconds more in one case of ten, and there is nothing left to save
+            self.manager.shutdown_kernel(now=True)
+        self.manager.cleanup_resources()
+        self._sockets.cleanup()
+
+
+def run(
+    company: str,
+    cycle: str,
+    *,
+    only: Iterable[str] = (),
+    since: str = "",
+    resume: bool = False,
+    parameters: Mapping[str, Any] | None = None,
+    notebooks: Path | None = None,
+    progress: bool = True,
+) -> Cycle:
+    """Run the stages' notebooks in order through papermill and return the cycle.
+
+    `only` names the stages to run, `since` the first of them; with `resume`, stages that are not stale are left out.
+    `parameters` go to every notebook that has a parameter of that name. Executed notebooks are kept, signed as trusted,
+    in `<cycle folder>/notebooks`. Names and values are all checked before anything runs: SettingsError.
+    A stage that fails raises StageError, which says what failed and what to do; its half-executed notebook is kept.
+    """
+    found = find_notebooks(notebooks)
+    cycle = parse_cycle(cycle)
+    for stage in (*only, *([since] if since else [])):
+        if stage not in BY_NAME:
+            raise SettingsError(f"no stage {stage!r}: {nearest(stage, BY_NAME)}")
+    first = BY_NAME[since].number if since else 1
+    stages = [stage for stage in STAGES if stage.number >= first and (not only or stage.name in only)]
+    chosen = _checked_parameters({stage.name: found[stage.name] for stage in stages}, parameters or {})
+    opened = Cycle.open(company, cycle)
+    if any(stage.name == "collect" for stage in stages):
+        company_folder(company)
+
+    running = _Runner(opened, found, chosen, progress)
+    try:
+        for position, stage in enumerate(stages):
+            following = stages[position + 1 :]
+            if resume and stage.name not in opened.stale() and running.same_parameters(stage):
+                running.say(f"{stage.number:02d} {stage.name:<10} not stale, left as it is")
+                continue
+            running.stage(stage, more=bool(following))
+    finally:
+        running.close()
+    return opened
+
+
+def _checked_parameters(notebooks: Mapping[str, Path], parameters: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    declared = {stage: notebook_parameters(path) for stage, path in notebooks.items()}
+    wrong = []
+    for stage, path in notebooks.items():
+        if list(declared[stage])[:2] != ["company", "cycle"]:
+            wrong.append(f"{path.name}: its first two parameters must be company and cycle")
+    valid = sorted({name for names in declared.values() for name in names} - {"company", "cycle"})
+    chosen: dict[str, dict[str, Any]] = {stage: {} for stage in notebooks}
+    for name, value in parameters.items():
+        if name not in valid:
+            hint = nearest(name, valid) if valid else "these notebooks have no parameters but company and cycle"
+            wrong.append(f"no notebook to be run has a parameter {name!r}: {hint}")
+        for stage, names in declared.items():
+            if name in names and name in valid:
+                try:
+                    chosen[stage][name] = _as_default(name, value, names[name])
+                except SettingsError as error:
+                    wrong.append(str(error))
+    if wrong:
+        raise SettingsError("Nothing was run.\n" + "\n".join(dict.fromkeys(f"  {line}" for line in wrong)))
+    return chosen
+
+
+class _Runner:
+    """Runs notebooks one after the other, each in a kernel of its own, the next kernel starting meanwhile."""
+
+    def __init__(
+        self, cycle: Cycle, notebooks: Mapping[str, Path], parameters: Mapping[str, dict[str, Any]], progress: bool
+    ) -> None:
+        # jsonschema would compile the grammar of this package at import: 2-3 s for one format check nobody asks for
+        sys.modules.setdefault("rfc3987_syntax", None)
+        from tqdm import tqdm
+
+        self.cycle, self.notebooks, self.parameters = cycle, notebooks, parameters
+        self.bar = tqdm(
+            total=len(parameters),
+            bar_format="{desc} {bar} {n_fmt}/{total_fmt} stages, {elapsed}",
+            disable=not progress,
+            leave=False,
+        )
+        package = str(Path(sopkit.__file__).parents[1])
+        self.environment = os.environ | {
+            "SOPKIT_DATA": str(data_root()),
+            "SOPKIT_REPORTS": str(reports_root()),
+            "SOPKIT_RUNNER": "1",
+            # the checkout that started the run is the one that runs, whatever the working folder
+            "PYTHONPATH": os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH")))),
+            # sets must not change their order from one run to the next
+            "PYTHONHASHSEED": "0",
+        }
+        self.cwd = project_root()
+        self.next = _NextKernel(self.environment, self.cwd)
+
+    def say(self, line: str) -> None:
+        if not self.bar.disable:
+            self.bar.write(line)
+        self.bar.update()
+
+    def same_parameters(self, stage: Stage) -> bool:
+        return self.cycle.manifest["stages"].get(stage.name, {}).get("parameters") == self.parameters[stage.name]
+
+    def stage(self, stage: Stage, more: bool) -> None:
+        import papermill
+        from nbformat.sign import NotebookNotary
+
+        source = self.notebooks[stage.name]
+        kept = self.cycle.folder / "notebooks" / source.name
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        self.bar.set_description_str(f"{stage.number:02d} {stage.name}: {stage.question}")
+        self.cycle.mark(stage.name, "running", parameters=self.parameters[stage.name], started_at=_now())
+        began = time.perf_counter()
+        kernel, self.next = self.next, None
+        manager = kernel.ready()
+        if more:
+            self.next = _NextKernel(self.environment, self.cwd)
+        try:
+            notebook = papermill.execute_notebook(
+                source,
+                kept,
+                {"company": self.cycle.company_name, "cycle": self.cycle.cycle} | self.parameters[stage.name],
+                kernel_name="python3",
+                km=manager,
+                progress_bar=False,
+                cwd=self.cwd,
+            )
+        except BaseException as error:
+            self.cycle.mark(stage.name, "failed", seconds=round(time.perf_counter() - began, 2))
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            raise StageError(_what_failed(self.cycle, stage, source, kept, error)) from error
+        finally:
+            kernel.stop()
+        # without a signature JupyterLab would hide charts and table styles from the analyst who opens the notebook
+        NotebookNotary().sign(notebook)
+        seconds = time.perf_counter() - began
+        self.cycle.mark(stage.name, "done", seconds=round(seconds, 2))
+        self.say(f"{stage.number:02d} {stage.name:<10} {seconds:5.1f} s")
+
+    def close(self) -> None:
+        if self.next is not None:
+            self.next.stop()
+        self.bar.close()
+
+
+def _what_failed(cycle: Cycle, stage: Stage, source: Path, kept: Path, error: BaseException) -> str:
+    from nbclient.exceptions import DeadKernelError
+    from papermill.exceptions import PapermillExecutionError
+
+    if isinstance(error, PapermillExecutionError):
+        what = f"In cell {error.exec_count}, {error.ename}: {error.evalue}"
+    elif isinstance(error, DeadKernelError):
+        what = "Its Python process was ended from outside, most often by the system when memory ran out."
+    else:
+        what = f"{type(error).__name__}: {error}"
+    return (
+        f"Stage {stage.name} failed ({source.name}). {what}\n"
+        f"The half-executed notebook is kept: {kept}. Correct the cause, then go on with "
+        f"`{cycle._command('--from ' + stage.name)}`; the stages before it need not run again."
+    )
