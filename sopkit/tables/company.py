@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from sopkit.errors import SettingsError, nearest
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(ge=0)]
-Settings = TypeVar("Settings", bound=BaseModel)
+Settings = TypeVar("Settings")
 
 
 class _Settings(BaseModel):
@@ -114,23 +114,32 @@ def load_yaml(path: Path) -> tuple[Any, dict[tuple, int]]:
         raise SettingsError(f"{path}, line {line}: {error.problem}. Correct the YAML there.") from None
 
 
+def _fields_at(kind: Any, where: tuple) -> dict[str, Any]:
+    """The fields of the settings class found at `where` inside `kind`, through lists and dictionaries."""
+    for part in where:
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            kind = kind.model_fields[part].annotation if part in kind.model_fields else None
+        else:  # list[X], dict[str, X], X | None: the class is among the arguments
+            kind = next((arg for arg in reversed(get_args(kind)) if arg not in (str, type(None))), None)
+    return getattr(kind, "model_fields", {})
+
+
 def validated(kind: type[Settings], document: Any, lines: dict[tuple, int], path: Path) -> Settings:
-    """`document` as `kind`; raises SettingsError that lists every mistake with its line and the nearest valid names."""
+    """`document` as `kind`, a settings class or a list or dictionary of one.
+
+    Raises SettingsError that lists every mistake with its line and the nearest valid names.
+    """
     try:
-        return kind.model_validate(document)
+        return TypeAdapter(kind).validate_python(document)
     except ValidationError as error:
         said = []
         for mistake in error.errors():
             where = tuple(mistake["loc"])
             line = next((lines[where[:n]] for n in range(len(where), -1, -1) if where[:n] in lines), 1)
-            hint = ""
+            message = mistake["msg"].removeprefix("Value error, ")
             if mistake["type"] == "extra_forbidden":
-                owner: Any = kind
-                for part in where[:-1]:
-                    field = getattr(owner, "model_fields", {}).get(part)
-                    owner = field.annotation if field else owner
-                hint = "; " + nearest(str(where[-1]), getattr(owner, "model_fields", {}))
-            said.append(f"  line {line}: {'.'.join(map(str, where))}: {mistake['msg']}{hint}")
+                message = "no such setting; " + nearest(str(where[-1]), _fields_at(kind, where[:-1]))
+            said.append(f"  line {line}: {'.'.join(map(str, where))}: {message}")
         raise SettingsError(f"{path} has {len(said)} mistake(s):\n" + "\n".join(said)) from None
 
 

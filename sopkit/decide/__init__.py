@@ -1,0 +1,137 @@
+"""Which option, who decided, why? A decision is recorded, or the plan says that there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from sopkit.errors import SettingsError, nearest
+from sopkit.tables import load_yaml, validated
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+UNDECIDED = "undecided"
+
+
+class Decision(BaseModel):
+    """One question for the executive meeting: its options, and the answer once there is one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    question: str = Field(min_length=1)
+    options: list[str] = Field(min_length=1)
+    option: str | None = None
+    reason: str | None = None
+    owner: str = ""
+    by: str = ""
+    due: str = Field("", pattern=r"^(\d{4}-(0[1-9]|1[0-2]))?$")
+    expected_effect: str = ""
+
+    @field_validator("due", mode="before")
+    @classmethod
+    def _as_text(cls, value: object) -> str:
+        return "" if value is None else str(value)[:7]
+
+
+def load_decisions(path: Path) -> list[Decision]:
+    """The questions in `path` (decisions.yaml); none where there is no file. Raises SettingsError by line."""
+    if not path.exists():
+        return []
+    document, lines = load_yaml(path)
+    return validated(list[Decision], document or [], lines, path)
+
+
+def _money(amount: float) -> str:
+    return f"{amount:+,.0f}"
+
+
+def _worth(results: pd.DataFrame) -> pd.Series:
+    """What a plan is worth: its result less the price of every broken policy, in currency, by scenario."""
+    wide = results.pivot(index="scenario", columns="measure", values="value")
+    return wide["result"] - wide["policy cost"]
+
+
+def recommend(decision: Decision, results: pd.DataFrame) -> tuple[str, str]:
+    """The option worth most (result less policy cost) and a sentence with what it brings against the base.
+
+    `results` is table scenario_results. An option that is no scenario cannot be recommended.
+    """
+    worth = _worth(results).reindex(decision.options).dropna()
+    if worth.empty:
+        return "", "No option of this question was solved as a scenario."
+    best = worth.sort_index(key=lambda names: [decision.options.index(name) for name in names]).idxmax()
+    row = results[results["scenario"] == best].set_index("measure")
+    if best == "base":
+        rivals = worth.drop("base")
+        if rivals.empty:
+            return best, "Keep the plan: no other option was solved."
+        return (
+            best,
+            f"Keep the plan: the best other option, {rivals.idxmax()}, is worth {_money(rivals.max() - worth[best])}.",
+        )
+    fill = row.at["fill rate", "difference"] * 100
+    return best, (
+        f"{row['title'].iloc[0]}: result {_money(row.at['result', 'difference'])}, "
+        f"fill rate {fill:+.1f} points, mean stock {_money(row.at['mean stock value', 'difference'])}."
+    )
+
+
+def decide(
+    tables: Mapping[str, pd.DataFrame], decisions: list[Decision], currency: str = ""
+) -> dict[str, pd.DataFrame]:
+    """Table `decision_log` from the questions, table scenario_results and what was recorded (table `decisions`).
+
+    A recorded decision stands over the file's; without either the question is undecided, and the plan a draft.
+    Raises SettingsError for an option that was not solved, or a decision without a reason.
+    """
+    import pandas as pd
+
+    results = tables["scenario_results"]
+    solved = list(dict.fromkeys(results["scenario"]))
+    recorded = tables["decisions"].sort_values("id").drop_duplicates("question", keep="last").set_index("question")
+    rows = []
+    for decision in decisions or [Decision(question="Which plan do we run?", options=solved)]:
+        unknown = [option for option in decision.options if option not in solved]
+        if unknown:
+            raise SettingsError(f"decision {decision.question!r} offers {unknown[0]!r}: {nearest(unknown[0], solved)}")
+        said = recorded.loc[decision.question] if decision.question in recorded.index else None
+        option = (said["option"] if said is not None else decision.option) or ""
+        reason = (said["reason"] if said is not None else decision.reason) or ""
+        if option and option not in decision.options:
+            raise SettingsError(
+                f"decision {decision.question!r}: {option!r} is no option: {nearest(option, decision.options)}"
+            )
+        if option and not reason.strip():
+            raise SettingsError(
+                f"decision {decision.question!r} chooses {option!r} without a reason. Write why it was chosen."
+            )
+        best, sentence = recommend(decision, results)
+        status = said["status"] if said is not None else ("approved" if option else UNDECIDED)
+        rows.append(
+            {
+                "question": decision.question,
+                "options": ", ".join(decision.options),
+                "option": option,
+                "recommendation": f"{best}: {sentence}" if best else sentence,
+                "reason": reason,
+                "owner": (said["owner"] if said is not None else "") or decision.owner,
+                "by": said["by"] if said is not None else decision.by,
+                "expected_effect": (said["expected_effect"] if said is not None else "")
+                or decision.expected_effect
+                or sentence,
+                "due": said["due"]
+                if said is not None and pd.notna(said["due"])
+                else pd.Timestamp(decision.due or None),
+                "status": status,
+            }
+        )
+    return {"decision_log": pd.DataFrame(rows)}
+
+
+def is_draft(decision_log: pd.DataFrame) -> bool:
+    """Whether any question is still undecided, so that the plan is a draft."""
+    return bool((decision_log["status"] == UNDECIDED).any())

@@ -1,0 +1,170 @@
+"""The plan in money: profit and loss by family and month, working capital, and the bridge to the budget.
+
+One set of volumes: every amount here is a quantity of the supply plan times a price or cost of a table, so the
+statement ties to the optimiser's own money to the cent (`ties`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+COMPANY = "company"
+# lines of the statement, in its order; everything else the supply plan pays is set against standard cost
+LINES = ("net sales", "cost of goods sold", "freight", "warehousing", "supply cost against standard")
+LINE_OF_COST = {"freight": "freight", "holding": "warehousing"}
+MONTH_DAYS = 30
+
+
+def _family(items: pd.Series, products: pd.DataFrame) -> pd.Series:
+    """The family of each item; `company` for materials and what belongs to no item."""
+    return items.map(products.set_index("product")["family"]).fillna(COMPANY)
+
+
+def standard_cost(tables: Mapping[str, pd.DataFrame]) -> pd.Series:
+    """Standard cost of every product and material, currency per unit."""
+    both = [tables["products"].set_index("product"), tables["materials"].set_index("material")]
+    return pd.concat([frame["standard_cost"] for frame in both if len(frame)])
+
+
+def pnl(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Table `pnl` from deliveries, stock and supply_costs; revenue positive, costs negative, lines add to the result.
+
+    Goods are sold and stocked at standard cost. What making, buying and employing really cost, less what of it went
+    into stock or cost of goods at standard, is the line `supply cost against standard` (absorption costing; Horngren,
+    Cost Accounting). So the result = revenue - costs paid + change of stock at standard cost.
+    """
+    products, deliveries = tables["products"], tables["deliveries"]
+    cost = standard_cost(tables)
+    sold = deliveries.assign(
+        family=_family(deliveries["product"], products),
+        sales=deliveries["delivered"] * deliveries["price"],
+        goods=-deliveries["delivered"] * deliveries["product"].map(cost),
+    )
+    parts = [
+        sold.groupby(["family", "month"])["sales"].sum().rename("amount").reset_index().assign(line="net sales"),
+        sold.groupby(["family", "month"])["goods"]
+        .sum()
+        .rename("amount")
+        .reset_index()
+        .assign(line="cost of goods sold"),
+    ]
+    paid = tables["supply_costs"].query("cost != 'revenue' and not policy")
+    paid = paid.assign(
+        line=paid["cost"].map(LINE_OF_COST).fillna(LINES[-1]),
+        family=_family(paid["item"], products),
+        amount=-paid["amount"],
+    )
+    parts.append(paid[["line", "family", "month", "amount"]])
+    # what was made or bought but not sold stays in stock at standard cost
+    stock = tables["stock"].assign(family=_family(tables["stock"]["item"], products))
+    change = (stock["closing"] - stock["opening"]) * stock["item"].map(cost)
+    parts.append(stock[["family", "month"]].assign(line=LINES[-1], amount=change))
+    parts.append(sold[["family", "month"]].assign(line=LINES[-1], amount=-sold["goods"]))
+    # goods of a family that left stock without being sold (or arrived before the plan) show in the same line
+    rows = pd.concat(parts, ignore_index=True)
+    return rows.groupby(["line", "family", "month"], as_index=False)["amount"].sum()
+
+
+def ties(statement: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> dict[str, float]:
+    """How far the statement is from the optimiser's money, in currency: every value must be below a cent.
+
+    `net sales` against revenue, `result` against revenue - costs paid + change of stock at standard cost.
+    """
+    costs = tables["supply_costs"]
+    revenue = costs.loc[costs["cost"] == "revenue", "amount"].sum()
+    paid = costs.loc[(costs["cost"] != "revenue") & ~costs["policy"], "amount"].sum()
+    stock = tables["stock"]
+    change = ((stock["closing"] - stock["opening"]) * stock["item"].map(standard_cost(tables))).sum()
+    return {
+        "net sales": statement.loc[statement["line"] == "net sales", "amount"].sum() - revenue,
+        "result": statement["amount"].sum() - (revenue - paid + change),
+    }
+
+
+def gross_margin(statement: pd.DataFrame) -> pd.DataFrame:
+    """Net sales and gross margin (net sales - cost of goods sold) by family and month, currency."""
+    wide = statement[statement["line"].isin(LINES[:2])].pivot_table(
+        index=["family", "month"], columns="line", values="amount", aggfunc="sum", fill_value=0.0
+    )
+    wide = wide.reindex(columns=list(LINES[:2]), fill_value=0.0)
+    return pd.DataFrame({"sales": wide[LINES[0]], "margin": wide.sum(axis=1)}).reset_index()
+
+
+def _outstanding(flow: np.ndarray, days: float, opening: float) -> np.ndarray:
+    """Balance at each month's end of a flow settled after `days`; the months before carry the opening balance."""
+    if days <= 0:
+        return np.zeros_like(flow)
+    back = int(np.ceil(days / MONTH_DAYS))
+    share = np.clip(days / MONTH_DAYS - np.arange(back), 0, 1)
+    before = np.full(back, opening / share.sum())
+    return np.convolve(np.concatenate([before, flow]), share)[back : back + len(flow)]
+
+
+def working_capital(tables: Mapping[str, pd.DataFrame], statement: pd.DataFrame) -> pd.DataFrame:
+    """Table `working_capital`: inventory + receivables - payables + other, at each month's end.
+
+    Receivables are the net sales of the last DSO days, payables the purchases of the last DPO days (months of 30 days;
+    count-back method); the months before the plan are taken as even, so that the opening balance is met exactly. Other
+    current assets and liabilities are held constant. Without a balance sheet only inventory is known.
+    """
+    stock = tables["stock"]
+    months = sorted(stock["month"].unique())
+    value = (stock["closing"] * stock["item"].map(standard_cost(tables))).groupby(stock["month"]).sum().reindex(months)
+    sales = statement[statement["line"] == "net sales"].groupby("month")["amount"].sum().reindex(months, fill_value=0.0)
+    buys = tables["supply_plan"].query("mode == 'buy'").groupby("month")["cost"].sum().reindex(months, fill_value=0.0)
+    sheet = tables.get("balance_sheet", pd.DataFrame())
+    receivables = payables = np.zeros(len(months))
+    other = 0.0
+    if len(sheet):
+        last = sheet.sort_values("month").iloc[-1]
+        receivables = _outstanding(sales.to_numpy(), last["dso"], last["receivables"])
+        payables = _outstanding(buys.to_numpy(), last["dpo"], last["payables"])
+        other = last["other_current_assets"] - last["other_current_liabilities"]
+    frame = pd.DataFrame(
+        {
+            "month": months,
+            "inventory": value.to_numpy(),
+            "receivables": receivables,
+            "payables": payables,
+            "other": other,
+        }
+    )
+    frame["working_capital"] = frame["inventory"] + frame["receivables"] - frame["payables"] + frame["other"]
+    return frame.round({"inventory": 6})
+
+
+def budget_bridge(tables: Mapping[str, pd.DataFrame], statement: pd.DataFrame) -> pd.DataFrame:
+    """Table `budget_bridge`: from the budget's gross margin to the plan's, by family, in currency.
+
+    volume = (plan sales of all - budget sales of all) x the budget's overall margin rate x the family's budget share;
+    mix = family sales beyond that x (the family's rate, against the overall); rate = plan sales x change of the
+    family's margin rate (price and cost together: a budget without units cannot divide them). The steps telescope.
+    """
+    targets = tables["targets"]
+    plan = gross_margin(statement)
+    plan = plan[plan["family"] != COMPANY].merge(targets[["family", "month"]], on=["family", "month"])
+    if targets.empty or plan.empty:
+        return pd.DataFrame(columns=["family", "step", "amount"])
+    budget = (
+        targets.merge(plan[["family", "month"]], on=["family", "month"]).groupby("family")[["sales", "margin"]].sum()
+    )
+    plan = plan.groupby("family")[["sales", "margin"]].sum().reindex(budget.index, fill_value=0.0)
+    total, overall = (
+        budget["sales"].sum(),
+        budget["margin"].sum() / budget["sales"].sum() if budget["sales"].sum() else 0.0,
+    )
+    share = budget["sales"] / total if total else budget["sales"] * 0
+    rate = (budget["margin"] / budget["sales"].where(budget["sales"] != 0)).fillna(overall)
+    volume = (plan["sales"].sum() - total) * overall * share
+    steps = {
+        "budget": budget["margin"],
+        "volume": volume,
+        "mix": (plan["sales"] - budget["sales"]) * rate - volume,
+        "rate": plan["margin"] - plan["sales"] * rate,
+        "plan": plan["margin"],
+    }
+    rows = pd.concat([amount.rename("amount").reset_index().assign(step=step) for step, amount in steps.items()])
+    return rows.sort_values(["family", "step"], ignore_index=True)[["family", "step", "amount"]]

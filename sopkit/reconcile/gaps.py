@@ -1,0 +1,89 @@
+"""Where two views disagree, in units and money, each gap with the lever that closes most of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from sopkit.reconcile.finance import COMPANY, gross_margin
+
+
+def _gap(name: str, plan: pd.Series, reference: pd.Series, value: pd.Series | float) -> pd.DataFrame:
+    """One gap by family and month; `value` is the money of a unit of difference (1 where it is money already)."""
+    frame = pd.DataFrame({"plan": plan, "reference": reference}).fillna(0.0)
+    frame["difference"] = frame["plan"] - frame["reference"]
+    frame["share"] = frame["difference"] / frame["reference"].where(frame["reference"] != 0)
+    worth = value if isinstance(value, float) else frame.index.get_level_values("family").map(value).to_numpy(float)
+    frame["money"] = frame["difference"] * worth
+    return frame.reset_index().assign(gap=name)
+
+
+def _sum(frame: pd.DataFrame, column: str) -> pd.Series:
+    return frame.groupby(["family", "month"])[column].sum()
+
+
+def gaps(tables: Mapping[str, pd.DataFrame], statement: pd.DataFrame) -> pd.DataFrame:
+    """Table `gaps`: demand against what is delivered, and plan against budget for sales, margin, production and stock.
+
+    Units are valued at the family's mean price (demand) or standard cost (production, stock); difference = plan -
+    reference, so a shortfall is negative. A lever from table `levers` is named where one helps the family.
+    """
+    products = tables["products"].set_index("product")
+    deliveries, targets = tables["deliveries"], tables["targets"]
+    delivered = deliveries.assign(family=deliveries["product"].map(products["family"]))
+    worth = delivered["delivered"] * delivered["price"]
+    price = worth.groupby(delivered["family"]).sum() / delivered.groupby("family")["delivered"].sum().where(
+        lambda s: s > 0
+    )
+    price = price.fillna(products.groupby("family")["price"].mean()).fillna(0.0)
+    cost = products.groupby("family")["standard_cost"].mean()
+    found = [_gap("demand-supply", _sum(delivered, "delivered"), _sum(delivered, "demand"), price)]
+    if len(targets):
+        money = gross_margin(statement)
+        money = money[money["family"] != COMPANY]
+        budget = targets.set_index(["family", "month"])
+        made = tables["supply_plan"]
+        made = made.assign(family=made["item"].map(products["family"])).dropna(subset="family")
+        held = tables["stock"].assign(family=tables["stock"]["item"].map(products["family"])).dropna(subset="family")
+        planned = budget.index.isin(_sum(delivered, "demand").index)
+        budget = budget[planned]
+        for name, plan, value in (
+            ("sales-budget", _sum(money, "sales"), 1.0),
+            ("margin-budget", _sum(money, "margin"), 1.0),
+            ("production-budget", _sum(made, "quantity"), cost),
+            ("stock-budget", _sum(held, "closing"), cost),
+        ):
+            found.append(_gap(name, plan.reindex(budget.index, fill_value=0.0), budget[name.split("-")[0]], value))
+    rows = pd.concat(found, ignore_index=True)
+    return _with_levers(rows, tables)
+
+
+def _with_levers(rows: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """The best priced lever of each family (found by re-solving) beside its shortfalls of supply."""
+    rows = rows.assign(lever="", lever_gain=np.nan)
+    levers = tables.get("levers", pd.DataFrame())
+    if levers.empty:
+        return rows
+    products, routings = tables["products"], tables["routings"]
+    family = products.set_index("product")["family"]
+    helped = (
+        routings.assign(family=routings["item"].map(family))
+        .dropna(subset="family")
+        .groupby("resource")["family"]
+        .agg(set)
+    )
+    best: dict[str, tuple[float, str]] = {}
+    for lever in levers.sort_values("gain").itertuples():
+        if lever.gain <= 0:
+            continue
+        of_item = {family[lever.item]} if lever.item in family.index else set()
+        for name in of_item or helped.get(lever.place, set(family)):
+            best[name] = (lever.gain, lever.sentence)  # sorted by gain: the last one stands
+    short = (rows["gap"] == "demand-supply") & (rows["difference"] < -0.5)
+    rows.loc[short, "lever"] = (
+        rows.loc[short, "family"].map({name: words for name, (_, words) in best.items()}).fillna("")
+    )
+    rows.loc[short, "lever_gain"] = rows.loc[short, "family"].map({name: gain for name, (gain, _) in best.items()})
+    return rows

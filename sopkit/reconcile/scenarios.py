@@ -1,0 +1,183 @@
+"""Scenarios: a short list of changes on any table, checked before the run and solved beside the base."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from sopkit.errors import SettingsError, nearest
+from sopkit.tables import BY_NAME, TABLES, Company, Table, load_yaml, validated
+
+# a demand plan is made again when one of these changes; the other tables that demand reads only size safety stock
+_SIZES_SAFETY_STOCK = {"lanes", "people", "policies", "routings"}
+_FORECASTS = set(BY_NAME["demand"].reads) - _SIZES_SAFETY_STOCK
+# what a scenario may change: whatever demand and supply read that the company brought, and the demand plan itself
+CHANGEABLE = sorted(
+    name
+    for name in {*BY_NAME["demand"].reads, *BY_NAME["supply"].reads}
+    if TABLES[name].stage == "collect" or name == "demand_plan"
+)
+
+
+class Change(BaseModel):
+    """One change: cells (`column` with set, add or scale, `where` it applies), new `rows`, or rows to `drop`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    table: str
+    where: dict[str, Any] = {}
+    column: str = ""
+    set: float | str | None = None
+    add: float | None = None
+    scale: float | None = Field(None, ge=0)
+    rows: list[dict[str, Any]] = []
+    drop: bool = False
+
+    @model_validator(mode="after")
+    def _one_action(self) -> Change:
+        if self.table not in CHANGEABLE:
+            raise ValueError(f"no table {self.table!r} to change: {nearest(self.table, CHANGEABLE)}")
+        cells = [action for action in (self.set, self.add, self.scale) if action is not None]
+        if bool(self.rows) + self.drop + bool(cells) != 1 or len(cells) > 1:
+            raise ValueError("say exactly one of set, add, scale, rows or drop")
+        if bool(cells) != bool(self.column):
+            raise ValueError("set, add and scale need a column")
+        declared = TABLES[self.table]
+        for name in [*self.where, *([self.column] if self.column else []), *(key for row in self.rows for key in row)]:
+            if name not in declared.names:
+                raise ValueError(f"table {self.table} has no column {name!r}: {nearest(name, declared.names)}")
+        if (self.add is not None or self.scale is not None) and declared[self.column].kind not in ("number", "whole"):
+            raise ValueError(f"{self.table}.{self.column} is not a number: only set can change it")
+        return self
+
+    @property
+    def sentence(self) -> str:
+        """The change in words."""
+        if self.rows:
+            return f"{self.table}: {len(self.rows)} row(s) added or replaced"
+        where = ", ".join(f"{name} {_words(value)}" for name, value in self.where.items()) or "everywhere"
+        if self.drop:
+            return f"{self.table}: rows dropped where {where}"
+        if self.set is not None:
+            return f"{self.table}: {self.column} becomes {self.set} ({where})"
+        if self.add is not None:
+            return f"{self.table}: {self.column} {self.add:+,g} ({where})"
+        return f"{self.table}: {self.column} {self.scale - 1:+.1%} ({where})"
+
+
+class Scenario(BaseModel):
+    """A named list of changes over the base."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    title: str
+    owner: str = ""
+    changes: list[Change]
+
+
+def _words(value: Any) -> str:
+    return " or ".join(map(str, value)) if isinstance(value, list) else str(value).replace("..", " to ")
+
+
+def load_scenarios(path: Path) -> dict[str, Scenario]:
+    """The scenarios in `path`, in its order; none where there is no file. Raises SettingsError by line."""
+    if not path.exists():
+        return {}
+    document, lines = load_yaml(path)
+    if not isinstance(document, dict):
+        raise SettingsError(f"{path}, line 1: write one scenario a key, with a title and changes.")
+    loaded = validated(dict[str, Scenario], document, lines, path)
+    if "base" in loaded:
+        raise SettingsError(
+            f"{path}, line {lines[('base',)]}: base is the plan without changes; rename this scenario."
+        )
+    return loaded
+
+
+def _selected(frame: pd.DataFrame, declared: Table, where: Mapping[str, Any]) -> pd.Series:
+    """Which rows of `frame` a change concerns; a month may be a range `2027-01..2027-06`."""
+    mask = pd.Series(True, index=frame.index)
+    for name, wanted in where.items():
+        if declared[name].kind in ("month", "date"):
+            if isinstance(wanted, str) and ".." in wanted:
+                first, last = (pd.Timestamp(end) for end in wanted.split(".."))
+                mask &= frame[name].between(first, last)
+            else:
+                mask &= frame[name].isin(
+                    [pd.Timestamp(value) for value in (wanted if isinstance(wanted, list) else [wanted])]
+                )
+        else:
+            mask &= frame[name].isin(wanted if isinstance(wanted, list) else [wanted])
+    return mask
+
+
+def _changed(frame: pd.DataFrame, change: Change, name: str) -> tuple[pd.DataFrame, int]:
+    """`frame` after one change, checked, and how many rows it concerned."""
+    declared = TABLES[change.table]
+    if change.rows:
+        rows = pd.DataFrame(change.rows)
+        for column in declared:
+            if column.kind in ("month", "date") and column.name in rows:
+                rows[column.name] = pd.to_datetime(rows[column.name].astype(str))
+        rows = declared.conform(rows)
+        key = list(declared.key)
+        kept = frame.merge(rows[key], on=key, how="left", indicator=True)["_merge"].eq("left_only").to_numpy()
+        return declared.check(pd.concat([frame[kept], rows], ignore_index=True)), len(rows)
+    mask = _selected(frame, declared, change.where)
+    if not mask.any():
+        raise SettingsError(
+            f"scenario {name!r}: no row of table {change.table} fits {change.where}. "
+            "Correct `where`: the change would do nothing."
+        )
+    if change.drop:
+        return frame[~mask].reset_index(drop=True), int(mask.sum())
+    frame = frame.copy()
+    column = declared[change.column]
+    if change.set is not None:
+        value = pd.Timestamp(str(change.set)) if column.kind in ("month", "date") else change.set
+        frame.loc[mask, column.name] = value
+    elif change.add is not None:
+        changed = frame.loc[mask, column.name] + change.add
+        frame.loc[mask, column.name] = changed if column.low is None else changed.clip(lower=column.low)
+    else:
+        frame.loc[mask, column.name] *= change.scale
+    return declared.check(frame), int(mask.sum())
+
+
+def apply(
+    tables: Mapping[str, pd.DataFrame], changes: list[Change], name: str
+) -> tuple[dict[str, pd.DataFrame], list[int]]:
+    """The tables after every one of `changes` in order, and the rows each one concerned.
+
+    Raises SettingsError where a change concerns no row, FindingsError where a changed table breaks its declaration.
+    """
+    changed, rows = dict(tables), []
+    for change in changes:
+        if change.table not in changed:
+            raise SettingsError(f"scenario {name!r} changes table {change.table}, which this company does not have.")
+        changed[change.table], count = _changed(changed[change.table], change, name)
+        rows.append(count)
+    return changed, rows
+
+
+def scenario_tables(
+    tables: Mapping[str, pd.DataFrame], scenario: Scenario, name: str, company: Company, cycle: str
+) -> tuple[dict[str, pd.DataFrame], list[int]]:
+    """All tables under `scenario` before supply is planned; demand is planned again where a change reaches it.
+
+    Raises what `apply` raises. The rows come in the order of the scenario's changes.
+    """
+    inputs = [change for change in scenario.changes if change.table != "demand_plan"]
+    of_plan = [change for change in scenario.changes if change.table == "demand_plan"]
+    changed, rows = apply(tables, inputs, name)
+    if any(change.table in _FORECASTS for change in inputs):
+        from sopkit import demand
+
+        changed |= demand.plan(changed, company, cycle)
+    changed, more = apply(changed, of_plan, name)
+    counted = {id(change): count for change, count in zip([*inputs, *of_plan], [*rows, *more], strict=True)}
+    return changed, [counted[id(change)] for change in scenario.changes]
