@@ -1,0 +1,231 @@
+"""The house style: units, words, escaping, accessible names, the same bytes twice."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sopkit import charts
+from sopkit.charts import Show, Tile
+
+HOSTILE = '<script>alert("x")</script>\x00 & ]]> "datum.x" {{7*7}}'
+MONTHS = pd.date_range("2026-05-01", periods=12, freq="MS")
+WORDS = {"title": f"Demand {HOSTILE}", "look_for": f"Spring is high {HOSTILE}"}
+
+
+def tidy(name: str = "Tents") -> pd.DataFrame:
+    return pd.DataFrame({
+        "month": np.tile(MONTHS, 2), "kind": np.repeat([name, "buy"], 12),
+        "quantity": np.arange(24) * 100.0 + 1000, "p10": np.arange(24) * 90.0, "p90": np.arange(24) * 120.0 + 1000})
+
+
+def every_form(name: str, unit: str = "pcs") -> dict[str, charts.Figure]:
+    frame = tidy(name)
+    many = frame.assign(kind=frame["kind"] + frame.index.astype(str))
+    steps = pd.DataFrame({"step": ["naive", name, "overrides"], "value": [0.41, 0.28, 0.31]})
+    results = pd.DataFrame({
+        "title": [name, "Second shift"], "measure": ["profit", "profit"], "value": [1_200_000.0, 900_000.0],
+        "base": [1_000_000.0] * 2, "unit": unit})
+    said = {**WORDS, "unit": unit}
+    return {
+        "line": charts.line(frame, "quantity", series="kind", low="p10", high="p90", start="2026-11-01", **said),
+        "bars": charts.bars(frame, "quantity", "kind", over=frame[:12], over_y="p90", over_name=name, **said),
+        "heat_map": charts.heat_map(frame, "kind", "month", "quantity", mark_from=3000, **said),
+        "waterfall": charts.waterfall(steps, "step", "value", start="Last plan", end="This plan", opening=1.0, **said),
+        "ranking": charts.ranking(many, "kind", "quantity", most=23, **said),
+        "stair_step": charts.stair_step(steps, "step", "value", **said),
+        "table": charts.table(
+            frame, {"kind": f"Kind {HOSTILE}", "month": "Month", "quantity": Show("Units", unit)}, **said),
+        "long_table": charts.long_table(frame, {"kind": "Kind", "quantity": Show("Units", unit)}, most=5, **said),
+        "comparison": charts.comparison(results, **WORDS),
+        "tiles": charts.tiles([Tile(name, 12.0, unit, name, 10.0, "lower", name, MONTHS, range(12), 6)], **WORDS),
+    }
+
+
+@pytest.fixture(scope="module")
+def figures() -> dict[str, charts.Figure]:
+    return every_form(HOSTILE)
+
+
+class Page(HTMLParser):
+    """What a browser would make of the markup: elements, attributes, and the text between them."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements, self.words = [], []
+        self.feed(html)
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+def test_every_form_has_title_unit_and_words(figures):
+    for form, figure in figures.items():
+        words = "".join(Page(figure.html).words)
+        assert WORDS["title"].replace("\x00", "") in words, form
+        assert WORDS["look_for"].replace("\x00", "") in words, form
+        assert figure.unit and figure.unit in words, form
+        assert len(figure.alt) > 10, form
+
+
+def test_hostile_text_comes_out_as_text_in_html_and_svg(figures):
+    for form, figure in figures.items():
+        assert "<script" not in figure.html and "\x00" not in figure.html, form
+        page = Page(figure.html)
+        assert not {tag for tag, _ in page.elements} & {"script", "iframe", "img", "object", "foreignobject", "a"}, form
+        assert not [name for _, attributes in page.elements for name in attributes if name.startswith("on")], form
+        shown = "".join(page.words) + "".join(str(a.get("aria-label", "")) for _, a in page.elements)
+        assert shown.count("alert(") >= 3, form
+
+
+def test_nothing_in_a_figure_can_reach_a_network(figures):
+    for form, figure in figures.items():
+        addresses = set(re.findall(r"https?://[^\"'<> )]+", figure.html)) - {charts.SVG}
+        assert not addresses, form
+        assert "@import" not in figure.html and not re.search(r"url\((?!#)", figure.html), form
+
+
+def test_every_svg_has_an_accessible_name(figures):
+    drawn = [(form, e) for form, f in figures.items() for e in Page(f.html).elements if e[0] == "svg"]
+    assert {"line", "bars", "waterfall", "ranking", "stair_step", "tiles"} <= {form for form, _ in drawn}
+    for form, (_, attributes) in drawn:
+        assert attributes["role"] == "img" and len(attributes["aria-label"]) > 10, form
+
+
+def test_marks_carry_tooltips_without_script(figures):
+    for form in ("line", "bars", "waterfall", "ranking", "stair_step"):
+        assert figures[form].html.count("<title>") >= 3, form
+    assert "May 2026: 2,200 pcs (range 1,080 to 2,440)" in figures["line"].html
+
+
+def test_ids_differ_between_figures_and_never_between_runs(figures):
+    again = every_form(HOSTILE)
+    for form, figure in figures.items():
+        assert figure.html == again[form].html, form
+    everything = "".join(figure.html for figure in figures.values())
+    ids = [attributes["id"] for _, attributes in Page(everything).elements if "id" in attributes]
+    assert ids and len(ids) == len(set(ids))
+    assert set(re.findall(r"url\(#([^)]+)\)", everything)) <= set(ids)
+
+
+def test_a_figure_without_a_unit_is_refused():
+    frame = tidy()
+    for draw in (
+        lambda: charts.line(frame, "quantity", title="t", unit="", look_for=""),
+        lambda: charts.bars(frame, "quantity", "kind", title="t", unit=" ", look_for=""),
+        lambda: charts.heat_map(frame, "kind", "month", "quantity", title="t", unit="", look_for=""),
+        lambda: charts.waterfall(frame, "kind", "quantity", title="t", unit="", look_for=""),
+        lambda: charts.ranking(frame, "kind", "quantity", title="t", unit="", look_for=""),
+        lambda: charts.stair_step(frame, "kind", "quantity", title="t", unit="", look_for=""),
+        lambda: charts.table(frame, {"quantity": "Units"}, title="t"),
+        lambda: charts.long_table(frame, {"quantity": "Units"}, title="t"),
+        lambda: charts.tiles([Tile("Sales", 1.0, "")], title="t", look_for=""),
+    ):
+        with pytest.raises(ValueError, match="unit"):
+            draw()
+
+
+@pytest.mark.parametrize("frame", [None, tidy().head(0), tidy()[["month"]]], ids=["none", "no rows", "no column"])
+def test_absent_data_gives_a_sentence(frame):
+    said = {"title": "Past campaigns", "look_for": "", "none": "This company has no campaigns."}
+    for figure in (
+        charts.line(frame, "quantity", unit="pcs", **said),
+        charts.bars(frame, "quantity", "kind", unit="pcs", **said),
+        charts.heat_map(frame, "kind", "month", "quantity", unit="pcs", **said),
+        charts.waterfall(frame, "kind", "quantity", unit="pcs", **said),
+        charts.ranking(frame, "kind", "quantity", unit="pcs", **said),
+        charts.stair_step(frame, "kind", "quantity", unit="pcs", **said),
+        charts.table(frame, {"kind": "Kind"}, **said),
+        charts.long_table(frame, {"kind": "Kind"}, **said),
+        charts.comparison(frame, **said),
+        charts.tiles([], **said),
+    ):
+        assert "This company has no campaigns." in figure.html and "<svg" not in figure.html
+
+
+def test_numbers_and_months_are_written_for_people():
+    assert charts.month_name("2026-11-01") == "Nov 2026" and charts.month_name(pd.NaT) == ""
+    assert charts.number(1234567.4) == "1,234,567"
+    assert charts.number(None) == "–" and charts.number(float("nan")) == "–"
+    assert charts.number(-12.34, 1, sign=True) == "−12.3" and charts.number(12.34, 1, sign=True) == "+12.3"
+    assert charts.number(-0.0001, 1, sign=True) == "0.0"
+    assert charts.amount(8_214_000, "EUR") == "8.21 million EUR" and charts.amount(0.9312, "share") == "93.1 %"
+    assert charts.amount(4210, "pcs") == "4,210 pcs"
+    assert charts.amount(-61_500, "EUR", sign=True) == "−61.5 thousand EUR"
+    assert charts.scale_of([3.2, 8.75], "days") == charts.Scale(1.0, "days", 2)
+    assert charts.scale_of([], "EUR").text(None) == "–"
+
+
+def test_axes_carry_months_units_and_thousands():
+    plain = charts.line(tidy(), "quantity", series="kind", title="Demand", unit="pcs", look_for="")
+    words = Page(plain.html).words
+    assert "Nov 2026" in words and "pcs" in words and "3,000" in words
+    money = charts.bars(tidy().assign(quantity=2.5e6), "quantity", "kind", title="Sales", unit="EUR", look_for="")
+    assert money.unit == "million EUR" and "million EUR" in Page(money.html).words
+
+
+def test_heat_map_writes_every_number_and_frames_the_full_cells():
+    load = pd.DataFrame({"resource": ["A", "A", "B"], "month": [*MONTHS[:2], MONTHS[0]], "load": [0.95, 0.40, 1.02]})
+    figure = charts.heat_map(load, "resource", "month", "load", mark_from=0.95, title="L", unit="share", look_for="")
+    assert re.findall(r"<td[^>]*>([^<]*)</td>", figure.html) == ["95", "40", "102", "–"]
+    assert figure.html.count("class=mark") == 2 and "A in May 2026" in figure.alt and "B in May 2026" in figure.alt
+    gap = charts.heat_map(
+        load.assign(load=load["load"] - 0.9), "resource", "month", "load", diverging=True, title="Gap", unit="share",
+        look_for="")
+    assert re.findall(r"<td[^>]*>([^<]*)</td>", gap.html) == ["+5", "−50", "+12", "–"]
+
+
+def test_waterfall_adds_up_and_says_when_its_axis_is_cut():
+    steps = pd.DataFrame({"driver": ["volume", "price"], "money": [250_000.0, -100_000.0]})
+    words = {"title": "Bridge", "unit": "EUR", "look_for": ""}
+    figure = charts.waterfall(steps, "driver", "money", start="Last", end="Now", opening=8_000_000.0, **words)
+    assert "Now: 8.15 million EUR" in figure.alt and "volume: +0.25" in figure.alt and "not at 0" in figure.note
+    assert "not at 0" not in charts.waterfall(steps, "driver", "money", **words).note
+
+
+def test_ranking_is_by_size_and_says_what_it_leaves_out():
+    frame = pd.DataFrame({"item": list("abcd"), "money": [10.0, -900.0, 500.0, 20.0]})
+    figure = charts.ranking(frame, "item", "money", most=2, title="Risk", unit="EUR", look_for="")
+    assert "b: −900 EUR; c: +500 EUR" in figure.alt and "2 smaller not shown" in figure.note
+
+
+def test_stair_step_names_the_step_that_destroys_value():
+    steps = pd.DataFrame({"step": ["naive", "statistical", "overrides"], "wape": [0.41, 0.28, 0.31]})
+    figure = charts.stair_step(steps, "step", "wape", title="FVA", unit="share", look_for="")
+    assert "statistical: 28.0 %, step −13.0" in figure.alt and "overrides: 31.0 %, step +3.0" in figure.alt
+
+
+def test_comparison_shows_value_and_difference_from_the_base():
+    results = pd.DataFrame({
+        "title": ["Second shift", "Late supplier"], "measure": "profit", "value": [3_150_000.0, 3_000_000.0],
+        "base": 3_000_000.0, "unit": "EUR"})
+    html = charts.comparison(results, title="Scenarios", look_for="", measures={"profit": "Profit"}).html
+    assert "3.15" in html and ">+0.15<" in html and "no change" in html and ">Profit<" in html and "million EUR" in html
+
+
+def test_tiles_say_in_words_whether_the_target_is_met():
+    kpis = [Tile("Turns", 5.0, "turns a year", target=6.0), Tile("Cycle time", 5.0, "days", target=6.0, better="lower"),
+            Tile("Margin", float("nan"), "share", target=0.4)]
+    html = charts.tiles(kpis, title="KPIs", look_for="").html
+    assert "misses target 6 turns a year" in html and "meets target 6 days" in html and "not known" in html
+    assert [kpi.missed for kpi in kpis] == [True, False, None]
+
+
+def test_a_figure_shows_itself_in_a_notebook():
+    bundle = charts.line(tidy(), "quantity", title="Demand", unit="pcs", look_for="Up.")._repr_mimebundle_()
+    assert "<style>" in bundle["text/html"] and "<svg" in bundle["text/html"] and "Up." in bundle["text/plain"]
+
+
+def test_the_module_is_light_until_something_is_drawn():
+    code = "import sys, sopkit.charts; print([m for m in ('altair', 'vl_convert', 'great_tables') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
