@@ -91,7 +91,7 @@ def reports_root() -> Path:
     return Path(os.environ.get("SOPKIT_REPORTS") or project_root() / "reports").resolve()
 
 
-def company_folder(company: str) -> Path:
+def find_company(company: str) -> Path:
     """The folder of `company`; raises SettingsError with the nearest names where there is none."""
     root = data_root()
     if company and Path(company).name == company and (root / company / "company.yaml").is_file():
@@ -184,9 +184,9 @@ class Cycle:
             raise SettingsError(f"no stage {stage!r}: {nearest(stage, BY_NAME)}")
         folder = reports_root() / company / cycle
         # a finished cycle folder is enough to read from and to plan again: the company's own folder may be gone
-        kept = stage != "collect" and (folder / "settings" / "company.yaml").is_file()
+        kept = stage != "collect" and (folder / "snapshot" / "company.yaml").is_file()
         try:
-            source = company_folder(company)
+            source = find_company(company)
         except SettingsError:
             if not kept:
                 raise
@@ -194,7 +194,7 @@ class Cycle:
         return cls(company, cycle, stage, folder, source)
 
     @property
-    def source(self) -> Path:
+    def company_folder(self) -> Path:
         """The company's own folder of raw files: for `collect` only, every later stage reads the snapshot."""
         if self._source is None or self.stage not in (None, "collect"):
             raise StageError(
@@ -205,7 +205,7 @@ class Cycle:
     @cached_property
     def company(self) -> Company:
         """The company's settings: as they stand for `collect`, as collect kept them for every later stage."""
-        kept = self.folder / "settings"
+        kept = self.folder / "snapshot"
         if self.stage == "collect" or not (kept / "company.yaml").is_file():
             if self.stage not in (None, "collect"):
                 raise self._not_made("the settings", "collect")
@@ -352,24 +352,24 @@ class Cycle:
         return path
 
     def file(self, name: str) -> Path:
-        """A settings file of the company (`scenarios.yaml`, `decisions.yaml`) as kept in the cycle's folder.
+        """A settings file of the company (`scenarios.yaml`) as collect kept it in the folder; it may not exist."""
+        path = self.folder / "snapshot" / name
+        if path.is_file():
+            self._read[f"snapshot/{name}"] = sha256(path)
+        return path
 
-        It may not exist. `decisions.yaml` is what people said, so it is taken when the stage asks; the others were
-        taken when collect ran.
-        """
+    def said(self, name: str = "decisions.yaml") -> Path:
+        """A file in which people answer, as it stands when the stage asks; a copy is kept; it may not exist."""
         manifest = self.manifest
-        if name in SAID_FILES and self._source is not None and self.stage is not None and "reproduces" not in manifest:
+        if self._source is not None and self.stage is not None and "reproduces" not in manifest:
             self._snapshot(manifest, only={name})
             self._keep(manifest)
-        path = self.folder / "settings" / name
-        if path.is_file():
-            self._read[f"settings/{name}"] = sha256(path)
-        return path
+        return self.file(name)
 
     def _snapshot(self, manifest: dict[str, Any], only: Iterable[str] = (), exclude: Iterable[str] = ()) -> None:
         names = set(only) or {path.name for path in self._source.glob("*.yaml")} - set(exclude)
         for name in sorted(names):
-            path, key = self._source / name, f"settings/{name}"
+            path, key = self._source / name, f"snapshot/{name}"
             if path.is_file():
                 replace_file(self.folder / key, path.read_bytes())
                 manifest["files"][key] = {"stage": "collect", "sha256": sha256(path)}
@@ -428,7 +428,7 @@ class Cycle:
         return next((f"{maker} is stale" for maker in sorted(set(makers)) if maker in before), "")
 
     def _current(self, name: str, manifest: dict[str, Any]) -> str | None:
-        if name.startswith("settings/"):
+        if name.startswith("snapshot/"):
             said = self._source / Path(name).name if self._source and Path(name).name in SAID_FILES else None
             if said is not None:
                 return sha256(said) if said.is_file() else None
@@ -611,7 +611,7 @@ def run(
     chosen = _checked_parameters({stage.name: found[stage.name] for stage in stages}, parameters or {})
     opened = Cycle.open(company, cycle)
     if any(stage.name == "collect" for stage in stages):
-        company_folder(company)
+        find_company(company)
 
     running = _Runner(opened, found, chosen, progress)
     try:
