@@ -1,0 +1,226 @@
+"""One set of volumes: product x market, family, region and total add up, whichever of them was forecast or edited."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from sopkit.demand import baseline
+from sopkit.errors import SettingsError, nearest
+
+TOTAL = "total"
+# MinT with a full covariance solves a dense system of this many nodes; above it variances alone are used.
+DENSE_NODES = 2000
+
+
+@dataclass(frozen=True)
+class Hierarchy:
+    """Every node of a hierarchy: `summing` (nodes x bottom, 0 or 1), `nodes` (unique_id, level), aggregates first."""
+
+    summing: np.ndarray
+    nodes: pd.DataFrame
+    bottom: pd.DataFrame  # unique_id and the key columns of each bottom node
+
+
+@dataclass(frozen=True)
+class Coherent:
+    """Reconciled forecasts of every node.
+
+    `forecast`: level, unique_id, ds, mean, p10, p50, p90, base (before reconciliation). `bottom`: the same rows of the
+    bottom level with their key columns. `base`: the Baseline of all nodes. `gap`: largest difference between a node and
+    the sum of its bottom nodes. `method`: how it was reconciled, `notes`: sentences on what was done.
+    """
+
+    forecast: pd.DataFrame
+    bottom: pd.DataFrame
+    base: baseline.Baseline
+    gap: float
+    method: str
+    notes: tuple[str, ...]
+
+
+def build(keys: pd.DataFrame, levels: Sequence[Sequence[str]]) -> Hierarchy:
+    """The hierarchy over the distinct rows of `keys`; each level is a list of its columns, () is the total.
+
+    The bottom level (all rows of `keys`, named by all columns of the last level) comes last and is added if not listed.
+    Raises SettingsError for a column that `keys` does not have, or a last level that does not tell bottom rows apart.
+    """
+    for column in {column for level in levels for column in level}:
+        if column not in keys:
+            raise SettingsError(f"The hierarchy has no column {column!r}: {nearest(column, map(str, keys.columns))}")
+    bottom = keys.drop_duplicates().sort_values(list(keys.columns), ignore_index=True)
+    names, rows = [], []
+    for level in levels:
+        ids = _names(bottom, level)
+        for name in sorted(ids.unique()):
+            names.append((name, _label(level)))
+            rows.append((ids == name).to_numpy(dtype=float))
+    last = _names(bottom, levels[-1])
+    if last.duplicated().any():
+        raise SettingsError(
+            f"The last level must tell all rows apart; {last[last.duplicated()].iloc[0]!r} is there twice."
+        )
+    order = np.argsort(last.to_numpy(), kind="stable")
+    bottom = bottom.iloc[order].reset_index(drop=True)
+    summing = np.stack(rows)[:, order]
+    return Hierarchy(
+        summing,
+        pd.DataFrame(names, columns=["unique_id", "level"]),
+        bottom.assign(unique_id=last.iloc[order].to_numpy()),
+    )
+
+
+def _label(level: Sequence[str]) -> str:
+    return " x ".join(level) if level else TOTAL
+
+
+def _names(frame: pd.DataFrame, level: Sequence[str]) -> pd.Series:
+    if not level:
+        return pd.Series(TOTAL, index=frame.index)
+    return frame[list(level)].astype(str).agg("/".join, axis=1).radd(f"{_label(level)}: ")
+
+
+def reconcile(
+    history: pd.DataFrame,
+    horizon: int,
+    levels: Sequence[Sequence[str]] = ((), ("family",), ("region",), ("family", "region"), ("product", "market")),
+    *,
+    method: str = "mint_shrink",
+    **options,
+) -> Coherent:
+    """Forecast every node of `history` (key columns, ds, y) and make the forecasts add up.
+
+    `method`: `mint_shrink` (Wickramasuriya, Athanasopoulos & Hyndman 2019; the covariance of one-step errors shrunk to
+    its diagonal), `wls_var`, `wls_struct`, `ols`, `bottom_up`, or `top_down` / `middle_out:LEVEL`, which forecast one
+    level and spread it over the products and markets in proportion to their last year. `options` go to `forecast`.
+    A negative bottom forecast is set to 0 before summing, so coherence is exact. Raises SettingsError as `build` and
+    `forecast` do.
+    """
+    keys = [column for column in dict.fromkeys(c for level in levels for c in level)]
+    tree = build(history[keys], levels)
+    nodes = aggregate(history, tree, levels)
+    base = baseline.forecast(nodes, horizon, **options)
+    return coherent(base, tree, method, season=options.get("season", 12))
+
+
+def aggregate(history: pd.DataFrame, tree: Hierarchy, levels: Sequence[Sequence[str]]) -> pd.DataFrame:
+    """History of every node (unique_id, ds, y): sums of the rows that exist in a month."""
+    frames = []
+    for level in levels:
+        rows = history.assign(unique_id=_names(history, level))
+        frames.append(rows.groupby(["unique_id", "ds"], as_index=False)["y"].sum())
+    return pd.concat(frames, ignore_index=True)
+
+
+def coherent(base: baseline.Baseline, tree: Hierarchy, method: str = "mint_shrink", *, season: int = 12) -> Coherent:
+    """Make the forecasts of `base` (one series a node of `tree`) add up; see `reconcile`."""
+    ids = tree.nodes["unique_id"]
+    steps = base.forecast["ds"].nunique()
+    frame = base.forecast.set_index("unique_id").loc[ids]
+    before = frame["mean"].to_numpy().reshape(len(ids), steps)
+    notes = []
+    if method == "mint_shrink" and len(ids) > DENSE_NODES:
+        notes.append(f"{len(ids):,} nodes: reconciled with error variances only (wls_var).")
+        method = "wls_var"
+    if method == "top_down" or method.startswith("middle_out"):
+        low = _spread_down(base, tree, before, method, season)
+    else:
+        low = _projected(base, tree, before, method)
+    if (low < 0).any():
+        notes.append(f"{int((low < 0).sum())} bottom forecast(s) came out below 0 and were set to 0 before summing.")
+        low = np.maximum(low, 0.0)
+    after = tree.summing @ low
+    out = frame.reset_index()
+    moved = (after - before).ravel()
+    quantiles = [column for column in out if column.startswith("p") and column[1:].replace(".", "").isdigit()]
+    ratio = np.divide(after, before, out=np.ones_like(after), where=before > 0).ravel()
+    out = out.assign(base=out["mean"], mean=after.ravel(), level=np.repeat(tree.nodes["level"].to_numpy(), steps))
+    for column in quantiles:
+        # A node moved up or down keeps its relative range.
+        out[column] = np.where(before.ravel() > 0, out[column] * ratio, out[column] + moved)
+    gap = float(np.abs(after - tree.summing @ after[-tree.summing.shape[1] :]).max())
+    out = out[["level", "unique_id", "ds", "mean", *quantiles, "base", "model"]]
+    bottom = out.iloc[-tree.summing.shape[1] * steps :].merge(tree.bottom, on="unique_id", how="left")
+    return Coherent(out, bottom, base, gap, method, tuple(notes))
+
+
+def _projected(base: baseline.Baseline, tree: Hierarchy, before: np.ndarray, method: str) -> np.ndarray:
+    """Bottom forecasts by trace minimisation, from the one-step errors of the models."""
+    from hierarchicalforecast.methods import MinTrace, MinTraceSparse
+
+    bottom = tree.summing.shape[1]
+    if method == "bottom_up":
+        return before[-bottom:]
+    if method not in ("mint_shrink", "wls_var", "wls_struct", "ols"):
+        valid = ("mint_shrink", "wls_var", "wls_struct", "ols", "bottom_up", "top_down", "middle_out:LEVEL")
+        raise SettingsError(f"No reconciliation is called {method!r}: {nearest(method, valid)}")
+    wide = {
+        column: base.fitted.pivot(index="unique_id", columns="ds", values=column)
+        .loc[tree.nodes["unique_id"]]
+        .to_numpy()
+        for column in ("y", "fitted")
+    }
+    if method == "wls_var" and len(before) > DENSE_NODES:
+        from scipy.sparse import csr_matrix
+
+        means = MinTraceSparse(method).fit_predict(csr_matrix(tree.summing), before, wide["y"], wide["fitted"])["mean"]
+    else:
+        means = MinTrace(method).fit_predict(tree.summing, before, wide["y"], wide["fitted"])["mean"]
+    return np.asarray(means)[-bottom:]
+
+
+def _spread_down(base: baseline.Baseline, tree: Hierarchy, before: np.ndarray, method: str, season: int) -> np.ndarray:
+    """The forecasts of one level split over its bottom nodes by their share of the last year."""
+    level = TOTAL if method == "top_down" else method.partition(":")[2]
+    at = (tree.nodes["level"] == level).to_numpy()
+    if not at.any():
+        raise SettingsError(f"The hierarchy has no level {level!r}: {nearest(level, tree.nodes['level'].unique())}")
+    recent = base.fitted.sort_values("ds").groupby("unique_id")["y"].apply(lambda y: max(y.tail(season).sum(), 0.0))
+    weight = recent.loc[tree.bottom["unique_id"]].to_numpy()
+    share = tree.summing[at] * weight
+    group = share.sum(axis=1, keepdims=True)
+    equal = tree.summing[at] / tree.summing[at].sum(axis=1, keepdims=True)
+    share = np.divide(share, group, out=equal, where=group > 0)
+    return share.T @ before[at]
+
+
+def spread(
+    rows: pd.DataFrame,
+    edits: pd.DataFrame,
+    on: Sequence[str],
+    *,
+    column: str = "quantity",
+    edit: str = "quantity",
+) -> pd.DataFrame:
+    """`rows` with `column` changed so that each group named by `on` sums to its `edit` in `edits`.
+
+    The change is spread in proportion to what the rows hold (top-down where `on` is a total, middle-out where it is a
+    level between); where a group holds nothing it is spread equally. Groups not in `edits` stay as they are.
+    Raises SettingsError for an edit of a group that has no row, or that is edited twice.
+    """
+    on = list(on)
+    if edits.duplicated(on).any():
+        twice = edits[edits.duplicated(on)].iloc[0][on].to_dict()
+        raise SettingsError(f"{twice} is edited twice: one value a group and month.")
+    lost = edits.merge(rows[on].drop_duplicates(), on=on, how="left", indicator=True)
+    lost = lost[lost["_merge"] == "left_only"]
+    if len(lost):
+        raise SettingsError(f"No product x market is planned to spread over for {lost.iloc[0][on].to_dict()}.")
+    target = (
+        rows[on].merge(edits[[*on, edit]].rename(columns={edit: "_target"}), on=on, how="left")["_target"].to_numpy()
+    )
+    group = rows.groupby(on, sort=False)[column]
+    total, count = group.transform("sum").to_numpy(), group.transform("size").to_numpy()
+    values = rows[column].to_numpy(dtype=float)
+    share = np.divide(values, total, out=1.0 / count, where=total > 0)
+    return rows.assign(**{column: np.where(np.isnan(target), values, share * target)})
+
+
+def shares(rows: pd.DataFrame, on: Sequence[str], column: str = "quantity") -> pd.Series:
+    """Each row's share of its group `on`; equal shares where the group holds nothing."""
+    group = rows.groupby(list(on), sort=False)[column]
+    total = group.transform("sum")
+    return (rows[column] / total).where(total > 0, 1.0 / group.transform("size"))

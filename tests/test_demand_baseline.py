@@ -1,0 +1,167 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from sopkit.demand import baseline, hierarchy
+from sopkit.errors import FindingsError, SettingsError
+
+MONTHS = pd.date_range("2022-11-01", periods=48, freq="MS")
+
+
+def _series(name, y, months=None):
+    months = MONTHS[-len(y) :] if months is None else months
+    return pd.DataFrame({"unique_id": name, "ds": months, "y": np.asarray(y, float)})
+
+
+def _seasonal(level=100.0, months=48, seed=0, noise=0.05):
+    random = np.random.default_rng(seed)
+    at = np.arange(months)
+    return level * (1 + 0.3 * np.sin(2 * np.pi * at / 12)) * (1 + 0.004 * at) * random.lognormal(0, noise, months)
+
+
+@pytest.fixture(scope="module")
+def odd():
+    """Every awkward history that a company has, in one panel."""
+    random = np.random.default_rng(7)
+    sparse = np.where(random.random(48) < 0.3, random.poisson(8, 48) + 1, 0)
+    gap = _series("gap", _seasonal(seed=3)).drop(index=[20, 21])
+    history = pd.concat(
+        [
+            _series("regular", _seasonal(seed=1)),
+            _series("zero", np.zeros(48)),
+            _series("constant", np.full(48, 25.0)),
+            _series("one", [40.0]),
+            _series("three", [40.0, 44.0, 42.0]),
+            _series("short", _seasonal(months=15, seed=2)),
+            _series("sparse", sparse),
+            _series("ended", np.r_[_seasonal(seed=4)[:30], np.zeros(18)]),
+            _series("stopped", _seasonal(seed=5)[:44], MONTHS[:44]),
+            _series("returns", np.r_[_seasonal(seed=6)[:47], -5.0]),
+            gap,
+        ]
+    )
+    return baseline.forecast(history, 12)
+
+
+def _of(frame, name):
+    return frame[frame["unique_id"] == name]
+
+
+def _note(found, name):
+    return " ".join(_of(found.notes, name)["note"])
+
+
+def test_every_series_gets_a_full_finite_answer(odd):
+    frame = odd.forecast
+    assert (frame.groupby("unique_id").size() == 12).all() and frame["unique_id"].nunique() == 11
+    values = frame[["mean", "p10", "p50", "p90"]].to_numpy()
+    assert np.isfinite(values).all() and (values >= 0).all()
+    assert (frame["p10"] <= frame["p50"] + 1e-9).all() and (frame["p50"] <= frame["p90"] + 1e-9).all()
+    assert frame["ds"].min() == pd.Timestamp("2026-11-01")
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "low", "high"),
+    [
+        ("zero", "Nothing was ever sold", 0, 0),
+        ("constant", "The same value every month", 25, 25),
+        ("one", "Only 1 month", 40, 40),
+        ("three", "Only 3 month", 42, 42),
+        ("short", "less than two years", 60, 160),
+        ("sparse", "intermittent", 0.5, 6),
+        ("ended", "Nothing sold in its last 12 months", 0, 0),
+        ("stopped", "No rows in its last 4 month", 0, 130),
+        ("returns", "1 month(s) below 0", 0, 160),
+        ("gap", "2 missing month(s) filled", 60, 180),
+    ],
+)
+def test_an_awkward_series_gets_a_sensible_answer_and_a_sentence(odd, name, said, low, high):
+    assert said in _note(odd, name)
+    assert low <= _of(odd.forecast, name)["mean"].mean() <= high
+
+
+def test_seasonal_history_is_forecast_seasonally(odd):
+    mean = _of(odd.forecast, "regular")["mean"].to_numpy()
+    truth = 100 * (1 + 0.3 * np.sin(2 * np.pi * np.arange(48, 60) / 12)) * (1 + 0.004 * np.arange(48, 60))
+    assert np.abs(mean / truth - 1).mean() < 0.08
+
+
+def test_a_future_spike_is_not_seen_before_it_happens():
+    """Whatever happens after a cutoff, everything said at the cutoff stays the same to the last digit."""
+    calm = pd.concat([_series(f"S{i}", _seasonal(100 * (i + 1), seed=i)) for i in range(6)])
+    spiked = calm.copy()
+    months = sorted(baseline.forecast(calm.query("unique_id == 'S0'"), 6).cv["cutoff"].unique())
+    assert len(months) >= 2
+    spike = months[-1]
+    spiked.loc[(spiked["ds"] > spike) & (spiked["unique_id"] == "S2"), "y"] *= 50
+    before, after = baseline.forecast(calm, 6), baseline.forecast(spiked, 6)
+    columns = [name for name in before.cv if name != "y"]
+    pd.testing.assert_frame_equal(before.cv[columns], after.cv[columns], check_exact=True)
+    ahead = [_of(found.forecast, "S2")["mean"].mean() for found in (before, after)]
+    assert ahead[1] > 3 * ahead[0]
+
+
+def test_the_same_input_gives_the_same_output_in_any_row_order():
+    history = pd.concat([_series(f"S{i}", _seasonal(seed=i)) for i in range(3)])
+    one = baseline.forecast(history, 6)
+    two = baseline.forecast(history.sample(frac=1, random_state=1), 6)
+    pd.testing.assert_frame_equal(one.forecast, two.forecast, check_exact=True)
+    pd.testing.assert_frame_equal(one.paths(20), two.paths(20), check_exact=True)
+
+
+def test_paths_have_the_range_that_is_printed(odd):
+    paths = odd.paths(2000).merge(odd.forecast, on=["unique_id", "ds"])
+    for level in (10, 50, 90):
+        below = (paths["y"] < paths[f"p{level}"] - 1e-9).groupby([paths["unique_id"], paths["ds"]]).mean()
+        up_to = (paths["y"] <= paths[f"p{level}"] + 1e-9).groupby([paths["unique_id"], paths["ds"]]).mean()
+        assert below.max() < level / 100 + 0.04 and up_to.min() > level / 100 - 0.04
+
+
+def test_wrong_rows_are_all_named_at_once():
+    history = _series("A", _seasonal())
+    history.loc[3, "ds"] = pd.Timestamp("2023-02-15")
+    history.loc[9, "y"] = np.inf
+    with pytest.raises(FindingsError) as caught:
+        baseline.forecast(pd.concat([history, history.tail(1)], ignore_index=True), 6)
+    assert {(finding.row, finding.rule) for finding in caught.value.findings} == {
+        (5, "is not the first day of its month"), (11, "is infinite"), (49, "stands twice"), (50, "stands twice"),
+    }
+    with pytest.raises(SettingsError):
+        baseline.forecast(history, 0)
+
+
+@pytest.fixture(scope="module")
+def company():
+    random = np.random.default_rng(3)
+    rows = []
+    for product in range(4):
+        for market in range(2):
+            season = 1 + 0.2 * np.sin(2 * np.pi * np.arange(36) / 12 + market)
+            y = 50 * (product + 1) * season * random.lognormal(0, 0.1, 36)
+            rows.append(_series(f"{product}", y).assign(
+                product=f"P{product}", family=f"F{product // 2}", market=f"M{market}", region=f"R{market}"))
+    return pd.concat(rows).drop(columns="unique_id")
+
+
+@pytest.mark.parametrize("method", ["mint_shrink", "wls_var", "top_down", "middle_out:family x region", "bottom_up"])
+def test_every_level_adds_up(company, method):
+    levels = ((), ("family",), ("region",), ("family", "region"), ("product", "market"))
+    found = hierarchy.reconcile(company, 6, levels, method=method)
+    frame = found.forecast
+    assert found.gap < 1e-6
+    totals = frame.groupby(["level", "ds"])["mean"].sum().unstack("level")
+    assert np.abs(totals.sub(totals["total"], axis=0)).to_numpy().max() < 1e-6
+    bottom = found.bottom.groupby(["family", "ds"])["mean"].sum()
+    family = frame[frame["level"] == "family"].assign(family=lambda f: f["unique_id"].str.removeprefix("family: "))
+    assert np.abs(family.set_index(["family", "ds"])["mean"] - bottom).max() < 1e-6
+    assert (frame["p10"] <= frame["mean"]).all() and (frame["mean"] <= frame["p90"]).all()
+
+
+def test_an_edit_is_spread_in_proportion():
+    rows = pd.DataFrame({"family": list("FFGG"), "product": list("ABCD"), "quantity": [10.0, 30.0, 0.0, 0.0]})
+    out = hierarchy.spread(rows, pd.DataFrame({"family": ["F", "G"], "quantity": [80.0, 6.0]}), ["family"])
+    assert out["quantity"].tolist() == [20.0, 60.0, 3.0, 3.0]
+    out = hierarchy.spread(rows, pd.DataFrame({"family": ["F"], "quantity": [4.0]}), ["family"])
+    assert out["quantity"].tolist() == [1.0, 3.0, 0.0, 0.0]
+    with pytest.raises(SettingsError, match="No product x market"):
+        hierarchy.spread(rows, pd.DataFrame({"family": ["H"], "quantity": [4.0]}), ["family"])
