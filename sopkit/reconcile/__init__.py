@@ -13,7 +13,11 @@ if TYPE_CHECKING:
     from sopkit.engine import Engine
     from sopkit.tables import Company
 
-__all__ = ["Scenario", "load_scenarios", "reconcile"]
+# lines of the statement, in its order; everything else the supply plan pays is set against standard cost
+LINES = ("net sales", "cost of goods sold", "freight", "warehousing", "supply cost against standard")
+STEPS = ("budget", "volume", "mix", "rate", "plan")
+
+__all__ = ["LINES", "Scenario", "bridge_steps", "capital_parts", "load_scenarios", "reconcile", "worst"]
 
 
 def reconcile(
@@ -41,3 +45,21 @@ def reconcile(
         "gaps": gaps.gaps(tables, statement),
         **compare.compare(tables, company, cycle, scenarios, engine=engine),
     }
+
+
+def bridge_steps(bridge: pd.DataFrame) -> pd.DataFrame:
+    """Table budget_bridge summed over families: one row a step in the bridge's order (step, amount in currency)."""
+    total = bridge.groupby("step")["amount"].sum()
+    return total.reindex([step for step in STEPS if step in total.index]).reset_index()
+
+
+def worst(gaps: pd.DataFrame, gap: str, most: int = 12) -> pd.DataFrame:
+    """The `most` rows of one kind of gap that cost most money (plan below reference), worst first."""
+    below = gaps[(gaps["gap"] == gap) & (gaps["difference"] < -0.5)]
+    return below.sort_values("money").head(most).reset_index(drop=True)
+
+
+def capital_parts(capital: pd.DataFrame) -> pd.DataFrame:
+    """Table working_capital as rows month, part, amount; payables negative, so that the parts add up."""
+    parts = capital.assign(payables=-capital["payables"])
+    return parts.melt("month", ["inventory", "receivables", "payables", "other"], "part", "amount")

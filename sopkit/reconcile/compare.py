@@ -117,6 +117,7 @@ def compare(
     from sopkit.engine import Engine as Local
 
     base = measures(tables)
+    units = {measure: company.currency if unit == "currency" else unit for measure, unit in UNITS.items()}
     tasks = [(dict(tables), scenario, name, company, cycle) for name, scenario in scenarios.items()]
     solved = (engine or Local(workers=1)).map(_solved, tasks)
     results = [(BASE, "The plan as it stands", base)]
@@ -131,7 +132,7 @@ def compare(
     return {
         "scenario_results": pd.DataFrame(
             [
-                (name, title, measure, value, base[measure], value - base[measure], UNITS[measure])
+                (name, title, measure, value, base[measure], value - base[measure], units[measure])
                 for name, title, values in results
                 for measure, value in values.items()
             ],

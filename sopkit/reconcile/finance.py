@@ -11,9 +11,9 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from sopkit.reconcile import LINES
+
 COMPANY = "company"
-# lines of the statement, in its order; everything else the supply plan pays is set against standard cost
-LINES = ("net sales", "cost of goods sold", "freight", "warehousing", "supply cost against standard")
 LINE_OF_COST = {"freight": "freight", "holding": "warehousing"}
 MONTH_DAYS = 30
 
