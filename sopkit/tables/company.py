@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
 from sopkit.errors import SettingsError, nearest
 
@@ -64,6 +64,23 @@ class Consensus(_Settings):
     lag: int = Field(1, ge=1, le=12, description="the lag at which streams are judged, months")
 
 
+class Database(_Settings):
+    """A database to read from. Its password never stands in a file: `password_env` names the variable that holds it."""
+
+    url: str = Field(description="SQLAlchemy URL without a password, like postgresql+psycopg://planner@db.example/erp")
+    password_env: str = Field("", description="name of the environment variable that holds the password")
+
+    @field_validator("url")
+    @classmethod
+    def _no_password(cls, url: str) -> str:
+        address, _, options = url.partition("?")
+        user = address.partition("://")[2].rpartition("@")[0]
+        if ":" in user or "password" in options.lower() or "pwd=" in options.lower():
+            raise ValueError("a password stands in the URL: remove it, change it where it is in use, and name the "
+                             "environment variable that holds it under `password_env`")
+        return url
+
+
 class Company(_Settings):
     """Everything a company sets: money, horizon, policies, targets, and where each table comes from."""
 
@@ -77,8 +94,11 @@ class Company(_Settings):
     kpi_targets: dict[str, KpiTarget] = {}
     assumptions: dict[str, Assumption] = {}
     rates: dict[str, Positive] = Field({}, description="money of the company for one unit of another currency")
-    raw: str = Field("", description="folder of the raw files; relative to the company's folder, or the environment variable $NAME")
-    tables: dict[str, Any] = Field({}, description="where each table comes from; a table not named is read from <table>.csv")
+    raw: str = Field("", description="folder of the raw files; relative to the company's folder, or $NAME, or ${NAME:-folder}")
+    workbook: str = Field("tables.xlsx", description="Excel workbook whose sheets are the tables that have no other source")
+    databases: dict[str, Database] = Field({}, description="databases that tables are read from")
+    tables: dict[str, Any] = Field({}, description="where each table comes from; a table not named: sql/<table>.sql, "
+                                   "<table>.csv, <table>.parquet, or its sheet in the workbook")
 
     def months(self, cycle: str) -> list:
         """The planned months as pandas Timestamps: the cycle's own month first."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -31,6 +31,8 @@ ALLOWED = {
     "date": "a date like 2026-11-30",
 }
 SHOWN_PER_RULE = 1_000
+BEYOND_MEASURE = 1e15  # cents of a larger amount are lost in a float
+DAYS = (pd.Timestamp("1950-01-01"), pd.Timestamp("2149-12-31"))
 
 
 @dataclass(frozen=True)
@@ -82,35 +84,52 @@ class Column:
             words += f" of at most {self.high:g}"
         return words
 
+    @property
+    def rules(self) -> tuple[tuple[str, Callable[[pd.Series], pd.Series]], ...]:
+        """(what a value must be, in words; the test of a series) for every rule of the column but its kind."""
+        rules: list[tuple[str, Callable[[pd.Series], pd.Series]]] = []
+        if self.kind in ("number", "whole"):
+            rules.append(("a finite number below 1e15 in size", lambda s: s.abs().lt(BEYOND_MEASURE) | s.isna()))
+        if self.low is not None:
+            rules.append((f"at least {self.low:g}", lambda s: s.ge(self.low) | s.isna()))
+        if self.high is not None:
+            rules.append((f"at most {self.high:g}", lambda s: s.le(self.high) | s.isna()))
+        if self.choices:
+            allowed = [*self.choices] if self.required else [*self.choices, ""]
+            rules.append(("a valid choice", lambda s: s.isin(allowed)))
+        if self.kind in ("text", "choice"):
+            rules.append(("text", _is_text))
+            if self.required:
+                rules.append(("not empty", lambda s: s.ne("")))
+        if self.kind == "month":
+            rules.append(("first day of a month", lambda s: s.isna() | s.dt.day.eq(1)))
+        if self.kind in ("month", "date"):
+            rules.append((f"from {DAYS[0]:%Y} to {DAYS[1]:%Y}", lambda s: s.isna() | s.between(*DAYS)))
+        return tuple(rules)
+
     def pandera(self) -> pa.Column:
         """The column as pandera checks it."""
-        checks = []
-        if self.kind in ("number", "whole"):
-            checks.append(pa.Check(np.isfinite, error="finite") if self.required else pa.Check(lambda s: ~np.isinf(s), error="finite"))
-        if self.low is not None:
-            checks.append(pa.Check.ge(self.low, error=f"at least {self.low:g}"))
-        if self.high is not None:
-            checks.append(pa.Check.le(self.high, error=f"at most {self.high:g}"))
-        if self.choices:
-            allowed = list(self.choices) + ([] if self.required else [""])
-            checks.append(pa.Check.isin(allowed, error="a valid choice"))
-        if self.kind in ("text", "choice"):
-            checks.append(pa.Check(lambda s: s.map(type).eq(str), error="text"))
-            if self.required:
-                checks.append(pa.Check(lambda s: s.ne(""), error="not empty"))
-        if self.kind == "month":
-            checks.append(pa.Check(lambda s: s.isna() | s.dt.day.eq(1), error="first day of a month"))
         return pa.Column(
             self.dtype,
-            checks=checks,
+            checks=[pa.Check(holds, error=words, ignore_na=False) for words, holds in self.rules],
             nullable=not self.required and self.kind not in ("text", "choice", "whole", "flag"),
             metadata={"unit": self.unit, "meaning": self.meaning, "example": self.example},
         )
 
 
+def _is_text(values: pd.Series) -> pd.Series:
+    # one look at all cells in C; cell by cell only where something else is among them
+    if pd.api.types.infer_dtype(values, skipna=False) in ("string", "empty"):
+        return pd.Series(True, index=values.index)
+    return values.map(type).eq(str)
+
+
 @dataclass(frozen=True)
 class Table:
-    """One table: who owns it, what a row is, its key, its columns; `stage` is the stage that writes it."""
+    """One table: who owns it, what a row is, its key, its columns; `stage` is the stage that writes it.
+
+    `not_before`: pairs of columns (later, earlier): the first may not lie before the second.
+    """
 
     name: str
     stage: str
@@ -119,11 +138,12 @@ class Table:
     key: tuple[str, ...]
     columns: tuple[Column, ...]
     required: bool = True
+    not_before: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
-        missing = set(self.key) - {column.name for column in self.columns}
+        missing = {*self.key, *(name for pair in self.not_before for name in pair)} - {column.name for column in self.columns}
         if missing:
-            raise ValueError(f"{self.name}: key columns not declared: {sorted(missing)}")
+            raise ValueError(f"{self.name}: columns not declared: {sorted(missing)}")
 
     def __iter__(self) -> Iterator[Column]:
         return iter(self.columns)

@@ -9,8 +9,9 @@ MONEY = "currency"
 PER_UNIT = "currency per unit"
 
 
-def _input(name: str, owner: str, meaning: str, key: str, *columns, required: bool = True) -> Table:
-    return Table(name, "collect", owner, meaning, tuple(key.split()), columns, required)
+def _input(name: str, owner: str, meaning: str, key: str, *columns, required: bool = True, not_before: str = "") -> Table:
+    pairs = ((tuple(not_before.split()),) if not_before else ())
+    return Table(name, "collect", owner, meaning, tuple(key.split()), columns, required, pairs)
 
 
 INPUTS = (
@@ -42,6 +43,7 @@ INPUTS = (
         ref("successor", "products", "product that takes over its demand after end_month", required=False, example="TENT-2X"),
         number("volume", "storage space of one unit", "m3", required=False, default=0.0, example=0.04),
         whole("shelf_life", "months after which stock is scrapped; 0 = keeps for ever", "months", required=False, default=0, example=0),
+        not_before="end_month launch_month",
     ),
     _input(
         "sites", "operations", "A plant or a distribution centre.", "site",
@@ -110,6 +112,7 @@ INPUTS = (
         share("achieved_uplift", "measured extra demand of a past campaign; empty = not over", low=-1, high=10, required=False, example=0.12),
         number("cost", "cost of the campaign here", MONEY, required=False, default=0.0, example=8000.0),
         required=False,
+        not_before="end_month start_month",
     ),
     _input(
         "pipeline", "sales", "An opportunity in the CRM.", "opportunity",
@@ -279,6 +282,7 @@ INPUTS = (
         date("finish", "day of completion"),
         number("quantity", "units made", QUANTITY, example=200),
         required=False,
+        not_before="finish start",
     ),
     _input(
         "production_history", "operations", "What was made or bought as finished good.", "month site product",

@@ -1,0 +1,580 @@
+"""From text to checked tables: every cell that breaks a declaration becomes a finding with its spreadsheet row.
+
+Kinds, bounds and choices come from `sopkit.tables`; nothing is repeated here. A cell is parsed once for each distinct
+text, so that two million rows cost little more than the different words in them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from rapidfuzz import process as fuzzy
+
+from sopkit.collect import Collected
+from sopkit.collect.mapping import INPUT_TABLES, Source
+from sopkit.collect.mapping import Mapping as CompanyMapping
+from sopkit.collect.sources import Extract, extract, stop, texts
+from sopkit.errors import Finding, nearest
+from sopkit.tables import TABLES, Column, Table
+
+NUMBER = r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?$"
+DATE_FORMATS = ("%Y-%m", "%Y-%m-%d", "%b %Y", "%B %Y", "ISO8601")
+FLAGS = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
+HINTS = 100  # hints for misspelt words: so many a column, the rest is told how to look
+LONGEST = 1_000
+FORMULA_MARKS = "=+-@\t\r"
+
+
+@dataclass(frozen=True)
+class Checked:
+    """One table after its check: `frame` is None where a finding stops it; `lines` are its rows as they came."""
+
+    table: Table
+    extract: Extract
+    frame: pd.DataFrame | None
+    lines: pd.DataFrame
+    findings: pd.DataFrame
+
+
+@dataclass
+class _Notes:
+    """The findings of one table, gathered as frames: one call a rule, however many cells break it."""
+
+    table: Table
+    extract: Extract
+    frames: list[pd.DataFrame] = field(default_factory=list)
+
+    def cells(
+        self,
+        where: np.ndarray,
+        column: str,
+        values: Iterable[str],
+        rule: str,
+        cure: Any,
+        allowed: str = "",
+        severity: str = "stop",
+    ) -> None:
+        """One finding for each position in `where`; `values` and `cure` may differ by cell."""
+        if len(where):
+            cures = [cure] * len(where) if isinstance(cure, str) else list(cure)
+            if self.extract.parts:
+                cures = [f"{text} (in {self.extract.place_of(int(at))})" for text, at in zip(cures, where, strict=True)]
+            self.frames.append(
+                pd.DataFrame(
+                    {
+                        "table": self.table.name,
+                        "row": self.extract.rows[where],
+                        "column": column,
+                        "value": [str(value)[:80] for value in values],
+                        "rule": rule,
+                        "severity": severity,
+                        "allowed": allowed,
+                        "cure": cures,
+                    }
+                )
+            )
+
+    def whole(
+        self, row: int, column: str, value: str, rule: str, cure: str, allowed: str = "", severity: str = "stop"
+    ) -> None:
+        """A finding on the table or its header."""
+        self.frames.append(as_frame([Finding(self.table.name, row, column, value, rule, severity, allowed, cure)]))
+
+
+def as_frame(findings: Iterable[Finding]) -> pd.DataFrame:
+    """Findings as a frame of table `findings`, in their order."""
+    rows = [finding.as_row() for finding in findings]
+    return pd.DataFrame(rows, columns=TABLES["findings"].names).astype({"row": "int64"})
+
+
+def together(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """Frames of findings as one, in their order."""
+    frames = [frame for frame in frames if len(frame)]
+    return pd.concat(frames, ignore_index=True) if frames else as_frame([])
+
+
+def checked(table: Table, source: Source, extract: Extract, factors: Mapping[str, Any]) -> Checked:
+    """`extract` as `table`: renamed, converted, parsed and checked; every finding at once.
+
+    `factors`: rate of each currency, and under "market" the rate of each market's currency (see `mapping`).
+    """
+    notes = _Notes(table, extract, [as_frame(extract.findings)] if extract.findings else [])
+    if not extract.columns.column_names:
+        return Checked(table, extract, None, table.empty(), together(notes.frames))
+    columns = _named(table, source, extract, notes)
+    if not len(extract.rows):
+        notes.whole(
+            1,
+            "",
+            "",
+            "has no rows",
+            f"Fill the table, or remove {extract.place}.",
+            "at least one row" if table.required else "",
+            "stop" if table.required else "look",
+        )
+    lines, bad = {}, np.zeros(len(extract.rows), dtype=bool)
+    for column in table:
+        array = columns.get(column.name)
+        if array is None:
+            lines[column.name] = pd.Series(column.empty, index=range(len(extract.rows)), dtype=column.dtype)
+            continue
+        values, wrong = _column(column, array, source, notes)
+        lines[column.name] = values
+        bad |= wrong
+    frame = pd.DataFrame(lines, columns=table.names)
+    _convert(table, source, frame, factors, columns, notes, bad)
+    for column in table:
+        _bounds(column, frame[column.name], columns.get(column.name), notes, bad)
+    for later, earlier in table.not_before:
+        where = np.flatnonzero((frame[later] < frame[earlier]).to_numpy() & ~bad)
+        notes.cells(
+            where,
+            later,
+            _shown(columns.get(later), where),
+            f"lies before {earlier}",
+            f"Correct {later} or {earlier}.",
+            f"{table[later].allowed}, not before {earlier}",
+        )
+    if not source.sum_rows and columns.keys() >= set(table.key):
+        _keys(table, frame, bad, notes)
+    findings = together(notes.frames)
+    ready = None if findings["severity"].eq("stop").any() else _ready(table, frame, source.sum_rows)
+    return Checked(table, extract, ready, frame, findings)
+
+
+def _named(table: Table, source: Source, extract: Extract, notes: _Notes) -> dict[str, pa.Array]:
+    """Our column -> its cells, for the columns that are there; what is missing or unknown is noted."""
+    found = extract.columns.column_names
+    ours = {name: source.rename.get(name, name) for name in found}
+    count = len(extract.rows)
+    columns = {our: extract.columns.column(name) for name, our in ours.items() if our in table.names}
+    for our, value in source.constants.items():
+        columns[our] = pa.repeat(pa.scalar(str(value)), count)
+    absent = [column for column in table if column.name not in columns]
+    for name in source.rename:
+        if name not in found:
+            notes.whole(
+                1,
+                name,
+                name,
+                "column to be renamed is missing",
+                "Correct it under `rename:` in company.yaml: " + nearest(name, found),
+                ", ".join(found),
+            )
+    for column in absent:
+        if column.required and column.name not in source.rename.values():
+            others = [name for name in found if ours[name] not in table.names]
+            cure = "Add the column, or say under `rename:` in company.yaml which column it is; "
+            notes.whole(1, column.name, "", "column is missing", cure + nearest(column.name, others), column.allowed)
+    for name in found:
+        if ours[name] in table.names or name in source.ignore or "*" in source.ignore:
+            continue
+        empty = not name.strip()
+        if empty and not any(cell.strip() for cell in _strings(extract.columns.column(name)).to_pylist()):
+            continue
+        close = nearest(name.lower(), [column.name for column in absent])
+        meant = close.startswith("did you mean")
+        notes.whole(
+            1,
+            name,
+            name,
+            "unknown column",
+            f"Rename it, or name it under `rename:` or `ignore:` in company.yaml: "
+            f"{close if meant else nearest(name, table.names)}",
+            ", ".join(table.names),
+            "stop" if meant else "look",
+        )
+    return columns
+
+
+# cells ----------------------------------------------------------------------------------------------------------
+def _strings(array: pa.ChunkedArray | pa.Array) -> pa.Array:
+    """The cells as text, blanks around them removed."""
+    if isinstance(array, pa.ChunkedArray):
+        array = array.combine_chunks()
+    if not pa.types.is_string(array.type):
+        array = texts(array.to_pylist())
+    return pc.utf8_trim_whitespace(array.fill_null("") if array.null_count else array)
+
+
+def _shown(array: pa.ChunkedArray | pa.Array | None, where: np.ndarray) -> list[str]:
+    """What stands in the source at positions `where`."""
+    return [""] * len(where) if array is None else _strings(array.take(pa.array(where))).to_pylist()
+
+
+def _column(column: Column, array: pa.ChunkedArray, source: Source, notes: _Notes) -> tuple[Any, np.ndarray]:
+    """(values, positions that are wrong as a mask) of one column; wrong and empty cells hold the kind's nothing."""
+    if column.kind in ("number", "whole"):
+        return _numbers(column, array, source, notes)
+    if column.kind in ("month", "date") and pa.types.is_temporal(array.type) and not pa.types.is_time(array.type):
+        array = pc.cast(array, pa.timestamp("us"), safe=False)
+    text = _strings(array)
+    encoded = text.dictionary_encode()
+    codes = encoded.indices.to_numpy()
+    words = [source.values.get(column.name, {}).get(word, word) for word in encoded.dictionary.to_pylist()]
+    words = ["" if word in source.empty else word for word in words]
+    meanings, faults = {"text": _texts_of, "choice": _choices, "flag": _flags}.get(column.kind, _days)(
+        column, words, source
+    )
+    if column.required:
+        faults = ["is empty" if word == "" else fault for word, fault in zip(words, faults, strict=True)]
+    wrong = np.zeros(len(codes), dtype=bool)
+    if any(faults):
+        at_fault = np.array([fault is not None for fault in faults], dtype=bool)
+        wrong = at_fault[codes]
+        for fault in dict.fromkeys(f for f in faults if f):
+            where = np.flatnonzero(np.array([f == fault for f in faults])[codes])
+            notes.cells(
+                where, column.name, _shown(text, where), fault, _cures(column, fault, text, where), column.allowed
+            )
+    if column.kind in ("text", "choice"):
+        # two source words may mean one of ours: distinct categories, codes that follow
+        kinds, inverse = np.unique(np.array([*meanings, ""], dtype=object), return_inverse=True)
+        return pd.Categorical.from_codes(inverse[codes] if len(codes) else codes, kinds), wrong
+    return meanings[codes] if len(codes) else meanings[:0], wrong
+
+
+def _cures(column: Column, fault: str, text: pa.Array, where: np.ndarray) -> Any:
+    if fault != "must be one of the choices":
+        return "Fill the cell." if fault == "is empty" else "Correct the cell."
+    hints: dict[str, str] = {}
+    cures = []
+    for value in text.take(pa.array(where)).to_pylist():
+        if value not in hints and len(hints) < HINTS:
+            hints[value] = nearest(value.lower(), column.choices)
+        cures.append(f"Correct the cell: {hints.get(value, 'see what is allowed.')}")
+    return cures
+
+
+def _numbers(column: Column, array: pa.ChunkedArray, source: Source, notes: _Notes) -> tuple[np.ndarray, np.ndarray]:
+    if isinstance(array, pa.ChunkedArray):
+        array = array.combine_chunks()
+    if pa.types.is_integer(array.type) or pa.types.is_floating(array.type) or pa.types.is_decimal(array.type):
+        empty = pc.is_null(array).to_numpy(zero_copy_only=False)
+        values = pc.cast(array, pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+        wrong = np.isnan(values) & ~empty
+        text = array
+    else:
+        text = _strings(array)
+        plain = text
+        for theirs, ours in source.values.get(column.name, {}).items():
+            plain = pc.if_else(pc.equal(plain, theirs), ours, plain)
+        if source.empty:
+            plain = pc.if_else(pc.is_in(plain, pa.array(source.empty)), "", plain)
+        if source.thousands:
+            plain = pc.replace_substring(plain, source.thousands, "")
+        if source.decimal != ".":
+            # a dot is no decimal mark here: a cell with one is refused, not read as a thousand times less
+            plain = pc.replace_substring(pc.replace_substring(plain, ".", "?"), source.decimal, ".")
+        empty = pc.equal(plain, "").to_numpy(zero_copy_only=False)
+        fits = pc.match_substring_regex(plain, NUMBER)
+        values = pc.cast(pc.if_else(fits, plain, None), pa.float64()).to_numpy(zero_copy_only=False)
+        wrong = ~fits.to_numpy(zero_copy_only=False) & ~empty
+    where = np.flatnonzero(wrong)
+    if len(where):
+        cure = "Write a number" + (
+            f" with the decimal mark {source.decimal!r}; other marks are set by `decimal` and `thousands` "
+            "in company.yaml."
+            if not pa.types.is_floating(array.type)
+            else ", or leave the cell empty."
+        )
+        notes.cells(where, column.name, _shown(text, where), "is not a number", cure, column.allowed)
+    if column.required:
+        where = np.flatnonzero(empty)
+        notes.cells(where, column.name, [""] * len(where), "is empty", "Fill the cell.", column.allowed)
+        wrong = wrong | empty
+    if column.kind == "whole":
+        parts = ~np.isnan(values) & np.isfinite(values) & (values != np.floor(np.where(np.isfinite(values), values, 0)))
+        where = np.flatnonzero(parts)
+        notes.cells(
+            where, column.name, _shown(text, where), "is not a whole number", "Round the number.", column.allowed
+        )
+        wrong = wrong | parts
+    return values, wrong
+
+
+def _texts_of(column: Column, words: list[str], source: Source) -> tuple[list[str], list[str | None]]:
+    # a formula that was neutralised on the way out ('=1+1) is the text itself again
+    meanings = [word[1:] if word[:1] == "'" and word[1:2] in tuple(FORMULA_MARKS) else word for word in words]
+    faults = [
+        None
+        if word.isprintable() and len(word) <= LONGEST
+        else f"is longer than {LONGEST:,} characters"
+        if len(word) > LONGEST
+        else "holds characters that cannot be shown"
+        for word in meanings
+    ]
+    return meanings, faults
+
+
+def _choices(column: Column, words: list[str], source: Source) -> tuple[list[str], list[str | None]]:
+    return words, [None if word == "" or word in column.choices else "must be one of the choices" for word in words]
+
+
+def _flags(column: Column, words: list[str], source: Source) -> tuple[np.ndarray, list[str | None]]:
+    default = bool(column.empty)
+    meanings = np.array([default if word == "" else FLAGS.get(word.lower(), default) for word in words], dtype=bool)
+    return meanings, [None if word == "" or word.lower() in FLAGS else "is neither yes nor no" for word in words]
+
+
+def _days(column: Column, words: list[str], source: Source) -> tuple[np.ndarray, list[str | None]]:
+    texts = pd.Series(words, dtype=object)
+    days = pd.Series(pd.NaT, index=texts.index, dtype="datetime64[ns]")
+    for written in (source.dates,) if source.dates else DATE_FORMATS:
+        left = days.isna() & texts.ne("")
+        if not left.any():
+            break
+        days[left] = _parsed(texts[left], written)
+    unread = "is not a month" if column.kind == "month" else "is not a date"
+    faults = [unread if word and day is pd.NaT else None for word, day in zip(words, days, strict=True)]
+    if column.kind == "month":
+        if source.sum_rows:
+            days = days.dt.to_period("M").dt.to_timestamp()
+        else:
+            inside = days.dt.day.gt(1)
+            faults = ["is a day, not a month" if late else fault for late, fault in zip(inside, faults, strict=True)]
+    else:
+        days = days.dt.normalize()
+    return days.to_numpy(), faults
+
+
+def _parsed(texts: pd.Series, written: str) -> pd.Series:
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        read = pd.to_datetime(texts, format=written, errors="coerce")
+    if read.dtype == object or getattr(read.dtype, "tz", None) is not None:
+        read = pd.to_datetime(read, errors="coerce", utc=True).dt.tz_localize(None)
+    return read
+
+
+def _convert(
+    table: Table,
+    source: Source,
+    frame: pd.DataFrame,
+    factors: Mapping[str, Any],
+    columns: dict[str, Any],
+    notes: _Notes,
+    bad: np.ndarray,
+) -> None:
+    """Units and money into ours, at the stated factors and rates, in place."""
+    for column in table:
+        if column.name in source.multiply:
+            frame[column.name] = frame[column.name] * source.multiply[column.name]
+        code = source.currency_of(column)
+        if code == "market":
+            rates = frame["market"].astype(object).map(factors["market"]).to_numpy(dtype=float)
+            where = np.flatnonzero(np.isnan(rates) & frame[column.name].notna().to_numpy() & ~bad)
+            notes.cells(
+                where,
+                column.name,
+                _shown(columns.get("market"), where),
+                "no rate for the currency of this market",
+                "Add the rate under `rates:` in company.yaml, or the market to markets.",
+            )
+            frame[column.name] = frame[column.name] * rates
+        elif code:
+            frame[column.name] = frame[column.name] * factors[code]
+
+
+def _bounds(column: Column, values: pd.Series, array: Any, notes: _Notes, bad: np.ndarray) -> None:
+    """Findings for values that break a rule of `column`; then empty optional cells get their default, in place."""
+    if column.kind in ("number", "whole", "month", "date"):
+        for words, holds in column.rules:
+            if words == "first day of a month":
+                continue  # said by the parser, which knows whether rows are summed
+            where = np.flatnonzero((values.notna() & ~holds(values)).to_numpy())
+            notes.cells(
+                where, column.name, _shown(array, where), f"must be {words}", "Correct the cell.", column.allowed
+            )
+            bad[where] = True
+
+
+def _keys(table: Table, frame: pd.DataFrame, bad: np.ndarray, notes: _Notes) -> None:
+    """One finding for each row whose key stood in a row above."""
+    key = list(table.key)
+    again = frame.duplicated(key, keep=False).to_numpy() & ~bad
+    if not again.any():
+        return
+    twice = frame.loc[again, key].astype(object)
+    first = twice.groupby(key, sort=False, dropna=False)[key[0]].transform(lambda group: group.index[0])
+    where = np.flatnonzero(again)
+    repeated = first.to_numpy() != where
+    rows = notes.extract.rows[first.to_numpy(dtype=int)[repeated]]
+    months = [name for name in key if table[name].kind == "month"]
+    said = twice[repeated].assign(
+        **{name: frame.loc[twice.index[repeated], name].dt.strftime("%Y-%m") for name in months}
+    )
+    values = [", ".join(map(str, line)) for line in said.itertuples(index=False)]
+    each = f"Keep one row for each {', '.join(key)}"
+    notes.cells(
+        where[repeated], ", ".join(key), values, "duplicated key", [f"{each}; the first is row {row}." for row in rows]
+    )
+
+
+def _ready(table: Table, frame: pd.DataFrame, sum_rows: bool) -> pd.DataFrame:
+    """Checked lines as the table itself: rows of one key added up where wanted, defaults filled, sorted by key."""
+    key = list(table.key)
+    if sum_rows and len(frame):
+        # an unknown part makes the sum unknown: skipna would understate it
+        sums = [name for name in table.names if name not in key]
+        unknown = {name: frame[name].isna() for name in sums if frame[name].isna().any()}
+        grouped = frame.groupby(key, observed=True, sort=True)[sums].sum()
+        for name, mask in unknown.items():
+            hidden = mask.groupby([frame[k] for k in key], observed=True, sort=True).any()
+            grouped[name] = grouped[name].where(~hidden)
+        frame = grouped.reset_index()
+    for column in table:
+        if column.kind in ("text", "choice"):
+            frame[column.name] = frame[column.name].astype(object)
+    return table.conform(frame)
+
+
+# between tables -------------------------------------------------------------------------------------------------
+def references(tables: Mapping[str, Checked]) -> pd.DataFrame:
+    """Every cell that names something no other table knows: one finding a cell, with the nearest known name.
+
+    What a table with findings of its own defines still counts as known; a table that could not be read at all is not
+    looked into, so that one missing file does not become thousands of findings.
+    """
+    known = {name: frozenset(_distinct(one.lines[one.table.key[0]])) - {""} for name, one in tables.items()}
+    unread = {name for name, one in tables.items() if not known[name] and one.findings["severity"].eq("stop").any()}
+    frames = []
+    for one in tables.values():
+        for column in one.table:
+            if not column.refs or one.lines.empty or unread & set(column.refs):
+                continue
+            valid = frozenset().union(*(known.get(ref, frozenset()) for ref in column.refs))
+            orphans = sorted(set(_distinct(one.lines[column.name])) - valid - {""})
+            if orphans:
+                frames.append(_orphans(one, column, orphans, sorted(valid)))
+    return together(frames)
+
+
+def _distinct(values: pd.Series) -> list[str]:
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        used = np.unique(values.cat.codes.to_numpy())
+        return values.cat.categories[used[used >= 0]].tolist()
+    return values.unique().tolist()
+
+
+def _orphans(one: Checked, column: Column, orphans: list[str], valid: list[str]) -> pd.DataFrame:
+    places = " or ".join(column.refs)
+    cures = {}
+    for orphan in orphans[:HINTS]:
+        close = fuzzy.extractOne(orphan[:100], valid, score_cutoff=70)
+        cures[orphan] = f"Add it to {places}, or correct it" + (f": did you mean {close[0]!r}?" if close else ".")
+    values = one.lines[column.name].astype(object)
+    where = np.flatnonzero(values.isin(orphans).to_numpy())
+    named = values.iloc[where].tolist()
+    notes = _Notes(one.table, one.extract)
+    notes.cells(
+        where,
+        column.name,
+        named,
+        f"is not in {places}",
+        [cures.get(v, f"Add it to {places}, or correct it.") for v in named],
+        column.allowed,
+    )
+    return together(notes.frames)
+
+
+# the whole company ----------------------------------------------------------------------------------------------
+def everything(mapping: CompanyMapping, memory: dict | None = None) -> Collected:
+    """Every input table of a company, read and checked, with all findings in the order of the tables."""
+    memory = {} if memory is None else memory
+    rates = mapping.company.rates | {mapping.company.currency: 1.0}
+    factors: dict[str, Any] = dict(rates)
+    done: dict[str, Checked] = {}
+    frames = []
+    for table in INPUT_TABLES.values():
+        source = mapping.sources.get(table.name, Source())
+        if source.currency == "market" or (isinstance(source.currency, dict) and "market" in source.currency.values()):
+            factors["market"] = _market_rates(done.get("markets"), rates)
+        read = extract(table, mapping, memory)
+        if read is None:
+            if table.required:
+                cure = (
+                    f"Put {table.name}.csv into {mapping.folder}, add its sheet to {mapping.company.workbook}, "
+                    "or say under `tables:` in company.yaml where it comes from."
+                )
+                frames.append(as_frame([stop(table.name, 0, "", "", "table is missing", cure)]))
+            continue
+        kept = memory.get((table.name, "checked"))
+        if kept is None or kept[0] is not read or kept[1] != factors:
+            kept = memory[table.name, "checked"] = (read, dict(factors), checked(table, source, read, factors))
+        done[table.name] = kept[2]
+        frames.append(kept[2].findings)
+    findings = together([*frames, _strays(mapping), references(done)])
+    stopped = set(findings.loc[findings["severity"].eq("stop"), "table"])
+    tables = {
+        name: done[name].frame if name in done else table.empty()
+        for name, table in INPUT_TABLES.items()
+        if name not in stopped
+    }
+    sources = pd.DataFrame(
+        [
+            (name, one.extract.place, len(one.lines), one.extract.modified, one.extract.sha256)
+            for name, one in done.items()
+        ],
+        columns=["table", "place", "lines", "modified", "sha256"],
+    )
+    return Collected(mapping.folder, mapping.cycle, mapping.company, tables, findings, sources)
+
+
+def _market_rates(markets: Checked | None, rates: Mapping[str, float]) -> dict[str, float]:
+    if markets is None or markets.lines.empty:
+        return {}
+    pairs = markets.lines[["market", "currency"]].astype(object).itertuples(index=False)
+    return {market: rates[code] for market, code in pairs if code in rates}
+
+
+def _strays(mapping: CompanyMapping) -> pd.DataFrame:
+    """A CSV in the company's folder that is no table and no source: most often a misspelt name."""
+    used = {source.file for source in mapping.sources.values()}
+    names = sorted(path.name for path in mapping.folder.glob("*.csv") if path.stem not in INPUT_TABLES)
+    return as_frame(
+        Finding(
+            name.removesuffix(".csv"),
+            0,
+            "",
+            name,
+            "file is not a table",
+            "look",
+            "",
+            f"It is not read: {nearest(name.removesuffix('.csv'), INPUT_TABLES)}",
+        )
+        for name in names
+        if not any(Path(name).match(pattern) for pattern in used if pattern)
+    )
+
+
+# for people -----------------------------------------------------------------------------------------------------
+def grouped(findings: pd.DataFrame) -> pd.DataFrame:
+    """Findings of one table, column and rule as one line: how many, the first rows and values; worst first."""
+    by = ["severity", "table", "column", "rule"]
+    lines = (
+        findings.groupby(by, sort=False, dropna=False)
+        .agg(
+            count=("row", "size"),
+            rows=("row", lambda rows: ", ".join(str(row) for row in rows.head(5)) + (", ..." if len(rows) > 5 else "")),
+            values=("value", lambda values: ", ".join(dict.fromkeys(v for v in values.head(50) if v)).strip()[:120]),
+            allowed=("allowed", "first"),
+            cure=("cure", "first"),
+        )
+        .reset_index()
+    )
+    order = {table: place for place, table in enumerate(TABLES)}
+    lines["order"] = lines["table"].map(order).fillna(len(order))
+    lines = lines.sort_values(
+        ["severity", "order", "count"], ascending=[False, True, False], kind="stable", ignore_index=True
+    )
+    return lines.drop(columns="order")

@@ -1,0 +1,584 @@
+"""Reading what a company has: CSV, Excel, Parquet, DuckDB queries over raw files, SQL databases.
+
+Every source gives an `Extract`: columns of text (or of the source's own kinds) with the spreadsheet row of each line.
+Nothing is interpreted here; `check` does that. What cannot be read becomes a finding, never a traceback.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import os
+import zipfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sopkit.collect.mapping import Mapping, Source
+from sopkit.errors import Finding, SettingsError, nearest
+from sopkit.tables import Table
+
+CSV_ROWS_AT_ONCE = 100_000
+DELIMITERS = ",;\t|"
+MOST_UNPACKED = 2 * 1024**3
+SPREADSHEETS = (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods")
+SHEET_XML = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
+RELATION_XML = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
+csv.field_size_limit(1 << 24)
+
+
+@dataclass(frozen=True)
+class Extract:
+    """What one source holds for one table: columns, the row a person sees of each line, and what could not be read."""
+
+    table: str
+    place: str
+    columns: pa.Table
+    rows: np.ndarray
+    findings: tuple[Finding, ...] = ()
+    sha256: str = ""
+    modified: str = ""
+    parts: tuple[tuple[int, str], ...] = field(default=())
+
+    def place_of(self, position: int) -> str:
+        """The file that line `position` (0 = first) came from, where several files make the table; else ""."""
+        inside = [name for first, name in self.parts if first <= position]
+        return inside[-1] if inside else ""
+
+
+def stop(table: str, row: int, column: str, value: object, rule: str, cure: str, allowed: str = "") -> Finding:
+    """A finding that stops the plan; the value is cut to what a screen can show."""
+    return Finding(table, row, column, str(value)[:80], rule, "stop", allowed, cure)
+
+
+def extract(table: Table, mapping: Mapping, memory: dict | None = None) -> Extract | None:
+    """What the source of `table` holds; None where the company has no source for it.
+
+    `memory` keeps what was read from files, by the sha256 of their content: an unchanged file is not parsed again.
+    """
+    source = mapping.sources.get(table.name, Source())
+    try:
+        if source.database:
+            return _database(table, source, mapping)
+        query = mapping.folder / (source.sql or f"sql/{table.name}.sql")
+        if source.sql or (query.is_file() and not source.file):
+            return _duckdb(table, query, mapping)
+        return _files(table, source, mapping, {} if memory is None else memory)
+    except OSError as error:
+        return failed(table, source.file or table.name, "cannot be opened", f"{error.strerror or error}. Correct that.")
+
+
+def failed(table: Table, place: str, rule: str, cure: str, row: int = 0, column: str = "", value: str = "") -> Extract:
+    """An extract of a source that could not be read."""
+    finding = stop(table.name, row, column, value or place, rule, cure)
+    return Extract(table.name, place, pa.table({}), np.empty(0, dtype=np.int64), (finding,))
+
+
+# files ----------------------------------------------------------------------------------------------------------
+def _files(table: Table, source: Source, mapping: Mapping, memory: dict) -> Extract | None:
+    found = _found(table, source, mapping)
+    if source.file and not found:
+        return failed(
+            table,
+            source.file,
+            "file is missing",
+            f"Put it into {mapping.raw}, or correct `file` in company.yaml; the folder holds {_listed(mapping.raw)}.",
+        )
+    if not found:
+        return None
+    contents = [path.read_bytes() for path in found]
+    digests = [_sha(content) for content in contents]
+    known = (source.model_dump_json(), [(path, _modified(path)) for path in found], digests)
+    if table.name in memory and memory[table.name][0] == known:
+        return memory[table.name][1]
+    # a workbook that no mapping names need not have every sheet
+    extracts = [
+        _file(table, source, path, content, optional=not source.file)
+        for path, content in zip(found, contents, strict=True)
+    ]
+    whole = extracts[0] if len(extracts) == 1 else _joined(table, source.file, extracts)
+    memory[table.name] = (known, whole)
+    return whole
+
+
+def _found(table: Table, source: Source, mapping: Mapping) -> list[Path]:
+    """The files that hold `table`: those the mapping names, or the first of the table's name, or the workbook."""
+    if source.file:
+        named = sorted(mapping.raw.glob(source.file)) if "*" in source.file else [mapping.raw / source.file]
+        return [path for path in named if path.is_file()]
+    places = [
+        folder / name
+        for name in (f"{table.name}.csv", f"{table.name}.parquet", mapping.company.workbook)
+        for folder in (mapping.folder, mapping.raw)
+    ]
+    return [path for path in places if path.is_file()][:1]
+
+
+def _listed(folder: Path, most: int = 12) -> str:
+    if not folder.is_dir():
+        return "nothing: the folder does not exist"
+    names = sorted(path.name for path in folder.iterdir() if path.is_file())
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "") or "no file"
+
+
+def _file(table: Table, source: Source, path: Path, content: bytes, optional: bool) -> Extract | None:
+    ending = path.suffix.lower()
+    if ending in SPREADSHEETS:
+        return read_sheet(table, source, content, path.name, _modified(path), optional)
+    if ending == ".parquet":
+        return read_parquet(table, content, path.name, _modified(path))
+    return read_csv(table, source, content, path.name, _modified(path))
+
+
+def _modified(path: Path) -> str:
+    return datetime.fromtimestamp(path.stat().st_mtime).date().isoformat()
+
+
+def _joined(table: Table, place: str, extracts: list[Extract]) -> Extract:
+    """Several files of one layout as one extract; a column that one of them lacks is empty there."""
+    starts = np.cumsum([0, *(len(e.rows) for e in extracts)])
+    columns = pa.concat_tables([_as_text(e.columns) for e in extracts], promote_options="default")
+    digest = hashlib.sha256("".join(e.sha256 for e in extracts).encode()).hexdigest()
+    findings = tuple(replace(f, cure=f"{f.cure} (in {e.place})") for e in extracts for f in e.findings)
+    return Extract(
+        table.name,
+        place,
+        columns,
+        np.concatenate([e.rows for e in extracts]),
+        findings,
+        digest,
+        max(e.modified for e in extracts),
+        tuple((int(start), e.place) for start, e in zip(starts, extracts, strict=False)),
+    )
+
+
+def _as_text(columns: pa.Table) -> pa.Table:
+    if all(pa.types.is_string(kind) for kind in columns.schema.types):
+        return columns
+    return pa.table({name: texts(columns.column(name).to_pylist()) for name in columns.column_names})
+
+
+def read_parquet(table: Table, content: bytes, place: str, modified: str = "") -> Extract:
+    """The Parquet `content` as an extract, in its own kinds."""
+    try:
+        columns = pq.read_table(io.BytesIO(content), use_threads=False)
+    except (pa.ArrowException, OSError) as error:
+        return failed(table, place, "is no Parquet file", f"Export it again ({str(error)[:80]}).")
+    return Extract(table.name, place, columns, np.arange(columns.num_rows) + 2, (), _sha(content), modified)
+
+
+def _sha(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+# CSV ------------------------------------------------------------------------------------------------------------
+def read_csv(table: Table, source: Source, content: bytes, place: str, modified: str = "") -> Extract:
+    """The CSV `content` as an extract: every cell as text, rows numbered as a spreadsheet shows them.
+
+    A byte that is not of the stated encoding, and a row with more cells than the header, become findings.
+    """
+    encoding = "utf-8-sig" if source.encoding.lower().replace("_", "-") in ("utf-8", "utf8") else source.encoding
+    try:
+        lines = io.TextIOWrapper(io.BytesIO(content), encoding=encoding, errors="surrogateescape", newline="")
+        for _ in range(source.skip):
+            lines.readline()
+        first = lines.readline()
+        if not first.strip():
+            return failed(table, place, "has no header", "Write the column names into the first row.", 1)
+        reader = csv.reader(_after(first, lines), delimiter=source.delimiter or _delimiter(first, table, source))
+        header = [name.strip().encode("utf-8", "replace").decode() for name in next(reader)]
+        chunks, rows, findings = [], [], []
+        for numbers, cells in _chunks(table, reader, header, source.skip + 2, findings):
+            chunks.append(
+                pa.table(_arrays(table, header, cells, numbers, source.encoding, findings), names=_unique(header))
+            )
+            rows.append(numbers)
+    except (UnicodeError, csv.Error) as error:
+        return failed(
+            table,
+            place,
+            f"cannot be read as {source.encoding} CSV",
+            f"Save it again as CSV, or correct `encoding` and `delimiter` in company.yaml ({str(error)[:80]}).",
+            1,
+        )
+    findings += _header_findings(table, header)
+    columns = (
+        pa.concat_tables(chunks)
+        if chunks
+        else pa.table([pa.array([], pa.string())] * len(header), names=_unique(header))
+    )
+    numbers = np.concatenate(rows) if rows else np.empty(0, dtype=np.int64)
+    return Extract(table.name, place, columns, numbers, tuple(findings), _sha(content), modified)
+
+
+def _after(first: str, lines: Iterable[str]) -> Iterator[str]:
+    yield first
+    yield from lines
+
+
+def _delimiter(header: str, table: Table, source: Source) -> str:
+    """The delimiter that makes the most known names of the header; a comma where none makes any."""
+    known = set(table.names) | set(source.rename) | set(source.ignore)
+    return max(DELIMITERS, key=lambda mark: sum(name.strip(' "\r\n') in known for name in header.split(mark)))
+
+
+def _chunks(
+    table: Table, reader: Iterator[list[str]], header: list[str], first_row: int, findings: list[Finding]
+) -> Iterator[tuple[np.ndarray, list[tuple[str, ...]]]]:
+    """(spreadsheet rows, cells by column) of some thousand lines at a time; empty lines count but are no rows."""
+    width = len(header)
+    numbers: list[int] = []
+    lines: list[list[str]] = []
+    for row, line in enumerate(reader, first_row):
+        if len(line) != width:
+            if not any(cell.strip() for cell in line):
+                continue
+            if any(cell.strip() for cell in line[width:]):
+                findings.append(
+                    stop(
+                        table.name,
+                        row,
+                        header[-1],
+                        line[width],
+                        f"row has {len(line)} cells, the header {width}",
+                        "Quote the cell that holds the delimiter, or remove the extra cells.",
+                    )
+                )
+            line = (line + [""] * width)[:width]
+        elif not any(line):
+            continue
+        numbers.append(row)
+        lines.append(line)
+        if len(lines) == CSV_ROWS_AT_ONCE:
+            yield np.array(numbers), list(zip(*lines, strict=True))
+            numbers, lines = [], []
+    if lines:
+        yield np.array(numbers), list(zip(*lines, strict=True))
+
+
+def _arrays(
+    table: Table,
+    header: list[str],
+    cells: list[tuple[str, ...]],
+    numbers: np.ndarray,
+    encoding: str,
+    findings: list[Finding],
+) -> list[pa.Array]:
+    arrays = []
+    for name, values in zip(header, cells, strict=True):
+        try:
+            arrays.append(pa.array(values, pa.string()))
+        except UnicodeEncodeError:
+            # surrogateescape kept the bytes that the encoding does not know: name each cell that has one
+            for row, value in zip(numbers, values, strict=True):
+                if any("\udc80" <= mark <= "\udcff" for mark in value):
+                    findings.append(
+                        stop(
+                            table.name,
+                            int(row),
+                            name,
+                            _shown(value),
+                            f"holds bytes that are not {encoding}",
+                            "Save the file as UTF-8, or name its `encoding` in company.yaml (often cp1252).",
+                        )
+                    )
+            arrays.append(pa.array([_shown(value) for value in values], pa.string()))
+    return arrays
+
+
+def _shown(value: str) -> str:
+    return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _unique(header: list[str]) -> list[str]:
+    """`header` with a mark on names that came before: arrow wants names to differ."""
+    return [name if name not in header[:place] else f"{name} (column {place + 1})" for place, name in enumerate(header)]
+
+
+def _header_findings(table: Table, header: list[str]) -> list[Finding]:
+    return [
+        stop(table.name, 1, name, name, "column comes twice", "Keep one of them.")
+        for place, name in enumerate(header)
+        if name and name in header[:place]
+    ]
+
+
+# Excel ----------------------------------------------------------------------------------------------------------
+def read_sheet(
+    table: Table, source: Source, content: bytes, place: str, modified: str = "", optional: bool = False
+) -> Extract | None:
+    """A sheet of the Excel workbook `content` as an extract; None where an `optional` sheet is not there.
+
+    A cell whose formula was never calculated, or shows an error, becomes a finding with the cell's address.
+    """
+    from python_calamine import CalamineError, CalamineWorkbook, PasswordError
+
+    name = source.sheet or table.name
+    try:
+        formulas = _uncalculated(content, name)
+        workbook = CalamineWorkbook.from_filelike(io.BytesIO(content))
+        if name not in workbook.sheet_names:
+            if optional:
+                return None
+            return failed(
+                table,
+                place,
+                f"has no sheet {name!r}",
+                nearest(name, workbook.sheet_names) + " Rename the sheet, or name it under `sheet` in company.yaml.",
+            )
+        cells = workbook.get_sheet_by_name(name).to_python(skip_empty_area=False)
+    except PasswordError:
+        return failed(table, place, "is locked with a password", "Save it without a password.")
+    except (CalamineError, zipfile.BadZipFile, ElementTree.ParseError, KeyError, ValueError, OverflowError) as error:
+        return failed(table, place, "is no workbook that can be read", f"Save it again as .xlsx ({str(error)[:80]}).")
+    findings = [
+        stop(
+            table.name,
+            row,
+            "",
+            address,
+            rule,
+            "Open the workbook in a spreadsheet program, let it calculate, save it; or write the value itself.",
+        )
+        for row, address, rule in formulas
+    ]
+    place = f"sheet {name} of {place}"
+    lines = cells[source.skip :]
+    if not lines or not any(str(cell).strip() for cell in lines[0]):
+        return failed(table, place, "has no header", "Write the column names into the first row.", 1)
+    width = max(index + 1 for index, cell in enumerate(lines[0]) if str(cell).strip())
+    header = [str(cell).strip() for cell in lines[0][:width]]
+    kept = [
+        (row, line[:width])
+        for row, line in enumerate(lines[1:], source.skip + 2)
+        if any(str(c).strip() for c in line[:width])
+    ]
+    columns = [texts(values) for values in zip(*(line for _, line in kept), strict=True)] or [
+        pa.array([], pa.string())
+    ] * width
+    return Extract(
+        table.name,
+        place,
+        pa.table(columns, names=_unique(header)),
+        np.array([row for row, _ in kept], dtype=np.int64),
+        tuple(findings + _header_findings(table, header)),
+        _sha(content),
+        modified,
+    )
+
+
+def texts(values: Iterable[Any]) -> pa.Array:
+    """Cells of any kind as text, each as a person would type it."""
+    return pa.array([_text(value) for value in values], pa.string())
+
+
+def _text(value: Any) -> str:
+    """A cell's value as a person would type it."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
+    if isinstance(value, datetime):
+        return value.date().isoformat() if (value.hour, value.minute, value.second) == (0, 0, 0) else value.isoformat()
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return str(value)
+
+
+def _uncalculated(content: bytes, sheet: str) -> list[tuple[int, str, str]]:
+    """(row, address, what is wrong) of the cells of `sheet` whose formula has no value, or whose value is an error.
+
+    Readers give 0 or an empty cell for them. A program that is no spreadsheet writes 0 as the value of every formula
+    and asks for a calculation when the file is opened (`fullCalcOnLoad`): such formulas count as never calculated.
+    """
+    if not content.startswith(b"PK"):
+        return []
+    found = []
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        if sum(part.file_size for part in archive.infolist()) > MOST_UNPACKED:
+            raise ValueError("it unpacks to more than 2 GB")
+        if "xl/workbook.xml" not in archive.namelist():
+            return []
+        book = ElementTree.fromstring(archive.read("xl/workbook.xml"))
+        targets = {
+            link.get("Id"): link.get("Target", "")
+            for link in ElementTree.fromstring(archive.read("xl/_rels/workbook.xml.rels"))
+        }
+        entry = next((s for s in book.iter(f"{SHEET_XML}sheet") if s.get("name") == sheet), None)
+        if entry is None:
+            return []
+        target = targets.get(entry.get(f"{RELATION_XML}id"), "")
+        part = archive.read(target.lstrip("/") if target.startswith("/") else f"xl/{target}")
+        stale = any(calc.get("fullCalcOnLoad") in ("1", "true") for calc in book.iter(f"{SHEET_XML}calcPr"))
+    if b"<f" not in part and b't="e"' not in part:
+        return []
+    for _, cell in ElementTree.iterparse(io.BytesIO(part)):
+        if cell.tag != f"{SHEET_XML}c":
+            continue
+        value, formula = cell.find(f"{SHEET_XML}v"), cell.find(f"{SHEET_XML}f")
+        address = cell.get("r", "")
+        row = int("".join(mark for mark in address if mark.isdigit()) or 0)
+        if formula is not None and (stale or value is None or value.text is None):
+            found.append((row, address, "formula was never calculated"))
+        elif cell.get("t") == "e":
+            found.append((row, address, f"shows the error {value.text if value is not None else ''}".strip()))
+        cell.clear()
+    return found
+
+
+# queries --------------------------------------------------------------------------------------------------------
+def _duckdb(table: Table, path: Path, mapping: Mapping) -> Extract:
+    """The result of one DuckDB SELECT over the raw files: `dw.Sales.parquet` is `dw.Sales`, `orders.csv` is `orders`.
+
+    One thread, so that sums are the same to the last bit every time; no file outside the company's own folders and no
+    network can be reached.
+    """
+    import duckdb
+
+    text = path.read_text(encoding="utf-8")
+    place = f"query {path.relative_to(mapping.folder)}"
+    digest = hashlib.sha256(f"{mapping.cycle} {mapping.company.currency} {text}".encode())
+    with duckdb.connect(config={"threads": 1, "allow_community_extensions": False}) as connection:
+        try:
+            for file in _views(connection, mapping.raw, digest):
+                digest.update(file.encode())
+            allowed = [str(mapping.raw.resolve()), str(mapping.folder.resolve())]
+            connection.execute("SET allowed_directories = $1", [allowed])
+            connection.execute("SET enable_external_access = false")
+            for name, value in (("raw", allowed[0]), ("cycle", mapping.cycle), ("currency", mapping.company.currency)):
+                connection.execute(f"SET VARIABLE {name} = $1", [value])
+            shared = mapping.folder / "sql" / "_shared.sql"
+            if shared.is_file():
+                _only(connection, shared.read_text(encoding="utf-8"), shared, "CREATE")
+            columns = _only(connection, text, path, "SELECT").to_arrow_table()
+        except duckdb.Error as error:
+            return failed(table, place, "query fails", f"{_first_lines(error)}. Correct the query.")
+    return Extract(table.name, place, columns, np.arange(columns.num_rows) + 2, (), digest.hexdigest())
+
+
+def _views(connection: Any, raw: Path, digest: Any) -> Iterator[str]:
+    readers = {".parquet": "read_parquet", ".csv": "read_csv"}
+    for path in sorted(raw.iterdir()) if raw.is_dir() else []:
+        if reader := readers.get(path.suffix.lower()):
+            schema, _, name = path.stem.rpartition(".")
+            if schema:
+                connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{_quoted(schema)}"')
+            view = f'"{_quoted(schema)}"."{_quoted(name)}"' if schema else f'"{_quoted(name)}"'
+            connection.execute(
+                f"CREATE VIEW {view} AS SELECT * FROM {reader}('{str(path.resolve()).replace(chr(39), chr(39) * 2)}')"
+            )
+            yield f"{path.name} {path.stat().st_size} {path.stat().st_mtime_ns}"
+
+
+def _quoted(name: str) -> str:
+    return name.replace('"', '""')
+
+
+def _only(connection: Any, text: str, path: Path, kind: str) -> Any:
+    """Run the statements in `text`, all of which must be of `kind`; the last result."""
+    statements = connection.extract_statements(text)
+    if not statements or any(s.type.name != kind for s in statements) or (kind == "SELECT" and len(statements) > 1):
+        raise SettingsError(
+            f"{path} must hold {'one SELECT' if kind == 'SELECT' else 'only CREATE VIEW or CREATE MACRO'}."
+        )
+    for statement in statements:
+        result = connection.execute(statement)
+    return result
+
+
+def _first_lines(error: Exception, most: int = 300) -> str:
+    return " ".join(str(error).split())[:most].rstrip(".")
+
+
+def database_url(name: str, mapping: Mapping) -> Any:
+    """The SQLAlchemy URL of database `name`, with its password from the environment; it hides it when printed."""
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    settings = mapping.company.databases[name]
+    try:
+        url = make_url(settings.url)
+    except ArgumentError:
+        raise SettingsError(
+            f"databases.{name}.url is no SQLAlchemy URL; write it like postgresql+psycopg://user@host/db."
+        ) from None
+    if settings.password_env:
+        password = os.environ.get(settings.password_env)
+        if password is None:
+            raise SettingsError(
+                f"databases.{name}: the environment variable {settings.password_env} is not set. "
+                "Set it to the password; it is never written anywhere."
+            )
+        url = url.set(password=password)
+    if url.drivername.startswith("sqlite") and url.database and url.database != ":memory:":
+        url = url.set(database=str(mapping.folder / url.database))
+    return url
+
+
+def _database(table: Table, source: Source, mapping: Mapping) -> Extract:
+    from sqlalchemy import create_engine, text
+    from sqlalchemy.exc import NoSuchModuleError, SQLAlchemyError
+
+    url = database_url(source.database, mapping)
+    place = f"database {source.database}"
+    if url.drivername.startswith("sqlite") and not Path(url.database or "").is_file():
+        return failed(
+            table,
+            place,
+            "file is missing",
+            f"Correct databases.{source.database}.url: it names {Path(url.database or '').name}.",
+        )
+    engine = None
+    try:
+        engine = create_engine(
+            url,
+            hide_parameters=True,
+            connect_args={} if url.drivername.startswith("sqlite") else {"connect_timeout": 10},
+        )
+        statement = source.query or f"SELECT * FROM {engine.dialect.identifier_preparer.quote(table.name)}"
+        with engine.connect() as connection:
+            result = connection.execute(text(statement))
+            names, lines = list(result.keys()), result.fetchall()
+    except (SQLAlchemyError, NoSuchModuleError, ImportError) as error:
+        # `from error` would carry the URL's password into a traceback; the text is searched for it as well
+        said = _first_lines(getattr(error, "orig", None) or error)
+        said = said.replace(url.password, "***") if url.password else said
+        return failed(
+            table, place, "cannot be read", f"{said}. Check the server, the user, the password variable and the query."
+        )
+    finally:
+        if engine is not None:
+            engine.dispose()
+    columns = pa.table(
+        [_column(values) for values in zip(*lines, strict=True)] or [pa.array([], pa.string())] * len(names),
+        names=_unique(names),
+    )
+    digest = hashlib.sha256(repr(names).encode())
+    for column in columns.columns:
+        for value in column.to_pylist():
+            digest.update(repr(value).encode())
+    return Extract(
+        table.name, place, columns, np.arange(len(lines)) + 2, tuple(_header_findings(table, names)), digest.hexdigest()
+    )
+
+
+def _column(values: tuple) -> pa.Array:
+    """A query's column: numbers stay numbers, all else becomes text (SQLite mixes kinds in one column)."""
+    kinds = {type(value) for value in values if value is not None}
+    if kinds and kinds <= {int, float}:
+        return pa.array(values, pa.float64()) if float in kinds else texts(values)
+    return texts(values)

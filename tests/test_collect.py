@@ -1,0 +1,287 @@
+"""Bad input is answered by findings: table, spreadsheet row, column, value, allowed values, cure; all at once."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from sopkit.collect import collect, mapping
+from sopkit.errors import SettingsError
+from sopkit.tables import INPUTS, TABLES
+
+DEMO = Path(__file__).resolve().parents[1] / "data" / "demo"
+CYCLE = "2026-11"
+
+
+@pytest.fixture(scope="module")
+def memory() -> dict:
+    """Tables of the demo that no test changed are parsed once."""
+    kept: dict = {}
+    collect(DEMO, CYCLE, memory=kept)
+    return kept
+
+
+@pytest.fixture
+def company(tmp_path: Path) -> Path:
+    """A copy of the demo company to spoil."""
+    return shutil.copytree(DEMO, tmp_path / "demo")
+
+
+def change(company: Path, table: str, old: str, new: str) -> None:
+    path = company / f"{table}.csv"
+    text = path.read_text(encoding="utf-8")
+    assert old in text, f"{old!r} is not in {path.name}"
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+def only(company: Path, memory: dict | None = None, severity: str = "stop") -> list[dict]:
+    findings = collect(company, CYCLE, memory=dict(memory or {})).findings
+    return findings[findings["severity"].eq(severity)].drop(columns="severity").to_dict("records")
+
+
+def test_the_demo_company_passes_and_every_table_fits_its_declaration(memory):
+    collected = collect(DEMO, CYCLE, memory=memory)
+    assert collected.findings.empty, collected.summary()
+    assert list(collected.tables) == [table.name for table in INPUTS]
+    for name, frame in collected.tables.items():
+        pd.testing.assert_frame_equal(TABLES[name].check(frame), frame)
+
+
+def test_what_is_collected_is_what_the_files_say(memory):
+    theirs = pd.read_csv(DEMO / "sales_history.csv")
+    ours = collect(DEMO, CYCLE, memory=memory).tables["sales_history"]
+    assert len(ours) == len(theirs)
+    assert ours["quantity"].sum() == pytest.approx(theirs["quantity"].sum(), abs=0)
+    assert ours["month"].min() == pd.Timestamp(theirs["month"].min() + "-01")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "finding"),
+    [
+        ("320", "-320", {"column": "hours", "value": "-320", "rule": "must be at least 0"}),
+        ("320", "many", {"column": "hours", "value": "many", "rule": "is not a number"}),
+        ("320", "NaN", {"column": "hours", "value": "NaN", "rule": "is not a number"}),
+        ("320", "1e400", {"column": "hours", "value": "1e400", "rule": "must be a finite number below 1e15 in size"}),
+        ("320", "", {"column": "hours", "value": "", "rule": "is empty"}),
+        ("320", "=160*2", {"column": "hours", "value": "=160*2", "rule": "is not a number"}),
+        ("2026-11", "2026-13", {"column": "month", "value": "2026-13", "rule": "is not a month"}),
+        ("2026-11", "2026-11-17", {"column": "month", "value": "2026-11-17", "rule": "is a day, not a month"}),
+        ("2026-11", "9026-11", {"column": "month", "value": "9026-11", "rule": "is not a month"}),
+        ("LINE", "LYNE", {"column": "resource", "value": "LYNE-N1", "rule": "is not in resources"}),
+    ],
+)
+def test_a_wrong_cell_is_named(tmp_path, old, new, finding):
+    company = small(tmp_path, capacity="resource,month,hours\nLINE-N1,2026-10,300\n\nLINE-N1,2026-11,320\n")
+    text = (company / "capacity.csv").read_text().splitlines()
+    text[3] = text[3].replace(old, new)
+    (company / "capacity.csv").write_text("\n".join(text))
+    found = [f for f in only(company) if f["table"] == "capacity"]
+    assert len(found) == 1
+    # row 4: the empty line above counts, as it does in a spreadsheet
+    assert found[0] | finding | {"table": "capacity", "row": 4} == found[0]
+    assert found[0]["allowed"] == TABLES["capacity"][finding["column"]].allowed
+    assert found[0]["cure"]
+
+
+def small(folder: Path, **tables: str) -> Path:
+    """A company with one plant, one line, and the `tables` given as CSV text."""
+    texts = {
+        "sites": "site,kind\nPLANT-N,plant\n",
+        "resources": "resource,site\nLINE-N1,PLANT-N\n",
+    } | tables
+    (folder / "company.yaml").write_text("name: Small\n")
+    for name, text in texts.items():
+        (folder / f"{name}.csv").write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_a_duplicated_row_is_one_finding_that_names_the_first(tmp_path):
+    company = small(tmp_path, capacity="resource,month,hours\n" + "LINE-N1,2026-11,320\n" * 3)
+    found = [f for f in only(company) if f["table"] == "capacity"]
+    assert [(f["row"], f["column"], f["value"], f["rule"]) for f in found] == [
+        (3, "resource, month", "LINE-N1, 2026-11", "duplicated key"),
+        (4, "resource, month", "LINE-N1, 2026-11", "duplicated key"),
+    ]
+    assert all(f["cure"] == "Keep one row for each resource, month; the first is row 2." for f in found)
+
+
+def test_all_mistakes_are_said_at_once(company):
+    (company / "calendar.csv").unlink()
+    (company / "lanes.csv").write_text("origin,destination\n")
+    change(company, "capacity", "hours", "ours")
+    change(company, "products", "BAGS", "BGAS")
+    change(company, "sales_history", "2022", "22")
+    found = {(f["table"], f["row"], f["column"], f["rule"]) for f in only(company)}
+    assert found == {
+        ("calendar", 0, "", "table is missing"),
+        ("lanes", 1, "", "has no rows"),
+        ("capacity", 1, "hours", "column is missing"),
+        ("capacity", 1, "ours", "unknown column"),
+        ("products", 2, "family", "is not in families"),
+        ("sales_history", 2, "month", "is not a month"),
+    }
+
+
+def test_the_nearest_known_name_is_offered(company, memory):
+    change(company, "products", "BAGS", "BGAS")
+    change(company, "capacity", "hours", "ours")
+    (company / "prodcuts.csv").write_text("product\n")
+    cures = {f["table"]: f["cure"] for f in only(company, memory) + only(company, memory, "look")}
+    assert "did you mean 'BAGS'" in cures["products"]
+    assert "did you mean 'hours'" in cures["capacity"]
+    assert "did you mean 'products'" in cures["prodcuts"]
+
+
+def test_an_unknown_column_that_is_near_nothing_is_only_looked_at(company, memory):
+    change(company, "families", "family", "colour,family")
+    path = company / "families.csv"
+    path.write_text("\n".join("x," + line if n else line for n, line in enumerate(path.read_text().splitlines())))
+    assert only(company, memory) == []
+    assert [f["column"] for f in only(company, memory, "look")] == ["colour"]
+
+
+def test_every_orphan_is_listed(tmp_path):
+    company = small(tmp_path, capacity="resource,month,hours\n" + "".join(f"L{n},2026-11,1\n" for n in range(2500)))
+    found = [f for f in only(company) if f["table"] == "capacity"]
+    assert len(found) == 2500
+    assert [f["row"] for f in found] == list(range(2, 2502))
+
+
+def test_a_row_that_is_stopped_still_defines_its_key(tmp_path):
+    company = small(
+        tmp_path,
+        resources="resource,site,hour_cost\nLINE-N1,PLANT-N,-5\n",
+        capacity="resource,month,hours\nLINE-N1,2026-11,1\n",
+    )
+    assert {f["table"] for f in only(company)} & {"resources", "capacity"} == {"resources"}
+
+
+def test_end_before_start_is_found(company, memory):
+    path = company / "campaigns.csv"
+    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    frame.loc[0, ["start_month", "end_month"]] = ["2025-05", "2025-04"]
+    frame.to_csv(path, index=False)
+    found = only(company, memory)
+    assert [(f["row"], f["column"], f["value"], f["rule"]) for f in found] == [
+        (2, "end_month", "2025-04", "lies before start_month")
+    ]
+
+
+def test_the_screen_shows_groups_and_counts(tmp_path):
+    company = small(tmp_path, capacity="resource,month,hours\n" + "".join(f"L{n},2026-11,-1\n" for n in range(2500)))
+    collected = collect(company, CYCLE)
+    assert len(collected.summary().splitlines()) <= 22
+    line = next(line for line in collected.summary().splitlines() if "capacity, column hours" in line)
+    assert "2,500 time(s)" in line and "row 2, 3, 4, 5, 6, ..." in line
+
+
+# mapping --------------------------------------------------------------------------------------------------------
+def settings(folder: Path, text: str) -> Path:
+    (folder / "company.yaml").write_text("name: Small\n" + text, encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "said"),
+    [
+        ("tables:\n  prodcuts: {file: a.csv}\n", 3, "did you mean 'products'"),
+        ("tables:\n  products:\n    fiel: a.csv\n", 4, "did you mean 'file'"),
+        ("tables:\n  products:\n    rename: {Artikel: produkt}\n", 4, "did you mean 'product'"),
+        ("tables:\n  products:\n    encoding: utf-99\n", 4, "no text encoding"),
+        ("tables:\n  products:\n    encoding: base64\n", 4, "no text encoding"),
+        ("tables:\n  products:\n    decimal: ';'\n", 4, "Input should be '.' or ','"),
+        ("tables:\n  products:\n    currency: USD\n", 4, "no rate for 'USD'"),
+        ("tables:\n  products:\n    currency: {name: EUR}\n", 4, "name holds no money"),
+        ("tables:\n  products:\n    sum_rows: true\n", 4, "rows cannot be added up"),
+        ("tables:\n  products:\n    sql: sql/none.sql\n", 4, "does not exist"),
+        ("tables:\n  products:\n    query: SELECT 1\n", 4, "needs `database`"),
+        ("tables:\n  products: {file: a.csv, database: erp}\n", 3, "2 sources"),
+        ("tables:\n  products:\n    database: epr\ndatabases:\n  erp: {url: 'sqlite:///x'}\n", 4, "did you mean 'erp'"),
+        ("tables:\n  products:\n    constants: {uom: NO}\n", 4, "in quotes"),
+        ("tables:\n  products:\n    multiply: {name: 2}\n", 4, "holds no numbers"),
+        ("tables:\n  products:\n    thousands: .\n", 4, "both '.'"),
+        ("raw: $NOWHERE_AT_ALL\n", 2, "NOWHERE_AT_ALL is not set"),
+        ("databases:\n  erp:\n    url: postgresql://me:geheim@db/erp\n", 4, "a password stands in the URL"),
+    ],
+)
+def test_a_wrong_mapping_is_refused_with_its_line_before_anything_is_read(tmp_path, text, line, said):
+    with pytest.raises(SettingsError) as error:
+        mapping.load(settings(tmp_path, text), CYCLE)
+    assert f"line {line}:" in str(error.value)
+    assert said in str(error.value)
+    assert "geheim" not in str(error.value)
+
+
+def test_all_mistakes_of_a_mapping_are_said_at_once(tmp_path):
+    with pytest.raises(SettingsError, match="3 mistake") as error:
+        mapping.load(settings(tmp_path, "tables:\n  a: {}\n  products: {rename: {x: y}, currency: USD}\n"), CYCLE)
+    assert str(error.value).count("line ") == 3
+
+
+def test_a_mapping_turns_a_foreign_export_into_our_table(tmp_path):
+    settings(
+        tmp_path,
+        """
+rates: {USD: 0.9}
+tables:
+  sales_history:
+    file: exports/umsatz*.txt
+    delimiter: ";"
+    encoding: cp1252
+    decimal: ","
+    thousands: "."
+    dates: "%d.%m.%Y"
+    skip: 2
+    empty: ["-"]
+    rename: {Datum: month, Artikel: product, Kartons: quantity, Umsatz: revenue}
+    values: {product: {"4711": BOX}}
+    constants: {market: NORTH}
+    multiply: {quantity: 12}
+    currency: USD
+    sum_rows: true
+    ignore: [Bearbeiter]
+""",
+    )
+    (tmp_path / "exports").mkdir()
+    head = "Umsätze\nvertraulich\nDatum;Artikel;Kartons;Umsatz;Bearbeiter\n"
+    (tmp_path / "exports" / "umsatz1.txt").write_text(head + "03.10.2026;4711;1,5;1.000,50;Jörg\n", encoding="cp1252")
+    (tmp_path / "exports" / "umsatz2.txt").write_text(
+        head + "30.10.2026;4711;2;-;Jörg\n05.09.2026;4711;1;10;x\n", encoding="cp1252"
+    )
+    (tmp_path / "products.csv").write_text("product,family,price,standard_cost\nBOX,F,2,1\n")
+    (tmp_path / "families.csv").write_text("family\nF\n")
+    (tmp_path / "markets.csv").write_text("market,region,channel\nNORTH,N,R\n")
+    history = collect(tmp_path, CYCLE).tables["sales_history"]
+    assert history.to_dict("list") | {"revenue": None} == {
+        "month": [pd.Timestamp("2026-09-01"), pd.Timestamp("2026-10-01")],
+        "product": ["BOX", "BOX"],
+        "market": ["NORTH", "NORTH"],
+        "quantity": [12.0, 42.0],
+        "revenue": None,
+    }
+    # one of the two rows of October has no revenue: the sum is unknown, not 900.45
+    assert history["revenue"].tolist()[0] == pytest.approx(9.0)
+    assert pd.isna(history["revenue"].tolist()[1])
+
+
+def test_rows_of_several_files_are_named_with_their_file(tmp_path):
+    settings(tmp_path, "tables:\n  families: {file: 'f*.csv'}\n")
+    (tmp_path / "f1.csv").write_text("family\nA\n")
+    (tmp_path / "f2.csv").write_text("family,name\nB,b\n,c\n")
+    found = [f for f in only(tmp_path) if f["table"] == "families"]
+    assert [(f["row"], f["column"], f["cure"]) for f in found] == [(3, "family", "Fill the cell. (in f2.csv)")]
+
+
+def test_money_comes_in_the_currency_of_the_market(tmp_path):
+    settings(tmp_path, "rates: {USD: 0.5}\ntables:\n  prices: {currency: market}\n")
+    (tmp_path / "families.csv").write_text("family\nF\n")
+    (tmp_path / "products.csv").write_text("product,family,price,standard_cost\nBOX,F,2,1\n")
+    (tmp_path / "markets.csv").write_text("market,region,channel,currency\nUS,N,R,USD\nDE,N,R,EUR\nJP,N,R,JPY\n")
+    (tmp_path / "prices.csv").write_text("product,market,price\nBOX,US,10\nBOX,DE,10\n")
+    assert collect(tmp_path, CYCLE).tables["prices"]["price"].tolist() == [10.0, 5.0]
+    (tmp_path / "prices.csv").write_text("product,market,price\nBOX,US,10\nBOX,JP,10\n")
+    found = [f for f in only(tmp_path) if f["table"] == "prices"]
+    assert [(f["row"], f["column"], f["value"]) for f in found] == [(3, "price", "JP")]
