@@ -174,15 +174,15 @@ class Cycle:
         self._wrote: set[str] = set()
 
     @classmethod
-    def open(cls, company: str, cycle: str, stage: str | None = None) -> Cycle:
-        """The `cycle` (`2026-11`) of `company` as `stage` sees it.
+    def open(cls, company: str, cycle: str, stage: str | None = None, *, reports: Path | None = None) -> Cycle:
+        """The `cycle` (`2026-11`) of `company` as `stage` sees it, in `reports` (default: `reports_root()`).
 
         Raises SettingsError for a cycle that is no month, a company without a folder, or a stage that does not exist.
         """
         cycle = parse_cycle(cycle)
         if stage is not None and stage not in BY_NAME:
             raise SettingsError(f"no stage {stage!r}: {nearest(stage, BY_NAME)}")
-        folder = reports_root() / company / cycle
+        folder = (reports or reports_root()) / company / cycle
         # a finished cycle folder is enough to read from and to plan again: the company's own folder may be gone
         kept = stage != "collect" and (folder / "snapshot" / "company.yaml").is_file()
         try:
@@ -464,6 +464,55 @@ class Cycle:
                     wrong.append(f"the tables up to stage {stage} are not those that the event log saw when it ran")
         return wrong
 
+    def status(self) -> pd.DataFrame:
+        """One row a stage: state, when it was written, seconds, who signed it as it stands, and why it is stale."""
+        manifest, stale = self.manifest, self.stale()
+        signed = self.records.read("sign_offs", cycle=self.cycle)
+        signed = signed[signed["cycle"] == self.cycle]
+        rows = []
+        for stage in STAGES:
+            entry = manifest["stages"].get(stage.name, {})
+            holds = signed[(signed["stage"] == stage.name) & (signed["plan_hash"] == self.plan_hash(stage.name))]
+            lapsed = set(signed.loc[signed["stage"] == stage.name, "by"]) - set(holds["by"])
+            rows.append(
+                {
+                    "stage": stage.name,
+                    "state": entry.get("state", "-") if stage.name not in stale else "stale",
+                    "written": entry.get("written_at", "-"),
+                    "seconds": entry.get("seconds", "-"),
+                    "signed by": ", ".join(
+                        [*sorted(set(holds["by"])), *(f"({name}, before a change)" for name in sorted(lapsed))]
+                    )
+                    or "-",
+                    "why stale": stale.get(stage.name, ""),
+                }
+            )
+        return pd.DataFrame(rows)
+
+    def sign(self, stage: str, *, by: str, note: str = "") -> int:
+        """Record that `by` signs `stage` exactly as its tables are now; returns the record's number.
+
+        Raises SettingsError for an unknown stage or a person who may not sign it, StageError where the stage is stale.
+        """
+        if stage not in BY_NAME:
+            raise SettingsError(f"no stage {stage!r}: {nearest(stage, BY_NAME)}")
+        people = self.read("people").set_index("name")["may_sign"]
+        if by not in people.index:
+            raise SettingsError(f"{by!r} is not in table people: {nearest(by, people.index)}")
+        if stage not in people[by].split():
+            may = sorted(name for name, stages in people.items() if stage in stages.split())
+            raise SettingsError(
+                f"{by} may not sign {stage}. Those who may: {', '.join(may) or 'nobody; see table people'}."
+            )
+        stale = self.stale()
+        if stage in stale:
+            raise StageError(
+                f"Stage {stage} cannot be signed, it is stale: {stale[stage]}. Run it first: {self._command('--resume')}."
+            )
+        return self.records.say(
+            "sign_offs", by=by, cycle=self.cycle, stage=stage, note=note, plan_hash=self.plan_hash(stage)
+        )
+
     # run by the runner -----------------------------------------------------------------------------------------
 
     def mark(self, stage: str, state: str, **more: Any) -> None:
@@ -592,6 +641,7 @@ def run(
     resume: bool = False,
     parameters: Mapping[str, Any] | None = None,
     notebooks: Path | None = None,
+    reports: Path | None = None,
     progress: bool = True,
 ) -> Cycle:
     """Run the stages' notebooks in order through papermill and return the cycle.
@@ -609,7 +659,7 @@ def run(
     first = BY_NAME[since].number if since else 1
     stages = [stage for stage in STAGES if stage.number >= first and (not only or stage.name in only)]
     chosen = _checked_parameters({stage.name: found[stage.name] for stage in stages}, parameters or {})
-    opened = Cycle.open(company, cycle)
+    opened = Cycle.open(company, cycle, reports=reports)
     if any(stage.name == "collect" for stage in stages):
         find_company(company)
 
@@ -669,7 +719,7 @@ class _Runner:
         package = str(Path(sopkit.__file__).parents[1])
         self.environment = os.environ | {
             "SOPKIT_DATA": str(data_root()),
-            "SOPKIT_REPORTS": str(reports_root()),
+            "SOPKIT_REPORTS": str(cycle.folder.parents[1]),
             "SOPKIT_RUNNER": "1",
             # the checkout that started the run is the one that runs, whatever the working folder
             "PYTHONPATH": os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH")))),
@@ -745,3 +795,57 @@ def _what_failed(cycle: Cycle, stage: Stage, source: Path, kept: Path, error: Ba
         f"The half-executed notebook is kept: {kept}. Correct the cause, then go on with "
         f"`{cycle._command('--from ' + stage.name)}`; the stages before it need not run again."
     )
+
+
+def reproduce(company: str, cycle: str, *, progress: bool = True) -> tuple[list[str], list[str], list[str]]:
+    """Make a finished plan again in a temporary folder, from the snapshot that its cycle folder holds and nothing else.
+
+    Returns what is different, the names of the tables that are the same, and which library versions differ from the
+    first time. Neither the company's folder nor the records database is looked at.
+    """
+    first = Cycle.open(company, cycle)
+    manifest = first.manifest
+    missing = [stage.name for stage in STAGES if manifest["stages"].get(stage.name, {}).get("state") != "done"]
+    if missing:
+        raise StageError(f"{first.folder} holds no finished plan: {', '.join(missing)} did not run to the end.")
+    kept = {name: entry for name, entry in manifest["tables"].items() if entry["stage"] in ("collect", "records")}
+    made = {name: entry for name, entry in manifest["tables"].items() if name not in kept}
+    with tempfile.TemporaryDirectory(prefix="sopkit-") as temporary:
+        again = Cycle(company, cycle, None, Path(temporary) / company / cycle, None)
+        for name in kept:
+            replace_file(
+                again.folder / "tables" / f"{name}.parquet", (first.folder / "tables" / f"{name}.parquet").read_bytes()
+            )
+        snapshot = {
+            name: entry for name, entry in manifest["files"].items() if "/" in name or entry["stage"] == "collect"
+        }
+        for name in snapshot:
+            replace_file(again.folder / name, (first.folder / name).read_bytes())
+        again._keep(
+            manifest
+            | {
+                "tables": kept,
+                "files": snapshot,
+                "stages": {"collect": manifest["stages"]["collect"]},
+                "reproduces": first.plan_hash(),
+            }
+        )
+        parameters = {
+            name: value for entry in manifest["stages"].values() for name, value in entry.get("parameters", {}).items()
+        }
+        run(company, cycle, since="demand", parameters=parameters, reports=Path(temporary), progress=progress)
+        remade = again.manifest
+    different = [
+        f"{name}: {'not made again' if name not in remade['tables'] else 'other bytes than the first time'}"
+        for name, entry in sorted(made.items())
+        if remade["tables"].get(name, {}).get("sha256") != entry["sha256"]
+    ]
+    different += [
+        f"{name}: was not there the first time" for name in sorted(set(remade["tables"]) - set(manifest["tables"]))
+    ]
+    versions = [
+        f"{name} was {version} and is {remade['versions'].get(name)}"
+        for name, version in sorted(manifest["versions"].items())
+        if remade["versions"].get(name) != version
+    ]
+    return different, sorted(name for name in made if remade["tables"].get(name) == made[name]), versions

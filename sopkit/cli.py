@@ -1,0 +1,182 @@
+"""The command line: `sopkit new | template | check | run | status | sign | publish | verify | reproduce`.
+
+Heavy libraries are imported inside the commands, so that `sopkit --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sopkit.errors import SettingsError, SopkitError
+
+app = typer.Typer(
+    help="Sales & Operations Planning: six notebooks from a company's raw exports to a signed, reproducible plan.",
+    no_args_is_help=True,
+    add_completion=False,
+    # a password could stand in a local variable
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+CompanyOption = Annotated[str, typer.Option("--company", help="Folder of the company below data/.")]
+CycleOption = Annotated[str, typer.Option("--cycle", help="First planned month, like 2026-11.")]
+By = Annotated[str, typer.Option("--by", help="Your name, as in table people.")]
+
+
+@app.command()
+def new(
+    name: Annotated[str, typer.Argument(help="Name of the new company's folder below data/.")],
+    title: Annotated[str, typer.Option(help="What people call the company; the folder's name if not given.")] = "",
+) -> None:
+    """Make the folder of a new company: settings and one empty file a table, ready to be filled."""
+    from sopkit.collect import new_company
+    from sopkit.cycle import data_root
+
+    if not name or Path(name).name != name or name.startswith("."):
+        raise SettingsError(f"{name!r} cannot be the name of a folder. Give a plain name like `acme`.")
+    folder = data_root() / name
+    if folder.exists() and any(folder.iterdir()):
+        raise SettingsError(f"{folder} exists and is not empty. Choose another name.")
+    new_company(folder, name=title or name)
+    typer.echo(
+        f"{folder} is ready. Fill its tables, then look at them with: sopkit check --company {name} --cycle YYYY-MM"
+    )
+
+
+@app.command()
+def template(
+    path: Annotated[Path, typer.Argument(help="The workbook to write.")] = Path("sopkit-template.xlsx"),
+) -> None:
+    """Write the Excel template: one sheet a table, every column with its meaning, unit and what is allowed."""
+    from sopkit.collect import write_template
+
+    write_template(path)
+    typer.echo(f"{path} is written.")
+
+
+@app.command()
+def check(
+    company: CompanyOption,
+    cycle: CycleOption,
+    findings: Annotated[Path | None, typer.Option(help="Also write all findings to this CSV file.")] = None,
+) -> None:
+    """Check a company's tables and write nothing; exit 1 where a finding stops the plan."""
+    from sopkit.collect import check_company
+    from sopkit.cycle import find_company
+    from sopkit.tables import parse_cycle
+
+    collected = check_company(find_company(company), parse_cycle(cycle), findings)
+    typer.echo(collected.summary())
+    if collected.stops:
+        raise typer.Exit(1)
+
+
+@app.command()
+def run(
+    company: CompanyOption,
+    cycle: CycleOption,
+    since: Annotated[str, typer.Option("--from", help="First stage to run.")] = "",
+    only: Annotated[list[str] | None, typer.Option("--only", help="Run this stage only; may be repeated.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Leave out stages that are finished and not stale.")] = False,
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option("--parameter", "-p", help="name=value of a notebook's parameter; may be repeated."),
+    ] = None,
+    engine: Annotated[str, typer.Option(help="Where heavy work runs; empty = this computer.")] = "",
+) -> None:
+    """Run the stages' notebooks in order; a stage that fails stops the run."""
+    from sopkit.cycle import run as run_cycle
+
+    parameters = {}
+    for text in parameter or []:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise SettingsError(f"-p {text!r} is not name=value.")
+        parameters[name.strip()] = value
+    if engine:
+        parameters["engine"] = engine
+    done = run_cycle(company, cycle, since=since, only=only or (), resume=resume, parameters=parameters)
+    for title, name in (("plan", "plan.html"), ("notebooks", "notebooks")):
+        if (done.folder / name).exists():
+            typer.echo(f"{title:<10}{done.folder / name}")
+
+
+@app.command()
+def status(company: CompanyOption, cycle: CycleOption) -> None:
+    """Show each stage: when it ran, how long it took, who signed it, and why it is stale if it is."""
+    from sopkit.cycle import Cycle
+
+    typer.echo(Cycle.open(company, cycle).status().to_string(index=False, justify="left"))
+
+
+@app.command()
+def sign(
+    stage: Annotated[str, typer.Argument(help="The stage to sign.")],
+    company: CompanyOption,
+    cycle: CycleOption,
+    by: By,
+    note: Annotated[str, typer.Option(help="A remark that stands beside the signature.")] = "",
+) -> None:
+    """Sign a stage: the signature holds for exactly the tables as they are now."""
+    from sopkit.cycle import Cycle
+
+    number = Cycle.open(company, cycle).sign(stage, by=by, note=note)
+    typer.echo(f"{by} signed {stage} of {company} {cycle} (record {number}).")
+
+
+@app.command()
+def publish(company: CompanyOption, cycle: CycleOption) -> None:
+    """Make the pack again, for example after a signature or a decision; refuses while an earlier stage is stale."""
+    from sopkit.cycle import Cycle
+    from sopkit.cycle import run as run_cycle
+
+    stale = {stage: why for stage, why in Cycle.open(company, cycle).stale().items() if stage != "publish"}
+    if stale:
+        said = "; ".join(f"{stage} ({why})" for stage, why in stale.items())
+        raise SettingsError(
+            f"Nothing was published, stale: {said}. Run `sopkit run --company {company} --cycle {cycle} --resume`."
+        )
+    done = run_cycle(company, cycle, only=["publish"])
+    typer.echo(done.folder / "plan.html")
+
+
+@app.command()
+def verify(company: CompanyOption, cycle: CycleOption) -> None:
+    """Hold every file of a cycle against its manifest and the event log; exit 1 where something was changed."""
+    from sopkit.cycle import Cycle
+
+    opened = Cycle.open(company, cycle)
+    wrong = opened.verify()
+    for line in wrong:
+        typer.echo(line)
+    if wrong:
+        raise typer.Exit(1)
+    manifest = opened.manifest
+    typer.echo(
+        f"{len(manifest['tables'])} tables and {len(manifest['files'])} files are as they were written; the event log is whole."
+    )
+
+
+@app.command()
+def reproduce(company: CompanyOption, cycle: CycleOption) -> None:
+    """Make the plan again from the cycle's snapshot alone and compare it hash for hash; exit 1 where it differs."""
+    from sopkit.cycle import reproduce as reproduce_cycle
+
+    different, same, versions = reproduce_cycle(company, cycle)
+    for line in (*versions, *different):
+        typer.echo(line)
+    if different:
+        raise typer.Exit(1)
+    typer.echo(f"The plan of {company} {cycle} is the same, hash for hash: {', '.join(same)}.")
+
+
+def main() -> None:
+    """Run the command line; an error meant for a person is its text, exit code 2 for settings and 1 for all else."""
+    try:
+        app()
+    except SopkitError as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(2 if isinstance(error, SettingsError) else 1) from None
