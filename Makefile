@@ -1,0 +1,37 @@
+# make plan   install what is needed (once) and make the demo company's plan
+# make test   the same, then every test
+# make lab    JupyterLab on the notebooks
+# make lock   choose versions again and write requirements.lock
+
+COMPANY ?= demo
+CYCLE ?= 2026-11
+PYTHON ?= $(firstword $(foreach version,3.11 3.12 3.13,$(shell command -v python$(version))) python3)
+UV_VERSION := 0.13.9
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+
+.PHONY: plan test lab lock
+
+plan: $(INSTALLED)
+	$(BIN)/sopkit run --company $(COMPANY) --cycle $(CYCLE)
+
+test: $(INSTALLED)
+	$(BIN)/ruff check --quiet
+	$(BIN)/python -m pytest
+
+lab: $(INSTALLED)
+	$(BIN)/jupyter lab notebooks
+
+lock: $(INSTALLED)
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade --extra test --extra dask \
+		--no-header --no-annotate --no-emit-index-url --output-file requirements.lock pyproject.toml
+
+$(INSTALLED): pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
+		|| { echo "sopkit needs Python 3.11, 3.12 or 3.13: make PYTHON=/path/to/python3.12 plan"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --requirements requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
