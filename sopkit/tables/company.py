@@ -81,6 +81,15 @@ class Database(_Settings):
         return url
 
 
+class Cleansing(_Settings):
+    """Which corrections of history count until a planner says otherwise, and how far is too far."""
+
+    accept: tuple[Literal["returns", "missing_month", "stock_out", "suspected_stock_out", "one_off_deal", "outlier",
+                          "trading_days"], ...] = Field(
+        ("returns", "missing_month", "stock_out"), description="methods whose corrections count unless a planner refuses them")
+    threshold: float = Field(4.0, ge=1, description="robust standard deviations from which a month looks wrong")
+
+
 class Company(_Settings):
     """Everything a company sets: money, horizon, policies, targets, and where each table comes from."""
 
@@ -91,6 +100,7 @@ class Company(_Settings):
     horizon: int = Field(18, ge=1, le=60, description="months planned")
     policies: Policies = Policies()
     consensus: Consensus = Consensus()
+    cleansing: Cleansing = Cleansing()
     kpi_targets: dict[str, KpiTarget] = {}
     assumptions: dict[str, Assumption] = {}
     rates: dict[str, Positive] = Field({}, description="money of the company for one unit of another currency")

@@ -68,7 +68,7 @@ PLANS = (
         MONTH, PRODUCT, MARKET,
         number("quantity", "change of the month's quantity", QUANTITY, low=None),
         text("reason", "why"),
-        text("method", "the method, or the person"),
+        text("method", "the method (see sopkit/collect/cleanse.py), or the person"),
         choice("status", "where it stands", "proposed", "accepted", "changed", "refused"),
     ),
     _collect(
@@ -77,7 +77,7 @@ PLANS = (
         MONTH, PRODUCT, MARKET,
         number("quantity", "units, corrected", QUANTITY, low=None),
         number("raw", "units as they came", QUANTITY, low=None),
-        number("revenue", "net sales as they came", MONEY, low=None),
+        number("revenue", "net sales as they came; empty where the source has none", MONEY, low=None, required=False),
     ),
     # 02 demand -------------------------------------------------------------------------------------------------
     _demand(
