@@ -1,1 +1,65 @@
-"""Stage 2: what can we sell, when and where, and how sure are we?"""
+"""What can we sell, when and where, and how sure are we? `plan` answers in tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from sopkit.engine import Engine
+    from sopkit.tables import Company
+
+
+def plan(
+    tables: Mapping[str, pd.DataFrame], company: Company, cycle: str, *, engine: Engine | str | None = None,
+) -> dict[str, pd.DataFrame]:
+    """Every table that the demand stage writes, from those it reads: baseline, layers, consensus and their proof.
+
+    `cycle` is the first planned month, `2026-11`; history counts up to the month before it. `engine` says where the
+    forecasting runs (default: this machine). Raises FindingsError where the history cannot be read, SettingsError where
+    there is none.
+    """
+    import pandas as pd
+
+    from sopkit.demand import consensus, layers, review, stock
+    from sopkit.demand.baseline import forecast
+
+    first, months = pd.Timestamp(f"{cycle}-01"), pd.DatetimeIndex(company.months(cycle))
+    notes = layers.Notes()
+    past, sold = layers.past_grid(tables, first)
+    success = layers.campaign_success(tables, company, first, past, sold)
+    calm = layers.undisturbed(tables, company, first, past, sold, success, notes)
+    history = layers.history_of(tables, past, calm)
+    made = forecast(history, company.horizon, engine=engine)
+    baseline = layers.of_forecast(made, history)
+
+    grid = layers.planned_grid(tables, first, months, baseline)
+    base = grid.matrix(baseline)
+    lifecycle = layers.lifecycle_layer(tables, company, first, grid, base, past, sold, notes)
+    volume = base + lifecycle
+    market = layers.market_layer(tables, grid, volume)
+    campaigns = layers.campaign_layer(tables, company, first, grid, volume, past, sold, success, notes)
+    campaigns = campaigns.clip(min=-(volume + market))  # what is pulled forward cannot be more than there is
+    deals, variance = layers.pipeline_layer(tables, grid, notes)
+    statistical = volume + market + campaigns + deals
+
+    judged = review.judged(tables, past, sold, first, notes)
+    weights = consensus.stream_weights(judged, sorted(set(grid.pairs["family"])), company, notes)
+    sales = grid.matrix(tables["sales_forecast"], empty=float("nan"))
+    blended = consensus.blend({"statistical": statistical, "sales": sales}, weights, grid, notes)
+    agreed, applied, effects = consensus.apply_overrides(tables["overrides"], blended, grid, first, notes)
+    low, high = consensus.consensus_range(baseline, grid, agreed, variance)
+    demand_plan = grid.long(
+        baseline=base, lifecycle=lifecycle, market_conditions=market, campaigns=campaigns, pipeline=deals,
+        statistical=statistical, sales=sales, blended=blended, override=agreed - blended, consensus=agreed, p10=low, p90=high,
+    )
+    out = {
+        "baseline": baseline, "demand_plan": demand_plan, "stream_weights": weights, "campaign_success": success,
+        "pipeline_weight": layers.pipeline_weight(tables, grid), "overrides_applied": applied, "override_effects": effects,
+        "frozen_forecasts": review.frozen(demand_plan, past, sold, first),
+        "safety_stock_proposal": stock.proposal(tables, demand_plan, made.cv, history, notes),
+    }
+    out |= review.review(tables, company, first, judged, past, sold, out, notes)
+    return out | {"demand_notes": notes.frame()}

@@ -90,6 +90,18 @@ class Cleansing(_Settings):
     threshold: float = Field(4.0, ge=1, description="robust standard deviations from which a month looks wrong")
 
 
+class DemandRules(_Settings):
+    """What demand planning assumes where the data say nothing, and how much it shows."""
+
+    pull_forward: Share = Field(0.25, description="share of a campaign's extra units missing afterwards, before any is measured")
+    pull_forward_months: int = Field(1, ge=1, le=6, description="months after a campaign in which they are missing")
+    run_out_months: int = Field(3, ge=0, le=24, description="last months of a retiring product in which demand fades evenly; 0 = none")
+    abc: tuple[Share, Share] = Field((0.80, 0.95), description="share of value at which A ends, and B")
+    xyz: tuple[Positive, Positive] = Field((0.25, 0.50), description="variation at which X ends, and Y")
+    exceptions_shown: int = Field(15, ge=1, description="most exceptions shown")
+    exceptions_each: int = Field(4, ge=1, description="most of them for one cause")
+
+
 class Company(_Settings):
     """Everything a company sets: money, horizon, policies, targets, and where each table comes from."""
 
@@ -101,6 +113,7 @@ class Company(_Settings):
     policies: Policies = Policies()
     consensus: Consensus = Consensus()
     cleansing: Cleansing = Cleansing()
+    demand: DemandRules = DemandRules()
     kpi_targets: dict[str, KpiTarget] = {}
     assumptions: dict[str, Assumption] = {}
     rates: dict[str, Positive] = Field({}, description="money of the company for one unit of another currency")

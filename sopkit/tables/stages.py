@@ -26,8 +26,8 @@ _NETWORK = (
 )
 
 _DEMAND = (
-    "families products markets prices calendar curves clean_history sales_forecast market_conditions campaigns pipeline "
-    "past_forecasts past_overrides people overrides policies lanes routings"
+    "families products markets prices curves clean_history sales_forecast market_conditions campaigns pipeline "
+    "past_forecasts past_overrides people overrides policies lanes routings resources offers"
 )
 
 STAGES = (

@@ -1,0 +1,472 @@
+"""Who was right, what the steps are worth, where to look: past forecasts judged, this cycle's plan searched for exceptions.
+
+Error = forecast - actual everywhere: positive = too much was forecast. The lag of a forecast is the number of months
+from its cycle to the month forecast. Only frozen forecasts of past cycles are judged; nothing is made again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from sopkit import kpis
+from sopkit.demand.layers import PAIR, Grid, Notes, Tables, net_prices, usual_sales
+from sopkit.tables import Company
+
+LAGS = (1, 2, 3)
+# The stair from naive to consensus: each stream holds the forecast after that step.
+STAIR = ("naive", "baseline", "lifecycle", "market_conditions", "campaigns", "statistical", "blended", "consensus")
+STEP_WORDS = {
+    "naive": "same month last year", "baseline": "statistical baseline", "lifecycle": "lifecycle",
+    "market_conditions": "market conditions", "campaigns": "campaigns", "statistical": "pipeline",
+    "blended": "sales department blended in", "consensus": "overrides",
+}
+STREAM_WORDS = {
+    "naive": "naive forecast", "baseline": "statistical baseline", "statistical": "numbers with all layers",
+    "sales": "sales department's forecast", "blended": "blended forecast", "consensus": "consensus",
+}
+# Beyond this many MAD a running error is no chance (Heizer & Render); a smaller bias than this share is not worth a word.
+SIGNAL_LIMIT = 4.0
+BIAS_LIMIT = 0.05
+ALL = "all"
+
+
+# Frozen forecasts --------------------------------------------------------------------------------------------------
+
+
+def _naive(past: Grid, sold: np.ndarray, cycle: pd.Timestamp, months: pd.DatetimeIndex) -> np.ndarray:
+    """The same month of the last year known at `cycle`, pairs x months; 0 where that lies before all history."""
+    ahead = (months.year - cycle.year) * 12 + months.month - cycle.month
+    at = past.months.searchsorted(cycle) - 12 + ahead % 12
+    return np.where(at >= 0, sold[:, np.clip(at, 0, sold.shape[1] - 1)], 0.0)
+
+
+def frozen(demand_plan: pd.DataFrame, past: Grid, sold: np.ndarray, cycle: pd.Timestamp) -> pd.DataFrame:
+    """This cycle's streams as they will be judged: the rows of `frozen_forecasts`, each layer as a cumulative step."""
+    key = demand_plan[[*PAIR, "month"]]
+    months = pd.DatetimeIndex(sorted(key["month"].unique()))
+    naive = Grid(past.pairs, months).long(quantity=_naive(past, sold, cycle, months))[[*PAIR, "month", "quantity"]]
+    steps = demand_plan[["baseline", "lifecycle", "market_conditions", "campaigns"]].cumsum(axis=1)
+    rest = demand_plan[["statistical", "sales", "blended", "consensus"]]
+    parts = [key.merge(naive, how="left").fillna({"quantity": 0.0}).assign(stream="naive")]
+    parts += [key.assign(stream=name, quantity=values) for name, values in pd.concat([steps, rest], axis=1).items()]
+    out = pd.concat(parts, ignore_index=True).dropna(subset="quantity")
+    return out.assign(cycle=cycle, quantity=out["quantity"].clip(lower=0.0))
+
+
+def judged(tables: Tables, past: Grid, sold: np.ndarray, cycle: pd.Timestamp, notes: Notes) -> pd.DataFrame:
+    """Past forecasts of months that are over, beside what was sold.
+
+    Returns cycle, stream, product, market, family, month, lag, quantity, actual, price. Actuals are units as they came,
+    not corrected ones. A naive forecast is put in from history where no one kept any.
+    """
+    said = tables["past_forecasts"]
+    said = said[(said["cycle"] < cycle) & (said["month"] < cycle)]
+    family = tables["products"].set_index("product")["family"]
+    unknown = sorted(set(said["product"]) - set(family.index))
+    if unknown:
+        notes.say("who was right", ", ".join(unknown), f"Past forecasts of {len(unknown)} products that are no longer in products are not judged.")
+        said = said[~said["product"].isin(unknown)]
+    if len(said) and "naive" not in set(said["stream"]):
+        keys = said[["cycle", *PAIR, "month"]].drop_duplicates()
+        rows = pd.MultiIndex.from_frame(past.pairs[PAIR]).get_indexer(pd.MultiIndex.from_frame(keys[PAIR]))
+        ahead = (keys["month"].dt.year - keys["cycle"].dt.year) * 12 + keys["month"].dt.month - keys["cycle"].dt.month
+        at = past.months.searchsorted(pd.DatetimeIndex(keys["cycle"])) - 12 + ahead.to_numpy() % 12
+        known = (rows >= 0) & (at >= 0)
+        value = np.where(known, sold[rows, np.clip(at, 0, sold.shape[1] - 1)], 0.0)
+        said = pd.concat([said, keys.assign(stream="naive", quantity=np.maximum(value, 0.0))], ignore_index=True)
+        notes.say("who was right", "naive", "No one kept naive forecasts: the same month of the year before the cycle stands in.")
+    actual = tables["clean_history"][[*PAIR, "month", "raw"]].rename(columns={"raw": "actual"})
+    out = said.merge(actual, on=[*PAIR, "month"], how="left").fillna({"actual": 0.0})
+    lag = (out["month"].dt.year - out["cycle"].dt.year) * 12 + out["month"].dt.month - out["cycle"].dt.month
+    return out.assign(lag=lag, family=out["product"].map(family), price=net_prices(out, tables))
+
+
+# Who was right -----------------------------------------------------------------------------------------------------
+
+
+def _by_family(frame: pd.DataFrame, keys: list[str]) -> Iterator[tuple[tuple, pd.DataFrame]]:
+    """Each family's rows by `keys`, then those of all families together; the family comes last in the name."""
+    for name, rows in frame.groupby([*keys, "family"], sort=True):
+        yield name, rows
+    for name, rows in frame.groupby(keys, sort=True):
+        yield (*name, ALL), rows
+
+
+def accuracy(judged: pd.DataFrame, past: Grid, sold: np.ndarray) -> pd.DataFrame:
+    """The rows of `forecast_accuracy`: every stream in every family (and `all`) at lags 1 to 3.
+
+    WAPE and bias are taken over products x markets x months, the tracking signal over the months' sums. RMSSE is that
+    of each product x market, scaled by its month-to-month change before the first judged cycle, weighted by sales value
+    (Makridakis et al. 2022).
+    """
+    frame = judged[judged["lag"].isin(LAGS)]
+    if frame.empty:
+        return pd.DataFrame(columns=["stream", "family", "lag", "forecast", "actual", "wape", "value_wape", "bias", "tracking_signal", "rmsse"])
+    before = sold[:, past.months < frame["cycle"].min()]
+    scale = pd.Series([kpis.scale(_from_first(row), power=2) for row in before], pd.MultiIndex.from_frame(past.pairs[PAIR]))
+    pairs = frame.assign(square=(frame["quantity"] - frame["actual"]) ** 2, value=frame["actual"] * frame["price"])
+    pairs = pairs.groupby(["stream", "lag", "family", *PAIR], as_index=False).agg(square=("square", "mean"), value=("value", "sum"))
+    pairs["rmsse"] = np.sqrt(pairs["square"] / scale.reindex(pd.MultiIndex.from_frame(pairs[PAIR])).to_numpy())
+    pairs = pairs[pairs["rmsse"].notna() & (pairs["value"] > 0)]
+    scaled = {name: float(np.average(rows["rmsse"], weights=rows["value"])) for name, rows in _by_family(pairs, ["stream", "lag"])}
+    out = []
+    for (stream, lag, family), rows in _by_family(frame, ["stream", "lag"]):
+        months = rows.groupby("month")[["quantity", "actual"]].sum()
+        f, a = rows["quantity"], rows["actual"]
+        out.append((stream, family, lag, f.sum(), a.sum(), kpis.wape(f, a), kpis.wape(f, a, rows["price"]), kpis.bias(f, a),
+                    float(kpis.tracking_signal(months["quantity"], months["actual"])[-1]), scaled.get((stream, lag, family), np.nan)))
+    return pd.DataFrame(out, columns=["stream", "family", "lag", "forecast", "actual", "wape", "value_wape", "bias", "tracking_signal", "rmsse"])
+
+
+def _from_first(row: np.ndarray) -> np.ndarray:
+    sold = np.flatnonzero(row)
+    return row[sold[0]:] if len(sold) else row[:0]
+
+
+def stair(judged: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `fva`: error after each step of the stair, over the forecasts that every step has, at lags 1 to 3."""
+    frame = judged[judged["lag"].isin(LAGS) & judged["stream"].isin(STAIR)]
+    columns = ["family", "lag", "step", "stream", "wape", "fva", "value_wape", "value_fva", "bias"]
+    if frame.empty:
+        return pd.DataFrame(columns=columns)
+    keys = ["cycle", *PAIR, "month", "lag", "family", "price", "actual"]
+    wide = frame.pivot_table(index=keys, columns="stream", values="quantity", aggfunc="sum").dropna().reset_index()
+    steps = [name for name in STAIR if name in wide]
+    out = []
+    for (lag, family), rows in _by_family(wide, ["lag"]):
+        plain = [kpis.wape(rows[name], rows["actual"]) for name in steps]
+        value = [kpis.wape(rows[name], rows["actual"], rows["price"]) for name in steps]
+        if np.isnan(plain).any():
+            continue
+        added = [np.nan, *kpis.forecast_value_added(plain)], [np.nan, *kpis.forecast_value_added(value)]
+        out += [(family, lag, i, name, plain[i], added[0][i], value[i], added[1][i], kpis.bias(rows[name], rows["actual"]))
+                for i, name in enumerate(steps)]
+    return pd.DataFrame(out, columns=columns)
+
+
+def overrides_judged(tables: Tables, cycle: pd.Timestamp) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Past overrides held against what was sold, best first, and the same by owner: `override_review`, `override_owners`."""
+    past = tables["past_overrides"]
+    past = past[(past["month"] < cycle) & past["product"].isin(tables["products"]["product"])]
+    actual = tables["clean_history"][[*PAIR, "month", "raw"]].rename(columns={"raw": "actual"})
+    out = past.merge(actual, on=[*PAIR, "month"], how="left").fillna({"actual": 0.0})
+    role = tables["people"].drop_duplicates("name").set_index("name")["role"]
+    out["role"] = out["owner"].map(role).fillna("")
+    out["gain"] = (out["before"] - out["actual"]).abs() - (out["after"] - out["actual"]).abs()
+    out["money"] = out["gain"] * net_prices(out, tables)
+    out = out.sort_values(["money", "cycle", "owner", *PAIR, "month"], ascending=[False] + [True] * 5, ignore_index=True)
+    out["rank"] = np.arange(1, len(out) + 1)
+    owners = []
+    for (owner, part), rows in out.groupby(["owner", "role"], sort=True):
+        a = rows["actual"]
+        owners.append((owner, part, len(rows), (rows["gain"] > 0).mean(), kpis.wape(rows["before"], a), kpis.wape(rows["after"], a),
+                       kpis.bias(rows["after"], a), rows["gain"].sum(), rows["money"].sum()))
+    columns = ["owner", "role", "overrides", "helped", "wape_before", "wape_after", "bias_after", "gain", "money"]
+    return out, pd.DataFrame(owners, columns=columns).sort_values("money", ascending=False, ignore_index=True)
+
+
+def _say_who_was_right(company: Company, judged: pd.DataFrame, right: pd.DataFrame, fva: pd.DataFrame, owners: pd.DataFrame,
+                       success: pd.DataFrame, notes: Notes) -> None:
+    lag = company.consensus.lag
+    at_lag = judged[judged["lag"] == lag]
+    streams = sorted(set(right["stream"]) - {"naive", "lifecycle", "market_conditions", "campaigns"})
+    for row in right[(right["lag"] == lag) & right["stream"].isin(streams)].sort_values(["stream", "family"]).itertuples():
+        mine = at_lag[at_lag["stream"] == row.stream]
+        mine = mine if row.family == ALL else mine[mine["family"] == row.family]
+        months = mine.groupby("month")[["quantity", "actual"]].sum()
+        error = months["quantity"] - months["actual"]
+        same = int((np.sign(error) == np.sign(row.bias)).sum())
+        sure = abs(row.tracking_signal) >= SIGNAL_LIMIT or (same == len(months) >= 3)
+        if not abs(row.bias) >= BIAS_LIMIT or not sure:
+            continue
+        # the total speaks for its families unless one of them goes the other way or is alone
+        total = right[(right["lag"] == lag) & (right["stream"] == row.stream) & (right["family"] == ALL)]["bias"].iloc[0]
+        if row.family != ALL and abs(total) >= BIAS_LIMIT and np.sign(total) == np.sign(row.bias) and abs(row.bias) < 2 * abs(total):
+            continue
+        where = "" if row.family == ALL else f" in {row.family}"
+        way, word = ("high", "above") if row.bias > 0 else ("low", "below")
+        money = ((mine["quantity"] - mine["actual"]) * mine["price"]).sum() / len(months)
+        notes.say("who was right", row.stream, f"The {STREAM_WORDS.get(row.stream, row.stream)} was {abs(row.bias):.0%} too {way}{where}: "
+                  f"{word} what was sold in {same} of {len(months)} months at lag {lag}, tracking signal {row.tracking_signal:+.1f} MAD "
+                  f"(limits -4 to +4). Worth {abs(money):,.0f} {company.currency} a month.", money)
+    for row in success[success["campaigns"] > 0].itertuples():
+        if row.success < 0.8 or row.success > 1.25:
+            verb = "never kept its promise" if row.success < 0.8 else "brings more than it promises"
+            notes.say("who was right", row.campaign_kind, f"A {row.campaign_kind} {verb}: {row.campaigns} past campaigns promised "
+                      f"{row.promised:+.0%} and brought {row.achieved:+.0%} on average, {row.success:.0%} of the promise. "
+                      f"Plans now count on {row.success:.0%}.")
+    whole = fva[(fva["family"] == ALL) & (fva["lag"] == lag)]
+    for row in whole[whole["step"] > 0].itertuples():
+        if abs(row.fva) >= 0.002:
+            what = "took {} points of error away" if row.fva > 0 else "added {} points of error: it destroys value"
+            notes.say("who was right", row.stream, f"The step {STEP_WORDS[row.stream]!r} {what.format(f'{abs(row.fva) * 100:.1f}')} "
+                      f"(WAPE {row.wape + row.fva:.1%} to {row.wape:.1%} at lag {lag}).")
+    for row in owners.itertuples():
+        if row.overrides >= 3:
+            verb = "helped" if row.gain > 0 else "made forecasts worse"
+            notes.say("who was right", row.owner, f"Overrides of {row.owner} ({row.role or 'role not known'}) {verb}: {row.helped:.0%} of "
+                      f"{row.overrides} brought the forecast nearer, error {row.wape_before:.0%} before and {row.wape_after:.0%} after.", row.money)
+
+
+# Segments ----------------------------------------------------------------------------------------------------------
+
+_ADVICE = {
+    "AX": "let the numbers plan it; look when an exception says so",
+    "AY": "numbers first, then what people know of events; every cycle",
+    "AZ": "talk to the customers behind it every cycle; hold safety stock deliberately",
+    "BX": "let the numbers plan it",
+    "BY": "let the numbers plan it; look every quarter",
+    "BZ": "plan by family; look every quarter",
+    "CX": "let the numbers plan it; no meeting time",
+    "CY": "let the numbers plan it; no meeting time",
+    "CZ": "make or buy to order, or ask whether it should stay in the range",
+}
+
+
+def segments(tables: Tables, company: Company, past: Grid, sold: np.ndarray) -> pd.DataFrame:
+    """ABC by net sales of the last 12 months, XYZ by the variation left once season and level are out, and the pattern.
+
+    Pattern: mean interval between sales against 1.32 months, squared variation of sizes against 0.49 (Syntetos, Boylan
+    & Croston 2005).
+    """
+    products = tables["products"][["product", "family"]].sort_values("product", ignore_index=True)
+    recent = past.long(quantity=sold)
+    recent = recent[recent["month"].isin(past.months[-12:])]
+    value = (recent["quantity"] * recent["price"]).groupby(recent["product"]).sum()
+    out = products.assign(value=products["product"].map(value).fillna(0.0))
+    out = out.sort_values(["value", "product"], ascending=[False, True], ignore_index=True)
+    total = out["value"].sum()
+    out["share"] = out["value"] / total if total else 0.0
+    out["cumulative"] = out["share"].cumsum()
+    before = out["cumulative"] - out["share"]
+    a, b = company.demand.abc
+    out["abc"] = np.where((before < a) & (out["value"] > 0), "A", np.where((before < b) & (out["value"] > 0), "B", "C"))
+    wholes = Grid(products.assign(market="", price=0.0), past.months)
+    of_all = wholes.matrix(past.long(quantity=sold).assign(market=""))
+    usual = usual_sales(wholes, of_all, np.zeros(of_all.shape, bool))
+    facts = {}
+    for row, name in enumerate(products["product"]):
+        pairs = [_from_first(sold[i]) for i in past.rows_of.get(name, ())]
+        mine, normal = _from_first(of_all[row]), usual[row, len(past.months) - len(_from_first(of_all[row])):]
+        gaps = [len(pair) / np.count_nonzero(pair) for pair in pairs if len(pair)]
+        interval = float(np.mean(gaps)) if gaps else np.nan
+        ratio = mine / normal if len(mine) >= 24 and (normal > 0).all() else mine / mine.mean() if mine.sum() > 0 else mine
+        variation = float(np.std(ratio)) if len(mine) >= 6 and mine.sum() > 0 else np.nan
+        shape = "new"
+        if len(mine) >= 12 and gaps:
+            wild = variation**2 > 0.49
+            shape = ("lumpy" if wild else "intermittent") if interval > 1.32 else "erratic" if wild else "smooth"
+        facts[name] = (variation, interval, shape)
+    out[["variation", "interval", "pattern"]] = [facts[name] for name in out["product"]]
+    x, y = company.demand.xyz
+    out["xyz"] = np.where(out["variation"] <= x, "X", np.where(out["variation"] <= y, "Y", "Z"))
+    out["advice"] = (out["abc"] + out["xyz"]).map(_ADVICE)
+    out.loc[out["pattern"] == "new", "advice"] = "new: plan by its like-product, watch the first months"
+    return out
+
+
+# What changed ------------------------------------------------------------------------------------------------------
+
+
+def changed(tables: Tables, company: Company, cycle: pd.Timestamp, frozen_now: pd.DataFrame, notes: Notes) -> pd.DataFrame:
+    """From last cycle's consensus to this one's over the months both plan: the rows of `demand_change`.
+
+    Each step is the change of one layer, in units and at today's price; the steps add up to the difference exactly.
+    """
+    past = tables["past_forecasts"]
+    past = past[past["cycle"] < cycle]
+    columns = ["family", "step", "layer", "units", "money", "months"]
+    if "consensus" not in set(past["stream"]):
+        notes.say("consensus", "last cycle", "No consensus of an earlier cycle was kept: what changed since then cannot be said.")
+        return pd.DataFrame(columns=columns)
+    last = past.loc[past["stream"] == "consensus", "cycle"].max()
+    then = past[past["cycle"] == last]
+    months = sorted(set(then.loc[then["stream"] == "consensus", "month"]) & set(frozen_now["month"]))
+    if not months:
+        notes.say("consensus", "last cycle", f"The plan of {last:%b %Y} has no month in common with this one.")
+        return pd.DataFrame(columns=columns)
+    steps = list(STAIR[1:])
+    both = pd.concat([then.assign(sign=-1.0), frozen_now.assign(sign=1.0)], ignore_index=True)
+    both = both[both["month"].isin(months) & both["stream"].isin(steps) & both["product"].isin(tables["products"]["product"])]
+    both["family"] = both["product"].map(tables["products"].set_index("product")["family"])
+    both["money"] = both["quantity"] * net_prices(both, tables)
+    rows, span = [], f"{months[0]:%b %Y} to {months[-1]:%b %Y}"
+    for family, part in [*both.groupby("family", sort=True), (ALL, both)]:
+        sums = part.groupby(["sign", "stream"])[["quantity", "money"]].sum()
+        # a layer that the earlier cycle did not keep was nothing then: its step holds what the step before held
+        old, new = (sums.loc[sign].reindex(steps).ffill().fillna(0.0) if sign in sums.index.get_level_values(0)
+                    else pd.DataFrame(0.0, steps, ["quantity", "money"]) for sign in (-1.0, 1.0))
+        change = (new - old).diff().fillna((new - old).iloc[:1])
+        rows.append((family, 0, f"plan of {last:%b %Y}", *old.iloc[-1], span))
+        rows += [(family, i + 1, STEP_WORDS[name], *change.loc[name], span) for i, name in enumerate(steps)]
+        rows.append((family, len(steps) + 1, f"plan of {cycle:%b %Y}", *new.iloc[-1], span))
+    return pd.DataFrame(rows, columns=columns)
+
+
+# Exceptions --------------------------------------------------------------------------------------------------------
+
+
+def _disagreements(plan: pd.DataFrame, right: pd.DataFrame, company: Company) -> Iterator[dict]:
+    """Where sales expects something else than the numbers, beyond its usual bias."""
+    usual = right[(right["stream"] == "sales") & (right["lag"] == company.consensus.lag)].set_index("family")["bias"]
+    both = plan.dropna(subset="sales")
+    sums = both.assign(money=both["price"] * both["statistical"]).groupby(["product", "family"])[["sales", "statistical", "money"]].sum()
+    for (product, family), row in sums.iterrows():
+        lean = usual.get(family, 0.0)
+        off = row["sales"] / (1 + lean) - row["statistical"]
+        if row["statistical"] > 0 and abs(off) >= 0.05 * row["statistical"]:
+            raw = row["sales"] / row["statistical"] - 1
+            yield {"cause": "sales and numbers disagree", "family": family, "product": product, "market": "",
+                   "money": abs(off) / row["statistical"] * row["money"],
+                   "sentence": f"Sales expects {raw:+.0%} against the numbers for {product}; usually it leans {lean:+.0%}.",
+                   "advice": "ask sales what it knows that history does not"}
+
+
+def _moved(tables: Tables, plan: pd.DataFrame, cycle: pd.Timestamp) -> Iterator[dict]:
+    """Products whose consensus moved by 10 % or more since the last cycle."""
+    past = tables["past_forecasts"]
+    past = past[(past["stream"] == "consensus") & (past["cycle"] < cycle)]
+    then = past[past["cycle"] == past["cycle"].max()]
+    both = plan.merge(then[[*PAIR, "month", "quantity"]], on=[*PAIR, "month"])
+    sums = both.assign(money=(both["consensus"] - both["quantity"]) * both["price"])
+    for (product, family), row in sums.groupby(["product", "family"])[["consensus", "quantity", "money"]].sum().iterrows():
+        if row["quantity"] > 0 and abs(row["consensus"] / row["quantity"] - 1) >= 0.10:
+            yield {"cause": "moved since last cycle", "family": family, "product": product, "market": "", "money": abs(row["money"]),
+                   "sentence": f"{product} moved by {row['consensus'] / row['quantity'] - 1:+.0%} since the last cycle, "
+                               f"from {row['quantity']:,.0f} to {row['consensus']:,.0f} units over the months both plan.",
+                   "advice": "say why before supply follows"}
+
+
+def _biased(judged: pd.DataFrame, plan: pd.DataFrame, company: Company) -> Iterator[dict]:
+    """Products whose past consensus leaned one way in every month."""
+    mine = judged[(judged["stream"] == "consensus") & (judged["lag"] == company.consensus.lag)]
+    money = (plan["consensus"] * plan["price"]).groupby(plan["product"]).sum()
+    months = mine.groupby(["product", "family", "month"])[["quantity", "actual"]].sum()
+    for (product, family), rows in months.groupby(level=[0, 1]):
+        error = rows["quantity"] - rows["actual"]
+        lean = kpis.bias(rows["quantity"], rows["actual"])
+        if len(rows) >= 3 and abs(lean) >= BIAS_LIMIT and (error > 0).all() | (error < 0).all():
+            way = "high" if lean > 0 else "low"
+            yield {"cause": "consensus leaned one way", "family": family, "product": product, "market": "",
+                   "money": abs(lean) * money.get(product, 0.0),
+                   "sentence": f"The consensus of {product} was {abs(lean):.0%} too {way}, in each of the last {len(rows)} months judged.",
+                   "advice": "correct the plan or say what is different now"}
+
+
+def _missed(judged: pd.DataFrame) -> Iterator[dict]:
+    """Products that sold far from the newest forecast in the last month."""
+    mine = judged[(judged["stream"] == "consensus") & (judged["month"] == judged["month"].max())]
+    mine = mine[mine["lag"] == mine["lag"].min()]
+    mine = mine.assign(money=(mine["quantity"] - mine["actual"]) * mine["price"])
+    for (product, family), row in mine.groupby(["product", "family"])[["quantity", "actual", "money"]].sum().iterrows():
+        if row["actual"] > 0 and abs(row["quantity"] / row["actual"] - 1) >= 0.20:
+            yield {"cause": "last month missed", "family": family, "product": product, "market": "", "money": abs(row["money"]),
+                   "sentence": f"{product} sold {row['actual']:,.0f} last month; {row['quantity']:,.0f} were forecast "
+                               f"({row['quantity'] / row['actual'] - 1:+.0%}).",
+                   "advice": "find out whether it was a one-off"}
+
+
+def _deals(tables: Tables, plan: pd.DataFrame) -> Iterator[dict]:
+    """Opportunities that are won whole or not at all."""
+    deals = tables["pipeline"]
+    deals = deals[~deals["in_baseline"] & deals["month"].isin(set(plan["month"])) & deals["probability"].between(0.001, 0.999)]
+    family = tables["products"].set_index("product")["family"]
+    for row, price in zip(deals.itertuples(), net_prices(deals, tables), strict=True):
+        lost, won = row.quantity * row.probability, row.quantity * (1 - row.probability)
+        yield {"cause": "one deal, all or nothing", "family": family[row.product], "product": row.product, "market": row.market,
+               "money": max(lost, won) * price,
+               "sentence": f"{row.customer}, {row.month:%b %Y}, {row.quantity:,.0f} {row.product} at {row.probability:.0%}: lost, "
+                           f"{lost:,.0f} planned units go; won, {won:,.0f} more are needed.",
+               "advice": "agree with sales when it will be known; ready a scenario"}
+
+
+def _launched(tables: Tables, plan: pd.DataFrame, cycle: pd.Timestamp) -> Iterator[dict]:
+    """Launches: planned without a history of their own."""
+    products = tables["products"].set_index("product")
+    young = products[products["launch_month"] >= cycle - pd.DateOffset(months=3)]
+    for product, row in young.iterrows():
+        mine = plan[plan["product"] == product]
+        if not len(mine):
+            yield {"cause": "launch", "family": row["family"], "product": product, "market": "", "money": 0.0,
+                   "sentence": f"{product} starts in {row['launch_month']:%b %Y} and nothing is planned for it.",
+                   "advice": "name a like-product and a curve, or leave an override"}
+            continue
+        yield {"cause": "launch", "family": row["family"], "product": product, "market": "",
+               "money": float((mine["consensus"] * mine["price"]).sum()),
+               "sentence": f"{product} starts in {row['launch_month']:%b %Y}: {mine['consensus'].sum():,.0f} units rest on "
+                           f"{row['like_product'] or 'no like-product'}.",
+               "advice": "hold the first weeks against the curve before ordering more"}
+
+
+def _campaigns(tables: Tables, success: pd.DataFrame, plan: pd.DataFrame, cycle: pd.Timestamp) -> Iterator[dict]:
+    """Planned campaigns that promise more than their kind ever kept."""
+    rate = success.set_index("campaign_kind")["success"]
+    coming = tables["campaigns"][tables["campaigns"]["end_month"] >= cycle]
+    volume = plan.set_index([*PAIR, "month"])[["baseline", "lifecycle"]].sum(axis=1)
+    family = tables["products"].set_index("product")["family"]
+    for (campaign, kind, product), rows in coming.groupby(["campaign", "campaign_kind", "product"], sort=True):
+        missing = money = cost = 0.0
+        for row, price in zip(rows.itertuples(), net_prices(rows, tables), strict=True):
+            months = pd.date_range(row.start_month, row.end_month, freq="MS")
+            base = volume.reindex([(row.product, row.market, month) for month in months]).sum()
+            gap = base * row.promised_uplift * (1 - rate[kind])
+            missing, money, cost = missing + gap, money + gap * price, cost + row.cost
+        if missing > 0 and rate[kind] < 0.8:
+            yield {"cause": "campaign promises too much", "family": family[product], "product": product, "market": "", "money": money,
+                   "sentence": f"{campaign} promises {missing:,.0f} more {product} than campaigns of its kind ever kept "
+                               f"({rate[kind]:.0%}); it costs {cost:,.0f}.",
+                   "advice": "plan at what was kept; ask whether it is worth its cost"}
+
+
+def _overridden(applied: pd.DataFrame) -> Iterator[dict]:
+    """Overrides in force that nobody can check."""
+    for row in applied[(applied["status"] == "in force") & (applied["evidence"] == "")].itertuples():
+        yield {"cause": "override without evidence", "family": "", "product": "", "market": "", "money": abs(row.money),
+               "sentence": f"Override {row.id} of {row.owner} moves {row.units:+,.0f} units of {row.scope} ({row.reason}); no evidence is named.",
+               "advice": "name the evidence or let it expire"}
+
+
+def _uncertain(plan: pd.DataFrame) -> Iterator[dict]:
+    """Products whose next three months may come out far from the plan."""
+    soon = plan[plan["month"] <= sorted(plan["month"].unique())[:3][-1]]
+    soon = soon.assign(wide=soon["p90"] - soon["p10"], money=(soon["consensus"] - soon["p10"]) * soon["price"])
+    for (product, family), row in soon.groupby(["product", "family"])[["wide", "consensus", "money"]].sum().iterrows():
+        if row["consensus"] > 0 and row["wide"] >= row["consensus"]:
+            yield {"cause": "hard to forecast", "family": family, "product": product, "market": "", "money": row["money"],
+                   "sentence": f"The range of {product} over the next three months is {row['wide'] / row['consensus']:.0%} of its plan.",
+                   "advice": "hold stock deliberately, or make to order"}
+
+
+def exceptions(found: list[dict], company: Company) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rows of `exceptions` (most money first, capped in all and for each cause) and of `exception_causes`."""
+    columns = ["cause", "family", "product", "market", "money", "sentence", "advice"]
+    frame = pd.DataFrame(found, columns=columns).astype({"money": float})
+    frame = frame.sort_values(["money", "cause", "sentence"], ascending=[False, True, True], ignore_index=True)
+    shown = frame[frame.groupby("cause").cumcount() < company.demand.exceptions_each].head(company.demand.exceptions_shown)
+    causes = frame.assign(shown=frame.index.isin(shown.index)).groupby("cause", as_index=False).agg(
+        found=("money", "size"), shown=("shown", "sum"), money=("money", "sum"))
+    shown = shown.reset_index(drop=True)
+    return shown.assign(rank=np.arange(1, len(shown) + 1)), causes.sort_values("money", ascending=False, ignore_index=True)
+
+
+def review(
+    tables: Tables, company: Company, cycle: pd.Timestamp, judged: pd.DataFrame, past: Grid, sold: np.ndarray,
+    made: dict[str, pd.DataFrame], notes: Notes,
+) -> dict[str, pd.DataFrame]:
+    """Everything that looks back or asks for attention; `made` holds the stage's plan tables so far."""
+    plan, success = made["demand_plan"], made["campaign_success"]
+    right, fva = accuracy(judged, past, sold), stair(judged)
+    overrides, owners = overrides_judged(tables, cycle)
+    _say_who_was_right(company, judged, right, fva, owners, success, notes)
+    found = [*_disagreements(plan, right, company), *_moved(tables, plan, cycle), *_biased(judged, plan, company), *_missed(judged),
+             *_deals(tables, plan), *_launched(tables, plan, cycle), *_campaigns(tables, success, plan, cycle),
+             *_overridden(made["overrides_applied"]), *_uncertain(plan)]
+    shown, causes = exceptions(found, company)
+    return {
+        "forecast_accuracy": right, "fva": fva, "override_review": overrides, "override_owners": owners,
+        "segments": segments(tables, company, past, sold), "exceptions": shown, "exception_causes": causes,
+        "demand_change": changed(tables, company, cycle, made["frozen_forecasts"], notes),
+    }
