@@ -1,0 +1,222 @@
+"""How complete the data are: what is there against what a plan wants, table by table and family by family.
+
+Each measure lists everything a plan wants (a product with a price, a market that something reaches) and says which of
+it is there; the score of a table is the mean of its measures. Nothing is filled in. What is missing and planned around
+must be an assumption of company.yaml with an owner; where there is none, a finding asks for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import pandas as pd
+
+from sopkit.errors import Finding, nearest
+from sopkit.tables import TABLES, Company
+
+ALL = "all"
+SCORE = "score of the table"
+HISTORY = 24  # months of history from which a season can be told from chance
+REGULAR = 2 / 3  # share of months with a sale from which an empty month is a gap, not a habit
+STALE = 12  # months after which data say nothing about the plan
+LISTED = 5
+DATED = {  # tables that should reach up to the last closed month
+    "sales_history": "month", "stock_history": "month", "production_history": "month", "work_orders": "finish",
+    "balance_sheet": "month",
+}
+PLANNED_AROUND = (  # tables that a plan can do without, but not unsaid
+    "sales_forecast", "market_conditions", "campaigns", "pipeline", "targets", "materials", "bom", "scheduled_receipts",
+    "workforce", "suppliers", "offers", "work_orders", "production_history", "stock_history", "balance_sheet",
+    "past_forecasts", "past_plans",
+)
+
+
+def scorecard(tables: Mapping[str, pd.DataFrame], company: Company, cycle: str) -> dict[str, pd.DataFrame]:
+    """Tables `completeness` and `assumptions` of the input `tables` as they stand before `cycle`."""
+    rows = [row for measured in _measures(tables, company, cycle) for row in _counted(*measured)]
+    scores = pd.DataFrame(rows, columns=TABLES["completeness"].names)
+    whole = scores[scores["family"].eq(ALL)].groupby("table", sort=False)
+    one = whole.agg(present=("score", "sum"), wanted=("score", "size"), score=("score", "mean")).reset_index()
+    one = one.assign(family=ALL, measure=SCORE, missing="")
+    scores = pd.concat([scores, one[scores.columns]], ignore_index=True)
+    return {
+        "completeness": TABLES["completeness"].conform(scores),
+        "assumptions": TABLES["assumptions"].conform(_assumptions(company)),
+    }
+
+
+def findings(tables: Mapping[str, pd.DataFrame], company: Company, cycle: str) -> list[Finding]:
+    """What is incomplete and should be known: one finding a table and measure, and one an undeclared hole."""
+    scores = scorecard(tables, company, cycle)["completeness"]
+    found = []
+    for row in scores[scores["family"].eq(ALL) & scores["score"].lt(1) & scores["measure"].ne(SCORE)].itertuples():
+        if tables[row.table].empty and row.table in PLANNED_AROUND:
+            continue
+        rule = f"incomplete: {row.measure} ({row.present:,.0f} of {row.wanted:,.0f}); missing: {row.missing}"
+        cure = "Complete the source, or declare under `assumptions:` in company.yaml how it is planned around."
+        found.append(Finding(row.table, 0, "", "", rule, "look", "", cure))
+    declared = {assumption.table for assumption in company.assumptions.values()}
+    for name in PLANNED_AROUND:
+        if tables[name].empty and name not in declared:
+            rule = "is empty and no assumption says what is planned instead"
+            cure = "Give it a source, or declare under `assumptions:` in company.yaml what is assumed and who answers."
+            found.append(Finding(name, 0, "", "", rule, "look", "", cure))
+    return found + list(_wrong_assumptions(company, cycle))
+
+
+def _assumptions(company: Company) -> pd.DataFrame:
+    rows = [(code, said.statement, said.table, said.owner, said.expires) for code, said in company.assumptions.items()]
+    frame = pd.DataFrame(rows, columns=TABLES["assumptions"].names)
+    return frame.assign(expires=pd.to_datetime(frame["expires"].replace("", None), format="%Y-%m", errors="coerce"))
+
+
+def _wrong_assumptions(company: Company, cycle: str) -> Iterator[Finding]:
+    for code, said in company.assumptions.items():
+        if said.table and said.table not in TABLES:
+            yield Finding("assumptions", 0, "table", said.table, f"assumption {code} names no table", "look",
+                          "the name of a table", nearest(said.table, TABLES))
+        if said.expires and pd.isna(pd.to_datetime(said.expires, format="%Y-%m", errors="coerce")):
+            yield Finding("assumptions", 0, "expires", said.expires, f"assumption {code} expires at no month", "look",
+                          "a month like 2026-11", "Correct it in company.yaml.")
+        elif said.expires and said.expires < cycle:
+            yield Finding("assumptions", 0, "expires", said.expires, f"assumption {code} has expired", "look",
+                          f"{cycle} or later", f"{said.owner} confirms it anew or the data are completed.")
+
+
+def _counted(table: str, measure: str, wanted: pd.DataFrame) -> Iterator[tuple]:
+    """A row for each family and one for all, from what is wanted: label, family and whether it is there."""
+    # a score needs something to be wanted; a measure that wants nothing says nothing
+    groups = [(ALL, wanted)]
+    if wanted["family"].nunique() > 1 or not wanted["family"].eq(ALL).all():
+        groups += list(wanted[wanted["family"].ne(ALL)].groupby("family"))
+    for family, group in groups:
+        if len(group):
+            lost = group.loc[~group["there"], "label"].astype(str)
+            missing = ", ".join(lost.head(LISTED)) + (f" and {len(lost) - LISTED:,} more" if len(lost) > LISTED else "")
+            there = int(group["there"].sum())
+            yield table, family, measure, there, len(group), there / len(group), missing
+
+
+def _wanted(labels: pd.Series, there: pd.Series, family: pd.Series | str = ALL) -> pd.DataFrame:
+    return pd.DataFrame({"label": labels, "family": family, "there": there.astype(bool)})
+
+
+def _measures(
+    tables: Mapping[str, pd.DataFrame], company: Company, cycle: str
+) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    """(table, measure, everything wanted) for every measure that the tables at hand can be held against."""
+    start = pd.Timestamp(f"{cycle}-01")
+    months = pd.Series(pd.DatetimeIndex(company.months(cycle)))
+    products = tables["products"]
+    sold = products[products["end_month"].isna() | products["end_month"].ge(start)]
+    yield "products", "price above zero", _wanted(sold["product"], sold["price"].gt(0), sold["family"])
+    yield "products", "standard cost above zero", _wanted(sold["product"], sold["standard_cost"].gt(0), sold["family"])
+    yield from _history(tables["sales_history"], products, sold, start)
+    yield from _network(tables, sold)
+    yield from _stock(tables, products, sold)
+    yield from _horizon(tables, months)
+    for name, column in DATED.items():
+        if not tables[name].empty:
+            newest = tables[name][column].max().to_period("M").to_timestamp()
+            ages = pd.Series(pd.date_range(end=start - pd.offsets.MonthBegin(1), periods=STALE, freq="MS"))
+            label = ages.dt.strftime("%b %Y")
+            yield name, f"up to date, of the last {STALE} months", _wanted(label, ages <= newest)
+
+
+def _history(
+    history: pd.DataFrame, products: pd.DataFrame, sold: pd.DataFrame, start: pd.Timestamp
+) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    past = history[history["month"].lt(start) & history["quantity"].ne(0)]
+    past = past.merge(products[["product", "family"]], on="product")
+    first = past.groupby("product")["month"].min().reindex(sold["product"]).to_numpy()
+    long_enough = first <= start - pd.DateOffset(months=HISTORY)
+    yield "sales_history", f"products with {HISTORY} months of history, their own or a like-product's", _wanted(
+        sold["product"], sold["like_product"].ne("") | long_enough, sold["family"])
+    if past.empty:
+        return
+    months = pd.date_range(past["month"].min(), start, freq="MS", inclusive="left")
+    by_family = past.pivot_table(index="month", columns="family", values="quantity", aggfunc="count").reindex(months)
+    cells = by_family.notna().where(by_family.notna().cumsum().gt(0)).stack().rename("there").reset_index()
+    label = cells["family"] + " " + cells["level_0"].dt.strftime("%b %Y")
+    yield "sales_history", "months covered since the first sale", _wanted(label, cells["there"], cells["family"])
+    wide = past.pivot_table(index="month", columns=["product", "market"], values="quantity", aggfunc="count")
+    seen = wide.reindex(months).notna()
+    alive = seen.cumsum().gt(0) & seen[::-1].cumsum()[::-1].gt(0)
+    regular = seen.where(alive).mean().ge(REGULAR) & alive.sum().ge(6)
+    gaps = seen.where(alive).loc[:, regular]
+    if gaps.empty:
+        return
+    whole = gaps.stack(["product", "market"], future_stack=True).dropna().rename("there").reset_index()
+    whole = whole.merge(products[["product", "family"]], on="product")
+    label = whole["product"] + " in " + whole["market"] + " " + whole.iloc[:, 0].dt.strftime("%b %Y")
+    yield "sales_history", "no gap in series that sell regularly", _wanted(label, whole["there"], whole["family"])
+
+
+def _network(tables: Mapping[str, pd.DataFrame], sold: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    lanes, resources = tables["lanes"], tables["resources"].set_index("resource")["site"]
+    makes = tables["routings"].assign(site=lambda rows: rows["resource"].map(resources))[["item", "site"]]
+    sources = pd.concat([makes, tables["offers"][["item", "site"]]]).dropna().drop_duplicates()
+    sourced = set(sources["item"])
+    yield "routings", "products that can be made or bought", _wanted(
+        sold["product"], sold["product"].isin(sourced), sold["family"])
+    markets = tables["markets"]["market"]
+    yield "lanes", "markets that something reaches", _wanted(markets, markets.isin(lanes["destination"]))
+    reach = {site: _reached(site, lanes) for site in sources["site"].unique()}
+    pairs = sold[["product", "family"]].merge(markets, how="cross")
+    arrived = {(row.item, market) for row in sources.itertuples() for market in reach[row.site]}
+    there = pd.Series([pair in arrived for pair in zip(pairs["product"], pairs["market"], strict=True)], dtype=bool)
+    yield "lanes", "products and markets that a source reaches", _wanted(
+        pairs["product"] + " to " + pairs["market"], there, pairs["family"])
+    parts = tables["bom"].loc[tables["bom"]["item"].isin(sourced), "component"].drop_duplicates()
+    if len(parts):
+        stocked = set(tables["inventory"]["item"]) | set(tables["scheduled_receipts"]["item"])
+        there = parts.isin(sourced | stocked)
+        yield "bom", "components that can be made, bought or are in stock", _wanted(parts, there)
+
+
+def _reached(site: str, lanes: pd.DataFrame) -> set[str]:
+    """Everything that lanes lead to from `site`, over any number of stops."""
+    ways = lanes.groupby("origin")["destination"].agg(list).to_dict()
+    seen, open_ = {site}, [site]
+    while open_:
+        for place in ways.get(open_.pop(), []):
+            if place not in seen:
+                seen.add(place)
+                open_.append(place)
+    return seen
+
+
+def _stock(
+    tables: Mapping[str, pd.DataFrame], products: pd.DataFrame, sold: pd.DataFrame
+) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    stock = tables["inventory"]
+    held = stock.loc[stock["quantity"].gt(0), "item"].drop_duplicates()
+    needed = set(sold["product"]) | set(tables["bom"]["component"])
+    family = held.map(products.set_index("product")["family"]).fillna(ALL)
+    yield "inventory", "stock of items that are still sold or used", _wanted(held, held.isin(needed), family)
+    yield "inventory", "products whose stock was counted", _wanted(
+        sold["product"], sold["product"].isin(stock["item"]), sold["family"])
+    policies = tables["policies"]
+    yield "policies", "products with a stock policy", _wanted(
+        sold["product"], sold["product"].isin(policies["item"]), sold["family"])
+
+
+def _horizon(tables: Mapping[str, pd.DataFrame], months: pd.Series) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    """Tables that should speak of every planned month."""
+    spoken = months.dt.strftime("%b %Y")
+    yield "calendar", "planned months", _wanted(spoken, months.isin(tables["calendar"]["month"]))
+    resources = tables["resources"][["resource"]].merge(months.rename("month"), how="cross")
+    there = resources.merge(tables["capacity"][["resource", "month"]], how="left", indicator=True)["_merge"].eq("both")
+    label = resources["resource"] + " " + resources["month"].dt.strftime("%b %Y")
+    yield "capacity", "resources and planned months", _wanted(label, there)
+    families = tables["families"][["family"]].merge(months.rename("month"), how="cross")
+    for name in ("targets", "sales_forecast"):
+        frame = tables[name]
+        if frame.empty:
+            continue
+        if "product" in frame:
+            frame = frame.merge(tables["products"][["product", "family"]], on="product")
+        keys = frame[["family", "month"]].drop_duplicates()
+        there = families.merge(keys, how="left", indicator=True)["_merge"].eq("both")
+        label = families["family"] + " " + families["month"].dt.strftime("%b %Y")
+        yield name, "families and planned months", _wanted(label, there, families["family"])
