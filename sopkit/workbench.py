@@ -1,0 +1,287 @@
+"""The analyst's controls inside the notebooks: an override with its reason (02) and a what-if that solves again (03).
+
+Both are plain widgets that wait for nobody: in a headless run they show what is recorded and the notebook goes on.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable
+from typing import Any
+
+import ipywidgets as widgets
+import pandas as pd
+
+from sopkit import charts
+from sopkit.cycle import Cycle
+from sopkit.errors import SopkitError
+
+LABEL = {"description_width": "9.5em"}
+WIDE = widgets.Layout(width="34em")
+ALL = ""
+
+
+def _choice(label: str, options: Iterable[tuple[str, Any]]) -> widgets.Dropdown:
+    return widgets.Dropdown(description=label, options=list(options), style=LABEL, layout=WIDE)
+
+
+def _words(label: str, hint: str) -> widgets.Text:
+    return widgets.Text(description=label, placeholder=hint, style=LABEL, layout=WIDE)
+
+
+def _names(frame: pd.DataFrame, code: str) -> list[tuple[str, str]]:
+    """(what people read, code) of a table with a code and a name."""
+    return [(f"{row[code]}  {row['name']}".strip(), row[code]) for row in frame.to_dict("records")]
+
+
+def _month_options(months: Iterable[pd.Timestamp]) -> list[tuple[str, pd.Timestamp]]:
+    return [(charts.month_name(month), month) for month in months]
+
+
+class _Message(widgets.HTML):
+    """One line that says what happened; a screen reader speaks it."""
+
+    def say(self, text: str, wrong: bool = False) -> None:
+        colour = "#a33" if wrong else "#1b6e3c"
+        lines = "<br>".join(html.escape(line) for line in text.splitlines())
+        self.value = f'<div role="{"alert" if wrong else "status"}" style="color:{colour}">{lines}</div>'
+
+
+class OverrideForm(widgets.VBox):
+    """A person's change to the demand plan: what, when, how much, why, and who answers for it.
+
+    Storing needs a reason and an owner and says so; what is stored goes into the records, and the consensus of the
+    cycle is made again and shown before and after.
+    """
+
+    def __init__(self, cycle: Cycle) -> None:
+        self.cycle = cycle
+        self.products = cycle.read("products")
+        months = _month_options(cycle.months)
+        self.family = _choice("Family", [("all families", ALL), *_names(cycle.read("families"), "family")])
+        self.product = _choice("Product", [])
+        self.market = _choice("Market", [("all markets", ALL), *_names(cycle.read("markets"), "market")])
+        self.first = _choice("First month", months)
+        self.last = _choice("Last month", months)
+        self.action = _choice("Change", [
+            ("add units a month", "add"), ("set units a month", "set"), ("scale by a factor", "scale"),
+        ])
+        self.amount = widgets.FloatText(description="Amount", value=0, style=LABEL, layout=WIDE)
+        self.reason = _words("Reason", "why the numbers alone are wrong")
+        people = [(f"{row.name_}, {row.role}", row.name_) for row in cycle.read("people").rename(
+            columns={"name": "name_"}).itertuples()]
+        self.owner = _choice("Owner", [("choose a person", ""), *people])
+        self.evidence = _words("Evidence", "where it can be seen")
+        self.expires = _choice("Holds", [("until superseded", None), *((f"up to cycle {a}", m) for a, m in months)])
+        self.supersedes = _choice("Replaces", [])
+        self.store = widgets.Button(description="Store override", button_style="primary")
+        self.message = _Message()
+        self.shown = widgets.HTML()
+        self.recorded = widgets.HTML()
+        self._offer_products()
+        self._show_recorded()
+        self._show(cycle.read("demand_plan"))
+        self.family.observe(self._offer_products, "value")
+        for picker in (self.family, self.product, self.market):
+            picker.observe(lambda _: self._show(self.cycle.read("demand_plan")), "value")
+        self.store.on_click(self._store)
+        super().__init__([
+            widgets.HTML("<h3>Change the plan, with a reason</h3>"),
+            self.family, self.product, self.market, self.first, self.last, self.action, self.amount, self.reason,
+            self.owner, self.evidence, self.expires, self.supersedes, self.store, self.message, self.shown,
+            self.recorded,
+        ])
+
+    def _offer_products(self, _: Any = None) -> None:
+        offered = self.products
+        if self.family.value:
+            offered = offered[offered["family"] == self.family.value]
+        self.product.options = [("all products", ALL), *_names(offered, "product")]
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """What the form says, as fields of an override."""
+        level = next((name for name in ("product", "family", "market") if getattr(self, name).value), "total")
+        return {
+            "level": level, "product": self.product.value, "family": self.family.value, "market": self.market.value,
+            "first_month": self.first.value, "last_month": self.last.value, "action": self.action.value,
+            "amount": self.amount.value, "reason": self.reason.value, "evidence": self.evidence.value,
+            "expires": self.expires.value, "supersedes": self.supersedes.value,
+        }
+
+    def _store(self, _: Any) -> None:
+        from sopkit import demand
+
+        self.store.disabled = True
+        before = self.cycle.read("demand_plan")
+        try:
+            number = self.cycle.records.say("overrides", by=self.owner.value, cycle=self.cycle.cycle, **self.fields)
+            self.message.say(f"Override {number} is stored; the consensus is being made again ...")
+            plan = self.cycle.save(demand.plan(self.cycle.tables(), self.cycle.company, self.cycle.cycle))
+        except SopkitError as error:
+            self.message.say(str(error), wrong=True)
+            return
+        finally:
+            self.store.disabled = False
+        after = plan["demand_plan"]
+        change = after["consensus"].sum() - before["consensus"].sum()
+        self.message.say(
+            f"Override {number} by {self.owner.value} is stored. The consensus changed by "
+            f"{charts.number(change, sign=True)} units in all. The stages after demand are now stale."
+        )
+        self.reason.value = self.evidence.value = ""
+        self._show(after, before)
+        self._show_recorded()
+
+    def _scope(self, plan: pd.DataFrame) -> pd.Series:
+        for name in ("product", "family", "market"):
+            chosen = getattr(self, name).value
+            plan = plan[plan[name] == chosen] if chosen else plan
+        return plan.groupby("month")["consensus"].sum()
+
+    def _show(self, plan: pd.DataFrame, before: pd.DataFrame | None = None) -> None:
+        series = {"consensus": self._scope(plan)}
+        if before is not None:
+            series = {"consensus before": self._scope(before)} | series
+        frame = pd.concat({name: part for name, part in series.items()}, names=["series"]).reset_index(name="units")
+        where = " · ".join(
+            getattr(self, name).label for name in ("family", "product", "market") if getattr(self, name).value
+        )
+        self.shown.value = charts.line(
+            frame, "units", series="series", title=f"Consensus demand: {where or 'everything planned'}",
+            unit=self._unit(), look_for="What the demand meeting signs, month by month.", height=200,
+            none="Nothing is planned for this choice.",
+        )._repr_html_()
+
+    def _unit(self) -> str:
+        units = set(self.products["uom"])
+        return units.pop() if len(units) == 1 else "units"
+
+    def _show_recorded(self) -> None:
+        said = self.cycle.read("overrides")
+        self.supersedes.options = [("nothing", 0), *(
+            (f"override {row.id} by {row.by}: {row.reason}", row.id) for row in said.itertuples())]
+        name = charts.month_name
+        said = said.assign(
+            what=[" · ".join(filter(None, row)) or "everything" for row in said[["family", "product", "market"]].values],
+            change=[f"{row.action} {row.amount:,g}" for row in said.itertuples()],
+            months=[f"{name(row.first_month)} to {name(row.last_month)}" for row in said.itertuples()],
+            number=said["id"].astype(str),
+        )
+        self.recorded.value = charts.long_table(
+            said, {"number": "No.", "by": "Owner", "what": "What", "months": "Months", "change": "Change",
+                   "reason": "Reason", "evidence": "Evidence"},
+            title="Overrides in force", none="Nobody has changed the numbers.",
+        )._repr_html_()
+
+
+class WhatIf(widgets.VBox):
+    """Hours of a resource, its overtime, or a supplier's capacity, more or less in some months: what would it bring?
+
+    Each change solves the supply plan again and shows it beside the plan of the cycle. Nothing is stored.
+    """
+
+    def __init__(self, cycle: Cycle) -> None:
+        self.cycle = cycle
+        self.tables = cycle.tables()
+        months = _month_options(cycle.months)
+        self.lever = _choice("Change", [
+            ("hours of a resource", "hours"), ("overtime limit of a resource", "overtime_limit"),
+            ("capacity of a supplier", "supplier"),
+        ])
+        self.place = _choice("Of", [])
+        self.first = _choice("From", months)
+        self.last = _choice("To", months)
+        self.last.index = len(months) - 1
+        self.percent = widgets.IntSlider(
+            description="By, %", min=-100, max=100, step=5, value=0, continuous_update=False, style=LABEL, layout=WIDE)
+        self.message = _Message()
+        self.shown = widgets.HTML()
+        self._offer_places()
+        self.base = self._measures({name: cycle.read(name) for name in ("deliveries", "supply_costs", "stock")})
+        self.lever.observe(self._offer_places, "value")
+        for control in (self.place, self.first, self.last, self.percent):
+            control.observe(self._solve, "value")
+        super().__init__([
+            widgets.HTML("<h3>What if there were more, or less?</h3>"),
+            self.lever, self.place, self.first, self.last, self.percent, self.message, self.shown,
+        ])
+        self.message.say("Move the slider: the plan is solved again, nothing is stored.")
+
+    def _offer_places(self, _: Any = None) -> None:
+        name = "supplier" if self.lever.value == "supplier" else "resource"
+        self.place.options = _names(self.tables[f"{name}s"], name)
+
+    def _changes(self) -> list:
+        from sopkit.reconcile.scenarios import Change
+
+        factor = 1 + self.percent.value / 100
+        first, last = self.first.value, self.last.value
+        if self.lever.value != "supplier":
+            where = {"resource": self.place.value, "month": f"{first:%Y-%m}..{last:%Y-%m}"}
+            return [Change(table="capacity", column=self.lever.value, scale=factor, where=where)]
+        offers, months = self.tables["offers"], [month for month in self.cycle.months if first <= month <= last]
+        mine = offers[(offers["supplier"] == self.place.value) & offers["capacity"].notna()]
+        grid = mine[["supplier", "item", "site", "capacity"]].merge(pd.DataFrame({"month": months}), how="cross")
+        if grid.empty:
+            raise SopkitError(f"{self.place.value} delivers without a limit: there is nothing to change.")
+        keys = ["supplier", "item", "site", "month"]
+        grid = grid.merge(self.tables["supplier_capacity"], on=keys, how="left", suffixes=("", "_of_month"))
+        grid["capacity"] = grid["capacity_of_month"].fillna(grid["capacity"]) * factor
+        rows = grid.assign(month=grid["month"].dt.strftime("%Y-%m"))[[*keys, "capacity"]].to_dict("records")
+        return [Change(table="supplier_capacity", rows=rows)]
+
+    def _solve(self, _: Any = None) -> None:
+        from sopkit import supply
+        from sopkit.reconcile.scenarios import apply
+
+        if self.first.value > self.last.value:
+            self.message.say("The first month is after the last one.", wrong=True)
+            return
+        said = f"{self.lever.label} {self.place.value} {self.percent.value:+d} %"
+        self.message.say(f"Solving with {said} ...")
+        try:
+            changed, _ = apply(self.tables, self._changes(), "what-if")
+            plan = supply.plan(changed, self.cycle.company, self.cycle.cycle)
+        except SopkitError as error:
+            self.message.say(str(error), wrong=True)
+            return
+        result = self._measures(plan)
+        gain = result.at["profit", "value"] - self.base.at["profit", "value"]
+        currency = self.cycle.company.currency
+        frame = result.assign(base=self.base["value"], title=said).rename_axis("measure").reset_index()
+        self.shown.value = charts.comparison(
+            frame, base_name="This plan", title="The plan solved again",
+            look_for=f"With {said} profit changes by {charts.amount(gain, currency, sign=True)}.",
+        )._repr_html_()
+        self.message.say(f"Solved: profit {charts.amount(gain, currency, sign=True)}.")
+
+    def _measures(self, plan: dict[str, pd.DataFrame]) -> pd.DataFrame:
+        """Profit, revenue, costs, service and stock of a plan; profit and costs are cash, without prices of policy."""
+        from sopkit.reconcile.compare import on_time
+
+        cash = plan["supply_costs"][~plan["supply_costs"]["policy"]]
+        revenue = cash.loc[cash["cost"] == "revenue", "amount"].sum()
+        cost = cash.loc[cash["cost"] != "revenue", "amount"].sum()
+        deliveries = plan["deliveries"]
+        demand = deliveries["demand"].sum()
+        currency = self.cycle.company.currency
+        rows = {
+            "profit": (revenue - cost, currency), "revenue": (revenue, currency), "cost": (cost, currency),
+            "fill rate": (on_time(deliveries) / demand if demand else 1.0, "share"),
+            "units lost": (deliveries["lost"].sum(), "units"),
+            "units waiting at the end": (
+                deliveries.loc[deliveries["month"] == deliveries["month"].max(), "backlog"].sum(), "units"),
+            "mean stock value": (plan["stock"].groupby("month")["value"].sum().mean(), currency),
+        }
+        return pd.DataFrame.from_dict(rows, orient="index", columns=["value", "unit"])
+
+
+def override_form(cycle: Cycle) -> OverrideForm:
+    """The override form of notebook 02, for a `cycle` opened for stage demand whose plan is saved."""
+    return OverrideForm(cycle)
+
+
+def what_if(cycle: Cycle) -> WhatIf:
+    """The what-if panel of notebook 03, for a `cycle` opened for stage supply whose plan is saved."""
+    return WhatIf(cycle)
