@@ -155,9 +155,8 @@ def verify(company: CompanyOption, cycle: CycleOption) -> None:
     if wrong:
         raise typer.Exit(1)
     manifest = opened.manifest
-    typer.echo(
-        f"{len(manifest['tables'])} tables and {len(manifest['files'])} files are as they were written; the event log is whole."
-    )
+    counted = f"{len(manifest['tables'])} tables and {len(manifest['files'])} files"
+    typer.echo(f"{counted} are as they were written; the event log is whole.")
 
 
 @app.command()

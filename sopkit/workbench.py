@@ -14,7 +14,7 @@ import pandas as pd
 
 from sopkit import charts
 from sopkit.cycle import Cycle
-from sopkit.errors import SopkitError
+from sopkit.errors import RecordError, SopkitError
 
 LABEL = {"description_width": "9.5em"}
 WIDE = widgets.Layout(width="34em")
@@ -118,6 +118,10 @@ class OverrideForm(widgets.VBox):
             number = self.cycle.records.say("overrides", by=self.owner.value, cycle=self.cycle.cycle, **self.fields)
             self.message.say(f"Override {number} is stored; the consensus is being made again ...")
             plan = self.cycle.save(demand.plan(self.cycle.tables(), self.cycle.company, self.cycle.cycle))
+        except RecordError as error:
+            said = [f"{f.column or 'override'} {f.value} {f.rule}. {f.cure}" for f in error.findings]
+            self.message.say("\n".join(["Nothing was stored.", *(" ".join(line.split()) for line in said)]), wrong=True)
+            return
         except SopkitError as error:
             self.message.say(str(error), wrong=True)
             return
@@ -163,7 +167,8 @@ class OverrideForm(widgets.VBox):
             (f"override {row.id} by {row.by}: {row.reason}", row.id) for row in said.itertuples())]
         name = charts.month_name
         said = said.assign(
-            what=[" · ".join(filter(None, row)) or "everything" for row in said[["family", "product", "market"]].values],
+            what=[" · ".join(filter(None, (row.family, row.product, row.market))) or "everything"
+                  for row in said.itertuples()],
             change=[f"{row.action} {row.amount:,g}" for row in said.itertuples()],
             months=[f"{name(row.first_month)} to {name(row.last_month)}" for row in said.itertuples()],
             number=said["id"].astype(str),
