@@ -676,8 +676,8 @@ def table(
     name_ = "t" + hashlib.sha256((title + text.to_json()).encode()).hexdigest()[:8]
     made = GT(text.reset_index(drop=True), id=name_, groupname_col=group)
     # great_tables does not escape a label that holds {{ }}, its notation for units: labels are escaped here
-    made = made.cols_label({
-        name: as_html(_safe(how.heading + (f" ({scale.unit})" if scale else ""))) for name, (how, scale) in columns.items()})
+    labels = {name: how.heading + (f" ({scale.unit})" if scale else "") for name, (how, scale) in columns.items()}
+    made = made.cols_label({name: as_html(_safe(label)) for name, label in labels.items()})
     made = made.cols_align("right", [name for name, (_, scale) in columns.items() if scale])
     made = made.cols_align("left", [name for name, (_, scale) in columns.items() if not scale])
     made = made.tab_options(

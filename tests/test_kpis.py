@@ -1,13 +1,15 @@
-"""The error measures against published worked examples, and what must hold of them whatever the data."""
+"""KPIs against published and hand-worked numbers, and what must hold of them whatever the data."""
 
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sopkit import kpis
+from sopkit.tables import TABLES, Company
 
 POSITIVE = st.lists(st.tuples(st.floats(0, 1e4), st.floats(1, 1e4)), min_size=1, max_size=24)
 
@@ -111,3 +113,174 @@ def test_what_holds_of_every_error(pairs, price):
     assert kpis.forecast_value_added(actual).sum() == pytest.approx(actual[0] - actual[-1], abs=1e-6)
     signal = kpis.tracking_signal(forecast, actual)
     assert (np.abs(signal) <= np.arange(1, len(signal) + 1) + 1e-9).all()
+
+
+# sales, making, stock and cash: numbers worked by hand ---------------------------------------------------------------
+
+MONTHS = pd.date_range("2026-11-01", periods=14, freq="MS")
+BALANCES = st.lists(st.floats(0, 1e6), min_size=2, max_size=25)
+
+
+def test_margin_turns_and_days_by_hand():
+    """Sales 1,000, cost of goods 600, stock 100 at the start and 200 at the end of a year of 360 days."""
+    average = kpis.average_inventory([100, 200])
+    assert (average, kpis.gross_margin(1000, 600)) == (150, pytest.approx(0.4))
+    assert kpis.inventory_turns(600, average) == pytest.approx(4)
+    assert kpis.inventory_turns(150, average, months=3) == pytest.approx(4)
+    dio, dso, dpo = (kpis.days_outstanding(*pair, 360) for pair in ((average, 600), (125, 1000), (50, 450)))
+    assert (dio, dso, dpo) == (pytest.approx(90), pytest.approx(45), pytest.approx(40))
+    assert kpis.cash_to_cash(dio, dso, dpo) == pytest.approx(95)
+    assert dio == pytest.approx(360 / kpis.inventory_turns(600, average))
+    assert kpis.working_capital(150, 125, 50, other=-25) == 200
+    assert np.isnan(kpis.gross_margin(0, 10)) and np.isnan(kpis.inventory_turns(10, 0))
+
+
+def test_average_inventory_of_a_season():
+    """Quarters ending 40, 100, 60, 20 after opening at 20: ((20 + 20)/2 + 40 + 100 + 60) / 4 = 55, not (20+20)/2."""
+    assert kpis.average_inventory([20, 40, 100, 60, 20]) == 55
+    assert np.isnan(kpis.average_inventory([10]))
+
+
+@given(BALANCES, st.floats(0.1, 100))
+def test_average_inventory_lies_between_the_balances(balances, factor):
+    average = kpis.average_inventory(balances)
+    assert min(balances) - 1e-6 <= average <= max(balances) + 1e-6
+    assert kpis.average_inventory([factor * b for b in balances]) == pytest.approx(factor * average, abs=1e-6)
+
+
+def test_days_of_cover_looks_forward():
+    """100 units against 60 (30 days) and 80 (31 days): all of the first month and half of the second."""
+    assert kpis.days_of_cover(100, [60, 80], [30, 31]) == pytest.approx(30 + 15.5)
+    assert kpis.days_of_cover(0, [60, 80], [30, 31]) == 0
+    assert kpis.days_of_cover(60, [60, 0, 80], [30, 31, 30]) == pytest.approx(61)
+    assert np.isnan(kpis.days_of_cover(141, [60, 80], [30, 31]))
+
+
+@given(st.lists(st.floats(1, 1e4), min_size=2, max_size=12), st.floats(0, 0.99), st.floats(0, 0.99))
+def test_more_stock_covers_longer(demand, less, more):
+    days = [30.0] * len(demand)
+    less, more = sorted((less * sum(demand), more * sum(demand)))
+    assert kpis.days_of_cover(less, demand, days) <= kpis.days_of_cover(more, demand, days) + 1e-9
+
+
+def test_cycle_time_mean_and_p90():
+    start = pd.Series(pd.to_datetime(["2026-10-01"] * 10))
+    finish = start + pd.to_timedelta(range(1, 11), unit="D")
+    assert kpis.cycle_time(start, finish) == (pytest.approx(5.5), pytest.approx(9.1))
+    assert np.isnan(kpis.cycle_time(start[:0], finish[:0])).all()
+
+
+def test_production_forecast_telescopes_over_months():
+    demand, targets = [100.0, 120.0, 90.0], [30.0, 40.0, 25.0]
+    months = [kpis.production_forecast([d], t, o) for d, t, o in zip(demand, targets, [50.0, *targets], strict=False)]
+    assert months[0] == 80 and sum(months) == kpis.production_forecast(demand, targets[-1], 50.0) == 285
+
+
+def test_utilisation_adherence_stability_and_forecast_by_hand():
+    assert kpis.capacity_utilisation([80, 110], [100, 100]) == pytest.approx(0.95)
+    assert kpis.production_plan_adherence([90, 130], [100, 100]) == pytest.approx(0.8)
+    assert kpis.plan_stability([100, 105], [100, 100]) == pytest.approx(0.025)
+    assert kpis.forecast_against_actual([120, 70], [100, 100]) == (pytest.approx(-10), pytest.approx(-0.05))
+    assert kpis.total_sales([2, 3], [10.0, 20.0]) == 80
+
+
+def deliveries(rows):
+    frame = pd.DataFrame(rows, columns=["month", "demand", "delivered", "backlog", "lost"])
+    return frame.assign(product="TENT", market="NORTH", price=10.0, month=MONTHS[: len(frame)])
+
+
+def test_late_deliveries_do_not_count_as_on_time():
+    """100 wanted, 60 delivered and 40 wait; then 100 wanted, 110 delivered: 40 of them late, 70 on time."""
+    frame = deliveries([(0, 100, 60, 40, 0), (0, 100, 110, 30, 0)])
+    on_time = kpis.units_on_time(frame.iloc[::-1])
+    assert on_time.sort_index().tolist() == [60, 70]
+    assert kpis.fill_rate(on_time, frame["demand"]) == pytest.approx(0.65)
+    assert kpis.fill_rate([], []) == 1
+
+
+# table kpis ----------------------------------------------------------------------------------------------------------
+
+
+def company(**more):
+    return Company(name="Test", horizon=14, **more)
+
+
+def small():
+    """One product: 10 a month sold at 20, cost 12; 15 in stock at every month's end; cycle 2026-11."""
+    past = pd.date_range("2025-10-01", periods=13, freq="MS")
+    product = {"product": ["TENT"], "family": ["TENTS"], "uom": ["pcs"], "price": [25.0], "standard_cost": [12.0]}
+    plan = deliveries([(0, 10, 10, 0, 0)] * 14)
+    stock = pd.DataFrame({"site": "DC", "item": "TENT", "month": MONTHS, "opening": 15.0, "closing": 15.0,
+                          "safety_stock": 15.0, "value": 180.0})
+    return {
+        "products": pd.DataFrame(product),
+        "prices": pd.DataFrame({"product": ["TENT"], "market": ["NORTH"], "price": [20.0]}),
+        "sales_history": pd.DataFrame({
+            "month": past, "product": "TENT", "market": "NORTH", "quantity": 10.0,
+            "revenue": [np.nan, *[200.0] * 12]}),
+        "stock_history": pd.DataFrame({"month": past, "site": "DC", "item": "TENT", "quantity": 15.0}),
+        "past_forecasts": pd.DataFrame({
+            "cycle": past[:-1], "month": past[1:], "stream": "consensus", "product": "TENT", "market": "NORTH",
+            "quantity": 12.0}),
+        "past_plans": pd.DataFrame({
+            "cycle": past[-2:], "measure": "production", "family": "TENTS", "month": past[-1],
+            "quantity": [8.0, 10.0]}),
+        "production_history": pd.DataFrame({"month": past, "site": "DC", "product": "TENT", "quantity": 9.0}),
+        "deliveries": plan, "stock": stock, "demand_plan": plan.rename(columns={"demand": "consensus"}),
+        "resource_load": pd.DataFrame({
+            "resource": "L", "month": MONTHS, "available": 100.0, "regular": 80.0, "overtime": 5.0}),
+    }
+
+
+def totals(tables, **more):
+    made = TABLES["kpis"].check(kpis.kpi_table(tables, company(**more), "2026-11"))
+    return made, made[made["period"].isin(["past", "plan"])].set_index(["kpi", "period"])["value"]
+
+
+def test_table_kpis_by_hand():
+    made, total = totals(small(), kpi_targets={"gross_margin": {"target": 0.5, "owner": "Ines", "better": "higher"}})
+    assert total["total_sales", "past"] == 2400 and total["total_sales", "plan"] == 1200
+    assert total["sales_units"].tolist() == [120, 120]
+    assert total["gross_margin", "past"] == pytest.approx(0.4) and total["gross_margin", "plan"] == pytest.approx(-0.2)
+    assert total["inventory_turns"].tolist() == pytest.approx([8, 8])  # 12 x 120 a year over 180 in stock
+    assert total["average_inventory", "past"] == 180
+    days = MONTHS.days_in_month
+    assert total["days_of_cover", "plan"] == pytest.approx((days[1:13] + days[2:14] / 2).to_numpy().mean(), abs=0.01)
+    assert total["forecast_against_actual", "past"] == pytest.approx(0.2)
+    assert total["forecast_wape", "past"] == pytest.approx(0.2)
+    assert total["capacity_utilisation", "plan"] == pytest.approx(0.85)
+    assert total["production_forecast", "plan"] == 120 and total["production_forecast", "past"] == 108
+    assert total["plan_stability", "past"] == pytest.approx(0.25)
+    assert total["production_plan_adherence", "past"] == pytest.approx(0.9)
+    assert total["fill_rate", "plan"] == 1
+    row = made.query("kpi == 'gross_margin' and period == 'plan'").iloc[0]
+    assert (row["target"], row["owner"], row["kind"]) == (0.5, "Ines", "plan")
+    months = made.query("kpi == 'total_sales' and kind == 'actual' and period != 'past'")
+    assert months["period"].tolist() == [f"{m:%Y-%m}" for m in pd.date_range("2025-11-01", periods=12, freq="MS")]
+
+
+def test_months_without_money_are_valued_at_the_market_price():
+    tables = small()
+    tables["sales_history"]["revenue"] = np.nan
+    assert totals(tables)[1]["total_sales", "past"] == 2400  # 120 x 20, the market's price, not the list's 25
+    del tables["prices"]
+    assert totals(tables)[1]["total_sales", "past"] == 3000
+
+
+@pytest.mark.parametrize("absent", [*small(), "everything"])
+def test_an_absent_table_only_leaves_out_its_kpis(absent):
+    complete = totals(small())[1]
+    left = {} if absent == "everything" else {k: v if k != absent else v.head(0) for k, v in small().items()}
+    total = totals(left)[1]
+    assert set(total.index) <= set(complete.index)
+    if absent in ("sales_history", "everything"):
+        assert ("total_sales", "past") not in total.index
+    if absent == "resource_load":
+        assert set(complete.index) - set(total.index) == {("capacity_utilisation", "plan")}
+
+
+def test_every_kpi_has_a_formula_and_the_eight_come_first():
+    assert kpis.EIGHT == ("total_sales", "forecast_against_actual", "gross_margin", "cycle_time", "inventory_turns",
+                          "working_capital", "capacity_utilisation", "production_forecast")
+    for name in kpis.EIGHT:
+        assert (getattr(kpis, name).__doc__ or "").strip(), name

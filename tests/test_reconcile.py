@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
+from sopkit import kpis
 from sopkit.errors import FindingsError, SettingsError, SopkitError
 from sopkit.reconcile import compare, finance, gaps, load_scenarios
 from sopkit.reconcile.scenarios import Change, apply
@@ -123,9 +124,9 @@ def test_lever_stands_beside_the_shortage_it_helps(plan):
 
 
 def test_backlog_served_later_is_not_on_time(plan):
-    assert compare.on_time(plan["deliveries"]) == 150
+    assert kpis.units_on_time(plan["deliveries"]).sum() == 150
     plan["deliveries"].loc[0, ["delivered", "backlog"]] = [70, 20]
-    assert compare.on_time(plan["deliveries"]) == 70 + 40
+    assert kpis.units_on_time(plan["deliveries"]).sum() == 70 + 40
 
 
 # scenarios ------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from sopkit import kpis
 from sopkit.errors import SopkitError
 from sopkit.reconcile import finance
 from sopkit.reconcile.scenarios import Scenario, scenario_tables
@@ -52,7 +53,6 @@ def measures(tables: Mapping[str, pd.DataFrame]) -> dict[str, float]:
     margin = sales + lines.get("cost of goods sold", 0.0)
     deliveries, costs, load = tables["deliveries"], tables["supply_costs"], tables["resource_load"]
     last = deliveries["month"] == deliveries["month"].max()
-    demand = deliveries["demand"].sum()
     capital = finance.working_capital(tables, statement)
     hours, available = load["regular"].sum() + load["overtime"].sum(), load["available"].sum()
     return {
@@ -61,7 +61,7 @@ def measures(tables: Mapping[str, pd.DataFrame]) -> dict[str, float]:
         "gross margin rate": margin / sales if sales else 0.0,
         "result": statement["amount"].sum(),
         "policy cost": costs.loc[costs["policy"], "amount"].sum(),
-        "fill rate": on_time(deliveries) / demand if demand else 1.0,
+        "fill rate": kpis.fill_rate(kpis.units_on_time(deliveries), deliveries["demand"]),
         "units lost": deliveries["lost"].sum(),
         "backlog at the end": deliveries.loc[last, "backlog"].sum(),
         "mean stock value": capital["inventory"].mean(),
@@ -69,14 +69,6 @@ def measures(tables: Mapping[str, pd.DataFrame]) -> dict[str, float]:
         "overtime": load["overtime"].sum(),
         "mean utilisation": hours / available if available else 0.0,
     }
-
-
-def on_time(deliveries: pd.DataFrame) -> float:
-    """Units delivered in the month of their demand: demand less what waits newly and what is lost."""
-    ordered = deliveries.sort_values(["product", "market", "month"])
-    waiting = ordered.groupby(["product", "market"])["backlog"].shift(fill_value=0.0)
-    # what arrives first serves those who wait
-    return (ordered["delivered"] - waiting).clip(lower=0.0).sum()
 
 
 def by_month(tables: Mapping[str, pd.DataFrame], scenario: str) -> pd.DataFrame:

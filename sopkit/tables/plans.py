@@ -479,13 +479,14 @@ PLANS = (
     ),
     # 06 publish ------------------------------------------------------------------------------------------------
     _publish(
-        "kpis", "The KPIs of the plan, past and planned.", "kpi period",
+        "kpis", "The KPIs of the plan, past and planned; formulas in sopkit/kpis.py.", "kpi period",
         text("kpi", "the KPI"),
         text("period", "a month like 2026-11, or `plan` for the next twelve months, `past` for the last"),
         number("value", "its value", "unit", low=None, required=False),
         text("unit", "its unit"),
         number("target", "its target", "unit", low=None, required=False),
         text("owner", "who answers for it", required=False),
+        choice("better", "which way is better", "higher", "lower", "nearer 0"),
         choice("kind", "what happened, or what is planned", "actual", "plan"),
     ),
 )
