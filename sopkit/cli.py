@@ -31,7 +31,7 @@ def new(
     name: Annotated[str, typer.Argument(help="Name of the new company's folder below data/.")],
     title: Annotated[str, typer.Option(help="What people call the company; the folder's name if not given.")] = "",
 ) -> None:
-    """Make the folder of a new company: settings and one empty file a table, ready to be filled."""
+    """Make the folder of a new company: settings, and the workbook with one sheet a table, ready to be filled."""
     from sopkit.collect import new_company
     from sopkit.cycle import data_root
 

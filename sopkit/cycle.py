@@ -309,6 +309,15 @@ class Cycle:
         """Every table that the stage declared to read."""
         return {name: self.read(name) for name in self.reads}
 
+    def earlier(self, name: str) -> pd.DataFrame:
+        """Table `name` as the earlier cycles of the company kept it, one below the other; empty where none did."""
+        kept = [
+            Cycle.open(self.company_name, folder.name).read(name)
+            for folder in sorted(self.folder.parent.glob("????-??"))
+            if folder.name < self.cycle and (folder / "tables" / f"{name}.parquet").is_file()
+        ]
+        return pd.concat(kept, ignore_index=True) if kept else self._declared(name).empty()
+
     def write(self, name: str, frame: pd.DataFrame) -> pd.DataFrame:
         """Check `frame` and keep it as table `name`; returns it as kept (declared columns and dtypes, sorted by key).
 

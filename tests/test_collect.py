@@ -5,12 +5,17 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import openpyxl
 import pandas as pd
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from sopkit.collect import collect, mapping
-from sopkit.errors import SettingsError
-from sopkit.tables import INPUTS, TABLES
+from sopkit.collect import check_company, collect, mapping, new_company, write_template
+from sopkit.collect.sources import formula_safe, formula_text
+from sopkit.cycle import to_parquet
+from sopkit.errors import FindingsError, SettingsError
+from sopkit.tables import INPUTS, TABLES, written_by
 
 DEMO = Path(__file__).resolve().parents[1] / "data" / "demo"
 CYCLE = "2026-11"
@@ -285,3 +290,113 @@ def test_money_comes_in_the_currency_of_the_market(tmp_path):
     (tmp_path / "prices.csv").write_text("product,market,price\nBOX,US,10\nBOX,JP,10\n")
     found = [f for f in only(tmp_path) if f["table"] == "prices"]
     assert [(f["row"], f["column"], f["value"]) for f in found] == [(3, "price", "JP")]
+
+
+# snapshot -------------------------------------------------------------------------------------------------------
+def test_the_snapshot_holds_every_table_of_the_stage(memory):
+    frames = collect(DEMO, CYCLE, memory=memory).snapshot()
+    assert set(frames) >= {table.name for table in INPUTS} | {"findings", "sources", "clean_history"}
+    assert set(frames) <= set(written_by("collect"))
+
+
+def test_nothing_is_kept_where_a_finding_stops_the_plan(company, memory):
+    change(company, "products", "BAGS", "BGAS")
+    with pytest.raises(FindingsError, match="nothing was written") as error:
+        collect(company, CYCLE, memory=dict(memory)).snapshot()
+    assert [(f.table, f.row, f.column, f.value) for f in error.value.findings] == [("products", 2, "family", "BGAS")]
+
+
+def test_the_same_inputs_give_the_same_bytes(company, memory):
+    def hashes(folder):
+        return {name: to_parquet(TABLES[name], frame) for name, frame in collect(folder, CYCLE).snapshot().items()}
+
+    assert hashes(company) == hashes(DEMO)
+
+
+def test_what_earlier_cycles_froze_joins_past_forecasts_unless_it_is_there(memory):
+    collected = collect(DEMO, CYCLE, memory=memory)
+    known = collected.tables["past_forecasts"]
+    row = known.head(1)
+    earlier = pd.concat([row.assign(cycle=pd.Timestamp("2020-01-01")), row.assign(stream="another")])
+    joined = collected.snapshot(earlier=earlier)["past_forecasts"]
+    assert len(joined) == len(known) + 1
+    assert joined["cycle"].min() == pd.Timestamp("2020-01-01")
+
+
+# template -------------------------------------------------------------------------------------------------------
+def test_a_filled_template_is_a_complete_source_by_itself(tmp_path, memory):
+    tables = dict(collect(DEMO, CYCLE, memory=memory).tables)
+    for name in ("sales_history", "past_forecasts", "past_plans", "work_orders"):
+        tables[name] = tables[name].head(50)  # enough to try every kind of cell, without a slow workbook
+    settings(tmp_path, "")
+    write_template(tmp_path / "tables.xlsx", tables)
+    read = collect(tmp_path, CYCLE)
+    assert read.stops == 0, read.summary()
+    for name, frame in tables.items():
+        pd.testing.assert_frame_equal(read.tables[name], frame)
+
+
+def test_the_template_says_what_the_declarations_say(tmp_path):
+    write_template(tmp_path / "t.xlsx")
+    book = openpyxl.load_workbook(tmp_path / "t.xlsx")
+    assert book.sheetnames == ["instructions", *(table.name for table in INPUTS)]
+    for table in INPUTS:
+        sheet = book[table.name]
+        assert [cell.value for cell in sheet[1]] == table.names
+        for cell, column in zip(sheet[1], table, strict=True):
+            assert column.meaning[1:] in cell.comment.text
+            assert column.allowed in cell.comment.text
+            assert column.unit in ("", "share", "month", "day") or column.unit in cell.comment.text
+    rules = {str(rule.sqref): rule for rule in book["sites"].data_validations.dataValidation}
+    assert rules["C2:C10001"].formula1 == '"plant,dc"'
+    rules = {str(rule.sqref): rule for rule in book["products"].data_validations.dataValidation}
+    assert rules["C2:C10001"].formula1 == "families!$A$2:$A$10001"
+
+
+def test_the_template_is_the_same_file_every_time(tmp_path):
+    write_template(tmp_path / "a.xlsx")
+    write_template(tmp_path / "b.xlsx")
+    assert (tmp_path / "a.xlsx").read_bytes() == (tmp_path / "b.xlsx").read_bytes()
+
+
+@given(st.text(alphabet=st.sampled_from("'=+-@\t\r1aA "), min_size=1, max_size=8).map(str.strip).filter(bool))
+@example("=1+1")
+@example("'=1+1")
+@example("=cmd|' /C calc'!A0")
+@example("@SUM(1)")
+def test_text_that_looks_like_a_formula_goes_out_safe_and_comes_back_as_it_was(text):
+    out = formula_safe(text)
+    assert out[0] not in "=+-@\t\r"
+    assert formula_text(out) == text
+
+
+def test_hostile_text_never_becomes_a_formula_in_the_workbook(tmp_path):
+    family = TABLES["families"].conform(
+        pd.DataFrame({"family": ["=1+1", "+49", "007"], "name": ["=HYPERLINK(1)", "", "x"]})
+    )
+    write_template(tmp_path / "tables.xlsx", {"families": family})
+    cells = [
+        cell
+        for row in openpyxl.load_workbook(tmp_path / "tables.xlsx")["families"].iter_rows(min_row=2)
+        for cell in row
+    ]
+    assert {cell.data_type for cell in cells if cell.value is not None} == {"s"}
+    assert not any(str(cell.value)[:1] in "=+-@" for cell in cells if cell.value)
+    settings(tmp_path, "")
+    pd.testing.assert_frame_equal(collect(tmp_path, CYCLE).tables["families"], family)
+
+
+def test_a_new_company_is_laid_out_and_says_what_to_fill(tmp_path):
+    new_company(tmp_path / "acme", name='Acme "Outdoor"')
+    collected = collect(tmp_path / "acme", CYCLE)
+    assert collected.company.name == 'Acme "Outdoor"'
+    assert set(collected.findings["rule"]) == {"has no rows"}
+    assert set(collected.findings["table"]) == {table.name for table in INPUTS if table.required}
+
+
+def test_all_findings_are_in_the_file_and_none_of_them_is_a_formula(tmp_path):
+    company = small(tmp_path, capacity="resource,month,hours\n" + "".join(f"=L{n},2026-11,1\n" for n in range(300)))
+    collected = check_company(company, CYCLE, tmp_path / "findings.csv")
+    written = pd.read_csv(tmp_path / "findings.csv", keep_default_na=False)
+    assert len(written) == len(collected.findings) > 300
+    assert not written["value"].str.match(r"[=+\-@]").any()

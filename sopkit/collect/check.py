@@ -20,7 +20,7 @@ from rapidfuzz import process as fuzzy
 from sopkit.collect import Collected
 from sopkit.collect.mapping import INPUT_TABLES, Source
 from sopkit.collect.mapping import Mapping as CompanyMapping
-from sopkit.collect.sources import Extract, extract, stop, texts
+from sopkit.collect.sources import Extract, extract, formula_text, printable, stop, texts
 from sopkit.errors import Finding, nearest
 from sopkit.tables import TABLES, Column, Table
 
@@ -29,7 +29,6 @@ DATE_FORMATS = ("%Y-%m", "%Y-%m-%d", "%b %Y", "%B %Y", "ISO8601")
 FLAGS = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 HINTS = 100  # hints for misspelt words: so many a column, the rest is told how to look
 LONGEST = 1_000
-FORMULA_MARKS = "=+-@\t\r"
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ class _Notes:
                         "table": self.table.name,
                         "row": self.extract.rows[where],
                         "column": column,
-                        "value": [str(value)[:80] for value in values],
+                        "value": [printable(value) for value in values],
                         "rule": rule,
                         "severity": severity,
                         "allowed": allowed,
@@ -85,7 +84,11 @@ class _Notes:
         self, row: int, column: str, value: str, rule: str, cure: str, allowed: str = "", severity: str = "stop"
     ) -> None:
         """A finding on the table or its header."""
-        self.frames.append(as_frame([Finding(self.table.name, row, column, value, rule, severity, allowed, cure)]))
+        self.frames.append(
+            as_frame(
+                [Finding(self.table.name, row, printable(column), printable(value), rule, severity, allowed, cure)]
+            )
+        )
 
 
 def as_frame(findings: Iterable[Finding]) -> pd.DataFrame:
@@ -301,8 +304,7 @@ def _numbers(column: Column, array: pa.ChunkedArray, source: Source, notes: _Not
 
 
 def _texts_of(column: Column, words: list[str], source: Source) -> tuple[list[str], list[str | None]]:
-    # a formula that was neutralised on the way out ('=1+1) is the text itself again
-    meanings = [word[1:] if word[:1] == "'" and word[1:2] in tuple(FORMULA_MARKS) else word for word in words]
+    meanings = [formula_text(word) for word in words]
     faults = [
         None
         if word.isprintable() and len(word) <= LONGEST
@@ -520,14 +522,24 @@ def everything(mapping: CompanyMapping, memory: dict | None = None) -> Collected
         for name, table in INPUT_TABLES.items()
         if name not in stopped
     }
-    sources = pd.DataFrame(
-        [
-            (name, one.extract.place, len(one.lines), one.extract.modified, one.extract.sha256)
-            for name, one in done.items()
-        ],
-        columns=["table", "place", "lines", "modified", "sha256"],
-    )
+    places = [
+        (
+            name,
+            one.extract.place,
+            len(one.lines),
+            one.extract.sha256,
+            _statement(mapping.sources.get(name), one.extract),
+        )
+        for name, one in done.items()
+    ]
+    sources = TABLES["sources"].conform(pd.DataFrame(places, columns=TABLES["sources"].names))
     return Collected(mapping.folder, mapping.cycle, mapping.company, tables, findings, sources)
+
+
+def _statement(source: Source | None, read: Extract) -> str:
+    """The mapping and the query of a table, as they are kept with the snapshot."""
+    named = source.model_dump_json(exclude_defaults=True) if source else ""
+    return "\n".join(text for text in (named, read.statement) if text)
 
 
 def _market_rates(markets: Checked | None, rates: Mapping[str, float]) -> dict[str, float]:

@@ -69,7 +69,9 @@ def _proposals(raw: pd.DataFrame, tables: Mapping[str, pd.DataFrame], company: C
     season = _season(known, groups)
     expected, score = _expectation(known, season, company.cleansing.threshold)
     rows = _together(
-        _returns(raw), _missing_months(raw, expected, lacking), _stock_outs(raw, expected, tables),
+        _returns(raw),
+        _missing_months(raw, expected, lacking),
+        _stock_outs(raw, expected, tables),
         _suspicions(raw, expected, score, tables, lacking),
     )
     returned = rows["method"].eq("returns")
@@ -196,7 +198,10 @@ def _stock_outs(raw: pd.DataFrame, expected: pd.DataFrame, tables: Mapping[str, 
 
 
 def _suspicions(
-    raw: pd.DataFrame, expected: pd.DataFrame, score: pd.DataFrame, tables: Mapping[str, pd.DataFrame],
+    raw: pd.DataFrame,
+    expected: pd.DataFrame,
+    score: pd.DataFrame,
+    tables: Mapping[str, pd.DataFrame],
     lacking: pd.DatetimeIndex,
 ) -> pd.DataFrame:
     """Months far from what the series would let expect, but for campaigns and runs too long to be an accident."""
@@ -280,14 +285,18 @@ def _answered(
     last = answers.sort_values("id").drop_duplicates(KEY, keep="last")
     rows = rows.merge(last[[*KEY, "answer", "by", "reason"]], on=KEY, how="left", suffixes=("", "_answer"))
     answered = rows["answer"].notna()
-    rows["status"] = rows["answer"].map({"accepted": "accepted", "changed": "refused", "refused": "refused"}).where(
-        answered, rows["status"])
+    rows["status"] = (
+        rows["answer"]
+        .map({"accepted": "accepted", "changed": "refused", "refused": "refused"})
+        .where(answered, rows["status"])
+    )
     rows["reason"] = rows["reason"].mask(answered, rows["reason"] + " | " + rows["by"] + ": " + rows["reason_answer"])
     changed = last[last["answer"].eq("changed") & last["quantity"].notna()]
     at = raw.index.get_indexer(changed["month"]), raw.columns.get_indexer(pd.MultiIndex.from_frame(changed[KEY[1:]]))
     before = np.where(np.minimum(*at) >= 0, np.nan_to_num(raw.to_numpy()[at]), 0.0)
-    own = changed[[*KEY, "reason"]].assign(quantity=changed["quantity"].to_numpy() - before, method=changed["by"],
-                                           status="changed")
+    own = changed[[*KEY, "reason"]].assign(
+        quantity=changed["quantity"].to_numpy() - before, method=changed["by"], status="changed"
+    )
     return _together(rows[own.columns], own)
 
 

@@ -10,9 +10,10 @@ import csv
 import hashlib
 import io
 import os
+import re
 import zipfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -45,8 +46,8 @@ class Extract:
     rows: np.ndarray
     findings: tuple[Finding, ...] = ()
     sha256: str = ""
-    modified: str = ""
-    parts: tuple[tuple[int, str], ...] = field(default=())
+    parts: tuple[tuple[int, str], ...] = ()
+    statement: str = ""
 
     def place_of(self, position: int) -> str:
         """The file that line `position` (0 = first) came from, where several files make the table; else ""."""
@@ -55,8 +56,27 @@ class Extract:
 
 
 def stop(table: str, row: int, column: str, value: object, rule: str, cure: str, allowed: str = "") -> Finding:
-    """A finding that stops the plan; the value is cut to what a screen can show."""
-    return Finding(table, row, column, str(value)[:80], rule, "stop", allowed, cure)
+    """A finding that stops the plan."""
+    return Finding(table, row, printable(column), printable(value), rule, "stop", allowed, cure)
+
+
+def printable(value: object, most: int = 80) -> str:
+    """A cell's value as a screen may show it: cut, and no character that could steer a terminal."""
+    text = str(value)
+    text = text if len(text) <= most else text[: most - 3] + "..."
+    return (
+        text if text.isprintable() else "".join(mark if mark.isprintable() else f"\\x{ord(mark):02x}" for mark in text)
+    )
+
+
+def formula_safe(text: str) -> str:
+    """`text` with an apostrophe before what a spreadsheet would run as a formula."""
+    return "'" + text if re.match(r"'*[=+\-@\t\r]", text) else text
+
+
+def formula_text(text: str) -> str:
+    """The text that `formula_safe` was given."""
+    return text[1:] if re.match(r"'+[=+\-@\t\r]", text) else text
 
 
 def extract(table: Table, mapping: Mapping, memory: dict | None = None) -> Extract | None:
@@ -96,7 +116,7 @@ def _files(table: Table, source: Source, mapping: Mapping, memory: dict) -> Extr
         return None
     contents = [path.read_bytes() for path in found]
     digests = [_sha(content) for content in contents]
-    known = (source.model_dump_json(), [(path, _modified(path)) for path in found], digests)
+    known = (source.model_dump_json(), [path.name for path in found], digests)
     if table.name in memory and memory[table.name][0] == known:
         return memory[table.name][1]
     # a workbook that no mapping names need not have every sheet
@@ -132,14 +152,10 @@ def _listed(folder: Path, most: int = 12) -> str:
 def _file(table: Table, source: Source, path: Path, content: bytes, optional: bool) -> Extract | None:
     ending = path.suffix.lower()
     if ending in SPREADSHEETS:
-        return read_sheet(table, source, content, path.name, _modified(path), optional)
+        return read_sheet(table, source, content, path.name, optional)
     if ending == ".parquet":
-        return read_parquet(table, content, path.name, _modified(path))
-    return read_csv(table, source, content, path.name, _modified(path))
-
-
-def _modified(path: Path) -> str:
-    return datetime.fromtimestamp(path.stat().st_mtime).date().isoformat()
+        return read_parquet(table, content, path.name)
+    return read_csv(table, source, content, path.name)
 
 
 def _joined(table: Table, place: str, extracts: list[Extract]) -> Extract:
@@ -155,7 +171,6 @@ def _joined(table: Table, place: str, extracts: list[Extract]) -> Extract:
         np.concatenate([e.rows for e in extracts]),
         findings,
         digest,
-        max(e.modified for e in extracts),
         tuple((int(start), e.place) for start, e in zip(starts, extracts, strict=False)),
     )
 
@@ -166,21 +181,21 @@ def _as_text(columns: pa.Table) -> pa.Table:
     return pa.table({name: texts(columns.column(name).to_pylist()) for name in columns.column_names})
 
 
-def read_parquet(table: Table, content: bytes, place: str, modified: str = "") -> Extract:
+def read_parquet(table: Table, content: bytes, place: str) -> Extract:
     """The Parquet `content` as an extract, in its own kinds."""
     try:
         columns = pq.read_table(io.BytesIO(content), use_threads=False)
     except (pa.ArrowException, OSError) as error:
         return failed(table, place, "is no Parquet file", f"Export it again ({str(error)[:80]}).")
-    return Extract(table.name, place, columns, np.arange(columns.num_rows) + 2, (), _sha(content), modified)
+    return Extract(table.name, place, columns, np.arange(columns.num_rows) + 2, (), _sha(content))
 
 
-def _sha(content: bytes) -> str:
+def _sha(content: bytes | pa.Buffer) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
 # CSV ------------------------------------------------------------------------------------------------------------
-def read_csv(table: Table, source: Source, content: bytes, place: str, modified: str = "") -> Extract:
+def read_csv(table: Table, source: Source, content: bytes, place: str) -> Extract:
     """The CSV `content` as an extract: every cell as text, rows numbered as a spreadsheet shows them.
 
     A byte that is not of the stated encoding, and a row with more cells than the header, become findings.
@@ -216,7 +231,7 @@ def read_csv(table: Table, source: Source, content: bytes, place: str, modified:
         else pa.table([pa.array([], pa.string())] * len(header), names=_unique(header))
     )
     numbers = np.concatenate(rows) if rows else np.empty(0, dtype=np.int64)
-    return Extract(table.name, place, columns, numbers, tuple(findings), _sha(content), modified)
+    return Extract(table.name, place, columns, numbers, tuple(findings), _sha(content))
 
 
 def _after(first: str, lines: Iterable[str]) -> Iterator[str]:
@@ -312,9 +327,7 @@ def _header_findings(table: Table, header: list[str]) -> list[Finding]:
 
 
 # Excel ----------------------------------------------------------------------------------------------------------
-def read_sheet(
-    table: Table, source: Source, content: bytes, place: str, modified: str = "", optional: bool = False
-) -> Extract | None:
+def read_sheet(table: Table, source: Source, content: bytes, place: str, optional: bool = False) -> Extract | None:
     """A sheet of the Excel workbook `content` as an extract; None where an `optional` sheet is not there.
 
     A cell whose formula was never calculated, or shows an error, becomes a finding with the cell's address.
@@ -361,6 +374,8 @@ def read_sheet(
         for row, line in enumerate(lines[1:], source.skip + 2)
         if any(str(c).strip() for c in line[:width])
     ]
+    if optional and not kept and not table.required:
+        return None
     columns = [texts(values) for values in zip(*(line for _, line in kept), strict=True)] or [
         pa.array([], pa.string())
     ] * width
@@ -371,7 +386,6 @@ def read_sheet(
         np.array([row for row, _ in kept], dtype=np.int64),
         tuple(findings + _header_findings(table, header)),
         _sha(content),
-        modified,
     )
 
 
@@ -451,11 +465,9 @@ def _duckdb(table: Table, path: Path, mapping: Mapping) -> Extract:
 
     text = path.read_text(encoding="utf-8")
     place = f"query {path.relative_to(mapping.folder)}"
-    digest = hashlib.sha256(f"{mapping.cycle} {mapping.company.currency} {text}".encode())
     with duckdb.connect(config={"threads": 1, "allow_community_extensions": False}) as connection:
         try:
-            for file in _views(connection, mapping.raw, digest):
-                digest.update(file.encode())
+            _views(connection, mapping.raw)
             allowed = [str(mapping.raw.resolve()), str(mapping.folder.resolve())]
             connection.execute("SET allowed_directories = $1", [allowed])
             connection.execute("SET enable_external_access = false")
@@ -467,10 +479,11 @@ def _duckdb(table: Table, path: Path, mapping: Mapping) -> Extract:
             columns = _only(connection, text, path, "SELECT").to_arrow_table()
         except duckdb.Error as error:
             return failed(table, place, "query fails", f"{_first_lines(error)}. Correct the query.")
-    return Extract(table.name, place, columns, np.arange(columns.num_rows) + 2, (), digest.hexdigest())
+    return Extract(table.name, place, columns, np.arange(columns.num_rows) + 2, (), _content_sha(columns), (), text)
 
 
-def _views(connection: Any, raw: Path, digest: Any) -> Iterator[str]:
+def _views(connection: Any, raw: Path) -> None:
+    """One view for each raw file, in a schema where its name has a dot."""
     readers = {".parquet": "read_parquet", ".csv": "read_csv"}
     for path in sorted(raw.iterdir()) if raw.is_dir() else []:
         if reader := readers.get(path.suffix.lower()):
@@ -481,7 +494,6 @@ def _views(connection: Any, raw: Path, digest: Any) -> Iterator[str]:
             connection.execute(
                 f"CREATE VIEW {view} AS SELECT * FROM {reader}('{str(path.resolve()).replace(chr(39), chr(39) * 2)}')"
             )
-            yield f"{path.name} {path.stat().st_size} {path.stat().st_mtime_ns}"
 
 
 def _quoted(name: str) -> str:
@@ -567,13 +579,17 @@ def _database(table: Table, source: Source, mapping: Mapping) -> Extract:
         [_column(values) for values in zip(*lines, strict=True)] or [pa.array([], pa.string())] * len(names),
         names=_unique(names),
     )
-    digest = hashlib.sha256(repr(names).encode())
-    for column in columns.columns:
-        for value in column.to_pylist():
-            digest.update(repr(value).encode())
+    findings = tuple(_header_findings(table, names))
     return Extract(
-        table.name, place, columns, np.arange(len(lines)) + 2, tuple(_header_findings(table, names)), digest.hexdigest()
+        table.name, place, columns, np.arange(len(lines)) + 2, findings, _content_sha(columns), (), statement
     )
+
+
+def _content_sha(columns: pa.Table) -> str:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, columns.schema) as stream:
+        stream.write_table(columns.combine_chunks())
+    return _sha(sink.getvalue())
 
 
 def _column(values: tuple) -> pa.Array:

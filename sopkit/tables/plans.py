@@ -46,6 +46,14 @@ PLANS = (
         text("cure", "what to do"),
     ),
     _collect(
+        "sources", "Where each table of this cycle came from.", "table",
+        text("table", "the table"),
+        text("place", "file, sheet, query or database"),
+        whole("lines", "lines read, before any were added up", "lines"),
+        text("sha256", "hash of what was read"),
+        text("statement", "the mapping and the query, where there are any", required=False),
+    ),
+    _collect(
         "completeness", "How complete a table is, by family where that can be said.", "table family measure",
         text("table", "the table"),
         text("family", "the family, or `all`"),

@@ -31,7 +31,7 @@ _DEMAND = (
 )
 
 STAGES = (
-    Stage(1, "collect", "Are the numbers good enough to plan with?", ()),
+    Stage(1, "collect", "Are the numbers good enough to plan with?", ("history_answers",)),
     Stage(2, "demand", "What can we sell, when and where, and how sure are we?", tuple(_DEMAND.split())),
     Stage(3, "supply", "What can we make, buy, ship and hold to meet it, and why not more?", tuple(
         f"{_NETWORK} demand_plan past_plans".split())),

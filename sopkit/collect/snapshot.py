@@ -1,0 +1,33 @@
+"""What goes into the cycle folder: the only thing that later stages read, and enough to make the plan again."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from sopkit.collect import Collected, cleanse
+from sopkit.errors import Finding, FindingsError
+from sopkit.tables import TABLES
+
+
+def frames(
+    collected: Collected, answers: pd.DataFrame | None = None, earlier: pd.DataFrame | None = None
+) -> dict[str, pd.DataFrame]:
+    """Every table that stage collect writes, checked against its declaration; none where a finding stops the plan.
+
+    `answers` (table `history_answers`): what planners said to proposed corrections of history. `earlier` (columns of
+    table `past_forecasts`): what earlier cycles froze; a cycle that the company's own table holds is left out.
+    Raises FindingsError with every finding where one of them is a `stop`.
+    """
+    if collected.stops:
+        raise FindingsError(
+            (Finding(**row) for row in collected.findings.to_dict("records") if row["severity"] == "stop"),
+            f"{collected.company.name} cannot be planned for {collected.cycle} and nothing was written",
+        )
+    tables = dict(collected.tables)
+    if earlier is not None and len(earlier):
+        known = tables["past_forecasts"]
+        new = earlier.loc[~earlier["cycle"].isin(known["cycle"]), TABLES["past_forecasts"].names]
+        tables["past_forecasts"] = pd.concat([known, new], ignore_index=True) if len(known) else new
+    tables |= {"findings": collected.findings, "sources": collected.sources}
+    tables |= cleanse.clean(tables, collected.company, collected.cycle, answers)
+    return {name: TABLES[name].check(frame) for name, frame in tables.items()}
