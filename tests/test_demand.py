@@ -1,4 +1,4 @@
-"""The demand stage: layers, overrides, consensus, who was right; held to the demo's hidden truth and to what must hold."""
+"""The demand stage: layers, overrides, consensus, who was right; held to the demo's truth and to what must hold."""
 
 from __future__ import annotations
 
@@ -11,10 +11,16 @@ from sopkit.demand.layers import LAYERS
 from sopkit.tables import BY_NAME, TABLES, Company, demo
 
 CYCLE = "2026-11"
-COMPANY = Company.model_validate({
-    "name": "Alpenglow Outdoor", "horizon": 18,
-    "consensus": {"lag": 1, "streams": {"statistical": {"least": 0.3, "most": 0.9}, "sales": {"least": 0.1, "most": 0.7}}},
-})
+COMPANY = Company.model_validate(
+    {
+        "name": "Alpenglow Outdoor",
+        "horizon": 18,
+        "consensus": {
+            "lag": 1,
+            "streams": {"statistical": {"least": 0.3, "most": 0.9}, "sales": {"least": 0.1, "most": 0.7}},
+        },
+    }
+)
 
 
 def demand_inputs(made: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
@@ -25,7 +31,9 @@ def demand_inputs(made: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     every = every[every["month"] >= every["first"]].merge(sold, how="left").fillna({"quantity": 0.0, "revenue": 0.0})
     clean = TABLES["clean_history"].check(every.drop(columns="first").assign(raw=every["quantity"]))
     return {name: made[name] for name in BY_NAME["demand"].reads if name in made} | {
-        "clean_history": clean, "overrides": TABLES["overrides"].empty()}
+        "clean_history": clean,
+        "overrides": TABLES["overrides"].empty(),
+    }
 
 
 @pytest.fixture(scope="module")

@@ -70,7 +70,8 @@ def test_carlson_tracking_signal(textbook):
     """Heizer & Render's Carlson's Bakery; the book writes A - F, so its signs are turned."""
     case = textbook["carlson"]
     assert kpis.tracking_signal(case["data"]["forecast"], case["data"]["actual"]) == pytest.approx(
-        [-signal for signal in case["tracking_signal"]])
+        [-signal for signal in case["tracking_signal"]]
+    )
     assert kpis.mad(case["data"]["forecast"], case["data"]["actual"]) == pytest.approx(case["mad"][-1])
 
 

@@ -13,7 +13,11 @@ if TYPE_CHECKING:
 
 
 def plan(
-    tables: Mapping[str, pd.DataFrame], company: Company, cycle: str, *, engine: Engine | str | None = None,
+    tables: Mapping[str, pd.DataFrame],
+    company: Company,
+    cycle: str,
+    *,
+    engine: Engine | str | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Every table that the demand stage writes, from those it reads: baseline, layers, consensus and their proof.
 
@@ -24,7 +28,7 @@ def plan(
     import pandas as pd
 
     from sopkit.demand import consensus, layers, review, stock
-    from sopkit.demand.baseline import forecast
+    from sopkit.demand.hierarchy import reconcile
 
     first, months = pd.Timestamp(f"{cycle}-01"), pd.DatetimeIndex(company.months(cycle))
     notes = layers.Notes()
@@ -32,8 +36,9 @@ def plan(
     success = layers.campaign_success(tables, company, first, past, sold)
     calm = layers.undisturbed(tables, company, first, past, sold, success, notes)
     history = layers.history_of(tables, past, calm)
-    made = forecast(history, company.horizon, engine=engine)
-    baseline = layers.of_forecast(made, history)
+    made = reconcile(history, company.horizon, layers.levels_of(history), engine=engine)
+    out = layers.baseline_tables(made, notes)
+    baseline = out["baseline"]
 
     grid = layers.planned_grid(tables, first, months, baseline)
     base = grid.matrix(baseline)
@@ -50,16 +55,38 @@ def plan(
     sales = grid.matrix(tables["sales_forecast"], empty=float("nan"))
     blended = consensus.blend({"statistical": statistical, "sales": sales}, weights, grid, notes)
     agreed, applied, effects = consensus.apply_overrides(tables["overrides"], blended, grid, first, notes)
-    low, high = consensus.consensus_range(baseline, grid, agreed, variance)
-    demand_plan = grid.long(
-        baseline=base, lifecycle=lifecycle, market_conditions=market, campaigns=campaigns, pipeline=deals,
-        statistical=statistical, sales=sales, blended=blended, override=agreed - blended, consensus=agreed, p10=low, p90=high,
+    low, high = consensus.consensus_range(
+        base,
+        grid.matrix(baseline, "p10"),
+        grid.matrix(baseline, "p90"),
+        agreed,
+        variance,
+        grid.pairs["family"].to_numpy(),
     )
-    out = {
-        "baseline": baseline, "demand_plan": demand_plan, "stream_weights": weights, "campaign_success": success,
-        "pipeline_weight": layers.pipeline_weight(tables, grid), "overrides_applied": applied, "override_effects": effects,
+    demand_plan = grid.long(
+        baseline=base,
+        lifecycle=lifecycle,
+        market_conditions=market,
+        campaigns=campaigns,
+        pipeline=deals,
+        statistical=statistical,
+        sales=sales,
+        blended=blended,
+        override=agreed - blended,
+        consensus=agreed,
+        p10=low,
+        p90=high,
+    )
+    out |= {
+        "demand_levels": consensus.levels(made.forecast, grid, tables, base, agreed, variance),
+        "demand_plan": demand_plan,
+        "stream_weights": weights,
+        "campaign_success": success,
+        "pipeline_weight": layers.pipeline_weight(tables, grid),
+        "overrides_applied": applied,
+        "override_effects": effects,
         "frozen_forecasts": review.frozen(demand_plan, past, sold, first),
-        "safety_stock_proposal": stock.proposal(tables, demand_plan, made.cv, history, notes),
+        "safety_stock_proposal": stock.proposal(tables, demand_plan, made.base.cv, made.bottom, notes),
     }
     out |= review.review(tables, company, first, judged, past, sold, out, notes)
     return out | {"demand_notes": notes.frame()}

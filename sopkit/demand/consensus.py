@@ -7,12 +7,14 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from sopkit.demand.layers import Grid, Notes, Tables
+from sopkit.demand.layers import Grid, Notes, Tables, percent
 from sopkit.kpis import wape
 from sopkit.tables import Company
 
 # Fewer judged forecasts (product x market x month) than this say nothing about a stream: all count the same.
 LEAST_JUDGED = 12
+# Standard deviations from the middle to the ninetieth percentile of a normal distribution.
+NINETY = 1.2816
 
 
 # Weights -----------------------------------------------------------------------------------------------------------
@@ -47,8 +49,12 @@ def stream_weights(judged: pd.DataFrame, families: list[str], company: Company, 
     least = np.array([rules.streams[name].least for name in names])
     most = np.array([rules.streams[name].most for name in names])
     if least.sum() > 1 or most.sum() < 1:
-        notes.say("consensus", "limits", f"The limits of consensus.streams cannot sum to 1 (least {least.sum():.2f}, most "
-                  f"{most.sum():.2f}): they were widened. Correct company.yaml.")
+        notes.say(
+            "consensus",
+            "limits",
+            f"The limits of consensus.streams cannot sum to 1 (least {least.sum():.2f}, most "
+            f"{most.sum():.2f}): they were widened. Correct company.yaml.",
+        )
     at_lag = judged[(judged["lag"] == rules.lag) & judged["stream"].isin(names)]
     groups = dict(iter(at_lag.groupby(["family", "stream"])))
     rows = []
@@ -72,14 +78,18 @@ def stream_weights(judged: pd.DataFrame, families: list[str], company: Company, 
                 reason = f"by its error at lag {rules.lag} ({counts[i]} forecasts judged)"
             else:
                 bound = "at least" if share[i] > free[i] else "at most"
-                limit = f"its limit, {bound} {share[i]:.0%}" if np.isclose(share[i], [least[i], most[i]]).any() else "other streams' limits"
-                reason = f"{free[i]:.0%} by its error at lag {rules.lag}; held by {limit}"
+                limit = (
+                    f"its limit, {bound} {percent(share[i])}"
+                    if np.isclose(share[i], [least[i], most[i]]).any()
+                    else "other streams' limits"
+                )
+                reason = f"{percent(free[i])} by its error at lag {rules.lag}; held by {limit}"
             rows.append((family, name, error[i], share[i], reason))
     return pd.DataFrame(rows, columns=["family", "stream", "wape", "weight", "reason"])
 
 
 def blend(streams: Mapping[str, np.ndarray], weights: pd.DataFrame, grid: Grid, notes: Notes) -> np.ndarray:
-    """The streams as one, by the weights of each pair's family; where a stream has no number the others share its weight.
+    """The streams as one, by the weights of each pair's family; where a stream is silent the others share its weight.
 
     `streams`: name -> grid matrix, NaN where the stream says nothing.
     """
@@ -87,7 +97,11 @@ def blend(streams: Mapping[str, np.ndarray], weights: pd.DataFrame, grid: Grid, 
     total, parts = grid.zeros(), grid.zeros()
     for name in share.columns:
         if name not in streams:
-            notes.say("consensus", name, f"consensus.streams names {name!r}, of which this cycle has no forecast: its weight goes to the others.")
+            notes.say(
+                "consensus",
+                name,
+                f"consensus.streams names {name!r}, of which this cycle has no forecast: the others get its weight.",
+            )
             continue
         here = grid.pairs["family"].map(share[name]).to_numpy()[:, None] * ~np.isnan(streams[name])
         total += here
@@ -129,7 +143,11 @@ def _scope(row) -> str:
 
 
 def apply_overrides(
-    overrides: pd.DataFrame, blended: np.ndarray, grid: Grid, cycle: pd.Timestamp, notes: Notes,
+    overrides: pd.DataFrame,
+    blended: np.ndarray,
+    grid: Grid,
+    cycle: pd.Timestamp,
+    notes: Notes,
 ) -> tuple[np.ndarray, pd.DataFrame, pd.DataFrame]:
     """Every override in force, in the order in which it was said, each on top of those before.
 
@@ -148,7 +166,11 @@ def apply_overrides(
         status, units, money = row.status, 0.0, 0.0
         if status == "in force" and not (rows.any() and months.any()):
             status = "matches nothing"
-            notes.say("overrides", f"override {row.id}", f"Override {row.id} of {row.by} ({_scope(row)}) matches nothing that is planned.")
+            notes.say(
+                "overrides",
+                f"override {row.id}",
+                f"Override {row.id} of {row.by} ({_scope(row)}) matches nothing that is planned.",
+            )
         elif status == "in force":
             cells = np.ix_(rows, months)
             before = current[cells]
@@ -156,40 +178,121 @@ def apply_overrides(
             current[cells] = after
             units, money = (after - before).sum(), ((after - before) * price[rows]).sum()
             if row.action == "add" and not np.isclose(units, row.amount * months.sum()):
-                notes.say("overrides", f"override {row.id}", f"Override {row.id} of {row.by} takes {-row.amount:,.0f} a month out of "
-                          f"{_scope(row)}, more than there is in some: those stop at 0.")
-            here = pd.DataFrame({
-                "id": row.id, "cycle": cycle, "owner": row.by, "product": np.repeat(grid.pairs["product"].to_numpy()[rows], months.sum()),
-                "market": np.repeat(grid.pairs["market"].to_numpy()[rows], months.sum()), "month": np.tile(grid.months[months], rows.sum()),
-                "before": before.ravel(), "after": after.ravel(), "reason": row.reason,
-            })
+                notes.say(
+                    "overrides",
+                    f"override {row.id}",
+                    f"Override {row.id} of {row.by} takes {-row.amount:,.0f} a month out of "
+                    f"{_scope(row)}, more than there is in some: those stop at 0.",
+                )
+            here = pd.DataFrame(
+                {
+                    "id": row.id,
+                    "cycle": cycle,
+                    "owner": row.by,
+                    "product": np.repeat(grid.pairs["product"].to_numpy()[rows], months.sum()),
+                    "market": np.repeat(grid.pairs["market"].to_numpy()[rows], months.sum()),
+                    "month": np.tile(grid.months[months], rows.sum()),
+                    "before": before.ravel(),
+                    "after": after.ravel(),
+                    "reason": row.reason,
+                }
+            )
             effects.append(here)
-        applied.append((row.id, row.by, _scope(row), row.action, row.amount, row.first_month, row.last_month, status, units, money,
-                        row.reason, row.evidence, row.expires))
-    columns = ["id", "owner", "scope", "action", "amount", "first_month", "last_month", "status", "units", "money", "reason",
-               "evidence", "expires"]
+        applied.append(
+            (
+                row.id,
+                row.by,
+                _scope(row),
+                row.action,
+                row.amount,
+                row.first_month,
+                row.last_month,
+                status,
+                units,
+                money,
+                row.reason,
+                row.evidence,
+                row.expires,
+            )
+        )
+    columns = [
+        "id",
+        "owner",
+        "scope",
+        "action",
+        "amount",
+        "first_month",
+        "last_month",
+        "status",
+        "units",
+        "money",
+        "reason",
+        "evidence",
+        "expires",
+    ]
     effect_columns = ["id", "cycle", "owner", "product", "market", "month", "before", "after", "reason"]
-    return (current, pd.DataFrame(applied, columns=columns),
-            pd.concat(effects, ignore_index=True) if effects else pd.DataFrame(columns=effect_columns))
+    return (
+        current,
+        pd.DataFrame(applied, columns=columns),
+        pd.concat(effects, ignore_index=True) if effects else pd.DataFrame(columns=effect_columns),
+    )
 
 
-def consensus_range(baseline: pd.DataFrame, grid: Grid, consensus: np.ndarray, variance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def consensus_range(
+    middle: np.ndarray,
+    low: np.ndarray,
+    high: np.ndarray,
+    consensus: np.ndarray,
+    variance: np.ndarray,
+    family: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
     """P10 and P90 of the consensus: the baseline's range in proportion, widened by opportunities that are won or lost.
 
-    Where the baseline says nothing of a pair (a launch), the median relative range of its family in that month stands
-    in. Ranges and opportunities are independent, so their squares add.
+    All but `family` (one a row) are rows x months: the baseline, its P10 and P90, the consensus, the variance of the
+    opportunities. Where the baseline says nothing (a launch), the median relative range of the family in that month
+    stands in. Ranges and opportunities are independent, so their squares add.
     """
-    middle = grid.matrix(baseline)
     with np.errstate(all="ignore"):
-        below = np.where(middle > 0, 1 - grid.matrix(baseline, "p10") / middle, np.nan)
-        above = np.where(middle > 0, grid.matrix(baseline, "p90") / middle - 1, np.nan)
-    below, above = (_filled(np.maximum(edge, 0.0), grid) for edge in (below, above))
-    lumps = 1.2816**2 * variance
-    low = consensus - np.sqrt((consensus * below) ** 2 + lumps)
-    return np.clip(low, 0.0, consensus), consensus + np.sqrt((consensus * above) ** 2 + lumps)
+        below = np.where(middle > 0, 1 - low / middle, np.nan)
+        above = np.where(middle > 0, high / middle - 1, np.nan)
+    below, above = (_filled(np.maximum(edge, 0.0), family) for edge in (below, above))
+    lumps = NINETY**2 * variance
+    down, up = np.sqrt((consensus * below) ** 2 + lumps), np.sqrt((consensus * above) ** 2 + lumps)
+    return np.clip(consensus - down, 0.0, consensus), consensus + up
 
 
-def _filled(edge: np.ndarray, grid: Grid) -> np.ndarray:
+def _filled(edge: np.ndarray, family: np.ndarray) -> np.ndarray:
     frame = pd.DataFrame(edge)
-    by_family = frame.groupby(grid.pairs["family"].to_numpy()).transform("median")
+    by_family = frame.groupby(family).transform("median")
     return frame.fillna(by_family).fillna(frame.median()).fillna(0.5).to_numpy()
+
+
+def levels(
+    forecast: pd.DataFrame, grid: Grid, tables: Tables, base: np.ndarray, consensus: np.ndarray, variance: np.ndarray
+) -> pd.DataFrame:
+    """The rows of `demand_levels`: family, region and total, each with its own range (less than the sum of ranges).
+
+    `forecast`: the coherent forecast of every node (level, unique_id, ds, mean, p10, p90). Quantities are sums of the
+    product x market rows, so every level adds up.
+    """
+    region = grid.pairs["market"].map(tables["markets"].set_index("market")["region"]).to_numpy()
+    parts = []
+    for level, names in (
+        ("total", np.full(len(region), "total")),
+        ("family", grid.pairs["family"].to_numpy()),
+        ("region", region),
+    ):
+        nodes = sorted(set(names))
+        summing = (np.array(nodes)[:, None] == names[None, :]).astype(float)
+        mine = forecast[forecast["level"] == level]
+        mine = mine.assign(product=mine["unique_id"].str.removeprefix(f"{level}: "), market="", month=mine["ds"])
+        if mine.empty and len(nodes) == 1:  # one family or region is the total
+            mine = forecast[forecast["level"] == "total"].assign(
+                product=nodes[0], market="", month=lambda rows: rows["ds"]
+            )
+        here = Grid(pd.DataFrame({"product": nodes, "market": ""}), grid.months)
+        middle, low, high = (here.matrix(mine, column) for column in ("mean", "p10", "p90"))
+        total = summing @ consensus
+        p10, p90 = consensus_range(middle, low, high, total, summing @ variance, np.array(nodes))
+        parts.append(here.long(baseline=summing @ base, consensus=total, p10=p10, p90=p90).assign(level=level))
+    return pd.concat(parts, ignore_index=True).rename(columns={"product": "node"}).drop(columns="market")

@@ -19,7 +19,7 @@ from sopkit.errors import SettingsError
 from sopkit.tables import Company
 
 if TYPE_CHECKING:
-    from sopkit.demand.baseline import Baseline
+    from sopkit.demand.hierarchy import Coherent
 
 Tables = Mapping[str, pd.DataFrame]
 LAYERS = ("lifecycle", "market_conditions", "campaigns", "pipeline")
@@ -69,6 +69,11 @@ class Grid:
         return out.assign(**{name: values.ravel() for name, values in matrices.items()})
 
 
+def percent(share: float, decimals: int = 0, sign: bool = False) -> str:
+    """A share as people write it: 0.18 is `18 %`."""
+    return f"{100 * share:{'+' if sign else ''}.{decimals}f} %"
+
+
 class Notes:
     """What the stage found or assumed, in words, as rows of `demand_notes`."""
 
@@ -104,31 +109,70 @@ def make_grid(pairs: pd.DataFrame, months: pd.DatetimeIndex, tables: Tables) -> 
 
 
 def past_grid(tables: Tables, cycle: pd.Timestamp) -> tuple[Grid, np.ndarray]:
-    """Every pair that was ever sold, its months up to the cycle, and the units sold in them (0 before the first sale)."""
+    """Every pair that was ever sold, the months up to the cycle, and the units sold (0 before the first sale)."""
     history = tables["clean_history"]
     history = history[history["month"] < cycle]
     if history.empty:
-        raise SettingsError(f"clean_history holds no month before {cycle:%Y-%m}: there is nothing to forecast from. "
-                            "Check sales_history, or the cycle's name.")
+        raise SettingsError(
+            f"clean_history holds no month before {cycle:%Y-%m}: there is nothing to forecast from. "
+            "Check sales_history, or the cycle's name."
+        )
     months = pd.date_range(history["month"].min(), cycle - pd.DateOffset(months=1), freq="MS")
     past = make_grid(history, months, tables)
     return past, past.matrix(history)
 
 
 def history_of(tables: Tables, past: Grid, values: np.ndarray) -> pd.DataFrame:
-    """`values` as the forecaster wants them: unique_id, ds, y from each pair's first month, with product and market."""
+    """`values` as the forecaster wants them: product, market, family, region, ds, y from each pair's first month on."""
     long = past.long(y=values).rename(columns={"month": "ds"})
     first = tables["clean_history"].groupby(PAIR)["month"].min()
     start = first.reindex(pd.MultiIndex.from_frame(past.pairs[PAIR])).to_numpy()
-    long = long[long["ds"].to_numpy() >= np.repeat(start, len(past.months))]
-    return long.assign(unique_id=long["product"] + " / " + long["market"])[["unique_id", *PAIR, "ds", "y"]]
+    long = long[long["ds"].to_numpy() >= np.repeat(start, len(past.months))].reset_index(drop=True)
+    long["region"] = long["market"].map(tables["markets"].set_index("market")["region"])
+    return long[[*PAIR, "family", "region", "ds", "y"]]
 
 
-def of_forecast(made: Baseline, history: pd.DataFrame) -> pd.DataFrame:
-    """The forecaster's answer as the rows of table `baseline`."""
-    names = history[["unique_id", *PAIR]].drop_duplicates("unique_id")
+def levels_of(history: pd.DataFrame) -> list[tuple[str, ...]]:
+    """The levels at which it is worth forecasting: those that have more than one node and fewer than the bottom."""
+    bottom = len(history[PAIR].drop_duplicates())
+    wanted = [("family",), ("region",), ("family", "region")]
+    counts = {level: len(history[list(level)].drop_duplicates()) for level in wanted}
+    kept = [level for level in wanted if 1 < counts[level] < bottom]
+    if counts[("family", "region")] in (counts[("family",)], counts[("region",)]):
+        kept = [level for level in kept if len(level) == 1]
+    return ([()] if bottom > 1 else []) + kept + [tuple(PAIR)]
+
+
+def baseline_tables(made: Coherent, notes: Notes) -> dict[str, pd.DataFrame]:
+    """The forecaster's answer as tables `baseline`, `backtest`, `baseline_notes` and `forecast_coverage`."""
     columns = {"ds": "month", "mean": "quantity"}
-    return made.forecast.merge(names, on="unique_id").rename(columns=columns)[[*PAIR, "month", "quantity", "p10", "p50", "p90", "model"]]
+    frame = made.bottom.rename(columns=columns)[[*PAIR, "month", "quantity", "p10", "p50", "p90", "model"]]
+    for sentence in made.notes:
+        notes.say("baseline", "hierarchy", sentence)
+    accuracy, said, coverage = made.base.accuracy, made.base.notes, made.base.coverage
+    chosen = accuracy.pivot(index="unique_id", columns="model", values="rmsse")
+    if {"chosen", "seasonal_naive"} <= set(chosen):
+        chosen = chosen.dropna(subset=["chosen", "seasonal_naive"])
+        worse = chosen[chosen["chosen"] > chosen["seasonal_naive"]]
+        notes.say(
+            "baseline",
+            "seasonal naive",
+            f"In the backtest the baseline beat seasonal naive in {len(chosen) - len(worse)} of "
+            f"{len(chosen)} series (RMSSE); the others are named in baseline_notes.",
+        )
+    for row in coverage.itertuples():
+        notes.say(
+            "baseline",
+            "range",
+            f"The {row.level} % range held {row.measured:.0f} % of what was sold in the backtest "
+            f"({row.months:,} months).",
+        )
+    return {
+        "baseline": frame,
+        "backtest": accuracy.rename(columns={"unique_id": "series"}),
+        "baseline_notes": said.rename(columns={"unique_id": "series"}).drop_duplicates(),
+        "forecast_coverage": coverage.assign(level=coverage["level"] / 100, measured=coverage["measured"] / 100),
+    }
 
 
 def planned_grid(tables: Tables, cycle: pd.Timestamp, months: pd.DatetimeIndex, baseline: pd.DataFrame) -> Grid:
@@ -189,7 +233,9 @@ def usual_sales(past: Grid, sold: np.ndarray, disturbed: np.ndarray) -> np.ndarr
     return out
 
 
-def campaign_success(tables: Tables, company: Company, cycle: pd.Timestamp, past: Grid, sold: np.ndarray) -> pd.DataFrame:
+def campaign_success(
+    tables: Tables, company: Company, cycle: pd.Timestamp, past: Grid, sold: np.ndarray
+) -> pd.DataFrame:
     """What past campaigns of each kind kept of their promise, and the share of their extra units missing afterwards.
 
     Success = sum of achieved uplifts / sum of promised ones. An uplift nobody measured is measured here against the
@@ -201,7 +247,7 @@ def campaign_success(tables: Tables, company: Company, cycle: pd.Timestamp, past
     done = _past_campaigns(tables, cycle)
     disturbed = np.zeros(sold.shape, bool)
     spans = [_span(past, row, after) for row in done.itertuples()]
-    for pair, first, last, end in spans:
+    for pair, first, _, end in spans:
         if pair is not None:
             disturbed[pair, first:end] = True
     usual = usual_sales(past, sold, disturbed)
@@ -221,7 +267,10 @@ def campaign_success(tables: Tables, company: Company, cycle: pd.Timestamp, past
             dip[i] = usual[pair, last:end].sum() - sold[pair, last:end].sum()
             noise[i] = doubt[pair] * np.sqrt(np.square(usual[pair, last:end]).sum())
     done = done.assign(
-        uplift=done["achieved_uplift"].fillna(pd.Series(measured, done.index)), dip=dip, extra=extra, noise=noise,
+        uplift=done["achieved_uplift"].fillna(pd.Series(measured, done.index)),
+        dip=dip,
+        extra=extra,
+        noise=noise,
         guessed=done["achieved_uplift"].isna(),
     )
     rows = [_success_of(kind, group, company) for kind, group in done.groupby("campaign_kind", sort=True)]
@@ -231,8 +280,17 @@ def campaign_success(tables: Tables, company: Company, cycle: pd.Timestamp, past
         success, how = 1.0, "no campaign was ever measured: the promise is taken in full"
         if promised > 0:
             success, how = max(kept / promised, 0.0), "none of this kind yet: the rate of all kinds"
-        rows.append({"campaign_kind": kind, "campaigns": 0, "promised": np.nan, "achieved": np.nan, "success": success,
-                     "pull_forward": company.demand.pull_forward, "reason": f"{how}; pull-forward as assumed"})
+        rows.append(
+            {
+                "campaign_kind": kind,
+                "campaigns": 0,
+                "promised": np.nan,
+                "achieved": np.nan,
+                "success": success,
+                "pull_forward": company.demand.pull_forward,
+                "reason": f"{how}; pull-forward as assumed",
+            }
+        )
     columns = ["campaign_kind", "campaigns", "promised", "achieved", "success", "pull_forward", "reason"]
     return pd.DataFrame(rows, columns=columns).sort_values("campaign_kind", ignore_index=True)
 
@@ -261,15 +319,31 @@ def _success_of(kind: str, group: pd.DataFrame, company: Company) -> dict:
         extra, noise = judged["extra"].sum(), np.sqrt(np.square(judged["noise"]).sum())
         seen, error = judged["dip"].sum() / extra, noise / extra
         pulled = (seen / error**2 + prior / doubt**2) / (1 / error**2 + 1 / doubt**2)
-        how.append(f"pull-forward seen {seen:.0%} give or take {error:.0%}, assumed {prior:.0%} give or take {doubt:.0%}")
+        how.append(
+            f"pull-forward seen {percent(seen)} give or take {percent(error)}, "
+            f"assumed {percent(prior)} give or take {percent(doubt)}"
+        )
     else:
         how.append("pull-forward as assumed")
-    return {"campaign_kind": kind, "campaigns": len(known), "promised": promised, "achieved": achieved,
-            "success": success, "pull_forward": float(np.clip(pulled, 0, 1)), "reason": "; ".join(how)}
+    return {
+        "campaign_kind": kind,
+        "campaigns": len(known),
+        "promised": promised,
+        "achieved": achieved,
+        "success": success,
+        "pull_forward": float(np.clip(pulled, 0, 1)),
+        "reason": "; ".join(how),
+    }
 
 
 def undisturbed(
-    tables: Tables, company: Company, cycle: pd.Timestamp, past: Grid, sold: np.ndarray, success: pd.DataFrame, notes: Notes,
+    tables: Tables,
+    company: Company,
+    cycle: pd.Timestamp,
+    past: Grid,
+    sold: np.ndarray,
+    success: pd.DataFrame,
+    notes: Notes,
 ) -> np.ndarray:
     """History with the effects of past campaigns and market conditions taken out (their layers put them in again)."""
     factor, shift = np.ones(sold.shape), np.zeros(sold.shape)
@@ -289,13 +363,21 @@ def undisturbed(
             shift[pair, last:end] += extra * rates.at[row.campaign_kind, "pull_forward"] / after
         used += 1
     if used:
-        notes.say("campaigns", "history", f"The effect of {used} past campaigns (product x market) was taken out of the history "
-                  "before the baseline was made; the campaigns layer puts planned ones in.")
+        notes.say(
+            "campaigns",
+            "history",
+            f"The effect of {used} past campaigns (product x market) was taken out of the history "
+            "before the baseline was made; the campaigns layer puts planned ones in.",
+        )
     effects = _market_effects(tables, past, notes)
     if (effects != 0).any():
         drivers = sorted(set(tables["market_conditions"].query("month < @cycle")["driver"]))
-        notes.say("market conditions", ", ".join(drivers), "Their past effect was taken out of the history before the baseline "
-                  "was made; the layer puts their planned effect in.")
+        notes.say(
+            "market conditions",
+            ", ".join(drivers),
+            "Their past effect was taken out of the history before the baseline "
+            "was made; the layer puts their planned effect in.",
+        )
     # an effect of nearly -100 % leaves nothing to scale up from: such a month is left as it was
     whole = factor * (1 + effects)
     return np.where(whole > 0.1, sold / np.where(whole > 0.1, whole, 1.0), sold) + shift
@@ -322,8 +404,15 @@ def market_layer(tables: Tables, grid: Grid, volume: np.ndarray) -> np.ndarray:
 
 
 def campaign_layer(
-    tables: Tables, company: Company, cycle: pd.Timestamp, grid: Grid, volume: np.ndarray,
-    past: Grid, sold: np.ndarray, success: pd.DataFrame, notes: Notes,
+    tables: Tables,
+    company: Company,
+    cycle: pd.Timestamp,
+    grid: Grid,
+    volume: np.ndarray,
+    past: Grid,
+    sold: np.ndarray,
+    success: pd.DataFrame,
+    notes: Notes,
 ) -> np.ndarray:
     """Units that campaigns bring at the success rate of their kind, less what they pull forward from the months after.
 
@@ -360,9 +449,18 @@ def campaign_layer(
             said[2] += (volume[pair, first:last].sum() * row.promised_uplift - extra.sum()) * price
     for kind, (promised, counted, money) in sorted(promised_extra.items()):
         rate = rates.loc[kind]
-        kept = (f"past ones kept {rate['success']:.0%} of their promise" if rate["campaigns"] else rate["reason"].split(";")[0])
-        notes.say("campaigns", kind, f"Planned campaigns promise {promised:,.0f} extra units; {kept}, so the plan counts on "
-                  f"{counted:,.0f}, and takes {rate['pull_forward']:.0%} of them from the months after.", money)
+        kept = (
+            f"past ones kept {percent(rate['success'])} of their promise"
+            if rate["campaigns"]
+            else rate["reason"].split(";")[0]
+        )
+        notes.say(
+            "campaigns",
+            kind,
+            f"Planned campaigns promise {promised:,.0f} extra units; {kept}, so the plan counts on "
+            f"{counted:,.0f}, and takes {percent(rate['pull_forward'])} of them from the months after.",
+            money,
+        )
     return out
 
 
@@ -374,16 +472,25 @@ def pipeline_layer(tables: Tables, grid: Grid, notes: Notes) -> tuple[np.ndarray
     deals = tables["pipeline"]
     late = deals[(deals["month"] < grid.months[0]) & (deals["probability"] > 0)]
     for row in late.itertuples():
-        notes.say("pipeline", row.opportunity, f"{row.opportunity} ({row.customer}, {row.quantity:,.0f} {row.product}) was expected in "
-                  f"{row.month:%b %Y}, which is past: not in the plan until sales gives a new month.")
+        notes.say(
+            "pipeline",
+            row.opportunity,
+            f"{row.opportunity} ({row.customer}, {row.quantity:,.0f} {row.product}) was expected in "
+            f"{row.month:%b %Y}, which is past: not in the plan until sales gives a new month.",
+        )
     counted = deals[~deals["in_baseline"]]
     chance = counted["probability"]
     units = grid.matrix(counted.assign(quantity=counted["quantity"] * chance))
     variance = grid.matrix(counted.assign(quantity=counted["quantity"] ** 2 * chance * (1 - chance)))
     inside = deals["in_baseline"] & (deals["month"] >= grid.months[0])
     if inside.any():
-        notes.say("pipeline", ", ".join(sorted(set(deals.loc[inside, "customer"]))), f"{int(inside.sum())} opportunities of "
-                  f"{deals.loc[inside, 'quantity'].sum():,.0f} units are not added: history already holds these customers' usual orders.")
+        notes.say(
+            "pipeline",
+            ", ".join(sorted(set(deals.loc[inside, "customer"]))),
+            f"{int(inside.sum())} opportunities of "
+            f"{deals.loc[inside, 'quantity'].sum():,.0f} units are not added: history already holds these customers' "
+            "usual orders.",
+        )
     return units, variance
 
 
@@ -398,11 +505,22 @@ def pipeline_weight(tables: Tables, grid: Grid) -> pd.DataFrame:
     hours = deals["product"].map(tables["routings"].groupby("item")["hours"].mean()).fillna(0.0)
     price = net_prices(deals, tables)
     expected = deals["quantity"] * deals["probability"]
-    deals = deals.assign(expected=expected, added=expected.where(~deals["in_baseline"], 0.0), value=expected * price,
-                         hours=expected * hours, hours_if_won=deals["quantity"] * hours)
+    deals = deals.assign(
+        expected=expected,
+        added=expected.where(~deals["in_baseline"], 0.0),
+        value=expected * price,
+        hours=expected * hours,
+        hours_if_won=deals["quantity"] * hours,
+    )
     out = deals.groupby("customer", as_index=False).agg(
-        opportunities=("opportunity", "size"), quantity=("quantity", "sum"), expected=("expected", "sum"), added=("added", "sum"),
-        value=("value", "sum"), hours=("hours", "sum"), hours_if_won=("hours_if_won", "sum"), first_month=("month", "min"),
+        opportunities=("opportunity", "size"),
+        quantity=("quantity", "sum"),
+        expected=("expected", "sum"),
+        added=("added", "sum"),
+        value=("value", "sum"),
+        hours=("hours", "sum"),
+        hours_if_won=("hours_if_won", "sum"),
+        first_month=("month", "min"),
         products=("product", lambda names: ", ".join(sorted(set(names)))),
     )
     total = out["hours_if_won"].sum()
@@ -412,8 +530,14 @@ def pipeline_weight(tables: Tables, grid: Grid) -> pd.DataFrame:
 
 
 def lifecycle_layer(
-    tables: Tables, company: Company, cycle: pd.Timestamp, grid: Grid, baseline: np.ndarray,
-    past: Grid, sold: np.ndarray, notes: Notes,
+    tables: Tables,
+    company: Company,
+    cycle: pd.Timestamp,
+    grid: Grid,
+    baseline: np.ndarray,
+    past: Grid,
+    sold: np.ndarray,
+    notes: Notes,
 ) -> np.ndarray:
     """Units that launches, retirements and successions add to or take from the baseline.
 
@@ -437,7 +561,9 @@ def _launches(products: pd.DataFrame, company: Company, cycle: pd.Timestamp, gri
     return list(young.sort_values("launch_month", kind="stable").index)
 
 
-def _launched(product: str, row, tables: Tables, grid: Grid, target: np.ndarray, past: Grid, sold: np.ndarray, notes: Notes) -> np.ndarray:
+def _launched(
+    product: str, row, tables: Tables, grid: Grid, target: np.ndarray, past: Grid, sold: np.ndarray, notes: Notes
+) -> np.ndarray:
     launch, like = row["launch_month"], row["like_product"]
     rows = grid.rows_of[product]
     age = np.asarray((grid.months.year - launch.year) * 12 + grid.months.month - launch.month)
@@ -445,8 +571,12 @@ def _launched(product: str, row, tables: Tables, grid: Grid, target: np.ndarray,
     target[np.ix_(rows, np.flatnonzero(age < 0))] = 0.0
     if not like:
         if launch >= grid.months[0]:
-            notes.say("lifecycle", product, f"{product} starts in {launch:%b %Y} without a like-product: nothing is planned for it "
-                      "but what people add. Name a like_product and a curve in products.")
+            notes.say(
+                "lifecycle",
+                product,
+                f"{product} starts in {launch:%b %Y} without a like-product: nothing is planned for it "
+                "but what people add. Name a like_product and a curve in products.",
+            )
         return target
     curve = tables["curves"]
     curve = curve[curve["curve"] == row["curve"]].sort_values("age") if row["curve"] else curve.head(0)
@@ -459,14 +589,20 @@ def _launched(product: str, row, tables: Tables, grid: Grid, target: np.ndarray,
     factor = np.where(age < 0, 0.0, np.interp(age, ages, factors)) * went
     target[rows] = target[known] * factor
     shape = f"the curve {row['curve']!r}" if len(curve) else "its full volume at once (no curve)"
-    notes.say("lifecycle", product, f"{product} starts in {launch:%b %Y} like {like}, by {shape}: {target[rows].sum():,.0f} units "
-              f"in the planned months{told}.", float((target[rows].sum(axis=1) * grid.pairs['price'].to_numpy()[rows]).sum()))
+    notes.say(
+        "lifecycle",
+        product,
+        f"{product} starts in {launch:%b %Y} like {like}, by {shape}: {target[rows].sum():,.0f} units "
+        f"in the planned months{told}.",
+        float((target[rows].sum(axis=1) * grid.pairs["price"].to_numpy()[rows]).sum()),
+    )
     return target
 
 
-def _start(product: str, like: str, launch: pd.Timestamp, past: Grid, sold: np.ndarray, ages: np.ndarray,
-           factors: np.ndarray) -> tuple[float, str]:
-    """How the first months of a launch went against its curve, pulled towards 1 while they are few; and the same in words."""
+def _start(
+    product: str, like: str, launch: pd.Timestamp, past: Grid, sold: np.ndarray, ages: np.ndarray, factors: np.ndarray
+) -> tuple[float, str]:
+    """How the first months went against the curve, pulled towards 1 while they are few; and the same in words."""
     since = past.months >= launch
     if not since.any() or product not in past.rows_of or like not in past.rows_of:
         return 1.0, ""
@@ -476,7 +612,9 @@ def _start(product: str, like: str, launch: pd.Timestamp, past: Grid, sold: np.n
     if expected <= 0:
         return 1.0, ""
     ratio, count = max(sold[past.rows_of[product]][:, since].sum(), 0.0) / expected, int(since.sum())
-    return (count * ratio + 2) / (count + 2), f"; its first {count} month(s) sold {ratio:.0%} of the curve, which scales the rest"
+    return (count * ratio + 2) / (
+        count + 2
+    ), f"; its first {count} month(s) sold {percent(ratio)} of the curve, which scales the rest"
 
 
 def _retirements(products: pd.DataFrame, grid: Grid) -> list[str]:
@@ -486,7 +624,9 @@ def _retirements(products: pd.DataFrame, grid: Grid) -> list[str]:
     return list(ending.sort_values("end_month", kind="stable").index)
 
 
-def _retired(product: str, products: pd.DataFrame, company: Company, grid: Grid, target: np.ndarray, notes: Notes) -> np.ndarray:
+def _retired(
+    product: str, products: pd.DataFrame, company: Company, grid: Grid, target: np.ndarray, notes: Notes
+) -> np.ndarray:
     row = products.loc[product]
     end, heir, fade = row["end_month"], row["successor"], company.demand.run_out_months
     left = np.asarray((end.year - grid.months.year) * 12 + end.month - grid.months.month)  # months until its last one
@@ -497,8 +637,12 @@ def _retired(product: str, products: pd.DataFrame, company: Company, grid: Grid,
     lost = gone.sum()
     said = f"{product} ends in {end:%b %Y}" + (f", fading over its last {fade} months" if fade else "")
     if heir not in products.index:
-        notes.say("lifecycle", product, f"{said}: {lost:,.0f} units leave the plan.",
-                  -float((gone.sum(axis=1) * grid.pairs["price"].to_numpy()[rows]).sum()))
+        notes.say(
+            "lifecycle",
+            product,
+            f"{said}: {lost:,.0f} units leave the plan.",
+            -float((gone.sum(axis=1) * grid.pairs["price"].to_numpy()[rows]).sum()),
+        )
         return target
     start = products.at[heir, "launch_month"]
     on_sale = np.ones(len(grid.months), bool) if pd.isna(start) else np.asarray(grid.months >= start)

@@ -1,4 +1,4 @@
-"""Who was right, what the steps are worth, where to look: past forecasts judged, this cycle's plan searched for exceptions.
+"""Who was right, what each step is worth, where to look: past forecasts judged, this plan searched for exceptions.
 
 Error = forecast - actual everywhere: positive = too much was forecast. The lag of a forecast is the number of months
 from its cycle to the month forecast. Only frozen forecasts of past cycles are judged; nothing is made again.
@@ -12,24 +12,35 @@ import numpy as np
 import pandas as pd
 
 from sopkit import kpis
-from sopkit.demand.layers import PAIR, Grid, Notes, Tables, net_prices, usual_sales
+from sopkit.demand.layers import PAIR, Grid, Notes, Tables, net_prices, percent, usual_sales
 from sopkit.tables import Company
 
 LAGS = (1, 2, 3)
 # The stair from naive to consensus: each stream holds the forecast after that step.
 STAIR = ("naive", "baseline", "lifecycle", "market_conditions", "campaigns", "statistical", "blended", "consensus")
 STEP_WORDS = {
-    "naive": "same month last year", "baseline": "statistical baseline", "lifecycle": "lifecycle",
-    "market_conditions": "market conditions", "campaigns": "campaigns", "statistical": "pipeline",
-    "blended": "sales department blended in", "consensus": "overrides",
+    "naive": "same month last year",
+    "baseline": "statistical baseline",
+    "lifecycle": "lifecycle",
+    "market_conditions": "market conditions",
+    "campaigns": "campaigns",
+    "statistical": "pipeline",
+    "blended": "sales department blended in",
+    "consensus": "overrides",
 }
 STREAM_WORDS = {
-    "naive": "naive forecast", "baseline": "statistical baseline", "statistical": "numbers with all layers",
-    "sales": "sales department's forecast", "blended": "blended forecast", "consensus": "consensus",
+    "naive": "naive forecast",
+    "baseline": "statistical baseline",
+    "statistical": "numbers with all layers",
+    "sales": "sales department's forecast",
+    "blended": "blended forecast",
+    "consensus": "consensus",
 }
-# Beyond this many MAD a running error is no chance (Heizer & Render); a smaller bias than this share is not worth a word.
+# Beyond this many MAD a running error is no chance (Heizer & Render); a bias below this share is not worth a word.
 SIGNAL_LIMIT = 4.0
 BIAS_LIMIT = 0.05
+# A kind of campaign that keeps less than this share of its promise breaks it.
+KEPT = 0.8
 ALL = "all"
 
 
@@ -67,7 +78,11 @@ def judged(tables: Tables, past: Grid, sold: np.ndarray, cycle: pd.Timestamp, no
     family = tables["products"].set_index("product")["family"]
     unknown = sorted(set(said["product"]) - set(family.index))
     if unknown:
-        notes.say("who was right", ", ".join(unknown), f"Past forecasts of {len(unknown)} products that are no longer in products are not judged.")
+        notes.say(
+            "who was right",
+            ", ".join(unknown),
+            f"Past forecasts of {len(unknown)} products that are no longer in products are not judged.",
+        )
         said = said[~said["product"].isin(unknown)]
     if len(said) and "naive" not in set(said["stream"]):
         keys = said[["cycle", *PAIR, "month"]].drop_duplicates()
@@ -77,7 +92,11 @@ def judged(tables: Tables, past: Grid, sold: np.ndarray, cycle: pd.Timestamp, no
         known = (rows >= 0) & (at >= 0)
         value = np.where(known, sold[rows, np.clip(at, 0, sold.shape[1] - 1)], 0.0)
         said = pd.concat([said, keys.assign(stream="naive", quantity=np.maximum(value, 0.0))], ignore_index=True)
-        notes.say("who was right", "naive", "No one kept naive forecasts: the same month of the year before the cycle stands in.")
+        notes.say(
+            "who was right",
+            "naive",
+            "No one kept naive forecasts: the same month of the year before the cycle stands in.",
+        )
     actual = tables["clean_history"][[*PAIR, "month", "raw"]].rename(columns={"raw": "actual"})
     out = said.merge(actual, on=[*PAIR, "month"], how="left").fillna({"actual": 0.0})
     lag = (out["month"].dt.year - out["cycle"].dt.year) * 12 + out["month"].dt.month - out["cycle"].dt.month
@@ -104,26 +123,72 @@ def accuracy(judged: pd.DataFrame, past: Grid, sold: np.ndarray) -> pd.DataFrame
     """
     frame = judged[judged["lag"].isin(LAGS)]
     if frame.empty:
-        return pd.DataFrame(columns=["stream", "family", "lag", "forecast", "actual", "wape", "value_wape", "bias", "tracking_signal", "rmsse"])
+        return pd.DataFrame(
+            columns=[
+                "stream",
+                "family",
+                "lag",
+                "forecast",
+                "actual",
+                "wape",
+                "value_wape",
+                "bias",
+                "tracking_signal",
+                "rmsse",
+            ]
+        )
     before = sold[:, past.months < frame["cycle"].min()]
-    scale = pd.Series([kpis.scale(_from_first(row), power=2) for row in before], pd.MultiIndex.from_frame(past.pairs[PAIR]))
+    scale = pd.Series(
+        [kpis.scale(_from_first(row), power=2) for row in before], pd.MultiIndex.from_frame(past.pairs[PAIR])
+    )
     pairs = frame.assign(square=(frame["quantity"] - frame["actual"]) ** 2, value=frame["actual"] * frame["price"])
-    pairs = pairs.groupby(["stream", "lag", "family", *PAIR], as_index=False).agg(square=("square", "mean"), value=("value", "sum"))
+    pairs = pairs.groupby(["stream", "lag", "family", *PAIR], as_index=False).agg(
+        square=("square", "mean"), value=("value", "sum")
+    )
     pairs["rmsse"] = np.sqrt(pairs["square"] / scale.reindex(pd.MultiIndex.from_frame(pairs[PAIR])).to_numpy())
     pairs = pairs[pairs["rmsse"].notna() & (pairs["value"] > 0)]
-    scaled = {name: float(np.average(rows["rmsse"], weights=rows["value"])) for name, rows in _by_family(pairs, ["stream", "lag"])}
+    scaled = {
+        name: float(np.average(rows["rmsse"], weights=rows["value"]))
+        for name, rows in _by_family(pairs, ["stream", "lag"])
+    }
     out = []
     for (stream, lag, family), rows in _by_family(frame, ["stream", "lag"]):
         months = rows.groupby("month")[["quantity", "actual"]].sum()
         f, a = rows["quantity"], rows["actual"]
-        out.append((stream, family, lag, f.sum(), a.sum(), kpis.wape(f, a), kpis.wape(f, a, rows["price"]), kpis.bias(f, a),
-                    float(kpis.tracking_signal(months["quantity"], months["actual"])[-1]), scaled.get((stream, lag, family), np.nan)))
-    return pd.DataFrame(out, columns=["stream", "family", "lag", "forecast", "actual", "wape", "value_wape", "bias", "tracking_signal", "rmsse"])
+        out.append(
+            (
+                stream,
+                family,
+                lag,
+                f.sum(),
+                a.sum(),
+                kpis.wape(f, a),
+                kpis.wape(f, a, rows["price"]),
+                kpis.bias(f, a),
+                float(kpis.tracking_signal(months["quantity"], months["actual"])[-1]),
+                scaled.get((stream, lag, family), np.nan),
+            )
+        )
+    return pd.DataFrame(
+        out,
+        columns=[
+            "stream",
+            "family",
+            "lag",
+            "forecast",
+            "actual",
+            "wape",
+            "value_wape",
+            "bias",
+            "tracking_signal",
+            "rmsse",
+        ],
+    )
 
 
 def _from_first(row: np.ndarray) -> np.ndarray:
     sold = np.flatnonzero(row)
-    return row[sold[0]:] if len(sold) else row[:0]
+    return row[sold[0] :] if len(sold) else row[:0]
 
 
 def stair(judged: pd.DataFrame) -> pd.DataFrame:
@@ -142,13 +207,15 @@ def stair(judged: pd.DataFrame) -> pd.DataFrame:
         if np.isnan(plain).any():
             continue
         added = [np.nan, *kpis.forecast_value_added(plain)], [np.nan, *kpis.forecast_value_added(value)]
-        out += [(family, lag, i, name, plain[i], added[0][i], value[i], added[1][i], kpis.bias(rows[name], rows["actual"]))
-                for i, name in enumerate(steps)]
+        out += [
+            (family, lag, i, name, plain[i], added[0][i], value[i], added[1][i], kpis.bias(rows[name], rows["actual"]))
+            for i, name in enumerate(steps)
+        ]
     return pd.DataFrame(out, columns=columns)
 
 
 def overrides_judged(tables: Tables, cycle: pd.Timestamp) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Past overrides held against what was sold, best first, and the same by owner: `override_review`, `override_owners`."""
+    """Past overrides against what was sold, best first, and by owner: `override_review`, `override_owners`."""
     past = tables["past_overrides"]
     past = past[(past["month"] < cycle) & past["product"].isin(tables["products"]["product"])]
     actual = tables["clean_history"][[*PAIR, "month", "raw"]].rename(columns={"raw": "actual"})
@@ -157,23 +224,45 @@ def overrides_judged(tables: Tables, cycle: pd.Timestamp) -> tuple[pd.DataFrame,
     out["role"] = out["owner"].map(role).fillna("")
     out["gain"] = (out["before"] - out["actual"]).abs() - (out["after"] - out["actual"]).abs()
     out["money"] = out["gain"] * net_prices(out, tables)
-    out = out.sort_values(["money", "cycle", "owner", *PAIR, "month"], ascending=[False] + [True] * 5, ignore_index=True)
+    out = out.sort_values(
+        ["money", "cycle", "owner", *PAIR, "month"], ascending=[False] + [True] * 5, ignore_index=True
+    )
     out["rank"] = np.arange(1, len(out) + 1)
     owners = []
     for (owner, part), rows in out.groupby(["owner", "role"], sort=True):
         a = rows["actual"]
-        owners.append((owner, part, len(rows), (rows["gain"] > 0).mean(), kpis.wape(rows["before"], a), kpis.wape(rows["after"], a),
-                       kpis.bias(rows["after"], a), rows["gain"].sum(), rows["money"].sum()))
+        owners.append(
+            (
+                owner,
+                part,
+                len(rows),
+                (rows["gain"] > 0).mean(),
+                kpis.wape(rows["before"], a),
+                kpis.wape(rows["after"], a),
+                kpis.bias(rows["after"], a),
+                rows["gain"].sum(),
+                rows["money"].sum(),
+            )
+        )
     columns = ["owner", "role", "overrides", "helped", "wape_before", "wape_after", "bias_after", "gain", "money"]
     return out, pd.DataFrame(owners, columns=columns).sort_values("money", ascending=False, ignore_index=True)
 
 
-def _say_who_was_right(company: Company, judged: pd.DataFrame, right: pd.DataFrame, fva: pd.DataFrame, owners: pd.DataFrame,
-                       success: pd.DataFrame, notes: Notes) -> None:
+def _say_who_was_right(
+    company: Company,
+    judged: pd.DataFrame,
+    right: pd.DataFrame,
+    fva: pd.DataFrame,
+    owners: pd.DataFrame,
+    success: pd.DataFrame,
+    notes: Notes,
+) -> None:
     lag = company.consensus.lag
     at_lag = judged[judged["lag"] == lag]
     streams = sorted(set(right["stream"]) - {"naive", "lifecycle", "market_conditions", "campaigns"})
-    for row in right[(right["lag"] == lag) & right["stream"].isin(streams)].sort_values(["stream", "family"]).itertuples():
+    for row in (
+        right[(right["lag"] == lag) & right["stream"].isin(streams)].sort_values(["stream", "family"]).itertuples()
+    ):
         mine = at_lag[at_lag["stream"] == row.stream]
         mine = mine if row.family == ALL else mine[mine["family"] == row.family]
         months = mine.groupby("month")[["quantity", "actual"]].sum()
@@ -183,32 +272,60 @@ def _say_who_was_right(company: Company, judged: pd.DataFrame, right: pd.DataFra
         if not abs(row.bias) >= BIAS_LIMIT or not sure:
             continue
         # the total speaks for its families unless one of them goes the other way or is alone
-        total = right[(right["lag"] == lag) & (right["stream"] == row.stream) & (right["family"] == ALL)]["bias"].iloc[0]
-        if row.family != ALL and abs(total) >= BIAS_LIMIT and np.sign(total) == np.sign(row.bias) and abs(row.bias) < 2 * abs(total):
+        total = right[(right["lag"] == lag) & (right["stream"] == row.stream) & (right["family"] == ALL)]["bias"].iloc[
+            0
+        ]
+        if (
+            row.family != ALL
+            and abs(total) >= BIAS_LIMIT
+            and np.sign(total) == np.sign(row.bias)
+            and abs(row.bias) < 2 * abs(total)
+        ):
             continue
         where = "" if row.family == ALL else f" in {row.family}"
         way, word = ("high", "above") if row.bias > 0 else ("low", "below")
         money = ((mine["quantity"] - mine["actual"]) * mine["price"]).sum() / len(months)
-        notes.say("who was right", row.stream, f"The {STREAM_WORDS.get(row.stream, row.stream)} was {abs(row.bias):.0%} too {way}{where}: "
-                  f"{word} what was sold in {same} of {len(months)} months at lag {lag}, tracking signal {row.tracking_signal:+.1f} MAD "
-                  f"(limits -4 to +4). Worth {abs(money):,.0f} {company.currency} a month.", money)
+        notes.say(
+            "who was right",
+            row.stream,
+            f"The {STREAM_WORDS.get(row.stream, row.stream)} was {percent(abs(row.bias))} too {way}{where}: "
+            f"{word} what was sold in {same} of {len(months)} months at lag {lag}, "
+            f"tracking signal {row.tracking_signal:+.1f} MAD "
+            f"(limits -4 to +4). Worth {abs(money):,.0f} {company.currency} a month.",
+            money,
+        )
     for row in success[success["campaigns"] > 0].itertuples():
-        if row.success < 0.8 or row.success > 1.25:
-            verb = "never kept its promise" if row.success < 0.8 else "brings more than it promises"
-            notes.say("who was right", row.campaign_kind, f"A {row.campaign_kind} {verb}: {row.campaigns} past campaigns promised "
-                      f"{row.promised:+.0%} and brought {row.achieved:+.0%} on average, {row.success:.0%} of the promise. "
-                      f"Plans now count on {row.success:.0%}.")
+        if row.success < KEPT or row.success > 1.25:
+            verb = "never kept its promise" if row.success < KEPT else "brings more than it promises"
+            notes.say(
+                "who was right",
+                row.campaign_kind,
+                f"A {row.campaign_kind} {verb}: {row.campaigns} past campaigns promised "
+                f"{percent(row.promised, sign=True)} and brought {percent(row.achieved, sign=True)} on average, "
+                f"{percent(row.success)} of the promise. "
+                f"Plans now count on {percent(row.success)}.",
+            )
     whole = fva[(fva["family"] == ALL) & (fva["lag"] == lag)]
     for row in whole[whole["step"] > 0].itertuples():
         if abs(row.fva) >= 0.002:
             what = "took {} points of error away" if row.fva > 0 else "added {} points of error: it destroys value"
-            notes.say("who was right", row.stream, f"The step {STEP_WORDS[row.stream]!r} {what.format(f'{abs(row.fva) * 100:.1f}')} "
-                      f"(WAPE {row.wape + row.fva:.1%} to {row.wape:.1%} at lag {lag}).")
+            notes.say(
+                "who was right",
+                row.stream,
+                f"The step {STEP_WORDS[row.stream]!r} {what.format(f'{abs(row.fva) * 100:.1f}')} "
+                f"(WAPE {percent(row.wape + row.fva, 1)} to {percent(row.wape, 1)} at lag {lag}).",
+            )
     for row in owners.itertuples():
         if row.overrides >= 3:
             verb = "helped" if row.gain > 0 else "made forecasts worse"
-            notes.say("who was right", row.owner, f"Overrides of {row.owner} ({row.role or 'role not known'}) {verb}: {row.helped:.0%} of "
-                      f"{row.overrides} brought the forecast nearer, error {row.wape_before:.0%} before and {row.wape_after:.0%} after.", row.money)
+            notes.say(
+                "who was right",
+                row.owner,
+                f"Overrides of {row.owner} ({row.role or 'role not known'}) {verb}: {percent(row.helped)} of "
+                f"{row.overrides} brought the forecast nearer, "
+                f"error {percent(row.wape_before)} before and {percent(row.wape_after)} after.",
+                row.money,
+            )
 
 
 # Segments ----------------------------------------------------------------------------------------------------------
@@ -250,10 +367,12 @@ def segments(tables: Tables, company: Company, past: Grid, sold: np.ndarray) -> 
     facts = {}
     for row, name in enumerate(products["product"]):
         pairs = [_from_first(sold[i]) for i in past.rows_of.get(name, ())]
-        mine, normal = _from_first(of_all[row]), usual[row, len(past.months) - len(_from_first(of_all[row])):]
+        mine, normal = _from_first(of_all[row]), usual[row, len(past.months) - len(_from_first(of_all[row])) :]
         gaps = [len(pair) / np.count_nonzero(pair) for pair in pairs if len(pair)]
         interval = float(np.mean(gaps)) if gaps else np.nan
-        ratio = mine / normal if len(mine) >= 24 and (normal > 0).all() else mine / mine.mean() if mine.sum() > 0 else mine
+        ratio = (
+            mine / normal if len(mine) >= 24 and (normal > 0).all() else mine / mine.mean() if mine.sum() > 0 else mine
+        )
         variation = float(np.std(ratio)) if len(mine) >= 6 and mine.sum() > 0 else np.nan
         shape = "new"
         if len(mine) >= 12 and gaps:
@@ -271,7 +390,9 @@ def segments(tables: Tables, company: Company, past: Grid, sold: np.ndarray) -> 
 # What changed ------------------------------------------------------------------------------------------------------
 
 
-def changed(tables: Tables, company: Company, cycle: pd.Timestamp, frozen_now: pd.DataFrame, notes: Notes) -> pd.DataFrame:
+def changed(
+    tables: Tables, company: Company, cycle: pd.Timestamp, frozen_now: pd.DataFrame, notes: Notes
+) -> pd.DataFrame:
     """From last cycle's consensus to this one's over the months both plan: the rows of `demand_change`.
 
     Each step is the change of one layer, in units and at today's price; the steps add up to the difference exactly.
@@ -280,7 +401,11 @@ def changed(tables: Tables, company: Company, cycle: pd.Timestamp, frozen_now: p
     past = past[past["cycle"] < cycle]
     columns = ["family", "step", "layer", "units", "money", "months"]
     if "consensus" not in set(past["stream"]):
-        notes.say("consensus", "last cycle", "No consensus of an earlier cycle was kept: what changed since then cannot be said.")
+        notes.say(
+            "consensus",
+            "last cycle",
+            "No consensus of an earlier cycle was kept: what changed since then cannot be said.",
+        )
         return pd.DataFrame(columns=columns)
     last = past.loc[past["stream"] == "consensus", "cycle"].max()
     then = past[past["cycle"] == last]
@@ -290,15 +415,21 @@ def changed(tables: Tables, company: Company, cycle: pd.Timestamp, frozen_now: p
         return pd.DataFrame(columns=columns)
     steps = list(STAIR[1:])
     both = pd.concat([then.assign(sign=-1.0), frozen_now.assign(sign=1.0)], ignore_index=True)
-    both = both[both["month"].isin(months) & both["stream"].isin(steps) & both["product"].isin(tables["products"]["product"])]
+    both = both[
+        both["month"].isin(months) & both["stream"].isin(steps) & both["product"].isin(tables["products"]["product"])
+    ]
     both["family"] = both["product"].map(tables["products"].set_index("product")["family"])
     both["money"] = both["quantity"] * net_prices(both, tables)
     rows, span = [], f"{months[0]:%b %Y} to {months[-1]:%b %Y}"
     for family, part in [*both.groupby("family", sort=True), (ALL, both)]:
         sums = part.groupby(["sign", "stream"])[["quantity", "money"]].sum()
         # a layer that the earlier cycle did not keep was nothing then: its step holds what the step before held
-        old, new = (sums.loc[sign].reindex(steps).ffill().fillna(0.0) if sign in sums.index.get_level_values(0)
-                    else pd.DataFrame(0.0, steps, ["quantity", "money"]) for sign in (-1.0, 1.0))
+        old, new = (
+            sums.loc[sign].reindex(steps).ffill().fillna(0.0)
+            if sign in sums.index.get_level_values(0)
+            else pd.DataFrame(0.0, steps, ["quantity", "money"])
+            for sign in (-1.0, 1.0)
+        )
         change = (new - old).diff().fillna((new - old).iloc[:1])
         rows.append((family, 0, f"plan of {last:%b %Y}", *old.iloc[-1], span))
         rows += [(family, i + 1, STEP_WORDS[name], *change.loc[name], span) for i, name in enumerate(steps)]
@@ -309,20 +440,41 @@ def changed(tables: Tables, company: Company, cycle: pd.Timestamp, frozen_now: p
 # Exceptions --------------------------------------------------------------------------------------------------------
 
 
+def _exception(
+    cause: str, family: str, product: str, money: float, sentence: str, advice: str, market: str = ""
+) -> dict[str, object]:
+    return {
+        "cause": cause,
+        "family": family,
+        "product": product,
+        "market": market,
+        "money": money,
+        "sentence": sentence,
+        "advice": advice,
+    }
+
+
 def _disagreements(plan: pd.DataFrame, right: pd.DataFrame, company: Company) -> Iterator[dict]:
     """Where sales expects something else than the numbers, beyond its usual bias."""
     usual = right[(right["stream"] == "sales") & (right["lag"] == company.consensus.lag)].set_index("family")["bias"]
     both = plan.dropna(subset="sales")
-    sums = both.assign(money=both["price"] * both["statistical"]).groupby(["product", "family"])[["sales", "statistical", "money"]].sum()
-    for (product, family), row in sums.iterrows():
+    both = both.assign(money=both["price"] * both["statistical"])
+    sums = both.groupby(["product", "family"])[["sales", "statistical", "money"]].sum()
+    for (product, family), row in sums[sums["statistical"] > 0].iterrows():
         lean = usual.get(family, 0.0)
-        off = row["sales"] / (1 + lean) - row["statistical"]
-        if row["statistical"] > 0 and abs(off) >= 0.05 * row["statistical"]:
-            raw = row["sales"] / row["statistical"] - 1
-            yield {"cause": "sales and numbers disagree", "family": family, "product": product, "market": "",
-                   "money": abs(off) / row["statistical"] * row["money"],
-                   "sentence": f"Sales expects {raw:+.0%} against the numbers for {product}; usually it leans {lean:+.0%}.",
-                   "advice": "ask sales what it knows that history does not"}
+        share = row["sales"] / row["statistical"]
+        off = abs(share / (1 + lean) - 1)
+        if off >= 0.05:
+            said, leans = percent(share - 1, sign=True), percent(lean, sign=True)
+            sentence = f"Sales expects {said} against the numbers for {product}; usually it leans {leans}."
+            yield _exception(
+                "sales and numbers disagree",
+                family,
+                product,
+                off * row["money"],
+                sentence,
+                "ask sales what it knows that history does not",
+            )
 
 
 def _moved(tables: Tables, plan: pd.DataFrame, cycle: pd.Timestamp) -> Iterator[dict]:
@@ -331,29 +483,40 @@ def _moved(tables: Tables, plan: pd.DataFrame, cycle: pd.Timestamp) -> Iterator[
     past = past[(past["stream"] == "consensus") & (past["cycle"] < cycle)]
     then = past[past["cycle"] == past["cycle"].max()]
     both = plan.merge(then[[*PAIR, "month", "quantity"]], on=[*PAIR, "month"])
-    sums = both.assign(money=(both["consensus"] - both["quantity"]) * both["price"])
-    for (product, family), row in sums.groupby(["product", "family"])[["consensus", "quantity", "money"]].sum().iterrows():
-        if row["quantity"] > 0 and abs(row["consensus"] / row["quantity"] - 1) >= 0.10:
-            yield {"cause": "moved since last cycle", "family": family, "product": product, "market": "", "money": abs(row["money"]),
-                   "sentence": f"{product} moved by {row['consensus'] / row['quantity'] - 1:+.0%} since the last cycle, "
-                               f"from {row['quantity']:,.0f} to {row['consensus']:,.0f} units over the months both plan.",
-                   "advice": "say why before supply follows"}
+    both = both.assign(money=(both["consensus"] - both["quantity"]) * both["price"])
+    sums = both.groupby(["product", "family"])[["consensus", "quantity", "money"]].sum()
+    for (product, family), row in sums[sums["quantity"] > 0].iterrows():
+        change = row["consensus"] / row["quantity"] - 1
+        if abs(change) >= 0.10:
+            sentence = (
+                f"{product} moved by {percent(change, sign=True)} since the last cycle, from {row['quantity']:,.0f} to "
+                f"{row['consensus']:,.0f} units over the months both plan."
+            )
+            yield _exception(
+                "moved since last cycle", family, product, abs(row["money"]), sentence, "say why before supply follows"
+            )
 
 
-def _biased(judged: pd.DataFrame, plan: pd.DataFrame, company: Company) -> Iterator[dict]:
+def _leaned(judged: pd.DataFrame, plan: pd.DataFrame, company: Company) -> Iterator[dict]:
     """Products whose past consensus leaned one way in every month."""
     mine = judged[(judged["stream"] == "consensus") & (judged["lag"] == company.consensus.lag)]
     money = (plan["consensus"] * plan["price"]).groupby(plan["product"]).sum()
     months = mine.groupby(["product", "family", "month"])[["quantity", "actual"]].sum()
     for (product, family), rows in months.groupby(level=[0, 1]):
-        error = rows["quantity"] - rows["actual"]
-        lean = kpis.bias(rows["quantity"], rows["actual"])
-        if len(rows) >= 3 and abs(lean) >= BIAS_LIMIT and (error > 0).all() | (error < 0).all():
+        error, lean = rows["quantity"] - rows["actual"], kpis.bias(rows["quantity"], rows["actual"])
+        if len(rows) >= 3 and abs(lean) >= BIAS_LIMIT and ((error > 0).all() or (error < 0).all()):
             way = "high" if lean > 0 else "low"
-            yield {"cause": "consensus leaned one way", "family": family, "product": product, "market": "",
-                   "money": abs(lean) * money.get(product, 0.0),
-                   "sentence": f"The consensus of {product} was {abs(lean):.0%} too {way}, in each of the last {len(rows)} months judged.",
-                   "advice": "correct the plan or say what is different now"}
+            sentence = (
+                f"The consensus of {product} was {percent(abs(lean))} too {way}, in each of {len(rows)} months judged."
+            )
+            yield _exception(
+                "consensus leaned one way",
+                family,
+                product,
+                abs(lean) * money.get(product, 0.0),
+                sentence,
+                "correct the plan or say what is different now",
+            )
 
 
 def _missed(judged: pd.DataFrame) -> Iterator[dict]:
@@ -361,44 +524,55 @@ def _missed(judged: pd.DataFrame) -> Iterator[dict]:
     mine = judged[(judged["stream"] == "consensus") & (judged["month"] == judged["month"].max())]
     mine = mine[mine["lag"] == mine["lag"].min()]
     mine = mine.assign(money=(mine["quantity"] - mine["actual"]) * mine["price"])
-    for (product, family), row in mine.groupby(["product", "family"])[["quantity", "actual", "money"]].sum().iterrows():
-        if row["actual"] > 0 and abs(row["quantity"] / row["actual"] - 1) >= 0.20:
-            yield {"cause": "last month missed", "family": family, "product": product, "market": "", "money": abs(row["money"]),
-                   "sentence": f"{product} sold {row['actual']:,.0f} last month; {row['quantity']:,.0f} were forecast "
-                               f"({row['quantity'] / row['actual'] - 1:+.0%}).",
-                   "advice": "find out whether it was a one-off"}
+    sums = mine.groupby(["product", "family"])[["quantity", "actual", "money"]].sum()
+    for (product, family), row in sums[sums["actual"] > 0].iterrows():
+        off = row["quantity"] / row["actual"] - 1
+        if abs(off) >= 0.20:
+            sentence = (
+                f"{product} sold {row['actual']:,.0f} last month; {row['quantity']:,.0f} were forecast "
+                f"({percent(off, sign=True)})."
+            )
+            yield _exception(
+                "last month missed", family, product, abs(row["money"]), sentence, "find out whether it was a one-off"
+            )
 
 
 def _deals(tables: Tables, plan: pd.DataFrame) -> Iterator[dict]:
     """Opportunities that are won whole or not at all."""
     deals = tables["pipeline"]
-    deals = deals[~deals["in_baseline"] & deals["month"].isin(set(plan["month"])) & deals["probability"].between(0.001, 0.999)]
+    open_ = deals["probability"].between(0, 1, inclusive="neither")
+    deals = deals[~deals["in_baseline"] & deals["month"].isin(set(plan["month"])) & open_]
     family = tables["products"].set_index("product")["family"]
     for row, price in zip(deals.itertuples(), net_prices(deals, tables), strict=True):
         lost, won = row.quantity * row.probability, row.quantity * (1 - row.probability)
-        yield {"cause": "one deal, all or nothing", "family": family[row.product], "product": row.product, "market": row.market,
-               "money": max(lost, won) * price,
-               "sentence": f"{row.customer}, {row.month:%b %Y}, {row.quantity:,.0f} {row.product} at {row.probability:.0%}: lost, "
-                           f"{lost:,.0f} planned units go; won, {won:,.0f} more are needed.",
-               "advice": "agree with sales when it will be known; ready a scenario"}
+        sentence = (
+            f"{row.customer}, {row.month:%b %Y}, {row.quantity:,.0f} {row.product} at {percent(row.probability)}: "
+            f"lost, {lost:,.0f} planned units go; won, {won:,.0f} more are needed."
+        )
+        yield _exception(
+            "one deal, all or nothing",
+            family[row.product],
+            row.product,
+            max(lost, won) * price,
+            sentence,
+            "agree with sales when it will be known; ready a scenario",
+            row.market,
+        )
 
 
 def _launched(tables: Tables, plan: pd.DataFrame, cycle: pd.Timestamp) -> Iterator[dict]:
     """Launches: planned without a history of their own."""
     products = tables["products"].set_index("product")
-    young = products[products["launch_month"] >= cycle - pd.DateOffset(months=3)]
-    for product, row in young.iterrows():
-        mine = plan[plan["product"] == product]
-        if not len(mine):
-            yield {"cause": "launch", "family": row["family"], "product": product, "market": "", "money": 0.0,
-                   "sentence": f"{product} starts in {row['launch_month']:%b %Y} and nothing is planned for it.",
-                   "advice": "name a like-product and a curve, or leave an override"}
-            continue
-        yield {"cause": "launch", "family": row["family"], "product": product, "market": "",
-               "money": float((mine["consensus"] * mine["price"]).sum()),
-               "sentence": f"{product} starts in {row['launch_month']:%b %Y}: {mine['consensus'].sum():,.0f} units rest on "
-                           f"{row['like_product'] or 'no like-product'}.",
-               "advice": "hold the first weeks against the curve before ordering more"}
+    for product, row in products[products["launch_month"] >= cycle - pd.DateOffset(months=3)].iterrows():
+        mine, starts = plan[plan["product"] == product], f"{product} starts in {row['launch_month']:%b %Y}"
+        units, money = mine["consensus"].sum(), float((mine["consensus"] * mine["price"]).sum())
+        if units > 0:
+            sentence = f"{starts}: {units:,.0f} units rest on {row['like_product'] or 'no like-product'}."
+            advice = "hold the first weeks against the curve before ordering more"
+        else:
+            sentence = f"{starts} and nothing is planned for it."
+            advice = "name a like-product and a curve, or leave an override"
+        yield _exception("launch", row["family"], product, money, sentence, advice)
 
 
 def _campaigns(tables: Tables, success: pd.DataFrame, plan: pd.DataFrame, cycle: pd.Timestamp) -> Iterator[dict]:
@@ -408,36 +582,51 @@ def _campaigns(tables: Tables, success: pd.DataFrame, plan: pd.DataFrame, cycle:
     volume = plan.set_index([*PAIR, "month"])[["baseline", "lifecycle"]].sum(axis=1)
     family = tables["products"].set_index("product")["family"]
     for (campaign, kind, product), rows in coming.groupby(["campaign", "campaign_kind", "product"], sort=True):
-        missing = money = cost = 0.0
+        missing = money = 0.0
         for row, price in zip(rows.itertuples(), net_prices(rows, tables), strict=True):
             months = pd.date_range(row.start_month, row.end_month, freq="MS")
             base = volume.reindex([(row.product, row.market, month) for month in months]).sum()
             gap = base * row.promised_uplift * (1 - rate[kind])
-            missing, money, cost = missing + gap, money + gap * price, cost + row.cost
-        if missing > 0 and rate[kind] < 0.8:
-            yield {"cause": "campaign promises too much", "family": family[product], "product": product, "market": "", "money": money,
-                   "sentence": f"{campaign} promises {missing:,.0f} more {product} than campaigns of its kind ever kept "
-                               f"({rate[kind]:.0%}); it costs {cost:,.0f}.",
-                   "advice": "plan at what was kept; ask whether it is worth its cost"}
+            missing, money = missing + gap, money + gap * price
+        if missing > 0 and rate[kind] < KEPT:
+            sentence = (
+                f"{campaign} promises {missing:,.0f} more {product} than campaigns of its kind ever kept "
+                f"({percent(rate[kind])} of the promise); it costs {rows['cost'].sum():,.0f}."
+            )
+            yield _exception(
+                "campaign promises too much",
+                family[product],
+                product,
+                money,
+                sentence,
+                "plan at what was kept; ask whether it is worth its cost",
+            )
 
 
 def _overridden(applied: pd.DataFrame) -> Iterator[dict]:
     """Overrides in force that nobody can check."""
     for row in applied[(applied["status"] == "in force") & (applied["evidence"] == "")].itertuples():
-        yield {"cause": "override without evidence", "family": "", "product": "", "market": "", "money": abs(row.money),
-               "sentence": f"Override {row.id} of {row.owner} moves {row.units:+,.0f} units of {row.scope} ({row.reason}); no evidence is named.",
-               "advice": "name the evidence or let it expire"}
+        sentence = (
+            f"Override {row.id} of {row.owner} moves {row.units:+,.0f} units of {row.scope} ({row.reason}); "
+            "no evidence is named."
+        )
+        yield _exception(
+            "override without evidence", "", "", abs(row.money), sentence, "name the evidence or let it expire"
+        )
 
 
 def _uncertain(plan: pd.DataFrame) -> Iterator[dict]:
     """Products whose next three months may come out far from the plan."""
-    soon = plan[plan["month"] <= sorted(plan["month"].unique())[:3][-1]]
+    soon = plan[plan["month"].isin(sorted(plan["month"].unique())[:3])]
     soon = soon.assign(wide=soon["p90"] - soon["p10"], money=(soon["consensus"] - soon["p10"]) * soon["price"])
-    for (product, family), row in soon.groupby(["product", "family"])[["wide", "consensus", "money"]].sum().iterrows():
-        if row["consensus"] > 0 and row["wide"] >= row["consensus"]:
-            yield {"cause": "hard to forecast", "family": family, "product": product, "market": "", "money": row["money"],
-                   "sentence": f"The range of {product} over the next three months is {row['wide'] / row['consensus']:.0%} of its plan.",
-                   "advice": "hold stock deliberately, or make to order"}
+    sums = soon.groupby(["product", "family"])[["wide", "consensus", "money"]].sum()
+    for (product, family), row in sums[sums["consensus"] > 0].iterrows():
+        wide = row["wide"] / row["consensus"]
+        if wide >= 1:
+            sentence = f"The range of {product} over the next three months is {percent(wide)} of its plan."
+            yield _exception(
+                "hard to forecast", family, product, row["money"], sentence, "hold stock deliberately, or make to order"
+            )
 
 
 def exceptions(found: list[dict], company: Company) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -445,28 +634,54 @@ def exceptions(found: list[dict], company: Company) -> tuple[pd.DataFrame, pd.Da
     columns = ["cause", "family", "product", "market", "money", "sentence", "advice"]
     frame = pd.DataFrame(found, columns=columns).astype({"money": float})
     frame = frame.sort_values(["money", "cause", "sentence"], ascending=[False, True, True], ignore_index=True)
-    shown = frame[frame.groupby("cause").cumcount() < company.demand.exceptions_each].head(company.demand.exceptions_shown)
-    causes = frame.assign(shown=frame.index.isin(shown.index)).groupby("cause", as_index=False).agg(
-        found=("money", "size"), shown=("shown", "sum"), money=("money", "sum"))
+    shown = frame[frame.groupby("cause").cumcount() < company.demand.exceptions_each].head(
+        company.demand.exceptions_shown
+    )
+    causes = (
+        frame.assign(shown=frame.index.isin(shown.index))
+        .groupby("cause", as_index=False)
+        .agg(found=("money", "size"), shown=("shown", "sum"), money=("money", "sum"))
+    )
     shown = shown.reset_index(drop=True)
-    return shown.assign(rank=np.arange(1, len(shown) + 1)), causes.sort_values("money", ascending=False, ignore_index=True)
+    return shown.assign(rank=np.arange(1, len(shown) + 1)), causes.sort_values(
+        "money", ascending=False, ignore_index=True
+    )
 
 
 def review(
-    tables: Tables, company: Company, cycle: pd.Timestamp, judged: pd.DataFrame, past: Grid, sold: np.ndarray,
-    made: dict[str, pd.DataFrame], notes: Notes,
+    tables: Tables,
+    company: Company,
+    cycle: pd.Timestamp,
+    judged: pd.DataFrame,
+    past: Grid,
+    sold: np.ndarray,
+    made: dict[str, pd.DataFrame],
+    notes: Notes,
 ) -> dict[str, pd.DataFrame]:
     """Everything that looks back or asks for attention; `made` holds the stage's plan tables so far."""
     plan, success = made["demand_plan"], made["campaign_success"]
     right, fva = accuracy(judged, past, sold), stair(judged)
     overrides, owners = overrides_judged(tables, cycle)
     _say_who_was_right(company, judged, right, fva, owners, success, notes)
-    found = [*_disagreements(plan, right, company), *_moved(tables, plan, cycle), *_biased(judged, plan, company), *_missed(judged),
-             *_deals(tables, plan), *_launched(tables, plan, cycle), *_campaigns(tables, success, plan, cycle),
-             *_overridden(made["overrides_applied"]), *_uncertain(plan)]
+    found = [
+        *_disagreements(plan, right, company),
+        *_moved(tables, plan, cycle),
+        *_leaned(judged, plan, company),
+        *_missed(judged),
+        *_deals(tables, plan),
+        *_launched(tables, plan, cycle),
+        *_campaigns(tables, success, plan, cycle),
+        *_overridden(made["overrides_applied"]),
+        *_uncertain(plan),
+    ]
     shown, causes = exceptions(found, company)
     return {
-        "forecast_accuracy": right, "fva": fva, "override_review": overrides, "override_owners": owners,
-        "segments": segments(tables, company, past, sold), "exceptions": shown, "exception_causes": causes,
+        "forecast_accuracy": right,
+        "fva": fva,
+        "override_review": overrides,
+        "override_owners": owners,
+        "segments": segments(tables, company, past, sold),
+        "exceptions": shown,
+        "exception_causes": causes,
         "demand_change": changed(tables, company, cycle, made["frozen_forecasts"], notes),
     }

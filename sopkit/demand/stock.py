@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from sopkit.demand.layers import PAIR, Notes, Tables
+from sopkit.demand.layers import PAIR, Notes, Tables, percent
 
 # A plan is made once a month, so stock must bridge the time to replenish and the month until the next plan.
 REVIEW = 1
@@ -41,13 +41,25 @@ def _ways(tables: Tables) -> tuple[pd.DataFrame, pd.DataFrame]:
     held = held[held["product"].isin(tables["products"]["product"])][["site", "product"]]
     lanes = tables["lanes"].sort_values(["cost", "lead_time", "origin"], kind="stable")
     serves = held.merge(lanes, left_on="site", right_on="origin")
-    serves = serves[serves["destination"].isin(tables["markets"]["market"])].sort_values(["cost", "lead_time", "site"], kind="stable")
-    serves = serves.drop_duplicates(["product", "destination"]).rename(columns={"destination": "market"})[["site", "product", "market"]]
+    serves = serves[serves["destination"].isin(tables["markets"]["market"])].sort_values(
+        ["cost", "lead_time", "site"], kind="stable"
+    )
+    serves = serves.drop_duplicates(["product", "destination"]).rename(columns={"destination": "market"})[
+        ["site", "product", "market"]
+    ]
     makes = tables["routings"].merge(tables["resources"][["resource", "site"]], on="resource")
     makes = makes.rename(columns={"item": "product"})[["product", "site"]].drop_duplicates()
-    ships = makes.merge(lanes, left_on="site", right_on="origin")[["product", "origin", "destination", "cost", "lead_time"]]
-    ships = ships.sort_values(["cost", "lead_time", "origin"], kind="stable").drop_duplicates(["product", "destination"])
-    buys = tables["offers"].rename(columns={"item": "product", "site": "destination"}).sort_values(["price", "lead_time"], kind="stable")
+    ships = makes.merge(lanes, left_on="site", right_on="origin")[
+        ["product", "origin", "destination", "cost", "lead_time"]
+    ]
+    ships = ships.sort_values(["cost", "lead_time", "origin"], kind="stable").drop_duplicates(
+        ["product", "destination"]
+    )
+    buys = (
+        tables["offers"]
+        .rename(columns={"item": "product", "site": "destination"})
+        .sort_values(["price", "lead_time"], kind="stable")
+    )
     buys = buys.drop_duplicates(["product", "destination"])[["product", "destination", "supplier", "lead_time"]]
     here = makes.assign(destination=makes["site"], origin="", lead_time=0)
     ways = pd.concat([here, ships, buys.rename(columns={"supplier": "origin"})], ignore_index=True)
@@ -55,9 +67,9 @@ def _ways(tables: Tables) -> tuple[pd.DataFrame, pd.DataFrame]:
     return serves, ways[["product", "site", "origin", "lead_time"]]
 
 
-def _errors(cv: pd.DataFrame, history: pd.DataFrame, served: pd.DataFrame, months: pd.DataFrame) -> pd.Series:
-    """Root mean square error of the backtest's sums over each site x product's months, as a share of what was sold in them."""
-    names = history[["unique_id", *PAIR]].drop_duplicates("unique_id")
+def _errors(cv: pd.DataFrame, bottom: pd.DataFrame, served: pd.DataFrame, months: pd.DataFrame) -> pd.Series:
+    """Root mean square error of sums over each site x product's months in the backtest, as a share of what was sold."""
+    names = bottom[["unique_id", *PAIR]].drop_duplicates("unique_id")
     known = cv.merge(names, on="unique_id").merge(served, on=PAIR)
     known = known.groupby(["site", "product", "cutoff", "ds"], as_index=False)[["y", "chosen"]].sum()
     known["step"] = known.groupby(["site", "product", "cutoff"]).cumcount()
@@ -68,7 +80,9 @@ def _errors(cv: pd.DataFrame, history: pd.DataFrame, served: pd.DataFrame, month
         for _, window in rows[rows["step"] < max(STEPS, length)].groupby("cutoff"):
             if len(window) < length:
                 continue
-            sums = np.lib.stride_tricks.sliding_window_view(window[["y", "chosen"]].to_numpy(), length, axis=0).sum(axis=-1)
+            sums = np.lib.stride_tricks.sliding_window_view(window[["y", "chosen"]].to_numpy(), length, axis=0).sum(
+                axis=-1
+            )
             squares.append((sums[:, 1] - sums[:, 0]) ** 2)
             sold.append(sums[:, 0])
         if squares and np.concatenate(sold).mean() > 0:
@@ -76,10 +90,13 @@ def _errors(cv: pd.DataFrame, history: pd.DataFrame, served: pd.DataFrame, month
     return pd.Series(shares, dtype=float)
 
 
-def proposal(tables: Tables, demand_plan: pd.DataFrame, cv: pd.DataFrame, history: pd.DataFrame, notes: Notes) -> pd.DataFrame:
+def proposal(
+    tables: Tables, demand_plan: pd.DataFrame, cv: pd.DataFrame, bottom: pd.DataFrame, notes: Notes
+) -> pd.DataFrame:
     """The rows of `safety_stock_proposal`: service factor x error of the forecast over replenishment and review time.
 
-    The error is that of the backtest (`cv`: unique_id, cutoff, ds, y, chosen), summed over the markets that the site
+    The error is that of the backtest (`cv`: unique_id, cutoff, ds, y, chosen; `bottom` names the product and market
+    of a unique_id), summed over the markets that the site
     serves and over the months to bridge, so that errors which cancel or follow each other are counted as they came;
     it scales with the demand now planned. Where there is no backtest (a launch), the family's median share stands in.
     """
@@ -98,13 +115,18 @@ def proposal(tables: Tables, demand_plan: pd.DataFrame, cv: pd.DataFrame, histor
     year = sorted(demand_plan["month"].unique())[:12]
     planned = demand_plan[demand_plan["month"].isin(year)].groupby(PAIR)["consensus"].sum() / len(year)
     mean = served.join(planned, on=PAIR).groupby(["site", "product"])["consensus"].sum()
-    share = _errors(cv, history, served, out)
+    share = _errors(cv, bottom, served, out)
     index = pd.MultiIndex.from_frame(out[["site", "product"]])
     out["mean"] = mean.reindex(index).fillna(0.0).to_numpy()
     out["relative"] = share.reindex(index).to_numpy()
     family = out["product"].map(products["family"])
     guessed = out["relative"].isna()
-    out["relative"] = out["relative"].fillna(out["relative"].groupby(family).transform("median")).fillna(out["relative"].median()).fillna(0.0)
+    out["relative"] = (
+        out["relative"]
+        .fillna(out["relative"].groupby(family).transform("median"))
+        .fillna(out["relative"].median())
+        .fillna(0.0)
+    )
     out["error"] = out["relative"] * out["mean"] * out["months"]
     out["proposed"] = safety_stock(out["service_level"].to_numpy(), out["error"].to_numpy())
     cost = out["product"].map(products["standard_cost"])
@@ -115,14 +137,32 @@ def proposal(tables: Tables, demand_plan: pd.DataFrame, cv: pd.DataFrame, histor
     source = np.where(out["lead_time"].isna(), "no way in found", source)
     how = np.where(guessed, "error of its family", "error of its backtest")
     out["reason"] = [
-        f"{where}, {lead:.0f} month(s) to replenish + {REVIEW} of review; {said} {part:.0%} of demand over them"
+        f"{where}, {lead:.0f} month(s) to replenish + {REVIEW} of review; {said} {percent(part)} of demand over them"
         for where, lead, said, part in zip(source, out["months"] - REVIEW, how, out["relative"], strict=True)
     ]
     if len(out):
         change = out["difference_value"].sum()
-        notes.say("safety stock", "all", f"The forecast's error asks for {out['proposed_value'].sum():,.0f} of safety stock at standard cost; "
-                  f"today's targets hold {out['current_value'].sum():,.0f} ({change:+,.0f}). Normal errors and each market served over "
-                  "its cheapest lane are assumed; the lead time itself is taken as certain.", float(change))
-    columns = ["site", "product", "service_level", "lead_time", "mean", "error", "proposed", "current", "difference", "proposed_value",
-               "current_value", "difference_value", "reason"]
+        notes.say(
+            "safety stock",
+            "all",
+            f"The forecast's error asks for {out['proposed_value'].sum():,.0f} of safety stock at standard cost; "
+            f"today's targets hold {out['current_value'].sum():,.0f} ({change:+,.0f}). Normal errors and each market "
+            "served over its cheapest lane are assumed; the lead time itself is taken as certain.",
+            float(change),
+        )
+    columns = [
+        "site",
+        "product",
+        "service_level",
+        "lead_time",
+        "mean",
+        "error",
+        "proposed",
+        "current",
+        "difference",
+        "proposed_value",
+        "current_value",
+        "difference_value",
+        "reason",
+    ]
     return out.assign(lead_time=out["months"])[columns]
