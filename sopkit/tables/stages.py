@@ -22,7 +22,7 @@ class Stage:
 
 _NETWORK = (
     "families products sites markets calendar materials bom inventory scheduled_receipts resources capacity routings "
-    "workforce suppliers offers supplier_capacity lanes policies service_policies"
+    "workforce suppliers offers supplier_capacity lanes policies service_policies last_supply_plan"
 )
 
 _DEMAND = (

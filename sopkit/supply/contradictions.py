@@ -1,0 +1,314 @@
+"""Data that contradict each other so that a plan would mean nothing, found before the solver is called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from sopkit.errors import Finding, SupplyDataError
+from sopkit.tables import TABLES, Company
+
+
+def _stop(table: str, row: int, column: str, value: object, rule: str, allowed: str, cure: str) -> Finding:
+    return Finding(table, row, column, str(value), rule, "stop", allowed, cure)
+
+
+def _rows(frame: pd.DataFrame, wrong: pd.Series) -> Iterator[tuple[int, dict]]:
+    """The rows where `wrong` holds, with the number a person sees (the header is row 1)."""
+    for at, row in zip(frame.index[wrong], frame[wrong].to_dict("records"), strict=True):
+        yield int(at) + 2, row
+
+
+def bom_order(tables: dict[str, pd.DataFrame]) -> list[str]:
+    """All items, each after all of its components; items in a loop of the bill of materials are left out."""
+    components: dict[str, set[str]] = {}
+    for item, component in zip(tables["bom"]["item"], tables["bom"]["component"], strict=True):
+        components.setdefault(item, set()).add(component)
+    items = sorted(
+        {
+            *tables["products"]["product"],
+            *tables["materials"]["material"],
+            *components,
+            *tables["bom"]["component"],
+            *tables["inventory"]["item"],
+        }
+    )
+    order: list[str] = []
+    placed: set[str] = set()
+    while True:
+        ready = [item for item in items if item not in placed and components.get(item, set()) <= placed]
+        if not ready:
+            return order
+        order += ready
+        placed.update(ready)
+
+
+def _references(tables: dict[str, pd.DataFrame]) -> Iterator[Finding]:
+    for name, frame in tables.items():
+        for column in TABLES[name]:
+            refs = [ref for ref in column.refs if ref in tables]
+            if not refs or len(refs) < len(column.refs) or frame.empty:
+                continue
+            known = set().union(*(tables[ref][TABLES[ref].key[0]] for ref in refs))
+            values = frame[column.name]
+            for row, record in _rows(frame, ~values.isin(known) & values.ne("")):
+                yield _stop(
+                    name,
+                    row,
+                    column.name,
+                    record[column.name],
+                    "unknown",
+                    column.allowed,
+                    f"Add it to {' or '.join(refs)}, or correct it here.",
+                )
+
+
+def _materials(tables: dict[str, pd.DataFrame]) -> Iterator[Finding]:
+    bom, routings, offers = tables["bom"], tables["routings"], tables["offers"]
+    ordered = set(bom_order(tables))
+    for row, record in _rows(bom, ~bom["item"].isin(ordered) & ~bom["component"].isin(ordered)):
+        yield _stop(
+            "bom",
+            row,
+            "component",
+            record["component"],
+            f"a loop: {record['item']} needs itself",
+            "components that are not made of the item",
+            "Remove one row of the loop.",
+        )
+    have = set(tables["inventory"].query("quantity > 0")["item"]) | set(tables["scheduled_receipts"]["item"])
+    made, bought = set(routings["item"]), set(offers["item"])
+    for row, record in _rows(
+        bom.drop_duplicates("item"), ~bom.drop_duplicates("item")["item"].isin(made | bought | have)
+    ):
+        yield _stop(
+            "bom",
+            row,
+            "item",
+            record["item"],
+            "has components but no routing",
+            "an item of routings",
+            "Add a routing, or an offer of a supplier.",
+        )
+    ends = bom[~bom["component"].isin(made | bought | have | set(bom["item"]))].drop_duplicates("component")
+    for row, record in _rows(ends, ends["component"].notna()):
+        yield _stop(
+            "bom",
+            row,
+            "component",
+            record["component"],
+            "nobody makes or sells it, and none is in stock",
+            "an item of routings or offers",
+            "Add a routing or an offer.",
+        )
+
+
+def _products(tables: dict[str, pd.DataFrame], months: list[pd.Timestamp]) -> Iterator[Finding]:
+    plan = tables["demand_plan"]
+    wanted = plan[plan["consensus"].gt(0) & plan["month"].isin(months)]
+    sources = {
+        *tables["routings"]["item"],
+        *tables["offers"]["item"],
+        *tables["scheduled_receipts"]["item"],
+        *tables["inventory"].query("quantity > 0")["item"],
+    }
+    made = set(tables["bom"]["item"])
+    orphans = wanted[~wanted["product"].isin(sources | made)].drop_duplicates("product")
+    for row, record in _rows(orphans, orphans["product"].notna()):
+        yield _stop(
+            "demand_plan",
+            row,
+            "product",
+            record["product"],
+            "demand for a product nobody can make or buy",
+            "a product with a routing, an offer or stock",
+            "Add a routing or an offer, or take it off the plan.",
+        )
+    lanes = tables["lanes"]
+    sites = set(tables["sites"]["site"])
+    where: dict[str, set[str]] = {}
+    for item, site in [
+        *zip(tables["inventory"]["item"], tables["inventory"]["site"], strict=True),
+        *zip(tables["scheduled_receipts"]["item"], tables["scheduled_receipts"]["site"], strict=True),
+        *zip(tables["offers"]["item"], tables["offers"]["site"], strict=True),
+        *zip(
+            tables["routings"]["item"],
+            tables["routings"]["resource"].map(
+                dict(zip(tables["resources"]["resource"], tables["resources"]["site"], strict=True))
+            ),
+            strict=True,
+        ),
+    ]:
+        where.setdefault(item, set()).add(site)
+    onward: dict[str, list[str]] = {}
+    for origin, destination in zip(lanes["origin"], lanes["destination"], strict=True):
+        onward.setdefault(origin, []).append(destination)
+    reach: dict[frozenset, set[str]] = {}
+    for row, record in _rows(wanted, ~wanted.duplicated(["product", "market"])):
+        start = frozenset(where.get(record["product"], ()))
+        if start and start not in reach:
+            reached, todo = set(), sorted(start)
+            while todo:
+                for place in onward.get(todo.pop(), []):
+                    if place not in reached:
+                        reached.add(place)
+                        todo += [place] if place in sites else []
+            reach[start] = reached
+        if start and record["market"] not in reach[start]:
+            yield _stop(
+                "demand_plan",
+                row,
+                "market",
+                record["market"],
+                f"no lane leads there from where {record['product']} can be",
+                "a market at the end of a lane",
+                "Add a lane, or take the demand off the plan.",
+            )
+
+
+def _lead_times(tables: dict[str, pd.DataFrame], months: list[pd.Timestamp]) -> Iterator[Finding]:
+    for name, column in (("offers", "lead_time"), ("lanes", "lead_time"), ("workforce", "hire_lead_time")):
+        frame = tables[name]
+        for row, record in _rows(frame, frame[column].ge(len(months))):
+            yield _stop(
+                name,
+                row,
+                column,
+                record[column],
+                f"longer than the horizon of {len(months)} months",
+                f"a whole number of at most {len(months) - 1}",
+                "Correct it, or remove the row.",
+            )
+
+
+def _lots(tables: dict[str, pd.DataFrame], months: list[pd.Timestamp]) -> Iterator[Finding]:
+    offers = tables["offers"]
+    for row, record in _rows(offers, offers["minimum_order"].gt(offers["capacity"])):
+        yield _stop(
+            "offers",
+            row,
+            "minimum_order",
+            f"{record['minimum_order']:g}",
+            f"minimum order above the capacity of {record['capacity']:g} a month",
+            f"at most {record['capacity']:g}",
+            "Correct the minimum order or the capacity.",
+        )
+    capacity = tables["capacity"]
+    capacity = capacity[capacity["month"].isin(months)]
+    most = (
+        (capacity["hours"] - capacity["maintenance"] + capacity["overtime_limit"]).groupby(capacity["resource"]).max()
+    )
+    routings = tables["routings"]
+    wanted = routings["minimum_run"] * routings["hours"] / routings["yield"] + routings["setup_hours"]
+    there = routings["resource"].map(most)
+    for row, record in _rows(routings, routings["minimum_run"].gt(0) & wanted.gt(there * (1 + 1e-9))):
+        yield _stop(
+            "routings",
+            row,
+            "minimum_run",
+            f"{record['minimum_run']:g}",
+            f"minimum run above what {record['resource']} can make in any month",
+            f"what fits into {there[row - 2]:g} hours",
+            "Correct the minimum run or the capacity.",
+        )
+
+
+def _capacity(tables: dict[str, pd.DataFrame], months: list[pd.Timestamp]) -> Iterator[Finding]:
+    capacity, resources = tables["capacity"], tables["resources"]
+    for row, record in _rows(capacity, capacity["maintenance"].gt(capacity["hours"])):
+        yield _stop(
+            "capacity",
+            row,
+            "maintenance",
+            f"{record['maintenance']:g}",
+            "more maintenance than hours",
+            f"at most {record['hours']:g}",
+            "Correct the maintenance or the hours.",
+        )
+    known = capacity.groupby("resource")["month"].agg(set)
+    used = set(tables["routings"]["resource"])
+    for _, record in _rows(resources, resources["resource"].isin(used)):
+        missing = sorted(set(months) - known.get(record["resource"], set()))
+        if missing:
+            yield _stop(
+                "capacity",
+                0,
+                "month",
+                f"{missing[0]:%Y-%m}",
+                f"{record['resource']} lacks {len(missing)} planned month(s), first {missing[0]:%Y-%m}",
+                "a row for each planned month",
+                "Add the rows (0 hours where it stands still).",
+            )
+    if len(tables["workforce"]):
+        missing = sorted(set(months) - set(tables["calendar"]["month"]))
+        if missing:
+            yield _stop(
+                "calendar",
+                0,
+                "month",
+                f"{missing[0]:%Y-%m}",
+                f"{len(missing)} planned month(s) have no working days",
+                "a row for each planned month",
+                "Add the months.",
+            )
+        crews = set(zip(tables["workforce"]["site"], tables["workforce"]["skill"], strict=True))
+        unmanned = pd.Series(
+            [
+                skill != "" and (site, skill) not in crews
+                for site, skill in zip(resources["site"], resources["skill"], strict=True)
+            ],
+            dtype=bool,
+        )
+        for row, record in _rows(resources, unmanned):
+            yield _stop(
+                "resources",
+                row,
+                "skill",
+                record["skill"],
+                f"nobody with this skill works at {record['site']}",
+                "a skill of workforce at that site",
+                "Add the people to workforce, or empty the skill.",
+            )
+    site = dict(zip(resources["resource"], resources["site"], strict=True))
+    routings = tables["routings"]
+    named = routings[routings["routing"].ne("")]
+    places = named.assign(site=named["resource"].map(site)).groupby(["item", "routing"])["site"].transform("nunique")
+    for row, record in _rows(named, places.gt(1)):
+        yield _stop(
+            "routings",
+            row,
+            "routing",
+            record["routing"],
+            "its operations stand at different sites",
+            "resources of one site",
+            "Divide it: make a semi-finished good at the first site and ship it.",
+        )
+    both = set(tables["sites"]["site"]) & set(tables["markets"]["market"])
+    for row, record in _rows(tables["markets"], tables["markets"]["market"].isin(both)):
+        yield _stop(
+            "markets",
+            row,
+            "market",
+            record["market"],
+            "a site has the same code",
+            "a code of its own",
+            "Rename the market or the site.",
+        )
+
+
+def refuse_contradictions(tables: dict[str, pd.DataFrame], company: Company, cycle: str) -> None:
+    """Raise SupplyDataError with every contradiction in `tables` (conformed): NaN, negative or unknown values first,
+
+    then BOM loops, products and components without a source, unreachable markets, lead times beyond the horizon,
+    lots above capacity, missing capacity or working days.
+    """
+    months = company.months(cycle)
+    found = [finding for name, frame in tables.items() for finding in TABLES[name].findings(frame)]
+    found += _references(tables)
+    if not found:
+        for check in (_products, _lead_times, _lots, _capacity):
+            found += check(tables, months)
+        found += _materials(tables)
+    if found:
+        raise SupplyDataError(found)

@@ -1,0 +1,66 @@
+"""A company in a few lines of text: table name, header, rows; what most tests of the supply room are written in."""
+
+from __future__ import annotations
+
+from io import StringIO
+from textwrap import dedent
+
+import pandas as pd
+
+from sopkit.tables import TABLES, Company
+from sopkit.tables.company import Policies
+
+CYCLE = "2026-01"
+LAYERS = "baseline lifecycle market_conditions campaigns pipeline statistical blended override p10 p90".split()
+
+
+def months(count: int) -> list[str]:
+    return [f"{month:%Y-%m}" for month in pd.date_range(f"{CYCLE}-01", periods=count, freq="MS")]
+
+
+def company(horizon: int, **policies) -> Company:
+    return Company(name="test", horizon=horizon, policies=Policies(**policies))
+
+
+def read(text: str) -> dict[str, pd.DataFrame]:
+    """Tables of blocks divided by an empty line: a name, then CSV."""
+    tables = {}
+    for block in dedent(text).strip().split("\n\n"):
+        name, _, rows = block.strip().partition("\n")
+        frame = pd.read_csv(StringIO(rows), skipinitialspace=True)
+        tables[name.strip()] = frame.astype(
+            {column: str for column in frame if TABLES[name.strip()][column].kind == "text"}
+        )
+    return tables
+
+
+def demand(rows: dict[tuple[str, str], list[float]], price: dict[str, float]) -> pd.DataFrame:
+    """Table `demand_plan` from the consensus of each product and market, month by month."""
+    lines = [
+        {
+            "product": product,
+            "market": market,
+            "family": "F",
+            "month": month,
+            "consensus": quantity,
+            "price": price[product],
+        }
+        for (product, market), quantities in rows.items()
+        for month, quantity in zip(months(len(quantities)), quantities, strict=True)
+    ]
+    return pd.DataFrame(lines).assign(**{layer: 0.0 for layer in LAYERS})
+
+
+def monthly(key: str, rows: dict[str, list[dict] | dict], count: int) -> pd.DataFrame:
+    """A table by month: for each key either one row for every month, or a list with a row a month."""
+    return pd.DataFrame(
+        [
+            {key: name, "month": month, **(values[at] if isinstance(values, list) else values)}
+            for name, values in rows.items()
+            for at, month in enumerate(months(count))
+        ]
+    )
+
+
+def with_rows(tables: dict[str, pd.DataFrame], **changed: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    return {**tables, **changed}
