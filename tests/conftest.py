@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from sopkit import cycle as cycles
+
+PROJECT = Path(__file__).resolve().parents[1]
 # published cases and public data are not in the repository: $SOPKIT_SHARED, or a folder `shared` beside or above it
 _ABOVE = [parent / "shared" for parent in Path(__file__).resolve().parents]
 SHARED = Path(os.environ.get("SOPKIT_SHARED") or next((folder for folder in _ABOVE if folder.is_dir()), _ABOVE[0]))
@@ -20,3 +28,74 @@ def textbook() -> dict:
     if not path.exists():
         pytest.skip(f"the textbook cases are not there: {path}")
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+# one run of the demo company, shared by all tests that look at what a run leaves ----------------------------------
+
+
+@pytest.fixture(scope="session")
+def demo_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with data/ (a copy of the demo company) and reports/ (its cycle 2026-11 after one real run)."""
+    root = tmp_path_factory.mktemp("demo")
+    shutil.copytree(PROJECT / "data" / "demo", root / "data" / "demo", ignore=shutil.ignore_patterns("records.sqlite*"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SOPKIT_DATA", str(root / "data"))
+        patch.setenv("SOPKIT_REPORTS", str(root / "reports"))
+        patch.delenv("SOPKIT_RECORDS", raising=False)
+        cycles.run("demo", "2026-11", notebooks=PROJECT / "notebooks", progress=False)
+    return root
+
+
+@pytest.fixture
+def finished(demo_run: Path, monkeypatch: pytest.MonkeyPatch) -> cycles.Cycle:
+    """The demo cycle after its run, to look at; what it says must not be changed (copy it with `own_run` to do so)."""
+    monkeypatch.setenv("SOPKIT_DATA", str(demo_run / "data"))
+    monkeypatch.setenv("SOPKIT_REPORTS", str(demo_run / "reports"))
+    return cycles.Cycle.open("demo", "2026-11")
+
+
+@pytest.fixture
+def own_run(demo_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the finished demo run that a test may change; SOPKIT_DATA and SOPKIT_REPORTS point at it."""
+    for part in ("data", "reports"):
+        shutil.copytree(demo_run / part, tmp_path / part)
+        monkeypatch.setenv(f"SOPKIT_{part.upper()}", str(tmp_path / part))
+    return tmp_path
+
+
+# programs that a machine may lack ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Path of a Chromium or Chrome."""
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        if path := shutil.which(name):
+            return path
+    pytest.skip("no chromium on this machine")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """URL of an empty PostgreSQL server of our own, without network: a socket in a temporary folder."""
+    found = [shutil.which("initdb"), *sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin/initdb")), reverse=True)]
+    programs = next((Path(path).resolve().parent for path in found if path), None)
+    if programs is None:
+        pytest.skip("no PostgreSQL on this machine")
+    user, as_user = pwd.getpwuid(os.getuid()).pw_name, []
+    if os.getuid() == 0:  # the server refuses to run as root
+        names = {entry.pw_name for entry in pwd.getpwall()}
+        user = "postgres" if "postgres" in names else "nobody"
+        as_user = ["runuser", "-u", user, "--"]
+    with tempfile.TemporaryDirectory(prefix="pg-", dir="/tmp") as folder:
+        shutil.chown(folder, user)
+        control = [*as_user, str(programs / "pg_ctl"), "-D", f"{folder}/data"]
+        quiet = {"stdout": subprocess.DEVNULL, "cwd": folder, "check": True}
+        made = ["-D", f"{folder}/data", "-A", "trust", "-U", "sopkit"]
+        subprocess.run([*as_user, str(programs / "initdb"), *made], **quiet)
+        options = f"-c listen_addresses='' -k {folder}"
+        subprocess.run([*control, "-w", "-l", f"{folder}/log", "-o", options, "start"], **quiet)
+        try:
+            yield f"postgresql://sopkit@/postgres?host={folder}"
+        finally:
+            subprocess.run([*control, "-w", "-m", "immediate", "stop"], **quiet)

@@ -117,17 +117,16 @@ class Records:
 
     def __init__(self, url: str, company: str = "") -> None:
         self.company = company
-        self.engine = sa.create_engine(
-            url, **({"connect_args": {"timeout": PATIENCE}} if url.startswith("sqlite") else {})
-        )
-        if self.engine.dialect.name == "sqlite":
-            sa.event.listen(self.engine, "connect", _sqlite_durable)
-        elif self.engine.dialect.name != "postgresql":
+        self.engine = _engine(url)
+        try:
+            with self._writing() as connection:
+                metadata.create_all(connection)
+        except sa.exc.OperationalError as error:
+            said = str(error.orig).strip().splitlines()[0]
             raise SettingsError(
-                f"records live in SQLite or PostgreSQL, not in {self.engine.dialect.name}. Correct SOPKIT_RECORDS."
-            )
-        with self._writing() as connection:
-            metadata.create_all(connection)
+                f"The records database {self.engine.url.render_as_string()} cannot be used: {said}. "
+                "Correct SOPKIT_RECORDS, or start the database."
+            ) from None
 
     @classmethod
     def of(cls, company: str) -> Records:
@@ -349,6 +348,23 @@ class Records:
                     elif logged != {key: _plain(value) for key, value in row.items() if key != "company"}:
                         wrong.append(f"{name} {row['id']} is not what was logged")
         return wrong + [f"{name} {number} was logged and is gone" for name, number in sorted(bodies)]
+
+
+def _engine(url: str) -> sa.Engine:
+    """The door to the database at `url`; SettingsError (without a password in it) where it is of another kind."""
+    if url.startswith(("postgres://", "postgresql://")):
+        url = "postgresql+psycopg://" + url.partition("://")[2]
+    try:
+        kind = sa.make_url(url).get_backend_name()
+    except sa.exc.ArgumentError:
+        kind = "a text that is no database URL"
+    if kind == "postgresql":
+        return sa.create_engine(url)
+    if kind != "sqlite":
+        raise SettingsError(f"records live in SQLite or PostgreSQL, not in {kind}. Correct SOPKIT_RECORDS.")
+    engine = sa.create_engine(url, connect_args={"timeout": PATIENCE})
+    sa.event.listen(engine, "connect", _sqlite_durable)
+    return engine
 
 
 def _cell(value: Any) -> Any:

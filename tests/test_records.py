@@ -1,0 +1,210 @@
+"""Records: what people said is never lost, never changed, and never said without a reason."""
+
+from __future__ import annotations
+
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import sqlalchemy as sa
+
+from sopkit.errors import RecordError, SettingsError
+from sopkit.records import EVENTS, SQL_TABLES, Records
+from sopkit.tables import RECORDS, TABLES
+
+PROJECT = Path(__file__).resolve().parents[1]
+SAYS = """
+import sys
+from sopkit.records import Records
+records = Records(sys.argv[1], "demo")
+print("ready", flush=True)
+for number in range(int(sys.argv[3])):
+    said = records.say("overrides", by=sys.argv[2], cycle="2026-11", first_month="2026-12", last_month="2026-12",
+                       action="add", amount=number, reason="to be kept")
+    print(said, flush=True)
+"""
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Each test runs on both databases, each time on an empty one."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'records.sqlite'}"
+    server = request.getfixturevalue("postgres")
+    name = f"t{abs(hash(tmp_path)):x}"
+    with sa.create_engine(server.replace("://", "+psycopg://"), isolation_level="AUTOCOMMIT").connect() as connection:
+        connection.execute(sa.text(f"CREATE DATABASE {name}"))
+    return server.replace("/postgres?", f"/{name}?")
+
+
+@pytest.fixture
+def records(url: str) -> Records:
+    """Empty records of company demo."""
+    return Records(url, "demo")
+
+
+def say(records: Records, **more: object) -> int:
+    """Say an override, everything in it right unless `more` says otherwise."""
+    fields = {
+        "by": "Ada Brandt", "cycle": "2026-11", "product": "TENT-2P", "first_month": "2026-12", "last_month": "2027-01",
+        "action": "add", "amount": 150, "reason": "second shop opens",
+    }
+    return records.say("overrides", **(fields | more))
+
+
+def test_what_is_said_is_read_back_as_declared(records: Records) -> None:
+    number = say(records, evidence="contract", expires="2027-02")
+    frame = records.read("overrides", cycle="2026-11")
+    TABLES["overrides"].check(frame)
+    row = frame.iloc[0]
+    assert (row["id"], row["by"], row["amount"], row["evidence"]) == (number, "Ada Brandt", 150.0, "contract")
+    assert (row["first_month"], row["expires"]) == (pd.Timestamp("2026-12-01"), pd.Timestamp("2027-02-01"))
+    assert records.verify() == []
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.name)
+def test_every_declared_record_can_be_said_and_read(records: Records, record) -> None:
+    about = ("id", "cycle", "by", "at")
+    fields = {c.name: c.example for c in record if c.name not in (*about, "supersedes") and c.example is not None}
+    fields |= {c.name: "2026-11" for c in record if c.kind == "month" and c.required}
+    records.say(record.name, by="Ada Brandt", cycle="2026-11", **fields)
+    frame = TABLES[record.name].check(records.read(record.name))
+    for name, value in fields.items():
+        if record[name].kind in ("text", "choice", "number"):
+            assert frame[name].iloc[0] == value
+    assert records.verify() == []
+
+
+def test_empty_records_are_empty_tables_with_the_declared_kinds(records: Records) -> None:
+    for record in RECORDS:
+        read = records.read(record.name, cycle="2026-11")
+        pd.testing.assert_frame_equal(read, record.empty(), check_index_type=False)
+
+
+@pytest.mark.parametrize(("wrong", "says"), [
+    ({"reason": "  "}, "reason: is missing. Say why"),
+    ({"by": ""}, "by: is missing. Name the person"),
+    ({"raeson": "typo"}, "did you mean 'reason'"),
+    ({"first_month": "2026-13"}, "'2026-13': is no date; allowed: a month like 2026-11"),
+    ({"first_month": "2027-05"}, "is before first_month"),
+    ({"action": "double"}, "allowed: one of add, set, scale"),
+    ({"amount": float("nan")}, "amount"),
+    ({"amount": float("inf")}, "amount"),
+    ({"action": "scale", "amount": -1}, "may be negative only with action add"),
+    ({"supersedes": 7}, "supersedes is '7': is no override; allowed: there is none yet"),
+])
+def test_a_wrong_override_is_refused_and_leaves_nothing(records: Records, wrong: dict, says: str) -> None:
+    with pytest.raises(RecordError) as refused:
+        say(records, **wrong)
+    assert says in str(refused.value)
+    assert records.read("overrides").empty and records.events().empty
+
+
+def test_everything_wrong_is_said_at_once(records: Records) -> None:
+    with pytest.raises(RecordError) as refused:
+        say(records, by=" ", reason="", action="double", typo=1)
+    assert len(refused.value.findings) == 4
+
+
+def test_an_unknown_table_is_answered_with_the_nearest(records: Records) -> None:
+    with pytest.raises(RecordError, match="did you mean 'overrides'"):
+        records.say("override", by="Ada", cycle="2026-11")
+    with pytest.raises(SettingsError, match="did you mean 'overrides'"):
+        records.read("override")
+
+
+def test_overrides_are_superseded_and_expire_but_stay(records: Records) -> None:
+    first = say(records)
+    second = say(records, amount=200, supersedes=first)
+    short = say(records, product="PACK-30", expires="2026-12")
+    later = say(records, cycle="2027-01", product="STOVE")
+    assert list(records.read("overrides", cycle="2026-11")["id"]) == [second, short]
+    assert list(records.read("overrides", cycle="2027-01")["id"]) == [second, later]
+    assert list(records.read("overrides")["id"]) == [first, second, short, later]
+
+
+def test_companies_share_a_database_without_seeing_each_other(url: str) -> None:
+    mine, theirs = Records(url, "demo"), Records(url, "other")
+    assert say(mine) == say(theirs) == 1
+    assert len(mine.read("overrides")) == len(theirs.events()) == 1
+    assert mine.verify() == theirs.verify() == []
+
+
+@pytest.mark.parametrize("table", [EVENTS, SQL_TABLES["overrides"]], ids=lambda table: table.name)
+def test_the_database_itself_refuses_to_change_or_delete(records: Records, table: sa.Table) -> None:
+    say(records)
+    for deed in (table.update().values(by="somebody else"), table.delete()):
+        with records.engine.connect() as connection, pytest.raises(sa.exc.DBAPIError, match="never changed"):
+            connection.execute(deed)
+
+
+def tamper(path: Path, *deeds: str) -> None:
+    """Change an SQLite file behind its triggers' back."""
+    with sqlite3.connect(path) as connection:
+        for (trigger,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            connection.execute(f"DROP TRIGGER {trigger}")
+        for deed in deeds:
+            connection.executescript(deed)
+    connection.close()
+
+
+@pytest.mark.parametrize(("deed", "says"), [
+    ("UPDATE overrides SET amount = 999 WHERE id = 2", "overrides 2 is not what was logged"),
+    ("DELETE FROM overrides WHERE id = 2", "overrides 2 was logged and is gone"),
+    ("UPDATE events SET body = replace(body, '150', '999') WHERE number = 2", "event 2 (overrides"),
+    ("DELETE FROM events WHERE number = 2", "event 2 is missing"),
+    ("CREATE TEMP TABLE one AS SELECT * FROM overrides WHERE id = 1; UPDATE one SET id = 9; "
+     "INSERT INTO overrides SELECT * FROM one", "overrides 9 was never logged"),
+])
+def test_whoever_changes_the_file_is_found_out(tmp_path: Path, deed: str, says: str) -> None:
+    records = Records(f"sqlite:///{tmp_path / 'r.sqlite'}", "demo")
+    for _ in range(3):
+        say(records)
+    tamper(tmp_path / "r.sqlite", deed)
+    assert any(says in line for line in records.verify())
+
+
+def start(url: str, by: str, count: int) -> subprocess.Popen:
+    """Another process that says `count` overrides and prints the number of each when it is acknowledged."""
+    return subprocess.Popen(
+        [sys.executable, "-c", SAYS, url, by, str(count)], stdout=subprocess.PIPE, text=True, cwd=PROJECT)
+
+
+def test_no_acknowledged_record_is_lost_when_the_writer_is_killed(url: str) -> None:
+    for already in (0, 15):
+        writer = start(url, "Ada Brandt", 100_000)
+        acknowledged = [writer.stdout.readline() for _ in range(16)][1:]
+        writer.send_signal(signal.SIGKILL)
+        acknowledged += writer.stdout.read().splitlines()
+        writer.wait()
+        records = Records(url, "demo")
+        kept = set(records.read("overrides")["id"])
+        assert {int(number) for number in acknowledged} <= kept
+        assert len(kept) >= already + 15
+        assert records.verify() == []
+
+
+def test_two_writers_at_once_make_one_chain(url: str) -> None:
+    writers = [start(url, name, 40) for name in ("Ada Brandt", "Mara Lind")]
+    said = [int(number) for writer in writers for number in writer.communicate()[0].split()[1:]]
+    assert all(writer.returncode == 0 for writer in writers)
+    records = Records(url, "demo")
+    assert sorted(said) == list(records.read("overrides")["id"]) == list(range(1, 81))
+    assert list(records.events()["number"]) == list(range(1, 81))
+    assert records.verify() == []
+
+
+@pytest.mark.parametrize(("url", "says"), [
+    ("mysql+pymysql://ada:secret@somewhere/records", "not in mysql"),
+    ("secret/records.db", "no database URL"),
+    ("sqlite:////nowhere/at/all/records.sqlite", "unable to open database file"),
+    ("postgresql://ada:secret@/records?host=/nowhere", "cannot be used"),
+])
+def test_a_database_that_cannot_be_used_is_said_without_the_password(url: str, says: str) -> None:
+    with pytest.raises(SettingsError, match=says) as refused:
+        Records(url, "demo")
+    assert "SOPKIT_RECORDS" in str(refused.value) and "secret" not in str(refused.value)
