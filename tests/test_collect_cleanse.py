@@ -15,8 +15,11 @@ def a_company(seed: int = 7, products: int = 3) -> dict[str, pd.DataFrame]:
     """Products x one market with a season and Poisson noise, level about 100, months of equal working days."""
     noise = np.random.default_rng(seed)
     season = 1 + 0.4 * np.sin(2 * np.pi * np.arange(len(MONTHS)) / 12)
-    rows = [(month, f"P{p}", "NORTH", float(noise.poisson(100 * s)))
-            for p in range(products) for month, s in zip(MONTHS, season, strict=True)]
+    rows = [
+        (month, f"P{p}", "NORTH", float(noise.poisson(100 * s)))
+        for p in range(products)
+        for month, s in zip(MONTHS, season, strict=True)
+    ]
     tables = {name: TABLES[name].empty() for name in NAMES}
     history = pd.DataFrame(rows, columns=["month", "product", "market", "quantity"])
     tables["sales_history"] = history.assign(revenue=10 * history["quantity"])
@@ -37,9 +40,20 @@ def sold(tables, product, month, quantity):
 
 
 def answer(month, verdict, quantity=np.nan, product="P0", number=1):
-    return pd.DataFrame({"id": [number], "cycle": "2026-11", "by": "Ada Brandt", "at": "", "month": pd.Timestamp(month),
-                         "product": product, "market": "NORTH", "answer": verdict, "quantity": quantity,
-                         "reason": "asked the shop"})
+    return pd.DataFrame(
+        {
+            "id": [number],
+            "cycle": "2026-11",
+            "by": "Ada Brandt",
+            "at": "",
+            "month": pd.Timestamp(month),
+            "product": product,
+            "market": "NORTH",
+            "answer": verdict,
+            "quantity": quantity,
+            "reason": "asked the shop",
+        }
+    )
 
 
 def at(result, month, product="P0"):
@@ -73,7 +87,11 @@ def test_a_single_order_is_shown_but_counts_only_when_accepted():
     result = clean(tables, COMPANY, "2026-11")
     row = result["history_adjustments"].squeeze()
     assert (row["month"], row["product"], row["method"], row["status"]) == (
-        pd.Timestamp("2025-06-01"), "P0", "one_off_deal", "proposed")
+        pd.Timestamp("2025-06-01"),
+        "P0",
+        "one_off_deal",
+        "proposed",
+    )
     assert 900 + row["quantity"] == pytest.approx(usual, rel=0.2)
     assert at(result, "2025-06-01")["quantity"] == 900
     accepted = clean(tables, COMPANY, "2026-11", answer("2025-06-01", "accepted"))
@@ -105,8 +123,9 @@ def test_a_planner_can_correct_what_no_method_saw():
 def test_sales_lost_to_an_empty_shelf_are_restored_where_the_market_is_served_from(site, restored):
     tables = a_company()
     wanted = sold(tables, "P0", "2025-07-01", 30)
-    stock = pd.DataFrame({"month": np.tile(MONTHS, 2), "site": np.repeat(["NEAR", "FAR"], len(MONTHS)), "item": "P0",
-                          "quantity": 50.0})
+    stock = pd.DataFrame(
+        {"month": np.tile(MONTHS, 2), "site": np.repeat(["NEAR", "FAR"], len(MONTHS)), "item": "P0", "quantity": 50.0}
+    )
     stock.loc[stock["month"].eq("2025-07-01") & stock["site"].eq(site), "quantity"] = 0.0
     tables["stock_history"] = stock
     result = clean(tables, COMPANY, "2026-11")
@@ -156,8 +175,14 @@ def test_a_lasting_change_is_not_an_outlier():
 def test_a_campaign_month_is_not_an_outlier():
     tables = a_company()
     sold(tables, "P0", "2025-06-01", 900)
-    tables["campaigns"] = pd.DataFrame({"product": ["P0"], "market": "NORTH", "start_month": pd.Timestamp("2025-06-01"),
-                                        "end_month": pd.Timestamp("2025-06-01")})
+    tables["campaigns"] = pd.DataFrame(
+        {
+            "product": ["P0"],
+            "market": "NORTH",
+            "start_month": pd.Timestamp("2025-06-01"),
+            "end_month": pd.Timestamp("2025-06-01"),
+        }
+    )
     assert clean(tables, COMPANY, "2026-11")["history_adjustments"].empty
 
 

@@ -45,8 +45,10 @@ def test_a_product_without_price_or_cost_is_named(tables, company):
         assert (row["wanted"] - row["present"], row["missing"]) == (1, "PACK-45")
     family = products.set_index("product").at["PACK-45", "family"]
     assert score(tables, company, "products", "price", family)["score"] < 1
-    assert any(f.table == "products" and "price" in f.rule and f.rule.endswith("missing: PACK-45")
-               for f in findings(tables, company, CYCLE))
+    assert any(
+        f.table == "products" and "price" in f.rule and f.rule.endswith("missing: PACK-45")
+        for f in findings(tables, company, CYCLE)
+    )
 
 
 def test_a_product_that_is_no_longer_sold_needs_nothing(tables, company):
@@ -76,7 +78,7 @@ def test_a_product_that_nothing_makes_is_named_and_reaches_no_market(tables, com
 
 def test_a_gap_in_a_series_that_sells_every_month_is_named(tables, company):
     history = tables["sales_history"]
-    hole = (history["product"].eq("PACK-45") & history["market"].eq("NORTH-RETAIL") & history["month"].eq("2025-03-01"))
+    hole = history["product"].eq("PACK-45") & history["market"].eq("NORTH-RETAIL") & history["month"].eq("2025-03-01")
     assert hole.sum() == 1
     tables["sales_history"] = history[~hole]
     row = score(tables, company, "sales_history", "no gap")
@@ -109,12 +111,19 @@ def test_an_empty_table_wants_an_assumption_with_an_owner(tables):
 
 
 def test_an_assumption_that_expired_or_names_no_table_is_found(tables):
-    company = Company(name="test", assumptions={
-        "old": {"statement": "x", "owner": "Mara Lind", "table": "bom", "expires": "2026-10"},
-        "vague": {"statement": "x", "owner": "Mara Lind", "table": "pipelin", "expires": "soon"}})
+    company = Company(
+        name="test",
+        assumptions={
+            "old": {"statement": "x", "owner": "Mara Lind", "table": "bom", "expires": "2026-10"},
+            "vague": {"statement": "x", "owner": "Mara Lind", "table": "pipelin", "expires": "soon"},
+        },
+    )
     rules = [f.rule for f in findings(tables, company, CYCLE) if f.table == "assumptions"]
     assert rules == [
-        "assumption old has expired", "assumption vague names no table", "assumption vague expires at no month"]
+        "assumption old has expired",
+        "assumption vague names no table",
+        "assumption vague expires at no month",
+    ]
 
 
 def test_a_company_without_any_data_is_scored_and_not_excused(company):

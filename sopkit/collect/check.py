@@ -6,6 +6,7 @@ text, so that two million rows cost little more than the different words in them
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from rapidfuzz import process as fuzzy
 
-from sopkit.collect import Collected
+from sopkit.collect import Collected, complete
 from sopkit.collect.mapping import INPUT_TABLES, Source
 from sopkit.collect.mapping import Mapping as CompanyMapping
 from sopkit.collect.sources import Extract, extract, formula_text, printable, stop, texts
@@ -29,6 +30,7 @@ DATE_FORMATS = ("%Y-%m", "%Y-%m-%d", "%b %Y", "%B %Y", "ISO8601")
 FLAGS = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 HINTS = 100  # hints for misspelt words: so many a column, the rest is told how to look
 LONGEST = 1_000
+CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 
 @dataclass(frozen=True)
@@ -224,7 +226,7 @@ def _column(column: Column, array: pa.ChunkedArray, source: Source, notes: _Note
     words = [source.values.get(column.name, {}).get(word, word) for word in encoded.dictionary.to_pylist()]
     words = ["" if word in source.empty else word for word in words]
     meanings, faults = {"text": _texts_of, "choice": _choices, "flag": _flags}.get(column.kind, _days)(
-        column, words, source
+        column, words, source, notes.table
     )
     if column.required:
         faults = ["is empty" if word == "" else fault for word, fault in zip(words, faults, strict=True)]
@@ -303,34 +305,35 @@ def _numbers(column: Column, array: pa.ChunkedArray, source: Source, notes: _Not
     return values, wrong
 
 
-def _texts_of(column: Column, words: list[str], source: Source) -> tuple[list[str], list[str | None]]:
+def _texts_of(column: Column, words: list[str], source: Source, table: Table) -> tuple[list[str], list[str | None]]:
     meanings = [formula_text(word) for word in words]
-    faults = [
-        None
-        if word.isprintable() and len(word) <= LONGEST
-        else f"is longer than {LONGEST:,} characters"
-        if len(word) > LONGEST
-        else "holds characters that cannot be shown"
-        for word in meanings
-    ]
+    # a code with an invisible character looks like another code that it is not; a name may have lines and fine blanks
+    code = column.refs or column.name in table.key
+    faults: list[str | None] = []
+    for word in meanings:
+        clean = word.isprintable() if code else not CONTROLS.search(word)
+        long = f"is longer than {LONGEST:,} characters" if len(word) > LONGEST else None
+        faults.append(long if clean else "holds characters that cannot be seen")
     return meanings, faults
 
 
-def _choices(column: Column, words: list[str], source: Source) -> tuple[list[str], list[str | None]]:
+def _choices(column: Column, words: list[str], source: Source, table: Table) -> tuple[list[str], list[str | None]]:
     return words, [None if word == "" or word in column.choices else "must be one of the choices" for word in words]
 
 
-def _flags(column: Column, words: list[str], source: Source) -> tuple[np.ndarray, list[str | None]]:
+def _flags(column: Column, words: list[str], source: Source, table: Table) -> tuple[np.ndarray, list[str | None]]:
     default = bool(column.empty)
     meanings = np.array([default if word == "" else FLAGS.get(word.lower(), default) for word in words], dtype=bool)
     return meanings, [None if word == "" or word.lower() in FLAGS else "is neither yes nor no" for word in words]
 
 
-def _days(column: Column, words: list[str], source: Source) -> tuple[np.ndarray, list[str | None]]:
+def _days(column: Column, words: list[str], source: Source, table: Table) -> tuple[np.ndarray, list[str | None]]:
     texts = pd.Series(words, dtype=object)
     days = pd.Series(pd.NaT, index=texts.index, dtype="datetime64[ns]")
     for written in (source.dates,) if source.dates else DATE_FORMATS:
         left = days.isna() & texts.ne("")
+        if written == "ISO8601":
+            left &= texts.str.len().gt(10)  # a day with its time; "2026" alone would pass for January
         if not left.any():
             break
         days[left] = _parsed(texts[left], written)
@@ -522,6 +525,8 @@ def everything(mapping: CompanyMapping, memory: dict | None = None) -> Collected
         for name, table in INPUT_TABLES.items()
         if name not in stopped
     }
+    if not stopped:
+        findings = together([findings, as_frame(complete.findings(tables, mapping.company, mapping.cycle))])
     places = [
         (
             name,

@@ -21,13 +21,30 @@ REGULAR = 2 / 3  # share of months with a sale from which an empty month is a ga
 STALE = 12  # months after which data say nothing about the plan
 LISTED = 5
 DATED = {  # tables that should reach up to the last closed month
-    "sales_history": "month", "stock_history": "month", "production_history": "month", "work_orders": "finish",
+    "sales_history": "month",
+    "stock_history": "month",
+    "production_history": "month",
+    "work_orders": "finish",
     "balance_sheet": "month",
 }
 PLANNED_AROUND = (  # tables that a plan can do without, but not unsaid
-    "sales_forecast", "market_conditions", "campaigns", "pipeline", "targets", "materials", "bom", "scheduled_receipts",
-    "workforce", "suppliers", "offers", "work_orders", "production_history", "stock_history", "balance_sheet",
-    "past_forecasts", "past_plans",
+    "sales_forecast",
+    "market_conditions",
+    "campaigns",
+    "pipeline",
+    "targets",
+    "materials",
+    "bom",
+    "scheduled_receipts",
+    "workforce",
+    "suppliers",
+    "offers",
+    "work_orders",
+    "production_history",
+    "stock_history",
+    "balance_sheet",
+    "past_forecasts",
+    "past_plans",
 )
 
 
@@ -73,14 +90,38 @@ def _assumptions(company: Company) -> pd.DataFrame:
 def _wrong_assumptions(company: Company, cycle: str) -> Iterator[Finding]:
     for code, said in company.assumptions.items():
         if said.table and said.table not in TABLES:
-            yield Finding("assumptions", 0, "table", said.table, f"assumption {code} names no table", "look",
-                          "the name of a table", nearest(said.table, TABLES))
+            yield Finding(
+                "assumptions",
+                0,
+                "table",
+                said.table,
+                f"assumption {code} names no table",
+                "look",
+                "the name of a table",
+                nearest(said.table, TABLES),
+            )
         if said.expires and pd.isna(pd.to_datetime(said.expires, format="%Y-%m", errors="coerce")):
-            yield Finding("assumptions", 0, "expires", said.expires, f"assumption {code} expires at no month", "look",
-                          "a month like 2026-11", "Correct it in company.yaml.")
+            yield Finding(
+                "assumptions",
+                0,
+                "expires",
+                said.expires,
+                f"assumption {code} expires at no month",
+                "look",
+                "a month like 2026-11",
+                "Correct it in company.yaml.",
+            )
         elif said.expires and said.expires < cycle:
-            yield Finding("assumptions", 0, "expires", said.expires, f"assumption {code} has expired", "look",
-                          f"{cycle} or later", f"{said.owner} confirms it anew or the data are completed.")
+            yield Finding(
+                "assumptions",
+                0,
+                "expires",
+                said.expires,
+                f"assumption {code} has expired",
+                "look",
+                f"{cycle} or later",
+                f"{said.owner} confirms it anew or the data are completed.",
+            )
 
 
 def _counted(table: str, measure: str, wanted: pd.DataFrame) -> Iterator[tuple]:
@@ -130,8 +171,11 @@ def _history(
     past = past.merge(products[["product", "family"]], on="product")
     first = past.groupby("product")["month"].min().reindex(sold["product"]).to_numpy()
     long_enough = first <= start - pd.DateOffset(months=HISTORY)
-    yield "sales_history", f"products with {HISTORY} months of history, their own or a like-product's", _wanted(
-        sold["product"], sold["like_product"].ne("") | long_enough, sold["family"])
+    yield (
+        "sales_history",
+        f"products with {HISTORY} months of history, their own or a like-product's",
+        _wanted(sold["product"], sold["like_product"].ne("") | long_enough, sold["family"]),
+    )
     if past.empty:
         return
     months = pd.date_range(past["month"].min(), start, freq="MS", inclusive="left")
@@ -157,16 +201,22 @@ def _network(tables: Mapping[str, pd.DataFrame], sold: pd.DataFrame) -> Iterator
     makes = tables["routings"].assign(site=lambda rows: rows["resource"].map(resources))[["item", "site"]]
     sources = pd.concat([makes, tables["offers"][["item", "site"]]]).dropna().drop_duplicates()
     sourced = set(sources["item"])
-    yield "routings", "products that can be made or bought", _wanted(
-        sold["product"], sold["product"].isin(sourced), sold["family"])
+    yield (
+        "routings",
+        "products that can be made or bought",
+        _wanted(sold["product"], sold["product"].isin(sourced), sold["family"]),
+    )
     markets = tables["markets"]["market"]
     yield "lanes", "markets that something reaches", _wanted(markets, markets.isin(lanes["destination"]))
     reach = {site: _reached(site, lanes) for site in sources["site"].unique()}
     pairs = sold[["product", "family"]].merge(markets, how="cross")
     arrived = {(row.item, market) for row in sources.itertuples() for market in reach[row.site]}
     there = pd.Series([pair in arrived for pair in zip(pairs["product"], pairs["market"], strict=True)], dtype=bool)
-    yield "lanes", "products and markets that a source reaches", _wanted(
-        pairs["product"] + " to " + pairs["market"], there, pairs["family"])
+    yield (
+        "lanes",
+        "products and markets that a source reaches",
+        _wanted(pairs["product"] + " to " + pairs["market"], there, pairs["family"]),
+    )
     parts = tables["bom"].loc[tables["bom"]["item"].isin(sourced), "component"].drop_duplicates()
     if len(parts):
         stocked = set(tables["inventory"]["item"]) | set(tables["scheduled_receipts"]["item"])
@@ -194,11 +244,17 @@ def _stock(
     needed = set(sold["product"]) | set(tables["bom"]["component"])
     family = held.map(products.set_index("product")["family"]).fillna(ALL)
     yield "inventory", "stock of items that are still sold or used", _wanted(held, held.isin(needed), family)
-    yield "inventory", "products whose stock was counted", _wanted(
-        sold["product"], sold["product"].isin(stock["item"]), sold["family"])
+    yield (
+        "inventory",
+        "products whose stock was counted",
+        _wanted(sold["product"], sold["product"].isin(stock["item"]), sold["family"]),
+    )
     policies = tables["policies"]
-    yield "policies", "products with a stock policy", _wanted(
-        sold["product"], sold["product"].isin(policies["item"]), sold["family"])
+    yield (
+        "policies",
+        "products with a stock policy",
+        _wanted(sold["product"], sold["product"].isin(policies["item"]), sold["family"]),
+    )
 
 
 def _horizon(tables: Mapping[str, pd.DataFrame], months: pd.Series) -> Iterator[tuple[str, str, pd.DataFrame]]:

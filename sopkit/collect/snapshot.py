@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from sopkit.collect import Collected, cleanse
+from sopkit.collect import Collected, cleanse, complete
 from sopkit.errors import Finding, FindingsError
 from sopkit.tables import TABLES
 
@@ -12,7 +12,7 @@ from sopkit.tables import TABLES
 def frames(
     collected: Collected, answers: pd.DataFrame | None = None, earlier: pd.DataFrame | None = None
 ) -> dict[str, pd.DataFrame]:
-    """Every table that stage collect writes, checked against its declaration; none where a finding stops the plan.
+    """Every table that stage collect writes, as declared; none where a finding stops the plan.
 
     `answers` (table `history_answers`): what planners said to proposed corrections of history. `earlier` (columns of
     table `past_forecasts`): what earlier cycles froze; a cycle that the company's own table holds is left out.
@@ -27,7 +27,9 @@ def frames(
     if earlier is not None and len(earlier):
         known = tables["past_forecasts"]
         new = earlier.loc[~earlier["cycle"].isin(known["cycle"]), TABLES["past_forecasts"].names]
-        tables["past_forecasts"] = pd.concat([known, new], ignore_index=True) if len(known) else new
-    tables |= {"findings": collected.findings, "sources": collected.sources}
+        whole = pd.concat([known, new], ignore_index=True) if len(known) else new
+        tables["past_forecasts"] = TABLES["past_forecasts"].conform(whole)
+    tables |= {"findings": TABLES["findings"].conform(collected.findings), "sources": collected.sources}
+    tables |= complete.scorecard(tables, collected.company, collected.cycle)
     tables |= cleanse.clean(tables, collected.company, collected.cycle, answers)
-    return {name: TABLES[name].check(frame) for name, frame in tables.items()}
+    return tables

@@ -268,7 +268,7 @@ def _chunks(
                     )
                 )
             line = (line + [""] * width)[:width]
-        elif not any(line):
+        elif not line[0].strip() and not any(cell.strip() for cell in line):
             continue
         numbers.append(row)
         lines.append(line)
@@ -475,8 +475,10 @@ def _duckdb(table: Table, path: Path, mapping: Mapping) -> Extract:
                 connection.execute(f"SET VARIABLE {name} = $1", [value])
             shared = mapping.folder / "sql" / "_shared.sql"
             if shared.is_file():
-                _only(connection, shared.read_text(encoding="utf-8"), shared, "CREATE")
-            columns = _only(connection, text, path, "SELECT").to_arrow_table()
+                for statement in _statements(connection, shared, "CREATE"):
+                    connection.execute(statement)
+            query = _statements(connection, path, "SELECT")[0]
+            columns = connection.sql(query.query).to_arrow_table()
         except duckdb.Error as error:
             return failed(table, place, "query fails", f"{_first_lines(error)}. Correct the query.")
     return Extract(table.name, place, columns, np.arange(columns.num_rows) + 2, (), _content_sha(columns), (), text)
@@ -500,16 +502,13 @@ def _quoted(name: str) -> str:
     return name.replace('"', '""')
 
 
-def _only(connection: Any, text: str, path: Path, kind: str) -> Any:
-    """Run the statements in `text`, all of which must be of `kind`; the last result."""
-    statements = connection.extract_statements(text)
+def _statements(connection: Any, path: Path, kind: str) -> list[Any]:
+    """The statements in the file at `path`: all CREATE, or one SELECT; SettingsError for anything else."""
+    statements = connection.extract_statements(path.read_text(encoding="utf-8"))
     if not statements or any(s.type.name != kind for s in statements) or (kind == "SELECT" and len(statements) > 1):
-        raise SettingsError(
-            f"{path} must hold {'one SELECT' if kind == 'SELECT' else 'only CREATE VIEW or CREATE MACRO'}."
-        )
-    for statement in statements:
-        result = connection.execute(statement)
-    return result
+        wanted = "one SELECT" if kind == "SELECT" else "only CREATE VIEW or CREATE MACRO"
+        raise SettingsError(f"{path} must hold {wanted}.")
+    return statements
 
 
 def _first_lines(error: Exception, most: int = 300) -> str:
