@@ -177,6 +177,7 @@ class Cycle:
         self._source = source
         self._read: dict[str, str] = {}
         self._wrote: set[str] = set()
+        self._heard: dict[str, tuple[bytes, dict[str, Any]]] = {}
 
     @classmethod
     def open(cls, company: str, cycle: str, stage: str | None = None, *, reports: Path | None = None) -> Cycle:
@@ -297,12 +298,7 @@ class Cycle:
         frame = declared.check(self.records.read(declared.name, cycle=self.cycle))
         content = to_parquet(declared, frame)
         self._read[declared.name] = sha256(content)
-        if self.stage is not None:
-            # what people had said when the stage ran joins the snapshot: the plan is made again without the database
-            replace_file(self.folder / "tables" / f"{declared.name}.parquet", content)
-            manifest = self.manifest
-            manifest["tables"][declared.name] = self._entry("records", declared, content, len(frame))
-            self._keep(manifest)
+        self._heard[declared.name] = (content, self._entry("records", declared, content, len(frame)))
         return frame
 
     def tables(self) -> dict[str, pd.DataFrame]:
@@ -399,6 +395,10 @@ class Cycle:
             (self.folder / "tables" / f"{name}.parquet").unlink(missing_ok=True)
 
     def _noted(self, manifest: dict[str, Any]) -> None:
+        # what people had said when the stage ran joins the snapshot: the plan can be made again without the database
+        for name, (content, heard) in self._heard.items():
+            replace_file(self.folder / "tables" / f"{name}.parquet", content)
+            manifest["tables"][name] = heard
         manifest["versions"] = _versions()
         entry = manifest["stages"].setdefault(self.stage, {})
         entry["read"] = dict(sorted(self._read.items()))
@@ -438,7 +438,8 @@ class Cycle:
                 return f"the files in {self._source.name}/ changed"
             return ""
         for name, seen in entry["read"].items():
-            if seen != self._current(name, manifest):
+            # a signature is about the tables; it changes none
+            if name != "sign_offs" and seen != self._current(name, manifest):
                 return f"{name} changed" if name not in RECORD_NAMES else f"{name}: people said something new"
         makers = [manifest["tables"][name]["stage"] for name in entry["read"] if name in manifest["tables"]]
         return next((f"{maker} is stale" for maker in sorted(set(makers)) if maker in before), "")
@@ -828,6 +829,16 @@ def reproduce(company: str, cycle: str, *, progress: bool = True) -> tuple[list[
     missing = [stage.name for stage in STAGES if manifest["stages"].get(stage.name, {}).get("state") != "done"]
     if missing:
         raise StageError(f"{first.folder} holds no finished plan: {', '.join(missing)} did not run to the end.")
+    newer = [
+        f"{stage}: {name} changed after it ran" for stage, entry in manifest["stages"].items()
+        for name, seen in entry["read"].items()
+        if name in manifest["tables"] and name != "sign_offs" and manifest["tables"][name]["sha256"] != seen
+    ]
+    if newer:
+        raise StageError(
+            f"{first.folder} does not hold what its plan was made from ({'; '.join(newer)}). "
+            f"Run what is stale first: {first._command('--resume')}."
+        )
     kept = {name: entry for name, entry in manifest["tables"].items() if entry["stage"] in ("collect", "records")}
     made = {name: entry for name, entry in manifest["tables"].items() if name not in kept}
     with tempfile.TemporaryDirectory(prefix="sopkit-") as temporary:
