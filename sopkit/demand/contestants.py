@@ -1,0 +1,183 @@
+"""The forecasters that compete for every series: methods of statsforecast, and one LightGBM over all series.
+
+A contestant gets the past and a horizon and answers with one value a month. It never sees a month after its cutoff.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from types import ModuleType
+
+import numpy as np
+import pandas as pd
+
+NAIVE = "seasonal_naive"
+LIGHTGBM = "lightgbm"
+MEAN = "mean_of_history"
+# A method may be this many times above the highest month of history; beyond it has exploded and is left out.
+EXPLODED = 10.0
+
+Values = dict[str, np.ndarray]
+
+
+def statistical(
+    y: np.ndarray, horizon: int, season: int, kind: str, profile: np.ndarray | None = None
+) -> tuple[Values, Values]:
+    """What each method for this kind of series says after `y`, and would have said one month ahead in the past.
+
+    Returns name -> `horizon` values, and name -> len(y) values (methods that smooth over the whole past have none).
+    `profile` is the season of the longer series around `y`'s end: `season` factors, the first for the next month.
+    """
+    if kind in ("zero", "ended"):
+        return {NAIVE: np.zeros(horizon)}, {}
+    if kind == "few":
+        return {MEAN: np.full(horizon, max(y.mean(), 0.0))}, {}
+    said, fitted = {NAIVE: seasonal_naive(y, horizon, season)}, {}
+    if kind == "constant":
+        return said, fitted
+    factors = None if profile is None else np.resize(np.roll(profile, len(y) % season), len(y))
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")  # a method that cannot fit is left out below, not reported line by line
+        for name, model in _methods(y, season, kind).items():
+            borrowed = kind == "short" and factors is not None and name == "theta"
+            try:
+                answer = model.forecast(y=y / factors if borrowed else y, h=horizon, fitted=True)
+            except Exception:  # statsforecast raises bare Exception for "too short" and "no model could be fitted"
+                continue
+            ahead, past = (np.asarray(answer[key], dtype=float) for key in ("mean", "fitted"))
+            if borrowed:
+                name, ahead, past = "theta_borrowed", ahead * np.resize(profile, horizon), past * factors
+            if np.isfinite(ahead).all() and np.abs(ahead).max() <= EXPLODED * np.abs(y).max():
+                said[name] = np.maximum(ahead, 0.0)
+                if name != "mfles":
+                    fitted[name] = past
+    return said, fitted
+
+
+def seasonal_naive(y: np.ndarray, horizon: int, season: int) -> np.ndarray:
+    """The same month of the last year; with less than a year, the last value. The forecast every other must beat."""
+    if len(y) < season:
+        return np.full(horizon, max(y[-1], 0.0))
+    return np.maximum(np.resize(y[-season:], horizon), 0.0)
+
+
+def season_profile(past: Sequence[np.ndarray], season: int) -> np.ndarray | None:
+    """The season that series of two years and more have in common: factors around 1, the first for the next month.
+
+    Each series' last years as ratios to their yearly mean, the median over series; None with fewer than five series.
+    """
+    shapes = []
+    for y in past:
+        years = y[len(y) % season :].reshape(-1, season)[-3:]
+        if len(y) >= 2 * season and (years.mean(axis=1) > 0).all():
+            shapes.append((years / years.mean(axis=1, keepdims=True)).mean(axis=0))
+    if season == 1 or len(shapes) < 5:
+        return None
+    profile = np.maximum(np.median(shapes, axis=0), 0.05)
+    return profile / profile.mean()
+
+
+def _methods(y: np.ndarray, season: int, kind: str) -> dict[str, object]:
+    """Few, different and fast: picked on the monthly series of M1 and of the tourism competition, not on M3.
+
+    Damped-trend ETS and more thetas were tried beside these; they cost as much as all others and added nothing.
+    """
+    models = _statsforecast()
+    if kind == "intermittent":
+        return {
+            "croston_sba": models.CrostonSBA(),
+            "tsb": models.TSB(alpha_d=0.2, alpha_p=0.2),
+            "adida": models.ADIDA(),
+            "imapa": models.IMAPA(),
+            "ses": models.SimpleExponentialSmoothingOptimized(),
+        }
+    if kind == "short" or season == 1:
+        return {
+            "theta": models.DynamicOptimizedTheta(season_length=1),
+            "ets_level": models.AutoETS(season_length=1, model="ANN"),
+            "ets_damped": models.AutoETS(season_length=1, model="AAN", damped=True),
+        }
+    return {
+        "theta": models.DynamicOptimizedTheta(season_length=season),
+        "ets_additive": models.AutoETS(season_length=season, model="ANA"),
+        **({"ets_multiplicative": models.AutoETS(season_length=season, model="MNM")} if y.min() > 0 else {}),
+        "ces": models.AutoCES(season_length=season),
+        "mfles": models.MFLES(season_length=season),
+    }
+
+
+def _statsforecast() -> ModuleType:
+    """statsforecast.models; imported when forecasting only, because it takes 2-3 s."""
+    name, dask = "statsforecast.models", "dask.dataframe"
+    if name not in sys.modules:
+        # Where dask is installed, utilsforecast imports its frames (1.3 s) to offer them too: none come this way.
+        held = dask in sys.modules
+        if not held:
+            sys.modules[dask] = None
+        try:
+            import_module(name)
+        finally:
+            if not held:
+                del sys.modules[dask]
+    return sys.modules[name]
+
+
+def lightgbm(
+    past: Mapping[int, np.ndarray],
+    cutoff: pd.Timestamp,
+    horizon: int,
+    freq: str,
+    season: int,
+    features: tuple[pd.DataFrame, pd.DataFrame] | None = None,
+    seed: int = 0,
+) -> dict[int, np.ndarray]:
+    """One LightGBM over all series of `past` (each ends at `cutoff`): series -> `horizon` values.
+
+    The mean of two: one learns changes from month to month, one changes from year to year, each series scaled to unit
+    variance. `features` are rows (unique_id, ds, numeric columns) known up to the cutoff and for the horizon. One
+    thread and fixed seeds: the same numbers every time.
+    """
+    _statsforecast()  # its import keeps dask out, mlforecast's would not
+    from lightgbm import LGBMRegressor
+    from mlforecast import MLForecast
+    from mlforecast.lag_transforms import RollingMean
+    from mlforecast.target_transforms import Differences, LocalStandardScaler
+
+    frame = pd.concat([
+        pd.DataFrame({"unique_id": name, "ds": pd.date_range(end=cutoff, periods=len(y), freq=freq), "y": y})
+        for name, y in past.items()
+    ], ignore_index=True)
+    ahead = {}
+    if features is not None:
+        frame = frame.merge(features[0], on=["unique_id", "ds"], how="left")
+        ahead["X_df"] = features[1]
+    answers = []
+    for step, objective in ((1, "l1"), (season, "l2")):
+        model = LGBMRegressor(
+            objective=objective, n_estimators=200, learning_rate=0.05, num_leaves=31, min_child_samples=20,
+            colsample_bytree=0.8, subsample=0.8, subsample_freq=1, random_state=seed, n_jobs=1,
+            deterministic=True, force_row_wise=True, verbosity=-1,
+        )
+        learner = MLForecast(
+            models={LIGHTGBM: model}, freq=freq, num_threads=1,
+            lags=list(range(1, season + 2)),
+            lag_transforms={
+                1: [RollingMean(3, min_samples=1), RollingMean(season, min_samples=1)],
+                season: [RollingMean(3, min_samples=1)],
+            },
+            date_features=["month"] if season == 12 else ["quarter"] if season == 4 else [],
+            target_transforms=[Differences([step]), LocalStandardScaler()],
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            learner.fit(frame, static_features=[])
+            answers.append(learner.predict(horizon, **ahead).pivot(index="unique_id", columns="ds", values=LIGHTGBM))
+    mean = (answers[0] + answers[1]) / 2
+    return {
+        name: np.maximum(values, 0.0)
+        for name, values in zip(mean.index, mean.to_numpy(), strict=True)
+        if np.isfinite(values).all() and np.abs(values).max() <= EXPLODED * np.abs(past[name]).max()
+    }
