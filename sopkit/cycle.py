@@ -585,9 +585,11 @@ def notebook_parameters(path: Path) -> dict[str, Any]:
 def _as_default(name: str, value: Any, default: Any) -> Any:
     """`value` (text from a command line) in the kind of the notebook's own default; SettingsError where it is none."""
     kind = type(default)
-    if isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
+    if type(value) is kind:
         return value
     try:
+        if isinstance(value, bool) and kind is not bool:
+            raise TypeError
         if kind is bool:
             return {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}[str(value).lower()]
         return kind(value)

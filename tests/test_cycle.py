@@ -1,0 +1,490 @@
+"""A cycle: only declared tables pass, bytes are deterministic, what is stale is known, a failure explains itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import nbformat
+import pandas as pd
+import pytest
+from nbformat.sign import NotebookNotary
+from nbformat.v4 import new_code_cell, new_notebook
+
+from sopkit import cycle as cycles
+from sopkit.cycle import Cycle
+from sopkit.errors import FindingsError, SettingsError, StageError
+from sopkit.tables import STAGES, TABLES, written_by
+
+PROJECT = Path(__file__).resolve().parents[1]
+FAMILIES = pd.DataFrame({"family": ["TENTS", "BAGS"], "name": ["Tents", "Bags"]})
+PRODUCTS = pd.DataFrame({"product": ["T2"], "family": ["TENTS"], "price": [199.0], "standard_cost": [112.0]})
+PEOPLE = pd.DataFrame({"name": ["Ada Brandt", "Jon Okafor"], "role": ["planner"] * 2, "may_sign": ["demand", "supply"]})
+
+
+@pytest.fixture
+def company(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a company of a few lines; SOPKIT_DATA and SOPKIT_REPORTS point beside it."""
+    monkeypatch.setenv("SOPKIT_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("SOPKIT_REPORTS", str(tmp_path / "reports"))
+    monkeypatch.delenv("SOPKIT_RECORDS", raising=False)
+    folder = tmp_path / "data" / "acme"
+    folder.mkdir(parents=True)
+    (folder / "company.yaml").write_text("name: Acme\nhorizon: 3\n")
+    (folder / "scenarios.yaml").write_text("{}\n")
+    (folder / "decisions.yaml").write_text("[]\n")
+    return folder
+
+
+@pytest.fixture
+def collected(company: Path) -> Cycle:
+    """Cycle 2026-11 of the company after its collect stage."""
+    cycle = Cycle.open("acme", "2026-11", stage="collect")
+    cycle.save({"families": FAMILIES, "products": PRODUCTS, "people": PEOPLE})
+    return cycle
+
+
+def opened(stage: str | None) -> Cycle:
+    """The company's cycle seen from `stage`."""
+    return Cycle.open("acme", "2026-11", stage=stage)
+
+
+# opening ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("arguments", "says"), [
+    (("acme", "2026-13"), "cycle '2026-13' is not a month. Write it like 2026-11"),
+    (("acme", "november"), "is not a month"),
+    (("acmee", "2026-11"), "did you mean 'acme'"),
+    (("../acme", "2026-11"), "no company"),
+    (("", "2026-11"), "no company"),
+    (("acme", "2026-11", "demnad"), "did you mean 'demand'"),
+])
+def test_what_does_not_exist_is_answered_with_what_does(company: Path, arguments: tuple, says: str) -> None:
+    with pytest.raises(SettingsError, match=says):
+        Cycle.open(*arguments)
+
+
+def test_the_months_start_with_the_cycle(company: Path) -> None:
+    assert opened("collect").months == list(pd.to_datetime(["2026-11", "2026-12", "2027-01"]))
+
+
+def test_the_project_is_found_upward_from_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("notebooks/deep", "data"):
+        (tmp_path / name).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "notebooks" / "deep")
+    monkeypatch.delenv("SOPKIT_DATA", raising=False)
+    assert cycles.data_root() == tmp_path / "data"
+
+
+# tables -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_table_comes_back_as_declared(collected: Cycle) -> None:
+    read = opened("demand").read("families")
+    pd.testing.assert_frame_equal(read, TABLES["families"].check(FAMILIES))
+    assert list(read["family"]) == ["BAGS", "TENTS"]
+
+
+@pytest.mark.parametrize("name", sorted(TABLES))
+def test_every_table_survives_being_kept(name: str, company: Path) -> None:
+    declared = TABLES[name]
+    example = {"text": "x", "number": 1.5, "whole": 2, "flag": True, "month": pd.Timestamp("2026-11-01"),
+               "date": pd.Timestamp("2026-11-17")}
+    row = {c.name: c.choices[0] if c.choices else max(example[c.kind], c.low or 0) if c.kind in ("number", "whole")
+           else example[c.kind] for c in declared}
+    row |= {c.name: min(row[c.name], c.high) for c in declared if c.high is not None}
+    for frame in (declared.empty(), declared.check(pd.DataFrame([row]))):
+        content = cycles.to_parquet(declared, frame)
+        assert content == cycles.to_parquet(declared, frame.copy())
+        back = pd.read_parquet(pd.io.common.BytesIO(content))
+        pd.testing.assert_frame_equal(back, frame, check_index_type=False)
+
+
+def test_the_same_rows_give_the_same_file_whatever_their_order(collected: Cycle) -> None:
+    path = collected.folder / "tables" / "families.parquet"
+    before = path.read_bytes()
+    again = opened("collect")
+    again.save({"families": FAMILIES.iloc[::-1][["name", "family"]]})
+    assert path.read_bytes() == before
+
+
+def test_a_stage_reads_only_what_it_declares(collected: Cycle) -> None:
+    with pytest.raises(StageError, match="demand does not declare to read 'balance_sheet'.*stages.py"):
+        opened("demand").read("balance_sheet")
+    with pytest.raises(StageError, match="did you mean 'products'"):
+        opened("demand").read("product")
+
+
+def test_a_stage_writes_only_its_own_tables(collected: Cycle) -> None:
+    with pytest.raises(StageError, match="demand does not write 'products', stage collect does"):
+        opened("demand").write("products", PRODUCTS)
+    with pytest.raises(StageError, match="without a stage is for reading"):
+        opened(None).write("products", PRODUCTS)
+
+
+def test_a_table_that_is_not_made_yet_says_how_to_make_it(collected: Cycle) -> None:
+    with pytest.raises(StageError, match="stage demand writes it. Run it first: sopkit run .* --only demand"):
+        opened("supply").read("demand_plan")
+
+
+def test_an_optional_table_that_nobody_brought_is_empty(collected: Cycle) -> None:
+    pd.testing.assert_frame_equal(opened("demand").read("campaigns"), TABLES["campaigns"].empty())
+
+
+def test_one_wrong_cell_and_nothing_is_written(collected: Cycle) -> None:
+    before = {path: path.read_bytes() for path in sorted(collected.folder.rglob("*")) if path.is_file()}
+    wrong = PRODUCTS.assign(price=-1.0)
+    with pytest.raises(FindingsError, match="products, row 2, column price is '-1.0'"):
+        opened("collect").save({"families": FAMILIES.iloc[:1], "products": wrong})
+    assert {path: path.read_bytes() for path in sorted(collected.folder.rglob("*")) if path.is_file()} == before
+
+
+def test_a_refused_collect_leaves_no_table(company: Path) -> None:
+    cycle = opened("collect")
+    cycle.read("history_answers")
+    with pytest.raises(FindingsError):
+        cycle.save({"products": PRODUCTS.assign(price=float("nan"))})
+    assert not cycle.folder.exists()
+
+
+def test_a_table_changed_by_hand_is_refused(collected: Cycle) -> None:
+    path = collected.folder / "tables" / "families.parquet"
+    path.write_bytes(cycles.to_parquet(TABLES["families"], FAMILIES.iloc[:1]))
+    with pytest.raises(StageError, match="is not the file that stage collect wrote.*--from collect"):
+        opened("demand").read("families")
+    assert "tables/families.parquet is not the file that stage collect wrote" in opened(None).verify()
+
+
+def test_what_a_stage_no_longer_writes_is_gone(collected: Cycle) -> None:
+    opened("collect").save({"families": FAMILIES, "people": PEOPLE})
+    assert not (collected.folder / "tables" / "products.parquet").exists()
+    with pytest.raises(StageError, match="not made yet"):
+        opened("demand").read("products")
+
+
+def test_several_saves_of_one_stage_add_up(company: Path) -> None:
+    cycle = opened("collect")
+    cycle.save({"families": FAMILIES})
+    cycle.save({"people": PEOPLE})
+    assert set(cycle.manifest["tables"]) == {"families", "people"}
+
+
+def test_later_stages_look_at_the_snapshot_and_not_at_the_company(collected: Cycle, company: Path) -> None:
+    with pytest.raises(StageError, match="may not look into data/acme"):
+        _ = opened("demand").company_folder
+    (company / "company.yaml").write_text("name: Changed\nhorizon: 3\n")
+    (company / "scenarios.yaml").write_text("changed: {}\n")
+    later = opened("reconcile")
+    assert later.company.name == "Acme"
+    assert later.file("scenarios.yaml").read_text() == "{}\n"
+    shutil.rmtree(company)
+    assert opened("supply").company.name == "Acme"
+    assert not opened("decide").said().exists()
+
+
+def test_what_people_answer_is_taken_when_it_is_asked(collected: Cycle, company: Path) -> None:
+    (company / "decisions.yaml").write_text("- decided\n")
+    assert opened("decide").said().read_text() == "- decided\n"
+    assert opened(None).manifest["files"]["snapshot/decisions.yaml"]
+
+
+def test_files_stay_in_the_cycle_folder(collected: Cycle) -> None:
+    cycle = opened("publish")
+    assert cycle.write_file("plan.html", "<p>ä").read_text(encoding="utf-8") == "<p>ä"
+    assert cycle.manifest["files"]["plan.html"]["stage"] == "publish"
+    for name in ("../plan.html", "tables/plan.html", "manifest.json", ""):
+        with pytest.raises(StageError, match="is no file that a stage may write"):
+            cycle.write_file(name, "x")
+
+
+def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
+    path, contents, wrong = tmp_path / "file", [b"a" * 3_000_000, b"b" * 3_000_000], []
+    cycles.replace_file(path, contents[0])
+    done = threading.Event()
+
+    def look() -> None:
+        while not done.is_set():
+            if path.read_bytes() not in contents:
+                wrong.append(1)
+
+    reader = threading.Thread(target=look)
+    reader.start()
+    for number in range(100):
+        cycles.replace_file(path, contents[number % 2])
+    done.set()
+    reader.join()
+    assert not wrong and list(tmp_path.iterdir()) == [path]
+
+
+def test_tables_of_earlier_cycles_are_read_together(collected: Cycle) -> None:
+    Cycle.open("acme", "2026-12", stage="collect").save({"families": FAMILIES.iloc[:1]})
+    late = Cycle.open("acme", "2027-01", stage="collect").earlier("families")
+    assert list(late["family"]) == ["BAGS", "TENTS", "TENTS"]
+    assert collected.earlier("families").empty
+
+
+# what is stale ----------------------------------------------------------------------------------------------------
+
+
+def demand_plan(units: float) -> pd.DataFrame:
+    """A demand plan of one row."""
+    row = {c.name: "x" if c.kind == "text" else 0.0 for c in TABLES["demand_plan"]}
+    return pd.DataFrame([row | {"month": pd.Timestamp("2026-11-01"), "consensus": units}])
+
+
+def test_staleness_follows_the_tables(collected: Cycle, company: Path) -> None:
+    demand = opened("demand")
+    demand.read("families"), demand.read("overrides")
+    demand.save({"demand_plan": demand_plan(1.0)})
+    supply = opened("supply")
+    supply.read("demand_plan")
+    supply.save({"supply_run": TABLES["supply_run"].empty()})
+    opened(None).mark("collect", "done")
+    assert set(opened(None).stale()) == {"reconcile", "decide", "publish"}
+
+    opened("demand").records.say(
+        "overrides", by="Ada Brandt", cycle="2026-11", first_month="2026-11", last_month="2026-11", action="add",
+        amount=1, reason="a shop opens")
+    assert opened(None).stale()["demand"] == "overrides: people said something new"
+    assert opened(None).stale()["supply"] == "demand is stale"
+
+    again = opened("demand")
+    again.read("families"), again.read("overrides")
+    again.save({"demand_plan": demand_plan(2.0)})
+    assert "demand" not in opened(None).stale()
+    assert opened(None).stale()["supply"] == "demand_plan changed"
+
+    (company / "families.csv").write_text("family\nX\n")
+    assert opened(None).stale()["collect"] == "the files in acme/ changed"
+    assert opened(None).stale()["demand"] == "collect is stale"
+
+
+def test_a_signature_holds_for_the_tables_as_they_were(collected: Cycle) -> None:
+    demand = opened("demand")
+    demand.read("people")
+    demand.save({"demand_plan": demand_plan(1.0)})
+    opened(None).mark("collect", "done")
+    cycle = opened(None)
+    cycle.sign("demand", by="Ada Brandt", note="as agreed")
+    status = cycle.status().set_index("stage")
+    assert status.at["demand", "signed by"] == "Ada Brandt"
+    opened("demand").save({"demand_plan": demand_plan(2.0)})
+    assert opened(None).status().set_index("stage").at["demand", "signed by"] == "(Ada Brandt, before a change)"
+
+
+@pytest.mark.parametrize(("stage", "by", "error", "says"), [
+    ("demand", "Ada Brand", SettingsError, "did you mean 'Ada Brandt'"),
+    ("demand", "Jon Okafor", SettingsError, "may not sign demand. Those who may: Ada Brandt"),
+    ("demnad", "Ada Brandt", SettingsError, "did you mean 'demand'"),
+    ("demand", "Ada Brandt", StageError, "it is stale: not run yet"),
+])
+def test_who_may_not_sign_is_told_why(collected: Cycle, stage: str, by: str, error: type, says: str) -> None:
+    with pytest.raises(error, match=says):
+        opened(None).sign(stage, by=by)
+
+
+# the runner -------------------------------------------------------------------------------------------------------
+
+BODIES = {
+    "collect": (
+        "import pandas as pd\n"
+        "c.save({'families': pd.DataFrame({'family': ['TENTS']}),\n"
+        "        'people': pd.DataFrame({'name': ['Ada'], 'role': ['planner']})})"
+    ),
+    "demand": "c.read('families')",
+    "publish": "c.write_file('plan.html', f'{hours}')",
+}
+
+
+@pytest.fixture
+def notebooks(tmp_path: Path) -> Path:
+    """Six notebooks of three cells; a test may replace one by `rewrite`."""
+    folder = tmp_path / "notebooks"
+    folder.mkdir()
+    for stage in STAGES:
+        rewrite(folder, stage.name, BODIES.get(stage.name, "pass"))
+    return folder
+
+
+def rewrite(folder: Path, stage: str, body: str, extra: str = "") -> None:
+    """Write the notebook of `stage` with `body` as its last cell and `extra` parameters."""
+    extra = extra or ("\nhours: int = 3\nquick: bool = False" if stage == "publish" else "")
+    parameters = new_code_cell(f'company: str = "acme"\ncycle: str = "2026-11"{extra}')
+    parameters.metadata["tags"] = ["parameters"]
+    opening = f"from sopkit.cycle import Cycle\nc = Cycle.open(company, cycle, stage={stage!r})"
+    notebook = new_notebook(cells=[parameters, new_code_cell(opening), new_code_cell(body)])
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    path = folder / next(s.notebook for s in STAGES if s.name == stage)
+    path.write_text(nbformat.writes(notebook), encoding="utf-8")
+
+
+def run(notebooks: Path, **more: object) -> Cycle:
+    """Run the small company's cycle."""
+    return cycles.run("acme", "2026-11", notebooks=notebooks, progress=False, **more)
+
+
+def test_six_notebooks_run_in_order_each_in_a_fresh_process(company: Path, notebooks: Path) -> None:
+    for stage in STAGES:
+        body = "import os, builtins\nassert not hasattr(builtins, 'left_over')\nbuiltins.left_over = 1\nos.getpid()"
+        rewrite(notebooks, stage.name, "\n".join([BODIES.get(stage.name, "pass"), body]))
+    cycle = run(notebooks, parameters={"hours": "7", "quick": "yes"})
+    assert (cycle.folder / "plan.html").read_text() == "7"
+    manifest = cycle.manifest
+    assert [manifest["stages"][stage.name]["state"] for stage in STAGES] == ["done"] * 6
+    assert manifest["stages"]["publish"]["parameters"] == {"hours": 7, "quick": True}
+    pids = set()
+    for stage in STAGES:
+        kept = nbformat.read(cycle.folder / "notebooks" / stage.notebook, as_version=4)
+        assert NotebookNotary().check_signature(kept), "JupyterLab would not trust it"
+        pids.add(kept.cells[-1].outputs[-1].data["text/plain"])
+    assert len(pids) == 6
+    assert cycle.stale() == {} and cycle.verify() == []
+    assert manifest["versions"]["pandas"] == pd.__version__
+
+
+@pytest.mark.parametrize(("parameters", "says"), [
+    ({"hourz": 1}, "has a parameter 'hourz': did you mean 'hours'"),
+    ({"company": "other"}, "has a parameter 'company'"),
+    ({"hours": "many"}, "parameter hours is 'many', which is not a whole number. Its default is 3"),
+    ({"hours": True}, "parameter hours is True"),
+    ({"quick": "perhaps"}, "which is not yes or no"),
+])
+def test_a_wrong_parameter_is_refused_before_anything_runs(
+    company: Path, notebooks: Path, parameters: dict, says: str
+) -> None:
+    with pytest.raises(SettingsError, match="Nothing was run") as refused:
+        run(notebooks, parameters=parameters)
+    assert says in str(refused.value)
+    assert not (company.parents[1] / "reports").exists()
+
+
+def test_all_wrong_parameters_are_said_at_once(company: Path, notebooks: Path) -> None:
+    with pytest.raises(SettingsError) as refused:
+        run(notebooks, parameters={"hourz": 1, "quick": "x", "hours": "y"})
+    assert len(str(refused.value).splitlines()) == 4
+
+
+def test_a_notebook_without_company_and_cycle_first_is_refused(company: Path, notebooks: Path) -> None:
+    path = notebooks / "03_supply.ipynb"
+    path.write_text(path.read_text().replace("company: str", "firm: str"))
+    with pytest.raises(SettingsError, match="03_supply.ipynb: its first two parameters must be company and cycle"):
+        run(notebooks)
+
+
+def test_a_missing_notebook_is_named(company: Path, notebooks: Path) -> None:
+    (notebooks / "04_reconcile.ipynb").unlink()
+    with pytest.raises(SettingsError, match="lacks 04_reconcile.ipynb"):
+        run(notebooks)
+
+
+@pytest.mark.parametrize(("body", "says"), [
+    ("1 / 0", "In cell 4, ZeroDivisionError: division by zero"),
+    ("c.read('overrides')", "does not declare to read 'overrides'"),
+    ("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)", "Its Python process was ended from outside"),
+    ("this is no Python", "SyntaxError"),
+])
+def test_a_failing_stage_stops_the_run_and_is_explained(company: Path, notebooks: Path, body: str, says: str) -> None:
+    rewrite(notebooks, "collect", body)
+    with pytest.raises(StageError) as failed:
+        run(notebooks)
+    said = str(failed.value)
+    assert said.startswith("Stage collect failed (01_collect.ipynb).") and says in said
+    assert "--from collect" in said
+    cycle = opened(None)
+    assert (cycle.folder / "notebooks" / "01_collect.ipynb").exists()
+    assert not (cycle.folder / "notebooks" / "02_demand.ipynb").exists()
+    assert cycle.stale()["collect"] == "failed"
+
+
+def test_a_run_goes_on_where_it_failed(company: Path, notebooks: Path) -> None:
+    rewrite(notebooks, "reconcile", "1 / 0")
+    with pytest.raises(StageError):
+        run(notebooks)
+    rewrite(notebooks, "reconcile", "c.save({})")
+    before = opened(None).manifest["stages"]
+    cycle = run(notebooks, resume=True)
+    after = cycle.manifest["stages"]
+    assert [stage for stage in after if after[stage] != before.get(stage)] == ["decide", "publish", "reconcile"]
+    assert cycle.stale() == {}
+    assert run(notebooks, resume=True).manifest["stages"] == after
+    changed = run(notebooks, resume=True, parameters={"hours": 9}).manifest["stages"]
+    assert [stage for stage in changed if changed[stage] != after[stage]] == ["publish"]
+
+
+def test_one_stage_or_the_last_ones_can_be_run(company: Path, notebooks: Path) -> None:
+    assert list(run(notebooks, only=["decide", "collect"]).manifest["stages"]) == ["collect", "decide"]
+    before = run(notebooks, since="decide").manifest["stages"]
+    assert list(before) == ["collect", "decide", "publish"]
+    after = run(notebooks, only=["decide"]).manifest["stages"]
+    assert [stage for stage in after if after[stage] != before[stage]] == ["decide"]
+    with pytest.raises(SettingsError, match="did you mean 'supply'"):
+        run(notebooks, since="suply")
+
+
+def test_a_run_that_is_killed_says_so_and_goes_on(company: Path, notebooks: Path) -> None:
+    rewrite(notebooks, "supply", "import time\ntime.sleep(600)")
+    script = (
+        "import sys\nfrom pathlib import Path\nfrom sopkit import cycle\n"
+        "cycle.run('acme', '2026-11', notebooks=Path(sys.argv[1]), progress=False)"
+    )
+    runner = subprocess.Popen([sys.executable, "-c", script, str(notebooks)], cwd=PROJECT, start_new_session=True)
+    until = time.monotonic() + 60
+    while "supply" not in opened(None).manifest["stages"]:
+        assert time.monotonic() < until and runner.poll() is None
+        time.sleep(0.1)
+    os.killpg(runner.pid, signal.SIGKILL)
+    runner.wait()
+    assert opened(None).stale()["supply"] == "was interrupted"
+    rewrite(notebooks, "supply", "c.save({})")
+    assert run(notebooks, resume=True).stale() == {}
+
+
+def test_plain_papermill_runs_one_notebook(company: Path, notebooks: Path) -> None:
+    import papermill
+
+    run(notebooks, only=["collect"])
+    out = company.parent / "out.ipynb"
+    papermill.execute_notebook(
+        str(notebooks / "06_publish.ipynb"), str(out), {"company": "acme", "cycle": "2026-11", "hours": 5},
+        progress_bar=False, cwd=str(PROJECT))
+    assert (opened(None).folder / "plan.html").read_text() == "5"
+
+
+# the demo company -------------------------------------------------------------------------------------------------
+
+
+def test_the_demo_plan_is_whole(finished: Cycle) -> None:
+    assert finished.stale() == {} and finished.verify() == []
+    manifest = finished.manifest
+    for stage in STAGES:
+        required = {name for name in written_by(stage.name) if TABLES[name].required}
+        assert required <= set(manifest["tables"]), f"stage {stage.name} did not write all its tables"
+    for name in manifest["tables"]:
+        finished.read(name)
+
+
+def test_what_was_tampered_with_is_found(own_run: Path) -> None:
+    cycle = Cycle.open("demo", "2026-11")
+    (cycle.folder / "plan.html").write_text("another plan")
+    (cycle.folder / "tables" / "pnl.parquet").unlink()
+    found = set(cycle.verify())
+    assert {"plan.html is not the file that stage publish wrote", "tables/pnl.parquet is missing"} <= found
+    manifest = cycle.manifest
+    manifest["tables"]["pnl"]["sha256"] = "0" * 64
+    (cycle.folder / "manifest.json").write_text(json.dumps(manifest))
+    assert any("not those that the event log saw" in line for line in cycle.verify())
+
+
+def test_the_demo_plan_is_made_again_hash_for_hash_without_its_company(own_run: Path) -> None:
+    shutil.rmtree(own_run / "data" / "demo")
+    different, same, versions = cycles.reproduce("demo", "2026-11", progress=False)
+    assert different == [] and versions == []
+    assert {"demand_plan", "supply_plan", "pnl", "kpis"} <= set(same)
