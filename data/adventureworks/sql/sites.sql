@@ -1,0 +1,1 @@
+SELECT 'PLANT' AS site, 'Adventure Works plant' AS name, 'plant' AS kind
