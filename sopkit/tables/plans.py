@@ -150,7 +150,7 @@ PLANS = (
         "stream_weights", "How much each stream counts in the consensus, by its past accuracy.", "family stream",
         FAMILY,
         text("stream", "whose forecast"),
-        number("wape", "weighted absolute percentage error of past cycles", "share"),
+        number("wape", "weighted absolute percentage error of past cycles; empty = no past forecast", "share", required=False),
         share("weight", "its weight in the consensus"),
         text("reason", "how the weight came about", required=False),
     ),
