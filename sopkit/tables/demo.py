@@ -353,7 +353,7 @@ class _Maker:
         ways = routings.groupby("item")["resource"].transform("size")
         load = (routings["hours"] * routings["item"].map(units) / ways).groupby(routings["resource"]).sum()
         if self.size.story:
-            load["SEW-S"], load["SEW-N"], load["PACK-N"] = 330.0, 345.0, 110.0
+            load["SEW-S"], load["SEW-N"], load["PACK-N"] = 194.0, 221.0, 93.0
         rows = []
         for resource, t in pairs(self.resources()["resource"], range(len(self.future))):
             days = self.working_days(self.future)[t] / 20.7
@@ -434,14 +434,14 @@ class _Maker:
                 stock.append((site, material, round(each * 1.6)))
                 policies.append((site, material, round(each * 0.3), round(cost * 0.05, 3), round(each * 6), round(cost * 0.012, 4)))
                 if supplier:
-                    limit = each * (1.25 if material == "POLES" else 1.9)
+                    limit = each * (1.05 if material == "POLES" else 1.9)
                     offers.append((supplier, material, site, cost, round(limit), lead, 0.0))
                     arrivals += [(site, material, self.future[step], round(each)) for step in range(lead)]
         for site in self.plants:
             offers.append(("ALU-TW", "POLES", site, 24.5, round(use["POLES"] * 0.3), 3, 0.0))
         for site in self.dcs:
-            offers.append(("SUB-VN", "PACK-30", site, round(self.cost[self.at("PACK-30")] * 1.25, 2), 700, 3, 0.0))
-            offers.append(("SUB-VN", "TENT-2P", site, round(self.cost[self.at("TENT-2P")] * 1.30, 2), 350, 3, 0.0))
+            offers.append(("SUB-VN", "PACK-30", site, round(self.cost[self.at("PACK-30")] * 1.25, 2), 160, 3, 0.0))
+            offers.append(("SUB-VN", "TENT-2P", site, round(self.cost[self.at("TENT-2P")] * 1.30, 2), 80, 3, 0.0))
         names = {"TEXTIL-PT": ("Textil Porto", "PT", 0.02), "ALU-CZ": ("Alu Czech", "CZ", 0.20), "FRAME-AT": ("Rahmen Graz", "AT", 0.03),
                  "DOWN-PL": ("Puch Polska", "PL", 0.05), "METAL-DE": ("Metall Harz", "DE", 0.03), "ALU-TW": ("Alu Taiwan", "TW", 0.05),
                  "SUB-VN": ("Saigon Outdoor, subcontractor", "VN", 0.08)}
