@@ -9,6 +9,7 @@ cannot be read that way is walked row by row, the plain Pyomo way; `matrix(model
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,61 +19,107 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from pyomo.common.errors import TemplateExpressionError
-from pyomo.core.base import constraint as pyomo_constraint
-from pyomo.core.base import objective as pyomo_objective
-from pyomo.core.base.expression import Expression, ExpressionData, IndexedExpression, ScalarExpression
-from pyomo.core.base.set import SetProduct
+from pyomo.core.base.expression import Expression, ExpressionData, ScalarExpression
+from pyomo.core.base.set import SetProduct, _FiniteSetMixin
 from pyomo.core.expr import numeric_expr as ne
 from pyomo.core.expr import relational_expr as re
-from pyomo.core.expr.template_expr import GetItemExpression, IndexTemplate, TemplateSumExpression, templatize_rule
+from pyomo.core.expr.template_expr import (
+    GetAttrExpression,
+    GetItemExpression,
+    IndexTemplate,
+    TemplateSumExpression,
+    _template_iter_context,
+    _TemplateIterManager,
+)
 from pyomo.environ import Constraint, Objective, Param, Var, maximize, value
 from pyomo.repn import generate_standard_repn
-from scipy.sparse import coo_array, csr_array
+from scipy.sparse import block_array, coo_array, csr_array
+from scipy.sparse.csgraph import connected_components
 
 _LOCK = threading.RLock()
 _DENSE_LOOKUP = 20_000_000  # keys: a set's lookup table is an array up to here, a sorted search above
+_PLAIN_CONSTRUCT = {kind: kind.construct for kind in (Constraint, Expression, Objective)}
 
 
 @contextmanager
 def templates() -> Iterator[None]:
     """Within this block every Pyomo Constraint, Objective and Expression keeps its rule as one template.
 
-    Constraint and Objective have a switch of Pyomo's own for that; Expression has none, so its construction is
-    replaced for the length of the block (the rule is still the model's, and is still called by Pyomo's machinery).
+    The construction of these three is replaced for the length of the block: Pyomo's own switches (as
+    `TEMPLATIZE_CONSTRAINTS`) know no Expression, cannot take sets whose first member is empty, and make an object a row.
+    Rows are still there for whoever asks for one by its index: Pyomo then runs the rule for it.
     """
     with _LOCK:
-        before = pyomo_constraint.TEMPLATIZE_CONSTRAINTS, pyomo_objective.TEMPLATIZE_OBJECTIVES, Expression.construct
-        pyomo_constraint.TEMPLATIZE_CONSTRAINTS = pyomo_objective.TEMPLATIZE_OBJECTIVES = True
-        Expression.construct = _keep_template
+        for kind in _PLAIN_CONSTRUCT:
+            kind.construct = _keep_template
         try:
             yield
         finally:
-            pyomo_constraint.TEMPLATIZE_CONSTRAINTS, pyomo_objective.TEMPLATIZE_OBJECTIVES, Expression.construct = before
+            for kind, construct in _PLAIN_CONSTRUCT.items():
+                kind.construct = construct
 
 
-_PLAIN_CONSTRUCT = Expression.construct
-
-
-def _keep_template(self: Expression, data: Any = None) -> None:
-    """Pyomo's Expression.construct, with the rule run once for all indices."""
-    if self._constructed or self._rule is None or self._rule.constant() or self._rule.contains_indices():
-        return _PLAIN_CONSTRUCT(self, data)
+def _keep_template(self: Any, data: Any = None) -> None:
+    """A component's construction with its rule run once, for placeholders; the plain way where that cannot be."""
+    rule, plain = self._rule, _PLAIN_CONSTRUCT[self.ctype]
+    if rule is None or rule.constant() or rule.contains_indices() or self._constructed:
+        plain(self, data)
+        if self.ctype is Objective and not self.is_indexed():
+            self.template = self.expr, ()
+        return
     for anonymous in self._anonymous_sets or ():
         anonymous.construct()
+    if self.is_indexed() and not len(self.index_set()):
+        return plain(self, data)
     try:
-        template = templatize_rule(self.parent_block(), self._rule, self.index_set() if self.is_indexed() else None)
-    except TemplateExpressionError:
-        return _PLAIN_CONSTRUCT(self, data)
+        self.template = _template(self.parent_block(), rule, self.index_set() if self.is_indexed() else None)
+    except (TemplateExpressionError, TypeError):  # an `if` on an index, a sum over something that is no Set
+        return plain(self, data)
     self._constructed = True
-    self.template = template
-    if self.is_indexed():
-        for index in self.index_set():
-            self._data[index] = ExpressionData(None)
-            self._data[index]._component, self._data[index]._index = pyomo_constraint.weakref_ref(self), index
-    else:
+    if not self.is_indexed():
         self._data[None] = self
-        self.set_value(template[0])
-    return None
+        self.set_value(self.template[0])
+    elif self.ctype is Expression:
+        me = weakref.ref(self)
+        for index in self.index_set():
+            self._data[index] = entry = ExpressionData(None)
+            entry._component, entry._index = me, index
+
+
+class _Placeholders(_template_iter_context):
+    """Pyomo's bookkeeping of placeholders, with the number of indices of an indexed Set taken from its declaration."""
+
+    def get_iter(self, over: Any) -> Iterator[Any]:
+        width = _width(over.args[0]) if isinstance(over, GetItemExpression) else over.dimen
+        if type(width) is not int:
+            raise TemplateExpressionError(None, f"{over} has no fixed number of indices")
+        group = self.next_group()
+        places = tuple(IndexTemplate(over, k, self.next_id(), group) for k in range(width))
+        self.cache.append(places)
+        yield places[0] if width == 1 else places
+
+
+def _width(indexed: Any) -> int:
+    """How many indices a member of an indexed Set has: as declared, or as its first member has."""
+    declared = indexed._init_dimen
+    if declared.constant() and type(declared(None, None)) is int:
+        return declared(None, None)
+    return next((data.dimen for data in indexed._data.values() if type(data.dimen) is int), 1)
+
+
+def _template(block: Any, rule: Any, index_set: Any) -> tuple[Any, tuple[IndexTemplate, ...]]:
+    """What `rule` returns for placeholders of `index_set`'s indices, and these placeholders."""
+    context = _Placeholders()
+    with _TemplateIterManager.init(context, _FiniteSetMixin, GetItemExpression, GetAttrExpression):
+        places: Any = ()
+        if index_set is not None:
+            places = next(context.get_iter(index_set))
+            context.cache.pop()
+        places = places if isinstance(places, tuple) else (places,)
+        got = rule(block, places if len(places) != 1 else places[0])
+    if context.cache:
+        raise TemplateExpressionError(None, "a loop over a Set")
+    return got, places
 
 
 @dataclass(frozen=True)
@@ -96,8 +143,8 @@ class Names:
         """The labels as a pandas index, in the order of the model's set."""
         if not self.labels:
             return pd.RangeIndex(self.size)
-        levels = [self.legend[codes] for codes in self.labels]
-        return pd.Index(_typed(levels[0])) if len(levels) == 1 else pd.MultiIndex.from_arrays([_typed(x) for x in levels])
+        levels = [_typed(self.legend[codes]) for codes in self.labels]
+        return pd.Index(levels[0]) if len(levels) == 1 else pd.MultiIndex.from_arrays(levels, names=range(len(levels)))
 
 
 def _typed(labels: np.ndarray) -> np.ndarray:
@@ -109,7 +156,7 @@ def _typed(labels: np.ndarray) -> np.ndarray:
 
 @dataclass
 class Matrix:
-    """A linear model with whole numbers: best of cost @ x + offset, row_lower <= a @ x <= row_upper, bounds, integer."""
+    """A linear model: the best of cost @ x + offset with row_lower <= a @ x <= row_upper, bounds, whole numbers."""
 
     a: csr_array
     row_lower: np.ndarray
@@ -124,6 +171,8 @@ class Matrix:
     rows: dict[str, Names]
     expressions: dict[str, tuple[Names, csr_array, np.ndarray]] = field(default_factory=dict)
     """For each named expression: its entries, and the matrix and constants that give them from the decisions."""
+    empty: list[str] = field(default_factory=list)
+    """Constraints without rows."""
     walked: list[str] = field(default_factory=list)
     """Components that could not be read as a template and were walked row by row."""
 
@@ -145,15 +194,46 @@ class Matrix:
             and list(self.rows) == list(other.rows)
         )
 
-    def split(self) -> np.ndarray:
-        """The independent part that each column belongs to (rows join their columns; connected components), 0..n-1."""
-        from scipy.sparse import block_array
-        from scipy.sparse.csgraph import connected_components
+    def equals(self, other: Matrix) -> bool:
+        """True where bounds, costs and offset are those of `other`, whose structure is known to be the same."""
+        return self.offset == other.offset and all(
+            np.array_equal(mine, its) for mine, its in (
+                (self.row_lower, other.row_lower), (self.row_upper, other.row_upper),
+                (self.lower, other.lower), (self.upper, other.upper), (self.cost, other.cost),
+            )
+        )
 
-        rows = self.shape[0]
-        pattern = csr_array((np.ones(self.a.nnz, dtype="int8"), self.a.indices, self.a.indptr), shape=self.shape)
-        _, label = connected_components(block_array([[None, pattern], [pattern.T, None]], format="csr"), directed=False)
-        return np.unique(label[rows:], return_inverse=True)[1]
+    def split(self) -> tuple[np.ndarray, np.ndarray]:
+        """The independent part of each row and of each column: what a chain of shared rows and columns joins."""
+        rows, _ = self.shape
+        a = csr_array((np.ones(self.a.nnz, dtype="int8"), self.a.indices, self.a.indptr), shape=self.shape)
+        _, label = connected_components(block_array([[None, a], [a.T, None]], format="csr"), directed=False)
+        return label[:rows], label[rows:]
+
+    def heaps(self, most: int) -> tuple[np.ndarray, np.ndarray] | None:
+        """The independent parts dealt into at most `most` heaps of like size: by row, by column; None = one part only.
+
+        The largest part goes first, each next one to the smallest heap.
+        """
+        by_row, by_column = self.split()
+        size = np.bincount(by_column, minlength=by_row.max(initial=-1) + 1)
+        entries = np.bincount(by_row, weights=np.diff(self.a.indptr), minlength=len(size)) + size
+        heap_of, load = np.zeros(len(size), dtype="int64"), np.zeros(most)
+        for part in np.argsort(-entries, kind="stable"):
+            heap_of[part] = np.argmin(load)
+            load[heap_of[part]] += entries[part]
+        if np.count_nonzero(load) < 2 or load.max() > 0.95 * load.sum():
+            return None
+        return heap_of[by_row], heap_of[by_column]
+
+    def part(self, rows: np.ndarray, columns: np.ndarray) -> Matrix:
+        """The rows and columns given, without names; its offset is 0, which the whole keeps."""
+        return Matrix(
+            a=csr_array(self.a[rows][:, columns]),
+            row_lower=self.row_lower[rows], row_upper=self.row_upper[rows],
+            lower=self.lower[columns], upper=self.upper[columns], cost=self.cost[columns], offset=0.0,
+            integer=self.integer[columns], maximise=self.maximise, columns={}, rows={},
+        )
 
 
 def matrix(model: Any) -> Matrix:
@@ -289,7 +369,7 @@ class _Reader:
         self.indices: dict[int, _Index] = {}
         self.params: dict[int, np.ndarray] = {}
         self.members: dict[int, tuple[np.ndarray, np.ndarray, list[np.ndarray]]] = {}
-        self.expressions: dict[int, tuple[_Linear, csr_array]] = {}
+        self.expressions: dict[int, tuple[csr_array, np.ndarray]] = {}
         self.start: dict[int, int] = {}
         self.walked: list[str] = []
 
@@ -345,10 +425,11 @@ class _Reader:
             total += sizes[id(variable)]
         self.total = total
         bounds = [self.bounds(variable, sizes[id(variable)]) for variable in variables]
-        rows, blocks, lower, upper, at = [], [], [], [], 0
+        rows, blocks, lower, upper, empty, at = [], [], [], [], [], 0
         for rule in self.model.component_objects(Constraint, active=True):
             block, low, high, labels = self.constraint(rule)
-            if block is None:
+            if block is None or not len(low):
+                empty.append(rule.local_name)
                 continue
             rows.append((rule.local_name, at, len(low), labels))
             blocks.append(block)
@@ -358,8 +439,7 @@ class _Reader:
         objective = next(iter(self.model.component_data_objects(Objective, active=True)), None)
         if objective is None:
             raise ValueError("the model has no objective")
-        goal = self.objective(objective)
-        cost = goal.csr(total).toarray()[0] if goal.parts else np.zeros(total)
+        cost, offset = self.objective(objective)
         expressions = [(e, self.expression(e)) for e in self.model.component_objects(Expression, active=True)]
         expression_labels = [self.labels_of(e) for e, _ in expressions]
         variable_labels = [self.labels_of(v) for v in variables]
@@ -372,14 +452,15 @@ class _Reader:
             a=_stack(blocks, at, total),
             row_lower=_join(lower), row_upper=_join(upper),
             lower=_join([b[0] for b in bounds]), upper=_join([b[1] for b in bounds]),
-            cost=cost, offset=float(goal.constant[0]),
+            cost=cost, offset=offset,
             integer=np.concatenate([b[2] for b in bounds]) if bounds else np.zeros(0, dtype=bool),
             maximise=objective.sense == maximize,
             columns={v.local_name: names(v.local_name, self.start[id(v)], size, labels)
                      for v, (size, labels) in zip(variables, variable_labels, strict=True)},
             rows={name: names(name, start, size, labels) for name, start, size, labels in rows},
-            expressions={e.local_name: (names(e.local_name, 0, size, labels), linear[1], linear[0].constant)
-                         for (e, linear), (size, labels) in zip(expressions, expression_labels, strict=True)},
+            expressions={e.local_name: (names(e.local_name, 0, size, labels), *entries)
+                         for (e, entries), (size, labels) in zip(expressions, expression_labels, strict=True)},
+            empty=empty,
             walked=self.walked,
         )
 
@@ -418,7 +499,7 @@ class _Reader:
         if rule.constant():
             pair, rows = rule(self.model, None), _Rows(size, {})
         else:
-            pair, places = templatize_rule(variable.parent_block(), rule, variable.index_set())
+            pair, places = _template(variable.parent_block(), rule, variable.index_set())
             rows = self.rows(variable, places)
         ends = []
         for end, missing in zip(pair, (-np.inf, np.inf), strict=True):
@@ -435,46 +516,46 @@ class _Reader:
 
     def constraint(self, rule: Any) -> tuple[csr_array | None, np.ndarray, np.ndarray, tuple[np.ndarray, ...]]:
         """The rows of one constraint."""
-        data = next(iter(rule.values()), None)
-        if data is None:
-            return None, np.zeros(0), np.zeros(0), ()
-        if hasattr(data, "template_expr"):
-            try:
-                expression, places = data.template_expr()
-                if expression is not Constraint.Skip:
-                    body, low, high = self.relation(expression, self.rows(rule, places))
-                    _, labels = self.labels_of(rule)
-                    return body, low, high, labels
+        if hasattr(rule, "template"):
+            expression, places = rule.template
+            if expression is Constraint.Skip:
                 return None, np.zeros(0), np.zeros(0), ()
+            try:
+                return *self.relation(expression, self.rows(rule, places)), self.labels_of(rule)[1]
             except _NotReadableError:
                 pass
         return self._walk_constraint(rule)
 
-    def _walk_constraint(self, rule: Any) -> tuple[csr_array | None, np.ndarray, np.ndarray, tuple[np.ndarray, ...]]:
-        self.walked.append(rule.local_name)
-        kept, row, col, coef, low, high = [], [], [], [], [], []
-        for index in rule:
-            data = rule[index]
-            expression = rule.rule(rule.parent_block(), index) if hasattr(data, "template_expr") else data
-            if expression is Constraint.Skip:
+    def _walk_constraint(self, rule: Any) -> tuple[csr_array, np.ndarray, np.ndarray, tuple[np.ndarray, ...]]:
+        """The rows of one constraint, one after the other."""
+        if len(rule.index_set()):
+            self.walked.append(rule.local_name)
+        kept, low, high, bodies = [], [], [], []
+        for index in rule.index_set() if hasattr(rule, "template") else rule:
+            if index not in rule:
                 continue
-            if expression is not data:
-                lower, body, upper = Constraint(expr=expression).expr.to_bounded_expression() if False else _bounded(expression)
-            else:
-                lower, body, upper = data.to_bounded_expression(evaluate_bounds=True)
-            terms = generate_standard_repn(body, compute_values=True)
-            if not terms.is_linear():
-                raise ValueError(f"{rule.local_name}[{index}] is not linear")
-            for variable, coefficient in zip(terms.linear_vars, terms.linear_coefs, strict=True):
-                row.append(len(kept))
-                col.append(self.column(variable))
-                coef.append(coefficient)
-            low.append(-np.inf if lower is None else value(lower) - terms.constant)
-            high.append(np.inf if upper is None else value(upper) - terms.constant)
+            lower, body, upper = rule[index].to_bounded_expression(evaluate_bounds=True)
+            row, constant = self.walk(body)
+            bodies.append(row)
+            low.append(-np.inf if lower is None else lower - constant)
+            high.append(np.inf if upper is None else upper - constant)
             kept.append(index)
-        body = coo_array((np.array(coef, float), (np.array(row, int), np.array(col, int))), shape=(len(kept), self.total))
         labels = tuple(self.encode(kept, rule.dim())) if rule.is_indexed() else ()
-        return body.tocsr(), np.array(low, float), np.array(high, float), labels
+        return self.under_each_other(bodies), np.array(low, float), np.array(high, float), labels
+
+    def walk(self, expression: Any) -> tuple[tuple[list[int], list[float]], float]:
+        """One linear expression, read by Pyomo: columns and coefficients, and the constant."""
+        terms = generate_standard_repn(expression, compute_values=True)
+        if not terms.is_linear():
+            raise ValueError(f"not linear: {expression}")
+        return ([self.column(variable) for variable in terms.linear_vars], list(terms.linear_coefs)), terms.constant
+
+    def under_each_other(self, rows: list[tuple[list[int], list[float]]]) -> csr_array:
+        """Rows read one by one, as a matrix."""
+        row = np.repeat(np.arange(len(rows)), [len(columns) for columns, _ in rows])
+        col = np.array([column for columns, _ in rows for column in columns], dtype="int64")
+        coef = np.array([coefficient for _, coefficients in rows for coefficient in coefficients], dtype=float)
+        return coo_array((coef, (row, col)), shape=(len(rows), self.total)).tocsr()
 
     def relation(self, expression: Any, rows: _Rows) -> tuple[csr_array, np.ndarray, np.ndarray]:
         """lower <= body <= upper of a relation, the constants of the body moved to its bounds."""
@@ -500,27 +581,28 @@ class _Reader:
             bounds.append(np.array(np.broadcast_to(got, (rows.size,)), dtype=float))
         return linear.csr(self.total), bounds[0], bounds[1]
 
-    def objective(self, data: Any) -> _Linear:
-        """The objective as one linear expression."""
-        rows = _Rows(1, {})
-        expression = data.template_expr()[0] if hasattr(data, "template_expr") else data.expr
-        return self.linear(self.evaluate(expression, rows), rows)
+    def objective(self, data: Any) -> tuple[np.ndarray, float]:
+        """What each column brings to the objective, and its constant."""
+        if hasattr(data, "template"):
+            linear = self.linear(self.evaluate(data.template[0], _Rows(1, {})), _Rows(1, {}))
+            return linear.csr(self.total).toarray()[0], float(linear.constant[0])
+        row, constant = self.walk(data.expr)
+        return self.under_each_other([row]).toarray()[0], float(constant)
 
-    def expression(self, component: Any) -> tuple[_Linear, csr_array]:
-        """All entries of a named expression; kept, because others are made of it."""
+    def expression(self, component: Any) -> tuple[csr_array, np.ndarray]:
+        """All entries of a named expression, as a matrix and constants; kept, because others are made of it."""
         known = self.expressions.get(id(component))
         if known is None:
             if hasattr(component, "template"):
                 body, places = component.template
                 rows = self.rows(component, places)
                 linear = self.linear(self.evaluate(body, rows), rows)
+                known = linear.csr(self.total), linear.constant
             else:
-                parts = [self.linear(self.evaluate(component[i].expr, _Rows(1, {})), _Rows(1, {})) for i in component.index_set()]
-                linear = _Linear(
-                    len(parts), np.array([part.constant[0] for part in parts]),
-                    [(row + n, col, coef) for n, part in enumerate(parts) for row, col, coef in part.parts],
-                )
-            known = self.expressions[id(component)] = linear, linear.csr(self.total)
+                entries = [self.walk(component[index]) for index in component.index_set()]
+                constants = np.array([constant for _, constant in entries], dtype=float)
+                known = self.under_each_other([row for row, _ in entries]), constants
+            self.expressions[id(component)] = known
         return known
 
     def column(self, data: Any) -> int:
@@ -578,11 +660,13 @@ class _Reader:
 
     def pick(self, owner: Any, places: np.ndarray, rows: _Rows) -> _Linear:
         """Entries of a named expression, one for each row."""
-        linear, entries = self.expression(owner)
-        if rows.size == linear.size and np.array_equal(places, np.arange(rows.size)):
-            return linear
+        entries, constant = self.expression(owner)
+        if rows.size == 1:  # an objective names every entry once: take its stretch, without scipy's checks
+            part = slice(*entries.indptr[places[0] : places[0] + 2])
+            triplet = np.zeros(part.stop - part.start, dtype="int64"), entries.indices[part], entries.data[part]
+            return _Linear(1, constant[places], [triplet])
         picked = entries[places].tocoo()
-        return _Linear(rows.size, linear.constant[places], [(picked.row, picked.col, picked.data)])
+        return _Linear(rows.size, constant[places], [(picked.row, picked.col, picked.data)])
 
     def number(self, got: Any, rows: _Rows) -> Any:
         """What was evaluated, as a number or an array of numbers."""
@@ -664,7 +748,7 @@ class _Reader:
             places = index.find(self.encode(given.keys(), sum(index.widths))) if given else np.zeros(0, dtype="int64")
             listed = list(given.values())
             if all(isinstance(x, (int, float, np.number)) for x in listed):
-                known = np.full(index.size, np.nan if default is Param.NoValue or default is None else default, dtype=float)
+                known = np.full(index.size, np.nan if default in (None, Param.NoValue) else default, dtype=float)
                 known[places] = listed
             else:
                 first = self.encode([default])[0][0] if isinstance(default, str) else -1
@@ -714,7 +798,7 @@ class _Reader:
         if known is None:
             index = self.index(indexed.index_set())
             keys, lists = list(indexed.keys()), [data.ordered_data() for data in indexed.values()]
-            width = next((data.dimen for data in indexed.values() if type(data.dimen) is int), 1)
+            width = _width(indexed)
             places = index.find(self.encode(keys, sum(index.widths)))
             lengths = np.array([len(one) for one in lists], dtype="int64")
             first, count = np.zeros(index.size, dtype="int64"), np.zeros(index.size, dtype="int64")
@@ -725,12 +809,6 @@ class _Reader:
 
 def _variable(node: Any) -> bool:
     return hasattr(node, "is_potentially_variable") and node.is_potentially_variable()
-
-
-def _bounded(expression: Any) -> tuple[Any, Any, Any]:
-    """lower, body, upper of a relation that belongs to no constraint yet."""
-    holder = pyomo_constraint.ConstraintData(expression)
-    return holder.to_bounded_expression(evaluate_bounds=True)
 
 
 def _join(arrays: list[np.ndarray]) -> np.ndarray:

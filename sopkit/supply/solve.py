@@ -1,129 +1,392 @@
-"""The model handed to HiGHS as arrays, solved, and read back by component."""
+"""The model handed to HiGHS as arrays, split into its independent parts, solved, changed and solved again."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import highspy
 import numpy as np
 import pandas as pd
 import pyomo.environ as pyo
-from pyomo.repn.plugins.standard_form import LinearStandardFormCompiler
+from sopkit.supply.model import build
+from sopkit.supply.network import Network, prepared
 
+from sopkit.engine import Engine
 from sopkit.errors import StageError
+from sopkit.supply.matrix import Matrix, Names, matrix, templates
+from sopkit.tables import Company
 
 GAP = 1e-6
 """Relative gap at which a plan with whole numbers is taken as best."""
+
+LARGE = 15_000
+"""Rows from which on interior point with crossover beats the simplex method on planning networks (measured)."""
+
+WARM_SHARE = 25
+"""A warm start that needs more simplex iterations than rows / this is given up for a cold solve (large models only)."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What HiGHS found for one matrix: quantities, worth of the rows, reduced worth of the columns, and how."""
+
+    values: np.ndarray
+    worth: np.ndarray
+    reduced: np.ndarray
+    profit: float
+    gap: float
+    iterations: int
+    basis: tuple[np.ndarray, np.ndarray] | None = None
+
+
+class Loaded:
+    """One matrix in HiGHS: solved, then changed in bounds and costs and solved again from where it stood.
+
+    One thread and a fixed seed, so that the same tables give the same plan. With whole numbers `answer` solves twice:
+    for the whole numbers, then with these held fixed, which gives exact quantities and the worth of every limit.
+    """
+
+    def __init__(self, rows_and_columns: Matrix, basis: tuple[np.ndarray, np.ndarray] | None = None) -> None:
+        self.matrix = rows_and_columns
+        self.whole = np.flatnonzero(rows_and_columns.integer).astype("int32")
+        self.warm = basis is not None
+        self.large = rows_and_columns.shape[0] >= LARGE
+        self.found: np.ndarray | None = None
+        self.highs = _passed(rows_and_columns)
+        if basis is not None:
+            given = highspy.HighsBasis()
+            given.col_status = [highspy.HighsBasisStatus(int(status)) for status in basis[0]]
+            given.row_status = [highspy.HighsBasisStatus(int(status)) for status in basis[1]]
+            given.valid = True
+            self.highs.setBasis(given)
+
+    def answer(self) -> Answer:
+        """The best plan; raises StageError where HiGHS does not prove one."""
+        gap = 0.0
+        if len(self.whole):
+            gap = self._whole_numbers()
+        self._run()
+        solution, info = self.highs.getSolution(), self.highs.getInfo()
+        return Answer(
+            np.array(solution.col_value), np.array(solution.row_dual), np.array(solution.col_dual),
+            info.objective_function_value, gap, info.simplex_iteration_count + info.ipm_iteration_count,
+        )
+
+    def change(self, other: Matrix) -> None:
+        """Take the bounds and costs of `other`, which has the same structure; what is equal is not touched."""
+        now, highs = self.matrix, self.highs
+        rows = _differ(now.row_lower, other.row_lower) | _differ(now.row_upper, other.row_upper)
+        self._rows(np.flatnonzero(rows), other.row_lower, other.row_upper)
+        columns = np.flatnonzero(_differ(now.lower, other.lower) | _differ(now.upper, other.upper)).astype("int32")
+        if len(self.whole):  # the last answer held them fixed
+            columns = np.union1d(columns, self.whole).astype("int32")
+        if len(columns):
+            highs.changeColsBounds(len(columns), columns, other.lower[columns], other.upper[columns])
+        costs = np.flatnonzero(_differ(now.cost, other.cost)).astype("int32")
+        if len(costs):
+            highs.changeColsCost(len(costs), costs, other.cost[costs])
+        if now.offset != other.offset:
+            highs.changeObjectiveOffset(other.offset)
+        self.matrix = other
+
+    def with_columns(self, columns: Iterable[tuple[float, float, np.ndarray, np.ndarray]]) -> tuple[float, np.ndarray]:
+        """The profit with extra columns (cost, most, rows, coefficients) to use or not, and how much of each is used.
+
+        Whole numbers stay as the last answer has them; afterwards the model is as before.
+        """
+        highs, first = self.highs, self.highs.getNumCol()
+        columns = list(columns)
+        before = highs.getBasis()
+        for cost, most, rows, coefficients in columns:
+            rows, coefficients = np.asarray(rows, dtype="int32"), np.asarray(coefficients, dtype=float)
+            highs.addCol(cost, 0.0, most, len(rows), rows, coefficients)
+        try:
+            self._run()
+            return highs.getInfo().objective_function_value, np.array(highs.getSolution().col_value)[first:]
+        finally:
+            added = np.arange(first, first + len(columns), dtype="int32")
+            highs.deleteCols(len(added), added)
+            highs.setBasis(before)
+
+    def basis(self) -> tuple[np.ndarray, np.ndarray]:
+        """The basis of the last answer, as numbers that can travel between processes."""
+        basis = self.highs.getBasis()
+        columns, rows = (np.fromiter(map(int, status), dtype="int8") for status in (basis.col_status, basis.row_status))
+        return columns, rows
+
+    def _rows(self, rows: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> None:
+        if len(rows):
+            rows = rows.astype("int32")
+            self.highs.changeRowsBounds(len(rows), rows, lower[rows], upper[rows])
+
+    def _whole_numbers(self) -> float:
+        """Find the whole numbers and hold them fixed; the gap that is left."""
+        highs, whole = self.highs, self.whole
+        highs.changeColsBounds(len(whole), whole, self.matrix.lower[whole], self.matrix.upper[whole])
+        highs.changeColsIntegrality(len(whole), whole, np.full(len(whole), highspy.HighsVarType.kInteger))
+        if self.found is not None:
+            start = highspy.HighsSolution()
+            start.col_value = self.found.tolist()
+            highs.setSolution(start)
+        highs.run()
+        self._refuse_unsolved()
+        gap = highs.getInfo().mip_gap
+        self.found = np.array(highs.getSolution().col_value)
+        self.found[whole] = np.round(self.found[whole])
+        highs.changeColsIntegrality(len(whole), whole, np.full(len(whole), highspy.HighsVarType.kContinuous))
+        highs.changeColsBounds(len(whole), whole, self.found[whole], self.found[whole])
+        self.warm = False
+        return gap
+
+    def _run(self) -> None:
+        """Solve the linear model: warm where there is a basis, by interior point and crossover where it is large."""
+        highs = self.highs
+        cold = "ipx" if self.large else "simplex"
+        if self.warm and self.large:
+            highs.setOptionValue("solver", "simplex")
+            highs.setOptionValue("simplex_iteration_limit", max(1000, self.matrix.shape[0] // WARM_SHARE))
+            highs.run()
+            highs.setOptionValue("simplex_iteration_limit", 2_147_483_647)
+            if highs.getModelStatus() == highspy.HighsModelStatus.kOptimal:
+                return
+            highs.clearSolver()
+        highs.setOptionValue("solver", cold)
+        highs.run()
+        if self.large and highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+            highs.setOptionValue("solver", "simplex")
+            highs.run()
+        self._refuse_unsolved()
+        self.warm = True
+
+    def _refuse_unsolved(self) -> None:
+        status = self.highs.getModelStatus()
+        if status != highspy.HighsModelStatus.kOptimal:
+            raise StageError(f"HiGHS ended with '{self.highs.modelStatusToString(status)}'. A plan always exists, so "
+                             "this is an error of sopkit: please report it with the cycle's tables folder.")
+
+
+def _passed(given: Matrix) -> highspy.Highs:
+    """The matrix in HiGHS."""
+    lp = highspy.HighsLp()
+    lp.num_row_, lp.num_col_ = given.shape
+    lp.sense_ = highspy.ObjSense.kMaximize if given.maximise else highspy.ObjSense.kMinimize
+    lp.offset_, lp.col_cost_ = given.offset, given.cost
+    lp.col_lower_, lp.col_upper_ = given.lower, given.upper
+    lp.row_lower_, lp.row_upper_ = given.row_lower, given.row_upper
+    lp.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
+    lp.a_matrix_.start_, lp.a_matrix_.index_, lp.a_matrix_.value_ = given.a.indptr, given.a.indices, given.a.data
+    highs = highspy.Highs()
+    options = {"output_flag": False, "threads": 1, "parallel": "off", "random_seed": 0, "mip_rel_gap": GAP}
+    for option, value in options.items():
+        highs.setOptionValue(option, value)
+    highs.passModel(lp)
+    return highs
+
+
+def _differ(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    return left != right
+
+
+class Parts:
+    """A matrix as its independent parts, each in HiGHS by itself: solved side by side, re-solved only where changed.
+
+    Two columns belong together where a chain of rows joins them, so the split is exact: the profits of the parts add up
+    to that of the whole. Parts are dealt into as many heaps as `engine` has workers; a model below LARGE stays whole.
+    """
+
+    def __init__(self, whole: Matrix, engine: Engine | None = None, *, least: int = LARGE) -> None:
+        self.matrix, self.engine = whole, engine
+        heap = whole.heaps(engine.workers if engine else 2) if whole.shape[0] >= least else None
+        self.places: list[tuple[np.ndarray | None, np.ndarray | None]] = [(None, None)]
+        if heap is not None:
+            self.places = [tuple(np.flatnonzero(at == number) for at in heap) for number in range(heap[1].max() + 1)]
+        self.loaded: list[Loaded | None] = [None] * len(self.places)
+        self.answers: list[Answer] = []
+
+    def answer(self) -> Answer:
+        """The best plan of the whole."""
+        if not self.answers:
+            if len(self.places) > 1 and self.engine is not None:
+                self.answers = self.engine.map(_solved_elsewhere, [self.part(self.matrix, p) for p in self.places])
+            else:
+                self.loaded = [Loaded(self.part(self.matrix, place)) for place in self.places]
+                self.answers = [part.answer() for part in self.loaded]
+        return self._whole(self.answers)
+
+    def changed(self, other: Matrix) -> Answer:
+        """The best plan of `other`, which has the same structure; parts that did not change keep their answer."""
+        self.answer()
+        for number, place in enumerate(self.places):
+            was, now = self.part(self.matrix, place), self.part(other, place)
+            if was.equals(now):
+                continue
+            part = self.loaded[number]
+            if part is None:
+                part = self.loaded[number] = Loaded(was, self.answers[number].basis)
+            part.change(now)
+            self.answers[number] = part.answer()
+        self.matrix = other
+        return self._whole(self.answers)
+
+    def whole(self) -> Loaded:
+        """The model in one HiGHS, solved."""
+        self.answer()
+        if len(self.places) == 1:
+            return self.loaded[0]
+        joined = Loaded(self.matrix)
+        joined.answer()
+        return joined
+
+    @staticmethod
+    def part(whole: Matrix, place: tuple[np.ndarray | None, np.ndarray | None]) -> Matrix:
+        """The part at rows and columns `place`."""
+        return whole if place[0] is None else whole.part(*place)
+
+    def _whole(self, answers: list[Answer]) -> Answer:
+        if len(answers) == 1:
+            return answers[0]
+        rows, columns = self.matrix.shape
+        values, worth, reduced = np.zeros(columns), np.zeros(rows), np.zeros(columns)
+        for (row, column), answer in zip(self.places, answers, strict=True):
+            values[column], worth[row], reduced[column] = answer.values, answer.worth, answer.reduced
+        profit = float(np.sum([answer.profit for answer in answers])) + self.matrix.offset
+        gap = max(answer.gap for answer in answers)
+        return Answer(values, worth, reduced, profit, gap, sum(answer.iterations for answer in answers))
+
+
+def _solved_elsewhere(part: Matrix) -> Answer:
+    """One part, solved in a process of its own."""
+    loaded = Loaded(part)
+    return replace(loaded.answer(), basis=loaded.basis())
 
 
 class Solution:
     """What the solver found: `solution[m.make]` is a Series over the index of a Var, Expression or Constraint.
 
-    The worth of a rule is the profit gained by one more unit on its right-hand side; with whole numbers it is that of
-    the plan with these held fixed. `measures` says how the plan was solved.
+    A Constraint's values are its worth: the profit gained by one more unit on its right-hand side; with whole numbers it
+    is that of the plan with these held fixed. `measures` says how the plan was solved.
     """
 
-    def __init__(self, model: pyo.ConcreteModel) -> None:
-        clock = time.perf_counter()
-        form = LinearStandardFormCompiler().write(model, mixed_form=True, set_sense=None)
-        self._columns = {id(column): at for at, column in enumerate(form.columns)}
-        self._rows = {id(row.constraint): at for at, row in enumerate(form.rows)}
-        self._form = form
-        handed = time.perf_counter()
-        highs, lp = _handed_over(form)
-        highs.run()
-        self._refuse_unsolved(highs)
-        self.values = np.array(highs.getSolution().col_value)
-        whole = np.array([column.is_integer() or column.is_binary() for column in form.columns], dtype=bool)
-        self.profit = highs.getInfo().objective_function_value
-        gap = highs.getInfo().mip_gap if whole.any() else 0.0
-        if whole.any():  # hold the whole numbers fixed: the worth of every limit, and exact quantities
-            self.values[whole] = np.round(self.values[whole])
-            lp.integrality_ = []
-            lower, upper = np.array(lp.col_lower_), np.array(lp.col_upper_)
-            lower[whole] = upper[whole] = self.values[whole]
-            lp.col_lower_, lp.col_upper_ = lower, upper
-            highs.passModel(lp)
-            highs.run()
-            self._refuse_unsolved(highs)
-            self.values = np.array(highs.getSolution().col_value)
-            self.profit = highs.getInfo().objective_function_value
-        self.worth = np.array(highs.getSolution().row_dual)
+    def __init__(self, model: pyo.ConcreteModel, read: Matrix, answer: Answer, measures: dict[str, Any]) -> None:
+        self.model, self.matrix, self.answer = model, read, answer
+        self.values, self.worth, self.profit = answer.values, answer.worth, answer.profit
         self.measures = {
-            "profit less policy prices": self.profit,
-            "solver": f"HiGHS {highs.version()}",
-            "status": highs.modelStatusToString(highs.getModelStatus()),
-            "gap": gap,
-            "variables": len(form.columns),
-            "rules": len(form.rows),
-            "whole-number decisions": int(whole.sum()),
-            "seconds to hand over": handed - clock,
-            "seconds to solve": time.perf_counter() - handed,
+            "profit less policy prices": answer.profit,
+            "solver": f"HiGHS {highspy.Highs().version()}",
+            "status": "Optimal",
+            "gap": answer.gap,
+            "variables": read.shape[1],
+            "rules": read.shape[0],
+            "whole-number decisions": int(read.integer.sum()),
+            **measures,
         }
 
-    def _refuse_unsolved(self, highs: highspy.Highs) -> None:
-        status = highs.getModelStatus()
-        if status != highspy.HighsModelStatus.kOptimal:
-            raise StageError(
-                f"HiGHS ended with '{highs.modelStatusToString(status)}'. A plan always exists, so this is an "
-                "error of sopkit: please report it with the cycle's tables folder."
-            )
-
     def __getitem__(self, component: Any) -> pd.Series:
-        """Values of a Var or Expression, or the worth of a Constraint, over its index."""
-        if component.ctype is pyo.Var:
-            at = {index: self._columns.get(id(data)) for index, data in component.items()}
-            found = {index: 0.0 if column is None else self.values[column] for index, column in at.items()}
-        elif component.ctype is pyo.Constraint:
-            found = {
-                index: self.worth[self._rows[id(data)]] for index, data in component.items() if id(data) in self._rows
-            }
+        """Values of a Var or Expression, or the worth of a Constraint, over its index; also by the component's name."""
+        name = component if isinstance(component, str) else component.local_name
+        if name in self.matrix.columns:
+            names = self.matrix.columns[name]
+            return _series(self.values[names.where], names)
+        if name in self.matrix.rows:
+            names = self.matrix.rows[name]
+            return _series(self.worth[names.where], names)
+        if name in self.matrix.expressions:
+            names, entries, constant = self.matrix.expressions[name]
+            return _series(entries @ self.values + constant, names)
+        if name in self.matrix.empty:
+            return pd.Series(dtype=float)
+        raise KeyError(f"the model has no {name!r}")
+
+
+def _series(values: np.ndarray, names: Names) -> pd.Series:
+    return pd.Series(values, index=names.index(), dtype=float)
+
+
+
+
+def solve(model: pyo.ConcreteModel, *, engine: Engine | None = None) -> Solution:
+    """Solve `model`, its independent parts side by side; raises StageError where HiGHS finds no best plan."""
+    start = time.perf_counter()
+    whole = matrix(model)
+    handed = time.perf_counter()
+    parts = Parts(whole, engine)
+    answer = parts.answer()
+    return Solution(model, whole, answer, {
+        "independent parts": len(parts.places),
+        "seconds to hand over": handed - start,
+        "seconds to solve": time.perf_counter() - handed,
+    })
+
+
+def built(network: Network) -> pyo.ConcreteModel:
+    """The supply model of `network`, its rules kept as templates."""
+    with templates():
+        return build(network)
+
+
+class Session:
+    """A company's supply model kept in HiGHS, to ask again and again what a changed table would bring.
+
+    Every question is a change over the base, not over the last question. Where only bounds and costs differ (demand,
+    capacity, prices, stock targets), these alone are passed into the loaded model and the solver starts from the last
+    plan; anything else (a new supplier, another routing) is loaded anew. `how` says which.
+    """
+
+    def __init__(
+        self, tables: dict[str, pd.DataFrame], company: Company, cycle: str, *, engine: Engine | None = None
+    ) -> None:
+        self.company, self.cycle, self.engine = company, cycle, engine
+        self.tables = prepared(tables)
+        self.how = "loaded"
+        network = Network(self.tables, company, cycle)
+        model = built(network)
+        self.parts = Parts(matrix(model), engine)
+        answer = self.parts.answer()
+        self.base = Solution(model, self.parts.matrix, answer, {"independent parts": len(self.parts.places)})
+        self.base.network = network
+
+    def resolve(self, changed: dict[str, pd.DataFrame] | None = None, *, company: Company | None = None) -> Solution:
+        """The best plan with the tables `changed` (whole tables, by name) and, where given, another company's settings.
+
+        Raises SupplyDataError where the changed tables contradict each other.
+        """
+        start = time.perf_counter()
+        network = Network(self.tables | prepared_of(changed), company or self.company, self.cycle)
+        model = built(network)
+        new = matrix(model)
+        if self.parts.matrix.same_structure(new):
+            self.how = "bounds and costs"
+            answer = self.parts.changed(new)
         else:
-            for column, value in zip(self._form.columns, self.values, strict=True):
-                column.set_value(value, skip_validation=True)
-            found = {index: pyo.value(data) for index, data in component.items()}
-        index = list(found)
-        if component.dim() == 0:
-            return pd.Series(list(found.values()), dtype=float)
-        if component.dim() == 1:
-            return pd.Series(list(found.values()), index=pd.Index(index, dtype=object), dtype=float)
-        keys = (
-            pd.MultiIndex.from_tuples(index, names=range(component.dim()))
-            if index
-            else pd.MultiIndex.from_arrays([[]] * component.dim(), names=range(component.dim()))
-        )
-        return pd.Series(list(found.values()), index=keys, dtype=float)
+            self.how = "anew"
+            answer = Parts(new, self.engine).answer()
+        solution = Solution(model, new, answer, {"solved": self.how, "seconds to solve": time.perf_counter() - start})
+        solution.network = network
+        return solution
+
+    def plan(
+        self, changed: dict[str, pd.DataFrame] | None = None, *, company: Company | None = None
+    ) -> dict[str, pd.DataFrame]:
+        """Every table of stage supply for the changed tables, each re-derived in pandas."""
+        from sopkit.supply.check import checked
+        from sopkit.supply.results import written
+
+        solution = self.resolve(changed, company=company)
+        network = solution.network
+        return checked(network.tables, company or self.company, self.cycle, written(network, solution.model, solution))
 
 
-def _handed_over(form: Any) -> tuple[highspy.Highs, highspy.HighsLp]:
-    """The standard form in HiGHS: one thread, fixed seed, so that the same tables give the same plan."""
-    lp = highspy.HighsLp()
-    columns, rows = len(form.columns), len(form.rows)
-    lp.num_col_, lp.num_row_ = columns, rows
-    lp.sense_ = highspy.ObjSense.kMaximize
-    lp.offset_ = float(form.c_offset[0])
-    lp.col_cost_ = form.c.toarray()[0] if columns else np.zeros(0)
-    bounds = [column.bounds for column in form.columns]
-    lp.col_lower_ = np.array([-np.inf if low is None else low for low, _ in bounds])
-    lp.col_upper_ = np.array([np.inf if high is None else high for _, high in bounds])
-    kind = np.array([row.bound_type for row in form.rows])
-    lp.row_lower_ = np.where(kind > 0, -np.inf, form.rhs)
-    lp.row_upper_ = np.where(kind < 0, np.inf, form.rhs)
-    lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
-    lp.a_matrix_.start_, lp.a_matrix_.index_, lp.a_matrix_.value_ = form.A.indptr, form.A.indices, form.A.data
-    if any(not column.is_continuous() for column in form.columns):
-        lp.integrality_ = [
-            highspy.HighsVarType.kContinuous if column.is_continuous() else highspy.HighsVarType.kInteger
-            for column in form.columns
-        ]
-    highs = highspy.Highs()
-    for option, value in {"output_flag": False, "threads": 1, "random_seed": 0, "mip_rel_gap": GAP}.items():
-        highs.setOptionValue(option, value)
-    highs.passModel(lp)
-    return highs, lp
+def prepared_of(changed: dict[str, pd.DataFrame] | None) -> dict[str, pd.DataFrame]:
+    """The changed tables as declared; raises KeyError for a table that stage supply does not read."""
+    from sopkit.errors import nearest
+    from sopkit.tables import TABLES
+    from sopkit.tables.stages import BY_NAME
 
-
-def solve(model: pyo.ConcreteModel) -> Solution:
-    """Solve `model`; raises StageError where HiGHS finds no best plan."""
-    return Solution(model)
+    reads = BY_NAME["supply"].reads
+    for name in changed or {}:
+        if name not in reads:
+            raise KeyError(f"stage supply reads no table {name!r}: {nearest(name, reads)}")
+    return {name: TABLES[name].conform(frame) for name, frame in (changed or {}).items()}
