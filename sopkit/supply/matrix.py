@@ -46,7 +46,7 @@ def templates() -> Iterator[None]:
     """Within this block every Pyomo Constraint, Objective and Expression keeps its rule as one template.
 
     The construction of these three is replaced for the length of the block: Pyomo's own switches (as
-    `TEMPLATIZE_CONSTRAINTS`) know no Expression, cannot take sets whose first member is empty, and make an object a row.
+    `TEMPLATIZE_CONSTRAINTS`) know no Expression, fail on sets whose first member is empty, and make an object a row.
     Rows are still there for whoever asks for one by its index: Pyomo then runs the rule for it.
     """
     with _LOCK:
