@@ -7,7 +7,7 @@ from textwrap import dedent
 
 import pandas as pd
 
-from sopkit.tables import TABLES, Company
+from sopkit.tables import TABLES, Company, demo
 from sopkit.tables.company import Policies
 
 CYCLE = "2026-01"
@@ -64,3 +64,14 @@ def monthly(key: str, rows: dict[str, list[dict] | dict], count: int) -> pd.Data
 
 def with_rows(tables: dict[str, pd.DataFrame], **changed: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return {**tables, **changed}
+
+
+def made(size: demo.Size, seed: int = demo.SEED) -> dict[str, pd.DataFrame]:
+    """All tables of a demo company of any size; its demand plan is the sales department's forecast less its bias."""
+    tables = demo.tables(size, seed)
+    products = tables["products"].set_index("product")
+    plan = tables["sales_forecast"].rename(columns={"quantity": "consensus"})
+    plan["consensus"] /= 1 + demo.TRUTH["sales_bias"]
+    plan = plan.assign(family=plan["product"].map(products["family"]), price=plan["product"].map(products["price"]))
+    tables["demand_plan"] = plan.assign(**{layer: 0.0 for layer in LAYERS})
+    return tables

@@ -18,13 +18,6 @@ def plan(
     `tables`: what the stage reads (a table not given is empty); `engine` maps independent parts side by side.
     Raises SupplyDataError where the data contradict each other, StageError where a plan breaks one of its own rules.
     """
-    from sopkit.supply.check import checked
-    from sopkit.supply.model import build
-    from sopkit.supply.network import Network, prepared
-    from sopkit.supply.results import written
-    from sopkit.supply.solve import solve
+    from sopkit.supply.solve import Session
 
-    given = prepared(tables)
-    network = Network(given, company, cycle)
-    model = build(network)
-    return checked(given, company, cycle, written(network, model, solve(model)))
+    return Session(tables, company, cycle, engine=engine).plan()

@@ -27,7 +27,7 @@ def formulation(model: pyo.ConcreteModel) -> pd.DataFrame:
                 "over": _over(component),
                 "unit": unit,
                 "sentence": sentence,
-                "size": len(component.index_set()) if component.ctype in (pyo.Var, pyo.Param) else len(component),
+                "size": len(component) if component.ctype is pyo.Set else len(component.index_set()),
             }
         )
     return pd.DataFrame(rows)

@@ -18,8 +18,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pyomo.common.errors import TemplateExpressionError
+from pyomo.common.errors import PyomoException, TemplateExpressionError
 from pyomo.core.base.expression import Expression, ExpressionData, ScalarExpression
+from pyomo.core.base.initializer import ConstantInitializer
 from pyomo.core.base.set import SetProduct, _FiniteSetMixin
 from pyomo.core.expr import numeric_expr as ne
 from pyomo.core.expr import relational_expr as re
@@ -62,7 +63,7 @@ def templates() -> Iterator[None]:
 def _keep_template(self: Any, data: Any = None) -> None:
     """A component's construction with its rule run once, for placeholders; the plain way where that cannot be."""
     rule, plain = self._rule, _PLAIN_CONSTRUCT[self.ctype]
-    if rule is None or rule.constant() or rule.contains_indices() or self._constructed:
+    if self._constructed or rule is None or isinstance(rule, ConstantInitializer) or rule.contains_indices():
         plain(self, data)
         if self.ctype is Objective and not self.is_indexed():
             self.template = self.expr, ()
@@ -73,7 +74,7 @@ def _keep_template(self: Any, data: Any = None) -> None:
         return plain(self, data)
     try:
         self.template = _template(self.parent_block(), rule, self.index_set() if self.is_indexed() else None)
-    except (TemplateExpressionError, TypeError):  # an `if` on an index, a sum over something that is no Set
+    except (TemplateExpressionError, PyomoException, TypeError):  # an `if` on an index, a sum over what is no Set
         return plain(self, data)
     self._constructed = True
     if not self.is_indexed():
@@ -532,8 +533,11 @@ class _Reader:
             self.walked.append(rule.local_name)
         kept, low, high, bodies = [], [], [], []
         for index in rule.index_set() if hasattr(rule, "template") else rule:
-            if index not in rule:
-                continue
+            if hasattr(rule, "template") and index not in rule:
+                try:
+                    rule[index]  # Pyomo runs the rule for this index
+                except KeyError:  # and it says: no row
+                    continue
             lower, body, upper = rule[index].to_bounded_expression(evaluate_bounds=True)
             row, constant = self.walk(body)
             bodies.append(row)
@@ -560,6 +564,8 @@ class _Reader:
     def relation(self, expression: Any, rows: _Rows) -> tuple[csr_array, np.ndarray, np.ndarray]:
         """lower <= body <= upper of a relation, the constants of the body moved to its bounds."""
         ends: list[Any] = [None, None]
+        if isinstance(expression, tuple):
+            expression = re.tuple_to_relational_expr(expression)
         if isinstance(expression, re.RangedExpression):
             low, body, high = expression.args
             ends = [low, high]

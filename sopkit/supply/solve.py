@@ -11,12 +11,12 @@ import highspy
 import numpy as np
 import pandas as pd
 import pyomo.environ as pyo
-from sopkit.supply.model import build
-from sopkit.supply.network import Network, prepared
 
 from sopkit.engine import Engine
 from sopkit.errors import StageError
 from sopkit.supply.matrix import Matrix, Names, matrix, templates
+from sopkit.supply.model import build
+from sopkit.supply.network import Network, prepared
 from sopkit.tables import Company
 
 GAP = 1e-6
@@ -266,8 +266,8 @@ def _solved_elsewhere(part: Matrix) -> Answer:
 class Solution:
     """What the solver found: `solution[m.make]` is a Series over the index of a Var, Expression or Constraint.
 
-    A Constraint's values are its worth: the profit gained by one more unit on its right-hand side; with whole numbers it
-    is that of the plan with these held fixed. `measures` says how the plan was solved.
+    A Constraint's values are its worth: the profit gained by one more unit on its right-hand side; with whole numbers
+    it is that of the plan with these held fixed. `measures` says how the plan was solved.
     """
 
     def __init__(self, model: pyo.ConcreteModel, read: Matrix, answer: Answer, measures: dict[str, Any]) -> None:
@@ -370,13 +370,17 @@ class Session:
     def plan(
         self, changed: dict[str, pd.DataFrame] | None = None, *, company: Company | None = None
     ) -> dict[str, pd.DataFrame]:
-        """Every table of stage supply for the changed tables, each re-derived in pandas."""
+        """Every table of stage supply, each re-derived in pandas; for the base or for the changed tables.
+
+        Raises SupplyDataError where the changed tables contradict each other, StageError where a plan breaks a rule.
+        """
         from sopkit.supply.check import checked
         from sopkit.supply.results import written
 
-        solution = self.resolve(changed, company=company)
+        company = company or self.company
+        solution = self.resolve(changed, company=company) if changed or company != self.company else self.base
         network = solution.network
-        return checked(network.tables, company or self.company, self.cycle, written(network, solution.model, solution))
+        return checked(network.tables, company, self.cycle, written(network, solution.model, solution))
 
 
 def prepared_of(changed: dict[str, pd.DataFrame] | None) -> dict[str, pd.DataFrame]:

@@ -1,0 +1,255 @@
+"""The hand-over to HiGHS, the independent parts, and solving again after a change."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pyomo.environ as pyo
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from small_company import company, made, read
+
+from sopkit.engine import Engine
+from sopkit.supply.matrix import Matrix, matrix, templates
+from sopkit.supply.model import build
+from sopkit.supply.network import Network, prepared
+from sopkit.supply.solve import Parts, Session, built, solve
+from sopkit.tables import demo
+
+LITTLE = demo.Size(products=4, families=2, plants=2, dcs=1, markets=3, resources=3, materials=3, history=24, horizon=6)
+CYCLE = demo.CYCLE
+
+
+def cold(tables: dict[str, pd.DataFrame], settings_) -> float:
+    return solve(built(Network(prepared(tables), settings_, CYCLE))).profit
+
+
+def same(one: Matrix, other: Matrix) -> None:
+    assert one.shape == other.shape
+    for name in ("row_lower", "row_upper", "lower", "upper", "cost", "integer"):
+        np.testing.assert_allclose(getattr(one, name), getattr(other, name), rtol=1e-13, err_msg=name)
+    assert abs(one.a - other.a).max() <= 1e-12 * abs(other.a).max()
+    assert one.offset == pytest.approx(other.offset)
+    assert list(one.rows) == list(other.rows) and list(one.columns) == list(other.columns)
+    for name in one.rows:
+        assert one.rows[name].index().equals(other.rows[name].index()), name
+
+
+# the matrix --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def little() -> dict[str, pd.DataFrame]:
+    return made(LITTLE)
+
+
+POLICIES = [{}, {"allocation": "priority"}, {"allocation": "fair_share", "whole_people": True},
+            {"stock_budget": 50_000, "backlog_at_end": "forbidden"}]
+
+
+@pytest.mark.parametrize("policies", POLICIES, ids=str)
+def test_both_ways_of_handing_over_give_the_same_matrix(little, policies) -> None:
+    network = Network(prepared(little), company(LITTLE.horizon, **policies), CYCLE)
+    fast, plain = matrix(built(network)), matrix(build(network))
+    assert not fast.walked and len(plain.walked) > 5, "one way reads templates only, the other walks every row"
+    same(fast, plain)
+    for name, (_, entries, constant) in fast.expressions.items():
+        assert abs(entries - plain.expressions[name][1]).sum() == pytest.approx(0, abs=1e-9), name
+        np.testing.assert_allclose(constant, plain.expressions[name][2])
+
+
+def test_whole_demo_with_its_story_gives_the_same_matrix() -> None:
+    network = Network(prepared(made(demo.SMALL)), company(6), CYCLE)
+    same(matrix(built(network)), matrix(build(network)))
+
+
+def odd_rules() -> pyo.ConcreteModel:
+    """Rules of every shape that the reader has to know: lags, ranges, both sides, literals, several sums, an `if`."""
+    m = pyo.ConcreteModel()
+    m.T = pyo.RangeSet(0, 4)
+    m.LATER = pyo.RangeSet(1, 4)
+    m.P = pyo.Set(initialize=["a", "b"])
+    m.NEAR = pyo.Set(m.P, dimen=2, initialize={"a": [("b", 1), ("b", 2)], "b": []})
+    m.cost = pyo.Param(m.P, initialize={"a": 2.0}, default=0.5)
+    m.twin = pyo.Param(m.P, initialize={"a": "b", "b": "a"}, within=pyo.Any)
+    m.x = pyo.Var(m.P, m.T, within=pyo.NonNegativeReals, dense=False, bounds=lambda m, p, t: (m.cost[p], 10 + t))
+    m.y = pyo.Var(within=pyo.Integers, bounds=(-3, 3))
+    m.lag = pyo.Constraint(
+        m.P, m.LATER, rule=lambda m, p, t: m.x[p, t] - m.x[m.twin[p], t - 1] / 4 <= m.cost[p] * 3 + m.y)
+    m.range = pyo.Constraint(m.P, m.T, rule=lambda m, p, t: (1, m.x[p, t] + m.x["a", 0], 20))
+    m.fewer = pyo.Constraint(m.T, rule=lambda m, t: 7 >= -sum(m.cost[p] * m.x[p, t] for p in m.P) + 1)
+    m.near = pyo.Constraint(m.P, rule=lambda m, p: m.x[p, 0] + sum(m.x[q, t] for q, t in m.NEAR[p]) + m.y == 5)
+    m.some = pyo.Constraint(m.P, m.T, rule=lambda m, p, t: pyo.Constraint.Skip if t == 2 else m.x[p, t] >= 0.1 * t)
+    m.gain = pyo.Expression(m.T, rule=lambda m, t: sum((3 - m.cost[p]) * m.x[p, t] for p in m.P) + 1)
+    m.total = pyo.Objective(expr=sum(m.gain[t] for t in m.T) - 2 * m.y, sense=pyo.maximize)
+    return m
+
+
+def test_rules_of_every_shape_are_read_as_pyomo_reads_them() -> None:
+    with templates():
+        fast = matrix(odd_rules())
+    assert fast.walked == ["some"], "a rule with an `if` on an index is walked, all others are read at once"
+    same(fast, matrix(odd_rules()))
+
+
+def test_an_index_that_a_param_does_not_have_is_named() -> None:
+    with templates():
+        m = pyo.ConcreteModel()
+        m.T = pyo.Set(initialize=["jan", "feb"])
+        m.price = pyo.Param(m.T, initialize={"jan": 1.0})
+        m.x = pyo.Var(m.T, within=pyo.NonNegativeReals, dense=False)
+        m.best = pyo.Objective(rule=lambda m: sum(m.price[t] * m.x[t] for t in m.T))
+    with pytest.raises(KeyError, match="price has no .*feb"):
+        matrix(m)
+
+
+# independent parts -------------------------------------------------------------------------------------------------
+
+TWO_TRADES = """
+    products
+    product, family, price, standard_cost
+    A, F, 20, 8
+    B, F, 30, 9
+
+    families
+    family
+    F
+
+    sites
+    site, kind
+    NORTH, plant
+    SOUTH, plant
+
+    markets
+    market, region, channel
+    M, R, C
+
+    lanes
+    origin, destination, cost
+    NORTH, M, 1
+    SOUTH, M, 2
+
+    calendar
+    month, working_days
+    2026-11, 20
+    2026-12, 20
+
+    resources
+    resource, site, hour_cost
+    L1, NORTH, 5
+    L2, SOUTH, 5
+
+    capacity
+    resource, month, hours
+    L1, 2026-11, 60
+    L1, 2026-12, 60
+    L2, 2026-11, 50
+    L2, 2026-12, 50
+
+    routings
+    item, resource, hours
+    A, L1, 1
+    B, L2, 1
+
+    demand_plan
+    product, market, month, family, consensus, price
+    A, M, 2026-11, F, 50, 20
+    A, M, 2026-12, F, 90, 20
+    B, M, 2026-11, F, 60, 30
+    B, M, 2026-12, F, 40, 30
+"""
+
+
+@pytest.fixture
+def two_trades() -> dict[str, pd.DataFrame]:
+    tables = read(TWO_TRADES)
+    layers = "baseline lifecycle market_conditions campaigns pipeline statistical blended override p10 p90".split()
+    tables["demand_plan"] = tables["demand_plan"].assign(**{layer: 0.0 for layer in layers})
+    return tables
+
+
+def test_products_that_share_nothing_are_solved_apart_and_their_profits_tie(two_trades) -> None:
+    whole = matrix(built(Network(prepared(two_trades), company(2), CYCLE)))
+    apart = Parts(whole, least=0)
+    assert len(apart.places) == 2
+    assert sum(answer.profit for answer in (apart.answer(), *apart.answers)[1:]) == pytest.approx(apart.answer().profit)
+    together = Parts(whole).answer()
+    assert apart.answer().profit == pytest.approx(together.profit, rel=1e-9)
+    assert whole.cost @ apart.answer().values + whole.offset == pytest.approx(together.profit, rel=1e-9)
+    with Engine(workers=2) as engine:
+        assert Parts(whole, engine, least=0).answer().profit == pytest.approx(together.profit, rel=1e-9)
+
+
+def test_a_shared_stock_budget_joins_what_would_be_apart(two_trades) -> None:
+    whole = matrix(built(Network(prepared(two_trades), company(2, stock_budget=100), CYCLE)))
+    assert whole.heaps(2) is None, "one budget over both trades: nothing can be split"
+
+
+def test_only_the_changed_part_is_solved_again(two_trades) -> None:
+    parts = Parts(matrix(built(Network(prepared(two_trades), company(2), CYCLE))), least=0)
+    before = (parts.answer(), list(parts.answers))[1]
+    two_trades["capacity"].loc[two_trades["capacity"]["resource"].eq("L1"), "hours"] += 1
+    parts.changed(matrix(built(Network(prepared(two_trades), company(2), CYCLE))))
+    assert sum(now is was for now, was in zip(parts.answers, before, strict=True)) == 1
+
+
+# solving again -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def session(little) -> Session:
+    return Session(little, company(LITTLE.horizon), CYCLE)
+
+
+CHANGES = st.lists(
+    st.tuples(
+        st.sampled_from([("demand_plan", "consensus"), ("capacity", "hours"), ("demand_plan", "price"),
+                         ("policies", "safety_stock"), ("policies", "target_end_stock"), ("inventory", "quantity")]),
+        st.floats(0.5, 1.6), st.integers(1, 4),
+    ), min_size=1, max_size=3,
+)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(changes=CHANGES)
+def test_solving_again_gives_what_a_cold_solve_gives(little, session, changes) -> None:
+    changed: dict[str, pd.DataFrame] = {}
+    for (table, column), factor, every in changes:
+        frame = changed.setdefault(table, little[table].copy())
+        frame[column] = frame[column].astype(float).where(frame.index % every != 0, frame[column] * factor)
+    warm = session.resolve(changed)
+    assert warm.profit == pytest.approx(cold(little | changed, company(LITTLE.horizon)), rel=1e-6)
+    assert session.how == "bounds and costs"
+
+
+def test_every_question_is_a_change_over_the_base(session, little) -> None:
+    halved = little["capacity"].assign(hours=little["capacity"]["hours"] / 2)
+    worse = session.resolve({"capacity": halved}).profit
+    assert worse < session.base.profit
+    assert session.resolve().profit == pytest.approx(session.base.profit, rel=1e-9)
+    assert session.resolve({"capacity": halved}).profit == pytest.approx(worse, rel=1e-9)
+
+
+def test_a_change_of_structure_is_loaded_anew(session, little) -> None:
+    fewer = little["routings"].iloc[1:]
+    assert session.resolve({"routings": fewer}).profit == pytest.approx(
+        cold(little | {"routings": fewer}, company(LITTLE.horizon)), rel=1e-6)
+    assert session.how == "anew"
+
+
+def test_whole_numbers_are_found_again_after_a_change(little) -> None:
+    whole = company(LITTLE.horizon, whole_people=True)
+    routings = little["routings"].assign(minimum_run=30.0, setup_cost=150.0)
+    session = Session(little | {"routings": routings}, whole, CYCLE)
+    assert session.base.measures["whole-number decisions"] > 0
+    more = little["demand_plan"].assign(consensus=little["demand_plan"]["consensus"] * 1.2)
+    again = session.resolve({"demand_plan": more})
+    assert again.profit == pytest.approx(cold(little | {"routings": routings, "demand_plan": more}, whole), rel=2e-6)
+    set_up = again["set_up"]
+    assert set_up.isin([0.0, 1.0]).all() and set_up.sum() > 0
+
+
+def test_a_table_that_the_stage_does_not_read_is_refused(session) -> None:
+    with pytest.raises(KeyError, match="capacity"):
+        session.resolve({"capacty": pd.DataFrame()})
