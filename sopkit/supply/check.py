@@ -18,8 +18,17 @@ from sopkit.tables import TABLES, Company
 UNITS = 1e-4
 """Largest violation, in units, hours or people, that is the solver's tolerance (plus a millionth of the size)."""
 
+PROFIT = "profit less policy prices"
+"""The measure of table `supply_run` that revenue less all named costs must equal."""
+
 CENT = 0.01
 """Largest difference in money, per named cost and month."""
+
+PRICED_EXCEPTIONS = tuple(
+    "left_waiting missing_end_stock stock_above_maximum space_overflow above_stock_budget out_of_order unfair_shares "
+    "changing_the_plan".split()
+)
+"""Costs whose quantities stand in table `supply_exceptions` with their price."""
 
 Violation = pd.Series
 """By how much a rule is broken, over the places and months it was looked at; 0 or less = it holds."""
@@ -98,6 +107,7 @@ class _Again:
     def rules(self) -> dict[str, Callable[[], Violation]]:
         """Every rule by its name in the model."""
         named = {name.removeprefix("rule_"): getattr(self, name) for name in dir(self) if name.startswith("rule_")}
+        named["money: profit"] = self._profit
         return named | {f"money: {cost}": (lambda cost=cost: self._money(cost)) for cost in self.costs}
 
     # helpers ---------------------------------------------------------------------------------------------------
@@ -449,6 +459,32 @@ class _Again:
         passed = self._passed("above_stock_budget", ["month"]).reindex(total.index).fillna(0.0)
         return pd.concat([tied, _more(total, self.policies.stock_budget + passed, CENT)])
 
+    def rule_out_of_order(self) -> Violation:
+        """Where demand is served by class, every unit short carries its premium."""
+        if self.policies.allocation != "priority":
+            return pd.Series(dtype=float)
+        short = (self.deliveries["backlog"] + self.deliveries["lost"]).rename_axis(["item", "place", "month"])
+        return _unequal(short, self._passed("out_of_order", ["item", "place", "month"]))
+
+    def rule_fair_share(self) -> Violation:
+        """Within a class the worst share short is paid for in full: what is short is at most share x demand of all."""
+        if self.policies.allocation != "fair_share":
+            return pd.Series(dtype=float)
+        due = self.deliveries.reset_index()
+        due["place"] = "class " + due["market"].map(self.given["markets"].set_index("market")["priority"]).astype(str)
+        waits = (
+            due.groupby(["product", "market"])["demand"]
+            .cumsum()
+            .where(self._unmet().isin(["backlog", "either"]).to_numpy())
+        )
+        due["base"] = waits.fillna(due["demand"])
+        due["short"] = due["backlog"] + due["lost"]
+        key = ["product", "place", "month"]
+        short = due.groupby(key)[["base", "short"]].sum()
+        passed = self._passed("unfair_shares", ["item", "place", "month"]).rename_axis(key)
+        paid = passed.reindex(short.index)
+        return _more(short["short"], paid.fillna(short["short"]))
+
     def rule_as_planned(self) -> Violation:
         last = self.given["last_supply_plan"]
         months = [
@@ -525,14 +561,7 @@ class _Again:
             "missing_safety_stock": by_month(stock, stock["below_safety"] * safe),
         }
         exceptions = self.plan["supply_exceptions"]
-        for cost in (
-            "left_waiting",
-            "missing_end_stock",
-            "stock_above_maximum",
-            "space_overflow",
-            "above_stock_budget",
-            "changing_the_plan",
-        ):
+        for cost in PRICED_EXCEPTIONS:
             some = exceptions[exceptions["cost"].eq(cost)]
             costs[cost] = by_month(some, some["amount"] * some["price"])
         return costs
@@ -545,3 +574,9 @@ class _Again:
         table = self.plan["supply_costs"]
         said = table[table["cost"].eq(cost)].groupby("month")["amount"].sum()
         return _unequal(said, self.costs[cost], CENT)
+
+    def _profit(self) -> Violation:
+        costs = self.plan["supply_costs"]
+        signed = costs["amount"].where(costs["cost"].eq("revenue"), -costs["amount"])
+        said = self.plan["supply_run"].set_index("measure")["value"][PROFIT]
+        return _unequal(pd.Series({"profit": signed.sum()}), pd.Series({"profit": float(said.replace(",", ""))}), CENT)

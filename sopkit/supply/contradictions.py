@@ -214,6 +214,21 @@ def _lots(tables: dict[str, pd.DataFrame], months: list[pd.Timestamp]) -> Iterat
         )
 
 
+def _people(tables: dict[str, pd.DataFrame], company: Company) -> Iterator[Finding]:
+    workforce = tables["workforce"]
+    if company.policies.whole_people:
+        for row, record in _rows(workforce, workforce["people"].mod(1).ne(0)):
+            yield _stop(
+                "workforce",
+                row,
+                "people",
+                f"{record['people']:g}",
+                "part of a person, but the settings say whole_people",
+                "a whole number",
+                "Round it, or set policies.whole_people to false.",
+            )
+
+
 def _capacity(tables: dict[str, pd.DataFrame], months: list[pd.Timestamp]) -> Iterator[Finding]:
     capacity, resources = tables["capacity"], tables["resources"]
     for row, record in _rows(capacity, capacity["maintenance"].gt(capacity["hours"])):
@@ -310,5 +325,6 @@ def refuse_contradictions(tables: dict[str, pd.DataFrame], company: Company, cyc
         for check in (_products, _lead_times, _lots, _capacity):
             found += check(tables, months)
         found += _materials(tables)
+        found += _people(tables, company)
     if found:
         raise SupplyDataError(found)

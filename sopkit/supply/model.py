@@ -10,34 +10,15 @@ import pyomo.environ as pyo
 
 from sopkit.supply.network import START, Network
 
-CASH = (
-    "making",
-    "regular_hours",
-    "overtime_hours",
-    "setting_up",
-    "buying",
-    "freight",
-    "holding",
-    "wages",
-    "people_overtime",
-    "hiring",
-    "laying_off",
-    "changing_rate",
+CASH = tuple(
+    "making regular_hours overtime_hours setting_up buying freight holding wages people_overtime hiring laying_off "
+    "changing_rate".split()
 )
 """Named costs that somebody is paid for."""
 
-POLICY = (
-    "waiting",
-    "left_waiting",
-    "losing",
-    "missing_safety_stock",
-    "missing_end_stock",
-    "stock_above_maximum",
-    "space_overflow",
-    "above_stock_budget",
-    "out_of_order",
-    "unfair_shares",
-    "changing_the_plan",
+POLICY = tuple(
+    "waiting left_waiting losing missing_safety_stock missing_end_stock stock_above_maximum space_overflow "
+    "above_stock_budget out_of_order unfair_shares changing_the_plan".split()
 )
 """Named prices of a policy: they steer the plan, nobody is paid."""
 
@@ -67,377 +48,193 @@ def build(network: Network) -> pyo.ConcreteModel:
 
 
 def _sets(m: pyo.ConcreteModel, network: Network) -> None:
+    def listed(members, doc, dimen=1):
+        return pyo.Set(initialize=members, dimen=dimen, doc=doc)
+
+    def neighbours(over, lists, doc, dimen=1):
+        return pyo.Set(over, initialize={key: lists[key] for key in over}, dimen=dimen, doc=doc)
+
     # time: `previous` leads from the first month to START, the moment before the plan
-    m.MONTHS = pyo.Set(initialize=network.months, doc="planned months")
-    m.MONTH_ENDS = pyo.Set(initialize=network.month_ends, doc="ends of planned months, and the start before them")
-    m.LATER_MONTHS = pyo.Set(dimen=1, initialize=network.months[1:], doc="planned months but the first")
-    m.LAST = pyo.Set(initialize=network.months[-1:], doc="the last planned month")
-    m.LEADS = pyo.Set(initialize=network.leads, doc="lead times in whole months")
-    m.BEFORE = pyo.Set(
-        m.LEADS, m.MONTHS, initialize=network.before, doc="the month so many months before, where planned"
-    )
+    m.MONTHS = listed(network.months, "planned months")
+    m.MONTH_ENDS = listed(network.month_ends, "the start, and the ends of planned months")
+    m.LATER_MONTHS = listed(network.months[1:], "planned months but the first")
+    m.LAST = listed(network.months[-1:], "the last planned month")
+    m.LEADS = listed(network.leads, "lead times in whole months")
+    m.BEFORE = pyo.Set(m.LEADS, m.MONTHS, initialize=network.before, doc="the month so many months before, if planned")
 
     # where things can be
-    m.STOCKS = pyo.Set(dimen=2, initialize=network.stocks, doc="item and site where it can be kept")
-    m.SITES = pyo.Set(dimen=1, initialize=sorted(network.items_at), doc="sites where anything can be kept")
-    m.ITEMS_AT = pyo.Set(m.SITES, initialize=dict(network.items_at), doc="items that can be kept at a site")
-
-    m.ITEMS = pyo.Set(
-        dimen=1, initialize=sorted({item for item, _ in network.stocks}), doc="items that can be kept anywhere"
-    )
-
-    m.PERISHABLE = pyo.Set(dimen=2, initialize=network.perishable, doc="item and site where it can get too old")
-    m.SCRAPS = pyo.Set(
-        m.STOCKS, initialize=_all(network.scraps, network.stocks), doc="the item itself, where it can get too old"
-    )
-    m.AGEING = pyo.Set(dimen=1, initialize=sorted(network.ageing), doc="items with a shelf life")
-    m.SITES_OF = pyo.Set(m.AGEING, initialize=dict(network.ageing), doc="sites where an item with a shelf life is kept")
-    m.LIVES = pyo.Set(dimen=1, initialize=network.lives, doc="shelf lives in whole months")
-    m.YOUNG = pyo.Set(
-        m.LIVES, m.MONTHS, initialize=network.young, doc="months whose goods are not too old at a month's end"
-    )
-    m.UNDERWAY = pyo.Set(
-        m.LEADS,
-        m.MONTHS,
-        initialize=network.underway,
-        doc="months in which what left is still on the way at a month's end",
-    )
+    m.STOCKS = listed(network.stocks, "item and site where it can be kept", 2)
+    m.ITEMS = listed(network.items, "items that can be kept anywhere")
+    m.SITES = listed(sorted(network.items_at), "sites where anything can be kept")
+    m.ITEMS_AT = neighbours(m.SITES, network.items_at, "items that can be kept at a site")
+    m.DEMANDED = listed(network.demanded, "product and market that asks for it", 2)
+    m.MARKETS = listed(network.markets, "markets that ask for anything")
+    m.PLACES = listed(network.places, "item and the site or market it can get to", 2)
 
     # how things can be made
-    m.MAKES = pyo.Set(dimen=2, initialize=network.makes, doc="item and way of making it")
-    m.OPERATIONS = pyo.Set(dimen=3, initialize=network.operations, doc="item, way and resource that works on it")
-    m.SET_UPS = pyo.Set(dimen=2, initialize=network.set_ups, doc="item and way with a set-up or a minimum run")
-    m.RESOURCES = pyo.Set(dimen=1, initialize=network.resources, doc="resources that can make anything")
-    m.PACED = pyo.Set(
-        dimen=1, initialize=sorted(network.change_price), doc="resources whose change of rate has a price"
-    )
-    m.WORK = pyo.Set(m.RESOURCES, dimen=2, initialize=dict(network.work), doc="what a resource can work on")
-    m.SWITCHED = pyo.Set(
-        m.RESOURCES,
-        dimen=2,
-        initialize=_all(network.switched, network.resources),
-        doc="what a resource must be set up for",
-    )
-    m.WAYS = pyo.Set(m.STOCKS, initialize=_all(network.ways, network.stocks), doc="ways of making an item at a site")
-    m.USAGES = pyo.Set(dimen=3, initialize=sorted(network.usage), doc="item, way and component that goes into it")
-    m.USES = pyo.Set(
-        m.STOCKS, dimen=2, initialize=_all(network.uses, network.stocks), doc="what an item goes into at a site"
-    )
+    m.MAKES = listed(network.makes, "item and way of making it", 2)
+    m.WAYS = neighbours(m.STOCKS, network.ways, "ways of making an item at a site")
+    m.USAGES = listed(sorted(network.usage), "item, way and component that goes into it", 3)
+    m.USES = neighbours(m.STOCKS, network.uses, "item and way that an item goes into at a site", 2)
+    m.RESOURCES = listed(network.resources, "resources that can make anything")
+    m.OPERATIONS = listed(network.operations, "item, way and resource that works on it", 3)
+    m.WORK = neighbours(m.RESOURCES, network.work, "item and way that a resource works on", 2)
+    m.SET_UPS = listed(network.set_ups, "item and way with a set-up or a minimum run", 2)
+    m.SWITCHED = neighbours(m.RESOURCES, network.switched, "item and way that a resource is set up for", 2)
+    m.PACED = listed(sorted(network.change_price), "resources whose change of rate has a price")
 
-    # how things can be bought, shipped and sold
-    m.OFFERS = pyo.Set(dimen=3, initialize=network.offers, doc="supplier, item and site it delivers to")
-    m.SUPPLIERS = pyo.Set(
-        m.STOCKS, initialize=_all(network.suppliers, network.stocks), doc="who can deliver an item to a site"
-    )
-    m.LIMITED_ORDERS = pyo.Set(
-        dimen=4, initialize=sorted(network.offer_capacity), doc="offer and month with a capacity"
-    )
-    m.LEAST_ORDERS = pyo.Set(
-        dimen=4, initialize=sorted(network.largest_order), doc="offer with a minimum order, and month"
-    )
-    m.SHARED_OFFERS = pyo.Set(
-        dimen=3, initialize=sorted(set(network.share_limit) & set(network.offers)), doc="offers with a share limit"
-    )
-    m.LATE_ORDERS = pyo.Set(
-        dimen=4, initialize=network.late_orders, doc="orders that would arrive after the last month"
-    )
-    m.LANES = pyo.Set(dimen=2, initialize=network.lanes, doc="origin and destination")
-    m.LIMITED_LANES = pyo.Set(dimen=2, initialize=sorted(network.lane_capacity), doc="lanes with a capacity")
-    m.CARRIED = pyo.Set(m.LANES, initialize=dict(network.carried), doc="items a lane can carry")
-    m.SHIPS = pyo.Set(dimen=3, initialize=network.ships, doc="origin, destination and item that can move there")
-    m.LATE_SHIPMENTS = pyo.Set(dimen=4, initialize=network.late_shipments, doc="shipments that would arrive too late")
-    m.DESTINATIONS = pyo.Set(
-        m.STOCKS, initialize=_all(network.destinations, network.stocks), doc="where an item can go from a site"
-    )
-    places = sorted({*network.stocks, *network.demanded})
-    m.PLACES = pyo.Set(dimen=2, initialize=places, doc="item and site or market")
-    m.ORIGINS = pyo.Set(m.PLACES, initialize=_all(network.origins, places), doc="where an item can come from")
-    m.DEMANDED = pyo.Set(dimen=2, initialize=network.demanded, doc="product and market that asks for it")
+    # how things can be bought and shipped
+    m.OFFERS = listed(network.offers, "supplier, item and site it delivers to", 3)
+    m.SUPPLIERS = neighbours(m.STOCKS, network.suppliers, "who can deliver an item to a site")
+    m.LIMITED_ORDERS = listed(sorted(network.offer_capacity), "offer and month with a capacity", 4)
+    m.LEAST_ORDERS = listed(sorted(network.largest_order), "offer with a minimum order, and month", 4)
+    m.SHARED_OFFERS = listed(sorted(network.share_limit), "offers with a share limit", 3)
+    m.LATE_ORDERS = listed(network.late_orders, "orders that would arrive after the last month", 4)
+    m.LANES = listed(network.lanes, "origin and destination", 2)
+    m.LIMITED_LANES = listed(sorted(network.lane_capacity), "lanes with a capacity", 2)
+    m.CARRIED = neighbours(m.LANES, network.carried, "items a lane can carry")
+    m.SHIPS = listed(network.ships, "origin, destination and item that can move there", 3)
+    m.LATE_SHIPMENTS = listed(network.late_shipments, "shipments that would arrive after the last month", 4)
+    m.DESTINATIONS = neighbours(m.STOCKS, network.destinations, "where an item can go from a site")
+    m.ORIGINS = neighbours(m.PLACES, network.origins, "where an item can come from")
 
-    m.MARKETS = pyo.Set(
-        dimen=1, initialize=sorted({market for _, market in network.demanded}), doc="markets that ask for anything"
-    )
-    m.CLASSES = pyo.Set(
-        dimen=1, initialize=sorted(network.premium), doc="priority classes of markets, 1 is served first"
-    )
+    # what gets too old
+    m.PERISHABLE = listed(network.perishable, "item and site where it can get too old", 2)
+    m.SCRAPS = neighbours(m.STOCKS, network.scraps, "the item itself, where it can get too old")
+    m.AGEING = listed(sorted(network.ageing), "items with a shelf life")
+    m.SITES_OF = neighbours(m.AGEING, network.ageing, "sites where an item with a shelf life can be")
+    m.LIVES = listed(network.lives, "shelf lives in whole months")
+    m.YOUNG = pyo.Set(m.LIVES, m.MONTHS, initialize=network.young, doc="months whose goods are young at a month's end")
+    m.UNDERWAY = pyo.Set(m.LEADS, m.MONTHS, initialize=network.underway, doc="months of leaving of what is on its way")
 
     # who works
-    m.CREWS = pyo.Set(dimen=2, initialize=network.crews, doc="site and skill of people")
-    m.MANNED = pyo.Set(
-        m.CREWS, initialize=_all(network.manned, network.crews), doc="resources that people of a skill run"
-    )
-    m.BY_HAND = pyo.Set(
-        m.CREWS, dimen=2, initialize=_all(network.by_hand, network.crews), doc="what people of a skill work on"
-    )
-    hand_work = sorted((i, w, n, k) for (n, k), makes in network.by_hand.items() for i, w in makes)
-    m.HAND_WORK = pyo.Set(dimen=4, initialize=hand_work, doc="item, way, site and skill that works on it")
-    m.HIRING_LIMITS = pyo.Set(dimen=2, initialize=sorted(network.most_hires), doc="people with a limit on hiring")
-    m.TOO_EARLY_HIRES = pyo.Set(
-        dimen=3, initialize=network.too_early_hires, doc="months before anyone hired now can start"
-    )
+    m.CREWS = listed(network.crews, "site and skill of people", 2)
+    m.MANNED = neighbours(m.CREWS, network.manned, "resources that people of a skill run")
+    m.HAND_WORK = listed(network.hand_work, "item, way, site and skill that works on it", 4)
+    m.BY_HAND = neighbours(m.CREWS, network.by_hand, "item and way that people of a skill work on", 2)
+    m.HIRING_LIMITS = listed(sorted(network.most_hires), "people with a limit on hiring", 2)
+    m.TOO_EARLY_HIRES = listed(network.too_early_hires, "people and months before anyone hired now can start", 3)
 
-    # what is wished for
-    m.SAFE = pyo.Set(dimen=2, initialize=sorted(network.safety_stock), doc="item and site with a safety stock")
-    m.TARGETED = pyo.Set(dimen=2, initialize=sorted(network.end_stock), doc="item and site with a target end stock")
-    m.CAPPED = pyo.Set(dimen=2, initialize=sorted(network.maximum_stock), doc="item and site with a maximum stock")
-    m.STORES = pyo.Set(
-        dimen=1,
-        initialize=[site for site in sorted(network.storage) if site in network.items_at],
-        doc="sites with a limit on space",
-    )
-    m.BUDGETS = pyo.Set(
-        dimen=1,
-        initialize=network.months if network.policies.stock_budget is not None else [],
-        doc="months with a stock budget",
-    )
-    m.RANKED = pyo.Set(dimen=2, initialize=network.ranked, doc="demand that is served by priority class")
-    m.FAIR = pyo.Set(dimen=3, initialize=network.fair, doc="demand and month that shares short supply fairly")
-    m.FAIR_CLASSES = pyo.Set(dimen=3, initialize=network.fair_classes, doc="product, priority class and month")
-    m.KEPT_MAKES = pyo.Set(dimen=3, initialize=sorted(network.last_make), doc="making that the last plan spoke of")
-    m.KEPT_ORDERS = pyo.Set(dimen=4, initialize=sorted(network.last_order), doc="orders that the last plan spoke of")
-    m.KEPT_MONTHS = pyo.Set(
-        dimen=1, initialize=network.kept_months, doc="months of the last plan whose change has a price"
-    )
-
-
-def _all(lists, keys) -> dict:
-    """A list, empty where there is none, for each of `keys`."""
-    return {key: lists[key] for key in keys}
+    # what is wished for, and what was promised
+    m.SAFE = listed(sorted(network.safety_stock), "item and site with a safety stock", 2)
+    m.TARGETED = listed(sorted(network.end_stock), "item and site with a target end stock", 2)
+    m.CAPPED = listed(sorted(network.maximum_stock), "item and site with a maximum stock", 2)
+    m.STORES = listed(sorted(network.storage), "sites with a limit on space")
+    m.BUDGETS = listed(network.budgets, "months with a stock budget")
+    m.CLASSES = listed(sorted(network.premium), "priority classes of markets, 1 is served first")
+    m.RANKED = listed(network.ranked, "product and market that is served by priority class", 2)
+    m.FAIR = listed(network.fair, "product, market and month that shares short supply fairly", 3)
+    m.FAIR_CLASSES = listed(network.fair_classes, "product, priority class and month that shares fairly", 3)
+    m.KEPT_MAKES = listed(sorted(network.last_make), "item, way and month that the last plan spoke of", 3)
+    m.KEPT_ORDERS = listed(sorted(network.last_order), "offer and month that the last plan spoke of", 4)
+    m.KEPT_MONTHS = listed(network.kept_months, "months of the last plan whose change has a price")
 
 
 def _parameters(m: pyo.ConcreteModel, network: Network) -> None:
-    amount = {"within": pyo.NonNegativeReals, "default": 0}
-    m.previous = pyo.Param(m.MONTHS, initialize=network.previous, within=m.MONTH_ENDS, doc="the month before")
+    def number(*over, of, doc, within=pyo.NonNegativeReals):
+        """A number for each of `over`, 0 where the tables say nothing; NaN and negative numbers are refused."""
+        known = of if len(over) != 1 else {key: of[key] for key in over[0] if key in of}
+        return pyo.Param(*over, initialize=known, default=0, within=within, doc=doc)
+
+    whole, month = pyo.NonNegativeIntegers, m.MONTHS
+    m.previous = pyo.Param(month, initialize=network.previous, within=m.MONTH_ENDS, doc="the month before")
 
     # demand
-    m.demand = pyo.Param(m.DEMANDED, m.MONTHS, initialize=network.demand, **amount, doc="consensus demand (units)")
-    m.price = pyo.Param(m.DEMANDED, m.MONTHS, initialize=network.price, **amount, doc="net price (currency per unit)")
-    m.most_waiting = pyo.Param(
-        m.DEMANDED, initialize=network.may_wait, **amount, doc="0 where demand may not wait (units)"
-    )
-    m.most_lost = pyo.Param(
-        m.DEMANDED, initialize=network.may_lose, **amount, doc="0 where demand may not be lost (units)"
-    )
-    m.waiting_price = pyo.Param(
-        m.DEMANDED, initialize=network.waiting_price, **amount, doc="of a unit waiting at a month's end (currency)"
-    )
-    m.losing_price = pyo.Param(m.DEMANDED, initialize=network.losing_price, **amount, doc="of a lost unit (currency)")
-    m.left_waiting_price = pyo.Param(
-        initialize=network.left_waiting_price, **amount, doc="of a unit still waiting at the horizon's end (currency)"
-    )
+    m.demand = number(m.DEMANDED, month, of=network.demand, doc="consensus demand (units)")
+    m.price = number(m.DEMANDED, month, of=network.price, doc="net price (currency per unit)")
+    m.most_waiting = number(m.DEMANDED, of=network.may_wait, doc="no limit, or 0 where it may not wait (units)")
+    m.most_lost = number(m.DEMANDED, of=network.may_lose, doc="no limit, or 0 where it may not be lost (units)")
+    m.waiting_price = number(m.DEMANDED, of=network.waiting_price, doc="of waiting a month (currency per unit)")
+    m.losing_price = number(m.DEMANDED, of=network.losing_price, doc="of lost demand (currency per unit)")
+    m.left_waiting_price = number(of=network.left_waiting_price, doc="of waiting at the end (currency per unit)")
 
     # making
-    m.make_cost = pyo.Param(
-        m.MAKES, initialize=_of(network.make_cost, m.MAKES), **amount, doc="variable cost (currency per good unit)"
-    )
-    m.hours = pyo.Param(
-        m.OPERATIONS,
-        initialize=_of(network.hours, m.OPERATIONS),
-        **amount,
-        doc="hours of the resource (hours per good unit)",
-    )
-    m.usage = pyo.Param(m.USAGES, initialize=network.usage, **amount, doc="component used (units per good unit)")
-    m.set_up_hours = pyo.Param(
-        m.OPERATIONS, initialize=_of(network.set_up_hours, m.OPERATIONS), **amount, doc="lost to a set-up (hours)"
-    )
-    m.set_up_cost = pyo.Param(
-        m.MAKES, initialize=_of(network.set_up_cost, m.MAKES), **amount, doc="of a set-up (currency)"
-    )
-    m.minimum_run = pyo.Param(
-        m.MAKES, initialize=_of(network.minimum_run, m.MAKES), **amount, doc="least units in a month with a set-up"
-    )
-    m.largest_run = pyo.Param(
-        m.SET_UPS, m.MONTHS, initialize=network.largest_run, **amount, doc="most units that could be of use"
-    )
-    m.regular_limit = pyo.Param(
-        m.RESOURCES, m.MONTHS, initialize=network.regular_limit, **amount, doc="regular hours after maintenance"
-    )
-    m.overtime_limit = pyo.Param(
-        m.RESOURCES, m.MONTHS, initialize=network.overtime_limit, **amount, doc="most overtime hours"
-    )
-    m.hour_cost = pyo.Param(
-        m.RESOURCES, initialize=_of(network.hour_cost, m.RESOURCES), **amount, doc="of a regular hour (currency)"
-    )
-    m.overtime_cost = pyo.Param(
-        m.RESOURCES, initialize=_of(network.overtime_cost, m.RESOURCES), **amount, doc="of an overtime hour (currency)"
-    )
-    m.change_price = pyo.Param(
-        m.PACED, initialize=network.change_price, **amount, doc="of an hour more or less than last month"
-    )
+    m.make_cost = number(m.MAKES, of=network.make_cost, doc="variable cost (currency per good unit)")
+    m.usage = number(m.USAGES, of=network.usage, doc="component used (units per good unit)")
+    m.hours = number(m.OPERATIONS, of=network.hours, doc="time of the resource (hours per good unit)")
+    m.set_up_hours = number(m.OPERATIONS, of=network.set_up_hours, doc="time lost to a set-up (hours)")
+    m.set_up_cost = number(m.MAKES, of=network.set_up_cost, doc="of a set-up (currency)")
+    m.minimum_run = number(m.MAKES, of=network.minimum_run, doc="least made in a month with a set-up (units)")
+    m.largest_run = number(m.SET_UPS, month, of=network.largest_run, doc="most that could be of use (units)")
+    m.regular_limit = number(m.RESOURCES, month, of=network.regular_limit, doc="regular time after maintenance (hours)")
+    m.overtime_limit = number(m.RESOURCES, month, of=network.overtime_limit, doc="most overtime (hours)")
+    m.hour_cost = number(m.RESOURCES, of=network.hour_cost, doc="of regular time (currency per hour)")
+    m.overtime_cost = number(m.RESOURCES, of=network.overtime_cost, doc="of overtime (currency per hour)")
+    m.change_price = number(m.PACED, of=network.change_price, doc="of more or less than last month (currency per hour)")
 
     # buying and shipping
-    m.offer_price = pyo.Param(m.OFFERS, initialize=network.offer_price, **amount, doc="delivered (currency per unit)")
-    m.offer_lead = pyo.Param(
-        m.OFFERS, initialize=network.offer_lead, within=m.LEADS, doc="from order to arrival (months)"
-    )
-    m.offer_capacity = pyo.Param(
-        m.LIMITED_ORDERS, initialize=network.offer_capacity, **amount, doc="most units ordered in a month"
-    )
-    m.minimum_order = pyo.Param(
-        m.OFFERS, initialize=_of(network.minimum_order, m.OFFERS), **amount, doc="least units, if any is ordered"
-    )
-    m.largest_order = pyo.Param(
-        m.LEAST_ORDERS, initialize=network.largest_order, **amount, doc="most units that could be of use"
-    )
-    m.share_limit = pyo.Param(
-        m.SHARED_OFFERS,
-        initialize=_of(network.share_limit, m.SHARED_OFFERS),
-        **amount,
-        doc="of what is bought of the item (share)",
-    )
-    m.lane_cost = pyo.Param(m.LANES, initialize=network.lane_cost, **amount, doc="of moving a unit (currency)")
-    m.lane_lead = pyo.Param(m.LANES, initialize=network.lane_lead, within=m.LEADS, doc="on the way (months)")
-    m.lane_capacity = pyo.Param(m.LIMITED_LANES, initialize=network.lane_capacity, **amount, doc="most units a month")
+    m.offer_price = number(m.OFFERS, of=network.offer_price, doc="delivered (currency per unit)")
+    m.offer_lead = number(m.OFFERS, of=network.offer_lead, within=whole, doc="from order to arrival (months)")
+    m.offer_capacity = number(m.LIMITED_ORDERS, of=network.offer_capacity, doc="most ordered in a month (units)")
+    m.minimum_order = number(m.OFFERS, of=network.minimum_order, doc="least ordered, if anything is (units)")
+    m.largest_order = number(m.LEAST_ORDERS, of=network.largest_order, doc="most that could be of use (units)")
+    m.share_limit = number(m.SHARED_OFFERS, of=network.share_limit, doc="most of what is bought of the item (share)")
+    m.lane_cost = number(m.LANES, of=network.lane_cost, doc="of moving (currency per unit)")
+    m.lane_lead = number(m.LANES, of=network.lane_lead, within=whole, doc="on the way (months)")
+    m.lane_capacity = number(m.LIMITED_LANES, of=network.lane_capacity, doc="most carried in a month (units)")
 
     # stock
-    m.opening = pyo.Param(m.STOCKS, initialize=network.opening, **amount, doc="on hand before the first month (units)")
-    m.receipts = pyo.Param(
-        m.STOCKS, m.MONTHS, initialize=network.receipts, **amount, doc="ordered before this plan (units)"
-    )
-    m.shelf_life = pyo.Param(m.AGEING, initialize=_of(network.shelf_life, m.AGEING), within=m.LIVES, doc="(months)")
-    m.young_opening = pyo.Param(
-        m.PERISHABLE,
-        m.MONTHS,
-        initialize=network.young_opening,
-        **amount,
-        doc="opening stock that is not too old at a month's end (units)",
-    )
-    m.holding_cost = pyo.Param(
-        m.STOCKS,
-        initialize=_of(network.holding_cost, network.stocks),
-        **amount,
-        doc="of a unit at a month's end (currency)",
-    )
-    m.safety_stock = pyo.Param(
-        m.SAFE, initialize=network.safety_stock, **amount, doc="wanted at every month's end (units)"
-    )
-    m.safety_price = pyo.Param(
-        m.SAFE,
-        initialize=_of(network.safety_price, network.safety_stock),
-        **amount,
-        doc="of a missing unit and month (currency)",
-    )
-    m.end_stock = pyo.Param(
-        m.TARGETED, initialize=network.end_stock, **amount, doc="wanted at the horizon's end (units)"
-    )
-    m.end_stock_price = pyo.Param(
-        m.TARGETED, initialize=network.end_stock_price, **amount, doc="of a missing unit (currency)"
-    )
-    m.maximum_stock = pyo.Param(
-        m.CAPPED, initialize=network.maximum_stock, **amount, doc="most at a month's end (units)"
-    )
-    m.volume = pyo.Param(m.ITEMS, initialize=_of(network.volume, m.ITEMS), **amount, doc="space of a unit (m3)")
-    m.storage = pyo.Param(m.STORES, initialize=_of(network.storage, m.STORES), **amount, doc="space at a site (m3)")
-    m.overflow_price = pyo.Param(
-        m.STORES,
-        initialize=_of(network.overflow_price, m.STORES),
-        **amount,
-        doc="of a m3 and month beyond it (currency)",
-    )
-    m.standard_cost = pyo.Param(
-        m.ITEMS, initialize=_of(network.standard_cost, m.ITEMS), **amount, doc="of a unit (currency)"
-    )
-    m.stock_budget = pyo.Param(
-        initialize=network.policies.stock_budget or 0, **amount, doc="most money in stock (currency)"
-    )
-    m.stock_budget_price = pyo.Param(
-        initialize=network.policies.stock_budget_price, **amount, doc="of a unit of money and month above it (currency)"
-    )
-    m.emergency_price = pyo.Param(
-        initialize=network.emergency_price, **amount, doc="of a unit of what should never be (currency)"
-    )
+    m.opening = number(m.STOCKS, of=network.opening, doc="on hand before the first month (units)")
+    m.receipts = number(m.STOCKS, month, of=network.receipts, doc="ordered before this plan (units)")
+    m.holding_cost = number(m.STOCKS, of=network.holding_cost, doc="of stock at a month's end (currency per unit)")
+    m.standard_cost = number(m.ITEMS, of=network.standard_cost, doc="of an item (currency per unit)")
+    m.volume = number(m.ITEMS, of=network.volume, doc="space of an item (m3 per unit)")
+    m.storage = number(m.STORES, of=network.storage, doc="space of a site (m3)")
+    m.overflow_price = number(m.STORES, of=network.overflow_price, doc="of space beyond it (currency per m3 and month)")
+    m.safety_stock = number(m.SAFE, of=network.safety_stock, doc="wanted at every month's end (units)")
+    m.safety_price = number(m.SAFE, of=network.safety_price, doc="of what is missing a month (currency per unit)")
+    m.end_stock = number(m.TARGETED, of=network.end_stock, doc="wanted when the horizon ends (units)")
+    m.end_stock_price = number(m.TARGETED, of=network.end_stock_price, doc="of missing then (currency per unit)")
+    m.maximum_stock = number(m.CAPPED, of=network.maximum_stock, doc="most at a month's end (units)")
+    m.stock_budget = number(of=network.stock_budget, doc="most money in stock at a month's end (currency)")
+    m.stock_budget_price = number(of=network.stock_budget_price, doc="of money above it (share per month)")
+    m.shelf_life = number(m.AGEING, of=network.shelf_life, within=whole, doc="until it is scrapped (months)")
+    m.young_opening = number(m.PERISHABLE, month, of=network.young_opening, doc="opening stock not yet too old (units)")
+    m.emergency_price = number(of=network.emergency_price, doc="of what should never be (currency per unit)")
 
     # people
-    m.people = pyo.Param(m.CREWS, initialize=network.people, **amount, doc="employed before the first month")
-    m.person_hours = pyo.Param(
-        m.CREWS, m.MONTHS, initialize=network.person_hours, **amount, doc="regular hours of a person"
-    )
-    m.person_overtime = pyo.Param(
-        m.CREWS, initialize=network.person_overtime, **amount, doc="most overtime hours of a person and month"
-    )
-    m.crew_size = pyo.Param(
-        m.RESOURCES,
-        initialize=_of(network.crew_size, network.resources),
-        **amount,
-        doc="people's hours in an hour of a resource",
-    )
-    m.people_hours = pyo.Param(
-        m.HAND_WORK,
-        initialize=_of(network.people_hours, m.HAND_WORK),
-        **amount,
-        doc="people's hours besides the crew (hours per good unit)",
-    )
-    m.wage = pyo.Param(m.CREWS, initialize=network.wage, **amount, doc="of a person and month, busy or not (currency)")
-    m.people_overtime_cost = pyo.Param(
-        m.CREWS, initialize=network.people_overtime_cost, **amount, doc="of an overtime hour (currency)"
-    )
-    m.hire_cost = pyo.Param(m.CREWS, initialize=network.hire_cost, **amount, doc="of hiring a person (currency)")
-    m.layoff_cost = pyo.Param(
-        m.CREWS, initialize=network.layoff_cost, **amount, doc="of laying off a person (currency)"
-    )
-    m.most_hires = pyo.Param(
-        m.HIRING_LIMITS, initialize=network.most_hires, **amount, doc="people that can start in a month"
-    )
+    m.people = number(m.CREWS, of=network.people, doc="employed before the first month (people)")
+    m.person_hours = number(m.CREWS, month, of=network.person_hours, doc="regular time (hours per person)")
+    m.person_overtime = number(m.CREWS, of=network.person_overtime, doc="most overtime in a month (hours per person)")
+    m.crew_size = number(m.RESOURCES, of=network.crew_size, doc="people's time while it runs (hours per hour)")
+    m.people_hours = number(m.HAND_WORK, of=network.people_hours, doc="time besides the crew's (hours per good unit)")
+    m.wage = number(m.CREWS, of=network.wage, doc="busy or not (currency per person and month)")
+    m.people_overtime_cost = number(m.CREWS, of=network.people_overtime_cost, doc="of overtime (currency per hour)")
+    m.hire_cost = number(m.CREWS, of=network.hire_cost, doc="of hiring (currency per person)")
+    m.layoff_cost = number(m.CREWS, of=network.layoff_cost, doc="of laying off (currency per person)")
+    m.most_hires = number(m.HIRING_LIMITS, of=network.most_hires, doc="most that start in a month (people)")
 
     # who is served first, and what was promised
-    m.market_class = pyo.Param(
-        m.MARKETS,
-        initialize=_of(network.market_class, m.MARKETS),
-        within=pyo.NonNegativeIntegers,
-        doc="priority class, 1 is first",
-    )
-    m.premium = pyo.Param(
-        m.CLASSES, initialize=network.premium, **amount, doc="of a unit short, by priority class (currency)"
-    )
-    m.fair_base = pyo.Param(m.FAIR, initialize=network.fair_base, **amount, doc="demand that shares (units)")
-    m.class_base = pyo.Param(
-        m.FAIR_CLASSES, initialize=dict(network.class_base), **amount, doc="demand of a class that shares (units)"
-    )
-    m.last_make = pyo.Param(m.KEPT_MAKES, initialize=network.last_make, **amount, doc="made in the last plan (units)")
-    m.last_order = pyo.Param(
-        m.KEPT_ORDERS, initialize=network.last_order, **amount, doc="ordered in the last plan (units)"
-    )
-    m.plan_change_price = pyo.Param(
-        m.KEPT_MONTHS,
-        initialize=network.plan_change_price,
-        **amount,
-        doc="of a unit changed against the last plan (currency)",
-    )
-
-
-def _of(values: dict, keys) -> dict:
-    """The entries of `values` that belong to `keys`."""
-    return {key: values[key] for key in keys if key in values}
+    m.market_class = number(m.MARKETS, of=network.market_class, within=whole, doc="priority class (class)")
+    m.premium = number(m.CLASSES, of=network.premium, doc="of demand short, by class (currency per unit)")
+    m.fair_base = number(m.FAIR, of=network.fair_base, doc="demand that shares (units)")
+    m.class_base = number(m.FAIR_CLASSES, of=network.class_base, doc="demand of the class that shares (units)")
+    m.last_make = number(m.KEPT_MAKES, of=network.last_make, doc="made in the last plan (units)")
+    m.last_order = number(m.KEPT_ORDERS, of=network.last_order, doc="ordered in the last plan (units)")
+    m.plan_change_price = number(m.KEPT_MONTHS, of=network.plan_change_price, doc="of a change (currency per unit)")
 
 
 def _decisions(m: pyo.ConcreteModel, network: Network) -> None:
     units = {"within": pyo.NonNegativeReals, "dense": False}
-    persons = {
-        "within": pyo.NonNegativeIntegers if network.policies.whole_people else pyo.NonNegativeReals,
-        "dense": False,
-    }
+    whole = pyo.NonNegativeIntegers if network.policies.whole_people else pyo.NonNegativeReals
+    persons = {"within": whole, "dense": False}
+    yes_or_no = {"within": pyo.Binary, "dense": False}
 
     m.make = pyo.Var(m.MAKES, m.MONTHS, **units, doc="make good units of an item (units)")
-    m.set_up = pyo.Var(m.SET_UPS, m.MONTHS, within=pyo.Binary, dense=False, doc="set up for an item (yes or no)")
+    m.set_up = pyo.Var(m.SET_UPS, m.MONTHS, **yes_or_no, doc="set up for an item (yes or no)")
     m.run = pyo.Var(m.RESOURCES, m.MONTHS, **units, doc="run a resource in regular time (hours)")
     m.run_overtime = pyo.Var(m.RESOURCES, m.MONTHS, **units, doc="run a resource in overtime (hours)")
     m.run_more = pyo.Var(m.PACED, m.LATER_MONTHS, **units, doc="run longer than last month (hours)")
     m.run_less = pyo.Var(m.PACED, m.LATER_MONTHS, **units, doc="run shorter than last month (hours)")
     m.buy = pyo.Var(m.OFFERS, m.MONTHS, **units, doc="order from a supplier (units)")
-    m.place_order = pyo.Var(m.LEAST_ORDERS, within=pyo.Binary, dense=False, doc="order at all in a month (yes or no)")
+    m.place_order = pyo.Var(m.LEAST_ORDERS, **yes_or_no, doc="order at all in a month (yes or no)")
     m.ship = pyo.Var(m.SHIPS, m.MONTHS, **units, doc="send an item over a lane (units)")
     m.hold = pyo.Var(m.STOCKS, m.MONTH_ENDS, **units, doc="hold in stock at a month's end (units)")
     m.scrap = pyo.Var(m.PERISHABLE, m.MONTHS, **units, doc="scrap what got too old (units)")
-    m.wait = pyo.Var(
-        m.DEMANDED,
-        m.MONTH_ENDS,
-        **units,
-        bounds=lambda m, p, k, t: (0, m.most_waiting[p, k]),
-        doc="let demand wait at a month's end (units)",
-    )
-    m.lose = pyo.Var(
-        m.DEMANDED, m.MONTHS, **units, bounds=lambda m, p, k, t: (0, m.most_lost[p, k]), doc="lose demand (units)"
-    )
+    m.wait = pyo.Var(m.DEMANDED, m.MONTH_ENDS, **units, bounds=lambda m, p, k, t: (0, m.most_waiting[p, k]),
+                     doc="let demand wait at a month's end (units)")
+    m.lose = pyo.Var(m.DEMANDED, m.MONTHS, **units, bounds=lambda m, p, k, t: (0, m.most_lost[p, k]),
+                     doc="lose demand (units)")
     m.employ = pyo.Var(m.CREWS, m.MONTH_ENDS, **persons, doc="employ people (people)")
     m.hire = pyo.Var(m.CREWS, m.MONTHS, **persons, doc="hire people who start in a month (people)")
     m.lay_off = pyo.Var(m.CREWS, m.MONTHS, **persons, doc="lay off people (people)")
@@ -462,13 +259,18 @@ def _balances(m: pyo.ConcreteModel) -> None:
 
     @m.Constraint(m.STOCKS, m.MONTHS, doc="Stock and all that comes in is used, shipped or held on (units)")
     def stock_balance(m, i, n, t):
-        return m.hold[i, n, m.previous[t]] + m.receipts[i, n, t] + sum(m.make[i, w, t] for w in m.WAYS[i, n]) + sum(
-            m.buy[s, i, n, sent] for s in m.SUPPLIERS[i, n] for sent in m.BEFORE[m.offer_lead[s, i, n], t]
-        ) + sum(m.ship[o, n, i, sent] for o in m.ORIGINS[i, n] for sent in m.BEFORE[m.lane_lead[o, n], t]) == m.hold[
-            i, n, t
-        ] + sum(m.usage[j, w, i] * m.make[j, w, t] for j, w in m.USES[i, n]) + sum(
-            m.ship[n, d, i, t] for d in m.DESTINATIONS[i, n]
-        ) + sum(m.scrap[old, n, t] for old in m.SCRAPS[i, n])
+        comes_in = (
+            m.receipts[i, n, t]
+            + sum(m.make[i, w, t] for w in m.WAYS[i, n])
+            + sum(m.buy[s, i, n, sent] for s in m.SUPPLIERS[i, n] for sent in m.BEFORE[m.offer_lead[s, i, n], t])
+            + sum(m.ship[o, n, i, sent] for o in m.ORIGINS[i, n] for sent in m.BEFORE[m.lane_lead[o, n], t])
+        )
+        goes_out = (
+            sum(m.usage[j, w, i] * m.make[j, w, t] for j, w in m.USES[i, n])
+            + sum(m.ship[n, d, i, t] for d in m.DESTINATIONS[i, n])
+            + sum(m.scrap[old, n, t] for old in m.SCRAPS[i, n])
+        )
+        return m.hold[i, n, t] == m.hold[i, n, m.previous[t]] + comes_in - goes_out
 
     @m.Constraint(m.DEMANDED, doc="No demand waits before the first month (units)")
     def nothing_waits_at_first(m, p, k):
@@ -500,9 +302,7 @@ def _balances(m: pyo.ConcreteModel) -> None:
 
 
 def _limits(m: pyo.ConcreteModel) -> None:
-    @m.Constraint(
-        m.RESOURCES, m.MONTHS, doc="A resource runs no longer than its regular hours after maintenance (hours)"
-    )
+    @m.Constraint(m.RESOURCES, m.MONTHS, doc="Regular hours stay within those that maintenance leaves (hours)")
     def regular_capacity(m, r, t):
         return m.run[r, t] <= m.regular_limit[r, t]
 
@@ -550,10 +350,7 @@ def _limits(m: pyo.ConcreteModel) -> None:
     def smallest_order(m, s, i, n, t):
         return m.buy[s, i, n, t] >= m.minimum_order[s, i, n] * m.place_order[s, i, n, t]
 
-    @m.Constraint(
-        m.SHARED_OFFERS,
-        doc="Over the horizon no supplier gets more than its share of what is bought of an item for a site (units)",
-    )
+    @m.Constraint(m.SHARED_OFFERS, doc="Over the horizon a supplier sells us at most its share of an item (units)")
     def supplier_share(m, s, i, n):
         return sum(m.buy[s, i, n, t] for t in m.MONTHS) <= m.share_limit[s, i, n] * sum(
             m.buy[other, i, n, t] for other in m.SUPPLIERS[i, n] for t in m.MONTHS
@@ -571,38 +368,31 @@ def _limits(m: pyo.ConcreteModel) -> None:
     def no_late_shipments(m, o, d, i, t):
         return m.ship[o, d, i, t] == 0
 
-    @m.Constraint(
-        m.PERISHABLE,
-        m.MONTHS,
-        doc="First in, first out: a site holds no more than came in within the shelf life (units)",
-    )
+    @m.Constraint(m.PERISHABLE, m.MONTHS, doc="First in, first out: a site holds what came in its shelf life (units)")
     def shelf_life_at_site(m, i, n, t):
-        return m.hold[i, n, t] <= m.young_opening[i, n, t] + sum(
+        came = sum(
             m.receipts[i, n, young]
             + sum(m.make[i, w, young] for w in m.WAYS[i, n])
             + sum(m.buy[s, i, n, sent] for s in m.SUPPLIERS[i, n] for sent in m.BEFORE[m.offer_lead[s, i, n], young])
             + sum(m.ship[o, n, i, sent] for o in m.ORIGINS[i, n] for sent in m.BEFORE[m.lane_lead[o, n], young])
             for young in m.YOUNG[m.shelf_life[i], t]
         )
+        return m.hold[i, n, t] <= m.young_opening[i, n, t] + came
 
-    @m.Constraint(
-        m.AGEING,
-        m.MONTHS,
-        doc="All sites and lanes together hold no more than was made or bought within the shelf life (units)",
-    )
+    @m.Constraint(m.AGEING, m.MONTHS, doc="Sites and lanes together hold what was new in its shelf life (units)")
     def shelf_life_in_network(m, i, t):
-        return sum(m.hold[i, n, t] for n in m.SITES_OF[i]) + sum(
-            m.ship[o, n, i, sent]
-            for n in m.SITES_OF[i]
-            for o in m.ORIGINS[i, n]
+        held = sum(m.hold[i, n, t] for n in m.SITES_OF[i])
+        on_the_way = sum(
+            m.ship[o, n, i, sent] for n in m.SITES_OF[i] for o in m.ORIGINS[i, n]
             for sent in m.UNDERWAY[m.lane_lead[o, n], t]
-        ) <= sum(m.young_opening[i, n, t] for n in m.SITES_OF[i]) + sum(
+        )
+        new = sum(
             m.receipts[i, n, young]
             + sum(m.make[i, w, young] for w in m.WAYS[i, n])
             + sum(m.buy[s, i, n, sent] for s in m.SUPPLIERS[i, n] for sent in m.BEFORE[m.offer_lead[s, i, n], young])
-            for n in m.SITES_OF[i]
-            for young in m.YOUNG[m.shelf_life[i], t]
+            for n in m.SITES_OF[i] for young in m.YOUNG[m.shelf_life[i], t]
         )
+        return held + on_the_way <= sum(m.young_opening[i, n, t] for n in m.SITES_OF[i]) + new
 
 
 def _policies(m: pyo.ConcreteModel) -> None:
@@ -610,9 +400,7 @@ def _policies(m: pyo.ConcreteModel) -> None:
     def safety(m, i, n, t):
         return m.hold[i, n, t] + m.fall_below_safety[i, n, t] >= m.safety_stock[i, n]
 
-    @m.Constraint(
-        m.TARGETED, m.LAST, doc="The last month ends with the target stock, or what is missing is priced (units)"
-    )
+    @m.Constraint(m.TARGETED, m.LAST, doc="The end stock reaches its target, or what is missing is priced (units)")
     def end_stock_target(m, i, n, t):
         return m.hold[i, n, t] + m.miss_end_stock[i, n, t] >= m.end_stock[i, n]
 

@@ -39,7 +39,7 @@ def _dict(frame: pd.DataFrame, key: str, value: str) -> dict:
     )
 
 
-def _among(frame: pd.DataFrame, key: str, kept: set) -> pd.Series:
+def among(frame: pd.DataFrame, key: str, kept: set) -> pd.Series:
     """Which rows have a key that is kept."""
     keys = zip(*(frame[name] for name in key.split()), strict=True)
     return pd.Series([pair in kept for pair in keys], index=frame.index, dtype=bool)
@@ -113,25 +113,24 @@ class Network:
         site = _dict(resources, "resource", "site")
         skill = _dict(resources, "resource", "skill")
         ways = routings.assign(way=routings["routing"].where(routings["routing"].ne(""), routings["resource"]))
-        ways = ways.sort_values(["item", "way", "operation", "resource"])
-        self.way_site, self.started = {}, {}
-        self.make_cost, self.set_up_cost, self.minimum_run = {}, {}, {}
+        backwards = ways.sort_values(["operation", "resource"], ascending=False)
+        backwards = backwards.sort_values(["item", "way"], kind="stable")
+        self.way_site = {}
+        self.started, self.make_cost = defaultdict(lambda: 1.0), defaultdict(float)
+        self.set_up_cost, self.minimum_run = defaultdict(float), defaultdict(float)
         self.hours, self.set_up_hours, self.people_hours = defaultdict(float), defaultdict(float), defaultdict(float)
-        for (item, way), operations in ways.groupby(["item", "way"], sort=True):
-            started = 1.0
-            cost = 0.0
-            for row in reversed(operations.to_dict("records")):
-                resource = row["resource"]
-                started /= row["yield"]
-                cost += row["cost"] * started
-                self.hours[item, way, resource] += row["hours"] * started
-                self.set_up_hours[item, way, resource] += row["setup_hours"]
-                if row["people_hours"] and skill[resource]:
-                    self.people_hours[item, way, site[resource], skill[resource]] += row["people_hours"] * started
-            self.way_site[item, way] = site[operations["resource"].iloc[0]]
-            self.started[item, way], self.make_cost[item, way] = started, cost
-            self.set_up_cost[item, way] = operations["setup_cost"].sum()
-            self.minimum_run[item, way] = operations["minimum_run"].max()
+        for row in backwards.to_dict("records"):
+            make, resource = (row["item"], row["way"]), row["resource"]
+            self.way_site[make] = site[resource]
+            self.started[make] /= row["yield"]
+            self.make_cost[make] += row["cost"] * self.started[make]
+            self.hours[(*make, resource)] += row["hours"] * self.started[make]
+            self.set_up_hours[(*make, resource)] += row["setup_hours"]
+            self.set_up_cost[make] += row["setup_cost"]
+            self.minimum_run[make] = max(self.minimum_run[make], row["minimum_run"])
+            if row["people_hours"] and skill[resource]:
+                by_hand = (*make, site[resource], skill[resource])
+                self.people_hours[by_hand] += row["people_hours"] * self.started[make]
         self.components = _lists(zip(self.tables["bom"]["item"], self.tables["bom"]["component"], strict=True))
         self.bom = _dict(self.tables["bom"], "item component", "quantity")
 
@@ -228,6 +227,9 @@ class Network:
             | {(item, site) for item, sites_ in given.items() for site in sites_}
             | set(zip(wished["item"], wished["site"], strict=True))
         )
+        self.items = sorted({item for item, _ in self.stocks})
+        self.markets = sorted({market for _, market in self.demanded})
+        self.places = sorted({*self.stocks, *self.demanded})
         kept = set(self.stocks)
         self.makes = [(item, way) for item, way in self.makes if self.way_site[item, way] in useful[item]]
         self.ways = _lists(((item, self.way_site[item, way]), way) for item, way in self.makes)
@@ -305,16 +307,20 @@ class Network:
         }
         self.items_at = _lists((site, item) for item, site in self.stocks)
         sites = self.tables["sites"]
-        sites = sites[sites["storage"].notna()]
+        sites = sites[sites["storage"].notna() & sites["site"].isin(self.items_at)]
         self.storage = _dict(sites, "site", "storage")
         self.overflow_price = {
             site: price or self.emergency_price for site, price in _dict(sites, "site", "overflow_price").items()
         }
 
+        self.budgets = self.months if self.policies.stock_budget is not None else []
+        self.stock_budget = self.policies.stock_budget or 0.0
+        self.stock_budget_price = self.policies.stock_budget_price
+
     # purchases -------------------------------------------------------------------------------------------------
     def _purchases(self) -> None:
         offers, kept = self.tables["offers"], set(self.stocks)
-        offers = offers[_among(offers, "item site", kept)]
+        offers = offers[among(offers, "item site", kept)]
         key = "supplier item site"
         self.offers = sorted(zip(offers["supplier"], offers["item"], offers["site"], strict=True))
         self.offer_price = _dict(offers, key, "price")
@@ -337,7 +343,7 @@ class Network:
     def _lanes(self) -> None:
         used = {(o, d) for o, d, _ in self.ships}
         lanes = self.tables["lanes"]
-        lanes = lanes[_among(lanes, "origin destination", used)]
+        lanes = lanes[among(lanes, "origin destination", used)]
         self.lanes = sorted(used)
         self.lane_cost = _dict(lanes, "origin destination", "cost")
         self.lane_lead = _dict(lanes, "origin destination", "lead_time")
@@ -403,6 +409,7 @@ class Network:
         self.by_hand = _lists(
             ((s, k), (item, way)) for item, way, s, k in self.people_hours if (item, way) in made and (s, k) in known
         )
+        self.hand_work = sorted((*make, *crew) for crew, work in self.by_hand.items() for make in work)
 
     # how much of an item could ever be of use ------------------------------------------------------------------
     def _most_useful(self) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pandas as pd
 import pyomo.environ as pyo
 
+from sopkit.supply.check import PROFIT
 from sopkit.supply.formulation import formulation
 from sopkit.supply.model import CASH, POLICY
-from sopkit.supply.network import Network
+from sopkit.supply.network import Network, among
 from sopkit.supply.solve import Solution
 from sopkit.tables import TABLES
 
@@ -332,9 +333,18 @@ class _Found:
         overflow = self._lines(model.overflow, "place month")
         over_budget = self._lines(model.exceed_budget, "month")
         above = self._lines(model.exceed_maximum, "item place month")
+        short = _stacked([wait, lost]).groupby(["item", "place", "month"], as_index=False)["quantity"].sum()
+        ranked = short[among(short, "item place", set(network.ranked))]
+        premium = [network.premium[network.market_class[market]] for market in ranked["place"]]
+        unfair = self._lines(model.worst_share, "item place month")
+        unfair["quantity"] *= self._of(unfair, "item place month", network.class_base)
         parts = [
             left.assign(cost="left_waiting", price=network.left_waiting_price, unit="units"),
             lost[never].assign(cost="losing", price=emergency, unit="units"),
+            ranked.assign(cost="out_of_order", price=premium, unit="units"),
+            unfair.assign(cost="unfair_shares", price=self._of(unfair, "place", network.premium), unit="units").assign(
+                place="class " + unfair["place"].astype(str)
+            ),
             missed.assign(
                 cost="missing_end_stock", price=self._of(missed, "item place", network.end_stock_price), unit="units"
             ),
@@ -367,6 +377,7 @@ class _Found:
 
     def supply_run(self) -> pd.DataFrame:
         measures = self.solution.measures | {
+            PROFIT: f"{self.solution.profit:,.2f}",
             "price of an emergency": self.network.emergency_price,
             "allocation": self.network.policies.allocation,
         }
