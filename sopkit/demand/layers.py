@@ -216,20 +216,21 @@ def usual_sales(past: Grid, sold: np.ndarray, disturbed: np.ndarray) -> np.ndarr
     count = sold.shape[1]
     if count < 24:
         return np.full(sold.shape, np.nan)
-    calm = np.where(disturbed, np.nan, sold)
     # the mean of the twelve months around: every calendar month once, so no season is left in it
     first = np.clip(np.arange(count) - 6, 0, count - 12)
-    total = np.concatenate([np.zeros((len(sold), 1)), sold.cumsum(axis=1)], axis=1)
-    level = (total[:, first + 12] - total[:, first]) / 12
-    with np.errstate(all="ignore"):
-        ratio = np.where(level > 0, calm / level, np.nan)
-    out = np.full(sold.shape, np.nan)
-    for month in range(1, 13):
-        same = past.months.month == month
-        years = ratio[:, same]
-        known = np.isfinite(years).sum(axis=1)
-        share = np.where(known >= 2, np.nansum(years, axis=1) / np.maximum(known, 1), np.nan)
-        out[:, same] = share[:, None] * level[:, same]
+    out, filled = np.full(sold.shape, np.nan), sold
+    for _ in range(3 if disturbed.any() else 1):  # what disturbed the level is replaced by what is usual, and again
+        total = np.concatenate([np.zeros((len(sold), 1)), filled.cumsum(axis=1)], axis=1)
+        level = (total[:, first + 12] - total[:, first]) / 12
+        with np.errstate(all="ignore"):
+            ratio = np.where((level > 0) & ~disturbed, sold / level, np.nan)
+        for month in range(1, 13):
+            same = past.months.month == month
+            years = ratio[:, same]
+            known = np.isfinite(years).sum(axis=1)
+            share = np.where(known >= 2, np.nansum(years, axis=1) / np.maximum(known, 1), np.nan)
+            out[:, same] = share[:, None] * level[:, same]
+        filled = np.where(disturbed & np.isfinite(out), out, sold)
     return out
 
 
@@ -254,7 +255,8 @@ def campaign_success(
     measured, dip, extra, noise = (np.full(len(done), np.nan) for _ in range(4))
     with np.errstate(all="ignore"):
         off = np.where(disturbed | (usual <= 0), np.nan, sold / usual - 1)
-        doubt = np.nanstd(off, axis=1) if off.size else np.zeros(0)
+        spread = off - np.nanmean(off)
+        doubt = np.sqrt(np.nansum(spread**2, axis=1) / np.maximum(np.isfinite(off).sum(axis=1), 1))
     for i, (pair, first, last, end) in enumerate(spans):
         if pair is None or last == first:
             continue

@@ -229,21 +229,16 @@ def overrides_judged(tables: Tables, cycle: pd.Timestamp) -> tuple[pd.DataFrame,
     )
     out["rank"] = np.arange(1, len(out) + 1)
     owners = []
-    for (owner, part), rows in out.groupby(["owner", "role"], sort=True):
+    # each owner, then all owners of a role
+    for (role, owner), rows in [
+        *out.groupby(["role", "owner"], sort=True),
+        *(((role, ALL), rows) for role, rows in out.groupby("role", sort=True)),
+    ]:
         a = rows["actual"]
-        owners.append(
-            (
-                owner,
-                part,
-                len(rows),
-                (rows["gain"] > 0).mean(),
-                kpis.wape(rows["before"], a),
-                kpis.wape(rows["after"], a),
-                kpis.bias(rows["after"], a),
-                rows["gain"].sum(),
-                rows["money"].sum(),
-            )
-        )
+        before, after = kpis.wape(rows["before"], a), kpis.wape(rows["after"], a)
+        lean = kpis.bias(rows["after"], a)
+        helped, gain, money = (rows["gain"] > 0).mean(), rows["gain"].sum(), rows["money"].sum()
+        owners.append((owner, role, len(rows), helped, before, after, lean, gain, money))
     columns = ["owner", "role", "overrides", "helped", "wape_before", "wape_after", "bias_after", "gain", "money"]
     return out, pd.DataFrame(owners, columns=columns).sort_values("money", ascending=False, ignore_index=True)
 
@@ -315,7 +310,7 @@ def _say_who_was_right(
                 f"The step {STEP_WORDS[row.stream]!r} {what.format(f'{abs(row.fva) * 100:.1f}')} "
                 f"(WAPE {percent(row.wape + row.fva, 1)} to {percent(row.wape, 1)} at lag {lag}).",
             )
-    for row in owners.itertuples():
+    for row in owners[owners["owner"] != ALL].itertuples():
         if row.overrides >= 3:
             verb = "helped" if row.gain > 0 else "made forecasts worse"
             notes.say(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from sopkit.demand.layers import PAIR, Notes, Tables, percent
 
@@ -21,7 +21,7 @@ def safety_stock(service_level: float | np.ndarray, error: float | np.ndarray) -
     `service_level`: chance of no stock-out in a lead time (cycle service). Source: Chopra & Meindl, chapter on safety
     inventory: ss = F_s^-1(CSL) x sigma_L. A level of 1 cannot be had from any stock: 0.9999 stands in.
     """
-    return np.maximum(norm.ppf(np.clip(service_level, 0.5, MOST_SERVICE)), 0.0) * error
+    return np.maximum(ndtri(np.clip(service_level, 0.5, MOST_SERVICE)), 0.0) * error
 
 
 def error_over_lead_time(error: float | np.ndarray, lead_time: float | np.ndarray) -> float | np.ndarray:

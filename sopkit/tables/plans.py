@@ -254,8 +254,8 @@ PLANS = (
         whole("rank", "1 = gained most money", "", low=1),
     ),
     _demand(
-        "override_owners", "Whose overrides help.", "owner",
-        text("owner", "who changed forecasts"),
+        "override_owners", "Whose overrides help: by person, and by role.", "role owner",
+        text("owner", "who changed forecasts; `all` = everyone of that role"),
         text("role", "the owner's role", required=False),
         whole("overrides", "judged so far", "overrides"),
         share("helped", "share that brought the forecast nearer to what was sold"),
