@@ -401,31 +401,34 @@ class _Again:
         return _more(total["closing"] + underway, new + opening.groupby(level=level).sum())
 
     # policies --------------------------------------------------------------------------------------------------
-    def _wish(self, column: str) -> pd.Series:
-        limit = self._limits("policies", ["item", "site"], column)
-        return limit[limit.gt(0)] if column != "maximum_stock" else limit
-
     def _passed(self, cost: str, names: list[str]) -> pd.Series:
         """What table `supply_exceptions` says was passed, keyed by `names` (of place, item, month)."""
         exceptions = self.plan["supply_exceptions"]
         return exceptions[exceptions["cost"].eq(cost)].groupby(names)["amount"].sum()
 
+    def _safety_wanted(self) -> pd.Series:
+        """Safety stock at each month's end; of a product launched or retired while it is on sale in the next month."""
+        held = self.stock.reset_index()[["item", "site", "month"]]
+        wanted = self._over("policies", held, ["item", "site"], "safety_stock").fillna(0.0)
+        sale = held.merge(self.given["products"].rename(columns={"product": "item"}), on="item", how="left")
+        following = held["month"] + pd.DateOffset(months=1)
+        idle = sale["launch_month"].gt(following) | sale["end_month"].lt(following)
+        return pd.Series(wanted.mask(idle, 0.0).to_numpy(), index=self.stock.index)
+
     def rule_safety(self) -> Violation:
-        wished = self._wish("safety_stock")
-        held, missing = self.stock["closing"], self.stock["below_safety"]
-        asked = pd.Series(wished.reindex(held.index.droplevel("month")).fillna(0.0).to_numpy(), index=held.index)
-        return pd.concat([_more(asked, held + missing), _unequal(self.stock["safety_stock"], asked)])
+        held, missing, wanted = self.stock["closing"], self.stock["below_safety"], self._safety_wanted()
+        return pd.concat([_more(wanted, held + missing), _unequal(self.stock["safety_stock"], wanted)])
 
     def rule_end_stock_target(self) -> Violation:
-        wished = self._wish("target_end_stock")
+        target = self._limits("policies", ["item", "site"], "target_end_stock")
+        safety = self._safety_wanted().xs(self.months[-1], level="month")
+        wanted = target[target.gt(0)].combine_first(safety)
         held = self.stock["closing"].xs(self.months[-1], level="month")
-        passed = (
-            self._passed("missing_end_stock", ["item", "place"]).rename_axis(["item", "site"]) if len(wished) else None
-        )
-        return _more(wished, held.add(passed, fill_value=0.0).reindex(wished.index)) if len(wished) else wished
+        passed = self._passed("missing_end_stock", ["item", "place"]).rename_axis(["item", "site"])
+        return _more(wanted, held.add(passed, fill_value=0.0).reindex(wanted.index).fillna(0.0))
 
     def rule_stock_maximum(self) -> Violation:
-        limit = self._monthly(self._wish("maximum_stock"))
+        limit = self._monthly(self._limits("policies", ["item", "site"], "maximum_stock"))
         limit = limit.reindex(self.stock.index).dropna()
         passed = self._passed("stock_above_maximum", ["item", "place", "month"]).reindex(limit.index).fillna(0.0)
         return _more(self.stock["closing"].reindex(limit.index), limit + passed)

@@ -116,7 +116,7 @@ def _sets(m: pyo.ConcreteModel, network: Network) -> None:
     m.TOO_EARLY_HIRES = listed(network.too_early_hires, "people and months before anyone hired now can start", 3)
 
     # what is wished for, and what was promised
-    m.SAFE = listed(sorted(network.safety_stock), "item and site with a safety stock", 2)
+    m.SAFE = listed(network.safe, "item and site with a safety stock", 2)
     m.TARGETED = listed(sorted(network.end_stock), "item and site with a target end stock", 2)
     m.CAPPED = listed(sorted(network.maximum_stock), "item and site with a maximum stock", 2)
     m.STORES = listed(sorted(network.storage), "sites with a limit on space")
@@ -181,7 +181,7 @@ def _parameters(m: pyo.ConcreteModel, network: Network) -> None:
     m.volume = number(m.ITEMS, of=network.volume, doc="space of an item (m3 per unit)")
     m.storage = number(m.STORES, of=network.storage, doc="space of a site (m3)")
     m.overflow_price = number(m.STORES, of=network.overflow_price, doc="of space beyond it (currency per m3 and month)")
-    m.safety_stock = number(m.SAFE, of=network.safety_stock, doc="wanted at every month's end (units)")
+    m.safety_stock = number(m.SAFE, month, of=network.safety_stock, doc="wanted at a month's end (units)")
     m.safety_price = number(m.SAFE, of=network.safety_price, doc="of what is missing a month (currency per unit)")
     m.end_stock = number(m.TARGETED, of=network.end_stock, doc="wanted when the horizon ends (units)")
     m.end_stock_price = number(m.TARGETED, of=network.end_stock_price, doc="of missing then (currency per unit)")
@@ -398,7 +398,7 @@ def _limits(m: pyo.ConcreteModel) -> None:
 def _policies(m: pyo.ConcreteModel) -> None:
     @m.Constraint(m.SAFE, m.MONTHS, doc="Stock covers the safety stock, or what is missing is priced (units)")
     def safety(m, i, n, t):
-        return m.hold[i, n, t] + m.fall_below_safety[i, n, t] >= m.safety_stock[i, n]
+        return m.hold[i, n, t] + m.fall_below_safety[i, n, t] >= m.safety_stock[i, n, t]
 
     @m.Constraint(m.TARGETED, m.LAST, doc="The end stock reaches its target, or what is missing is priced (units)")
     def end_stock_target(m, i, n, t):

@@ -273,11 +273,16 @@ class Network:
         self.receipts = self.planned("scheduled_receipts").groupby(["item", "site", "month"])["quantity"].sum()
         self.receipts = {key: quantity for key, quantity in self.receipts.to_dict().items() if quantity}
         self.holding_cost = _dict(policies, "item site", "holding_cost")
-        self.safety_stock = _dict(policies[policies["safety_stock"].gt(0)], "item site", "safety_stock")
+        on_sale = self._on_sale()
+        self.safety_stock = {
+            (item, site, t): wanted
+            for (item, site), wanted in _dict(
+                policies[policies["safety_stock"].gt(0)], "item site", "safety_stock"
+            ).items()
+            for t in on_sale.get(item, self.months)
+        }
+        self.safe = sorted({(item, site) for item, site, _ in self.safety_stock})
         self.safety_price = _dict(policies, "item site", "safety_stock_price")
-        self.end_stock = _dict(policies[policies["target_end_stock"].gt(0)], "item site", "target_end_stock")
-        own = self.policies.end_stock_price
-        self.end_stock_price = {pair: own or self.safety_price[pair] for pair in self.end_stock}
         self.maximum_stock = _dict(policies[policies["maximum_stock"].notna()], "item site", "maximum_stock")
         self.maximum_stock = {pair: most for pair, most in self.maximum_stock.items() if pair in kept}
         things = pd.concat(
@@ -288,6 +293,13 @@ class Network:
         )
         self.standard_cost = _dict(things, "item", "standard_cost")
         self.volume = _dict(things, "item", "volume")
+        self.end_stock = {pair: self.safety_stock.get((*pair, self.months[-1]), 0.0) for pair in self.safe}
+        self.end_stock |= _dict(policies[policies["target_end_stock"].gt(0)], "item site", "target_end_stock")
+        self.end_stock = {pair: wanted for pair, wanted in self.end_stock.items() if wanted > 0}
+        own = self.policies.end_stock_price  # else so high that emptying the shop when the horizon ends never pays
+        self.end_stock_price = {
+            (i, n): own or self.standard_cost[i] + self.safety_price[i, n] for i, n in self.end_stock
+        }
         self.shelf_life = {item: life for item, life in _dict(things, "item", "shelf_life").items() if life > 0}
         self.perishable = [(item, site) for item, site in self.stocks if item in self.shelf_life]
         self.scraps = _lists(((item, site), item) for item, site in self.perishable)
@@ -316,6 +328,18 @@ class Network:
         self.budgets = self.months if self.policies.stock_budget is not None else []
         self.stock_budget = self.policies.stock_budget or 0.0
         self.stock_budget_price = self.policies.stock_budget_price
+
+    def _on_sale(self) -> dict[str, list[str]]:
+        """Months at whose end a product launched or retired has a safety stock: it is on sale in the next one."""
+        months = {}
+        for row in self.tables["products"].itertuples():
+            if pd.notna(row.launch_month) or pd.notna(row.end_month):
+                months[row.product] = [
+                    text
+                    for text, month in zip(self.months, self.timestamps, strict=True)
+                    if not (row.launch_month > month + pd.DateOffset(months=1)) and not (row.end_month <= month)
+                ]
+        return months
 
     # purchases -------------------------------------------------------------------------------------------------
     def _purchases(self) -> None:
@@ -419,7 +443,10 @@ class Network:
         all of that upwards through the bill of materials; never more than hours or a supplier's capacity allow.
         """
         need = defaultdict(float)
-        for (item, _), quantity in [*self.total_demand.items(), *self.safety_stock.items(), *self.end_stock.items()]:
+        wishes = defaultdict(float, self.end_stock)
+        for (item, site, _), wanted in self.safety_stock.items():
+            wishes[item, site] = max(wishes[item, site], wanted)
+        for (item, _), quantity in [*self.total_demand.items(), *wishes.items()]:
             need[item] += quantity
         lots = defaultdict(float)
         for (item, _), lot in self.minimum_run.items():

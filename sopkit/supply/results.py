@@ -188,7 +188,7 @@ class _Found:
             },
             index=every,
         ).reset_index()
-        frame["safety_stock"] = self._of(frame, "item site", network.safety_stock, 0.0)
+        frame["safety_stock"] = self._of(frame, "item site month", network.safety_stock, 0.0)
         frame["below_safety"] = (frame["safety_stock"] - frame["closing"]).clip(lower=0.0)
         frame["value"] = frame["closing"] * self._of(frame, "item", network.standard_cost)
         return self._dated(frame)

@@ -30,7 +30,7 @@ class Policies(_Settings):
     whole_people: bool = Field(False, description="people are whole numbers (slower)")
     frozen_months: int = Field(0, ge=0, le=12, description="first months taken from the last published plan")
     plan_change_price: Positive = Field(0.0, description="price of a unit changed against the last published plan")
-    end_stock_price: Positive = Field(0.0, description="price of a unit missing from the target end stock; 0 = the safety stock price")
+    end_stock_price: Positive = Field(0.0, description="price of a unit missing from the target end stock; 0 = its standard cost and its safety stock price")
 
 
 class KpiTarget(_Settings):

@@ -261,7 +261,7 @@ INPUTS = (
         "policies", "supply planning", "How much of an item a site should hold, and what it costs to.", "site item",
         ref("site", "sites", "the site"),
         ref("item", "products|materials", "the item"),
-        number("safety_stock", "stock wanted at every month's end", QUANTITY, required=False, default=0.0, example=300),
+        number("safety_stock", "stock wanted at every month's end, of a product launched or retired while it is on sale in the next month", QUANTITY, required=False, default=0.0, example=300),
         number("safety_stock_price", "price of a unit missing from safety stock", "currency per unit and month", required=False, default=0.0, example=6.0),
         number("target_end_stock", "stock wanted at the horizon's end; 0 = the safety stock", QUANTITY, required=False, default=0.0, example=0),
         number("maximum_stock", "most stock at a month's end; empty = no limit", QUANTITY, required=False, example=2500),
