@@ -14,7 +14,12 @@ def results(**worth):
     """scenario_results with a result of each scenario (and its policy cost after a slash)."""
     rows = []
     for name, (result, policy) in worth.items():
-        for measure, value in {"result": result, "policy cost": policy, "fill rate": 0.9, "mean stock value": 10.0}.items():
+        for measure, value in {
+            "result": result,
+            "policy cost": policy,
+            "fill rate": 0.9,
+            "mean stock value": 10.0,
+        }.items():
             base = {"result": worth["base"][0], "policy cost": worth["base"][1]}.get(measure, value)
             rows.append((name, name.title(), measure, value, base, value - base, "unit"))
     return pd.DataFrame(rows, columns=TABLES["scenario_results"].names)
@@ -22,7 +27,10 @@ def results(**worth):
 
 @pytest.fixture
 def tables():
-    return {"scenario_results": results(base=(100, 30), more=(90, 5), less=(95, 30)), "decisions": TABLES["decisions"].empty()}
+    return {
+        "scenario_results": results(base=(100, 30), more=(90, 5), less=(95, 30)),
+        "decisions": TABLES["decisions"].empty(),
+    }
 
 
 QUESTION = Decision(question="Which?", options=["base", "more", "less"], owner="Jon", due="2026-12")
@@ -40,19 +48,42 @@ def test_undecided_is_said_and_makes_a_draft(tables):
 def test_recommends_what_is_worth_most_after_broken_promises(tables):
     # more earns 10 less but breaks policies worth 25 less
     assert log(tables, QUESTION).loc[0, "recommendation"].startswith("more: More: result -10, fill rate +0.0 points")
-    assert log(tables, Decision(question="q", options=["base", "less"])).loc[0, "recommendation"].startswith("base: Keep the plan")
+    assert (
+        log(tables, Decision(question="q", options=["base", "less"]))
+        .loc[0, "recommendation"]
+        .startswith("base: Keep the plan")
+    )
 
 
 def test_decision_of_the_file_is_recorded(tables):
     decided = QUESTION.model_copy(update={"option": "more", "reason": "keeps the launch", "by": "Greta"})
     row = log(tables, decided).iloc[0]
-    assert (row["status"], row["option"], row["by"], row["due"]) == ("approved", "more", "Greta", pd.Timestamp("2026-12-01"))
+    assert (row["status"], row["option"], row["by"], row["due"]) == (
+        "approved",
+        "more",
+        "Greta",
+        pd.Timestamp("2026-12-01"),
+    )
     assert not is_draft(log(tables, decided))
 
 
 def test_recorded_decision_stands_over_the_file_and_the_latest_over_earlier_ones(tables):
-    said = [dict(id=n, cycle="2026-11", by="Greta", at="2026-11-05T09:00:00+00:00", question="Which?", option=option, reason="r",
-                 owner="Jon", due=None, expected_effect="", status="approved") for n, option in enumerate(("less", "more"), start=1)]
+    said = [
+        dict(
+            id=n,
+            cycle="2026-11",
+            by="Greta",
+            at="2026-11-05T09:00:00+00:00",
+            question="Which?",
+            option=option,
+            reason="r",
+            owner="Jon",
+            due=None,
+            expected_effect="",
+            status="approved",
+        )
+        for n, option in enumerate(("less", "more"), start=1)
+    ]
     tables["decisions"] = TABLES["decisions"].check(pd.DataFrame(said))
     assert log(tables, QUESTION.model_copy(update={"option": "base", "reason": "x"})).loc[0, "option"] == "more"
 

@@ -28,20 +28,78 @@ def plan():
         "routings": frame("routings", {"item": "A", "resource": "R", "hours": 1}),
         "deliveries": frame(
             "deliveries",
-            {"product": "A", "market": "X", "month": M1, "demand": 90, "delivered": 90, "backlog": 0, "lost": 0, "price": 20},
-            {"product": "A", "market": "X", "month": M2, "demand": 100, "delivered": 60, "backlog": 30, "lost": 10, "price": 20},
+            {
+                "product": "A",
+                "market": "X",
+                "month": M1,
+                "demand": 90,
+                "delivered": 90,
+                "backlog": 0,
+                "lost": 0,
+                "price": 20,
+            },
+            {
+                "product": "A",
+                "market": "X",
+                "month": M2,
+                "demand": 100,
+                "delivered": 60,
+                "backlog": 30,
+                "lost": 10,
+                "price": 20,
+            },
         ),
         "stock": frame(
             "stock",
-            {"site": "P", "item": "A", "month": M1, "opening": 0, "received": 100, "issued": 90, "closing": 10,
-             "safety_stock": 0, "below_safety": 0, "value": 80},
-            {"site": "P", "item": "A", "month": M2, "opening": 10, "received": 80, "issued": 60, "closing": 30,
-             "safety_stock": 0, "below_safety": 0, "value": 240},
+            {
+                "site": "P",
+                "item": "A",
+                "month": M1,
+                "opening": 0,
+                "received": 100,
+                "issued": 90,
+                "closing": 10,
+                "scrapped": 0,
+                "safety_stock": 0,
+                "below_safety": 0,
+                "value": 80,
+            },
+            {
+                "site": "P",
+                "item": "A",
+                "month": M2,
+                "opening": 10,
+                "received": 80,
+                "issued": 60,
+                "closing": 30,
+                "scrapped": 0,
+                "safety_stock": 0,
+                "below_safety": 0,
+                "value": 240,
+            },
         ),
         "supply_plan": frame(
             "supply_plan",
-            {"mode": "make_regular", "source": "R", "item": "A", "site": "P", "month": M1, "available": M1, "quantity": 100, "cost": 700},
-            {"mode": "buy", "source": "S", "item": "A", "site": "P", "month": M2, "available": M2, "quantity": 80, "cost": 560},
+            {
+                "mode": "make_regular",
+                "source": "R",
+                "item": "A",
+                "site": "P",
+                "month": M1,
+                "available": M1,
+                "quantity": 100,
+                "cost": 700,
+            },
+            {
+                "mode": "buy",
+                "source": "S",
+                "item": "A",
+                "site": "P",
+                "month": M2,
+                "available": M2,
+                "quantity": 80,
+                "cost": 560,
+            },
         ),
         "supply_costs": frame(
             "supply_costs",
@@ -54,12 +112,36 @@ def plan():
             {"cost": "wages", "item": "", "month": M1, "amount": 200, "policy": False},
             {"cost": "backlog", "item": "A", "month": M2, "amount": 99, "policy": True},
         ),
-        "resource_load": frame("resource_load", {"resource": "R", "site": "P", "month": M1, "available": 160, "overtime_limit": 0,
-                                                 "regular": 100, "overtime": 0, "utilisation": 0.625}),
-        "targets": frame("targets", {"family": "F", "month": M1, "production": 120, "stock": 0, "sales": 2000, "margin": 1200},
-                         {"family": "F", "month": M2, "production": 90, "stock": 0, "sales": 2000, "margin": 1200}),
-        "balance_sheet": frame("balance_sheet", {"month": pd.Timestamp("2026-10-01"), "receivables": 3000, "payables": 400,
-                                                 "other_current_assets": 500, "other_current_liabilities": 200, "dso": 45, "dpo": 30}),
+        "resource_load": frame(
+            "resource_load",
+            {
+                "resource": "R",
+                "site": "P",
+                "month": M1,
+                "available": 160,
+                "overtime_limit": 0,
+                "regular": 100,
+                "overtime": 0,
+                "utilisation": 0.625,
+            },
+        ),
+        "targets": frame(
+            "targets",
+            {"family": "F", "month": M1, "production": 120, "stock": 0, "sales": 2000, "margin": 1200},
+            {"family": "F", "month": M2, "production": 90, "stock": 0, "sales": 2000, "margin": 1200},
+        ),
+        "balance_sheet": frame(
+            "balance_sheet",
+            {
+                "month": pd.Timestamp("2026-10-01"),
+                "receivables": 3000,
+                "payables": 400,
+                "other_current_assets": 500,
+                "other_current_liabilities": 200,
+                "dso": 45,
+                "dpo": 30,
+            },
+        ),
         "levers": TABLES["levers"].empty(),
     }
 
@@ -90,7 +172,7 @@ def test_wages_belong_to_the_company_not_to_a_family(plan):
 
 def test_working_capital_by_hand(plan):
     capital = finance.working_capital(plan, finance.pnl(plan)).set_index("month")
-    # 45 days outstanding = this month's sales and half of the month before (3,000 / 1.5 = 2,000 a month before the plan)
+    # 45 days = this month and half of the one before; 3,000 / 1.5 = 2,000 a month before the plan
     assert capital.at[M1, "receivables"] == 1800 + 0.5 * 2000
     assert capital.at[M2, "receivables"] == 1200 + 0.5 * 1800
     # 30 days payable = this month's purchases
@@ -116,8 +198,18 @@ def test_gaps_by_hand(plan):
 
 
 def test_lever_stands_beside_the_shortage_it_helps(plan):
-    plan["levers"] = frame("levers", {"lever": "overtime", "place": "R", "item": "", "months": "Dec 2026", "change": "+10 hours",
-                                      "gain": 55, "sentence": "ten more hours on R"})
+    plan["levers"] = frame(
+        "levers",
+        {
+            "lever": "overtime",
+            "place": "R",
+            "item": "",
+            "months": "Dec 2026",
+            "change": "+10 hours",
+            "gain": 55,
+            "sentence": "ten more hours on R",
+        },
+    )
     found = gaps.gaps(plan, finance.pnl(plan)).set_index(["gap", "month"])
     assert found.at[("demand-supply", M2), "lever"] == "ten more hours on R"
     assert found.at[("demand-supply", M1), "lever"] == ""  # no shortage, no lever
@@ -134,15 +226,26 @@ def test_backlog_served_later_is_not_on_time(plan):
 
 @pytest.fixture
 def capacity():
-    return {"capacity": frame("capacity", *({"resource": r, "month": m, "hours": 100, "overtime_limit": 10} for r in "RS" for m in (M1, M2)))}
+    return {
+        "capacity": frame(
+            "capacity",
+            *({"resource": r, "month": m, "hours": 100, "overtime_limit": 10} for r in "RS" for m in (M1, M2)),
+        )
+    }
 
 
 def test_change_of_cells_in_a_range_of_months(capacity):
-    change = Change(table="capacity", where={"resource": "R", "month": "2026-12..2027-03"}, column="overtime_limit", add=5)
+    change = Change(
+        table="capacity", where={"resource": "R", "month": "2026-12..2027-03"}, column="overtime_limit", add=5
+    )
     changed, rows = apply(capacity, [change], "s")
     assert rows == [1]
     assert changed["capacity"].set_index(["resource", "month"])["overtime_limit"].to_dict() == {
-        ("R", M1): 10, ("R", M2): 15, ("S", M1): 10, ("S", M2): 10}
+        ("R", M1): 10,
+        ("R", M2): 15,
+        ("S", M1): 10,
+        ("S", M2): 10,
+    }
     assert capacity["capacity"]["overtime_limit"].eq(10).all()  # the base is untouched
 
 
@@ -153,9 +256,22 @@ def test_rows_replace_by_key_or_are_added(capacity):
     assert counts == [2] and len(hours) == 5 and hours["R", M1] == 5 and hours["T", M1] == 7
 
 
+def test_row_with_a_range_of_months_is_a_row_a_month(capacity):
+    row = {"resource": "R", "month": "2026-12..2027-02", "hours": 0}
+    changed, counts = apply(capacity, [Change(table="capacity", rows=[row])], "s")
+    hours = changed["capacity"].query("resource == 'R'")["hours"].tolist()
+    assert counts == [3] and hours == [100, 0, 0, 0]
+
+
 def test_drop_and_scale(capacity):
-    changed, _ = apply(capacity, [Change(table="capacity", where={"resource": "S"}, drop=True),
-                                  Change(table="capacity", column="hours", scale=0.9)], "s")
+    changed, _ = apply(
+        capacity,
+        [
+            Change(table="capacity", where={"resource": "S"}, drop=True),
+            Change(table="capacity", column="hours", scale=0.9),
+        ],
+        "s",
+    )
     assert changed["capacity"]["hours"].tolist() == [90, 90]
 
 

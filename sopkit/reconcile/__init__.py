@@ -16,8 +16,33 @@ if TYPE_CHECKING:
 # lines of the statement, in its order; everything else the supply plan pays is set against standard cost
 LINES = ("net sales", "cost of goods sold", "freight", "warehousing", "supply cost against standard")
 STEPS = ("budget", "volume", "mix", "rate", "plan")
+# what plans are compared by, in the order of every comparison, as people read it
+MEASURES = {
+    "net sales": "Net sales",
+    "gross margin": "Gross margin",
+    "gross margin rate": "Gross margin rate",
+    "result": "Result",
+    "policy cost": "Policy cost",
+    "fill rate": "Fill rate",
+    "units lost": "Units lost",
+    "backlog at the end": "Backlog at the end",
+    "mean stock value": "Mean stock value",
+    "working capital at the end": "Working capital at the end",
+    "overtime": "Overtime",
+    "mean utilisation": "Mean utilisation",
+}
 
-__all__ = ["LINES", "Scenario", "bridge_steps", "capital_parts", "load_scenarios", "reconcile", "worst"]
+__all__ = [
+    "LINES",
+    "MEASURES",
+    "Scenario",
+    "bridge_opening",
+    "bridge_steps",
+    "capital_parts",
+    "load_scenarios",
+    "reconcile",
+    "worst",
+]
 
 
 def reconcile(
@@ -47,10 +72,15 @@ def reconcile(
     }
 
 
+def bridge_opening(bridge: pd.DataFrame) -> float:
+    """The budget's gross margin that table budget_bridge starts from, in currency."""
+    return float(bridge.loc[bridge["step"] == STEPS[0], "amount"].sum())
+
+
 def bridge_steps(bridge: pd.DataFrame) -> pd.DataFrame:
-    """Table budget_bridge summed over families: one row a step in the bridge's order (step, amount in currency)."""
+    """Table budget_bridge summed over families: a row a step between budget and plan (step, amount in currency)."""
     total = bridge.groupby("step")["amount"].sum()
-    return total.reindex([step for step in STEPS if step in total.index]).reset_index()
+    return total.reindex([step for step in STEPS[1:-1] if step in total.index]).reset_index()
 
 
 def worst(gaps: pd.DataFrame, gap: str, most: int = 12) -> pd.DataFrame:

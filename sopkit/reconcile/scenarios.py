@@ -58,7 +58,9 @@ class Change(BaseModel):
     def sentence(self) -> str:
         """The change in words."""
         if self.rows:
-            return f"{self.table}: {len(self.rows)} row(s) added or replaced"
+            return f"{self.table}: " + "; ".join(
+                ", ".join(f"{name} {_words(v)}" for name, v in row.items()) for row in self.rows
+            )
         where = ", ".join(f"{name} {_words(value)}" for name, value in self.where.items()) or "everywhere"
         if self.drop:
             return f"{self.table}: rows dropped where {where}"
@@ -92,9 +94,7 @@ def load_scenarios(path: Path) -> dict[str, Scenario]:
         raise SettingsError(f"{path}, line 1: write one scenario a key, with a title and changes.")
     loaded = validated(dict[str, Scenario], document, lines, path)
     if "base" in loaded:
-        raise SettingsError(
-            f"{path}, line {lines[('base',)]}: base is the plan without changes; rename this scenario."
-        )
+        raise SettingsError(f"{path}, line {lines[('base',)]}: base is the plan without changes; rename this scenario.")
     return loaded
 
 
@@ -115,11 +115,20 @@ def _selected(frame: pd.DataFrame, declared: Table, where: Mapping[str, Any]) ->
     return mask
 
 
+def _spread(row: dict[str, Any], declared: Table) -> list[dict[str, Any]]:
+    """A row for every month of a range such as `2027-01..2027-06`; the row itself where it has none."""
+    for name, value in row.items():
+        if declared[name].kind == "month" and ".." in str(value):
+            first, last = str(value).split("..")
+            return [{**row, name: month.strftime("%Y-%m")} for month in pd.date_range(first, last, freq="MS")]
+    return [row]
+
+
 def _changed(frame: pd.DataFrame, change: Change, name: str) -> tuple[pd.DataFrame, int]:
     """`frame` after one change, checked, and how many rows it concerned."""
     declared = TABLES[change.table]
     if change.rows:
-        rows = pd.DataFrame(change.rows)
+        rows = pd.DataFrame([row for given in change.rows for row in _spread(given, declared)])
         for column in declared:
             if column.kind in ("month", "date") and column.name in rows:
                 rows[column.name] = pd.to_datetime(rows[column.name].astype(str))

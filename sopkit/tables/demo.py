@@ -608,7 +608,7 @@ COMPANY_YAML = """\
     kpi_targets:
       total_sales: {target: 13200000, owner: Mara Lind}
       forecast_against_actual: {target: 0.05, owner: Ada Brandt, better: lower}
-      gross_margin: {target: 0.42, owner: Ines Duarte}
+      gross_margin: {target: 0.57, owner: Ines Duarte}
       cycle_time: {target: 6, owner: Tomas Novak, better: lower}
       inventory_turns: {target: 9, owner: Jon Okafor}
       working_capital: {target: 3500000, owner: Ines Duarte, better: lower}
@@ -637,15 +637,13 @@ SCENARIOS_YAML = """\
         - {table: workforce, where: {site: PLANT-N, skill: sewing}, column: people, add: 5}
 
     poles_outage:
-      title: Alu Czech cannot deliver poles in February and March
+      title: Alu Czech cannot deliver poles from January to May
       owner: Lars Eriksen
       changes:
         - table: supplier_capacity
           rows:
-            - {supplier: ALU-CZ, item: POLES, site: PLANT-N, month: 2027-02, capacity: 0}
-            - {supplier: ALU-CZ, item: POLES, site: PLANT-N, month: 2027-03, capacity: 0}
-            - {supplier: ALU-CZ, item: POLES, site: PLANT-S, month: 2027-02, capacity: 0}
-            - {supplier: ALU-CZ, item: POLES, site: PLANT-S, month: 2027-03, capacity: 0}
+            - {supplier: ALU-CZ, item: POLES, site: PLANT-N, month: 2027-01..2027-05, capacity: 0}
+            - {supplier: ALU-CZ, item: POLES, site: PLANT-S, month: 2027-01..2027-05, capacity: 0}
 
     scouts_won:
       title: The Scandinavian Scouts order is won in full
