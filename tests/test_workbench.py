@@ -1,0 +1,204 @@
+"""The analyst's controls: their logic in a kernel without a browser, and both of them in a real JupyterLab."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from nbformat.v4 import new_code_cell
+
+from sopkit.cycle import Cycle
+from sopkit.tables import STAGES
+
+PROJECT = Path(__file__).resolve().parents[1]
+OPENING = """from sopkit import workbench
+from sopkit.cycle import Cycle
+c = Cycle.open(company, cycle, stage='{stage}')"""
+
+
+def played(stage: str, *cells: str) -> list[str]:
+    """Run the control of a stage's notebook and then `cells`; returns what each of them printed.
+
+    The notebook's own work was done by the shared run: only its first cells and its control are run here.
+    """
+    notebook = nbformat.read(PROJECT / "notebooks" / next(s.notebook for s in STAGES if s.name == stage), as_version=4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    opening = next(n for n, cell in enumerate(code) if "Cycle.open(" in cell.source)
+    control = next(cell for cell in code if "workbench." in cell.source and cell.source.count("\n") == 0)
+    control.source = f"w = {control.source}"
+    start = [*code[:opening], new_code_cell(OPENING.format(stage=stage)), control]
+    notebook.cells = [*start, *map(new_code_cell, cells)]
+    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(PROJECT)}}).execute()
+    said = []
+    for cell in notebook.cells[len(start) :]:
+        said.append("".join(output.get("text", "") for output in cell.outputs if output.output_type == "stream"))
+    return said
+
+
+def consensus(product: str) -> float:
+    """Units of a product in the demand plan as it stands."""
+    plan = Cycle.open("demo", "2026-11").read("demand_plan")
+    return plan.loc[plan["product"] == product, "consensus"].sum()
+
+
+@pytest.fixture
+def own_environment(own_run: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run that may be changed, and kernels that find this checkout."""
+    monkeypatch.setenv("PYTHONPATH", str(PROJECT))
+    return own_run
+
+
+def test_an_override_is_refused_without_reason_and_owner_then_stored_and_changes_the_consensus(
+    own_environment: Path,
+) -> None:
+    before = consensus("TENT-2P")
+    told = "w.store.click()\nprint(w.message.value)"
+    nothing, no_reason, stored = played(
+        "demand", told, f"w.owner.value = 'Ada Brandt'\n{told}",
+        f"w.product.value = 'TENT-2P'\nw.amount.value = 150\nw.reason.value = 'second <b>shop</b>'\n{told}\n"
+        "print('consensus before' in w.shown.value, w.recorded.value.count('&lt;b&gt;'), '<b>' in w.recorded.value)")
+    assert 'role="alert"' in nothing and "reason is missing" in nothing and "by is missing" in nothing
+    assert "reason is missing" in no_reason and "by is missing" not in no_reason
+    assert 'role="status"' in stored and "Override 1 by Ada Brandt is stored" in stored and "+150 units" in stored
+    assert "True 1 False" in stored, "the change is shown, and what people type is escaped"
+    cycle = Cycle.open("demo", "2026-11")
+    row = cycle.records.read("overrides").iloc[0]
+    assert (row["by"], row["product"], row["amount"], row["level"]) == ("Ada Brandt", "TENT-2P", 150.0, "product")
+    assert consensus("TENT-2P") == pytest.approx(before + 150, abs=1e-6)
+    stale = cycle.stale()
+    assert "demand" not in stale and stale["supply"] == "demand_plan changed"
+
+
+def test_the_pickers_belong_together(own_environment: Path) -> None:
+    said, = played(
+        "demand", "w.family.value = 'TENTS'\nprint({v for _, v in w.product.options})\n"
+        "print(w.fields['level'], w.fields['family'])\nw.product.value = 'TENT-2P'\nprint(w.fields['level'])")
+    products = Cycle.open("demo", "2026-11").read("products")
+    for product in products.itertuples():
+        assert (f"'{product.product}'" in said) == (product.family == "TENTS")
+    assert "family TENTS" in said and said.strip().endswith("product")
+
+
+def test_a_what_if_solves_again_and_stands_beside_the_plan(own_environment: Path) -> None:
+    before = (Cycle.open("demo", "2026-11").folder / "manifest.json").read_bytes()
+    result = "print(w.message.value)\nprint(w.shown.value)"
+    less, same, more, none, months = played(
+        "supply",
+        f"w.place.value = 'SEW-N'\nw.percent.value = -50\n{result}",
+        f"w.percent.value = 0\n{result}",
+        f"w.lever.value = 'overtime_limit'\nw.percent.value = 100\n{result}",
+        f"w.lever.value = 'supplier'\nw.place.value = 'ALU-CZ'\nw.percent.value = -100\n{result}",
+        f"w.first.index = 5\nw.last.index = 2\n{result}")
+    gain = re.compile(r"Solved: profit (\S+) ")
+    assert gain.search(less)[1].startswith(("-", "−")), less[:200]
+    assert float(gain.search(same)[1].replace(",", "").replace("+", "")) == 0
+    assert not gain.search(more)[1].startswith(("-", "−"))
+    assert gain.search(none)[1].startswith(("-", "−"))
+    assert "fill rate" in less and "This plan" in less and "SEW-N -50 %" in less
+    assert "first month is after the last" in months
+    assert (Cycle.open("demo", "2026-11").folder / "manifest.json").read_bytes() == before, "a what-if stores nothing"
+
+
+# in a real JupyterLab ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def lab(own_environment: Path, tmp_path: Path) -> Iterator[str]:
+    """Address of a JupyterLab over copies of the notebooks, with its own settings and no access from outside."""
+    (tmp_path / "notebooks").mkdir()
+    for stage in ("demand", "supply"):
+        name = next(s.notebook for s in STAGES if s.name == stage)
+        notebook = nbformat.read(PROJECT / "notebooks" / name, as_version=4)
+        code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+        parameters = next(cell for cell in code if "parameters" in cell.metadata.get("tags", []))
+        control = next(cell for cell in code if "workbench." in cell.source and cell.source.count("\n") == 0)
+        notebook.cells = [parameters, new_code_cell(OPENING.format(stage=stage)), control]
+        nbformat.write(notebook, tmp_path / "notebooks" / name)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    folders = {f"JUPYTER_{part}_DIR": str(tmp_path / part) for part in ("CONFIG", "DATA", "RUNTIME")}
+    server = subprocess.Popen(
+        [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}", "--allow-root",
+         "--IdentityProvider.token=", "--ServerApp.disable_check_xsrf=True",
+         "--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+         f"--ServerApp.root_dir={tmp_path}"],
+        cwd=tmp_path, env=os.environ | folders | {"JUPYTERLAB_SETTINGS_DIR": str(tmp_path / "settings")},
+        stdout=subprocess.DEVNULL, stderr=(tmp_path / "lab.log").open("w"))
+    address = f"http://127.0.0.1:{port}"
+    try:
+        until = time.monotonic() + 90
+        while True:
+            try:
+                urllib.request.urlopen(f"{address}/api", timeout=5).close()
+                break
+            except OSError:
+                assert time.monotonic() < until and server.poll() is None, (tmp_path / "lab.log").read_text()
+                time.sleep(0.3)
+        yield address
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def test_both_controls_work_in_jupyterlab(lab: str, chromium: str, tmp_path: Path) -> None:
+    from playwright.sync_api import expect, sync_playwright
+
+    before, patience = consensus("TENT-2P"), 120_000
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox", "--disable-gpu", "--disable-quic"])
+        page = browser.new_page(viewport={"width": 1400, "height": 1600})
+        page.set_default_timeout(patience)
+        requests: list[str] = []
+        page.on("request", lambda request: requests.append(request.url))
+
+        page.goto(f"{lab}/lab/tree/notebooks/02_demand.ipynb?reset")
+        run_all(page)
+        page.get_by_label("Product", exact=True).select_option(label="TENT-2P  Trail tent, 2 persons")
+        page.get_by_label("Amount").fill("150")
+        page.get_by_role("button", name="Store override").click()
+        expect(page.get_by_role("alert")).to_contain_text("reason is missing", timeout=patience)
+        page.get_by_label("Reason").fill("second shop opens")
+        page.get_by_label("Reason").press("Tab")
+        page.get_by_label("Owner").select_option(label="Ada Brandt, demand planner")
+        page.get_by_role("button", name="Store override").click()
+        stored = page.get_by_text("Override 1 by Ada Brandt is stored")
+        expect(stored).to_contain_text("+150 units", timeout=patience)
+        assert page.get_by_text("second shop opens").first.is_visible()
+        assert page.locator("svg").get_by_text("consensus before").first.is_visible()
+        page.screenshot(path=str(tmp_path / "override.png"))
+
+        page.goto(f"{lab}/lab/tree/notebooks/03_supply.ipynb?reset")
+        run_all(page)
+        page.get_by_label("Of", exact=True).select_option(label="SEW-N  Sewing line, Leipzig")
+        handle = page.get_by_role("slider").first
+        handle.focus()
+        for _ in range(6):
+            handle.press("ArrowLeft")
+        expect(page.get_by_text("Solved: profit").first).to_be_visible(timeout=patience)
+        expect(page.get_by_text("SEW-N -30 %").first).to_be_visible(timeout=patience)
+        page.screenshot(path=str(tmp_path / "what_if.png"))
+        browser.close()
+    assert consensus("TENT-2P") == pytest.approx(before + 150, abs=1e-6)
+    outside = {url for url in requests if not re.match(r"(http://127\.0\.0\.1|data:|blob:)", url)}
+    assert not outside, f"the page asked for {outside}"
+
+
+def run_all(page) -> None:
+    """Run every cell of the open notebook through the menu."""
+    page.locator(".jp-Notebook .jp-CodeCell").first.wait_for()
+    page.get_by_text("Python 3 (ipykernel) | Idle").or_(page.get_by_title("Kernel status: Idle")).first.wait_for()
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    page.locator(".jp-OutputArea h3").first.wait_for()
