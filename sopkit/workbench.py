@@ -12,13 +12,14 @@ from typing import Any
 import ipywidgets as widgets
 import pandas as pd
 
-from sopkit import charts
+from sopkit import charts, kpis
 from sopkit.cycle import Cycle
 from sopkit.errors import RecordError, SopkitError
 
 LABEL = {"description_width": "9.5em"}
 WIDE = widgets.Layout(width="34em")
 ALL = ""
+LEVERS = {"hours": "available hours", "overtime_limit": "overtime limit", "supplier": "supplier capacity"}
 
 
 def _choice(label: str, options: Iterable[tuple[str, Any]]) -> widgets.Dropdown:
@@ -36,6 +37,10 @@ def _names(frame: pd.DataFrame, code: str) -> list[tuple[str, str]]:
 
 def _month_options(months: Iterable[pd.Timestamp]) -> list[tuple[str, pd.Timestamp]]:
     return [(charts.month_name(month), month) for month in months]
+
+
+def _as_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return frame.assign(month=frame["month"].dt.strftime("%Y-%m")).to_dict("records")
 
 
 class _Message(widgets.HTML):
@@ -170,7 +175,8 @@ class OverrideForm(widgets.VBox):
             what=[" · ".join(filter(None, (row.family, row.product, row.market))) or "everything"
                   for row in said.itertuples()],
             change=[f"{row.action} {row.amount:,g}" for row in said.itertuples()],
-            months=[f"{name(row.first_month)} to {name(row.last_month)}" for row in said.itertuples()],
+            months=[" to ".join(dict.fromkeys((name(row.first_month), name(row.last_month))))
+                    for row in said.itertuples()],
             number=said["id"].astype(str),
         )
         self.recorded.value = charts.long_table(
@@ -190,10 +196,7 @@ class WhatIf(widgets.VBox):
         self.cycle = cycle
         self.tables = cycle.tables()
         months = _month_options(cycle.months)
-        self.lever = _choice("Change", [
-            ("hours of a resource", "hours"), ("overtime limit of a resource", "overtime_limit"),
-            ("capacity of a supplier", "supplier"),
-        ])
+        self.lever = _choice("Change", [(words, lever) for lever, words in LEVERS.items()])
         self.place = _choice("Of", [])
         self.first = _choice("From", months)
         self.last = _choice("To", months)
@@ -223,8 +226,14 @@ class WhatIf(widgets.VBox):
         factor = 1 + self.percent.value / 100
         first, last = self.first.value, self.last.value
         if self.lever.value != "supplier":
-            where = {"resource": self.place.value, "month": f"{first:%Y-%m}..{last:%Y-%m}"}
-            return [Change(table="capacity", column=self.lever.value, scale=factor, where=where)]
+            rows = self.tables["capacity"]
+            rows = rows[(rows["resource"] == self.place.value) & rows["month"].between(first, last)].copy()
+            if self.lever.value == "hours":
+                # hours that are there after maintenance: the maintenance itself stays as planned
+                rows["hours"] = rows["maintenance"] + (rows["hours"] - rows["maintenance"]) * factor
+            else:
+                rows["overtime_limit"] *= factor
+            return [Change(table="capacity", rows=_as_rows(rows))]
         offers, months = self.tables["offers"], [month for month in self.cycle.months if first <= month <= last]
         mine = offers[(offers["supplier"] == self.place.value) & offers["capacity"].notna()]
         grid = mine[["supplier", "item", "site", "capacity"]].merge(pd.DataFrame({"month": months}), how="cross")
@@ -233,8 +242,7 @@ class WhatIf(widgets.VBox):
         keys = ["supplier", "item", "site", "month"]
         grid = grid.merge(self.tables["supplier_capacity"], on=keys, how="left", suffixes=("", "_of_month"))
         grid["capacity"] = grid["capacity_of_month"].fillna(grid["capacity"]) * factor
-        rows = grid.assign(month=grid["month"].dt.strftime("%Y-%m"))[[*keys, "capacity"]].to_dict("records")
-        return [Change(table="supplier_capacity", rows=rows)]
+        return [Change(table="supplier_capacity", rows=_as_rows(grid[[*keys, "capacity"]]))]
 
     def _solve(self, _: Any = None) -> None:
         from sopkit import supply
@@ -243,7 +251,7 @@ class WhatIf(widgets.VBox):
         if self.first.value > self.last.value:
             self.message.say("The first month is after the last one.", wrong=True)
             return
-        said = f"{self.lever.label} {self.place.value} {self.percent.value:+d} %"
+        said = f"{self.place.value} {LEVERS[self.lever.value]} {self.percent.value:+d} %"
         self.message.say(f"Solving with {said} ...")
         try:
             changed, _ = apply(self.tables, self._changes(), "what-if")
@@ -256,24 +264,21 @@ class WhatIf(widgets.VBox):
         currency = self.cycle.company.currency
         frame = result.assign(base=self.base["value"], title=said).rename_axis("measure").reset_index()
         self.shown.value = charts.comparison(
-            frame, base_name="This plan", title="The plan solved again",
+            frame, base_name="This plan", title="The plan solved again", measures={name: name for name in result.index},
             look_for=f"With {said} profit changes by {charts.amount(gain, currency, sign=True)}.",
         )._repr_html_()
         self.message.say(f"Solved: profit {charts.amount(gain, currency, sign=True)}.")
 
     def _measures(self, plan: dict[str, pd.DataFrame]) -> pd.DataFrame:
         """Profit, revenue, costs, service and stock of a plan; profit and costs are cash, without prices of policy."""
-        from sopkit.reconcile.compare import on_time
-
         cash = plan["supply_costs"][~plan["supply_costs"]["policy"]]
         revenue = cash.loc[cash["cost"] == "revenue", "amount"].sum()
         cost = cash.loc[cash["cost"] != "revenue", "amount"].sum()
         deliveries = plan["deliveries"]
-        demand = deliveries["demand"].sum()
         currency = self.cycle.company.currency
         rows = {
             "profit": (revenue - cost, currency), "revenue": (revenue, currency), "cost": (cost, currency),
-            "fill rate": (on_time(deliveries) / demand if demand else 1.0, "share"),
+            "fill rate": (kpis.fill_rate(kpis.units_on_time(deliveries), deliveries["demand"]), "share"),
             "units lost": (deliveries["lost"].sum(), "units"),
             "units waiting at the end": (
                 deliveries.loc[deliveries["month"] == deliveries["month"].max(), "backlog"].sum(), "units"),

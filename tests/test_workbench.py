@@ -104,7 +104,7 @@ def test_a_what_if_solves_again_and_stands_beside_the_plan(own_environment: Path
     assert float(gain.search(same)[1].replace(",", "").replace("+", "")) == 0
     assert not gain.search(more)[1].startswith(("-", "−"))
     assert gain.search(none)[1].startswith(("-", "−"))
-    assert "fill rate" in less and "This plan" in less and "SEW-N -50 %" in less
+    assert "fill rate" in less and "This plan" in less and "SEW-N available hours -50 %" in less
     assert "first month is after the last" in months
     assert (Cycle.open("demo", "2026-11").folder / "manifest.json").read_bytes() == before, "a what-if stores nothing"
 
@@ -127,11 +127,13 @@ def lab(own_environment: Path, tmp_path: Path) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
+    settings = tmp_path / "CONFIG" / "labconfig" / "page_config.json"
+    settings.parent.mkdir(parents=True)
+    settings.write_text('{"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": true}}')
     folders = {f"JUPYTER_{part}_DIR": str(tmp_path / part) for part in ("CONFIG", "DATA", "RUNTIME")}
     server = subprocess.Popen(
         [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}", "--allow-root",
          "--IdentityProvider.token=", "--ServerApp.disable_check_xsrf=True",
-         "--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
          f"--ServerApp.root_dir={tmp_path}"],
         cwd=tmp_path, env=os.environ | folders | {"JUPYTERLAB_SETTINGS_DIR": str(tmp_path / "settings")},
         stdout=subprocess.DEVNULL, stderr=(tmp_path / "lab.log").open("w"))
@@ -168,15 +170,16 @@ def test_both_controls_work_in_jupyterlab(lab: str, chromium: str, tmp_path: Pat
         page.get_by_label("Product", exact=True).select_option(label="TENT-2P  Trail tent, 2 persons")
         page.get_by_label("Amount").fill("150")
         page.get_by_role("button", name="Store override").click()
-        expect(page.get_by_role("alert")).to_contain_text("reason is missing", timeout=patience)
+        alert = page.locator(".jp-OutputArea").get_by_role("alert")
+        expect(alert).to_contain_text("reason is missing", timeout=patience)
         page.get_by_label("Reason").fill("second shop opens")
         page.get_by_label("Reason").press("Tab")
         page.get_by_label("Owner").select_option(label="Ada Brandt, demand planner")
         page.get_by_role("button", name="Store override").click()
         stored = page.get_by_text("Override 1 by Ada Brandt is stored")
         expect(stored).to_contain_text("+150 units", timeout=patience)
-        assert page.get_by_text("second shop opens").first.is_visible()
-        assert page.locator("svg").get_by_text("consensus before").first.is_visible()
+        expect(page.get_by_role("cell", name="second shop opens")).to_be_visible()
+        expect(page.locator("figure", has_text="Consensus demand: TENT-2P")).to_contain_text("consensus before")
         page.screenshot(path=str(tmp_path / "override.png"))
 
         page.goto(f"{lab}/lab/tree/notebooks/03_supply.ipynb?reset")
@@ -187,7 +190,7 @@ def test_both_controls_work_in_jupyterlab(lab: str, chromium: str, tmp_path: Pat
         for _ in range(6):
             handle.press("ArrowLeft")
         expect(page.get_by_text("Solved: profit").first).to_be_visible(timeout=patience)
-        expect(page.get_by_text("SEW-N -30 %").first).to_be_visible(timeout=patience)
+        expect(page.get_by_text("SEW-N available hours -30 %").first).to_be_visible(timeout=patience)
         page.screenshot(path=str(tmp_path / "what_if.png"))
         browser.close()
     assert consensus("TENT-2P") == pytest.approx(before + 150, abs=1e-6)
