@@ -235,7 +235,7 @@ def _ready(name: str, values: np.ndarray, present: np.ndarray, season: int) -> S
         "ended": f"Nothing sold in its last {season} months: forecast as 0.",
         "constant": "The same value every month: carried forward, and its range is that one value.",
         "few": f"Only {len(values)} month(s) of history: their mean, with the relative range of the others.",
-        "short": f"{len(values)} months of history, less than two years: no season of its own can be told.",
+        "short": f"{len(values)} months of history, less than two years: the season the longer series share, if any.",
         "intermittent": "Sold in some months only: methods for intermittent demand, judged by RMSSE.",
     }
     return Series(name, values, kind, (*notes, said[kind]) if kind in said else tuple(notes))

@@ -8,8 +8,10 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib import import_module
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -38,23 +40,76 @@ def statistical(
     said, fitted = {NAIVE: seasonal_naive(y, horizon, season)}, {}
     if kind == "constant":
         return said, fitted
-    factors = None if profile is None else np.resize(np.roll(profile, len(y) % season), len(y))
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # a method that cannot fit is left out below, not reported line by line
-        for name, model in _methods(y, season, kind).items():
-            borrowed = kind == "short" and factors is not None and name == "theta"
+        for name, (model, adjusted) in _methods(y, season, kind, profile).items():
             try:
-                answer = model.forecast(y=y / factors if borrowed else y, h=horizon, fitted=True)
+                answer = model.forecast(y=adjusted.past(y), h=horizon, fitted=True)
             except Exception:  # statsforecast raises bare Exception for "too short" and "no model could be fitted"
                 continue
-            ahead, past = (np.asarray(answer[key], dtype=float) for key in ("mean", "fitted"))
-            if borrowed:
-                name, ahead, past = "theta_borrowed", ahead * np.resize(profile, horizon), past * factors
+            ahead, past = adjusted.back(answer["mean"], answer["fitted"])
             if np.isfinite(ahead).all() and np.abs(ahead).max() <= EXPLODED * np.abs(y).max():
                 said[name] = np.maximum(ahead, 0.0)
                 if name != "mfles":
                     fitted[name] = past
     return said, fitted
+
+
+@dataclass(frozen=True)
+class Adjusted:
+    """A season taken out before a method without one, and put back after it; logarithms too where `log`.
+
+    `factors` are one for each month of the year, the first for the next month: ratios, or amounts if `additive`.
+    """
+
+    factors: np.ndarray | None = None
+    additive: bool = False
+    log: bool = False
+
+    def past(self, y: np.ndarray) -> np.ndarray:
+        """`y` without its season."""
+        if self.factors is not None:
+            season = self.factors[np.arange(-len(y), 0) % len(self.factors)]
+            y = y - season if self.additive else y / season
+        return np.log(y) if self.log else y
+
+    def back(self, ahead: np.ndarray, past: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The method's forecast, and its fit of the past, with the season again."""
+        out = []
+        for values, first in ((ahead, 0), (past, -len(past))):
+            values = np.asarray(values, dtype=float)
+            values = np.exp(values) if self.log else values
+            if self.factors is not None:
+                season = self.factors[np.arange(first, first + len(values)) % len(self.factors)]
+                values = values + season if self.additive else values * season
+            out.append(values)
+        return out[0], out[1]
+
+
+def own_season(y: np.ndarray, season: int) -> Adjusted:
+    """The season of `y` by classical decomposition, shrunk towards none by its own uncertainty.
+
+    Ratios to a centred moving average (differences where `y` is not above 0 throughout), averaged by month, then the
+    James-Stein shrinkage of Miller & Williams (2003): a season that could as well be noise is mostly taken away.
+    """
+    ends = 0.5 if season % 2 == 0 else 1.0
+    window = np.r_[ends, np.ones(season - 1), ends][: season + 1 if season % 2 == 0 else season]
+    level = np.convolve(y, window / window.sum(), "valid")
+    first = (len(window) - 1) // 2
+    additive = bool(y.min() <= 0)
+    middle = y[first : first + len(level)]
+    against = middle - level if additive else middle / level
+    month = (np.arange(len(level)) + first - len(y)) % season
+    count = np.bincount(month, minlength=season)
+    factors = np.bincount(month, against, minlength=season) / np.maximum(count, 1)
+    none = 0.0 if additive else 1.0
+    factors = np.where(count > 0, factors, none)
+    factors = factors - factors.mean() if additive else factors / factors.mean()
+    freedom = len(against) - season
+    strength = ((factors - none) ** 2).sum()
+    noise = ((against - factors[month]) ** 2).sum() / freedom / count.mean() if freedom > 0 else strength / season
+    shrunk = min(1.0, (season - 3) * noise / strength) if strength > 0 and season > 3 else 0.0
+    return Adjusted(none + (1 - shrunk) * (factors - none), additive)
 
 
 def seasonal_naive(y: np.ndarray, horizon: int, season: int) -> np.ndarray:
@@ -80,33 +135,35 @@ def season_profile(past: Sequence[np.ndarray], season: int) -> np.ndarray | None
     return profile / profile.mean()
 
 
-def _methods(y: np.ndarray, season: int, kind: str) -> dict[str, object]:
+def _methods(
+    y: np.ndarray, season: int, kind: str, profile: np.ndarray | None
+) -> dict[str, tuple[Any, Adjusted]]:
     """Few, different and fast: picked on the monthly series of M1 and of the tourism competition, not on M3.
 
-    Damped-trend ETS and more thetas were tried beside these; they cost as much as all others and added nothing.
+    Seasonal ETS with a trend, ETS chosen by AICc and more thetas were tried beside these: dearer, and nothing added.
     """
-    models = _statsforecast()
+    models, plain = _statsforecast(), Adjusted()
     if kind == "intermittent":
         return {
-            "croston_sba": models.CrostonSBA(),
-            "tsb": models.TSB(alpha_d=0.2, alpha_p=0.2),
-            "adida": models.ADIDA(),
-            "imapa": models.IMAPA(),
-            "ses": models.SimpleExponentialSmoothingOptimized(),
+            "croston_sba": (models.CrostonSBA(), plain),
+            "tsb": (models.TSB(alpha_d=0.2, alpha_p=0.2), plain),
+            "adida": (models.ADIDA(), plain),
+            "imapa": (models.IMAPA(), plain),
+            "ses": (models.SimpleExponentialSmoothingOptimized(), plain),
         }
-    if kind == "short" or season == 1:
-        return {
-            "theta": models.DynamicOptimizedTheta(season_length=1),
-            "ets_level": models.AutoETS(season_length=1, model="ANN"),
-            "ets_damped": models.AutoETS(season_length=1, model="AAN", damped=True),
-        }
-    return {
-        "theta": models.DynamicOptimizedTheta(season_length=season),
-        "ets_additive": models.AutoETS(season_length=season, model="ANA"),
-        **({"ets_multiplicative": models.AutoETS(season_length=season, model="MNM")} if y.min() > 0 else {}),
-        "ces": models.AutoCES(season_length=season),
-        "mfles": models.MFLES(season_length=season),
+    regular = kind == "regular" and season > 1
+    adjusted = own_season(y, season) if regular else Adjusted(profile)
+    rest = adjusted.past(y)
+    out = {
+        "ses": (models.AutoETS(season_length=1, model="ANN"), adjusted),
+        "damped": (models.AutoETS(season_length=1, model="AAN", damped=True), adjusted if regular else plain),
+        "theta": (models.Theta(season_length=1), replace(adjusted, log=bool(rest.min() > 0))),
     }
+    if regular:
+        out["ets"] = (models.AutoETS(season_length=season, model="MNM" if y.min() > 0 else "ANA"), plain)
+        out["ces"] = (models.AutoCES(season_length=season), plain)
+        out["mfles"] = (models.MFLES(season_length=season), plain)
+    return out
 
 
 def _statsforecast() -> ModuleType:
