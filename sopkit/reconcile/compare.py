@@ -110,8 +110,10 @@ def compare(
 
     base = measures(tables)
     units = {measure: company.currency if unit == "currency" else unit for measure, unit in UNITS.items()}
+    # about what one plan of this size takes: two or three small ones are not worth starting processes for
+    seconds = 1.0 + len(tables["demand_plan"]) / 1_000
     tasks = [(dict(tables), scenario, name, company, cycle) for name, scenario in scenarios.items()]
-    solved = (engine or Local(workers=1)).map(_solved, tasks)
+    solved = (engine or Local(workers=1)).map(_solved, tasks, seconds=seconds * len(tasks))
     results = [(BASE, "The plan as it stands", base)]
     months, changes = [by_month(tables, BASE)], []
     for (name, scenario), (values, monthly, rows) in zip(scenarios.items(), solved, strict=True):
