@@ -47,11 +47,11 @@ def test_undecided_is_said_and_makes_a_draft(tables):
 
 def test_recommends_what_is_worth_most_after_broken_promises(tables):
     # more earns 10 less but breaks policies worth 25 less
-    assert log(tables, QUESTION).loc[0, "recommendation"].startswith("more: More: result -10, fill rate +0.0 points")
+    assert log(tables, QUESTION).loc[0, "recommendation"].startswith("more: More: against Base result -10, price of")
     assert (
         log(tables, Decision(question="q", options=["base", "less"]))
         .loc[0, "recommendation"]
-        .startswith("base: Keep the plan")
+        .startswith("base: Base: the best other")
     )
 
 

@@ -56,27 +56,30 @@ def _worth(results: pd.DataFrame) -> pd.Series:
 
 
 def recommend(decision: Decision, results: pd.DataFrame) -> tuple[str, str]:
-    """The option worth most (result less policy cost) and a sentence with what it brings against the base.
+    """The option worth most (result less policy cost) and a sentence: what it brings against the first option.
 
-    `results` is table scenario_results. An option that is no scenario cannot be recommended.
+    `results` is table scenario_results. The first option is what happens if nothing is decided; one that is no
+    scenario cannot be recommended.
     """
     worth = _worth(results).reindex(decision.options).dropna()
     if worth.empty:
         return "", "No option of this question was solved as a scenario."
-    best = worth.sort_index(key=lambda names: [decision.options.index(name) for name in names]).idxmax()
-    row = results[results["scenario"] == best].set_index("measure")
-    if best == "base":
-        rivals = worth.drop("base")
+    first, best = worth.index[0], worth.idxmax()
+    titles = results.drop_duplicates("scenario").set_index("scenario")["title"]
+    if best == first:
+        rivals = worth.drop(first)
         if rivals.empty:
-            return best, "Keep the plan: no other option was solved."
-        return (
-            best,
-            f"Keep the plan: the best other option, {rivals.idxmax()}, is worth {_money(rivals.max() - worth[best])}.",
+            return best, f"{titles[best]}: no other option was solved."
+        return best, (
+            f"{titles[best]}: the best other option, {titles[rivals.idxmax()]}, is worth "
+            f"{_money(rivals.max() - worth[best])}."
         )
-    fill = row.at["fill rate", "difference"] * 100
+    wide = results.pivot(index="measure", columns="scenario", values="value")
+    change = wide[best] - wide[first]
     return best, (
-        f"{row['title'].iloc[0]}: result {_money(row.at['result', 'difference'])}, "
-        f"fill rate {fill:+.1f} points, mean stock {_money(row.at['mean stock value', 'difference'])}."
+        f"{titles[best]}: against {titles[first]} result {_money(change['result'])}, price of broken promises "
+        f"{_money(change['policy cost'])}, fill rate {change['fill rate'] * 100:+.1f} points, "
+        f"mean stock {_money(change['mean stock value'])}."
     )
 
 

@@ -645,6 +645,17 @@ SCENARIOS_YAML = """\
             - {supplier: ALU-CZ, item: POLES, site: PLANT-N, month: 2027-01..2027-05, capacity: 0}
             - {supplier: ALU-CZ, item: POLES, site: PLANT-S, month: 2027-01..2027-05, capacity: 0}
 
+    second_source:
+      title: Alu Czech fails as above, but Alu Taiwan is qualified before
+      owner: Lars Eriksen
+      changes:
+        - table: supplier_capacity
+          rows:
+            - {supplier: ALU-CZ, item: POLES, site: PLANT-N, month: 2027-01..2027-05, capacity: 0}
+            - {supplier: ALU-CZ, item: POLES, site: PLANT-S, month: 2027-01..2027-05, capacity: 0}
+        - {table: offers, where: {supplier: ALU-TW}, column: capacity, scale: 2.5}
+        - {table: offers, where: {supplier: ALU-TW}, column: lead_time, set: 2}
+
     scouts_won:
       title: The Scandinavian Scouts order is won in full
       owner: Mara Lind
@@ -653,15 +664,16 @@ SCENARIOS_YAML = """\
     """
 
 DECISIONS_YAML = """\
-    # What the executive meeting has to decide; an option is the code of a scenario, or base. Empty = undecided.
+    # What the executive meeting has to decide. An option is the code of a scenario, or base; the first one is what
+    # happens if nothing is decided. An empty option is undecided, and the plan a draft.
     - question: Which plan do we run?
       options: [base, second_shift]
       option:
       reason:
       owner: Tomas Novak
       due: 2026-12
-    - question: Do we qualify a second source for tent poles now?
-      options: [base, poles_outage]
+    - question: Alu Czech may fail in spring. Do we qualify Alu Taiwan for tent poles now?
+      options: [poles_outage, second_source]
       option:
       reason:
       owner: Lars Eriksen
