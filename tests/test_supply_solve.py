@@ -44,8 +44,12 @@ def little() -> dict[str, pd.DataFrame]:
     return made(LITTLE)
 
 
-POLICIES = [{}, {"allocation": "priority"}, {"allocation": "fair_share", "whole_people": True},
-            {"stock_budget": 50_000, "backlog_at_end": "forbidden"}]
+POLICIES = [
+    {},
+    {"allocation": "priority"},
+    {"allocation": "fair_share", "whole_people": True},
+    {"stock_budget": 50_000, "backlog_at_end": "forbidden"},
+]
 
 
 @pytest.mark.parametrize("policies", POLICIES, ids=str)
@@ -76,7 +80,8 @@ def odd_rules() -> pyo.ConcreteModel:
     m.x = pyo.Var(m.P, m.T, within=pyo.NonNegativeReals, dense=False, bounds=lambda m, p, t: (m.cost[p], 10 + t))
     m.y = pyo.Var(within=pyo.Integers, bounds=(-3, 3))
     m.lag = pyo.Constraint(
-        m.P, m.LATER, rule=lambda m, p, t: m.x[p, t] - m.x[m.twin[p], t - 1] / 4 <= m.cost[p] * 3 + m.y)
+        m.P, m.LATER, rule=lambda m, p, t: m.x[p, t] - m.x[m.twin[p], t - 1] / 4 <= m.cost[p] * 3 + m.y
+    )
     m.range = pyo.Constraint(m.P, m.T, rule=lambda m, p, t: (1, m.x[p, t] + m.x["a", 0], 20))
     m.fewer = pyo.Constraint(m.T, rule=lambda m, t: 7 >= -sum(m.cost[p] * m.x[p, t] for p in m.P) + 1)
     m.near = pyo.Constraint(m.P, rule=lambda m, p: m.x[p, 0] + sum(m.x[q, t] for q, t in m.NEAR[p]) + m.y == 5)
@@ -204,10 +209,21 @@ def session(little) -> Session:
 
 CHANGES = st.lists(
     st.tuples(
-        st.sampled_from([("demand_plan", "consensus"), ("capacity", "hours"), ("demand_plan", "price"),
-                         ("policies", "safety_stock"), ("policies", "target_end_stock"), ("inventory", "quantity")]),
-        st.floats(0.5, 1.6), st.integers(1, 4),
-    ), min_size=1, max_size=3,
+        st.sampled_from(
+            [
+                ("demand_plan", "consensus"),
+                ("capacity", "hours"),
+                ("demand_plan", "price"),
+                ("policies", "safety_stock"),
+                ("policies", "target_end_stock"),
+                ("inventory", "quantity"),
+            ]
+        ),
+        st.floats(0.5, 1.6),
+        st.integers(1, 4),
+    ),
+    min_size=1,
+    max_size=3,
 )
 
 
@@ -234,7 +250,8 @@ def test_every_question_is_a_change_over_the_base(session, little) -> None:
 def test_a_change_of_structure_is_loaded_anew(session, little) -> None:
     fewer = little["routings"].iloc[1:]
     assert session.resolve({"routings": fewer}).profit == pytest.approx(
-        cold(little | {"routings": fewer}, company(LITTLE.horizon)), rel=1e-6)
+        cold(little | {"routings": fewer}, company(LITTLE.horizon)), rel=1e-6
+    )
     assert session.how == "anew"
 
 

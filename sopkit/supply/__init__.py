@@ -7,17 +7,22 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
+    from sopkit.engine import Engine
     from sopkit.tables import Company
 
 
 def plan(
-    tables: dict[str, pd.DataFrame], company: Company, cycle: str, *, engine: object = None
+    tables: dict[str, pd.DataFrame], company: Company, cycle: str, *, engine: Engine | str | None = None
 ) -> dict[str, pd.DataFrame]:
     """The supply plan: every table of stage supply, each re-derived in pandas before it is returned.
 
-    `tables`: what the stage reads (a table not given is empty); `engine` maps independent parts side by side.
+    `tables`: what the stage reads (a table not given is empty); `engine` solves independent parts side by side
+    (an Engine, or its address; none = one after the other).
     Raises SupplyDataError where the data contradict each other, StageError where a plan breaks one of its own rules.
     """
+    from sopkit.engine import Engine
     from sopkit.supply.solve import Session
 
+    if isinstance(engine, str):
+        engine = Engine(engine)
     return Session(tables, company, cycle, engine=engine).plan()

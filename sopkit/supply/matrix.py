@@ -198,9 +198,13 @@ class Matrix:
     def equals(self, other: Matrix) -> bool:
         """True where bounds, costs and offset are those of `other`, whose structure is known to be the same."""
         return self.offset == other.offset and all(
-            np.array_equal(mine, its) for mine, its in (
-                (self.row_lower, other.row_lower), (self.row_upper, other.row_upper),
-                (self.lower, other.lower), (self.upper, other.upper), (self.cost, other.cost),
+            np.array_equal(mine, its)
+            for mine, its in (
+                (self.row_lower, other.row_lower),
+                (self.row_upper, other.row_upper),
+                (self.lower, other.lower),
+                (self.upper, other.upper),
+                (self.cost, other.cost),
             )
         )
 
@@ -231,9 +235,16 @@ class Matrix:
         """The rows and columns given, without names; its offset is 0, which the whole keeps."""
         return Matrix(
             a=csr_array(self.a[rows][:, columns]),
-            row_lower=self.row_lower[rows], row_upper=self.row_upper[rows],
-            lower=self.lower[columns], upper=self.upper[columns], cost=self.cost[columns], offset=0.0,
-            integer=self.integer[columns], maximise=self.maximise, columns={}, rows={},
+            row_lower=self.row_lower[rows],
+            row_upper=self.row_upper[rows],
+            lower=self.lower[columns],
+            upper=self.upper[columns],
+            cost=self.cost[columns],
+            offset=0.0,
+            integer=self.integer[columns],
+            maximise=self.maximise,
+            columns={},
+            rows={},
         )
 
 
@@ -451,16 +462,23 @@ class _Reader:
 
         return Matrix(
             a=_stack(blocks, at, total),
-            row_lower=_join(lower), row_upper=_join(upper),
-            lower=_join([b[0] for b in bounds]), upper=_join([b[1] for b in bounds]),
-            cost=cost, offset=offset,
+            row_lower=_join(lower),
+            row_upper=_join(upper),
+            lower=_join([b[0] for b in bounds]),
+            upper=_join([b[1] for b in bounds]),
+            cost=cost,
+            offset=offset,
             integer=np.concatenate([b[2] for b in bounds]) if bounds else np.zeros(0, dtype=bool),
             maximise=objective.sense == maximize,
-            columns={v.local_name: names(v.local_name, self.start[id(v)], size, labels)
-                     for v, (size, labels) in zip(variables, variable_labels, strict=True)},
+            columns={
+                v.local_name: names(v.local_name, self.start[id(v)], size, labels)
+                for v, (size, labels) in zip(variables, variable_labels, strict=True)
+            },
             rows={name: names(name, start, size, labels) for name, start, size, labels in rows},
-            expressions={e.local_name: (names(e.local_name, 0, size, labels), *entries)
-                         for (e, entries), (size, labels) in zip(expressions, expression_labels, strict=True)},
+            expressions={
+                e.local_name: (names(e.local_name, 0, size, labels), *entries)
+                for (e, entries), (size, labels) in zip(expressions, expression_labels, strict=True)
+            },
             empty=empty,
             walked=self.walked,
         )
@@ -827,8 +845,10 @@ def _stack(blocks: list[csr_array], rows: int, columns: int) -> csr_array:
         return csr_array((rows, columns))
     starts = np.cumsum([0] + [block.nnz for block in blocks])
     indptr = np.concatenate([[0]] + [block.indptr[1:] + start for block, start in zip(blocks, starts, strict=False)])
-    whole = csr_array((np.concatenate([b.data for b in blocks]), np.concatenate([b.indices for b in blocks]), indptr),
-                      shape=(rows, columns))
+    whole = csr_array(
+        (np.concatenate([b.data for b in blocks]), np.concatenate([b.indices for b in blocks]), indptr),
+        shape=(rows, columns),
+    )
     whole.eliminate_zeros()
     whole.sort_indices()
     return whole

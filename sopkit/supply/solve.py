@@ -71,8 +71,12 @@ class Loaded:
         self._run()
         solution, info = self.highs.getSolution(), self.highs.getInfo()
         return Answer(
-            np.array(solution.col_value), np.array(solution.row_dual), np.array(solution.col_dual),
-            info.objective_function_value, gap, info.simplex_iteration_count + info.ipm_iteration_count,
+            np.array(solution.col_value),
+            np.array(solution.row_dual),
+            np.array(solution.col_dual),
+            info.objective_function_value,
+            gap,
+            info.simplex_iteration_count + info.ipm_iteration_count,
         )
 
     def change(self, other: Matrix) -> None:
@@ -164,8 +168,10 @@ class Loaded:
     def _refuse_unsolved(self) -> None:
         status = self.highs.getModelStatus()
         if status != highspy.HighsModelStatus.kOptimal:
-            raise StageError(f"HiGHS ended with '{self.highs.modelStatusToString(status)}'. A plan always exists, so "
-                             "this is an error of sopkit: please report it with the cycle's tables folder.")
+            raise StageError(
+                f"HiGHS ended with '{self.highs.modelStatusToString(status)}'. A plan always exists, so "
+                "this is an error of sopkit: please report it with the cycle's tables folder."
+            )
 
 
 def _passed(given: Matrix) -> highspy.Highs:
@@ -267,11 +273,18 @@ class Solution:
     """What the solver found: `solution[m.make]` is a Series over the index of a Var, Expression or Constraint.
 
     A Constraint's values are its worth: the profit gained by one more unit on its right-hand side; with whole numbers
-    it is that of the plan with these held fixed. `measures` says how the plan was solved.
+    it is that of the plan with these held fixed. `measures` says how it was solved, `seconds` how long it took.
     """
 
-    def __init__(self, model: pyo.ConcreteModel, read: Matrix, answer: Answer, measures: dict[str, Any]) -> None:
-        self.model, self.matrix, self.answer = model, read, answer
+    def __init__(
+        self,
+        model: pyo.ConcreteModel,
+        read: Matrix,
+        answer: Answer,
+        seconds: dict[str, float],
+        network: Network | None = None,
+    ) -> None:
+        self.model, self.matrix, self.answer, self.seconds, self.network = model, read, answer, seconds, network
         self.values, self.worth, self.profit = answer.values, answer.worth, answer.profit
         self.measures = {
             "profit less policy prices": answer.profit,
@@ -281,7 +294,6 @@ class Solution:
             "variables": read.shape[1],
             "rules": read.shape[0],
             "whole-number decisions": int(read.integer.sum()),
-            **measures,
         }
 
     def __getitem__(self, component: Any) -> pd.Series:
@@ -305,8 +317,6 @@ def _series(values: np.ndarray, names: Names) -> pd.Series:
     return pd.Series(values, index=names.index(), dtype=float)
 
 
-
-
 def solve(model: pyo.ConcreteModel, *, engine: Engine | None = None) -> Solution:
     """Solve `model`, its independent parts side by side; raises StageError where HiGHS finds no best plan."""
     start = time.perf_counter()
@@ -314,11 +324,8 @@ def solve(model: pyo.ConcreteModel, *, engine: Engine | None = None) -> Solution
     handed = time.perf_counter()
     parts = Parts(whole, engine)
     answer = parts.answer()
-    return Solution(model, whole, answer, {
-        "independent parts": len(parts.places),
-        "seconds to hand over": handed - start,
-        "seconds to solve": time.perf_counter() - handed,
-    })
+    seconds = {"hand over": handed - start, "solve": time.perf_counter() - handed}
+    return Solution(model, whole, answer, seconds)
 
 
 def built(network: Network) -> pyo.ConcreteModel:
@@ -341,12 +348,12 @@ class Session:
         self.company, self.cycle, self.engine = company, cycle, engine
         self.tables = prepared(tables)
         self.how = "loaded"
+        start = time.perf_counter()
         network = Network(self.tables, company, cycle)
         model = built(network)
         self.parts = Parts(matrix(model), engine)
         answer = self.parts.answer()
-        self.base = Solution(model, self.parts.matrix, answer, {"independent parts": len(self.parts.places)})
-        self.base.network = network
+        self.base = Solution(model, self.parts.matrix, answer, {"solve": time.perf_counter() - start}, network)
 
     def resolve(self, changed: dict[str, pd.DataFrame] | None = None, *, company: Company | None = None) -> Solution:
         """The best plan with the tables `changed` (whole tables, by name) and, where given, another company's settings.
@@ -363,24 +370,25 @@ class Session:
         else:
             self.how = "anew"
             answer = Parts(new, self.engine).answer()
-        solution = Solution(model, new, answer, {"solved": self.how, "seconds to solve": time.perf_counter() - start})
-        solution.network = network
-        return solution
+        return Solution(model, new, answer, {"solve again": time.perf_counter() - start}, network)
 
     def plan(
         self, changed: dict[str, pd.DataFrame] | None = None, *, company: Company | None = None
     ) -> dict[str, pd.DataFrame]:
-        """Every table of stage supply, each re-derived in pandas; for the base or for the changed tables.
+        """Every table of stage supply, each re-derived in pandas: of the base, explained, or of the changed tables.
 
         Raises SupplyDataError where the changed tables contradict each other, StageError where a plan breaks a rule.
         """
         from sopkit.supply.check import checked
+        from sopkit.supply.explain import explain
         from sopkit.supply.results import written
 
         company = company or self.company
-        solution = self.resolve(changed, company=company) if changed or company != self.company else self.base
+        asked = bool(changed) or company != self.company
+        solution = self.resolve(changed, company=company) if asked else self.base
         network = solution.network
-        return checked(network.tables, company, self.cycle, written(network, solution.model, solution))
+        tables = checked(network.tables, company, self.cycle, written(network, solution.model, solution))
+        return tables if asked else tables | explain(self)
 
 
 def prepared_of(changed: dict[str, pd.DataFrame] | None) -> dict[str, pd.DataFrame]:

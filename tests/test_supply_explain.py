@@ -1,0 +1,207 @@
+"""Why not more: worth of limits, trails of shortages, levers found by solving again, level against chase."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+from small_company import company, made, read
+from test_supply_solve import CYCLE, LITTLE
+
+from sopkit.supply.explain import explain
+from sopkit.supply.solve import Session
+
+LAYERS = "baseline lifecycle market_conditions campaigns pipeline statistical blended override p10 p90".split()
+
+# One line, 100 hours a month and 10 of overtime; a lamp takes 2 hours of it and one bulb, a chair half an hour.
+WORKSHOP = """
+    families
+    family
+    F
+
+    products
+    product, name, family, price, standard_cost
+    LAMP, Lamp, F, 100, 40
+    CHAIR, Chair, F, 12, 10
+
+    materials
+    material, name, standard_cost
+    BULB, Bulb, 5
+
+    sites
+    site, name, kind
+    SHOP, Workshop, plant
+
+    markets
+    market, name, region, channel
+    TOWN, Town, R, C
+
+    lanes
+    origin, destination, cost
+    SHOP, TOWN, 1
+
+    calendar
+    month, working_days
+    2026-11, 20
+    2026-12, 20
+
+    resources
+    resource, name, site, hour_cost, overtime_cost
+    LINE, Line 2, SHOP, 10, 16
+
+    capacity
+    resource, month, hours, overtime_limit
+    LINE, 2026-11, 100, 10
+    LINE, 2026-12, 100, 10
+
+    routings
+    item, resource, hours
+    LAMP, LINE, 2
+    CHAIR, LINE, 0.5
+
+    bom
+    item, component, quantity
+    LAMP, BULB, 1
+
+    suppliers
+    supplier, name
+    GLOW, Glow Ltd
+
+    offers
+    supplier, item, site, price, capacity, lead_time
+    GLOW, BULB, SHOP, 5, {bulbs}, 0
+
+    service_policies
+    product, market, unmet, lost_price
+    LAMP, TOWN, lost, 0
+    CHAIR, TOWN, lost, 0
+
+    demand_plan
+    product, market, month, family, consensus, price
+    LAMP, TOWN, 2026-11, F, 80, 100
+    LAMP, TOWN, 2026-12, F, 80, 100
+    CHAIR, TOWN, 2026-11, F, {chairs}, 12
+    CHAIR, TOWN, 2026-12, F, {chairs}, 12
+"""
+
+
+def workshop(bulbs: float, chairs: float = 0.1) -> Session:
+    tables = read(WORKSHOP.format(bulbs=bulbs, chairs=chairs))
+    tables["demand_plan"] = tables["demand_plan"].assign(**{layer: 0.0 for layer in LAYERS})
+    return Session(tables, company(2), CYCLE)
+
+
+def test_worth_of_an_hour_by_hand() -> None:
+    # a lamp brings 100 - 5 (bulb) - 1 (freight) = 94 for 2 hours: 47 an hour, less 10 (regular) or 16 (overtime)
+    binding = explain(workshop(bulbs=1000))["binding_limits"].set_index(["limit", "month"])
+    november = pd.Timestamp("2026-11-01")
+    assert binding.loc[("regular_capacity", november), "worth"] == pytest.approx(37)
+    assert binding.loc[("overtime_capacity", november), "worth"] == pytest.approx(31)
+    assert binding.loc[("regular_capacity", november), "size"] == pytest.approx(100)
+    assert binding.loc[("regular_capacity", november), "sentence"] == (
+        "One more hour on Line 2 in Nov 2026 is worth 37.00 EUR."
+    )
+
+
+def test_a_shortage_is_traced_to_the_line() -> None:
+    why = explain(workshop(bulbs=1000))["why_short"]
+    lost = why[(why["item"] == "LAMP") & (why["step"] == 1)]
+    assert (lost["kind"] == "lost").all()
+    assert lost["quantity"].sum() == pytest.approx(160 - 220 / 2, abs=0.1)  # 2 x 110 hours make 110 lamps, chairs aside
+    assert (lost["limit"] == "regular_capacity").all() and (lost["limit_place"] == "LINE").all()
+    assert (lost["needs"] == pytest.approx(2)).all()
+    assert "one more unit needs 2 x one hour on Line 2" in lost["sentence"].iloc[0]
+
+
+def test_a_shortage_is_traced_through_the_bill_of_materials_to_the_supplier() -> None:
+    why = explain(workshop(bulbs=30))["why_short"]
+    lamp = why[(why["item"] == "LAMP") & (why["step"] == 1)]
+    assert (lamp["limit"] == "supplier_capacity").all()
+    assert (lamp["limit_item"] == "BULB").all() and (lamp["limit_place"] == "GLOW SHOP").all()
+
+
+def test_a_shortage_that_nothing_but_its_price_stands_behind_is_said_so() -> None:
+    session = workshop(bulbs=0, chairs=20)  # no lamps, so the line has time; a chair at 3 does not pay for half an hour
+    prices = session.tables["demand_plan"]["price"].where(session.tables["demand_plan"]["product"] != "CHAIR", 3.0)
+    cheap = session.tables | {"demand_plan": session.tables["demand_plan"].assign(price=prices)}
+    why = explain(Session(cheap, company(2), CYCLE))["why_short"].set_index("item")
+    assert (why.loc["CHAIR", "limit"] == "price").all() and (why.loc["CHAIR", "quantity"] == pytest.approx(20)).all()
+    assert why.loc["CHAIR", "sentence"].str.contains("costs more than it brings").all()
+    assert (why.loc["LAMP", "limit"] == "supplier_capacity").all()
+
+
+def lever(session: Session, name: str) -> pd.Series:
+    levers = explain(session)["levers"]
+    return levers[levers["lever"] == name].iloc[0]
+
+
+def test_a_lever_brings_what_the_changed_tables_bring() -> None:
+    session = workshop(bulbs=1000)
+    more = session.tables["capacity"].assign(overtime_limit=lambda frame: frame["overtime_limit"] + frame["hours"] / 10)
+    overtime = lever(session, "overtime")
+    assert overtime["gain"] == pytest.approx(session.resolve({"capacity": more}).profit - session.base.profit, rel=1e-6)
+    assert overtime["used"] == pytest.approx(20) and overtime["gain"] == pytest.approx(20 * 31)
+
+    session = workshop(bulbs=30)
+    fifth = session.tables["offers"].assign(capacity=lambda frame: frame["capacity"] * 1.2)
+    gain = session.resolve({"offers": fifth}).profit - session.base.profit
+    assert lever(session, "more from supplier")["gain"] == pytest.approx(gain, rel=1e-6)
+    second = lever(session, "second supplier")  # a tenth dearer: 5.50 a bulb
+    other = session.tables["offers"].assign(supplier="GLOW", price=5.5)
+    both = pd.concat([session.tables["offers"], other.assign(supplier="OTHER")], ignore_index=True)
+    suppliers = pd.concat([session.tables["suppliers"], session.tables["suppliers"].assign(supplier="OTHER")])
+    gain = session.resolve({"offers": both, "suppliers": suppliers}).profit - session.base.profit
+    assert second["gain"] == pytest.approx(gain, rel=1e-6) and second["cost"] == pytest.approx(5.5 * second["used"])
+
+
+def test_asking_for_levers_leaves_the_plan_as_it_was() -> None:
+    session = workshop(bulbs=30)
+    first = explain(session)
+    assert session.resolve().profit == pytest.approx(session.base.profit, rel=1e-12)
+    again = explain(session)
+    for name in first:
+        pd.testing.assert_frame_equal(first[name], again[name])
+
+
+@pytest.fixture(scope="module")
+def tight() -> Session:
+    """A small demo company with a fifth more demand than the sales department's forecast corrected for its bias."""
+    tables = made(LITTLE)
+    tables["demand_plan"]["consensus"] *= 1.6
+    return Session(tables, company(LITTLE.horizon), CYCLE)
+
+
+def test_worth_of_an_hour_is_what_one_hour_more_brings(tight) -> None:
+    binding = explain(tight)["binding_limits"]
+    hours = binding[binding["limit"] == "regular_capacity"].head(6)
+    assert len(hours) >= 3
+    held = 0
+    for row in hours.itertuples():
+        here = tight.tables["capacity"]["resource"].eq(row.place) & tight.tables["capacity"]["month"].eq(row.month)
+        more = tight.tables["capacity"].assign(hours=tight.tables["capacity"]["hours"] + here)
+        gain = tight.resolve({"capacity": more}).profit - tight.base.profit
+        assert gain <= row.worth * (1 + 1e-6) + 1e-6, "the first hour is worth most: profit is concave in a limit"
+        held += gain == pytest.approx(row.worth, rel=1e-6)
+    assert held >= 3, "where the basis holds, one hour more brings exactly its worth"
+
+
+def test_every_shortage_is_explained(tight) -> None:
+    why = explain(tight)["why_short"]
+    explained = {(row.kind, row.item, row.place, f"{row.month:%Y-%m}") for row in why.itertuples()}
+    short = {
+        (kind, *index)
+        for kind, name in (("lost", "lose"), ("waiting", "wait"), ("safety stock", "fall_below_safety"))
+        for index, quantity in tight.base[name].items()
+        if quantity > 1e-4 and index[-1] != "start"
+    }
+    assert short and explained == short
+    assert (why["limit"] != "price").any()
+    named = why[why["limit"].isin(["regular_capacity", "overtime_capacity", "supplier_capacity"])]
+    assert (named["worth"] > 0).all()
+
+
+def test_level_keeps_the_hours_and_chase_keeps_the_stock_down(tight) -> None:
+    table = explain(tight)["level_chase"]
+    hours = table.groupby("strategy")["hours"]
+    assert hours.std()["level"] < 0.5 * hours.std()["plan"] or hours.std()["plan"] < 1e-6
+    stock = table.groupby("strategy")["stock_value"].mean()
+    assert stock["chase"] <= stock["plan"] + 1e-6
