@@ -8,6 +8,7 @@ from pathlib import Path
 import openpyxl
 import pandas as pd
 import pytest
+import spoiled
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -162,6 +163,25 @@ def test_a_row_that_is_stopped_still_defines_its_key(tmp_path):
         capacity="resource,month,hours\nLINE-N1,2026-11,1\n",
     )
     assert {f["table"] for f in only(company)} & {"resources", "capacity"} == {"resources"}
+
+
+def test_an_empty_optional_cell_means_what_the_declaration_says(tmp_path):
+    company = small(
+        tmp_path,
+        families="family\nF\n",
+        products="product,family,uom,volume,price,standard_cost\nA,F,,,1,1\nB,F,kg,2,1,1\n",
+    )
+    products = collect(company, CYCLE).tables["products"]
+    assert products["uom"].tolist() == ["pcs", "kg"]
+    assert products["volume"].tolist() == [0.0, 2.0]
+    assert products["name"].tolist() == ["", ""]
+
+
+def test_a_key_is_held_to_where_its_optional_columns_are_not_brought(tmp_path):
+    optional = [c.name for c in TABLES["routings"] if c.name in TABLES["routings"].key and not c.required]
+    assert optional
+    company = small(tmp_path, routings="item,resource,hours\nA,LINE-N1,1\nA,LINE-N1,2\n")
+    assert (3, "duplicated key") in [(f["row"], f["rule"]) for f in only(company) if f["table"] == "routings"]
 
 
 def test_end_before_start_is_found(company, memory):
@@ -401,3 +421,20 @@ def test_all_findings_are_in_the_file_and_none_of_them_is_a_formula(tmp_path):
     written = pd.read_csv(tmp_path / "findings.csv", keep_default_na=False)
     assert len(written) == len(collected.findings) > 300
     assert not written["value"].str.match(r"[=+\-@]").any()
+
+
+# ten thousand spoiled copies are tried by `python tests/bench.py collect`; these are the first of them
+@pytest.fixture(scope="module")
+def spoiled_company(tmp_path_factory) -> Path:
+    return shutil.copytree(DEMO, tmp_path_factory.mktemp("spoiled") / "demo")
+
+
+@pytest.mark.parametrize("number", range(60))
+def test_a_spoiled_copy_is_accepted_or_answered_by_findings(spoiled_company, memory, number):
+    files = {path.name: path.read_bytes() for path in DEMO.glob("*.csv")}
+    name, content = spoiled.spoil(files, number)
+    (spoiled_company / name).write_bytes(content)
+    wrong, _ = spoiled.wrong_answers(spoiled_company, memory, name, deep=number % 20 == 0)
+    (spoiled_company / name).write_bytes(files[name])
+    # a time limit is for the benchmark: a busy computer is no fault of the data room
+    assert [answer for answer in wrong if not answer.startswith("took")] == []

@@ -64,6 +64,18 @@ def test_what_pandas_writes_is_read_back_cell_by_cell(rows):
     assert list(zip(*(read.columns.to_pydict().values()), strict=True)) == kept or kept == [] == read.rows.tolist()
 
 
+@given(st.text(st.sampled_from('",ab \n\r\ufeff'), max_size=14), st.integers(0, 2))
+def test_the_fast_reader_and_the_exact_one_read_the_same(text, skip):
+    content = ("above\n" * skip + "family,name\n" + text).encode()
+    fast = sources.read_csv(FAMILIES, Source(skip=skip), content, "f.csv")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sources, "_clean_csv", lambda *_: None)
+        exact = sources.read_csv(FAMILIES, Source(skip=skip), content, "f.csv")
+    assert fast.columns.to_pydict() == exact.columns.to_pydict()
+    assert fast.rows.tolist() == exact.rows.tolist()
+    assert fast.findings == exact.findings
+
+
 def test_rows_are_numbered_as_a_spreadsheet_shows_them(tmp_path):
     company(tmp_path, families='family,name\nA,"two\nlines"\n\n,x\n')
     assert found(tmp_path, "families") == [(4, "family", "", "is empty")]

@@ -147,7 +147,10 @@ def checked(table: Table, source: Source, extract: Extract, factors: Mapping[str
             f"Correct {later} or {earlier}.",
             f"{table[later].allowed}, not before {earlier}",
         )
-    if not source.sum_rows and columns.keys() >= set(table.key):
+    for column in table:
+        if not column.required:
+            frame[column.name] = _filled(column, frame[column.name])
+    if not source.sum_rows and columns.keys() >= {name for name in table.key if table[name].required}:
         _keys(table, frame, bad, notes)
     findings = together(notes.frames)
     ready = None if findings["severity"].eq("stop").any() else _ready(table, frame, source.sum_rows)
@@ -391,7 +394,7 @@ def _convert(
 
 
 def _bounds(column: Column, values: pd.Series, array: Any, notes: _Notes, bad: np.ndarray) -> None:
-    """Findings for values that break a rule of `column`; then empty optional cells get their default, in place."""
+    """Findings for values that break a rule of `column`."""
     if column.kind in ("number", "whole", "month", "date"):
         for words, holds in column.rules:
             if words == "first day of a month":
@@ -401,6 +404,16 @@ def _bounds(column: Column, values: pd.Series, array: Any, notes: _Notes, bad: n
                 where, column.name, _shown(array, where), f"must be {words}", "Correct the cell.", column.allowed
             )
             bad[where] = True
+
+
+def _filled(column: Column, values: pd.Series) -> pd.Series:
+    """Empty cells hold what the declaration says an empty cell means."""
+    if column.default in (None, "") or column.kind == "flag":
+        return values
+    if column.kind in ("text", "choice"):
+        values = values.astype(object)
+        return values.where(values.ne(""), column.default)
+    return values.where(values.notna(), column.default)
 
 
 def _keys(table: Table, frame: pd.DataFrame, bad: np.ndarray, notes: _Notes) -> None:
