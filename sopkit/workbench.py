@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterable
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
 import pandas as pd
@@ -15,6 +16,9 @@ import pandas as pd
 from sopkit import charts, kpis
 from sopkit.cycle import Cycle
 from sopkit.errors import RecordError, SopkitError
+
+if TYPE_CHECKING:
+    from sopkit.supply.solve import Session
 
 LABEL = {"description_width": "9.5em"}
 WIDE = widgets.Layout(width="34em")
@@ -216,6 +220,13 @@ class WhatIf(widgets.VBox):
         ])
         self.message.say("Move the slider: the plan is solved again, nothing is stored.")
 
+    @cached_property
+    def _session(self) -> Session:
+        """The model in the solver's memory, loaded at the first question: later ones only change its numbers."""
+        from sopkit.supply.solve import Session
+
+        return Session(self.tables, self.cycle.company, self.cycle.cycle)
+
     def _offer_places(self, _: Any = None) -> None:
         name = "supplier" if self.lever.value == "supplier" else "resource"
         self.place.options = _names(self.tables[f"{name}s"], name)
@@ -245,7 +256,6 @@ class WhatIf(widgets.VBox):
         return [Change(table="supplier_capacity", rows=_as_rows(grid[[*keys, "capacity"]]))]
 
     def _solve(self, _: Any = None) -> None:
-        from sopkit import supply
         from sopkit.reconcile.scenarios import apply
 
         if self.first.value > self.last.value:
@@ -254,8 +264,9 @@ class WhatIf(widgets.VBox):
         said = f"{self.place.value} {LEVERS[self.lever.value]} {self.percent.value:+d} %"
         self.message.say(f"Solving with {said} ...")
         try:
-            changed, _ = apply(self.tables, self._changes(), "what-if")
-            plan = supply.plan(changed, self.cycle.company, self.cycle.cycle)
+            changes = self._changes()
+            changed, _ = apply(self.tables, changes, "what-if")
+            plan = self._session.plan({change.table: changed[change.table] for change in changes})
         except SopkitError as error:
             self.message.say(str(error), wrong=True)
             return
