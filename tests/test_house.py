@@ -1,0 +1,146 @@
+"""The house keeps its laws: equal environments, no addresses, light imports, no stage looks ahead, all documented."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+
+from sopkit.tables import STAGES
+
+PROJECT = Path(__file__).resolve().parents[1]
+SETTINGS = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+EXTRAS = SETTINGS["optional-dependencies"]
+INSTALLED = [Requirement(text) for text in (*SETTINGS["dependencies"], *EXTRAS["test"], *EXTRAS["dask"])]
+# conda-forge calls these otherwise
+CONDA = {
+    "great-tables": "great_tables", "duckdb": "python-duckdb", "playwright": "playwright-python",
+}
+MODULES = sorted((PROJECT / "sopkit").rglob("*.py"))
+ORDER = [stage.name for stage in STAGES]
+GROUND = {"tables", "records", "kpis", "charts", "errors"}
+TEXTS = (".py", ".toml", ".yml", ".yaml", ".lock", ".md", ".ipynb", ".css", ".html", ".js", ".j2", ".csv", ".sql", "")
+
+
+def printed(*command: str) -> str:
+    """What a command prints, run in the project's folder."""
+    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True).stdout
+
+
+def named(path: Path) -> str:
+    """A module's path for a person."""
+    return path.relative_to(PROJECT).as_posix()
+
+
+def test_conda_and_pip_install_the_same() -> None:
+    conda = yaml.safe_load((PROJECT / "environment.yml").read_text(encoding="utf-8"))
+    lines = [line for line in conda["dependencies"] if isinstance(line, str) and line != "pip"]
+    have = {name: SpecifierSet(limits) for name, _, limits in (line.partition(" ") for line in lines)}
+    want = {CONDA.get(need.name, need.name): need.specifier for need in INSTALLED}
+    assert have == want | {"python": SpecifierSet(SETTINGS["requires-python"])}
+    assert conda["channels"] == ["conda-forge"]
+
+
+@pytest.mark.parametrize("need", INSTALLED, ids=lambda need: need.name)
+def test_what_is_installed_is_inside_the_ranges_and_pinned(need: Requirement) -> None:
+    assert need.specifier.contains(version(need.name))
+    pins = (PROJECT / "requirements.lock").read_text(encoding="utf-8").splitlines()
+    pinned = [Requirement(pin) for pin in pins if Requirement(pin).name.lower() == need.name]
+    assert pinned
+    for pin in pinned:
+        assert need.specifier.contains(next(iter(pin.specifier)).version)
+
+
+def test_the_lock_is_names_and_versions_only() -> None:
+    for line in (PROJECT / "requirements.lock").read_text(encoding="utf-8").splitlines():
+        assert re.fullmatch(r"[\w.\-]+==[\w.+!]+( ; .+)?", line), line
+
+
+def test_no_file_names_a_package_index_or_a_machine() -> None:
+    address = re.compile(r"https?://[^\s\"'`)>{]+|index-url\s*[=:]", re.IGNORECASE)
+    # names of XML kinds, papers, this machine, and addresses that exist nowhere
+    allowed = re.compile(
+        r"https?://(www\.w3\.org/|schemas\.openxmlformats\.org/|doi\.org/|127\\?\.0|localhost|[\w.-]*example\b)")
+    found = []
+    for path in (PROJECT / name for name in printed("git", "ls-files").splitlines()):
+        if path.suffix in TEXTS and path.is_file() and path != Path(__file__):
+            addresses = address.findall(path.read_text(encoding="utf-8", errors="ignore"))
+            found += [f"{named(path)}: {match}" for match in addresses if not allowed.match(match)]
+    assert not found
+
+
+def test_importing_sopkit_imports_no_heavy_library() -> None:
+    light = "import sys, sopkit, sopkit.errors\nprint(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    loaded = printed(sys.executable, "-c", light)
+    heavy = {need.name.replace("-", "_") for need in INSTALLED} | {"IPython", "zmq", "yaml", "vl_convert", "jupyterlab"}
+    assert not heavy & set(loaded.split())
+
+
+@pytest.mark.parametrize(("module", "free_of"), [
+    ("sopkit.tables", "altair papermill nbformat sqlalchemy duckdb pyomo highspy statsforecast ipywidgets jupyterlab"),
+    ("sopkit.records", "altair papermill nbformat duckdb pyomo highspy statsforecast ipywidgets"),
+    ("sopkit.kpis", "altair papermill nbformat sqlalchemy duckdb pyomo highspy statsforecast ipywidgets"),
+    ("sopkit.charts", "altair great_tables vl_convert papermill sqlalchemy duckdb pyomo statsforecast ipywidgets"),
+    ("sopkit.cycle", "altair papermill nbformat sqlalchemy duckdb pyomo highspy statsforecast ipywidgets"),
+    ("sopkit.cli", "pandas pandera altair papermill sqlalchemy pyomo statsforecast"),
+])
+def test_the_ground_floor_is_light(module: str, free_of: str) -> None:
+    code = f"import sys, {module}\nprint(*sorted({{name.partition('.')[0] for name in sys.modules}}))"
+    loaded = printed(sys.executable, "-c", code)
+    assert not set(free_of.split()) & set(loaded.split())
+
+
+def imports(path: Path) -> set[str]:
+    """Rooms of sopkit that a module imports, wherever in it (type checking apart)."""
+    rooms: set[str] = set()
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    guards = (node for node in ast.walk(tree) if isinstance(node, ast.If))
+    only_types = [node for node in guards if "TYPE_CHECKING" in ast.unparse(node.test)]
+    skip = {id(inner) for node in only_types for inner in ast.walk(node)}
+    for node in ast.walk(tree):
+        if id(node) in skip:
+            continue
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "sopkit":
+            parts = node.module.split(".")
+            rooms |= {parts[1]} if len(parts) > 1 else {alias.name for alias in node.names}
+        elif isinstance(node, ast.Import):
+            rooms |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("sopkit.")}
+    return rooms
+
+
+@pytest.mark.parametrize("path", MODULES, ids=named)
+def test_no_stage_imports_a_later_one_and_the_ground_floor_imports_none(path: Path) -> None:
+    room = path.relative_to(PROJECT / "sopkit").parts[0].removesuffix(".py")
+    if room in ORDER:
+        assert not imports(path) & set(ORDER[ORDER.index(room) + 1 :])
+        assert not imports(path) & {"cli", "workbench"}
+    elif room in GROUND:
+        assert not imports(path) & {*ORDER, "cli", "workbench"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=named)
+def test_every_public_function_is_annotated_and_documented(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    assert path.name == "__init__.py" and not tree.body or ast.get_docstring(tree), "the module says nothing"
+    homes = [tree, *(node for node in tree.body if isinstance(node, ast.ClassDef) and not node.name.startswith("_"))]
+    bare = []
+    for home in homes:
+        if isinstance(home, ast.ClassDef) and not ast.get_docstring(home):
+            bare.append(home.name)
+        for node in home.body:
+            if not isinstance(node, ast.FunctionDef) or node.name.startswith("_"):
+                continue
+            arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+            named_ = [argument for argument in arguments if argument.arg not in ("self", "cls")]
+            if not ast.get_docstring(node) or node.returns is None or any(a.annotation is None for a in named_):
+                bare.append(node.name)
+    assert not bare

@@ -1,0 +1,90 @@
+"""The notebooks are meeting papers: short, without programs and outputs, and each runs on its own."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from sopkit.cycle import Cycle, notebook_parameters
+from sopkit.tables import STAGES
+
+PROJECT = Path(__file__).resolve().parents[1]
+NOTEBOOKS = sorted((PROJECT / "notebooks").glob("*.ipynb"))
+MOST_LINES = 70
+PROGRAM = (
+    ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda, ast.For, ast.While, ast.If, ast.Try, ast.With,
+    ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp,
+)
+each = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+def code_of(path: Path) -> list:
+    """A notebook's code cells."""
+    return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+
+
+def test_there_is_one_notebook_a_stage() -> None:
+    assert [path.name for path in NOTEBOOKS] == [stage.notebook for stage in STAGES]
+
+
+@each
+def test_it_is_a_valid_notebook_with_a_title_and_one_question(path: Path) -> None:
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    stage = next(stage for stage in STAGES if stage.notebook == path.name)
+    first = notebook.cells[0]
+    assert first.cell_type == "markdown" and first.source.startswith("# ") and stage.question in first.source
+    assert len({cell["id"] for cell in notebook.cells}) == len(notebook.cells)
+
+
+@each
+def test_its_second_cell_holds_typed_parameters_company_and_cycle_first(path: Path) -> None:
+    cell = nbformat.read(path, as_version=4).cells[1]
+    assert cell.metadata.get("tags") == ["parameters"]
+    assert list(notebook_parameters(path))[:2] == ["company", "cycle"]
+    for line, node in zip(cell.source.splitlines(), ast.parse(cell.source).body, strict=True):
+        assert isinstance(node, ast.AnnAssign) and "  # " in line
+
+
+@each
+def test_it_defines_nothing_and_loops_over_nothing(path: Path) -> None:
+    for cell in code_of(path):
+        found = [type(node).__name__ for node in ast.walk(ast.parse(cell.source)) if isinstance(node, PROGRAM)]
+        assert not found, cell.source
+
+
+@each
+def test_it_is_short(path: Path) -> None:
+    lines = [line for cell in code_of(path) for line in cell.source.splitlines() if line.strip()]
+    assert len(lines) <= MOST_LINES
+
+
+@each
+def test_it_is_stored_without_outputs_but_for_tagged_key_numbers(path: Path) -> None:
+    for cell in code_of(path):
+        kept = "keep_output" in cell.metadata.get("tags", [])
+        assert kept == ("nbval-check-output" in cell.metadata.get("tags", []))
+        assert kept == bool(cell.outputs), cell.source
+    assert "widgets" not in nbformat.read(path, as_version=4).metadata
+
+
+@each
+def test_it_opens_its_own_stage(path: Path) -> None:
+    stage = path.stem.split("_", 1)[1]
+    source = "\n".join(cell.source for cell in code_of(path))
+    assert f'Cycle.open(company, cycle, stage="{stage}")' in source
+
+
+def test_nbval_runs_each_of_them_and_holds_the_key_numbers(own_run: Path) -> None:
+    """By glob, in the order of the stages, into a folder of its own; only tagged outputs are compared."""
+    command = [sys.executable, "-m", "pytest", "--nbval-lax", "-p", "no:cacheprovider", "-q", *map(str, NOTEBOOKS)]
+    done = subprocess.run(
+        command, cwd=PROJECT, env=os.environ | {"PYTHONPATH": str(PROJECT)}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+    assert Cycle.open("demo", "2026-11").stale() == {}
