@@ -64,6 +64,8 @@ def number(value: float | None, decimals: int = 0, sign: bool = False) -> str:
     """A number with thousands separators; `–` where there is none; with `sign`, a plus before gains."""
     if value is None or not math.isfinite(value):
         return "–"
+    if value == 0:
+        return "0"
     text = f"{value:{'+' if sign else ''},.{decimals}f}"
     # -0.0 and numbers that round to it would read as a loss
     return text.lstrip("+-") if not float(text.replace(",", "")) else text.replace("-", "−")
@@ -92,10 +94,10 @@ def scale_of(values: Iterable[float], unit: str) -> Scale:
     finite = [abs(float(value)) for value in values if value is not None and math.isfinite(value)]
     largest = max(finite, default=0.0)
     if unit == "share":
-        return Scale(0.01, "%", 0 if largest >= 0.2 else 1)
+        return Scale(0.01, "%", 1)
     if re.fullmatch("[A-Z]{3}", unit) or largest >= 1e7:
         for factor, word in ((1e9, "billion"), (1e6, "million"), (1e3, "thousand")):
-            if largest >= 2 * factor:
+            if largest >= (10 if factor == 1e3 else 1) * factor:
                 return Scale(
                     factor, f"{word} {unit}", 0 if largest >= 100 * factor else 1 if largest >= 10 * factor else 2)
     whole = largest >= 100 or all(value == round(value) for value in finite)
@@ -107,9 +109,18 @@ def amount(value: float | None, unit: str, sign: bool = False) -> str:
     if value is None or pd.isna(value):
         return "–"
     scale = scale_of([value], unit)
-    if unit == "share":
-        scale = scale._replace(decimals=1)
     return f"{scale.text(value, sign)} {scale.unit}"
+
+
+def _table_scale(values: Iterable[float], unit: str) -> Scale:
+    """The scale of a column of a table: money in thousands, so that a small line beside a large one is still seen."""
+    values = [float(value) for value in values if value is not None]
+    scale = scale_of(values, unit)
+    if not unit.isupper() or len(unit) != 3 or scale.factor == 1:
+        return scale
+    factor, word = (1e6, "million") if scale.factor == 1e9 else (1e3, "thousand")
+    largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
+    return Scale(factor, f"{word} {unit}", 0 if largest >= 100 * factor else 1)
 
 
 # a figure -------------------------------------------------------------------------------------------------------
@@ -150,6 +161,10 @@ class Figure:
             f'<figure class="sop-figure"><figcaption>{finding}'
             f'<p class="title">{_safe(self.title)}{unit}</p></figcaption>'
             f'<div class="scroll">{self.body}</div>{note}</figure>')
+
+    def __html__(self) -> str:
+        """What a template with autoescape puts in: the figure as it is, because all text in it is escaped already."""
+        return self.html
 
     def _repr_html_(self) -> str:
         """The figure for a notebook, with its style."""
@@ -230,7 +245,8 @@ def svg(chart: altair.TopLevelMixin, alt: str, width: int = WIDE, height: int = 
     """An Altair chart as inline SVG: a label for screen readers, tooltips from the `description` channel as <title>."""
     import vl_convert
 
-    spec = _cleaned(chart.to_dict())
+    # these forms are fixed and tested: Altair's check against its schema would cost a third of every chart
+    spec = _cleaned(chart.to_dict(validate=False))
     spec |= {"config": HOUSE, "width": width, "height": height, "autosize": {"type": "fit", "contains": "padding"}}
     root = ElementTree.fromstring(vl_convert.vegalite_to_svg(spec, vl_version="6.1"))
     drawn = ElementTree.tostring(root, encoding="unicode")
@@ -274,7 +290,7 @@ def _data(frame: pd.DataFrame) -> Any:
 
 def _value_axis(scale: Scale, **more: Any) -> Any:
     return _altair().Axis(
-        title=scale.unit, format=f",.{scale.decimals}f" if scale.decimals else ",.0f", tickCount=5, **more)
+        title=scale.unit, format=f",.{0 if scale.unit == '%' else scale.decimals}f", tickCount=5, **more)
 
 
 def _month_axis(months: pd.Series, width: int) -> Any:
@@ -449,6 +465,8 @@ def waterfall(
     # the eye compares steps, not totals: where the steps are small beside the totals, the axis starts near them
     lowest, highest = tidy[["y", "y2"]].to_numpy()[tidy["kind"].ne("total")].min(), tidy[["y", "y2"]].to_numpy().max()
     cut = lowest - 0.6 * (highest - lowest) if start and lowest > 0.6 * highest > 0 else 0.0
+    floor = cut or min(0.0, float(tidy[["y", "y2"]].to_numpy().min()))
+    ceiling = max(highest, 0.0) + 0.12 * (max(highest, 0.0) - floor)  # room for the numbers above the bars
     shown = tidy.assign(
         y=tidy["y"].clip(lower=cut) / scale.factor, y2=tidy["y2"] / scale.factor,
         top=tidy[["y", "y2"]].max(axis=1) / scale.factor, text=texts, n=range(len(tidy)),
@@ -466,7 +484,7 @@ def waterfall(
         "kind:N", scale=vega.Scale(domain=["total", "gain", "loss"], range=[INK, BLUE, VERMILLION]), legend=None)
     value_axis = vega.Y(
         "y:Q", axis=_value_axis(scale),
-        scale=vega.Scale(zero=False, nice=False, domainMin=cut / scale.factor) if cut else vega.Undefined)
+        scale=vega.Scale(zero=False, nice=False, domain=[floor / scale.factor, ceiling / scale.factor]))
     layers = [
         base.mark_bar(size=min(70, (width - 80) / len(steps) * 0.66)).encode(
             y=value_axis, y2="y2:Q", color=colour, description="d:N"),
@@ -530,7 +548,7 @@ def stair_step(
         return nothing(title, none)
     vega = _altair()
     tidy = _tidy(frame, step=step, y=value)
-    scale = scale_of(tidy["y"], unit)._replace(decimals=1)
+    scale = scale_of(tidy["y"], unit)
     gain = -tidy["y"].diff() if lower_is_better else tidy["y"].diff()
     deltas = [
         "" if pd.isna(g) else number(-g / scale.factor if lower_is_better else g / scale.factor, 1, sign=True)
@@ -600,6 +618,7 @@ def heat_map(
     flat = wide.to_numpy(dtype=float).ravel()
     finite = flat[[math.isfinite(v) for v in flat]] if flat.size else flat
     scale = scale_of(finite, unit)
+    scale = scale._replace(decimals=0) if unit == "share" else scale
     lowest, highest = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
     lowest = min(lowest, 0.0) if diverging or unit == "share" else lowest
     head = "".join(f'<th scope="col">{_heading(name)}</th>' for name in wide.columns)
@@ -625,17 +644,45 @@ def heat_map(
     return Figure(title, scale.unit, look_for, said, table_, note)
 
 
+def statement(
+    frame: pd.DataFrame | None, row: str, column: str, value: str, *, title: str, unit: str, look_for: str,
+    rows: Sequence[str] | None = None, bold: Sequence[str] = (), alt: str = "", note: str = "",
+    none: str = "There are no such numbers in this cycle.",
+) -> Figure:
+    """Lines by month in one unit, such as a profit and loss statement; the lines in `bold` stand out."""
+    if _empty(frame, row, column, value):
+        return nothing(title, none)
+    wide = frame.pivot_table(index=row, columns=column, values=value, aggfunc="sum", sort=True, observed=True)
+    wide = wide.reindex(_kinds(wide.index, rows))
+    scale = _table_scale(wide.to_numpy(dtype=float).ravel(), unit)
+    head = "".join(f'<th scope="col">{_heading(name)}</th>' for name in wide.columns)
+    body = "".join(
+        f'<tr{" class=total" if name in bold else ""}><th scope="row" class="text">{_safe(str(name).capitalize())}</th>'
+        + "".join(f"<td>{scale.text(number_)}</td>" for number_ in values)
+        + "</tr>"
+        for name, values in zip(wide.index, wide.to_numpy(dtype=float), strict=True))
+    said = alt or f"Statement of {len(wide):,} lines and {wide.shape[1]:,} columns, {scale.unit}."
+    table_ = (
+        f'<table class="statement" aria-label="{_safe(said)}"><thead><tr><th scope="col" class="text"></th>{head}</tr>'
+        f"</thead><tbody>{body}</tbody></table>")
+    return Figure(title, scale.unit, look_for, said, table_, note)
+
+
 def _heading(name: Any) -> str:
     """A column heading; months on two lines so that eighteen of them fit a page."""
     return "<br>".join(_safe(name).split(" ", 1)) if isinstance(name, pd.Timestamp) else _safe(name)
 
 
 class Show(NamedTuple):
-    """How a column of a table is shown: its heading, its unit (empty = text), whether gains and losses carry a sign."""
+    """How a column of a table is shown: its heading, its unit (empty = text), whether gains and losses carry a sign.
+
+    `planned_from`: the cells of a `long_table` hold lists of numbers, drawn as a small line that is dashed from there on.
+    """
 
     heading: str
     unit: str = ""
     sign: bool = False
+    planned_from: int | None = None
 
 
 def _columns(frame: pd.DataFrame, show: Mapping[str, Show | str]) -> dict[str, tuple[Show, Scale | None]]:
@@ -646,7 +693,7 @@ def _columns(frame: pd.DataFrame, show: Mapping[str, Show | str]) -> dict[str, t
         numeric = pd.api.types.is_numeric_dtype(frame[name]) and not pd.api.types.is_bool_dtype(frame[name])
         if numeric and not how.unit:
             raise ValueError(f"column {name!r} of the table holds numbers: give its unit, Show({how.heading!r}, unit)")
-        shown[name] = (how, scale_of(frame[name], how.unit) if numeric else None)
+        shown[name] = (how, _table_scale(frame[name], how.unit) if numeric else None)
     return shown
 
 
@@ -707,17 +754,21 @@ def long_table(
         f"{f' ({_safe(scale.unit)})' if scale else ''}</th>"
         for how, scale in columns.values())
     rows = [
-        "<tr>"
-        + "".join(
-            f"<td{'' if columns[name][1] else ' class=text'}>{_safe(_cell(value, *columns[name]))}</td>"
-            for name, value in zip(columns, row, strict=True))
-        + "</tr>"
+        "<tr>" + "".join(_long_cell(value, *columns[name]) for name, value in zip(columns, row, strict=True)) + "</tr>"
         for row in frame[list(columns)].head(most).itertuples(index=False, name=None)
     ]
-    more = f"{len(frame) - most:,} more rows are in the workbook." if len(frame) > most else ""
+    more = f"{len(frame) - most:,} more rows are in the cycle's tables." if len(frame) > most else ""
     said = alt or f"Table of {len(frame):,} rows: {', '.join(how.heading for how, _ in columns.values())}."
     body = f'<table aria-label="{_safe(said)}"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
     return Figure(title, unit, look_for, said, body, f"{note} {more}".strip())
+
+
+def _long_cell(value: Any, how: Show, scale: Scale | None) -> str:
+    if how.planned_from is not None:
+        known = [v for v in value if math.isfinite(v)]
+        said = f"{how.heading}: from {number(known[0])} to {number(known[-1])}" if known else how.heading
+        return f'<td class="line">{spark(value, said, 120, 24, how.planned_from)}</td>'
+    return f"<td{'' if scale else ' class=text'}>{_safe(_cell(value, how, scale))}</td>"
 
 
 def comparison(
@@ -734,9 +785,7 @@ def comparison(
     for what in _kinds(frame[measure], list(measures or ())):
         part = frame[frame[measure].map(_plain).eq(what)]
         shown_unit = part[unit].iloc[0]
-        scale = scale_of([*part[value], *part[base]], shown_unit)
-        if shown_unit == "share":
-            scale = scale._replace(decimals=1)
+        scale = _table_scale([*part[value], *part[base]], shown_unit)
         reference = float(part[base].iloc[0])
         cells = [f"<td>{scale.text(reference)}</td>"]
         for name in names:
@@ -829,7 +878,6 @@ def tiles(
     made, words = [], []
     for kpi in kpis:
         scale = scale_of([kpi.value] if kpi.value is not None else [], kpi.unit)
-        scale = scale._replace(decimals=1) if kpi.unit == "share" else scale
         shown = (
             f"{scale.text(kpi.value)} {scale.unit}"
             if kpi.value is not None and math.isfinite(kpi.value)

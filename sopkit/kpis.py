@@ -447,7 +447,7 @@ def _capital(has: Mapping[str, pd.DataFrame], past: pd.DatetimeIndex, ahead: pd.
     if not {"pnl", "supply_plan"} <= set(has):
         return
     year, none = ahead[:12], pd.Series(dtype=float)
-    days = float(year.days_in_month.sum())
+    days = float(sum(year.days_in_month))
     lines = has["pnl"][has["pnl"]["month"].isin(year)].groupby("line")["amount"].sum()
     bought = has["supply_plan"].query("mode == 'buy'")
     bought = bought.loc[bought["month"].isin(year), "cost"].sum()
