@@ -126,7 +126,7 @@ def _table_scale(values: Iterable[float], unit: str) -> Scale:
 # a figure -------------------------------------------------------------------------------------------------------
 
 
-def _plain(value: Any) -> str:
+def plain(value: Any) -> str:
     """Text from data as it may stand in a figure: months in words, nothing that breaks the document."""
     if isinstance(value, pd.Timestamp):
         return month_name(value)
@@ -134,7 +134,7 @@ def _plain(value: Any) -> str:
 
 
 def _safe(value: Any) -> str:
-    return html.escape(_plain(value))
+    return html.escape(plain(value))
 
 
 @dataclass(frozen=True)
@@ -273,7 +273,7 @@ def svg(chart: altair.TopLevelMixin, alt: str, width: int = WIDE, height: int = 
     root.attrib.setdefault("viewBox", f"0 0 {wide} {high}")
     root.set("class", "wide" if width > NARROW else "narrow")
     root.set("role", "img")
-    root.set("aria-label", _plain(alt))
+    root.set("aria-label", plain(alt))
     return ElementTree.tostring(root, encoding="unicode", short_empty_elements=True)
 
 
@@ -283,7 +283,7 @@ def _data(frame: pd.DataFrame) -> Any:
         if pd.api.types.is_datetime64_any_dtype(rows[name]):
             rows[name] = rows[name].dt.strftime("%Y-%m-%dT00:00:00")
         elif not pd.api.types.is_numeric_dtype(rows[name]):
-            rows[name] = rows[name].map(_plain)
+            rows[name] = rows[name].map(plain)
     rows = rows.astype(object).where(rows.notna(), None)
     return _altair().Data(values=rows.to_dict("records"))
 
@@ -303,7 +303,7 @@ def _month_axis(months: pd.Series, width: int) -> Any:
 
 
 def _kinds(names: Iterable[Any], order: Sequence[str] | None) -> list[str]:
-    present = list(dict.fromkeys(_plain(name) for name in names))
+    present = list(dict.fromkeys(plain(name) for name in names))
     first = [name for name in order or () if name in present]
     return first + sorted(name for name in present if name not in first)
 
@@ -321,9 +321,9 @@ def _summary(tidy: pd.DataFrame, scale: Scale) -> str:
         rows = rows.sort_values("x")
         top = rows.loc[rows["y"].idxmax()]
         parts.append(
-            f"{_plain(name)}: {scale.text(rows['y'].iloc[0])} in {_plain(rows['x'].iloc[0])}, "
-            f"{scale.text(rows['y'].iloc[-1])} in {_plain(rows['x'].iloc[-1])}, "
-            f"highest {scale.text(top['y'])} in {_plain(top['x'])}")
+            f"{plain(name)}: {scale.text(rows['y'].iloc[0])} in {plain(rows['x'].iloc[0])}, "
+            f"{scale.text(rows['y'].iloc[-1])} in {plain(rows['x'].iloc[-1])}, "
+            f"highest {scale.text(top['y'])} in {plain(top['x'])}")
     return "; ".join(parts)
 
 
@@ -343,7 +343,7 @@ def line(
     scale = scale_of([*tidy["y"], *tidy.get("high", [])], unit)
     kinds = _kinds(tidy["series"], order)
     words = [
-        f"{_plain(row.series)}, {_plain(row.x)}: {scale.text(row.y)} {scale.unit}"
+        f"{plain(row.series)}, {plain(row.x)}: {scale.text(row.y)} {scale.unit}"
         + (f" (range {scale.text(row.low)} to {scale.text(row.high)})" if low and high and row.low == row.low else "")
         for row in tidy.itertuples()]
     shown = tidy.assign(d=words)
@@ -386,7 +386,7 @@ def bars(
         return nothing(title, none)
     vega = _altair()
     tidy = _tidy(frame, x=x, y=y, series=by).groupby(["x", "series"], as_index=False, sort=True)["y"].sum()
-    over_name = _plain(over_name)
+    over_name = plain(over_name)
     line_of = (
         _tidy(over, x=x, y=over_y).groupby("x", as_index=False)["y"].sum()
         if over is not None and not over.empty
@@ -396,8 +396,8 @@ def bars(
     kinds = _kinds(tidy["series"], order)
     place = {kind: i for i, kind in enumerate(kinds)}
     shown = tidy.assign(
-        y=tidy["y"] / scale.factor, place=[place[_plain(s)] for s in tidy["series"]],
-        d=[f"{_plain(r.series)}, {_plain(r.x)}: {scale.text(r.y)} {scale.unit}" for r in tidy.itertuples()])
+        y=tidy["y"] / scale.factor, place=[place[plain(s)] for s in tidy["series"]],
+        d=[f"{plain(r.series)}, {plain(r.x)}: {scale.text(r.y)} {scale.unit}" for r in tidy.itertuples()])
     axis = vega.X("x:O", timeUnit="yearmonth", axis=_bar_months(tidy["x"], width))
     domain, colours = list(kinds), [look[0] for look in _looks(kinds)]
     stacked = (
@@ -422,7 +422,7 @@ def bars(
             _data(
                 line_of.assign(
                     y=line_of["y"] / scale.factor, series=over_name,
-                    d=[f"{over_name}, {_plain(r.x)}: {scale.text(r.y)} {scale.unit}" for r in line_of.itertuples()])
+                    d=[f"{over_name}, {plain(r.x)}: {scale.text(r.y)} {scale.unit}" for r in line_of.itertuples()])
             )
         )
         layers.append(
@@ -454,7 +454,7 @@ def waterfall(
     rows, level = [], float(opening)
     if start:
         rows.append((start, 0.0, level, level, "total"))
-    for name, change in zip(frame[step].map(_plain), frame[value].astype(float), strict=True):
+    for name, change in zip(frame[step].map(plain), frame[value].astype(float), strict=True):
         rows.append((name, level, level + change, change, "gain" if change >= 0 else "loss"))
         level += change
     if end:
@@ -498,7 +498,7 @@ def waterfall(
 
 def _label_list(labels: Sequence[str], letters: int) -> str:
     """A Vega expression that turns 0, 1, 2... into labels broken into lines; a label is JSON text, never code."""
-    broken = [textwrap.wrap(_plain(label), letters, break_long_words=False) or [""] for label in labels]
+    broken = [textwrap.wrap(plain(label), letters, break_long_words=False) or [""] for label in labels]
     return f"{json.dumps(broken)}[datum.value]"
 
 
@@ -519,8 +519,8 @@ def ranking(
     shown = tidy.assign(
         y=tidy["y"] / scale.factor, n=range(len(tidy)), text=texts,
         kind=["loss" if v < 0 else "gain" for v in tidy["y"]],
-        d=[f"{_plain(r.item)}: {t} {scale.unit}" for r, t in zip(tidy.itertuples(), texts, strict=True)])
-    labels = [_plain(i) if len(_plain(i)) <= 34 else _plain(i)[:33] + "…" for i in tidy["item"]]
+        d=[f"{plain(r.item)}: {t} {scale.unit}" for r, t in zip(tidy.itertuples(), texts, strict=True)])
+    labels = [plain(i) if len(plain(i)) <= 34 else plain(i)[:33] + "…" for i in tidy["item"]]
     base = vega.Chart(_data(shown)).encode(
         y=vega.Y("n:O", axis=vega.Axis(title=None, labelExpr=_label_list(labels, 60), labelLimit=220, titleAngle=0)))
     colour = vega.Color("kind:N", scale=vega.Scale(domain=["gain", "loss"], range=[BLUE, VERMILLION]), legend=None)
@@ -558,15 +558,15 @@ def stair_step(
         kind=["total" if pd.isna(g) else "gain" if g >= 0 else "loss" for g in gain],
         text=[scale.text(v) for v in tidy["y"]], delta=deltas)
     shown["d"] = [
-        f"{_plain(r.step)}: {r.text} {scale.unit}" + (f", step {r.delta}" if r.delta else "")
-        for r in shown.itertuples()]
+        f"{plain(r.step)}: {r.text} {scale.unit}" + (f", step {r.delta}" if r.delta else "") for r in shown.itertuples()
+    ]
     letters = max(7, int((width - 60) / len(tidy) / 6.2))
     base = vega.Chart(_data(shown)).encode(
         x=vega.X(
             "n:O",
             scale=vega.Scale(paddingInner=0.06),
             axis=vega.Axis(
-                title=None, labelAngle=0, ticks=False, labelExpr=_label_list([_plain(s) for s in tidy["step"]], letters)
+                title=None, labelAngle=0, ticks=False, labelExpr=_label_list([plain(s) for s in tidy["step"]], letters)
             ),
         )
     )
@@ -628,7 +628,7 @@ def heat_map(
         for where, number_ in zip(wide.columns, values, strict=True):
             mark = mark_from is not None and number_ >= mark_from - 1e-9
             if mark:
-                marked.append(f"{_plain(name)} in {_plain(where)}")
+                marked.append(f"{plain(name)} in {plain(where)}")
             cells.append(
                 f"<td{_cell_style(number_, lowest, highest, diverging)}{' class=mark' if mark else ''}>"
                 f"{scale.text(number_, sign=diverging)}</td>")
@@ -676,7 +676,7 @@ def _heading(name: Any) -> str:
 class Show(NamedTuple):
     """How a column of a table is shown: its heading, its unit (empty = text), whether gains and losses carry a sign.
 
-    `planned_from`: the cells of a `long_table` hold lists of numbers, drawn as a small line that is dashed from there on.
+    `planned_from`: the cells of a `long_table` hold lists of numbers, drawn as a line that is dashed from there on.
     """
 
     heading: str
@@ -689,7 +689,7 @@ def _columns(frame: pd.DataFrame, show: Mapping[str, Show | str]) -> dict[str, t
     shown = {}
     for name, how in show.items():
         how = how if isinstance(how, Show) else Show(how)
-        how = how._replace(heading=_plain(how.heading))
+        how = how._replace(heading=plain(how.heading))
         numeric = pd.api.types.is_numeric_dtype(frame[name]) and not pd.api.types.is_bool_dtype(frame[name])
         if numeric and not how.unit:
             raise ValueError(f"column {name!r} of the table holds numbers: give its unit, Show({how.heading!r}, unit)")
@@ -702,7 +702,7 @@ def _cell(value: Any, how: Show, scale: Scale | None) -> str:
         return scale.text(value, how.sign)
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return _plain(value)
+    return plain(value)
 
 
 def table(
@@ -719,7 +719,7 @@ def table(
     columns = _columns(frame, show)
     text = pd.DataFrame({name: [_cell(v, *columns[name]) for v in frame[name]] for name in columns})
     if group:
-        text[group] = [_plain(v) for v in frame[group]]
+        text[group] = [plain(v) for v in frame[group]]
     name_ = "t" + hashlib.sha256((title + text.to_json()).encode()).hexdigest()[:8]
     made = GT(text.reset_index(drop=True), id=name_, groupname_col=group)
     # great_tables does not escape a label that holds {{ }}, its notation for units: labels are escaped here
@@ -755,8 +755,7 @@ def long_table(
         for how, scale in columns.values())
     rows = [
         "<tr>" + "".join(_long_cell(value, *columns[name]) for name, value in zip(columns, row, strict=True)) + "</tr>"
-        for row in frame[list(columns)].head(most).itertuples(index=False, name=None)
-    ]
+        for row in frame[list(columns)].head(most).itertuples(index=False, name=None)]
     more = f"{len(frame) - most:,} more rows are in the cycle's tables." if len(frame) > most else ""
     said = alt or f"Table of {len(frame):,} rows: {', '.join(how.heading for how, _ in columns.values())}."
     body = f'<table aria-label="{_safe(said)}"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
@@ -783,7 +782,7 @@ def comparison(
     names = [name for name in dict.fromkeys(frame[scenario]) if name != base_name]
     rows = []
     for what in _kinds(frame[measure], list(measures or ())):
-        part = frame[frame[measure].map(_plain).eq(what)]
+        part = frame[frame[measure].map(plain).eq(what)]
         shown_unit = part[unit].iloc[0]
         scale = _table_scale([*part[value], *part[base]], shown_unit)
         reference = float(part[base].iloc[0])
@@ -795,13 +794,11 @@ def comparison(
             said = "no change" if change == 0 else number(change / scale.factor, scale.decimals, sign=True)
             cells.append(
                 f"<td>{scale.text(values.iloc[0] if len(values) else None)}"
-                f'<span class="small {kind}">{said}</span></td>'
-            )
+                f'<span class="small {kind}">{said}</span></td>')
         label = (measures or {}).get(what, what.replace("_", " "))
         rows.append(
             f'<tr><th scope="row" class="text">{_safe(label)}<span class="small">{_safe(scale.unit)}</span></th>'
-            f"{''.join(cells)}</tr>"
-        )
+            f"{''.join(cells)}</tr>")
     head = "".join(f'<th scope="col">{_safe(name)}</th>' for name in (base_name, *names))
     said = alt or f"Table comparing {len(names):,} scenarios with the base on {len(rows):,} measures."
     body = (
@@ -836,8 +833,7 @@ def spark(
         y = height - 4 - (target - low) / span * (height - 8)
         drawn = (
             f'<line x1="3" x2="{width - 5}" y1="{y:.1f}" y2="{y:.1f}" stroke="{QUIET}" stroke-width=".8" '
-            f'stroke-dasharray="1 2"/>'
-            + drawn)
+            f'stroke-dasharray="1 2"/>' + drawn)
     x, y, _ = past[-1] if past else place[-1]
     drawn += f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.6" fill="{BLUE}"/>'
     return (
@@ -882,11 +878,11 @@ def tiles(
             f"{scale.text(kpi.value)} {scale.unit}"
             if kpi.value is not None and math.isfinite(kpi.value)
             else "not known")
-        words.append(f"{_plain(kpi.name)}: {shown}")
+        words.append(f"{plain(kpi.name)}: {shown}")
         spread = (
-            f"{_plain(kpi.name)}, {_plain(kpi.months[0])} to {_plain(kpi.months[-1])}"
+            f"{plain(kpi.name)}, {plain(kpi.months[0])} to {plain(kpi.months[-1])}"
             if len(kpi.months)
-            else _plain(kpi.name))
+            else plain(kpi.name))
         state = ""
         if kpi.missed is not None:
             state = (
@@ -899,8 +895,7 @@ def tiles(
             else "<span>not known</span>")
         made.append(
             f'<div><h4>{_safe(kpi.name)}</h4><p class="value">{value}</p>'
-            f"<p>{_safe(kpi.note)}</p>{spark(kpi.values, spread, planned_from=kpi.planned_from)}{state}{owner}</div>"
-        )
+            f"<p>{_safe(kpi.note)}</p>{spark(kpi.values, spread, planned_from=kpi.planned_from)}{state}{owner}</div>")
     return Figure(
         title, "each in its own unit", look_for, "; ".join(words), f'<div class="sop-tiles">{"".join(made)}</div>', note
     )

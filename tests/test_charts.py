@@ -20,18 +20,22 @@ WORDS = {"title": f"Demand {HOSTILE}", "look_for": f"Spring is high {HOSTILE}"}
 
 
 def tidy(name: str = "Tents") -> pd.DataFrame:
-    return pd.DataFrame({
-        "month": np.tile(MONTHS, 2), "kind": np.repeat([name, "buy"], 12),
-        "quantity": np.arange(24) * 100.0 + 1000, "p10": np.arange(24) * 90.0, "p90": np.arange(24) * 120.0 + 1000})
+    return pd.DataFrame(
+        {
+            "month": np.tile(MONTHS, 2), "kind": np.repeat([name, "buy"], 12), "quantity": np.arange(24) * 100.0 + 1000,
+            "p10": np.arange(24) * 90.0, "p90": np.arange(24) * 120.0 + 1000}
+    )
 
 
 def every_form(name: str, unit: str = "pcs") -> dict[str, charts.Figure]:
     frame = tidy(name)
     many = frame.assign(kind=frame["kind"] + frame.index.astype(str))
     steps = pd.DataFrame({"step": ["naive", name, "overrides"], "value": [0.41, 0.28, 0.31]})
-    results = pd.DataFrame({
-        "title": [name, "Second shift"], "measure": ["profit", "profit"], "value": [1_200_000.0, 900_000.0],
-        "base": [1_000_000.0] * 2, "unit": unit})
+    results = pd.DataFrame(
+        {
+            "title": [name, "Second shift"], "measure": ["profit", "profit"], "value": [1_200_000.0, 900_000.0],
+            "base": [1_000_000.0] * 2, "unit": unit}
+    )
     said = {**WORDS, "unit": unit}
     return {
         "line": charts.line(frame, "quantity", series="kind", low="p10", high="p90", start="2026-11-01", **said),
@@ -128,8 +132,7 @@ def test_a_figure_without_a_unit_is_refused():
         lambda: charts.stair_step(frame, "kind", "quantity", title="t", unit="", look_for=""),
         lambda: charts.table(frame, {"quantity": "Units"}, title="t"),
         lambda: charts.long_table(frame, {"quantity": "Units"}, title="t"),
-        lambda: charts.tiles([Tile("Sales", 1.0, "")], title="t", look_for=""),
-    ):
+        lambda: charts.tiles([Tile("Sales", 1.0, "")], title="t", look_for="")):
         with pytest.raises(ValueError, match="unit"):
             draw()
 
@@ -138,17 +141,12 @@ def test_a_figure_without_a_unit_is_refused():
 def test_absent_data_gives_a_sentence(frame):
     said = {"title": "Past campaigns", "look_for": "", "none": "This company has no campaigns."}
     for figure in (
-        charts.line(frame, "quantity", unit="pcs", **said),
-        charts.bars(frame, "quantity", "kind", unit="pcs", **said),
+        charts.line(frame, "quantity", unit="pcs", **said), charts.bars(frame, "quantity", "kind", unit="pcs", **said),
         charts.heat_map(frame, "kind", "month", "quantity", unit="pcs", **said),
         charts.waterfall(frame, "kind", "quantity", unit="pcs", **said),
         charts.ranking(frame, "kind", "quantity", unit="pcs", **said),
-        charts.stair_step(frame, "kind", "quantity", unit="pcs", **said),
-        charts.table(frame, {"kind": "Kind"}, **said),
-        charts.long_table(frame, {"kind": "Kind"}, **said),
-        charts.comparison(frame, **said),
-        charts.tiles([], **said),
-    ):
+        charts.stair_step(frame, "kind", "quantity", unit="pcs", **said), charts.table(frame, {"kind": "Kind"}, **said),
+        charts.long_table(frame, {"kind": "Kind"}, **said), charts.comparison(frame, **said), charts.tiles([], **said)):
         assert "This company has no campaigns." in figure.html and "<svg" not in figure.html
 
 
@@ -205,16 +203,20 @@ def test_stair_step_names_the_step_that_destroys_value():
 
 
 def test_comparison_shows_value_and_difference_from_the_base():
-    results = pd.DataFrame({
-        "title": ["Second shift", "Late supplier"], "measure": "profit", "value": [3_150_000.0, 3_000_000.0],
-        "base": 3_000_000.0, "unit": "EUR"})
+    results = pd.DataFrame(
+        {
+            "title": ["Second shift", "Late supplier"], "measure": "profit", "value": [3_150_000.0, 3_000_000.0],
+            "base": 3_000_000.0, "unit": "EUR"}
+    )
     html = charts.comparison(results, title="Scenarios", look_for="", measures={"profit": "Profit"}).html
-    assert "3.15" in html and ">+0.15<" in html and "no change" in html and ">Profit<" in html and "million EUR" in html
+    assert (
+        "3,150" in html and ">+150<" in html and "no change" in html and ">Profit<" in html and "thousand EUR" in html)
 
 
 def test_tiles_say_in_words_whether_the_target_is_met():
-    kpis = [Tile("Turns", 5.0, "turns a year", target=6.0), Tile("Cycle time", 5.0, "days", target=6.0, better="lower"),
-            Tile("Margin", float("nan"), "share", target=0.4)]
+    kpis = [
+        Tile("Turns", 5.0, "turns a year", target=6.0), Tile("Cycle time", 5.0, "days", target=6.0, better="lower"),
+        Tile("Margin", float("nan"), "share", target=0.4)]
     html = charts.tiles(kpis, title="KPIs", look_for="").html
     assert "misses target 6 turns a year" in html and "meets target 6 days" in html and "not known" in html
     assert [kpi.missed for kpi in kpis] == [True, False, None]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from sopkit.charts import Figure, number
+from sopkit.charts import Figure, amount, number
 from sopkit.decide import is_draft
 from sopkit.tables import TABLES, Company
 
@@ -51,6 +51,15 @@ class Paper:
     def money(self) -> str:
         """The company's currency."""
         return self.company.currency
+
+    def cash(self, value: float | None, sign: bool = False) -> str:
+        """An amount of money in words: `1.24 million EUR`."""
+        return amount(value, self.money, sign)
+
+    @property
+    def span(self) -> str:
+        """The months that totals are of: `next 12 months`."""
+        return f"next {len(self.year)} months"
 
     @cached_property
     def units(self) -> str:
@@ -118,6 +127,11 @@ def listed(names: Sequence[str], most: int = 4) -> str:
     if len(names) > most:
         return f"{', '.join(names[:most])} and {len(names) - most:,} more"
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def leaning(bias: float) -> str:
+    """A bias in words: `11.2 % too high`."""
+    return f"{number(abs(bias) * 100, 1)} % too {'high' if bias > 0 else 'low'}"
 
 
 def quoted(name: str) -> str:
