@@ -33,7 +33,7 @@ def same(one: Matrix, other: Matrix) -> None:
     assert one.offset == pytest.approx(other.offset)
     assert list(one.rows) == list(other.rows) and list(one.columns) == list(other.columns)
     for name in one.rows:
-        assert one.rows[name].index().equals(other.rows[name].index()), name
+        assert one.rows[name].index.equals(other.rows[name].index), name
 
 
 # the matrix --------------------------------------------------------------------------------------------------------

@@ -93,7 +93,7 @@ def _solved(task: tuple) -> tuple[dict[str, float], pd.DataFrame, list[int]]:
 
     tables, scenario, name, company, cycle = task
     changed, rows = scenario_tables(tables, scenario, name, company, cycle)
-    planned = changed | supply.plan(changed, company, cycle)
+    planned = changed | supply.plan(changed, company, cycle, explained=False)
     return measures(planned), by_month(planned, name), rows
 
 

@@ -12,12 +12,17 @@ if TYPE_CHECKING:
 
 
 def plan(
-    tables: dict[str, pd.DataFrame], company: Company, cycle: str, *, engine: Engine | str | None = None
+    tables: dict[str, pd.DataFrame],
+    company: Company,
+    cycle: str,
+    *,
+    engine: Engine | str | None = None,
+    explained: bool = True,
 ) -> dict[str, pd.DataFrame]:
     """The supply plan: every table of stage supply, each re-derived in pandas before it is returned.
 
     `tables`: what the stage reads (a table not given is empty); `engine` solves independent parts side by side
-    (an Engine, or its address; none = one after the other).
+    (an Engine, or its address; none = one after the other); without `explained` no table says why not more.
     Raises SupplyDataError where the data contradict each other, StageError where a plan breaks one of its own rules.
     """
     from sopkit.engine import Engine
@@ -25,4 +30,4 @@ def plan(
 
     if isinstance(engine, str):
         engine = Engine(engine)
-    return Session(tables, company, cycle, engine=engine).plan()
+    return Session(tables, company, cycle, engine=engine).plan(explained=explained)

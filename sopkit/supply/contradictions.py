@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import pandas as pd
 
@@ -312,14 +312,17 @@ def _capacity(tables: dict[str, pd.DataFrame], months: list[pd.Timestamp]) -> It
         )
 
 
-def refuse_contradictions(tables: dict[str, pd.DataFrame], company: Company, cycle: str) -> None:
+def refuse_contradictions(
+    tables: dict[str, pd.DataFrame], company: Company, cycle: str, changed: Collection[str] | None = None
+) -> None:
     """Raise SupplyDataError with every contradiction in `tables` (conformed): NaN, negative or unknown values first,
 
     then BOM loops, products and components without a source, unreachable markets, lead times beyond the horizon,
-    lots above capacity, missing capacity or working days.
+    lots above capacity, missing capacity or working days. `changed`: tables not checked before; all of them if None.
     """
     months = company.months(cycle)
-    found = [finding for name, frame in tables.items() for finding in TABLES[name].findings(frame)]
+    asked = tables if changed is None else sorted(changed)
+    found = [finding for name in asked for finding in TABLES[name].findings(tables[name])]
     found += _references(tables)
     if not found:
         for check in (_products, _lead_times, _lots, _capacity):

@@ -164,7 +164,7 @@ class _Explained:
                 continue
             worth = self.answer.worth[names.where]
             for at in np.flatnonzero(worth > NOTHING):
-                index = _key(names.index()[at])
+                index = names.keys[at]
                 row = names.start + at
                 size = self.matrix.row_upper[row]
                 if rule in ("people_work", "people_overtime_limit"):  # the limit itself is decided: people's hours
@@ -207,7 +207,7 @@ class _Explained:
             names, found = self.matrix.columns.get(decision), self.matrix.rows.get(rule)
             if names is None or found is None:
                 continue
-            row_of = {_key(index): found.start + at for at, index in enumerate(found.index())}
+            row_of = {key: found.start + at for at, key in enumerate(found.keys)}
             more = self.supplying(rule)
             for index, quantity in self.solution[decision].items():
                 if quantity > 1e-4 and index[-1] != START:
@@ -220,8 +220,7 @@ class _Explained:
         Which side of an equation Pyomo takes as its left is no matter of the model, so it is looked up.
         """
         rows, columns = self.matrix.rows[rule], self.matrix.columns["lose" if rule == "demand_balance" else "hold"]
-        first = _key(rows.index()[0])
-        column = columns.start + [_key(index) for index in columns.index()].index(first)
+        column = columns.start + columns.keys.index(rows.keys[0])
         sign = int(np.sign(self.matrix.a[[rows.start]].toarray()[0, column]))
         return sign if rule == "demand_balance" else -sign
 
@@ -278,7 +277,7 @@ class _Explained:
     def _row(self, row: int) -> tuple[str, tuple]:
         for rule, names in self.matrix.rows.items():
             if names.start <= row < names.start + names.size:
-                return rule, _key(names.index()[row - names.start])
+                return rule, names.keys[row - names.start]
         raise KeyError(row)
 
     # what would help -------------------------------------------------------------------------------------------------
@@ -361,10 +360,6 @@ class _Explained:
                 "profit": (by_month("revenue") - cash).to_numpy(),
             }
         )
-
-
-def _key(index: object) -> tuple:
-    return index if isinstance(index, tuple) else (index,)
 
 
 class _Trail:
@@ -451,7 +446,7 @@ class _Levers:
         self.position = {month: at for at, month in enumerate(self.months)}
         self.inflow = explained.supplying("stock_balance") if "stock_balance" in self.matrix.rows else 1
         self.row = {
-            rule: {_key(index): names.start + at for at, index in enumerate(names.index())}
+            rule: {key: names.start + at for at, key in enumerate(names.keys)}
             for rule, names in self.matrix.rows.items()
         }
 
@@ -470,7 +465,7 @@ class _Levers:
         found: dict[tuple, list[tuple]] = {}
         if names is not None:
             for at in np.flatnonzero(self.solution.worth[names.where] > NOTHING):
-                index = _key(names.index()[at])
+                index = names.keys[at]
                 found.setdefault(index[:-1], []).append(index)
         return found
 

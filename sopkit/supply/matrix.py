@@ -13,6 +13,7 @@ import weakref
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import chain
 from typing import Any
 
@@ -140,6 +141,12 @@ class Names:
         """The place among all rows (columns)."""
         return slice(self.start, self.start + self.size)
 
+    @cached_property
+    def keys(self) -> list[tuple[Hashable, ...]]:
+        """The labels of each member as a tuple, in the order of the model's set."""
+        return list(zip(*(self.legend[codes].tolist() for codes in self.labels), strict=True)) or [()] * self.size
+
+    @cached_property
     def index(self) -> pd.Index:
         """The labels as a pandas index, in the order of the model's set."""
         if not self.labels:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from collections.abc import Collection
 
 import pandas as pd
 
@@ -57,11 +58,14 @@ class Network:
     """The company as the model sees it: sets are sorted lists, parameters are dictionaries keyed like the sets.
 
     Made from the tables stage supply reads (as `prepared` gives them), the company's settings and the cycle.
+    `changed`: the only tables whose cells were not checked before (all if None).
     Raises SupplyDataError, naming table and row, where the data contradict each other.
     """
 
-    def __init__(self, tables: dict[str, pd.DataFrame], company: Company, cycle: str) -> None:
-        refuse_contradictions(tables, company, cycle)
+    def __init__(
+        self, tables: dict[str, pd.DataFrame], company: Company, cycle: str, *, changed: Collection[str] | None = None
+    ) -> None:
+        refuse_contradictions(tables, company, cycle, changed)
         self.tables, self.policies = tables, company.policies
         self.timestamps = company.months(cycle)
         self.months = [f"{month:%Y-%m}" for month in self.timestamps]

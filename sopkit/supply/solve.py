@@ -314,7 +314,7 @@ class Solution:
 
 
 def _series(values: np.ndarray, names: Names) -> pd.Series:
-    return pd.Series(values, index=names.index(), dtype=float)
+    return pd.Series(values, index=names.index, dtype=float)
 
 
 def solve(model: pyo.ConcreteModel, *, engine: Engine | None = None) -> Solution:
@@ -361,7 +361,9 @@ class Session:
         Raises SupplyDataError where the changed tables contradict each other.
         """
         start = time.perf_counter()
-        network = Network(self.tables | prepared_of(changed), company or self.company, self.cycle)
+        network = Network(
+            self.tables | prepared_of(changed), company or self.company, self.cycle, changed=set(changed or ())
+        )
         model = built(network)
         new = matrix(model)
         if self.parts.matrix.same_structure(new):
@@ -373,9 +375,11 @@ class Session:
         return Solution(model, new, answer, {"solve again": time.perf_counter() - start}, network)
 
     def plan(
-        self, changed: dict[str, pd.DataFrame] | None = None, *, company: Company | None = None
+        self, changed: dict[str, pd.DataFrame] | None = None, *, company: Company | None = None, explained: bool = False
     ) -> dict[str, pd.DataFrame]:
-        """Every table of stage supply, each re-derived in pandas: of the base, explained, or of the changed tables.
+        """Every table of stage supply for the base or the changed tables, re-derived in pandas.
+
+        `explained`: with the tables that say why not more; for the base only.
 
         Raises SupplyDataError where the changed tables contradict each other, StageError where a plan breaks a rule.
         """
@@ -388,7 +392,7 @@ class Session:
         solution = self.resolve(changed, company=company) if asked else self.base
         network = solution.network
         tables = checked(network.tables, company, self.cycle, written(network, solution.model, solution))
-        return tables if asked else tables | explain(self)
+        return tables | explain(self) if explained and not asked else tables
 
 
 def prepared_of(changed: dict[str, pd.DataFrame] | None) -> dict[str, pd.DataFrame]:
