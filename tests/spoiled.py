@@ -19,10 +19,14 @@ HOSTILE = (
     "\x00", "\x1b[2J", "\ufeff", "\u202eevil", "💥" * 20, "a" * 100_000, '"', '""', "a,b", "a\nb", "\r", "\t", "\\",
     "%s%n", "{0}", "${HOME}", "../../etc/passwd", "NULL", "None", "N/A", "#REF!", "\xa0", "Å", "ﬁ", "१२", "True", "٠",
 )  # fmt: skip
-NUMBERS = ("1e308", "1e309", "-1e308", "9" * 400, "-1", "0", "-0", "1e-400", "0x1F", "1_000", "NaN", "inf", "1,5",
-           "1.234,5", "١٢", "12 pcs", "½", "1e15", "--1", ".", "-", "1.", ".5", "1e5")  # fmt: skip
-DATES = ("2026-13", "2026-00", "2026-02-30", "0000-01", "99999-12", "9999-12", "1677-01", "26-11", "11/2026",
-     "2026-11-31", "2026-11-01T25:00", "2026-11-17", "20261101", "2026", "yesterday", "-2026-11", "2026-11-01 00:00:00+99:00")  # fmt: skip
+NUMBERS = (
+    "1e308", "1e309", "-1e308", "9" * 400, "-1", "0", "-0", "1e-400", "0x1F", "1_000", "NaN", "inf", "1,5", "1.234,5",
+    "١٢", "12 pcs", "½", "1e15", "--1", ".", "-", "1.", ".5", "1e5",
+)  # fmt: skip
+DATES = (
+    "2026-13", "2026-00", "2026-02-30", "0000-01", "99999-12", "9999-12", "1677-01", "26-11", "11/2026", "2026-11-31",
+    "2026-11-01T25:00", "2026-11-17", "20261101", "2026", "yesterday", "-2026-11", "2026-11-01 00:00:00+99:00",
+)  # fmt: skip
 
 Rows = list[list[str]]
 
@@ -43,7 +47,7 @@ def _set(words: tuple[str, ...]) -> Callable[[random.Random, Rows], None]:
 def _set_column(random: random.Random, rows: Rows) -> None:
     place, word = random.randrange(len(rows[0])), random.choice(HOSTILE + NUMBERS + DATES)
     for row in rows[1:]:
-        row[place] = word
+        row[place:] = [word] * (place < len(row)) + row[place + 1 :]
 
 
 def _duplicate(random: random.Random, rows: Rows) -> None:

@@ -46,7 +46,7 @@ class Collected:
         for line in lines.head(most).itertuples():
             where = line.table + (f", column {line.column}" if line.column else "")
             value = f" ({line.values})" if line.values else ""
-            row = f", row {line.rows}" if line.rows != "0" else ""
+            row = f", row {line.rows}" if line.rows else ""
             allowed = f" Allowed: {line.allowed}." if line.allowed else ""
             said.append(
                 f"  {line.severity}  {where}{row}: {line.rule}{value}, {line.count:,} time(s).{allowed} {line.cure}"

@@ -595,7 +595,12 @@ def grouped(findings: pd.DataFrame) -> pd.DataFrame:
         findings.groupby(by, sort=False, dropna=False)
         .agg(
             count=("row", "size"),
-            rows=("row", lambda rows: ", ".join(str(row) for row in rows.head(5)) + (", ..." if len(rows) > 5 else "")),
+            rows=(
+                "row",
+                lambda rows: (
+                    ", ".join(str(row) for row in rows[rows.gt(0)].head(5)) + (", ..." if len(rows) > 5 else "")
+                ),
+            ),
             values=("value", lambda values: ", ".join(dict.fromkeys(v for v in values.head(50) if v)).strip()[:120]),
             allowed=("allowed", "first"),
             cure=("cure", "first"),

@@ -204,24 +204,40 @@ class Table:
         return conformed.sort_values(list(self.key) or self.names, kind="stable", ignore_index=True)
 
     def findings(self, frame: pd.DataFrame) -> list[Finding]:
-        """Everything in a conformed `frame` that breaks the declaration, in row order (row 2 = first data row)."""
+        """Everything in a conformed `frame` that breaks the declaration (row 2 = first data row).
+
+        At most SHOWN_PER_RULE cells a rule; a row whose key stood in a row above is one finding.
+        """
+        found = []
         try:
             self.schema.validate(frame, lazy=True)
         except pa.errors.SchemaErrors as errors:
-            return [finding for _, group in errors.failure_cases.groupby(["column", "check"], dropna=False, sort=False)
-                    for finding in self._of_cases(group.head(SHOWN_PER_RULE), len(group))]
-        return []
+            cases = errors.failure_cases.astype({"check": str})
+            for (_, check), group in cases.groupby(["column", "check"], dropna=False, sort=False):
+                if check != "multiple_fields_uniqueness":
+                    found += self._of_cases(group.head(SHOWN_PER_RULE), len(group))
+            if cases["check"].eq("multiple_fields_uniqueness").any():
+                found += self._of_keys(frame)
+        for later, earlier in self.not_before:
+            for row in np.flatnonzero(frame[later] < frame[earlier])[:SHOWN_PER_RULE]:
+                found.append(Finding(self.name, int(row) + 2, later, str(frame[later].iloc[row])[:10], f"lies before {earlier}",
+                                     "stop", f"{self[later].allowed}, not before {earlier}", f"Correct {later} or {earlier}."))
+        return found
 
     def _of_cases(self, cases: pd.DataFrame, count: int) -> Iterator[Finding]:
         for case in cases.itertuples():
             column = next((c for c in self.columns if c.name == case.column), None)
             row = 0 if pd.isna(case.index) else int(case.index) + 2
-            rule = {"not_nullable": "is empty", "multiple_fields_uniqueness": "duplicated key"}.get(str(case.check), f"must be {case.check}")
-            if rule == "duplicated key":
-                cure = f"Keep one row for each {', '.join(self.key)}."
-            else:
-                cure = f"Correct the {column.name if column else 'table'}" + (f" ({count:,} such cells)." if count > 1 else ".")
+            rule = "is empty" if case.check == "not_nullable" else f"must be {case.check}"
+            cure = f"Correct the {column.name if column else 'table'}" + (f" ({count:,} such cells)." if count > 1 else ".")
             yield Finding(self.name, row, str(case.column), str(case.failure_case), rule, "stop", column.allowed if column else "", cure)
+
+    def _of_keys(self, frame: pd.DataFrame) -> Iterator[Finding]:
+        key = list(self.key)
+        again = frame.loc[frame.duplicated(key, keep="first"), key].head(SHOWN_PER_RULE)
+        for row, values in zip(again.index, again.itertuples(index=False), strict=True):
+            said = ", ".join(str(value)[:10] if isinstance(value, pd.Timestamp) else str(value) for value in values)
+            yield Finding(self.name, int(row) + 2, ", ".join(key), said, "duplicated key", "stop", "", f"Keep one row for each {', '.join(key)}.")
 
     def check(self, frame: pd.DataFrame) -> pd.DataFrame:
         """`frame` conformed and checked; raises FindingsError naming every cell that breaks the declaration."""

@@ -76,7 +76,7 @@ INPUTS = (
     ),
     # demand ---------------------------------------------------------------------------------------------------
     _input(
-        "sales_history", "sales", "What was sold. Daily or order rows are summed to months.", "month product market",
+        "sales_history", "sales", "What was sold in a month. Order lines are added up to months where the mapping says `sum_rows`.", "month product market",
         month(meaning="the month in which it was sold", example="2026-10"),
         ref("product", "products", "the product"),
         ref("market", "markets", "the market"),

@@ -1,0 +1,164 @@
+"""Tables are declared once: a declaration checks frames, makes the dictionary, and agrees with itself."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sopkit.errors import FindingsError
+from sopkit.tables import INPUTS, PLANS, STAGES, TABLES, dictionary, load_company, table
+from sopkit.tables.declare import Table, choice, flag, month, number, ref, share, text, whole
+
+CAPACITY = pd.DataFrame(
+    {"resource": ["B", "A"], "month": pd.to_datetime(["2026-11-01", "2026-11-01"]), "hours": [320, 300]}
+)
+OPENINGS = Table(
+    "openings", "collect", "operations", "When a site opens and closes.", ("site",),
+    (text("site", "code"), month("open", "opens"), month("close", "closes", required=False),
+     choice("kind", "what it is", "plant", "dc", required=False),
+     flag("owned", "is ours", required=False, default=True), share("part", "our part", required=False),
+     whole("people", "people there", "people", required=False, default=1), number("rent", "rent", "currency", required=False)),
+    not_before=(("close", "open"),),
+)  # fmt: skip
+ONE = {"site": ["S"], "open": [pd.Timestamp("2026-11-01")]}
+
+
+def findings(declared: Table, frame: pd.DataFrame) -> list[tuple]:
+    with pytest.raises(FindingsError) as error:
+        declared.check(frame)
+    return [(f.row, f.column, f.value, f.rule) for f in error.value.findings]
+
+
+def test_a_checked_frame_has_declared_columns_dtypes_defaults_and_order():
+    frame = TABLES["capacity"].check(CAPACITY)
+    assert list(frame.columns) == TABLES["capacity"].names
+    assert frame["resource"].tolist() == ["A", "B"]
+    assert frame.dtypes.astype(str).to_dict() == {c.name: c.dtype for c in TABLES["capacity"]}
+    assert frame[["maintenance", "overtime_limit"]].eq(0).all(axis=None)
+    filled = OPENINGS.check(pd.DataFrame(ONE)).iloc[0]
+    assert filled[["close", "part", "rent"]].isna().all()
+    assert filled[["kind", "owned", "people"]].tolist() == ["", True, 1]
+
+
+@pytest.mark.parametrize("declared", TABLES.values(), ids=TABLES)
+def test_every_empty_table_fits_its_own_declaration(declared):
+    pd.testing.assert_frame_equal(declared.check(declared.empty()), declared.empty())
+
+
+def test_checking_twice_changes_nothing():
+    once = TABLES["capacity"].check(CAPACITY)
+    pd.testing.assert_frame_equal(TABLES["capacity"].check(once), once)
+
+
+@pytest.mark.parametrize(
+    ("change", "finding"),
+    [
+        ({"part": [1.5]}, (2, "part", "1.5", "must be at most 1")),
+        ({"part": [-0.5]}, (2, "part", "-0.5", "must be at least 0")),
+        ({"rent": [np.inf]}, (2, "rent", "inf", "must be a finite number below 1e15 in size")),
+        ({"rent": [1e15]}, (2, "rent", "1000000000000000.0", "must be a finite number below 1e15 in size")),
+        ({"kind": ["shop"]}, (2, "kind", "shop", "must be a valid choice")),
+        ({"site": [""]}, (2, "site", "", "must be not empty")),
+        ({"site": [7]}, (2, "site", "7", "must be text")),
+        ({"open": [pd.NaT]}, (2, "open", "NaT", "is empty")),
+        ({"open": [pd.Timestamp("2026-11-05")]}, (2, "open", "2026-11-05 00:00:00", "must be first day of a month")),
+        ({"open": [pd.Timestamp("1900-01-01")]}, (2, "open", "1900-01-01 00:00:00", "must be from 1950 to 2149")),
+        ({"close": [pd.Timestamp("2026-10-01")]}, (2, "close", "2026-10-01", "lies before open")),
+        ({"people": ["many"]}, (0, "people", "invalid literal for int() with base 10: 'many'", "wrong kind")),
+    ],
+)
+def test_each_broken_rule_is_one_finding(change, finding):
+    assert findings(OPENINGS, pd.DataFrame(ONE | change)) == [finding]
+
+
+def test_missing_and_unknown_columns_are_named_with_the_nearest():
+    with pytest.raises(FindingsError, match="did you mean 'hours'") as error:
+        TABLES["capacity"].check(CAPACITY.rename(columns={"hours": "ours"}))
+    assert [(f.column, f.rule) for f in error.value.findings] == [
+        ("ours", "unknown column"),
+        ("hours", "missing column"),
+    ]
+
+
+def test_a_row_whose_key_came_before_is_one_finding():
+    twice = pd.concat([CAPACITY, CAPACITY.head(1), CAPACITY.head(1)])
+    assert findings(TABLES["capacity"], twice) == [
+        (row, "resource, month", "B, 2026-11-01", "duplicated key") for row in (4, 5)
+    ]  # fmt: skip
+
+
+@given(st.floats(allow_nan=False), st.floats(-10, 10), st.floats(-10, 10))
+def test_a_number_passes_exactly_where_it_is_within_bounds(value, low, high):
+    declared = Table("t", "collect", "o", "m", (), (number("x", "x", "u", low=low, high=high),))
+    good = low <= value <= high
+    assert (declared.findings(pd.DataFrame({"x": [value]})) == []) == good
+
+
+def test_declarations_agree_with_each_other():
+    for declared in TABLES.values():
+        assert declared.meaning.endswith("."), declared.name
+        for column in declared:
+            assert set(column.refs) <= set(TABLES), f"{declared.name}.{column.name}"
+            assert column.meaning, f"{declared.name}.{column.name}"
+            assert column.default is None or not column.required, f"{declared.name}.{column.name}"
+            if column.choices and column.default is not None:
+                assert column.default in column.choices
+    for stage in STAGES:
+        assert set(stage.reads) - {"*"} <= set(TABLES), stage.name
+    assert len({declared.name for declared in (*INPUTS, *PLANS)}) == len(INPUTS) + len(PLANS)
+
+
+def test_every_example_of_an_input_is_allowed():
+    for declared in INPUTS:
+        for column in declared:
+            if column.example in (None, ""):
+                continue
+            value = pd.Timestamp(column.example) if column.kind in ("month", "date") else column.example
+            series = pd.Series([value]).astype(column.dtype)
+            for words, holds in column.rules:
+                assert holds(series).all(), f"{declared.name}.{column.name}: {column.example} is not {words}"
+
+
+def test_a_declaration_that_names_what_it_lacks_is_refused():
+    with pytest.raises(ValueError, match="columns not declared"):
+        Table("t", "collect", "o", "m", ("y",), (text("x", "x"),))
+    with pytest.raises(KeyError, match="did you mean 'products'"):
+        table("prodcuts")
+    with pytest.raises(KeyError, match="did you mean 'hours'"):
+        TABLES["capacity"]["huors"]
+
+
+def test_allowed_says_what_may_stand_in_a_cell():
+    assert number("x", "x", "u", low=0, high=9).allowed == "a number from 0 to 9"
+    assert choice("x", "x", "a", "b").allowed == "one of a, b"
+    assert ref("x", "products|materials", "x").allowed == "a products key or materials key"
+
+
+def test_the_data_dictionary_is_in_step_with_the_declarations():
+    path = Path(__file__).resolve().parents[1] / "data" / "README.md"
+    assert path.read_text(encoding="utf-8") == dictionary.markdown(), (
+        "make it again: python -m sopkit.tables.dictionary"
+    )
+
+
+def test_the_data_dictionary_holds_every_column():
+    sections = dict(re.findall(r"\n## (\w+)\n(.*?)(?=\n## |\Z)", dictionary.markdown(), re.S))
+    assert list(sections) == [declared.name for declared in INPUTS]
+    for declared in INPUTS:
+        assert re.findall(r"^\| `(\w+)` \|", sections[declared.name], re.M) == declared.names
+
+
+def test_a_wrong_setting_is_refused_with_its_line(tmp_path):
+    (tmp_path / "company.yaml").write_text("name: A\nhorizn: 3\npolicies:\n  alocation: profit\ncurrency: euro\n")
+    with pytest.raises(Exception, match="3 mistake") as error:
+        load_company(tmp_path)
+    said = str(error.value)
+    assert "line 2: horizn" in said and "did you mean 'horizon'" in said
+    assert "line 4" in said and "did you mean 'allocation'" in said
+    assert "line 5: currency" in said
