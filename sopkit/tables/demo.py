@@ -612,8 +612,8 @@ COMPANY_YAML = """\
       cycle_time: {target: 6, owner: Tomas Novak, better: lower}
       inventory_turns: {target: 9, owner: Jon Okafor}
       working_capital: {target: 3500000, owner: Ines Duarte, better: lower}
-      capacity_utilisation: {target: 0.88, owner: Tomas Novak}
-      production_forecast: {target: 100000, owner: Jon Okafor}
+      capacity_utilisation: {target: 0.95, owner: Tomas Novak, better: lower}
+      production_forecast: {target: 95000, owner: Jon Okafor}
 
     assumptions:
       dso-constant:
