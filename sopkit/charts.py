@@ -685,6 +685,27 @@ class Show(NamedTuple):
     planned_from: int | None = None
 
 
+def columns_of(table: str, names: str, money: str = "currency") -> dict[str, Show]:
+    """`names` (divided by blanks) of a declared table as `show` for `table` and `long_table`; `+name` shows the sign.
+
+    Headings are the columns' names, units those of the declaration, with `money` for the currency.
+    Raises KeyError with the nearest names for an unknown table or column.
+    """
+    from sopkit.tables import table as declared
+
+    units = {"unit of measure": "units", "currency": money, "currency per unit": f"{money} per unit", "": "number"}
+    shown = {}
+    for name in names.split():
+        column = declared(table)[name.lstrip("+")]
+        words = [word.upper() if word in ("wape", "rmsse", "mase", "abc", "xyz") else word for word in
+                 column.name.split("_")]
+        unit = units.get(column.unit, column.unit) if column.kind in ("number", "whole") else ""
+        # "overrides (overrides)" says nothing twice
+        unit = "count" if unit == column.name != "share" else unit
+        shown[column.name] = Show(" ".join([words[0][:1].upper() + words[0][1:], *words[1:]]), unit, name[0] == "+")
+    return shown
+
+
 def _columns(frame: pd.DataFrame, show: Mapping[str, Show | str]) -> dict[str, tuple[Show, Scale | None]]:
     shown = {}
     for name, how in show.items():

@@ -231,3 +231,13 @@ def test_the_module_is_light_until_something_is_drawn():
     code = "import sys, sopkit.charts; print([m for m in ('altair', 'vl_convert', 'great_tables') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_columns_take_their_heading_and_unit_from_the_declaration():
+    shown = charts.columns_of("override_owners", "owner overrides helped wape_before +money", "EUR")
+    assert shown["owner"] == charts.Show("Owner") and shown["helped"] == charts.Show("Helped", "share")
+    assert shown["wape_before"].heading == "WAPE before"
+    assert shown["money"] == charts.Show("Money", "EUR", sign=True) and shown["overrides"].unit == "count"
+    assert charts.columns_of("pipeline_weight", "share")["share"].unit == "share"
+    with pytest.raises(KeyError, match="wape_before"):
+        charts.columns_of("override_owners", "wape_befor")

@@ -86,7 +86,9 @@ def plan(
         "overrides_applied": applied,
         "override_effects": effects,
         "frozen_forecasts": review.frozen(demand_plan, past, sold, first),
-        "safety_stock_proposal": stock.proposal(tables, demand_plan, made.base.cv, made.bottom, notes),
+        "safety_stock_proposal": stock.proposal(
+            tables, demand_plan, made.base.cv, made.bottom, company.currency, notes
+        ),
     }
     out |= review.review(tables, company, first, judged, past, sold, out, notes)
     return out | {"demand_notes": notes.frame()}

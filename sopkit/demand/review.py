@@ -194,7 +194,7 @@ def _from_first(row: np.ndarray) -> np.ndarray:
 def stair(judged: pd.DataFrame) -> pd.DataFrame:
     """The rows of `fva`: error after each step of the stair, over the forecasts that every step has, at lags 1 to 3."""
     frame = judged[judged["lag"].isin(LAGS) & judged["stream"].isin(STAIR)]
-    columns = ["family", "lag", "step", "stream", "wape", "fva", "value_wape", "value_fva", "bias"]
+    columns = ["family", "lag", "step", "stream", "name", "wape", "fva", "value_wape", "value_fva", "bias"]
     if frame.empty:
         return pd.DataFrame(columns=columns)
     keys = ["cycle", *PAIR, "month", "lag", "family", "price", "actual"]
@@ -207,8 +207,9 @@ def stair(judged: pd.DataFrame) -> pd.DataFrame:
         if np.isnan(plain).any():
             continue
         added = [np.nan, *kpis.forecast_value_added(plain)], [np.nan, *kpis.forecast_value_added(value)]
+        lean = [kpis.bias(rows[name], rows["actual"]) for name in steps]
         out += [
-            (family, lag, i, name, plain[i], added[0][i], value[i], added[1][i], kpis.bias(rows[name], rows["actual"]))
+            (family, lag, i, name, STEP_WORDS[name], plain[i], added[0][i], value[i], added[1][i], lean[i])
             for i, name in enumerate(steps)
         ]
     return pd.DataFrame(out, columns=columns)
@@ -570,7 +571,9 @@ def _launched(tables: Tables, plan: pd.DataFrame, cycle: pd.Timestamp) -> Iterat
         yield _exception("launch", row["family"], product, money, sentence, advice)
 
 
-def _campaigns(tables: Tables, success: pd.DataFrame, plan: pd.DataFrame, cycle: pd.Timestamp) -> Iterator[dict]:
+def _campaigns(
+    tables: Tables, success: pd.DataFrame, plan: pd.DataFrame, cycle: pd.Timestamp, currency: str
+) -> Iterator[dict]:
     """Planned campaigns that promise more than their kind ever kept."""
     rate = success.set_index("campaign_kind")["success"]
     coming = tables["campaigns"][tables["campaigns"]["end_month"] >= cycle]
@@ -586,7 +589,7 @@ def _campaigns(tables: Tables, success: pd.DataFrame, plan: pd.DataFrame, cycle:
         if missing > 0 and rate[kind] < KEPT:
             sentence = (
                 f"{campaign} promises {missing:,.0f} more {product} than campaigns of its kind ever kept "
-                f"({percent(rate[kind])} of the promise); it costs {rows['cost'].sum():,.0f}."
+                f"({percent(rate[kind])} of the promise); it costs {rows['cost'].sum():,.0f} {currency}."
             )
             yield _exception(
                 "campaign promises too much",
@@ -665,7 +668,7 @@ def review(
         *_missed(judged),
         *_deals(tables, plan),
         *_launched(tables, plan, cycle),
-        *_campaigns(tables, success, plan, cycle),
+        *_campaigns(tables, success, plan, cycle, company.currency),
         *_overridden(made["overrides_applied"]),
         *_uncertain(plan),
     ]

@@ -91,7 +91,7 @@ def _errors(cv: pd.DataFrame, bottom: pd.DataFrame, served: pd.DataFrame, months
 
 
 def proposal(
-    tables: Tables, demand_plan: pd.DataFrame, cv: pd.DataFrame, bottom: pd.DataFrame, notes: Notes
+    tables: Tables, demand_plan: pd.DataFrame, cv: pd.DataFrame, bottom: pd.DataFrame, currency: str, notes: Notes
 ) -> pd.DataFrame:
     """The rows of `safety_stock_proposal`: service factor x error of the forecast over replenishment and review time.
 
@@ -145,9 +145,9 @@ def proposal(
         notes.say(
             "safety stock",
             "all",
-            f"The forecast's error asks for {out['proposed_value'].sum():,.0f} of safety stock at standard cost; "
-            f"today's targets hold {out['current_value'].sum():,.0f} ({change:+,.0f}). Normal errors and each market "
-            "served over its cheapest lane are assumed; the lead time itself is taken as certain.",
+            f"The forecast's error asks for {out['proposed_value'].sum():,.0f} {currency} of safety stock at "
+            f"standard cost; today's targets hold {out['current_value'].sum():,.0f} ({change:+,.0f}). "
+            "Normal errors and each market served over its cheapest lane are assumed; the lead time is certain.",
             float(change),
         )
     columns = [
