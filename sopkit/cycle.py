@@ -145,6 +145,12 @@ def folder_hash(folder: Path) -> str:
     )
 
 
+def source_hash(folder: Path) -> str:
+    """One sha256 over a company's `folder` and over its raw files where they lie elsewhere."""
+    whole, raw = folder_hash(folder), load_company(folder).raw_folder(folder).resolve()
+    return whole if raw.is_relative_to(folder.resolve()) else sha256(f"{whole} {folder_hash(raw)}".encode())
+
+
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
@@ -434,7 +440,7 @@ class Cycle:
         if entry["state"] != "done":
             return {"failed": "failed", "running": "was interrupted"}[entry["state"]]
         if stage.name == "collect":
-            if self._source is not None and entry.get("source") not in (None, folder_hash(self._source)):
+            if self._source is not None and entry.get("source") not in (None, source_hash(self._source)):
                 return f"the files in {self._source.name}/ changed"
             return ""
         for name, seen in entry["read"].items():
@@ -538,7 +544,7 @@ class Cycle:
         entry = manifest["stages"].setdefault(stage, {"read": {}})
         entry.update(more, state=state)
         if state == "done" and stage == "collect" and self._source is not None:
-            entry["source"] = folder_hash(self._source)
+            entry["source"] = source_hash(self._source)
         self._keep(manifest)
         if state != "running" and "reproduces" not in manifest:
             self.records.log(

@@ -45,7 +45,7 @@ def _set(words: tuple[str, ...]) -> Callable[[random.Random, Rows], None]:
 
 
 def _set_column(random: random.Random, rows: Rows) -> None:
-    place, word = random.randrange(len(rows[0])), random.choice(HOSTILE + NUMBERS + DATES)
+    place, word = random.randrange(len(rows[0])), random.choice([w for w in HOSTILE + NUMBERS + DATES if len(w) < 999])
     for row in rows[1:]:
         row[place:] = [word] * (place < len(row)) + row[place + 1 :]
 

@@ -349,6 +349,20 @@ def test_sqlite_with_its_mixed_kinds(tmp_path):
     assert found(tmp_path, "calendar") == [(4, "working_days", "x", "is not a number")]
 
 
+def test_a_query_cannot_change_the_database(tmp_path):
+    query = "INSERT INTO families VALUES ('B', 'b') RETURNING family"
+    company(
+        tmp_path,
+        "databases: {erp: {url: 'sqlite:///erp.db'}}\ntables:\n  families:\n    database: erp\n"
+        f'    query: "{query}"\n',
+    )
+    with sqlite3.connect(tmp_path / "erp.db") as base:
+        base.execute("CREATE TABLE families (family, name)")
+    base.close()
+    finding = collect(tmp_path, CYCLE).findings.iloc[0]
+    assert finding["rule"] == "cannot be read" and "readonly" in finding["cure"]
+
+
 def test_a_missing_sqlite_file_is_not_made(tmp_path):
     company(tmp_path, "databases: {erp: {url: 'sqlite:///erp.db'}}\ntables: {families: {database: erp}}\n")
     assert [rule for *_, rule in found(tmp_path, "families")] == ["file is missing"]
@@ -437,6 +451,8 @@ def test_postgresql_is_read(tmp_path, postgres, monkeypatch):
         base.execute("CREATE TABLE stock (site text, item varchar(9), quantity numeric(9,2), age integer)")
         base.execute("INSERT INTO stock VALUES ('PLANT-N', 'BOX', 12.25, NULL), ('PLANT-N', 'BAX', 3, 1)")
     assert found(erp(tmp_path, postgres[0]), "inventory") == [(3, "item", "BAX", "is not in products or materials")]
+    changing = erp(tmp_path, postgres[0], "DELETE FROM stock RETURNING *")
+    assert "read-only transaction" in collect(changing, CYCLE).findings.query("table == 'inventory'")["cure"].iloc[0]
     good = collect(erp(tmp_path, postgres[0], "SELECT * FROM stock WHERE item = 'BOX'"), CYCLE).tables["inventory"]
     assert good.to_dict("list") == {"site": ["PLANT-N"], "item": ["BOX"], "quantity": [12.25], "age": [0]}
 

@@ -23,7 +23,8 @@ OPENINGS = Table(
     (text("site", "code"), month("open", "opens"), month("close", "closes", required=False),
      choice("kind", "what it is", "plant", "dc", required=False),
      flag("owned", "is ours", required=False, default=True), share("part", "our part", required=False),
-     whole("people", "people there", "people", required=False, default=1), number("rent", "rent", "currency", required=False)),
+     whole("people", "people there", "people", required=False, default=1),
+     number("rent", "rent", "currency", required=False)),
     not_before=(("close", "open"),),
 )  # fmt: skip
 ONE = {"site": ["S"], "open": [pd.Timestamp("2026-11-01")]}

@@ -52,7 +52,7 @@ class Collected:
                 f"  {line.severity}  {where}{row}: {line.rule}{value}, {line.count:,} time(s).{allowed} {line.cure}"
             )
         if len(lines) > most:
-            said.append(f"  ... and {len(lines) - most:,} more kinds of findings.")
+            said.append(f"  ... and {len(lines) - most:,} more kinds; --findings FILE.csv writes every finding.")
         return "\n".join(said)
 
     def snapshot(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -109,23 +107,11 @@ def load(folder: Path, cycle: str) -> Mapping:
     if mistakes:
         said = "\n".join(f"  line {line}: {text}" for line, text in mistakes)
         raise SettingsError(f"{path} has {len(mistakes)} mistake(s):\n{said}")
-    raw = _raw_folder(company, folder, lines, path)
+    try:
+        raw = company.raw_folder(folder)
+    except SettingsError as error:
+        raise SettingsError(f"{path}, line {lines.get(('raw',), 1)}: {error}") from None
     return Mapping(folder=folder, raw=raw, cycle=parse_cycle(cycle), company=company, sources=sources)
-
-
-def _raw_folder(company: Company, folder: Path, lines: dict[tuple, int], path: Path) -> Path:
-    """The folder of the raw files: relative to the company's, or `$NAME`, or `${NAME:-folder if not set}`."""
-    variable = re.fullmatch(r"\$(?:(\w+)|\{(\w+)(?::-(.*))?\})", company.raw)
-    if not variable:
-        return folder / company.raw
-    name, default = variable[1] or variable[2], variable[3]
-    place = os.environ.get(name) or default
-    if place is None:
-        raise SettingsError(
-            f"{path}, line {lines.get(('raw',), 1)}: the environment variable {name} is not set. "
-            "Set it to the folder that holds the raw files."
-        )
-    return folder / place
 
 
 def _against_declarations(

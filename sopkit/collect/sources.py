@@ -308,7 +308,7 @@ def _chunks(
                     stop(
                         table.name,
                         row,
-                        header[-1],
+                        header[-1] or f"column {width}",
                         line[width],
                         f"row has {len(line)} cells, the header {width}",
                         "Quote the cell that holds the delimiter, or remove the extra cells.",
@@ -335,7 +335,7 @@ def _arrays(
     findings: list[Finding],
 ) -> list[pa.Array]:
     arrays = []
-    for name, values in zip(header, cells, strict=True):
+    for place, (name, values) in enumerate(zip(header, cells, strict=True), 1):
         try:
             arrays.append(pa.array(values, pa.string()))
         except UnicodeEncodeError:
@@ -346,7 +346,7 @@ def _arrays(
                         stop(
                             table.name,
                             int(row),
-                            name,
+                            name or f"column {place}",
                             _shown(value),
                             f"holds bytes that are not {encoding}",
                             "Save the file as UTF-8, or name its `encoding` in company.yaml (often cp1252).",
@@ -602,11 +602,13 @@ def _database(table: Table, source: Source, mapping: Mapping) -> Extract:
         )
     engine = None
     try:
-        engine = create_engine(
-            url,
-            hide_parameters=True,
-            connect_args={} if url.drivername.startswith("sqlite") else {"connect_timeout": 10},
-        )
+        # what is asked can read, never write
+        options: dict[str, Any] = {}
+        if url.get_backend_name() == "postgresql":
+            options = {"connect_args": {"connect_timeout": 10}, "execution_options": {"postgresql_readonly": True}}
+        elif url.drivername == "sqlite":
+            url = url.set(database=Path(url.database).resolve().as_uri(), query={"mode": "ro", "uri": "true"})
+        engine = create_engine(url, hide_parameters=True, **options)
         statement = source.query or f"SELECT * FROM {engine.dialect.identifier_preparer.quote(table.name)}"
         with engine.connect() as connection:
             result = connection.execute(text(statement))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
@@ -122,6 +124,17 @@ class Company(_Settings):
     databases: dict[str, Database] = Field({}, description="databases that tables are read from")
     tables: dict[str, Any] = Field({}, description="where each table comes from; a table not named: sql/<table>.sql, "
                                    "<table>.csv, <table>.parquet, or its sheet in the workbook")
+
+    def raw_folder(self, folder: Path) -> Path:
+        """The folder of the raw files of the company in `folder`; SettingsError where its variable is not set."""
+        variable = re.fullmatch(r"\$(?:(\w+)|\{(\w+)(?::-(.*))?\})", self.raw)
+        if not variable:
+            return folder / self.raw
+        name, default = variable[1] or variable[2], variable[3]
+        place = os.environ.get(name) or default
+        if place is None:
+            raise SettingsError(f"the environment variable {name} is not set. Set it to the folder that holds the raw files.")
+        return folder / place
 
     def months(self, cycle: str) -> list:
         """The planned months as pandas Timestamps: the cycle's own month first."""
