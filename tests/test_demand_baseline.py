@@ -157,6 +157,23 @@ def test_every_level_adds_up(company, method):
     assert (frame["p10"] <= frame["mean"]).all() and (frame["mean"] <= frame["p90"]).all()
 
 
+def test_many_short_series_are_not_thrown_about():
+    random = np.random.default_rng(5)
+    rows = []
+    for product in range(30):
+        # half the products are a year old; one ended, one never changes: neither has any error to learn from
+        months = 36 if product % 2 else 12
+        y = random.poisson(20, months).astype(float)
+        y = np.zeros(months) + (7 if product == 3 else 0) if product in (3, 5) else y
+        rows.append(_series("", np.r_[np.full(36 - months, np.nan), y]).assign(
+            product=f"P{product}", family=f"F{product % 3}", market="M", region="R").dropna())
+    history = pd.concat(rows).drop(columns="unique_id")
+    found = hierarchy.reconcile(history, 6, ((), ("family",), ("product", "market")))
+    bottom = found.bottom.groupby("product")["mean"].mean().drop(["P3", "P5"])
+    assert bottom.between(8, 40).all(), bottom.to_dict()
+    assert found.gap < 1e-6
+
+
 def test_an_edit_is_spread_in_proportion():
     rows = pd.DataFrame({"family": list("FFGG"), "product": list("ABCD"), "quantity": [10.0, 30.0, 0.0, 0.0]})
     out = hierarchy.spread(rows, pd.DataFrame({"family": ["F", "G"], "quantity": [80.0, 6.0]}), ["family"])

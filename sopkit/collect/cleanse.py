@@ -13,12 +13,12 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from sopkit.tables import TABLES, Company
 
 KEY = ["month", "product", "market"]
 WINDOW = 13  # months: a year and the month itself, so that every season has one vote
+NORMAL_MAD = 1.4826  # standard deviation of a normal distribution / its median absolute deviation
 POISSON = 0.5  # the standard deviation of the square root of a Poisson count, the least noise sales can have
 SEASON = 24  # months from which a seasonal index can be told from chance
 LOST = 0.2  # share of the expected quantity that must be missing before an empty shelf counts as lost sales
@@ -140,8 +140,8 @@ def _expectation(known: pd.DataFrame, season: pd.DataFrame, threshold: float) ->
     level.loc[:, rare] = np.broadcast_to(typical.to_numpy(), (len(known), len(typical)))
     expected = (level * season).clip(lower=0.0)
     residual = np.sqrt(seen) - np.sqrt(expected)
-    spread = stats.median_abs_deviation(residual.to_numpy(), axis=0, scale="normal", nan_policy="omit")
-    score = residual / np.maximum(np.asarray(spread, dtype="float64"), POISSON)
+    spread = NORMAL_MAD * (residual - residual.median()).abs().median()
+    score = residual / spread.clip(lower=POISSON).fillna(POISSON)
     score.loc[:, seen.notna().sum() < 6] = np.nan
     return expected, score.where(score.abs() >= threshold)
 
@@ -260,15 +260,22 @@ def _trading_days(
         fit = pd.DataFrame({"shift": shift, "ratio": ratio[group]}).replace([np.inf, -np.inf], np.nan).dropna()
         if len(fit) < SEASON or np.isclose(fit["shift"].std(), 0):
             continue
-        line = stats.linregress(fit["shift"], fit["ratio"])
-        if line.slope <= 0 or line.slope < TRADING_T * line.stderr:
+        slope, error = _line(fit["shift"].to_numpy(), fit["ratio"].to_numpy())
+        if slope <= 0 or slope < TRADING_T * error:
             continue
-        effect = np.exp(-min(line.slope, 1.0) * shift.fillna(0.0)) - 1
+        effect = np.exp(-min(slope, 1.0) * shift.fillna(0.0)) - 1
         for t in np.flatnonzero(effect.abs().to_numpy() >= TRADING_MATERIAL):
             reason = f"{days.iat[t]:.0f} working days where {usual.iat[t]:.1f} are usual in {known.index[t]:%B}"
             for s in np.flatnonzero((groups == group) & (known.iloc[t].to_numpy() * abs(effect.iat[t]) >= 1)):
                 cells[t, s] = (known.iat[t, s] * effect.iat[t], "trading_days", reason)
     return _rows(known, cells)
+
+
+def _line(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
+    """Slope of the least-squares line through (x, y), and its standard error."""
+    x, y = x - x.mean(), y - y.mean()
+    slope = (x @ y) / (x @ x)
+    return slope, float(np.sqrt(((y - slope * x) ** 2).sum() / (len(x) - 2) / (x @ x)))
 
 
 def _answered(

@@ -36,7 +36,7 @@ def plan(
     success = layers.campaign_success(tables, company, first, past, sold)
     calm = layers.undisturbed(tables, company, first, past, sold, success, notes)
     history = layers.history_of(tables, past, calm)
-    made = reconcile(history, company.horizon, layers.levels_of(history), engine=engine)
+    made = reconcile(history, company.horizon, layers.levels_of(history), method=company.reconciliation, engine=engine)
     out = layers.baseline_tables(made, notes)
     baseline = out["baseline"]
 

@@ -14,6 +14,8 @@ from sopkit.errors import SettingsError, nearest
 TOTAL = "total"
 # MinT with a full covariance solves a dense system of this many nodes; above it variances alone are used.
 DENSE_NODES = 2000
+# A covariance learned from too few months throws volume from series to series: it shows in forecasts below 0.
+MOST_BELOW_ZERO = 0.02
 
 
 @dataclass(frozen=True)
@@ -94,8 +96,9 @@ def reconcile(
     """Forecast every node of `history` (key columns, ds, y) and make the forecasts add up.
 
     `method`: `mint_shrink` (Wickramasuriya, Athanasopoulos & Hyndman 2019; the covariance of one-step errors shrunk to
-    its diagonal), `wls_var`, `wls_struct`, `ols`, `bottom_up`, or `top_down` / `middle_out:LEVEL`, which forecast one
-    level and spread it over the products and markets in proportion to their last year. `options` go to `forecast`.
+    its diagonal; `wls_var` in its place where the months are too few to learn it, which the notes then say),
+    `wls_var`, `wls_struct`, `ols`, `bottom_up`, or `top_down` / `middle_out:LEVEL`, which forecast one level and spread
+    it over the products and markets in proportion to their last year. `options` go to `forecast`.
     A negative bottom forecast is set to 0 before summing, so coherence is exact. Raises SettingsError as `build` and
     `forecast` do.
     """
@@ -129,6 +132,19 @@ def coherent(base: baseline.Baseline, tree: Hierarchy, method: str = "mint_shrin
         low = _spread_down(base, tree, before, method, season)
     else:
         low = _projected(base, tree, before, method)
+        below = np.inf if low is None else float((low < 0).mean())
+        if method == "mint_shrink" and below > MOST_BELOW_ZERO:
+            why = "could not be inverted" if low is None else f"put {below:.0%} of the bottom forecasts below 0"
+            notes.append(
+                f"The covariance of the errors {why} (too few months for so many series): reconciled with error "
+                "variances only (wls_var)."
+            )
+            method = "wls_var"
+            low = _projected(base, tree, before, method)
+        if low is None:
+            notes.append(f"The errors are too few to reconcile by {method}: bottom forecasts are summed (bottom_up).")
+            method = "bottom_up"
+            low = _projected(base, tree, before, method)
     if (low < 0).any():
         notes.append(f"{int((low < 0).sum())} bottom forecast(s) came out below 0 and were set to 0 before summing.")
         low = np.maximum(low, 0.0)
@@ -147,8 +163,8 @@ def coherent(base: baseline.Baseline, tree: Hierarchy, method: str = "mint_shrin
     return Coherent(out, bottom, base, gap, method, tuple(notes))
 
 
-def _projected(base: baseline.Baseline, tree: Hierarchy, before: np.ndarray, method: str) -> np.ndarray:
-    """Bottom forecasts by trace minimisation, from the one-step errors of the models."""
+def _projected(base: baseline.Baseline, tree: Hierarchy, before: np.ndarray, method: str) -> np.ndarray | None:
+    """Bottom forecasts by trace minimisation, from the one-step errors of the models; None where these are too few."""
     from hierarchicalforecast.methods import MinTrace, MinTraceSparse
 
     bottom = tree.summing.shape[1]
@@ -163,13 +179,33 @@ def _projected(base: baseline.Baseline, tree: Hierarchy, before: np.ndarray, met
         .to_numpy()
         for column in ("y", "fitted")
     }
-    if method == "wls_var" and len(before) > DENSE_NODES:
-        from scipy.sparse import csr_matrix
+    wide["fitted"] = wide["y"] - _never_zero(wide["y"] - wide["fitted"])
+    try:
+        if method == "wls_var" and len(before) > DENSE_NODES:
+            from scipy.sparse import csr_matrix
 
-        means = MinTraceSparse(method).fit_predict(csr_matrix(tree.summing), before, wide["y"], wide["fitted"])["mean"]
-    else:
-        means = MinTrace(method).fit_predict(tree.summing, before, wide["y"], wide["fitted"])["mean"]
-    return np.asarray(means)[-bottom:]
+            learned = MinTraceSparse(method).fit_predict(csr_matrix(tree.summing), before, wide["y"], wide["fitted"])
+        else:
+            learned = MinTrace(method).fit_predict(tree.summing, before, wide["y"], wide["fitted"])
+    except Exception as error:  # the library raises nothing more special
+        if "ill-conditioned" not in str(error):
+            raise
+        return None
+    return np.asarray(learned["mean"])[-bottom:]
+
+
+def _never_zero(errors: np.ndarray) -> np.ndarray:
+    """Errors (nodes x months) in which a node that never erred errs a little.
+
+    A series that ended or never changed has no error, and a covariance with an empty row cannot be inverted: such a
+    node gets a hundredth of the smallest error of the others, in turns up and down.
+    """
+    size = np.sqrt(np.nanmean(errors**2, axis=1))
+    erred = size > 1e-9
+    if erred.all() or not erred.any():
+        return errors
+    turns = np.where(np.arange(errors.shape[1]) % 2, 1.0, -1.0) * size[erred].min() / 100
+    return np.where(erred[:, None] | np.isnan(errors), errors, turns)
 
 
 def _spread_down(base: baseline.Baseline, tree: Hierarchy, before: np.ndarray, method: str, season: int) -> np.ndarray:

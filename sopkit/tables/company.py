@@ -115,6 +115,8 @@ class Company(_Settings):
     policies: Policies = Policies()
     consensus: Consensus = Consensus()
     cleansing: Cleansing = Cleansing()
+    reconciliation: Literal["mint_shrink", "wls_var", "wls_struct", "ols", "bottom_up", "top_down"] = Field(
+        "mint_shrink", description="how forecasts of products, families, regions and the total are made to add up")
     demand: DemandRules = DemandRules()
     kpi_targets: dict[str, KpiTarget] = {}
     assumptions: dict[str, Assumption] = {}

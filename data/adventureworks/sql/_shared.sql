@@ -21,7 +21,7 @@ SELECT * FROM (VALUES
 
 -- Stations of each work centre and people at a station (assumptions `stations` and `crew`).
 CREATE VIEW stations AS
-SELECT * FROM (VALUES (10, 6, 2), (20, 4, 2), (30, 1, 2), (40, 1, 2), (45, 1, 2), (50, 13, 2), (60, 13, 2)
+SELECT * FROM (VALUES (10, 14, 1.3), (20, 10, 1.3), (30, 2, 1.3), (40, 3, 1.3), (45, 2, 1.3), (50, 16, 1.3), (60, 17, 1.3)
 ) AS counted(location, stations, crew);
 
 -- Every item of the ERP, and the product it is planned as: bikes and frames by model, all else by subcategory
@@ -102,7 +102,7 @@ LEFT JOIN needed n ON n.id = v.ProductID LEFT JOIN bought b ON b.id = v.ProductI
 
 CREATE VIEW prices_paid AS
 SELECT v.ProductID AS id, v.BusinessEntityID AS vendor, v.StandardPrice::DOUBLE / k.pieces AS price,
-       v.AverageLeadTime AS days, v.MinOrderQty * k.pieces AS least, v.MaxOrderQty * k.pieces AS most
+       v.AverageLeadTime AS days
 FROM Purchasing.ProductVendor v JOIN packs k ON k.id = v.ProductID;
 
 -- Standard cost as the ERP has it; a part without one is worth its cheapest offer, a made part what goes into it.
@@ -123,41 +123,28 @@ rolled AS (
 SELECT o.id, coalesce(o.cost, r.cost, 0) AS cost FROM own o LEFT JOIN rolled r USING (id);
 
 -- Hours of one unit at each work centre. The ERP books hours a work order whatever its lot, so they are the hours of
--- the last twelve months' orders over their units; by model, or by subcategory where no order of the model was booked.
+-- the last twelve months' orders over their units, by kind of item.
 CREATE VIEW booked AS
-SELECT i.id, i.item, coalesce(i.subcategory, i.name) AS kind, coalesce(i.model, i.name) AS model, r.LocationID AS location,
+SELECT w.WorkOrderID AS work_order, coalesce(i.subcategory, i.name) AS kind, r.LocationID AS location,
        r.OperationSequence AS operation, r.ActualResourceHrs::DOUBLE AS hours, w.OrderQty::DOUBLE AS lot
 FROM Production.WorkOrderRouting r
 JOIN Production.WorkOrder w USING (WorkOrderID)
 JOIN items i ON i.id = w.ProductID
 WHERE last_year(w.StartDate);
 
--- Operations by kind of item; frames of a kind with no booked order work as the other frames do.
+-- Operations by kind of item; frames of a kind with no booked order are made as the other frames are.
 CREATE VIEW operations AS
 WITH kinds AS (
     SELECT kind, location, max(operation) AS operation, sum(hours) AS hours FROM booked GROUP BY ALL
 ),
 lots AS (
-    SELECT kind, sum(lot) AS units
-    FROM (SELECT DISTINCT kind, WorkOrderID, OrderQty::DOUBLE AS lot
-          FROM Production.WorkOrder w JOIN items i ON i.id = w.ProductID
-          JOIN (SELECT id, coalesce(subcategory, name) AS kind FROM items) k ON k.id = i.id
-          WHERE last_year(w.StartDate)
-            AND WorkOrderID IN (SELECT WorkOrderID FROM Production.WorkOrderRouting)) GROUP BY ALL
+    SELECT kind, sum(lot) AS units FROM (SELECT DISTINCT work_order, kind, lot FROM booked) GROUP BY ALL
 ),
-known AS (SELECT kind, location, operation, hours / units AS hours FROM kinds JOIN lots USING (kind)),
 frames AS (
     SELECT location, max(operation) AS operation, sum(hours) / (SELECT sum(units) FROM lots WHERE kind LIKE '%Frames') AS hours
     FROM kinds WHERE kind LIKE '%Frames' GROUP BY ALL
 )
-SELECT kind, location, operation, hours FROM known
+SELECT kind, location, operation, hours / units AS hours FROM kinds JOIN lots USING (kind)
 UNION ALL
 SELECT s.Name, f.location, f.operation, f.hours FROM Production.ProductSubcategory s CROSS JOIN frames f
-WHERE s.Name LIKE '%Frames' AND s.Name NOT IN (SELECT kind FROM known);
-
--- The last operation of a kind is the routing of its items; each earlier one is an operation of its own that the
--- item's bill calls for, so that every work centre carries its load.
-CREATE VIEW steps AS
-SELECT kind, location, operation, hours, operation = max(operation) OVER (PARTITION BY kind) AS is_last,
-       'OP' || location || ' ' || kind AS operation_item
-FROM operations;
+WHERE s.Name LIKE '%Frames' AND s.Name NOT IN (SELECT kind FROM kinds);

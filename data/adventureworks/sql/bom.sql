@@ -3,7 +3,3 @@ SELECT product AS item, item AS component, round(share, 6) AS quantity FROM mix
 UNION ALL
 -- The engineering bill, line by line.
 SELECT a.item, c.item, b.quantity FROM bill b JOIN items a ON a.id = b.assembly JOIN items c ON c.id = b.component
-UNION ALL
--- The operations before the last one.
-SELECT i.item, s.operation_item, 1.0
-FROM items i JOIN steps s ON s.kind = coalesce(i.subcategory, i.name) WHERE i.made AND NOT s.is_last

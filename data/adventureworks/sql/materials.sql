@@ -2,6 +2,3 @@
 SELECT i.item AS material, i.name, lower(coalesce(u.uom, 'EA')) AS uom, round(c.cost, 4) AS standard_cost
 FROM items i JOIN costs c USING (id)
 LEFT JOIN (SELECT component, max(uom) AS uom FROM bill GROUP BY ALL) u ON u.component = i.id
-UNION ALL
-SELECT operation_item, l.Name || ' of ' || lower(kind), 'unit', 0.0
-FROM steps s JOIN Production.Location l ON l.LocationID = s.location WHERE NOT is_last

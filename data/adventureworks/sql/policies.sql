@@ -14,9 +14,5 @@ worth AS (
     SELECT m.product, sum(m.share * c.cost) FROM mix m JOIN costs c USING (id) GROUP BY ALL
 )
 SELECT 'PLANT' AS site, w.item, round(coalesce(u.a_month * u.months, 0), 0) AS safety_stock,
-       round(0.05 * w.cost, 4) AS safety_stock_price, NULL::DOUBLE AS maximum_stock,
-       round(0.2 / 12 * w.cost, 6) AS holding_cost
+       round(0.05 * w.cost, 4) AS safety_stock_price, round(0.2 / 12 * w.cost, 6) AS holding_cost
 FROM worth w LEFT JOIN used u USING (item)
-UNION ALL
--- Work cannot be put on a shelf.
-SELECT 'PLANT', operation_item, 0, 0, 0, 0 FROM steps WHERE NOT is_last

@@ -1,8 +1,8 @@
 -- The budget: the salespeople's quotas, and for online sales, which have none, the same month a year ago. A quota
--- covers three months; a quarter without one yet has the quota of a year before, raised as the last four were
+-- covers three months of batches, the first on its own day; a quarter without one yet has the quota of a year before, raised as the last four were
 -- (assumption `quotas`). It is divided over months and families as their sales were a year ago.
 WITH quotas AS (
-    SELECT date_trunc('month', operational(Date) + INTERVAL 3 DAY)::DATE AS quarter, sum(SalesAmountQuota)::DOUBLE AS quota
+    SELECT month_sold('Reseller', operational(Date)) AS quarter, sum(SalesAmountQuota)::DOUBLE AS quota
     FROM dw.FactSalesQuota WHERE operational(Date) < first_month() GROUP BY ALL
 ),
 growth AS (
