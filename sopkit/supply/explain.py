@@ -14,7 +14,7 @@ import pandas as pd
 from scipy.sparse import csc_array
 
 from sopkit.supply.matrix import Names
-from sopkit.supply.model import CASH
+from sopkit.supply.model import CASH, POLICY
 from sopkit.supply.network import START, Network
 from sopkit.supply.solve import Loaded, Session, Solution
 from sopkit.tables import TABLES
@@ -32,7 +32,12 @@ MARGIN = 1.25
 EXPRESS = 1.20
 """Goods that come at once are taken to cost 20 % more; the lever's sentence says so."""
 
+WORTH_SAYING = 1e-5
+"""A lever that brings less than this share of the profit is not named."""
+
 TENTH, FIFTH = 0.10, 0.20
+
+_STEERING = ("changing_rate", "stock_above_maximum")  # prices that force a plan to be level, or to chase demand
 
 
 @dataclass(frozen=True)
@@ -289,7 +294,7 @@ class _Explained:
         for lever in sorted(_Levers(self).all(), key=lambda lever: (lever.lever, lever.place, lever.item)):
             profit, used = loaded.with_columns(lever.columns)
             gain, total = profit - base, float(used.sum())
-            if gain <= max(1.0, 1e-7 * abs(base)) or total <= NOTHING:
+            if gain <= max(1.0, WORTH_SAYING * abs(base)) or total <= NOTHING:
                 continue
             cost = float(sum(-column[0] * amount for column, amount in zip(lever.columns, used, strict=True)))
             months = [month for month, amount in zip(lever.months, used, strict=True) if amount > NOTHING]
@@ -318,7 +323,7 @@ class _Explained:
         """The plan, a level plan and a chase plan of the same company, month by month.
 
         Level: a change of a resource's hours from month to month costs so much that it hardly happens. Chase: no
-        product may be held above its safety stock. Both prices steer only; the profit shown is revenue less cash costs.
+        product may be held above its safety stock. Both prices steer only: the profit shown is without them.
         """
         tables = self.session.tables
         dear = 10 * self.network.dearest
@@ -347,7 +352,7 @@ class _Explained:
 
         hold = solution["hold"]
         value = hold * hold.index.get_level_values(0).map(cost).to_numpy(float)
-        cash = sum((by_month(name) for name in CASH if name != "changing_rate"), pd.Series(0.0, months))
+        paid = sum((by_month(name) for name in (*CASH, *POLICY) if name not in _STEERING), pd.Series(0.0, months))
         regular, overtime = by_month("run"), by_month("run_overtime")
         return pd.DataFrame(
             {
@@ -357,7 +362,7 @@ class _Explained:
                 "overtime": overtime.clip(lower=0).to_numpy(),
                 "stock_value": value.groupby(level=-1).sum().reindex(months).clip(lower=0).to_numpy(),
                 "short": (by_month("wait") + by_month("lose")).clip(lower=0).to_numpy(),
-                "profit": (by_month("revenue") - cash).to_numpy(),
+                "profit": (by_month("revenue") - paid).to_numpy(),
             }
         )
 

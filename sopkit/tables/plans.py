@@ -480,7 +480,7 @@ PLANS = (
         number("overtime", "of these, overtime", "hours"),
         number("stock_value", "closing stock at standard cost", MONEY),
         number("short", "units waiting or lost", QUANTITY),
-        _money("profit", "revenue less cash costs"),
+        _money("profit", "revenue less every cost, prices of policy among them, without what steers level and chase"),
         required=False,
     ),
     _supply(
