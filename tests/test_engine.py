@@ -5,6 +5,8 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from sopkit.engine import Engine, EngineError, engine_at
@@ -103,3 +105,77 @@ def test_a_script_without_a_main_guard_is_not_run_again_by_its_workers(tmp_path)
                       "print(Engine(workers=2).map(sqrt, [4.0, 9.0]))\n")
     told = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
     assert told.stdout.split("\n") == ["once", "[2.0, 3.0]", ""]
+
+
+def _history():
+    random, at = np.random.default_rng(2), np.arange(36)
+    season = 1 + 0.2 * np.sin(2 * np.pi * at / 12)
+    months = pd.date_range("2023-11-01", periods=36, freq="MS")
+    return pd.concat([
+        pd.DataFrame({"unique_id": f"S{n:02d}", "ds": months, "y": 100 * season * random.lognormal(0, 0.1, 36)})
+        for n in range(26)
+    ])
+
+
+def _slowly(item):
+    """A part that takes long enough for its worker to be killed meanwhile; tells who works on it."""
+    number, folder = item
+    (Path(folder) / f"{number}-{os.getpid()}").touch()
+    time.sleep(0.3)
+    return float(np.sqrt(number))
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """A Dask scheduler and two worker processes, as `dask scheduler` and `dask worker` start them."""
+    pytest.importorskip("distributed")
+    folder = tmp_path_factory.mktemp("dask")
+    root = Path(__file__).resolve().parent
+    env = os.environ | {"PYTHONPATH": os.pathsep.join([str(root.parent), str(root)])}
+    log = (folder / "log").open("w")
+
+    def start(*command):
+        return subprocess.Popen([sys.executable, "-m", "distributed.cli." + command[0], *command[1:]],
+                                env=env, cwd=folder, stdout=log, stderr=log)
+
+    told = folder / "scheduler.json"
+    where = ("--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", told)
+    running = [start("dask_scheduler", *where)]
+    running += [start("dask_worker", "--scheduler-file", told, "--nthreads", "1", "--no-dashboard") for _ in range(2)]
+    try:
+        from distributed import Client
+
+        with Client(scheduler_file=str(told), timeout=60) as client:
+            client.wait_for_workers(2, timeout=60)
+            yield client.scheduler.address
+    finally:
+        for process in running:
+            process.terminate()
+        for process in running:
+            process.wait(20)
+        log.close()
+
+
+def test_a_forecast_on_a_dask_cluster_equals_the_local_one(cluster):
+    from sopkit.demand import baseline
+
+    here = baseline.forecast(_history(), 6, engine=Engine(workers=1))
+    with Engine(cluster) as engine:
+        there = baseline.forecast(_history(), 6, engine=engine)
+    for name in ("forecast", "cv", "accuracy", "coverage", "weights", "fitted"):
+        pd.testing.assert_frame_equal(getattr(here, name), getattr(there, name), rtol=0, atol=1e-9)
+
+
+def test_a_killed_dask_worker_does_not_change_the_numbers(cluster, tmp_path):
+    items = [(number, str(tmp_path)) for number in range(16)]
+    killed = []
+
+    def kill_one_worker(done, of):
+        if done == 4 and not killed:
+            alive = [int(path.name.partition("-")[2]) for path in sorted(tmp_path.iterdir(), key=os.path.getmtime)]
+            killed.append(alive[-1])
+            os.kill(alive[-1], signal.SIGKILL)
+
+    with Engine(cluster) as engine:
+        found = engine.map(_slowly, items, progress=kill_one_worker)
+    assert killed and found == [float(np.sqrt(number)) for number in range(16)]
