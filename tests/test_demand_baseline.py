@@ -109,6 +109,65 @@ def test_the_same_input_gives_the_same_output_in_any_row_order():
     pd.testing.assert_frame_equal(one.paths(20), two.paths(20), check_exact=True)
 
 
+@pytest.fixture(scope="module")
+def many():
+    """Enough series for LightGBM, and the price plan that moves half of them: at half price twice as much is sold."""
+    months, ahead = MONTHS[-36:], pd.date_range("2026-11-01", periods=3, freq="MS")
+    random = np.random.default_rng(9)
+    history, past, future = [], [], []
+    for n in range(24):
+        price = np.where(random.random(36) < 0.2, 0.5, 1.0)
+        history.append(_series(f"S{n:02d}", 100 * random.lognormal(0, 0.02, 36) / price, months))
+        past.append(pd.DataFrame({"unique_id": f"S{n:02d}", "ds": months, "price": price}))
+        future.append(pd.DataFrame({"unique_id": f"S{n:02d}", "ds": ahead, "price": [1.0, 0.5, 1.0]}))
+    return pd.concat(history), {"history": pd.concat(past), "future": pd.concat(future)}
+
+
+def test_lightgbm_uses_what_is_known_of_the_future(many):
+    history, exog = many
+    found = baseline.forecast(history, 3, exog=exog)
+    error = found.accuracy.groupby("model")["wape"].mean()
+    weight = found.weights.groupby("model")["weight"].mean()
+    assert error.drop("chosen").idxmin().startswith("lightgbm") and weight.idxmax().startswith("lightgbm")
+    mean = found.forecast.groupby("ds")["mean"].mean().to_numpy()
+    assert mean[1] > 1.3 * mean[0] and mean[1] > 1.3 * mean[2]
+    again = baseline.forecast(history, 3, exog=exog)
+    pd.testing.assert_frame_equal(found.forecast, again.forecast, check_exact=True)
+
+
+def test_without_features_few_series_get_no_lightgbm(many):
+    assert not [name for name in baseline.forecast(many[0], 3).cv if name.startswith("lightgbm")]
+
+
+def test_a_forecast_that_seasonal_naive_beats_says_so():
+    random = np.random.default_rng(4)
+    before, after = (100 * random.lognormal(0, 0.8, 12) for _ in range(2))  # the season changes: only naive forgets
+    changed = np.r_[before, before, after, after] * random.lognormal(0, 0.01, 48)
+    found = baseline.forecast(pd.concat([_series("A", changed), _series("B", _seasonal(seed=8))]), 6)
+    rmsse = found.accuracy.set_index(["unique_id", "model"])["rmsse"]
+    assert rmsse["A", "chosen"] > rmsse["A", "seasonal_naive"] and rmsse["B", "chosen"] < rmsse["B", "seasonal_naive"]
+    assert "Seasonal naive would have been better" in _note(found, "A")
+    assert "Seasonal naive" not in _note(found, "B")
+    weight = found.weights.set_index(["unique_id", "model"])["weight"]
+    assert weight["A"].idxmax() == "seasonal_naive" and weight["A"].sum() == pytest.approx(1)
+
+
+def test_a_short_series_borrows_the_season_of_the_longer_ones():
+    shape = 1 + 0.5 * np.sin(2 * np.pi * np.arange(48) / 12)
+    long = [_series(f"L{n}", 100 * shape * np.random.default_rng(n).lognormal(0, 0.02, 48)) for n in range(6)]
+    found = baseline.forecast(pd.concat([*long, _series("new", 40 * shape[-10:])]), 12)
+    theta = _of(found.forecast, "new")["mean"].to_numpy()
+    assert np.corrcoef(theta, shape[:12])[0, 1] > 0.9
+
+
+def test_measured_coverage_is_that_of_the_backtest():
+    history = pd.concat([_series(f"S{n}", _seasonal(seed=n, noise=0.1)) for n in range(25)])
+    found = baseline.forecast(history, 6, levels=(50, 80, 95))
+    measured = found.coverage.set_index("level")["measured"]
+    assert abs(measured[50] - 50) < 12 and abs(measured[80] - 80) < 8 and measured[95] > 88
+    assert {"p2.5", "p25", "p75", "p97.5"} <= set(found.forecast)
+
+
 def test_paths_have_the_range_that_is_printed(odd):
     paths = odd.paths(2000).merge(odd.forecast, on=["unique_id", "ds"])
     for level in (10, 50, 90):

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from sopkit.demand.contestants import LIGHTGBM, NAIVE, Values, lightgbm, season_profile, statistical
+from sopkit.demand.contestants import NAIVE, Values, lightgbm, season_profile, statistical
 from sopkit.engine import Engine, Progress, engine_at
 from sopkit.errors import Finding, FindingsError, SettingsError
 
@@ -30,7 +30,8 @@ ENOUGH_SERIES_WITH_FEATURES = 20
 # How weights follow from errors, tuned on the monthly series of M1 and of the tourism competition: 1 / error ** POWER,
 # OWN of it a series' own errors and the rest those of all series of its kind, these starting from the PRIOR
 # (seasonal naive is a fifth worse than the others) as if PRIOR_SERIES series had shown it.
-POWER, OWN, PRIOR, PRIOR_SERIES = 3.0, 0.7, {NAIVE: np.log(1.2)}, 10
+POWER, OWN, PRIOR, PRIOR_SERIES = 4.0, 0.7, {NAIVE: np.log(1.2)}, 10
+SECONDS_A_FIT = 0.02  # what all contestants take for one series at one cutoff, measured on 48 to 100 months
 _GRID = np.arange(1, 100) / 100  # the levels at which the distribution of errors is kept
 _CHUNK = 24  # series a part of work: the same wherever it runs
 _FIXED = ("zero", "ended", "constant")  # kinds whose answer is no estimate: no range, no part in measuring ranges
@@ -139,8 +140,7 @@ def forecast(
         *_all(panel, offsets, months, horizon, freq, season, exog, seed),
         *_few(panel, offsets, horizon, season),
     ]
-    seconds = 0.02 * len(panel) * len(offsets) if len(works) < 40 else None
-    answers = engine_at(engine).map(_run, works, seconds=seconds, progress=progress)
+    answers = engine_at(engine).map(_run, works, seconds=SECONDS_A_FIT * len(panel) * len(offsets), progress=progress)
     names, said, fitted = _gathered(answers, len(panel), offsets, horizon)
     weights = {offset: _weights(panel, names, said, offset, season) for offset in offsets}
     chosen = {offset: _combined(said[offset], weights[offset]) for offset in offsets}
@@ -321,7 +321,7 @@ class _All:
     def run(self) -> dict[tuple[int, int], tuple[Values, Values]]:
         """Place and offset -> what LightGBM said."""
         said = lightgbm(self.past, self.cutoff, self.horizon, self.freq, self.season, self.features, self.seed)
-        return {(at, self.offset): ({LIGHTGBM: values}, {}) for at, values in said.items()}
+        return {(at, self.offset): (values, {}) for at, values in said.items()}
 
 
 def _run(work: _Few | _All) -> dict[tuple[int, int], tuple[Values, Values]]:

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 NAIVE = "seasonal_naive"
-LIGHTGBM = "lightgbm"
+LIGHTGBM = ("lightgbm", "lightgbm_levels")
 MEAN = "mean_of_history"
 # A method may be this many times above the highest month of history; beyond it has exploded and is left out.
 EXPLODED = 10.0
@@ -190,51 +190,81 @@ def lightgbm(
     season: int,
     features: tuple[pd.DataFrame, pd.DataFrame] | None = None,
     seed: int = 0,
-) -> dict[int, np.ndarray]:
-    """One LightGBM over all series of `past` (each ends at `cutoff`): series -> `horizon` values.
+) -> dict[int, Values]:
+    """One LightGBM over all series of `past` (each ends at `cutoff`): series -> contestant -> `horizon` values.
 
-    The mean of two: one learns changes from month to month, one changes from year to year, each series scaled to unit
-    variance. `features` are rows (unique_id, ds, numeric columns) known up to the cutoff and for the horizon. One
-    thread and fixed seeds: the same numbers every time.
+    Three learners: of changes from month to month, of changes from year to year, and of seasonally adjusted levels
+    (logarithms where they can be taken), each series scaled to unit variance. Two contestants: the mean of both
+    changes, and the mean of monthly changes and levels. `features` are rows (unique_id, ds, numeric columns) known up
+    to the cutoff and for the horizon. One thread and fixed seeds: the same numbers every time.
     """
     _statsforecast()  # its import keeps dask out, mlforecast's would not
+    from mlforecast.target_transforms import Differences, LocalStandardScaler
+
+    adjusted = {}
+    for name, y in past.items():
+        own = own_season(y, season)
+        adjusted[name] = replace(own, log=bool(own.past(y).min() > 0))
+    level = {name: adjusted[name].past(y) for name, y in past.items()}
+    told = (cutoff, horizon, freq, season, features, seed)
+    monthly = _learnt(past, [Differences([1]), LocalStandardScaler()], "l1", *told)
+    yearly = _learnt(past, [Differences([season]), LocalStandardScaler()], "l2", *told)
+    levels = _learnt(level, [LocalStandardScaler()], "l1", *told)
+    out: dict[int, Values] = {}
+    for name, y in past.items():
+        back, _ = adjusted[name].back(levels[name], y[:0])
+        answers = {
+            LIGHTGBM[0]: (monthly[name] + yearly[name]) / 2,
+            LIGHTGBM[1]: (monthly[name] + back) / 2,
+        }
+        out[name] = {
+            contestant: np.maximum(values, 0.0) for contestant, values in answers.items()
+            if np.isfinite(values).all() and np.abs(values).max() <= EXPLODED * np.abs(y).max()
+        }
+    return out
+
+
+def _learnt(
+    past: Mapping[int, np.ndarray],
+    transforms: list,
+    objective: str,
+    cutoff: pd.Timestamp,
+    horizon: int,
+    freq: str,
+    season: int,
+    features: tuple[pd.DataFrame, pd.DataFrame] | None,
+    seed: int,
+) -> dict[int, np.ndarray]:
+    """What one learner over all series says of each."""
     from lightgbm import LGBMRegressor
     from mlforecast import MLForecast
     from mlforecast.lag_transforms import RollingMean
-    from mlforecast.target_transforms import Differences, LocalStandardScaler
 
-    frame = pd.concat([
-        pd.DataFrame({"unique_id": name, "ds": pd.date_range(end=cutoff, periods=len(y), freq=freq), "y": y})
-        for name, y in past.items()
-    ], ignore_index=True)
+    frame = pd.DataFrame({
+        "unique_id": np.repeat(list(past), [len(y) for y in past.values()]),
+        "ds": np.concatenate([pd.date_range(end=cutoff, periods=len(y), freq=freq) for y in past.values()]),
+        "y": np.concatenate(list(past.values())),
+    })
     ahead = {}
     if features is not None:
         frame = frame.merge(features[0], on=["unique_id", "ds"], how="left")
         ahead["X_df"] = features[1]
-    answers = []
-    for step, objective in ((1, "l1"), (season, "l2")):
-        model = LGBMRegressor(
-            objective=objective, n_estimators=200, learning_rate=0.05, num_leaves=31, min_child_samples=20,
-            colsample_bytree=0.8, subsample=0.8, subsample_freq=1, random_state=seed, n_jobs=1,
-            deterministic=True, force_row_wise=True, verbosity=-1,
-        )
-        learner = MLForecast(
-            models={LIGHTGBM: model}, freq=freq, num_threads=1,
-            lags=list(range(1, season + 2)),
-            lag_transforms={
-                1: [RollingMean(3, min_samples=1), RollingMean(season, min_samples=1)],
-                season: [RollingMean(3, min_samples=1)],
-            },
-            date_features=["month"] if season == 12 else ["quarter"] if season == 4 else [],
-            target_transforms=[Differences([step]), LocalStandardScaler()],
-        )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            learner.fit(frame, static_features=[])
-            answers.append(learner.predict(horizon, **ahead).pivot(index="unique_id", columns="ds", values=LIGHTGBM))
-    mean = (answers[0] + answers[1]) / 2
-    return {
-        name: np.maximum(values, 0.0)
-        for name, values in zip(mean.index, mean.to_numpy(), strict=True)
-        if np.isfinite(values).all() and np.abs(values).max() <= EXPLODED * np.abs(past[name]).max()
-    }
+    model = LGBMRegressor(
+        objective=objective, n_estimators=200, learning_rate=0.05, num_leaves=31, min_child_samples=20,
+        colsample_bytree=0.8, subsample=0.8, subsample_freq=1, random_state=seed, n_jobs=1,
+        deterministic=True, force_row_wise=True, verbosity=-1,
+    )
+    learner = MLForecast(
+        models={"said": model}, freq=freq, num_threads=1, target_transforms=transforms,
+        lags=list(range(1, season + 2)),
+        lag_transforms={
+            1: [RollingMean(3, min_samples=1), RollingMean(season, min_samples=1)],
+            season: [RollingMean(3, min_samples=1)],
+        },
+        date_features={12: ["month"], 4: ["quarter"]}.get(season, []),
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        learner.fit(frame, static_features=[])
+        said = learner.predict(horizon, **ahead)
+    return {name: part.to_numpy() for name, part in said.groupby("unique_id")["said"]}
