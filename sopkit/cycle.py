@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import importlib
 import json
 import os
+import pkgutil
 import platform
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -61,6 +64,7 @@ LIBRARIES = (
     "scipy",
     "statsforecast",
 )
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 ARROW = {
     "text": pa.string(),
     "choice": pa.string(),
@@ -618,10 +622,24 @@ def find_notebooks(folder: Path | None = None) -> dict[str, Path]:
     return found
 
 
+def warm(stage: str) -> None:
+    """Import what the notebook of `stage` will import and draw one figure, while the notebook before it still runs.
+
+    Leaves nothing but loaded modules. What cannot be imported is left to the notebook, which then says so.
+    """
+    with suppress(Exception):
+        room = Path(sopkit.__file__).parent / stage
+        for module in pkgutil.iter_modules([str(room)], f"sopkit.{stage}."):
+            importlib.import_module(module.name)
+        charts = importlib.import_module("sopkit.charts")
+        nothing = pd.DataFrame({"month": [pd.Timestamp("2026-01-01")], "units": [0.0]})
+        charts.line(nothing, "units", title="", unit="units", look_for="")
+
+
 class _NextKernel:
     """A kernel that starts in a thread while the notebook before it still runs; each notebook gets its own."""
 
-    def __init__(self, environment: Mapping[str, str], cwd: Path) -> None:
+    def __init__(self, environment: Mapping[str, str], cwd: Path, warm_for: Stage | None = None) -> None:
         from jupyter_client.asynchronous.client import AsyncKernelClient
         from jupyter_client.manager import KernelManager
 
@@ -635,12 +653,15 @@ class _NextKernel:
         self.manager.client_class = f"{AsyncKernelClient.__module__}.{AsyncKernelClient.__name__}"
         self.manager.client_factory = AsyncKernelClient
         self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._start, args=(dict(environment), str(cwd)), daemon=True)
+        self._thread = threading.Thread(target=self._start, args=(dict(environment), str(cwd), warm_for), daemon=True)
         self._thread.start()
 
-    def _start(self, environment: dict[str, str], cwd: str) -> None:
+    def _start(self, environment: dict[str, str], cwd: str, warm_for: Stage | None) -> None:
+        arguments = ["--HistoryManager.enabled=False"]
+        if warm_for is not None:
+            arguments.append(f"--IPKernelApp.exec_lines=__import__('sopkit.cycle').cycle.warm({warm_for.name!r})")
         try:
-            self.manager.start_kernel(env=environment, cwd=cwd, extra_arguments=["--HistoryManager.enabled=False"])
+            self.manager.start_kernel(env=environment, cwd=cwd, extra_arguments=arguments)
         except BaseException as error:
             self._error = error
 
@@ -672,12 +693,14 @@ def run(
     notebooks: Path | None = None,
     reports: Path | None = None,
     progress: bool = True,
+    ahead: bool = True,
 ) -> Cycle:
     """Run the stages' notebooks in order through papermill and return the cycle.
 
     `only` names the stages to run, `since` the first of them; with `resume`, stages that are not stale are left out.
     `parameters` go to every notebook that has a parameter of that name. Executed notebooks are kept, signed as trusted,
-    in `<cycle folder>/notebooks`. Names and values are all checked before anything runs: SettingsError.
+    in `<cycle folder>/notebooks`. Names and values are all checked before anything runs: SettingsError. With `ahead`
+    the libraries of a notebook are imported, in its own kernel, while the one before it still runs.
     A stage that fails raises StageError, which says what failed and what to do; its half-executed notebook is kept.
     """
     found = find_notebooks(notebooks)
@@ -692,14 +715,13 @@ def run(
     if any(stage.name == "collect" for stage in stages):
         find_company(company)
 
-    running = _Runner(opened, found, chosen, progress)
+    running = _Runner(opened, found, chosen, progress, ahead)
     try:
-        for position, stage in enumerate(stages):
-            following = stages[position + 1 :]
+        for stage, following in zip(stages, [*stages[1:], None], strict=True):
             if resume and stage.name not in opened.stale() and running.same_parameters(stage):
                 running.say(f"{stage.number:02d} {stage.name:<10} not stale, left as it is")
                 continue
-            running.stage(stage, more=bool(following))
+            running.stage(stage, following)
     finally:
         running.close()
     return opened
@@ -732,13 +754,18 @@ class _Runner:
     """Runs notebooks one after the other, each in a kernel of its own, the next kernel starting meanwhile."""
 
     def __init__(
-        self, cycle: Cycle, notebooks: Mapping[str, Path], parameters: Mapping[str, dict[str, Any]], progress: bool
+        self,
+        cycle: Cycle,
+        notebooks: Mapping[str, Path],
+        parameters: Mapping[str, dict[str, Any]],
+        progress: bool,
+        ahead: bool,
     ) -> None:
         # jsonschema would compile the grammar of this package at import: 2-3 s for one format check nobody asks for
         sys.modules.setdefault("rfc3987_syntax", None)
         from tqdm import tqdm
 
-        self.cycle, self.notebooks, self.parameters = cycle, notebooks, parameters
+        self.cycle, self.notebooks, self.parameters, self.ahead = cycle, notebooks, parameters, ahead
         self.bar = tqdm(
             total=len(parameters),
             bar_format="{desc} {bar} {n_fmt}/{total_fmt} stages, {elapsed}",
@@ -752,11 +779,12 @@ class _Runner:
             "SOPKIT_RUNNER": "1",
             # the checkout that started the run is the one that runs, whatever the working folder
             "PYTHONPATH": os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH")))),
-            # sets must not change their order from one run to the next
+            # sets must not change their order, nor sums their last digit, from one run or machine to the next
             "PYTHONHASHSEED": "0",
+            **{name: os.environ.get(name, "1") for name in THREADS},
         }
         self.cwd = project_root()
-        self.next = _NextKernel(self.environment, self.cwd)
+        self.next: tuple[Stage, _NextKernel] | None = None
 
     def say(self, line: str) -> None:
         if not self.bar.disable:
@@ -766,7 +794,19 @@ class _Runner:
     def same_parameters(self, stage: Stage) -> bool:
         return self.cycle.manifest["stages"].get(stage.name, {}).get("parameters") == self.parameters[stage.name]
 
-    def stage(self, stage: Stage, more: bool) -> None:
+    def _kernel(self, stage: Stage) -> _NextKernel:
+        """The kernel that was started for `stage`, or a new one where another stage was expected."""
+        expected, kernel = self.next or (None, None)
+        self.next = None
+        if expected == stage:
+            return kernel
+        if kernel is not None:
+            kernel.stop()
+        return _NextKernel(self.environment, self.cwd)
+
+    def stage(self, stage: Stage, following: Stage | None) -> None:
+        kernel = self._kernel(stage)
+        # imported while the kernel starts
         import papermill
         from nbformat.sign import NotebookNotary
 
@@ -776,11 +816,11 @@ class _Runner:
         self.bar.set_description_str(f"{stage.number:02d} {stage.name}: {stage.question}")
         self.cycle.mark(stage.name, "running", parameters=self.parameters[stage.name], started_at=_now())
         began = time.perf_counter()
-        kernel, self.next = self.next, None
-        manager = kernel.ready()
-        if more:
-            self.next = _NextKernel(self.environment, self.cwd)
         try:
+            manager = kernel.ready()
+            if following is not None:
+                warm_for = following if self.ahead else None
+                self.next = following, _NextKernel(self.environment, self.cwd, warm_for)
             notebook = papermill.execute_notebook(
                 source,
                 kept,
@@ -805,7 +845,7 @@ class _Runner:
 
     def close(self) -> None:
         if self.next is not None:
-            self.next.stop()
+            self.next[1].stop()
         self.bar.close()
 
 

@@ -328,7 +328,7 @@ def rewrite(folder: Path, stage: str, body: str, extra: str = "") -> None:
 
 def run(notebooks: Path, **more: object) -> Cycle:
     """Run the small company's cycle."""
-    return cycles.run("acme", "2026-11", notebooks=notebooks, progress=False, **more)
+    return cycles.run("acme", "2026-11", notebooks=notebooks, progress=False, ahead=False, **more)
 
 
 def test_six_notebooks_run_in_order_each_in_a_fresh_process(company: Path, notebooks: Path) -> None:

@@ -1,0 +1,60 @@
+"""How long a newcomer waits: set-up, the demo company's plan, and the same notebooks by six papermill commands."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+
+def _timed(*command: str, cwd: Path, env: dict[str, str]) -> float:
+    began = time.perf_counter()
+    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed: {done.stdout[-500:]}{done.stderr[-1500:]}")
+    return time.perf_counter() - began
+
+
+def _figure(name: str, value: float, goal: float | None = None, peer: float | None = None) -> dict:
+    met = None if goal is None else value <= goal
+    return {"name": name, "value": round(value, 2), "unit": "s", "goal": goal, "met": met, "peer": peer}
+
+
+def run() -> Iterator[dict]:
+    """Figures in seconds, each with its goal where it has one; `peer` = the same work by six papermill commands."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        root = Path(folder)
+        shutil.copytree(PROJECT / "data" / "demo", root / "data" / "demo", ignore=shutil.ignore_patterns("records*"))
+        home = {"SOPKIT_DATA": str(root / "data"), "SOPKIT_REPORTS": str(root / "reports"), "PYTHONPATH": str(PROJECT)}
+        env = {**os.environ, **home}
+        demo = ("--company", "demo", "--cycle", "2026-11")
+        python = sys.executable
+
+        helps = min(_timed(python, "-m", "sopkit", "--help", cwd=PROJECT, env=env) for _ in range(3))
+        yield _figure("sopkit --help", helps, goal=0.5)
+
+        plans = [_timed(python, "-m", "sopkit", "run", *demo, cwd=PROJECT, env=env) for _ in range(2)]
+        peer = 0.0
+        for notebook in sorted((PROJECT / "notebooks").glob("*.ipynb")):
+            out = str(root / notebook.name)
+            command = (python, "-m", "papermill", str(notebook), out, "-p", "company", "demo", "-p", "cycle", "2026-11")
+            peer += _timed(*command, cwd=PROJECT, env=env)
+        yield _figure("plan of the demo company, after set-up", min(plans), goal=30.0, peer=round(peer, 2))
+        yield _figure("run --resume with nothing to do", _timed(
+            python, "-m", "sopkit", "run", *demo, "--resume", cwd=PROJECT, env=env))
+        yield _figure("plan made again and compared, hash for hash", _timed(
+            python, "-m", "sopkit", "reproduce", *demo, cwd=PROJECT, env=env))
+
+        clone = root / "clone"
+        _timed("git", "clone", "--quiet", str(PROJECT), str(clone), cwd=root, env=env)
+        bare = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
+        first = _timed("make", ".venv/installed", cwd=clone, env=bare)
+        yield _figure("set-up with a warm package index", first, goal=60.0)
+        yield _figure("set-up again", _timed("make", ".venv/installed", cwd=clone, env=bare), goal=0.5)
