@@ -227,7 +227,7 @@ HOUSE = {
     "axisX": {**_AXIS, "grid": False},
     "legend": {
         "orient": "top", "title": None, "labelFontSize": 12, "labelColor": INK, "labelFont": FONT, "symbolSize": 110,
-        "labelLimit": 260, "columnPadding": 16, "offset": 26, "symbolStrokeWidth": 2.5, "columns": 6},
+        "labelLimit": 430, "columnPadding": 16, "offset": 26, "symbolStrokeWidth": 2.5, "columns": 6},
     "text": {"font": FONT, "fontSize": 12, "fill": INK},
 }
 
@@ -350,7 +350,8 @@ def line(
     shown[[c for c in ("y", "low", "high") if c in shown]] /= scale.factor
     base = vega.Chart(_data(shown)).encode(x=vega.X("x:T", axis=_month_axis(tidy["x"], width)))
     looks = _looks(kinds)
-    legend = vega.Legend(symbolType="stroke", symbolOpacity=1) if len(kinds) > 1 else None
+    per_row = max(1, width // (min(max(map(len, kinds)), 60) * 7 + 44))
+    legend = vega.Legend(symbolType="stroke", symbolOpacity=1, columns=per_row) if len(kinds) > 1 else None
     kind = vega.Color("series:N", scale=vega.Scale(domain=kinds, range=[look[0] for look in looks]), legend=legend)
     dash = vega.StrokeDash(
         "series:N", scale=vega.Scale(domain=kinds, range=[list(look[1]) for look in looks]), legend=legend)

