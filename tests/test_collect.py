@@ -344,6 +344,18 @@ def test_what_earlier_cycles_froze_joins_past_forecasts_unless_it_is_there(memor
     assert joined["cycle"].min() == pd.Timestamp("2020-01-01")
 
 
+def test_overrides_of_earlier_cycles_join_past_overrides_one_row_a_person(memory):
+    """Two overrides of one person on one month: judged together, from before the first to after the last."""
+    collected = collect(DEMO, CYCLE, memory=memory)
+    known = collected.tables["past_overrides"]
+    first = known.head(1).assign(cycle=pd.Timestamp("2020-01-01"), id=1, before=100.0, after=150.0, reason="a")
+    effects = pd.concat([first.assign(id=2, before=150.0, after=120.0, reason="b"), first, known.head(1).assign(id=3)])
+    joined = collected.snapshot(effects=effects)["past_overrides"]
+    assert len(joined) == len(known) + 1
+    row = joined[joined["cycle"] == "2020-01-01"].iloc[0]
+    assert (row["before"], row["after"], row["reason"]) == (100.0, 120.0, "a; b")
+
+
 # template -------------------------------------------------------------------------------------------------------
 def test_a_filled_template_is_a_complete_source_by_itself(tmp_path, memory):
     tables = dict(collect(DEMO, CYCLE, memory=memory).tables)

@@ -833,6 +833,34 @@ def test_a_company_without_a_story(run):
     assert len(plan["demand_plan"]) == 6 * 2 * 6 and (plan["stream_weights"]["weight"] == 0.5).all()
 
 
+def test_next_month_judges_what_this_month_froze(tables, run):
+    """November as planned, then December: the waterfall starts at November's consensus, and the override is judged."""
+    some = few(tables, "PACK-30", "STOVE-MULTI")
+    said = override(1, "add", 300, product="PACK-30", market="NORTH-RETAIL", first="2026-12", last="2027-02")
+    november = run(overridden(some | {"past_forecasts": TABLES["past_forecasts"].empty()}, said))
+    plan = november["demand_plan"]
+    sold = plan[plan["month"] <= pd.Timestamp("2026-12-01")][[*PAIR, "month", "statistical"]]
+    sold = sold.rename(columns={"statistical": "quantity"}).assign(raw=lambda rows: rows["quantity"], revenue=0.0)
+    history = TABLES["clean_history"].check(pd.concat([some["clean_history"], sold], ignore_index=True))
+    effects = november["override_effects"].drop(columns="id")
+    later = some | {
+        "clean_history": history,
+        "past_forecasts": TABLES["past_forecasts"].check(november["frozen_forecasts"]),
+        "past_overrides": TABLES["past_overrides"].check(effects),
+    }
+    january = run(later, cycle="2027-01")
+    change = january["demand_change"].query("family == 'all'").sort_values("step")
+    common = plan[plan["month"] >= pd.Timestamp("2027-01-01")]
+    assert change["units"].iloc[0] == pytest.approx(common["consensus"].sum())
+    assert change["layer"].iloc[0] == "plan of Nov 2026" and change["layer"].iloc[-1] == "plan of Jan 2027"
+    assert len(january["override_review"]) == 1  # December is over, January and February are not
+    row = january["override_review"].iloc[0]
+    truth = sold.set_index([*PAIR, "month"]).loc[("PACK-30", "NORTH-RETAIL", pd.Timestamp("2026-12-01")), "quantity"]
+    assert row["gain"] == pytest.approx(abs(row["before"] - truth) - abs(row["after"] - truth))
+    lagged = january["forecast_accuracy"].query("family == 'all' and lag == 1").set_index("stream")
+    assert lagged.loc["statistical", "wape"] == pytest.approx(0, abs=1e-9) and lagged.loc["consensus", "bias"] > 0
+
+
 @settings(max_examples=20)
 @given(st.lists(st.floats(0, 1e4), min_size=3, max_size=24), st.floats(0.01, 100))
 def test_accuracy_does_not_depend_on_the_unit_of_measure(actual, factor):

@@ -56,7 +56,10 @@ class Collected:
         return "\n".join(said)
 
     def snapshot(
-        self, answers: pd.DataFrame | None = None, earlier: pd.DataFrame | None = None
+        self,
+        answers: pd.DataFrame | None = None,
+        earlier: pd.DataFrame | None = None,
+        effects: pd.DataFrame | None = None,
     ) -> dict[str, pd.DataFrame]:
         """Every table that stage collect writes: inputs, findings, sources, corrected history (see `snapshot.frames`).
 
@@ -64,7 +67,7 @@ class Collected:
         """
         from sopkit.collect import snapshot
 
-        return snapshot.frames(self, answers, earlier)
+        return snapshot.frames(self, answers, earlier, effects)
 
 
 def collect(company_folder: Path | str, cycle: str, *, memory: dict | None = None) -> Collected:

@@ -10,12 +10,16 @@ from sopkit.tables import TABLES
 
 
 def frames(
-    collected: Collected, answers: pd.DataFrame | None = None, earlier: pd.DataFrame | None = None
+    collected: Collected,
+    answers: pd.DataFrame | None = None,
+    earlier: pd.DataFrame | None = None,
+    effects: pd.DataFrame | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Every table that stage collect writes, as declared; none where a finding stops the plan.
 
     `answers` (table `history_answers`): what planners said to proposed corrections of history. `earlier` (columns of
-    table `past_forecasts`): what earlier cycles froze; a cycle that the company's own table holds is left out.
+    table `past_forecasts`): what earlier cycles froze. `effects` (table `override_effects`): what overrides moved in
+    them, to be judged as `past_overrides`. A cycle that the company's own table holds is left out of both.
     Raises FindingsError with every finding where one of them is a `stop`.
     """
     if collected.stops:
@@ -24,11 +28,16 @@ def frames(
             f"{collected.company.name} cannot be planned for {collected.cycle} and nothing was written",
         )
     tables = dict(collected.tables)
-    if earlier is not None and len(earlier):
-        known = tables["past_forecasts"]
-        new = earlier.loc[~earlier["cycle"].isin(known["cycle"]), TABLES["past_forecasts"].names]
-        whole = pd.concat([known, new], ignore_index=True) if len(known) else new
-        tables["past_forecasts"] = TABLES["past_forecasts"].conform(whole)
+    if effects is not None and len(effects):
+        # one person's overrides of a month are judged together: from before the first to after the last
+        said = effects.sort_values("id", kind="stable").groupby(list(TABLES["past_overrides"].key), as_index=False)
+        effects = said.agg(before=("before", "first"), after=("after", "last"), reason=("reason", "; ".join))
+    for name, kept in (("past_forecasts", earlier), ("past_overrides", effects)):
+        if kept is not None and len(kept):
+            known = tables[name]
+            new = kept.loc[~kept["cycle"].isin(known["cycle"]), TABLES[name].names]
+            whole = pd.concat([known, new], ignore_index=True) if len(known) else new
+            tables[name] = TABLES[name].conform(whole)
     tables |= {"findings": TABLES["findings"].conform(collected.findings), "sources": collected.sources}
     tables |= complete.scorecard(tables, collected.company, collected.cycle)
     tables |= cleanse.clean(tables, collected.company, collected.cycle, answers)
