@@ -233,6 +233,21 @@ def test_many_short_series_are_not_thrown_about():
     assert found.gap < 1e-6
 
 
+def test_awkward_series_do_not_break_the_hierarchy(company):
+    """A launch a month old, one of three months, a product never sold and one that always sells the same."""
+    odd = {"M0": [7.0], "M1": [5.0, 6.0, 7.0], "M2": np.zeros(36), "M3": np.full(36, 4.0)}
+    rows = [
+        _series("", y).assign(product="NEW", family="F9", market=market, region="R0").drop(columns="unique_id")
+        for market, y in odd.items()
+    ]
+    levels = ((), ("family",), ("region",), ("family", "region"), ("product", "market"))
+    found = hierarchy.reconcile(pd.concat([company, *rows]), 6, levels)
+    values = found.forecast[["mean", "p10", "p50", "p90"]].to_numpy()
+    assert found.gap < 1e-6 and np.isfinite(values).all() and (values >= 0).all()
+    mean = found.bottom[found.bottom["product"] == "NEW"].groupby("market")["mean"].mean()
+    assert mean["M2"] < 0.5 and abs(mean["M3"] - 4) < 1 and 2 < mean["M0"] < 20
+
+
 def test_an_edit_is_spread_in_proportion():
     rows = pd.DataFrame({"family": list("FFGG"), "product": list("ABCD"), "quantity": [10.0, 30.0, 0.0, 0.0]})
     out = hierarchy.spread(rows, pd.DataFrame({"family": ["F", "G"], "quantity": [80.0, 6.0]}), ["family"])

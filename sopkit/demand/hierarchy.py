@@ -154,9 +154,10 @@ def coherent(base: baseline.Baseline, tree: Hierarchy, method: str = "mint_shrin
     quantiles = [column for column in out if column.startswith("p") and column[1:].replace(".", "").isdigit()]
     ratio = np.divide(after, before, out=np.ones_like(after), where=before > 0).ravel()
     out = out.assign(base=out["mean"], mean=after.ravel(), level=np.repeat(tree.nodes["level"].to_numpy(), steps))
+    near = (before.ravel() > 0) & (ratio > 0.5) & (ratio < 2)
     for column in quantiles:
-        # A node moved up or down keeps its relative range.
-        out[column] = np.where(before.ravel() > 0, out[column] * ratio, out[column] + moved)
+        # A node moved a little keeps its relative range; one moved far (mostly from near 0) its range in units.
+        out[column] = np.where(near, out[column] * ratio, np.maximum(out[column] + moved, 0.0))
     gap = float(np.abs(after - tree.summing @ after[-tree.summing.shape[1] :]).max())
     out = out[["level", "unique_id", "ds", "mean", *quantiles, "base", "model"]]
     bottom = out.iloc[-tree.summing.shape[1] * steps :].merge(tree.bottom, on="unique_id", how="left")
