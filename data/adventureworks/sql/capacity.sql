@@ -7,5 +7,6 @@ CROSS JOIN (
     FROM (SELECT unnest(generate_series(first_month(), first_month() + INTERVAL 36 MONTH - INTERVAL 1 DAY, INTERVAL 1 DAY)) AS day)
     GROUP BY ALL)
 UNION ALL
-SELECT 'MIX', month::DATE, 1e6, 0
+-- The planning bill takes no time; an hour is there so that the month is there.
+SELECT 'MIX', month::DATE, 1, 0
 FROM (SELECT unnest(generate_series(first_month(), first_month() + INTERVAL 35 MONTH, INTERVAL 1 MONTH)) AS month)
