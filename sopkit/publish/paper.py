@@ -13,6 +13,8 @@ from sopkit.charts import Figure, amount, number
 from sopkit.decide import is_draft
 from sopkit.tables import TABLES, Company
 
+FULL = 0.995  # a resource is full from this share of its regular hours on
+
 
 @dataclass(frozen=True)
 class Paper:
