@@ -28,9 +28,8 @@ def read(text: str) -> dict[str, pd.DataFrame]:
     for block in dedent(text).strip().split("\n\n"):
         name, _, rows = block.strip().partition("\n")
         frame = pd.read_csv(StringIO(rows), skipinitialspace=True)
-        tables[name.strip()] = frame.astype(
-            {column: str for column in frame if TABLES[name.strip()][column].kind == "text"}
-        )
+        texts = [column for column in frame if TABLES[name.strip()][column].kind == "text"]
+        tables[name.strip()] = frame.assign(**{column: frame[column].fillna("").astype(str) for column in texts})
     return tables
 
 

@@ -746,11 +746,12 @@ class _Reader:
 
     def item(self, node: Any, rows: _Rows) -> Any:
         """component[index] for every row."""
-        component, codes = node.args[0], self.key(node.args[1:], rows)
+        component = node.args[0]
         ctype = getattr(component, "ctype", None)
         if ctype not in (Var, Param, Expression):
             raise _NotReadableError(f"item of {component}")
-        index = self.index(component.index_set())
+        index = self.index(component.index_set())  # first: its members must have codes before they are looked for
+        codes = self.key(node.args[1:], rows)
         if len(codes) != sum(index.widths):
             raise _NotReadableError(f"{component.local_name} is indexed otherwise")
         places = index.find(codes)

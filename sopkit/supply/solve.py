@@ -167,7 +167,7 @@ class Loaded:
 
     def _refuse_unsolved(self) -> None:
         status = self.highs.getModelStatus()
-        if status != highspy.HighsModelStatus.kOptimal:
+        if status not in (highspy.HighsModelStatus.kOptimal, highspy.HighsModelStatus.kModelEmpty):  # nothing to decide
             raise StageError(
                 f"HiGHS ended with '{self.highs.modelStatusToString(status)}'. A plan always exists, so "
                 "this is an error of sopkit: please report it with the cycle's tables folder."
