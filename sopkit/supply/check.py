@@ -147,6 +147,10 @@ class _Again:
         position = {month: at for at, month in enumerate(self.months)}
         return np.array([position.get(month, np.nan) for month in months], dtype=float)
 
+    def _at_month(self, values: pd.Series | pd.DataFrame, at: int) -> pd.Series | pd.DataFrame:
+        """The rows of the planned month at position `at`, keyed by the rest."""
+        return values[values.index.get_level_values("month") == self.months[at]].droplevel("month")
+
     def _late(self, frame: pd.DataFrame, arrival: str, lead: pd.Series) -> Violation:
         """Months by which an arrival differs from leaving + lead time, or lies beyond the horizon."""
         gap = self._at(frame[arrival]) - self._at(frame["month"]) - lead.to_numpy()
@@ -158,7 +162,7 @@ class _Again:
 
     # balances --------------------------------------------------------------------------------------------------
     def rule_opening_stock(self) -> Violation:
-        first = self.stock["opening"].xs(self.months[0], level="month")
+        first = self._at_month(self.stock["opening"], 0)
         given = self.given["inventory"].set_index(["item", "site"])["quantity"]
         return _unequal(first, given)
 
@@ -200,7 +204,7 @@ class _Again:
         return self.shipped[self.shipped["destination"].isin(self.given["markets"]["market"])]
 
     def rule_nothing_waits_at_first(self) -> Violation:
-        first = self.deliveries.xs(self.months[0], level="month")
+        first = self._at_month(self.deliveries, 0)
         return _unequal(first["delivered"] + first["lost"] + first["backlog"], first["demand"])
 
     def rule_demand_balance(self) -> Violation:
@@ -240,7 +244,7 @@ class _Again:
         )
 
     def rule_opening_people(self) -> Violation:
-        first = self.people.xs(self.months[0], level="month") if len(self.people) else self.people
+        first = self._at_month(self.people, 0)
         start = self.given["workforce"].set_index(["site", "skill"])["people"]
         return _unequal(first["people"], start + first["hired"] - first["laid_off"])
 
@@ -428,9 +432,9 @@ class _Again:
 
     def rule_end_stock_target(self) -> Violation:
         target = self._limits("policies", ["item", "site"], "target_end_stock")
-        safety = self._safety_wanted().xs(self.months[-1], level="month")
+        safety = self._at_month(self._safety_wanted(), -1)
         wanted = target[target.gt(0)].combine_first(safety)
-        held = self.stock["closing"].xs(self.months[-1], level="month")
+        held = self._at_month(self.stock["closing"], -1)
         passed = self._passed("missing_end_stock", ["item", "place"]).rename_axis(["item", "site"])
         return _more(wanted, held.add(passed, fill_value=0.0).reindex(wanted.index).fillna(0.0))
 

@@ -147,6 +147,8 @@ class _Found:
 
     def stock(self) -> pd.DataFrame:
         network, model = self.network, self.model
+        if not network.stocks:
+            return TABLES["stock"].empty()
         every = pd.MultiIndex.from_tuples(
             [(i, n, t) for i, n in network.stocks for t in network.months], names=["item", "site", "month"]
         )
@@ -195,6 +197,8 @@ class _Found:
 
     def deliveries(self) -> pd.DataFrame:
         network = self.network
+        if not network.demanded:
+            return TABLES["deliveries"].empty()
         every = pd.MultiIndex.from_tuples(
             [(p, k, t) for p, k in network.demanded for t in network.months], names=["product", "market", "month"]
         )
