@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from difflib import get_close_matches
 
 
@@ -34,7 +34,7 @@ class Finding:
 
     def as_row(self) -> dict[str, object]:
         """The finding as a row of table `findings`."""
-        return asdict(self)
+        return dict(vars(self))
 
 
 class SopkitError(Exception):

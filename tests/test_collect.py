@@ -229,6 +229,8 @@ def settings(folder: Path, text: str) -> Path:
         ("tables:\n  products:\n    multiply: {name: 2}\n", 4, "holds no numbers"),
         ("tables:\n  products:\n    thousands: .\n", 4, "both '.'"),
         ("raw: $NOWHERE_AT_ALL\n", 2, "NOWHERE_AT_ALL is not set"),
+        ("raw: '${NOWHERE_AT_ALL:-exports}'\n", 2, "Set the environment variable NOWHERE_AT_ALL to the folder"),
+        ("raw: exports\n", 2, "Correct `raw:`, or make the folder"),
         ("databases:\n  erp:\n    url: postgresql://me:geheim@db/erp\n", 4, "a password stands in the URL"),
     ],
 )

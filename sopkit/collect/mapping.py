@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -111,6 +112,13 @@ def load(folder: Path, cycle: str) -> Mapping:
         raw = company.raw_folder(folder)
     except SettingsError as error:
         raise SettingsError(f"{path}, line {lines.get(('raw',), 1)}: {error}") from None
+    if not raw.is_dir():
+        variable = re.match(r"\$\{?(\w+)", company.raw)
+        cure = f"Set the environment variable {variable[1]} to" if variable else "Correct `raw:`, or make"
+        raise SettingsError(
+            f"{path}, line {lines.get(('raw',), 1)}: the folder of the raw files does not exist: {raw}. "
+            f"{cure} the folder that holds them."
+        )
     return Mapping(folder=folder, raw=raw, cycle=parse_cycle(cycle), company=company, sources=sources)
 
 
