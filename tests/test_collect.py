@@ -200,7 +200,7 @@ def test_the_screen_shows_groups_and_counts(tmp_path):
     collected = collect(company, CYCLE)
     assert len(collected.summary().splitlines()) <= 22
     line = next(line for line in collected.summary().splitlines() if "capacity, column hours" in line)
-    assert "2,500 time(s)" in line and "row 2, 3, 4, 5, 6, ..." in line
+    assert "2,500 times" in line and "row 2, 3, 4, 5, 6, ..." in line
 
 
 # mapping --------------------------------------------------------------------------------------------------------

@@ -48,9 +48,8 @@ class Collected:
             value = f" ({line.values})" if line.values else ""
             row = f", row {line.rows}" if line.rows else ""
             allowed = f" Allowed: {line.allowed}." if line.allowed else ""
-            said.append(
-                f"  {line.severity}  {where}{row}: {line.rule}{value}, {line.count:,} time(s).{allowed} {line.cure}"
-            )
+            times = f", {line.count:,} times" if line.count > 1 else ""
+            said.append(f"  {line.severity}  {where}{row}: {line.rule}{value}{times}.{allowed} {line.cure}")
         if len(lines) > most:
             said.append(f"  ... and {len(lines) - most:,} more kinds; --findings FILE.csv writes every finding.")
         return "\n".join(said)
