@@ -21,15 +21,19 @@ def prepare(c: Cycle) -> dict[str, Any]:
     return pack.report(tables, c.company, c.cycle, c.manifest)
 
 
-def figure(report: Mapping[str, Any], title: str) -> Figure:
-    """The figure called `title` of a prepared report; KeyError with the nearest titles where there is none."""
+def figure(report: Mapping[str, Any], *titles: str) -> Figure:
+    """The first of `titles` that the prepared report has: a first cycle has no last plan to show, so name a second.
+
+    KeyError with the nearest titles where there is none.
+    """
     from sopkit.errors import nearest
     from sopkit.publish import pack
 
     found = {one.title: one for one in pack.figures(report)}
-    if title not in found:
-        raise KeyError(f"no figure {title!r} in this pack: {nearest(title, found)}")
-    return found[title]
+    for title in titles:
+        if title in found:
+            return found[title]
+    raise KeyError(f"no figure {titles[0]!r} in this pack: {nearest(titles[0], found)}")
 
 
 def publish(c: Cycle, report: Mapping[str, Any] | None = None) -> Path:
