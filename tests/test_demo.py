@@ -47,7 +47,8 @@ def test_every_reference_is_found(made):
 
 
 def test_sales_department_is_always_too_high(made):
-    joined = made["past_forecasts"].merge(made["sales_history"], on=["product", "market", "month"], suffixes=("", "_sold"))
+    key = ["product", "market", "month"]
+    joined = made["past_forecasts"].merge(made["sales_history"], on=key, suffixes=("", "_sold"))
     # campaign months carry an uplift that no stream knew exactly and the expedition bag sells by chance: leave them out
     joined = joined[~joined["product"].isin(["BAG-WINTER", "TENT-3P", "BAG-EXPED"])]
     sums = joined.groupby("stream")[["quantity", "quantity_sold"]].sum()
