@@ -81,7 +81,7 @@ def test_the_template_has_a_sheet_a_table(tmp_path: Path) -> None:
     assert sopkit("template", str(tmp_path / "t.xlsx")).returncode == 0
     sheets = CalamineWorkbook.from_path(str(tmp_path / "t.xlsx")).sheet_names
     assert {"products", "sales_history", "capacity"} <= set(sheets)
-    assert set(sheets) - set(TABLES) <= {"read me", "README", "start"}
+    assert set(sheets) - set(TABLES) == {"instructions"}
 
 
 def test_status_sign_and_verify_tell_one_story(own_run: Path) -> None:
