@@ -41,7 +41,7 @@ def run(size: str = "default") -> Iterator[dict]:
 
 def _figure(name: str, value: float, unit: str, goal: float | None = None, peer: str = "") -> dict:
     return {
-        "name": name, "value": round(float(value), 6), "unit": unit, "goal": goal,
+        "name": name, "value": float(f"{value:.6g}"), "unit": unit, "goal": goal,
         "met": None if goal is None else bool(value <= goal), "peer": peer,
     }  # fmt: skip
 
