@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 LABEL = {"description_width": "9.5em"}
 WIDE = widgets.Layout(width="34em")
 ALL = ""
+WORTH = "profit less promises broken"
 LEVERS = {"hours": "available hours", "overtime_limit": "overtime limit", "supplier": "supplier capacity"}
 
 
@@ -271,24 +272,27 @@ class WhatIf(widgets.VBox):
             self.message.say(str(error), wrong=True)
             return
         result = self._measures(plan)
-        gain = result.at["profit", "value"] - self.base.at["profit", "value"]
+        gain = result.at[WORTH, "value"] - self.base.at[WORTH, "value"]
         currency = self.cycle.company.currency
         frame = result.assign(base=self.base["value"], title=said).rename_axis("measure").reset_index()
         self.shown.value = charts.comparison(
             frame, base_name="This plan", title="The plan solved again", measures={name: name for name in result.index},
-            look_for=f"With {said} profit changes by {charts.amount(gain, currency, sign=True)}.",
+            look_for=f"With {said} the plan is worth {charts.amount(gain, currency, sign=True)}.",
+            note="Promises broken: the prices of policy for what is late, lost or below safety stock. No cash.",
         )._repr_html_()
-        self.message.say(f"Solved: profit {charts.amount(gain, currency, sign=True)}.")
+        self.message.say(f"Solved: {charts.amount(gain, currency, sign=True)} of profit less promises broken.")
 
     def _measures(self, plan: dict[str, pd.DataFrame]) -> pd.DataFrame:
-        """Profit, revenue, costs, service and stock of a plan; profit and costs are cash, without prices of policy."""
+        """What the solver maximises and its parts, service and stock of a plan; revenue, cost and profit are cash."""
         cash = plan["supply_costs"][~plan["supply_costs"]["policy"]]
+        broken = plan["supply_costs"].loc[plan["supply_costs"]["policy"], "amount"].sum()
         revenue = cash.loc[cash["cost"] == "revenue", "amount"].sum()
         cost = cash.loc[cash["cost"] != "revenue", "amount"].sum()
         deliveries = plan["deliveries"]
         currency = self.cycle.company.currency
         rows = {
-            "profit": (revenue - cost, currency), "revenue": (revenue, currency), "cost": (cost, currency),
+            WORTH: (revenue - cost - broken, currency), "profit": (revenue - cost, currency),
+            "revenue": (revenue, currency), "cost": (cost, currency), "promises broken": (broken, currency),
             "fill rate": (kpis.fill_rate(kpis.units_on_time(deliveries), deliveries["demand"]), "share"),
             "units lost": (deliveries["lost"].sum(), "units"),
             "units waiting at the end": (
