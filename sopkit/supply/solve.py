@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import highspy
@@ -49,11 +50,18 @@ class Loaded:
     for the whole numbers, then with these held fixed, which gives exact quantities and the worth of every limit.
     """
 
-    def __init__(self, rows_and_columns: Matrix, basis: tuple[np.ndarray, np.ndarray] | None = None) -> None:
+    def __init__(
+        self,
+        rows_and_columns: Matrix,
+        basis: tuple[np.ndarray, np.ndarray] | None = None,
+        *,
+        large: bool | None = None,
+    ) -> None:
         self.matrix = rows_and_columns
         self.whole = np.flatnonzero(rows_and_columns.integer).astype("int32")
         self.warm = basis is not None
-        self.large = rows_and_columns.shape[0] >= LARGE
+        # a part is solved the way its whole would be: halves of a large model are still slow for the simplex method
+        self.large = rows_and_columns.shape[0] >= LARGE if large is None else large
         self.found: np.ndarray | None = None
         self.highs = _passed(rows_and_columns)
         if basis is not None:
@@ -205,6 +213,7 @@ class Parts:
 
     def __init__(self, whole: Matrix, engine: Engine | None = None, *, least: int = LARGE) -> None:
         self.matrix, self.engine = whole, engine
+        self.large = whole.shape[0] >= LARGE
         heap = whole.heaps(engine.workers if engine else 2) if whole.shape[0] >= least else None
         self.places: list[tuple[np.ndarray | None, np.ndarray | None]] = [(None, None)]
         if heap is not None:
@@ -216,9 +225,11 @@ class Parts:
         """The best plan of the whole."""
         if not self.answers:
             if len(self.places) > 1 and self.engine is not None:
-                self.answers = self.engine.map(_solved_elsewhere, [self.part(self.matrix, p) for p in self.places])
+                self.answers = self.engine.map(
+                    partial(_solved_elsewhere, large=self.large), [self.part(self.matrix, p) for p in self.places]
+                )
             else:
-                self.loaded = [Loaded(self.part(self.matrix, place)) for place in self.places]
+                self.loaded = [Loaded(self.part(self.matrix, place), large=self.large) for place in self.places]
                 self.answers = [part.answer() for part in self.loaded]
         return self._whole(self.answers)
 
@@ -231,7 +242,7 @@ class Parts:
                 continue
             part = self.loaded[number]
             if part is None:
-                part = self.loaded[number] = Loaded(was, self.answers[number].basis)
+                part = self.loaded[number] = Loaded(was, self.answers[number].basis, large=self.large)
             part.change(now)
             self.answers[number] = part.answer()
         self.matrix = other
@@ -263,9 +274,9 @@ class Parts:
         return Answer(values, worth, reduced, profit, gap, sum(answer.iterations for answer in answers))
 
 
-def _solved_elsewhere(part: Matrix) -> Answer:
+def _solved_elsewhere(part: Matrix, large: bool) -> Answer:
     """One part, solved in a process of its own."""
-    loaded = Loaded(part)
+    loaded = Loaded(part, large=large)
     return replace(loaded.answer(), basis=loaded.basis())
 
 
