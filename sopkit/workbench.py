@@ -175,6 +175,7 @@ class OverrideForm(widgets.VBox):
         said = self.cycle.read("overrides")
         self.supersedes.options = [("nothing", 0), *(
             (f"override {row.id} by {row.by}: {row.reason}", row.id) for row in said.itertuples())]
+        self.supersedes.value = 0
         name = charts.month_name
         said = said.assign(
             what=[" · ".join(filter(None, (row.family, row.product, row.market))) or "everything"
@@ -277,7 +278,7 @@ class WhatIf(widgets.VBox):
         frame = result.assign(base=self.base["value"], title=said).rename_axis("measure").reset_index()
         self.shown.value = charts.comparison(
             frame, base_name="This plan", title="The plan solved again", measures={name: name for name in result.index},
-            look_for=f"With {said} the plan is worth {charts.amount(gain, currency, sign=True)}.",
+            look_for=f"{said} changes profit less promises broken by {charts.amount(gain, currency, sign=True)}.",
             note="Promises broken: the prices of policy for what is late, lost or below safety stock. No cash.",
         )._repr_html_()
         self.message.say(f"Solved: {charts.amount(gain, currency, sign=True)} of profit less promises broken.")

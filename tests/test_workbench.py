@@ -190,7 +190,8 @@ def test_both_controls_work_in_jupyterlab(lab: str, chromium: str, tmp_path: Pat
         for _ in range(6):
             handle.press("ArrowLeft")
         expect(page.get_by_text("of profit less promises broken").first).to_be_visible(timeout=patience)
-        expect(page.get_by_text("SEW-N available hours -30 %").first).to_be_visible(timeout=patience)
+        heading = page.get_by_role("columnheader", name="SEW-N available hours -30 %")
+        expect(heading).to_be_visible(timeout=patience)
         page.screenshot(path=str(tmp_path / "what_if.png"))
         browser.close()
     assert consensus("TENT-2P") == pytest.approx(before + 150, abs=1e-6)
