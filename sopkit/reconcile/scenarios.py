@@ -13,7 +13,7 @@ from sopkit.errors import SettingsError, nearest
 from sopkit.tables import BY_NAME, TABLES, Company, Table, load_yaml, validated
 
 # a demand plan is made again when one of these changes; the other tables that demand reads only size safety stock
-_SIZES_SAFETY_STOCK = {"lanes", "people", "policies", "routings"}
+_SIZES_SAFETY_STOCK = {"lanes", "offers", "people", "policies", "resources", "routings"}
 _FORECASTS = set(BY_NAME["demand"].reads) - _SIZES_SAFETY_STOCK
 # what a scenario may change: whatever demand and supply read that the company brought, and the demand plan itself
 CHANGEABLE = sorted(
