@@ -631,9 +631,12 @@ def warm(stage: str) -> None:
         room = Path(sopkit.__file__).parent / stage
         for module in pkgutil.iter_modules([str(room)], f"sopkit.{stage}."):
             importlib.import_module(module.name)
+        for late in getattr(importlib.import_module(f"sopkit.{stage}"), "IMPORTED_LATE", ()):
+            importlib.import_module(late)
         charts = importlib.import_module("sopkit.charts")
         nothing = pd.DataFrame({"month": [pd.Timestamp("2026-01-01")], "units": [0.0]})
         charts.line(nothing, "units", title="", unit="units", look_for="")
+        charts.table(nothing, {"month": "Month"}, title="")
 
 
 class _NextKernel:

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from sopkit.engine import Engine
     from sopkit.tables import Company
 
+IMPORTED_LATE = ("statsforecast.models", "hierarchicalforecast.methods")
+"""What is imported only when a plan is made: the runner does so while the notebook before still runs."""
+
 
 def plan(
     tables: Mapping[str, pd.DataFrame],
