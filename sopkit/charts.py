@@ -363,7 +363,7 @@ def line(
             .mark_area(opacity=0.16, aria=False)
             .encode(y=vega.Y("low:Q", axis=_value_axis(scale)), y2="high:Q", color=kind))
     layers.append(
-        base.mark_line(strokeWidth=2.2, aria=False, interpolate="monotone").encode(y=axis, color=kind, strokeDash=dash))
+        base.mark_line(strokeWidth=2.2, aria=False).encode(y=axis, color=kind, strokeDash=dash))
     layers.append(base.mark_circle(size=60, opacity=0).encode(y=axis, description="d:N"))
     if start is not None and tidy["x"].min() < pd.Timestamp(start):
         rule = vega.Chart(_data(pd.DataFrame({"x": [pd.Timestamp(start)], "d": ["plan"]})))

@@ -129,7 +129,7 @@ def reproduce(paper: Paper) -> dict[str, Any]:
         headline,
         f"sopkit reproduce --company {manifest.get('company', '…')} --cycle {paper.cycle} makes it again from its "
         "own folder and compares every hash. The data dictionary, data/README.md of the project, explains all columns.",
-        charts.table(
+        charts.long_table(
             run, {"measure": "Measure", "value": "Value"}, title="How it was solved", unit="as the solver says",
             none="No solver run is recorded."),
         charts.long_table(
@@ -151,15 +151,15 @@ def reproduce(paper: Paper) -> dict[str, Any]:
             unit="every rule, every row",
             none="The plan was not re-derived.",
         ),
-        charts.table(
+        charts.long_table(
             policies, {"what": "Policy", "value": "Setting"}, title="Policies of this company", unit="company.yaml"),
-        charts.table(
+        charts.long_table(
             formulas, {"kpi": "KPI", "unit": "Unit", "measured": "What is measured"}, title="What each KPI measures",
             unit="formulas with their sources in sopkit/kpis.py"),
-        charts.table(
+        charts.long_table(
             versions, {"what": "Software", "value": "Version"}, title="Software", unit="versions",
             none="No versions are recorded."),
-        charts.table(
+        charts.long_table(
             parameters, {"stage": "Stage", "value": "Parameters", "seconds": Show("Took", "seconds")},
             title="Parameters of the run", unit="by stage", none="No parameters are recorded."),
         charts.long_table(

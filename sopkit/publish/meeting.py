@@ -72,7 +72,7 @@ def _decision(paper: Paper, row: Any, results: pd.DataFrame) -> Figure:
             sentence(measure) + (" against plan" if kind == "difference" else ""), units[unit], kind == "difference")
         for kind, measure, unit in DECISION_MEASURES
     }
-    return charts.table(
+    return charts.long_table(
         rows.astype({name: float for name in show}), {"option": "Option", **show}, title=row.question, look_for=state,
         unit=", ".join(filter(None, [f"owner {row.owner}" if row.owner else "", due])) or "open",
         alt=f"Options of the question: {row.question}",
@@ -110,7 +110,7 @@ def summary(paper: Paper) -> dict[str, Any]:
                 "signed": signed.at[stage.name, "by"] if stage.name in signed.index else "not signed"}
         )
     missing = [row["stage"] for row in rows if row["signed"] == "not signed"]
-    table = charts.table(
+    table = charts.long_table(
         pd.DataFrame(rows), {"stage": "Stage", "question": "Question", "state": "State (UTC)", "signed": "Signed by"},
         title="The six stages of this cycle", unit="times in UTC",
         look_for=f"Not signed yet: {listed(missing, 6)}." if missing else "Every stage is signed.")
@@ -215,7 +215,7 @@ def scorecard(paper: Paper) -> dict[str, Any]:
         "Scorecard",
         headline,
         tiles,
-        charts.table(
+        charts.long_table(
             pd.DataFrame(rows),
             {"kpi": "KPI", kpis.PAST: "Last 12 months", kpis.PLAN: "Next 12 months", "measured": "What is measured"},
             title="The rest of the scorecard", unit="each in its own unit", look_for=said),
@@ -310,7 +310,7 @@ def scenarios(paper: Paper) -> dict[str, Any]:
             title="Result gained or lost against the plan, cumulative", unit=paper.money, height=220,
             look_for=f"By the end the scenarios lie {paper.cash(best['difference'] - worst['difference'])} apart.",
             none="There are no months to compare."),
-        charts.table(
+        charts.long_table(
             changes, {"title": "Scenario", "sentence": "What it changes", "rows": Show("Rows changed", "rows")},
             title="What each scenario changes", unit="everything else as in the plan"),
     )
@@ -337,11 +337,11 @@ def risks(paper: Paper) -> dict[str, Any]:
         "risks",
         "Assumptions, risks and findings",
         headline,
-        charts.table(
+        charts.long_table(
             assumed, {"statement": "Assumption", "table": "Stands in for", "owner": "Owner", "expires": "Holds until"},
             title="Assumptions", unit="declared in company.yaml", none="Nothing had to be assumed.",
             look_for="What is missing but planned around, each with an owner."),
-        charts.table(
+        charts.long_table(
             suppliers.head(8),
             {
                 "name": "Supplier", "country": "Country", "risk": Show("Chance of a lost month in a year", "share"),
@@ -351,7 +351,7 @@ def risks(paper: Paper) -> dict[str, Any]:
             none="No supplier is judged to be at risk.",
             look_for=f"{suppliers['name'].iloc[0]} is the most likely to fail." if len(suppliers) else "",
         ),
-        charts.table(
+        charts.long_table(
             deals,
             {
                 "customer": "Customer", "products": "Products", "first_month": "From",
@@ -363,7 +363,7 @@ def risks(paper: Paper) -> dict[str, Any]:
             none="The CRM holds no opportunity in the planned months.",
             look_for=f"{deals['customer'].iloc[0]} weighs most on production." if len(deals) else "",
         ),
-        charts.table(
+        charts.long_table(
             grouped.head(12),
             {
                 "severity": "Severity", "table": "Table", "rule": "What is wrong", "count": Show("Cells", "count"),
@@ -374,7 +374,7 @@ def risks(paper: Paper) -> dict[str, Any]:
             look_for=sentence(f"{several(int(grouped['count'].sum()), 'finding')} of {several(len(grouped), 'kind')}."),
             note=f"{len(grouped) - 12:,} more kinds are in table findings." if len(grouped) > 12 else "",
         ),
-        charts.table(
+        charts.long_table(
             open_.assign(
                 product=paper.called(open_["product"], "products"), market=paper.called(open_["market"], "markets")),
             {

@@ -46,7 +46,7 @@ def gaps(paper: Paper) -> dict[str, Any]:
         "gaps",
         "Gaps and levers",
         "; ".join(parts) + ".",
-        charts.table(
+        charts.long_table(
             total,
             {"what": "Gap", "share": Show("Difference", "share", True), "money": Show("In money", paper.money, True)},
             title="Plan against what was promised", unit=f"{paper.span}",
@@ -56,7 +56,7 @@ def gaps(paper: Paper) -> dict[str, Any]:
             look_for=f"Furthest below over the horizon: {by_family.idxmin()}, {paper.cash(by_family.min(), True)}."
             if len(by_family) and by_family.min() < 0
             else "No family falls short over the horizon.", none="This company brought no budget."),
-        charts.table(
+        charts.long_table(
             table,
             {
                 "family": "Family", "months": Show("Months", "count"), "units": Show("Short", paper.units, True),
@@ -75,7 +75,7 @@ def _levers(paper: Paper) -> Figure | None:
     levers = paper["levers"].sort_values("gain", ascending=False).head(8)
     if levers.empty:
         return None
-    return charts.table(
+    return charts.long_table(
         levers,
         {
             "sentence": "Lever", "months": "Months", "change": "What changes",

@@ -58,7 +58,7 @@ def accuracy(paper: Paper) -> dict[str, Any]:
                 _errors_in_money(paper), "product", "money", title="Missed most, by value", unit=paper.money,
                 look_for=_worst_line(paper), most=8,
                 note=f"Absolute error of the consensus {several(lag, 'month')} ahead x list price."),
-            charts.table(
+            charts.long_table(
                 streams,
                 {
                     "stream": "Stream", "wape": Show("WAPE", "share"), "bias": Show("Bias", "share", True),
@@ -69,7 +69,7 @@ def accuracy(paper: Paper) -> dict[str, Any]:
                 look_for=_bias_line(streams),
             ),
         ],
-        charts.table(
+        charts.long_table(
             owners,
             {
                 "owner": "Who", "role": "Role", "overrides": Show("Overrides judged", "count"),
@@ -187,7 +187,7 @@ def _demand_by_family(paper: Paper) -> Figure:
     shown |= {
         "consensus": Show("Consensus", unit), "growth": Show("Growth", "share", True),
         "value": Show("Value", paper.money)}
-    return charts.table(
+    return charts.long_table(
         rows, shown, title="From baseline to consensus", unit=f"{paper.span}, at net prices",
         look_for=f"Strongest growth: {top['family']}, {amount(top['growth'], 'share', sign=True)}."
         if top["growth"] == top["growth"]
@@ -216,7 +216,7 @@ def _lifecycle(paper: Paper) -> Figure | None:
     ]
     if not rows:
         return None
-    return charts.table(
+    return charts.long_table(
         pd.DataFrame(rows).astype({"units": float}),
         {
             "what": "Change", "product": "Product", "month": "First or last month",
@@ -231,7 +231,7 @@ def _overrides(paper: Paper) -> Figure | None:
     applied = paper["overrides_applied"].query("status == 'in force'")
     if applied.empty:
         return None
-    return charts.table(
+    return charts.long_table(
         applied,
         {
             "scope": "What", "first_month": "From", "last_month": "To", "units": Show("Moved", paper.units, True),
@@ -247,7 +247,7 @@ def _exceptions(paper: Paper) -> Figure | None:
     if found.empty:
         return None
     more = int(paper["exception_causes"]["found"].sum()) - len(found)
-    return charts.table(
+    return charts.long_table(
         found, {"sentence": "What is the matter", "money": Show("At stake", paper.money), "advice": "What to do"},
         title="What deserves the meeting's time", unit="by money at stake",
         look_for=f"{paper.cash(found['money'].sum())} hang on these {len(found):,} exceptions.",
@@ -334,7 +334,7 @@ def capacity(paper: Paper) -> dict[str, Any]:
             if len(worst)
             else "No resource is full in any month.",
             note="Hours used, overtime included, in % of regular hours after maintenance: above 100 is overtime."),
-        charts.table(
+        charts.long_table(
             binding,
             {
                 "sentence": "Limit", "month": "Month", "size": Show("Size of the limit", "its unit"), "unit": "Unit",
@@ -397,7 +397,7 @@ def inventory(paper: Paper) -> dict[str, Any]:
             held, "value", "kind", order=("finished goods", "materials"), title="Stock value at standard cost",
             unit=paper.money, look_for=f"Stock ties up most money in {month_name(peak)}: {paper.cash(value.max())}.",
             height=220),
-        charts.table(
+        charts.long_table(
             service,
             {
                 "market": "Market", "demand": Show("Demand", paper.units), "on_time": Show("On time", paper.units),
