@@ -42,6 +42,7 @@ class Engine:
     """
 
     attempts = 4  # a part that is being worked on when this many workers die is taken for the cause
+    patience = 60.0  # seconds that a cluster may be without any worker: one that grows on demand begins with none
 
     def __init__(self, address: str | None = None, *, workers: int | None = None) -> None:
         address = None if address in (None, "", "local") else address
@@ -55,6 +56,7 @@ class Engine:
         self.workers = workers or _cores()
         self._pool: ProcessPoolExecutor | None = None
         self._client: Any = None
+        self._looked = self._seen = 0.0  # when the cluster's workers were last counted, and last there
 
     def __enter__(self) -> Engine:
         """The engine itself; leaving the block closes it."""
@@ -155,13 +157,44 @@ class Engine:
 
         futures = client.map(function, items, pure=False, key=f"sopkit-{function.__name__}-{time.time_ns()}")
         places = {future.key: place for place, future in enumerate(futures)}
+        self._looked = self._seen = time.monotonic()
+        # Without `loop` it would listen on the loop of another client of this process, or find none and fail.
+        answers = as_completed(futures, loop=client.loop, with_results=True)
         try:
-            for future, result in as_completed(futures, with_results=True):
+            while answers.count():
+                if not answers.has_ready():
+                    self._refuse_lost(client)
+                    time.sleep(0.02)
+                    continue
+                future, result = next(answers)
+                if future.cancelled():
+                    raise EngineError(f"The Dask scheduler at {self.address} went away. Start it and run again.")
                 yield places[future.key], result
         except KilledWorker as error:
             raise EngineError(f"A part kept killing the workers of {self.address}: {error}") from None
         finally:
-            client.cancel(futures)
+            if client.status == "running":
+                client.cancel(futures)
+
+    def _refuse_lost(self, client: Any) -> None:
+        """Raise EngineError where the scheduler is gone, or every worker for `patience` seconds: Dask waits forever."""
+        if client.status != "running":
+            raise EngineError(f"The Dask scheduler at {self.address} went away. Start it and run again.")
+        now = time.monotonic()
+        if now < self._looked + 1.0:
+            return
+        self._looked = now
+        try:
+            alive = client.nthreads()
+        except OSError:  # the connection broke just now: the client's status says so the next time
+            return
+        if alive:
+            self._seen = now
+        elif now - self._seen > self.patience:
+            raise EngineError(
+                f"The Dask scheduler at {self.address} has had no worker for {self.patience:g} s. "
+                f"Start one with `dask worker {self.address}` and run again."
+            )
 
     def _cluster(self) -> Any:
         if self._client is None:

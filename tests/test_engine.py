@@ -9,8 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from sopkit import cycle as cycles
+from sopkit.cycle import Cycle
 from sopkit.engine import Engine, EngineError, engine_at
 from sopkit.errors import SettingsError
+
+NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 
 
 def _square(item):
@@ -107,75 +111,101 @@ def test_a_script_without_a_main_guard_is_not_run_again_by_its_workers(tmp_path)
     assert told.stdout.split("\n") == ["once", "[2.0, 3.0]", ""]
 
 
-def _history():
+def _history(series):
     random, at = np.random.default_rng(2), np.arange(36)
     season = 1 + 0.2 * np.sin(2 * np.pi * at / 12)
     months = pd.date_range("2023-11-01", periods=36, freq="MS")
     return pd.concat([
-        pd.DataFrame({"unique_id": f"S{n:02d}", "ds": months, "y": 100 * season * random.lognormal(0, 0.1, 36)})
-        for n in range(26)
+        pd.DataFrame({"unique_id": f"S{n:03d}", "ds": months, "y": 100 * season * random.lognormal(0, 0.1, 36)})
+        for n in range(series)
     ])
 
 
-def _slowly(item):
-    """A part that takes long enough for its worker to be killed meanwhile; tells who works on it."""
-    number, folder = item
-    (Path(folder) / f"{number}-{os.getpid()}").touch()
-    time.sleep(0.3)
-    return float(np.sqrt(number))
+@pytest.fixture
+def dask(tmp_path):
+    """Starts what `dask scheduler` and `dask worker` start, in processes of their own; all end with the test.
 
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
-    """A Dask scheduler and two worker processes, as `dask scheduler` and `dask worker` start them."""
-    pytest.importorskip("distributed")
-    folder = tmp_path_factory.mktemp("dask")
-    root = Path(__file__).resolve().parent
+    No client of ours stays open beside the engine's own: it would lend the engine its loop, and hide a missing one.
+    """
+    distributed = pytest.importorskip("distributed")
+    root, told = Path(__file__).resolve().parent, tmp_path / "scheduler.json"
     env = os.environ | {"PYTHONPATH": os.pathsep.join([str(root.parent), str(root)])}
-    log = (folder / "log").open("w")
+    running = []
 
-    def start(*command):
-        return subprocess.Popen([sys.executable, "-m", "distributed.cli." + command[0], *command[1:]],
-                                env=env, cwd=folder, stdout=log, stderr=log)
+    def start(workers):
+        def process(name, *options):
+            command = [sys.executable, "-m", f"distributed.cli.dask_{name}", "--scheduler-file", told, "--no-dashboard"]
+            with (tmp_path / "dask.log").open("a") as log:
+                running.append(subprocess.Popen([*command, *options], env=env, cwd=tmp_path, stdout=log, stderr=log))
+            return running[-1]
 
-    told = folder / "scheduler.json"
-    where = ("--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", told)
-    running = [start("dask_scheduler", *where)]
-    running += [start("dask_worker", "--scheduler-file", told, "--nthreads", "1", "--no-dashboard") for _ in range(2)]
-    try:
-        from distributed import Client
+        started = [process("scheduler", "--host", "127.0.0.1", "--port", "0")]
+        started += [process("worker", "--nthreads", "1") for _ in range(workers)]
+        with distributed.Client(scheduler_file=str(told), timeout=60, set_as_default=False) as client:
+            if workers:
+                client.wait_for_workers(workers, timeout=60)
+            return client.scheduler.address, started
 
-        with Client(scheduler_file=str(told), timeout=60) as client:
-            client.wait_for_workers(2, timeout=60)
-            yield client.scheduler.address
-    finally:
-        for process in running:
-            process.terminate()
-        for process in running:
-            process.wait(20)
-        log.close()
+    yield start
+    for process in running:
+        process.kill()  # a worker's own process ends when the one that minds it does
+        process.wait(20)
 
 
-def test_a_forecast_on_a_dask_cluster_equals_the_local_one(cluster):
+def _same(left, right):
+    for name in ("forecast", "cv", "accuracy", "coverage", "weights", "fitted"):
+        pd.testing.assert_frame_equal(getattr(left, name), getattr(right, name), rtol=0, atol=1e-9)
+
+
+def test_a_forecast_on_a_dask_cluster_equals_the_local_one(dask):
     from sopkit.demand import baseline
 
-    here = baseline.forecast(_history(), 6, engine=Engine(workers=1))
-    with Engine(cluster) as engine:
-        there = baseline.forecast(_history(), 6, engine=engine)
-    for name in ("forecast", "cv", "accuracy", "coverage", "weights", "fitted"):
-        pd.testing.assert_frame_equal(getattr(here, name), getattr(there, name), rtol=0, atol=1e-9)
+    address, _ = dask(workers=2)
+    with Engine(address) as engine:
+        _same(baseline.forecast(_history(26), 6, engine=engine), baseline.forecast(_history(26), 6, engine="local"))
 
 
-def test_a_killed_dask_worker_does_not_change_the_numbers(cluster, tmp_path):
-    items = [(number, str(tmp_path)) for number in range(16)]
+def test_a_worker_killed_in_the_middle_of_a_forecast_does_not_change_its_numbers(dask, tmp_path):
+    from distributed import Client
+
+    from sopkit.demand import baseline
+
+    address, _ = dask(workers=2)
+    with Client(address, set_as_default=False) as client:
+        workers = sorted(client.run(os.getpid).values())
     killed = []
 
     def kill_one_worker(done, of):
-        if done == 4 and not killed:
-            alive = [int(path.name.partition("-")[2]) for path in sorted(tmp_path.iterdir(), key=os.path.getmtime)]
-            killed.append(alive[-1])
-            os.kill(alive[-1], signal.SIGKILL)
+        if done == 2:
+            killed.append((workers[0], of))
+            os.kill(workers[0], signal.SIGKILL)
 
-    with Engine(cluster) as engine:
-        found = engine.map(_slowly, items, progress=kill_one_worker)
-    assert killed and found == [float(np.sqrt(number)) for number in range(16)]
+    with Engine(address) as engine:
+        there = baseline.forecast(_history(150), 6, engine=engine, progress=kill_one_worker)
+    assert killed[0][1] > 5, "parts were left to do"
+    _same(there, baseline.forecast(_history(150), 6, engine="local"))
+
+
+def test_a_whole_cycle_on_a_dask_cluster_is_the_same_plan_hash_for_hash(dask, own_run):
+    address, _ = dask(workers=2)
+    before = Cycle.open("demo", "2026-11").manifest
+    cycles.run("demo", "2026-11", since="demand", parameters={"engine": address}, notebooks=NOTEBOOKS, progress=False)
+    after = Cycle.open("demo", "2026-11").manifest
+    assert after["stages"]["supply"]["parameters"] == {"engine": address}
+    assert {name: entry["sha256"] for name, entry in after["tables"].items()} == {
+        name: entry["sha256"] for name, entry in before["tables"].items()
+    }
+
+
+def test_a_cluster_without_workers_is_said_instead_of_waited_for(dask):
+    address, _ = dask(workers=0)
+    with Engine(address) as engine:
+        engine.patience = 1.0
+        with pytest.raises(EngineError, match="has had no worker for 1 s. Start one with `dask worker tcp://127.0.0.1"):
+            engine.map(_square, [1, 2])
+
+
+def test_a_scheduler_that_dies_ends_the_run_with_a_word(dask):
+    address, (scheduler, _) = dask(workers=1)
+    with Engine(address) as engine, pytest.raises(EngineError, match=f"The Dask scheduler at {address} went away"):
+        engine.map(_slow_square, range(400), progress=lambda done, of: done == 3 and scheduler.kill())
