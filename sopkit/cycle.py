@@ -772,9 +772,10 @@ class _Runner:
         self.bar = tqdm(
             total=len(parameters),
             bar_format="{desc} {bar} {n_fmt}/{total_fmt} stages, {elapsed}",
-            disable=not progress,
+            disable=not progress or not sys.stderr.isatty(),
             leave=False,
         )
+        self.told = progress
         package = str(Path(sopkit.__file__).parents[1])
         self.environment = os.environ | {
             "SOPKIT_DATA": str(data_root()),
@@ -792,6 +793,8 @@ class _Runner:
     def say(self, line: str) -> None:
         if not self.bar.disable:
             self.bar.write(line)
+        elif self.told:  # a log file keeps a line a stage instead of a bar drawn over itself
+            print(line, file=sys.stderr, flush=True)
         self.bar.update()
 
     def same_parameters(self, stage: Stage) -> bool:

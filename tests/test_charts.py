@@ -241,3 +241,36 @@ def test_columns_take_their_heading_and_unit_from_the_declaration():
     assert charts.columns_of("pipeline_weight", "share")["share"].unit == "share"
     with pytest.raises(KeyError, match="wape_before"):
         charts.columns_of("override_owners", "wape_befor")
+
+
+def test_a_notebook_shows_tables_as_the_pack_does(chromium: str) -> None:
+    """JupyterLab styles every table of a notebook: words to the right, columns of one width, rows in stripes."""
+    from nbconvert import HTMLExporter
+    from nbformat.v4 import new_code_cell, new_notebook, new_output
+    from playwright.sync_api import sync_playwright
+
+    frame = pd.DataFrame({
+        "month": np.tile(MONTHS, 2), "line": np.repeat(["A sewing line with quite a long name", "Press"], 12),
+        "quantity": np.arange(24) * 100.0 + 1000})
+    figures = [
+        charts.heat_map(frame, "line", "month", "quantity", title="Load", unit="pcs", look_for=""),
+        charts.long_table(frame, {"line": "Line", "quantity": Show("Units", "pcs")}, title="Long", look_for=""),
+        charts.table(frame, {"line": "Line", "quantity": Show("Units", "pcs")}, title="Short", look_for=""),
+    ]
+    shown = [new_output("display_data", {"text/html": figure._repr_html_()}) for figure in figures]
+    page, _ = HTMLExporter(template_name="lab").from_notebook_node(
+        new_notebook(cells=[new_code_cell("", outputs=shown)]))
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox", "--disable-gpu", "--disable-quic"])
+        opened = browser.new_context(offline=True).new_page()
+        opened.set_content(page, wait_until="domcontentloaded")
+        style = "(cell, name) => getComputedStyle(cell)[name]"
+        words = opened.locator("tbody td", has_text="Press").all() + opened.locator("tbody th", has_text="Press").all()
+        assert len(words) == 25  # a row of the heat map, twelve rows in each of the tables
+        assert {cell.evaluate(style, "textAlign") for cell in words} == {"left"}
+        assert {row.evaluate(style, "backgroundColor") for row in opened.locator("tbody tr").all()} == {
+            "rgba(0, 0, 0, 0)"}
+        heads = opened.locator(".heat tbody th").all()
+        assert all(head.evaluate("cell => cell.scrollWidth <= cell.clientWidth") for head in heads)
+        browser.close()

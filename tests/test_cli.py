@@ -111,6 +111,8 @@ def test_the_pack_is_published_again_after_a_signature(own_run: Path) -> None:
     sopkit("sign", "decide", *DEMO, "--by", "Greta Holm")
     done = sopkit("publish", *DEMO)
     assert done.returncode == 0, done.stderr
+    assert re.search(r"^06 publish +\d+\.\d s$", done.stderr, re.MULTILINE), "a log gets a line a stage"
+    assert "\r" not in done.stderr, "and no bar drawn over itself"
     assert Path(done.stdout.strip().splitlines()[-1]) == Cycle.open("demo", "2026-11").folder / "plan.html"
     assert sopkit("verify", *DEMO).returncode == 0
 
