@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 # lines of the statement, in its order; everything else the supply plan pays is set against standard cost
 LINES = ("net sales", "cost of goods sold", "freight", "warehousing", "supply cost against standard")
 STEPS = ("budget", "volume", "mix", "rate", "plan")
+BASE_TITLE = "The plan as it stands"  # what the base is called among the scenarios
 # what plans are compared by, in the order of every comparison, as people read it
 MEASURES = {
     "net sales": "Net sales",
@@ -34,6 +35,7 @@ MEASURES = {
 
 __all__ = [
     "LINES",
+    "BASE_TITLE",
     "MEASURES",
     "Scenario",
     "bridge_opening",

@@ -9,7 +9,7 @@ import pandas as pd
 
 from sopkit import kpis
 from sopkit.errors import SopkitError
-from sopkit.reconcile import finance
+from sopkit.reconcile import BASE_TITLE, finance
 from sopkit.reconcile.scenarios import Scenario, scenario_tables
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def compare(
     seconds = 1.0 + len(tables["demand_plan"]) / 1_000
     tasks = [(dict(tables), scenario, name, company, cycle) for name, scenario in scenarios.items()]
     solved = (engine or Local(workers=1)).map(_solved, tasks, seconds=seconds * len(tasks))
-    results = [(BASE, "The plan as it stands", base)]
+    results = [(BASE, BASE_TITLE, base)]
     months, changes = [by_month(tables, BASE)], []
     for (name, scenario), (values, monthly, rows) in zip(scenarios.items(), solved, strict=True):
         results.append((name, scenario.title, values))
