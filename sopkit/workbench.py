@@ -1,6 +1,6 @@
-"""The analyst's controls inside the notebooks: an override with its reason (02) and a what-if that solves again (03).
+"""Controls inside the notebooks: an override (02), a what-if that solves again (03), the meeting's decision (05).
 
-Both are plain widgets that wait for nobody: in a headless run they show what is recorded and the notebook goes on.
+All are plain widgets that wait for nobody: in a headless run they show what is recorded and the notebook goes on.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pandas as pd
 
 from sopkit import charts, kpis
 from sopkit.cycle import Cycle
-from sopkit.errors import RecordError, SopkitError
+from sopkit.errors import Finding, RecordError, SopkitError
 
 if TYPE_CHECKING:
     from sopkit.supply.solve import Session
@@ -129,8 +129,7 @@ class OverrideForm(widgets.VBox):
             self.message.say(f"Override {number} is stored; the consensus is being made again ...")
             plan = self.cycle.save(demand.plan(self.cycle.tables(), self.cycle.company, self.cycle.cycle))
         except RecordError as error:
-            said = [f"{f.column or 'override'} {f.value} {f.rule}. {f.cure}" for f in error.findings]
-            self.message.say("\n".join(["Nothing was stored.", *(" ".join(line.split()) for line in said)]), wrong=True)
+            self.message.say("\n".join(["Nothing was stored.", *map(_refused, error.findings)]), wrong=True)
             return
         except SopkitError as error:
             self.message.say(str(error), wrong=True)
@@ -303,6 +302,105 @@ class WhatIf(widgets.VBox):
         return pd.DataFrame.from_dict(rows, orient="index", columns=["value", "unit"])
 
 
+class DecisionForm(widgets.VBox):
+    """The meeting's answer to a question: which option, why, who decided, and who carries it out by when.
+
+    An answer that makes no sense is refused before it is stored. What is stored goes into the records, and the
+    decision log of the cycle is made again.
+    """
+
+    def __init__(self, cycle: Cycle) -> None:
+        from sopkit import decide
+
+        self.cycle = cycle
+        self.tables = cycle.tables()
+        results = self.tables["scenario_results"]
+        self.titles = results.drop_duplicates("scenario").set_index("scenario")["title"]
+        self.questions = decide.questions(decide.load_decisions(cycle.said("decisions.yaml")), results)
+        people = cycle.read("people")
+        deciders = people[people["may_sign"].str.split().map(lambda stages: "decide" in stages)]
+        named = [(f"{name}, {role}", name) for name, role in zip(people["name"], people["role"], strict=True)]
+        self.question = _choice("Question", [(asked.question, at) for at, asked in enumerate(self.questions)])
+        self.option = _choice("Decision", [])
+        self.reason = _words("Reason", "why this option, in a sentence")
+        self.by = _choice("Decided by", [("choose a person", ""), *(n for n in named if n[1] in set(deciders["name"]))])
+        self.owner = _choice("Carried out by", [("as asked", ""), *named])
+        self.due = _choice("Due", [("as asked", None), *_month_options(cycle.months)])
+        self.store = widgets.Button(description="Store decision", button_style="primary")
+        self.message = _Message()
+        self.advice = widgets.HTML()
+        self.shown = widgets.HTML()
+        self.question.observe(self._offer_options, "value")
+        self.store.on_click(self._store)
+        self._show(self._log())
+        self._offer_options()
+        super().__init__([
+            widgets.HTML("<h3>Decide, with a reason</h3>"),
+            self.question, self.advice, self.option, self.reason, self.by, self.owner, self.due, self.store,
+            self.message, self.shown,
+        ])
+
+    def _offer_options(self, _: Any = None) -> None:
+        from sopkit import decide
+
+        asked = self.questions[self.question.value]
+        self.option.options = [("not decided yet", ""), *((self.titles[code], code) for code in asked.options)]
+        advice = decide.recommend(asked, self.tables["scenario_results"], self.cycle.company.currency)[1]
+        self.advice.value = f'<p style="max-width:46em">The numbers recommend: {html.escape(advice)}</p>'
+
+    def _store(self, _: Any) -> None:
+        from sopkit import decide
+
+        asked = self.questions[self.question.value]
+        fields = {
+            "question": asked.question, "option": self.option.value, "reason": self.reason.value.strip(),
+            "owner": self.owner.value or asked.owner, "due": self.due.value,
+            "status": "approved" if self.option.value else decide.UNDECIDED,
+        }
+        needed = {"a reason": fields["reason"], "who decided": self.by.value}
+        missing = [words for words, said in needed.items() if not said]
+        if missing:
+            self.message.say(f"Nothing was stored. Say {' and '.join(missing)}.", wrong=True)
+            return
+        try:
+            number = self.cycle.records.say("decisions", by=self.by.value, cycle=self.cycle.cycle, **fields)
+            self.tables = self.cycle.tables()
+            log = self.cycle.write("decision_log", self._log())
+        except RecordError as error:
+            self.message.say("\n".join(["Nothing was stored.", *map(_refused, error.findings)]), wrong=True)
+            return
+        except SopkitError as error:
+            self.message.say(str(error), wrong=True)
+            return
+        left = int((log["status"] == decide.UNDECIDED).sum())
+        self.message.say(
+            f"Decision {number} by {self.by.value} is stored: {self.option.label}. "
+            + (f"{left} of {len(log)} questions are open: the plan is a draft. " if left else "The plan is decided. ")
+            + "Stage publish is now stale."
+        )
+        self.reason.value = ""
+        self._show(log)
+
+    def _log(self) -> pd.DataFrame:
+        from sopkit import decide
+
+        made = decide.decide(self.tables, self.questions, self.cycle.cycle, self.cycle.company.currency)
+        return made["decision_log"]
+
+    def _show(self, log: pd.DataFrame) -> None:
+        said = log.assign(decided=log["option"].map(self.titles).fillna("open"))
+        self.shown.value = charts.long_table(
+            said, {"question": "Question", "decided": "Decision", "reason": "Reason", "by": "Decided by",
+                   "owner": "Carried out by", "due": "Due"},
+            title="What stands decided", look_for="", none="Nothing is to be decided.",
+        )._repr_html_()
+
+
+def _refused(finding: Finding) -> str:
+    """One reason why a record was not stored, as a sentence."""
+    return " ".join(f"{finding.column or 'it'} {finding.value} {finding.rule}. {finding.cure}".split())
+
+
 def override_form(cycle: Cycle) -> OverrideForm:
     """The override form of notebook 02, for a `cycle` opened for stage demand whose plan is saved."""
     return OverrideForm(cycle)
@@ -311,3 +409,8 @@ def override_form(cycle: Cycle) -> OverrideForm:
 def what_if(cycle: Cycle) -> WhatIf:
     """The what-if panel of notebook 03, for a `cycle` opened for stage supply whose plan is saved."""
     return WhatIf(cycle)
+
+
+def decision_form(cycle: Cycle) -> DecisionForm:
+    """The decision form of notebook 05, for a `cycle` opened for stage decide whose decision log is saved."""
+    return DecisionForm(cycle)

@@ -37,7 +37,7 @@ QUESTION = Decision(question="Which?", options=["base", "more", "less"], owner="
 
 
 def log(tables, *decisions):
-    return TABLES["decision_log"].check(decide(tables, list(decisions))["decision_log"])
+    return TABLES["decision_log"].check(decide(tables, list(decisions), "2026-11")["decision_log"])
 
 
 def test_undecided_is_said_and_makes_a_draft(tables):
@@ -47,7 +47,8 @@ def test_undecided_is_said_and_makes_a_draft(tables):
 
 def test_recommends_what_is_worth_most_after_broken_promises(tables):
     # more earns 10 less but breaks policies worth 25 less
-    assert log(tables, QUESTION).loc[0, "recommendation"].startswith("more: More: against Base result -10, price of")
+    said = log(tables, QUESTION).loc[0, "recommendation"]
+    assert said.startswith("more: More: against Base result −10, price of broken promises −25, fill rate 0 points")
     assert (
         log(tables, Decision(question="q", options=["base", "less"]))
         .loc[0, "recommendation"]
@@ -86,6 +87,8 @@ def test_recorded_decision_stands_over_the_file_and_the_latest_over_earlier_ones
     ]
     tables["decisions"] = TABLES["decisions"].check(pd.DataFrame(said))
     assert log(tables, QUESTION.model_copy(update={"option": "base", "reason": "x"})).loc[0, "option"] == "more"
+    next_month = decide(tables, [QUESTION], "2026-12")["decision_log"].iloc[0]
+    assert next_month["status"] == "undecided", "an answer holds for the cycle in which it was given"
 
 
 @pytest.mark.parametrize(
@@ -98,7 +101,7 @@ def test_recorded_decision_stands_over_the_file_and_the_latest_over_earlier_ones
 )
 def test_decisions_that_make_no_sense_are_refused(tables, decision, said):
     with pytest.raises(SettingsError, match=said):
-        decide(tables, [decision])
+        decide(tables, [decision], "2026-11")
 
 
 def test_file_is_checked_by_line(tmp_path):

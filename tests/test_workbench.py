@@ -1,4 +1,4 @@
-"""The analyst's controls: their logic in a kernel without a browser, and both of them in a real JupyterLab."""
+"""The controls in the notebooks: their logic in a kernel without a browser, and in a real JupyterLab."""
 
 from __future__ import annotations
 
@@ -109,6 +109,30 @@ def test_a_what_if_solves_again_and_stands_beside_the_plan(own_environment: Path
     assert (Cycle.open("demo", "2026-11").folder / "manifest.json").read_bytes() == before, "a what-if stores nothing"
 
 
+def test_a_decision_needs_a_reason_and_a_name_and_ends_the_draft(own_environment: Path) -> None:
+    told = "w.store.click()\nprint(w.message.value)"
+    nothing, first, second, shown, again = played(
+        "decide", told,
+        "print(w.advice.value)\nw.option.value = 'second_shift'\nw.by.value = 'Greta Holm'\n"
+        f"w.reason.value = 'keeps <b>May</b>'\n{told}",
+        "w.question.value = 1\nprint([code for _, code in w.option.options])\nw.option.value = 'second_source'\n"
+        f"w.reason.value = 'too risky'\nw.owner.value = 'Lars Eriksen'\n{told}",
+        "print(w.shown.value.count('&lt;b&gt;'), '<b>' in w.shown.value, 'Jon Okafor' in dict(w.by.options).values())",
+        f"w.question.value = 0\nw.option.value = ''\nw.reason.value = 'asked again'\n{told}")
+    assert 'role="alert"' in nothing and "Say a reason and who decided" in nothing
+    assert "The numbers recommend: Evening shift" in first and "1 of 2 questions are open" in first
+    assert "['', 'poles_outage', 'second_source']" in second and "The plan is decided." in second
+    assert shown.split() == ["1", "False", "False"], "escaped; and only those who may decide are offered"
+    assert "1 of 2 questions are open: the plan is a draft" in again
+    cycle = Cycle.open("demo", "2026-11")
+    log = cycle.read("decision_log").set_index("question")
+    assert log.loc["Which plan do we run?", ["option", "status"]].tolist() == ["", "undecided"]
+    other = log[log["option"] == "second_source"].iloc[0]
+    assert (other["by"], other["owner"], other["reason"]) == ("Greta Holm", "Lars Eriksen", "too risky")
+    assert cycle.stale() == {"publish": "decision_log changed"}
+    assert len(cycle.records.read("decisions")) == 3, "nothing that was said is lost"
+
+
 # in a real JupyterLab ---------------------------------------------------------------------------------------------
 
 
@@ -116,7 +140,7 @@ def test_a_what_if_solves_again_and_stands_beside_the_plan(own_environment: Path
 def lab(own_environment: Path, tmp_path: Path) -> Iterator[str]:
     """Address of a JupyterLab over copies of the notebooks, with its own settings and no access from outside."""
     (tmp_path / "notebooks").mkdir()
-    for stage in ("demand", "supply"):
+    for stage in ("demand", "supply", "decide"):
         name = next(s.notebook for s in STAGES if s.name == stage)
         notebook = nbformat.read(PROJECT / "notebooks" / name, as_version=4)
         code = [cell for cell in notebook.cells if cell.cell_type == "code"]
@@ -153,7 +177,7 @@ def lab(own_environment: Path, tmp_path: Path) -> Iterator[str]:
         server.wait(30)
 
 
-def test_both_controls_work_in_jupyterlab(lab: str, chromium: str, tmp_path: Path) -> None:
+def test_the_controls_work_in_jupyterlab(lab: str, chromium: str, tmp_path: Path) -> None:
     from playwright.sync_api import expect, sync_playwright
 
     before, patience = consensus("TENT-2P"), 120_000
@@ -193,6 +217,21 @@ def test_both_controls_work_in_jupyterlab(lab: str, chromium: str, tmp_path: Pat
         heading = page.get_by_role("columnheader", name="SEW-N available hours -30 %")
         expect(heading).to_be_visible(timeout=patience)
         page.screenshot(path=str(tmp_path / "what_if.png"))
+
+        page.goto(f"{lab}/lab/tree/notebooks/05_decide.ipynb?reset")
+        run_all(page)
+        shift = "Evening shift on the Leipzig sewing line, January to June"
+        page.get_by_label("Decision", exact=True).select_option(label=shift)
+        page.get_by_label("Decided by", exact=True).select_option(label="Greta Holm, managing director")
+        page.get_by_role("button", name="Store decision").click()
+        refused = page.locator(".jp-OutputArea").get_by_role("alert")
+        expect(refused).to_contain_text("Say a reason", timeout=patience)
+        page.get_by_label("Reason", exact=True).fill("keeps the tent season")
+        page.get_by_label("Reason", exact=True).press("Tab")
+        page.get_by_role("button", name="Store decision").click()
+        expect(page.get_by_text("1 of 2 questions are open")).to_be_visible(timeout=patience)
+        expect(page.get_by_role("cell", name="keeps the tent season")).to_be_visible()
+        page.screenshot(path=str(tmp_path / "decision.png"))
         browser.close()
     assert consensus("TENT-2P") == pytest.approx(before + 150, abs=1e-6)
     outside = {url for url in requests if not re.match(r"(http://127\.0\.0\.1|data:|blob:)", url)}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from sopkit.charts import number
 from sopkit.errors import SettingsError, nearest
 from sopkit.tables import load_yaml, validated
 
@@ -45,21 +46,17 @@ def load_decisions(path: Path) -> list[Decision]:
     return validated(list[Decision], document or [], lines, path)
 
 
-def _money(amount: float) -> str:
-    return f"{amount:+,.0f}"
-
-
 def _worth(results: pd.DataFrame) -> pd.Series:
     """What a plan is worth: its result less the price of every broken policy, in currency, by scenario."""
     wide = results.pivot(index="scenario", columns="measure", values="value")
     return wide["result"] - wide["policy cost"]
 
 
-def recommend(decision: Decision, results: pd.DataFrame) -> tuple[str, str]:
+def recommend(decision: Decision, results: pd.DataFrame, currency: str = "") -> tuple[str, str]:
     """The option worth most (result less policy cost) and a sentence: what it brings against the first option.
 
-    `results` is table scenario_results. The first option is what happens if nothing is decided; one that is no
-    scenario cannot be recommended.
+    `results` is table scenario_results, money in `currency`. The first option is what happens if nothing is decided;
+    one that is no scenario cannot be recommended.
     """
     worth = _worth(results).reindex(decision.options).dropna()
     if worth.empty:
@@ -70,34 +67,44 @@ def recommend(decision: Decision, results: pd.DataFrame) -> tuple[str, str]:
         rivals = worth.drop(first)
         if rivals.empty:
             return best, f"{titles[best]}: no other option was solved."
-        return best, (
-            f"{titles[best]}: the best other option, {titles[rivals.idxmax()]}, is worth "
-            f"{_money(rivals.max() - worth[best])}."
-        )
+        less = f"{number(rivals.max() - worth[best], sign=True)} {currency}".strip()
+        return best, f"{titles[best]}: the best other option, {titles[rivals.idxmax()]}, is worth {less}."
     wide = results.pivot(index="measure", columns="scenario", values="value")
     change = wide[best] - wide[first]
+    money = {measure: f"{number(value, sign=True)} {currency}".strip() for measure, value in change.items()}
     return best, (
-        f"{titles[best]}: against {titles[first]} result {_money(change['result'])}, price of broken promises "
-        f"{_money(change['policy cost'])}, fill rate {change['fill rate'] * 100:+.1f} points, "
-        f"mean stock {_money(change['mean stock value'])}."
+        f"{titles[best]}: against {titles[first]} result {money['result']}, price of broken promises "
+        f"{money['policy cost']}, fill rate {number(change['fill rate'] * 100, 1, sign=True)} points, "
+        f"mean stock {money['mean stock value']}."
     )
 
 
+def questions(decisions: list[Decision], results: pd.DataFrame) -> list[Decision]:
+    """What is to be decided: `decisions` of the company, or, where it asks nothing, which of the plans to run.
+
+    `results` is table scenario_results.
+    """
+    return decisions or [Decision(question="Which plan do we run?", options=list(dict.fromkeys(results["scenario"])))]
+
+
 def decide(
-    tables: Mapping[str, pd.DataFrame], decisions: list[Decision], currency: str = ""
+    tables: Mapping[str, pd.DataFrame], decisions: list[Decision], cycle: str, currency: str = ""
 ) -> dict[str, pd.DataFrame]:
     """Table `decision_log` from the questions, table scenario_results and what was recorded (table `decisions`).
 
-    A recorded decision stands over the file's; without either the question is undecided, and the plan a draft.
+    A decision recorded in this `cycle` stands over the file's; the same question is asked anew in the next cycle.
+    Without an answer the question is undecided, and the plan a draft.
     Raises SettingsError for an option that was not solved, or a decision without a reason.
     """
     import pandas as pd
 
     results = tables["scenario_results"]
     solved = list(dict.fromkeys(results["scenario"]))
-    recorded = tables["decisions"].sort_values("id").drop_duplicates("question", keep="last").set_index("question")
+    recorded = tables["decisions"]
+    recorded = recorded[recorded["cycle"] == cycle].sort_values("id").drop_duplicates("question", keep="last")
+    recorded = recorded.set_index("question")
     rows = []
-    for decision in decisions or [Decision(question="Which plan do we run?", options=solved)]:
+    for decision in questions(decisions, results):
         unknown = [option for option in decision.options if option not in solved]
         if unknown:
             raise SettingsError(f"decision {decision.question!r} offers {unknown[0]!r}: {nearest(unknown[0], solved)}")
@@ -112,7 +119,7 @@ def decide(
             raise SettingsError(
                 f"decision {decision.question!r} chooses {option!r} without a reason. Write why it was chosen."
             )
-        best, sentence = recommend(decision, results)
+        best, sentence = recommend(decision, results, currency)
         status = said["status"] if said is not None else ("approved" if option else UNDECIDED)
         rows.append(
             {
