@@ -248,7 +248,8 @@ def campaign_success(
     done = _past_campaigns(tables, cycle)
     disturbed = np.zeros(sold.shape, bool)
     spans = [_span(past, row, after) for row in done.itertuples()]
-    for pair, first, _, end in spans:
+    running = tables["campaigns"].query("start_month < @cycle <= end_month")  # no verdict on them yet
+    for pair, first, _, end in [*spans, *(_span(past, row, after) for row in running.itertuples())]:
         if pair is not None:
             disturbed[pair, first:end] = True
     usual = usual_sales(past, sold, disturbed)
@@ -347,12 +348,15 @@ def undisturbed(
     success: pd.DataFrame,
     notes: Notes,
 ) -> np.ndarray:
-    """History with the effects of past campaigns and market conditions taken out (their layers put them in again)."""
+    """History with the effects of past campaigns and market conditions taken out (their layers put them in again).
+
+    A campaign that still runs has been at work in the months before `cycle` too.
+    """
     factor, shift = np.ones(sold.shape), np.zeros(sold.shape)
     rates = success.set_index("campaign_kind")
-    done, after = _past_campaigns(tables, cycle), company.demand.pull_forward_months
+    begun, after = tables["campaigns"].query("start_month < @cycle"), company.demand.pull_forward_months
     used = 0
-    for row in done.itertuples():
+    for row in begun.itertuples():
         pair, first, last, end = _span(past, row, after)
         uplift = row.achieved_uplift
         if pair is None or last == first:
