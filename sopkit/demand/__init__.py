@@ -39,8 +39,16 @@ def plan(
     success = layers.campaign_success(tables, company, first, past, sold)
     calm = layers.undisturbed(tables, company, first, past, sold, success, notes)
     history = layers.history_of(tables, past, calm)
-    made = reconcile(history, company.horizon, layers.levels_of(history), method=company.reconciliation, engine=engine)
-    out = layers.baseline_tables(made, notes)
+    features = layers.calendar_features(tables, past, company.horizon)
+    made = reconcile(
+        history,
+        company.horizon,
+        layers.levels_of(history),
+        method=company.reconciliation,
+        engine=engine,
+        exog=features,
+    )
+    out = layers.baseline_tables(made, notes, featured=features is not None)
     baseline = out["baseline"]
 
     grid = layers.planned_grid(tables, first, months, baseline)

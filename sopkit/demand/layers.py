@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from sopkit.demand.contestants import LIGHTGBM
 from sopkit.errors import SettingsError
 from sopkit.tables import Company
 
@@ -132,6 +133,28 @@ def history_of(tables: Tables, past: Grid, values: np.ndarray) -> pd.DataFrame:
     return long[[*PAIR, "family", "region", "ds", "y"]]
 
 
+def calendar_features(tables: Tables, past: Grid, horizon: int) -> dict[str, pd.DataFrame] | None:
+    """What the forecaster may know of each month in advance, from `calendar`: "history" and "future" (ds and features).
+
+    The logarithm of working days / the usual days of that month of the year, its change since the month before, and
+    since the year before (the learners forecast changes). None where no month differs from its usual days. The calendar
+    is announced, so nothing is seen too early. Market conditions and campaigns are no features: they are layers, and
+    their effect is taken out of the history. Nor is the price: `prices` has no dates, so what was planned is not known.
+    """
+    months = pd.date_range(past.months[0], periods=len(past.months) + horizon, freq="MS")
+    days = tables["calendar"].drop_duplicates("month").set_index("month")["working_days"].reindex(months)
+    off = np.log((days / days.groupby(days.index.month).transform("mean")).where(lambda ratio: ratio > 0)).fillna(0.0)
+    if off.abs().lt(1e-9).all():
+        return None
+    frame = pd.DataFrame({
+        "ds": months,
+        "working_days": off.to_numpy(),
+        "working_days_on_month": off.diff().fillna(0.0).to_numpy(),
+        "working_days_on_year": off.diff(12).fillna(0.0).to_numpy(),
+    })
+    return {"history": frame.head(len(past.months)), "future": frame.tail(horizon)}
+
+
 def levels_of(history: pd.DataFrame) -> list[tuple[str, ...]]:
     """The levels at which it is worth forecasting: those that have more than one node and fewer than the bottom."""
     bottom = len(history[PAIR].drop_duplicates())
@@ -143,8 +166,11 @@ def levels_of(history: pd.DataFrame) -> list[tuple[str, ...]]:
     return ([()] if bottom > 1 else []) + kept + [tuple(PAIR)]
 
 
-def baseline_tables(made: Coherent, notes: Notes) -> dict[str, pd.DataFrame]:
-    """The forecaster's answer as tables `baseline`, `backtest`, `baseline_notes` and `forecast_coverage`."""
+def baseline_tables(made: Coherent, notes: Notes, featured: bool = False) -> dict[str, pd.DataFrame]:
+    """The forecaster's answer as tables `baseline`, `backtest`, `baseline_notes` and `forecast_coverage`.
+
+    `featured`: LightGBM was given the working days, which the notes say where it counts.
+    """
     columns = {"ds": "month", "mean": "quantity"}
     frame = made.bottom.rename(columns=columns)[[*PAIR, "month", "quantity", "p10", "p50", "p90", "model"]]
     for sentence in made.notes:
@@ -159,6 +185,16 @@ def baseline_tables(made: Coherent, notes: Notes) -> dict[str, pd.DataFrame]:
             "seasonal naive",
             f"In the backtest the baseline beat seasonal naive in {len(chosen) - len(worse)} of "
             f"{len(chosen)} series (RMSSE); the others are named in baseline_notes.",
+        )
+    weights = made.base.weights
+    learnt = weights[weights["model"].isin(LIGHTGBM)]
+    if featured and len(learnt):
+        notes.say(
+            "baseline",
+            "working days",
+            f"LightGBM knew each month's working days against the usual ones; it counts in "
+            f"{learnt['unique_id'].nunique()} of {weights['unique_id'].nunique()} series. Campaigns and market "
+            "conditions are layers and so no features of it; nor are prices, whose past plans nobody kept.",
         )
     for row in coverage.itertuples():
         notes.say(
