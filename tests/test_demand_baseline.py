@@ -281,6 +281,22 @@ def test_every_level_adds_up(company, method):
     family = frame[frame["level"] == "family"].assign(family=lambda f: f["unique_id"].str.removeprefix("family: "))
     assert np.abs(family.set_index(["family", "ds"])["mean"] - bottom).max() < 1e-6
     assert (frame["p10"] <= frame["mean"]).all() and (frame["mean"] <= frame["p90"]).all()
+    assert (frame["p10"] <= frame["p50"] + 1e-9).all() and (frame["p50"] <= frame["p90"] + 1e-9).all()
+
+
+def test_the_range_of_what_adds_up_is_measured_and_said(company):
+    """Summed from below, bottom nodes stay where they were: their share is counted again from the backtest itself."""
+    found = hierarchy.reconcile(company, 6, ((), ("product", "market")), method="bottom_up")
+    base, names = found.base, list(found.base.forecast["unique_id"].unique())
+    low, high = (pd.DataFrame(base.ranges.at(level), names) for level in (0.1, 0.9))
+    rows = base.cv[base.cv["unique_id"] != "total"].assign(step=lambda f: f.groupby(["unique_id", "cutoff"]).cumcount())
+    edges = [
+        np.maximum([row.chosen + edge.at[row.unique_id, row.step] for row in rows.itertuples()], 0.0)
+        for edge in (low, high)
+    ]
+    share = np.mean((edges[0] <= rows["y"]) & (rows["y"] <= edges[1]))
+    assert f"{share:.0%} of {len(rows)} months of product x market" in found.notes[-1]
+    assert "10 months of total" in found.notes[-1]
 
 
 def test_many_short_series_are_not_thrown_about():
