@@ -790,7 +790,7 @@ def test_error_over_the_lead_time_derived_again(plan, tables, run):
     past, sold = layers.past_grid(tables, FIRST)
     success = layers.campaign_success(tables, COMPANY, FIRST, past, sold)
     calm = layers.undisturbed(tables, COMPANY, FIRST, past, sold, success, layers.Notes())
-    history = layers.history_of(tables, past, calm)
+    history = layers.history_of(tables, COMPANY, past, calm)
     made = run.forecast(history, 18, layers.levels_of(history), engine=None)
     cv = made.base.cv[
         made.base.cv["unique_id"].isin([f"product x market: PACK-45/NORTH-{kind}" for kind in ("RETAIL", "ONLINE")])

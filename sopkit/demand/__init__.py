@@ -38,7 +38,7 @@ def plan(
     past, sold = layers.past_grid(tables, first)
     success = layers.campaign_success(tables, company, first, past, sold)
     calm = layers.undisturbed(tables, company, first, past, sold, success, notes)
-    history = layers.history_of(tables, past, calm)
+    history = layers.history_of(tables, company, past, calm)
     features = layers.calendar_features(tables, past, company.horizon)
     made = reconcile(
         history,
@@ -89,7 +89,7 @@ def plan(
         p90=high,
     )
     out |= {
-        "demand_levels": consensus.levels(made.forecast, grid, tables, base, agreed, variance),
+        "demand_levels": consensus.levels(made.forecast, grid, tables, company, base, agreed, variance),
         "demand_plan": demand_plan,
         "stream_weights": weights,
         "campaign_success": success,

@@ -18,6 +18,7 @@ import pandas as pd
 from sopkit.demand.contestants import LIGHTGBM
 from sopkit.errors import SettingsError
 from sopkit.tables import Company
+from sopkit.tables.hierarchy import with_levels
 
 if TYPE_CHECKING:
     from sopkit.demand.hierarchy import Coherent
@@ -123,14 +124,13 @@ def past_grid(tables: Tables, cycle: pd.Timestamp) -> tuple[Grid, np.ndarray]:
     return past, past.matrix(history)
 
 
-def history_of(tables: Tables, past: Grid, values: np.ndarray) -> pd.DataFrame:
+def history_of(tables: Tables, company: Company, past: Grid, values: np.ndarray) -> pd.DataFrame:
     """`values` as the forecaster wants them: product, market, family, region, ds, y from each pair's first month on."""
     long = past.long(y=values).rename(columns={"month": "ds"})
     first = tables["clean_history"].groupby(PAIR)["month"].min()
     start = first.reindex(pd.MultiIndex.from_frame(past.pairs[PAIR])).to_numpy()
     long = long[long["ds"].to_numpy() >= np.repeat(start, len(past.months))].reset_index(drop=True)
-    long["region"] = long["market"].map(tables["markets"].set_index("market")["region"])
-    return long[[*PAIR, "family", "region", "ds", "y"]]
+    return with_levels(long, tables, company)[[*PAIR, "family", "region", "ds", "y"]]
 
 
 def calendar_features(tables: Tables, past: Grid, horizon: int) -> dict[str, pd.DataFrame] | None:
