@@ -369,6 +369,23 @@ def test_what_campaigns_and_conditions_did_is_taken_out_of_history():
     assert np.allclose(calm, 100.0)
 
 
+def test_a_campaign_that_still_runs_is_not_counted_twice():
+    """Flat sales of 100; a campaign of +50 % runs from the month before the cycle to the month after its start."""
+    made = made_campaigns(1, 0.0, noise=0.0)
+    flat = made["clean_history"].assign(quantity=100.0)
+    campaign = made["campaigns"].head(1).assign(
+        promised_uplift=0.5, achieved_uplift=np.nan, start_month=pd.Timestamp("2026-10-01"),
+        end_month=pd.Timestamp("2026-12-01"),
+    )
+    where = (flat["product"] == campaign["product"].iloc[0]) & (flat["month"] == "2026-10-01")
+    flat.loc[where, "quantity"] = 150.0
+    made |= {"clean_history": flat, "campaigns": campaign}
+    past, sold = layers.past_grid(made, FIRST)
+    success = layers.campaign_success(made, COMPANY, FIRST, past, sold)
+    assert success["success"].tolist() == [1.0] and success["campaigns"].tolist() == [0]
+    assert np.allclose(layers.undisturbed(made, COMPANY, FIRST, past, sold, success, layers.Notes()), 100.0)
+
+
 def test_market_conditions_multiply(plan, tables, run):
     more = tables["market_conditions"].query("family == 'PACKS'").assign(driver="VAT", effect=-0.10)
     frame = run(tables | {"market_conditions": pd.concat([tables["market_conditions"], more], ignore_index=True)})[
@@ -773,7 +790,7 @@ def test_error_over_the_lead_time_derived_again(plan, tables, run):
     past, sold = layers.past_grid(tables, FIRST)
     success = layers.campaign_success(tables, COMPANY, FIRST, past, sold)
     calm = layers.undisturbed(tables, COMPANY, FIRST, past, sold, success, layers.Notes())
-    history = layers.history_of(tables, past, calm)
+    history = layers.history_of(tables, COMPANY, past, calm)
     made = run.forecast(history, 18, layers.levels_of(history), engine=None)
     cv = made.base.cv[
         made.base.cv["unique_id"].isin([f"product x market: PACK-45/NORTH-{kind}" for kind in ("RETAIL", "ONLINE")])

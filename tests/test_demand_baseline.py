@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from sopkit.demand import baseline, hierarchy
+from sopkit.demand import baseline, hierarchy, layers
+from sopkit.demand.contestants import lightgbm
 from sopkit.errors import FindingsError, SettingsError
 
 MONTHS = pd.date_range("2022-11-01", periods=48, freq="MS")
@@ -139,6 +142,70 @@ def test_without_features_few_series_get_no_lightgbm(many):
     assert not [name for name in baseline.forecast(many[0], 3).cv if name.startswith("lightgbm")]
 
 
+def test_what_is_known_of_a_month_alone_asks_for_as_many_series_as_no_feature(many):
+    history, exog = many
+    of_all = {when: rows.drop_duplicates("ds").drop(columns="unique_id") for when, rows in exog.items()}
+    assert not [name for name in baseline.forecast(history, 3, exog=of_all).cv if name.startswith("lightgbm")]
+
+
+def test_with_features_too_a_future_spike_is_not_seen_before_it_happens(many):
+    calm, exog = many
+    spiked = calm.copy()
+    spiked.loc[spiked["ds"] > MONTHS[-4], "y"] *= 50
+    before, after = (baseline.forecast(history, 3, exog=exog).cv for history in (calm, spiked))
+    columns = [name for name in before if name != "y"]
+    assert {"lightgbm", "lightgbm_levels"} <= set(columns)
+    first = before["cutoff"] == MONTHS[-4]
+    pd.testing.assert_frame_equal(before.loc[first, columns], after.loc[first, columns], check_exact=True)
+
+
+@pytest.fixture(scope="module")
+def working_days():
+    """40 series of 48 months that sell in proportion to working days, 6 months held out, and the calendar of both."""
+    random, months = np.random.default_rng(2), pd.date_range("2022-11-01", periods=54, freq="MS")
+    days, phase = 21.0 + random.integers(-3, 4, 54), random.uniform(0, 12, (40, 1))
+    season = 1 + 0.2 * np.sin(2 * np.pi * (np.arange(54) + phase) / 12)
+    y = 100 * season * days / 21 * random.lognormal(0, 0.03, (40, 54))
+    past = layers.Grid(pd.DataFrame({"product": ["P"], "market": ["M"]}), months[:48])
+    return y, past, pd.DataFrame({"month": months, "working_days": days})
+
+
+def test_working_days_make_the_held_out_months_better(working_days):
+    y, past, calendar = working_days
+    known = layers.calendar_features({"calendar": calendar}, past, 6)
+    series = pd.DataFrame({"unique_id": range(40)})
+    features = tuple(series.merge(known[when], how="cross") for when in ("history", "future"))
+    history = dict(enumerate(y[:, :48]))
+    blind, seeing = (lightgbm(history, past.months[-1], 6, "MS", 12, given) for given in (None, features))
+    for contestant in ("lightgbm", "lightgbm_levels"):
+        error = [sum(np.abs(said[at][contestant] - y[at, 48:]).sum() for at in said) for said in (blind, seeing)]
+        assert error[1] < 0.7 * error[0], contestant
+
+
+def test_the_calendar_tells_each_month_against_its_usual_days(working_days):
+    _, past, calendar = working_days
+    known = layers.calendar_features({"calendar": calendar}, past, 6)
+    both = pd.concat(known.values(), ignore_index=True)
+    assert known["history"]["ds"].max() == past.months[-1] and len(known["future"]) == 6
+    assert np.isfinite(both.drop(columns="ds")).all(axis=None)
+    off = both["working_days"]
+    assert np.allclose(both["working_days_on_year"][12:], off[12:].to_numpy() - off[:-12].to_numpy())
+    # a month that lies beyond the calendar counts as usual, one without any difference teaches nothing
+    short = layers.calendar_features({"calendar": calendar.head(50)}, past, 6)
+    assert (short["future"]["working_days"].tail(4) == 0).all()
+    assert layers.calendar_features({"calendar": calendar.assign(working_days=21.0)}, past, 6) is None
+    assert layers.calendar_features({"calendar": calendar.head(0)}, past, 6) is None
+
+
+def test_the_notes_say_which_features_were_used(company):
+    found = hierarchy.reconcile(company, 3, ((), ("product", "market")))
+    learnt = replace(found, base=replace(found.base, weights=found.base.weights.assign(model="lightgbm")))
+    for made, featured, count in ((learnt, True, 1), (learnt, False, 0), (found, True, 0)):
+        notes = layers.Notes()
+        layers.baseline_tables(made, notes, featured)
+        assert sum("working days" in row["sentence"] for row in notes.rows) == count
+
+
 def test_a_forecast_that_seasonal_naive_beats_says_so():
     random = np.random.default_rng(4)
     before, after = (100 * random.lognormal(0, 0.8, 12) for _ in range(2))  # the season changes: only naive forgets
@@ -214,6 +281,22 @@ def test_every_level_adds_up(company, method):
     family = frame[frame["level"] == "family"].assign(family=lambda f: f["unique_id"].str.removeprefix("family: "))
     assert np.abs(family.set_index(["family", "ds"])["mean"] - bottom).max() < 1e-6
     assert (frame["p10"] <= frame["mean"]).all() and (frame["mean"] <= frame["p90"]).all()
+    assert (frame["p10"] <= frame["p50"] + 1e-9).all() and (frame["p50"] <= frame["p90"] + 1e-9).all()
+
+
+def test_the_range_of_what_adds_up_is_measured_and_said(company):
+    """Summed from below, bottom nodes stay where they were: their share is counted again from the backtest itself."""
+    found = hierarchy.reconcile(company, 6, ((), ("product", "market")), method="bottom_up")
+    base, names = found.base, list(found.base.forecast["unique_id"].unique())
+    low, high = (pd.DataFrame(base.ranges.at(level), names) for level in (0.1, 0.9))
+    rows = base.cv[base.cv["unique_id"] != "total"].assign(step=lambda f: f.groupby(["unique_id", "cutoff"]).cumcount())
+    edges = [
+        np.maximum([row.chosen + edge.at[row.unique_id, row.step] for row in rows.itertuples()], 0.0)
+        for edge in (low, high)
+    ]
+    share = np.mean((edges[0] <= rows["y"]) & (rows["y"] <= edges[1]))
+    assert f"{share:.0%} of {len(rows)} months of product x market" in found.notes[-1]
+    assert "10 months of total" in found.notes[-1]
 
 
 def test_many_short_series_are_not_thrown_about():

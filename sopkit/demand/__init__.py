@@ -38,9 +38,17 @@ def plan(
     past, sold = layers.past_grid(tables, first)
     success = layers.campaign_success(tables, company, first, past, sold)
     calm = layers.undisturbed(tables, company, first, past, sold, success, notes)
-    history = layers.history_of(tables, past, calm)
-    made = reconcile(history, company.horizon, layers.levels_of(history), method=company.reconciliation, engine=engine)
-    out = layers.baseline_tables(made, notes)
+    history = layers.history_of(tables, company, past, calm)
+    features = layers.calendar_features(tables, past, company.horizon)
+    made = reconcile(
+        history,
+        company.horizon,
+        layers.levels_of(history),
+        method=company.reconciliation,
+        engine=engine,
+        exog=features,
+    )
+    out = layers.baseline_tables(made, notes, featured=features is not None)
     baseline = out["baseline"]
 
     grid = layers.planned_grid(tables, first, months, baseline)
@@ -81,7 +89,7 @@ def plan(
         p90=high,
     )
     out |= {
-        "demand_levels": consensus.levels(made.forecast, grid, tables, base, agreed, variance),
+        "demand_levels": consensus.levels(made.forecast, grid, tables, company, base, agreed, variance),
         "demand_plan": demand_plan,
         "stream_weights": weights,
         "campaign_success": success,

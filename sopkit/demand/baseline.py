@@ -129,8 +129,8 @@ def forecast(
     `freq` is the pandas frequency of ds, `season` the months of a year (12; 4 for quarters). `levels` are the central
     ranges wanted, in per cent; p10, p50 and p90 are always there. `engine` says where the work runs. `exog` holds
     features for LightGBM under "history" and "future": unique_id, ds and numeric columns that are known in advance
-    (calendar, price, campaigns, market conditions). Raises FindingsError naming each row that is no month of a series,
-    SettingsError where a setting makes no sense.
+    (calendar, price, campaigns, market conditions); without unique_id they hold for every series. Raises FindingsError
+    naming each row that is no month of a series, SettingsError where a setting makes no sense.
     """
     if horizon < 1 or season < 1 or any(not 0 < level < 100 for level in levels):
         raise SettingsError("A forecast needs a horizon and a season of 1 or more, and levels from 1 to 99 per cent.")
@@ -345,12 +345,14 @@ def _all(
     exog: Mapping[str, pd.DataFrame] | None, seed: int,
 ) -> list[_All]:
     works = []
+    # features of a month alone teach nothing about a single series: they need as many series as no feature does
+    own = exog is not None and "unique_id" in exog["history"]
     for offset in offsets:
         past = {
             at: _before(series, offset) for at, series in enumerate(panel)
             if len(series.y) - offset >= 2 * season + 2 and _kind(_before(series, offset), season) == "regular"
         }
-        if season > 1 and len(past) >= (ENOUGH_SERIES_WITH_FEATURES if exog else ENOUGH_SERIES):
+        if season > 1 and len(past) >= (ENOUGH_SERIES_WITH_FEATURES if own else ENOUGH_SERIES):
             cutoff = months[len(months) - 1 - offset]
             features = _features(exog, panel, past, cutoff, horizon, freq) if exog else None
             works.append(_All(past, offset, cutoff, horizon, freq, season, features, seed))
@@ -364,6 +366,8 @@ def _features(
     """The features up to a cutoff, and what was planned of them for the horizon after it; not given counts as 0."""
     given = pd.concat([exog["history"], exog["future"]], ignore_index=True)
     given["ds"] = pd.to_datetime(given["ds"])
+    if "unique_id" not in given:
+        given = given.merge(pd.DataFrame({"unique_id": [panel[at].name for at in past]}), how="cross")
     given["unique_id"] = given["unique_id"].astype(str).map({panel[at].name: at for at in past})
     given = given.dropna(subset=["unique_id"]).astype({"unique_id": int}).drop_duplicates(["unique_id", "ds"])
     columns = [name for name in given if name not in ("unique_id", "ds")]

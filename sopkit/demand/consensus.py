@@ -10,6 +10,7 @@ import pandas as pd
 from sopkit.demand.layers import Grid, Notes, Tables, percent
 from sopkit.kpis import wape
 from sopkit.tables import Company
+from sopkit.tables.hierarchy import with_levels
 
 # Fewer judged forecasts (product x market x month) than this say nothing about a stream: all count the same.
 LEAST_JUDGED = 12
@@ -268,20 +269,22 @@ def _filled(edge: np.ndarray, family: np.ndarray) -> np.ndarray:
 
 
 def levels(
-    forecast: pd.DataFrame, grid: Grid, tables: Tables, base: np.ndarray, consensus: np.ndarray, variance: np.ndarray
+    forecast: pd.DataFrame,
+    grid: Grid,
+    tables: Tables,
+    company: Company,
+    base: np.ndarray,
+    consensus: np.ndarray,
+    variance: np.ndarray,
 ) -> pd.DataFrame:
     """The rows of `demand_levels`: family, region and total, each with its own range (less than the sum of ranges).
 
     `forecast`: the coherent forecast of every node (level, unique_id, ds, mean, p10, p90). Quantities are sums of the
     product x market rows, so every level adds up.
     """
-    region = grid.pairs["market"].map(tables["markets"].set_index("market")["region"]).to_numpy()
-    parts = []
-    for level, names in (
-        ("total", np.full(len(region), "total")),
-        ("family", grid.pairs["family"].to_numpy()),
-        ("region", region),
-    ):
+    pairs, parts = with_levels(grid.pairs, tables, company), []
+    for level in ("total", "family", "region"):
+        names = pairs[level].to_numpy()
         nodes = sorted(set(names))
         summing = (np.array(nodes)[:, None] == names[None, :]).astype(float)
         mine = forecast[forecast["level"] == level]

@@ -150,18 +150,57 @@ def coherent(base: baseline.Baseline, tree: Hierarchy, method: str = "mint_shrin
         low = np.maximum(low, 0.0)
     after = tree.summing @ low
     out = frame.reset_index()
-    moved = (after - before).ravel()
     quantiles = [column for column in out if column.startswith("p") and column[1:].replace(".", "").isdigit()]
-    ratio = np.divide(after, before, out=np.ones_like(after), where=before > 0).ravel()
-    out = out.assign(base=out["mean"], mean=after.ravel(), level=np.repeat(tree.nodes["level"].to_numpy(), steps))
-    near = (before.ravel() > 0) & (ratio > 0.5) & (ratio < 2)
     for column in quantiles:
-        # A node moved a little keeps its relative range; one moved far (mostly from near 0) its range in units.
-        out[column] = np.where(near, out[column] * ratio, np.maximum(out[column] + moved, 0.0))
+        out[column] = _moved(out[column].to_numpy().reshape(after.shape), before, after).ravel()
+    out = out.assign(base=out["mean"], mean=after.ravel(), level=np.repeat(tree.nodes["level"].to_numpy(), steps))
+    notes.extend(_held(base, tree, method, season))
     gap = float(np.abs(after - tree.summing @ after[-tree.summing.shape[1] :]).max())
     out = out[["level", "unique_id", "ds", "mean", *quantiles, "base", "model"]]
     bottom = out.iloc[-tree.summing.shape[1] * steps :].merge(tree.bottom, on="unique_id", how="left")
     return Coherent(out, bottom, base, gap, method, tuple(notes))
+
+
+def _moved(edge: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """The edge of a range (nodes x months) after its middle went from `before` to `after`.
+
+    A node moved a little keeps its relative range; one moved far (mostly from near 0) its range in units.
+    """
+    ratio = np.divide(after, before, out=np.ones_like(after), where=before > 0)
+    near = (before > 0) & (ratio > 0.5) & (ratio < 2)
+    return np.where(near, edge * ratio, np.maximum(edge + after - before, 0.0))
+
+
+def _held(base: baseline.Baseline, tree: Hierarchy, method: str, season: int) -> list[str]:
+    """How often the 80 % range, moved with the reconciled mean, held what was sold in the backtest: a sentence.
+
+    The forecasts of each cutoff are reconciled as today's are, with the errors of today's models. A node without a
+    backtest (it ended, never changed or is new) takes part with what it sold and is not counted.
+    """
+    ids, names = tree.nodes["unique_id"], base.forecast["unique_id"].unique()
+    row = pd.Index(names).get_indexer(ids)
+    low, high = (base.ranges.at(level)[row] for level in (0.1, 0.9))
+    sold = base.fitted.pivot(index="unique_id", columns="ds", values="y").reindex(ids)
+    found = []
+    for _, rows in base.cv.groupby("cutoff"):
+        said = rows.pivot(index="unique_id", columns="ds", values="chosen").reindex(ids)
+        actual = sold[said.columns].fillna(0.0).to_numpy()
+        judged, steps = said.notna().to_numpy(), said.shape[1]
+        before = np.where(judged, said.to_numpy(), actual)
+        down = method == "top_down" or method.startswith("middle_out")
+        bottom = _spread_down(base, tree, before, method, season) if down else _projected(base, tree, before, method)
+        if bottom is None:
+            return []
+        after = tree.summing @ np.maximum(bottom, 0.0)
+        edges = [_moved(np.maximum(before + edge[:, :steps], 0.0), before, after) for edge in (low, high)]
+        inside = (edges[0] <= actual) & (actual <= edges[1])
+        level = np.repeat(tree.nodes["level"].to_numpy(), steps)[judged.ravel()]
+        found.append(pd.DataFrame({"level": level, "inside": inside[judged]}))
+    if not found or not sum(map(len, found)):
+        return []
+    share = pd.concat(found).groupby("level", sort=False)["inside"].agg(["mean", "size"])
+    told = ", ".join(f"{held:.0%} of {months:,} months of {level}" for level, held, months in share.itertuples())
+    return [f"Made to add up, the 80 % range held {told} in the backtest (its width was learnt from the same months)."]
 
 
 def _projected(base: baseline.Baseline, tree: Hierarchy, before: np.ndarray, method: str) -> np.ndarray | None:

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from sopkit.demand.contestants import LIGHTGBM
 from sopkit.errors import SettingsError
 from sopkit.tables import Company
+from sopkit.tables.hierarchy import with_levels
 
 if TYPE_CHECKING:
     from sopkit.demand.hierarchy import Coherent
@@ -122,14 +124,35 @@ def past_grid(tables: Tables, cycle: pd.Timestamp) -> tuple[Grid, np.ndarray]:
     return past, past.matrix(history)
 
 
-def history_of(tables: Tables, past: Grid, values: np.ndarray) -> pd.DataFrame:
+def history_of(tables: Tables, company: Company, past: Grid, values: np.ndarray) -> pd.DataFrame:
     """`values` as the forecaster wants them: product, market, family, region, ds, y from each pair's first month on."""
     long = past.long(y=values).rename(columns={"month": "ds"})
     first = tables["clean_history"].groupby(PAIR)["month"].min()
     start = first.reindex(pd.MultiIndex.from_frame(past.pairs[PAIR])).to_numpy()
     long = long[long["ds"].to_numpy() >= np.repeat(start, len(past.months))].reset_index(drop=True)
-    long["region"] = long["market"].map(tables["markets"].set_index("market")["region"])
-    return long[[*PAIR, "family", "region", "ds", "y"]]
+    return with_levels(long, tables, company)[[*PAIR, "family", "region", "ds", "y"]]
+
+
+def calendar_features(tables: Tables, past: Grid, horizon: int) -> dict[str, pd.DataFrame] | None:
+    """What the forecaster may know of each month in advance, from `calendar`: "history" and "future" (ds and features).
+
+    The logarithm of working days / the usual days of that month of the year, its change since the month before, and
+    since the year before (the learners forecast changes). None where no month differs from its usual days. The calendar
+    is announced, so nothing is seen too early. Market conditions and campaigns are no features: they are layers, and
+    their effect is taken out of the history. Nor is the price: `prices` has no dates, so what was planned is not known.
+    """
+    months = pd.date_range(past.months[0], periods=len(past.months) + horizon, freq="MS")
+    days = tables["calendar"].drop_duplicates("month").set_index("month")["working_days"].reindex(months)
+    off = np.log((days / days.groupby(days.index.month).transform("mean")).where(lambda ratio: ratio > 0)).fillna(0.0)
+    if off.abs().lt(1e-9).all():
+        return None
+    frame = pd.DataFrame({
+        "ds": months,
+        "working_days": off.to_numpy(),
+        "working_days_on_month": off.diff().fillna(0.0).to_numpy(),
+        "working_days_on_year": off.diff(12).fillna(0.0).to_numpy(),
+    })
+    return {"history": frame.head(len(past.months)), "future": frame.tail(horizon)}
 
 
 def levels_of(history: pd.DataFrame) -> list[tuple[str, ...]]:
@@ -143,8 +166,11 @@ def levels_of(history: pd.DataFrame) -> list[tuple[str, ...]]:
     return ([()] if bottom > 1 else []) + kept + [tuple(PAIR)]
 
 
-def baseline_tables(made: Coherent, notes: Notes) -> dict[str, pd.DataFrame]:
-    """The forecaster's answer as tables `baseline`, `backtest`, `baseline_notes` and `forecast_coverage`."""
+def baseline_tables(made: Coherent, notes: Notes, featured: bool = False) -> dict[str, pd.DataFrame]:
+    """The forecaster's answer as tables `baseline`, `backtest`, `baseline_notes` and `forecast_coverage`.
+
+    `featured`: LightGBM was given the working days, which the notes say where it counts.
+    """
     columns = {"ds": "month", "mean": "quantity"}
     frame = made.bottom.rename(columns=columns)[[*PAIR, "month", "quantity", "p10", "p50", "p90", "model"]]
     for sentence in made.notes:
@@ -159,6 +185,16 @@ def baseline_tables(made: Coherent, notes: Notes) -> dict[str, pd.DataFrame]:
             "seasonal naive",
             f"In the backtest the baseline beat seasonal naive in {len(chosen) - len(worse)} of "
             f"{len(chosen)} series (RMSSE); the others are named in baseline_notes.",
+        )
+    weights = made.base.weights
+    learnt = weights[weights["model"].isin(LIGHTGBM)]
+    if featured and len(learnt):
+        notes.say(
+            "baseline",
+            "working days",
+            f"LightGBM knew each month's working days against the usual ones; it counts in "
+            f"{learnt['unique_id'].nunique()} of {weights['unique_id'].nunique()} series. Campaigns and market "
+            "conditions are layers and so no features of it; nor are prices, whose past plans nobody kept.",
         )
     for row in coverage.itertuples():
         notes.say(
@@ -248,7 +284,8 @@ def campaign_success(
     done = _past_campaigns(tables, cycle)
     disturbed = np.zeros(sold.shape, bool)
     spans = [_span(past, row, after) for row in done.itertuples()]
-    for pair, first, _, end in spans:
+    running = tables["campaigns"].query("start_month < @cycle <= end_month")  # no verdict on them yet
+    for pair, first, _, end in [*spans, *(_span(past, row, after) for row in running.itertuples())]:
         if pair is not None:
             disturbed[pair, first:end] = True
     usual = usual_sales(past, sold, disturbed)
@@ -347,12 +384,15 @@ def undisturbed(
     success: pd.DataFrame,
     notes: Notes,
 ) -> np.ndarray:
-    """History with the effects of past campaigns and market conditions taken out (their layers put them in again)."""
+    """History with the effects of past campaigns and market conditions taken out (their layers put them in again).
+
+    A campaign that still runs has been at work in the months before `cycle` too.
+    """
     factor, shift = np.ones(sold.shape), np.zeros(sold.shape)
     rates = success.set_index("campaign_kind")
-    done, after = _past_campaigns(tables, cycle), company.demand.pull_forward_months
+    begun, after = tables["campaigns"].query("start_month < @cycle"), company.demand.pull_forward_months
     used = 0
-    for row in done.itertuples():
+    for row in begun.itertuples():
         pair, first, last, end = _span(past, row, after)
         uplift = row.achieved_uplift
         if pair is None or last == first:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from sopkit import kpis
 from sopkit.demand.layers import PAIR, Grid, Notes, Tables, net_prices, percent, usual_sales
-from sopkit.tables import Company
+from sopkit.tables import TABLES, Company
 
 LAGS = (1, 2, 3)
 # The stair from naive to consensus: each stream holds the forecast after that step.
@@ -123,20 +123,7 @@ def accuracy(judged: pd.DataFrame, past: Grid, sold: np.ndarray) -> pd.DataFrame
     """
     frame = judged[judged["lag"].isin(LAGS)]
     if frame.empty:
-        return pd.DataFrame(
-            columns=[
-                "stream",
-                "family",
-                "lag",
-                "forecast",
-                "actual",
-                "wape",
-                "value_wape",
-                "bias",
-                "tracking_signal",
-                "rmsse",
-            ]
-        )
+        return pd.DataFrame(columns=TABLES["forecast_accuracy"].names)
     before = sold[:, past.months < frame["cycle"].min()]
     scale = pd.Series(
         [kpis.scale(_from_first(row), power=2) for row in before], pd.MultiIndex.from_frame(past.pairs[PAIR])
@@ -169,21 +156,7 @@ def accuracy(judged: pd.DataFrame, past: Grid, sold: np.ndarray) -> pd.DataFrame
                 scaled.get((stream, lag, family), np.nan),
             )
         )
-    return pd.DataFrame(
-        out,
-        columns=[
-            "stream",
-            "family",
-            "lag",
-            "forecast",
-            "actual",
-            "wape",
-            "value_wape",
-            "bias",
-            "tracking_signal",
-            "rmsse",
-        ],
-    )
+    return pd.DataFrame(out, columns=TABLES["forecast_accuracy"].names)
 
 
 def _from_first(row: np.ndarray) -> np.ndarray:

@@ -26,7 +26,7 @@ _NETWORK = (
 )
 
 _DEMAND = (
-    "families products markets prices curves clean_history sales_forecast market_conditions campaigns pipeline "
+    "families products markets calendar prices curves clean_history sales_forecast market_conditions campaigns pipeline "
     "past_forecasts past_overrides people overrides policies lanes routings resources offers"
 )
 
