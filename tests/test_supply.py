@@ -911,6 +911,18 @@ def test_all_wrong_data_are_named_at_once():
     assert {finding.table for finding in error.value.findings} == {"offers", "routings"}
 
 
+def test_tables_checked_before_are_planned_alike_and_still_must_not_contradict_each_other():
+    tables = prepared(plain())
+    whole, again = (supply.plan(tables, company(2), CYCLE, changed=changed) for changed in (None, []))
+    for name, frame in whole.items():
+        pd.testing.assert_frame_equal(again[name], frame)
+    spoiled = tables | {"routings": tables["routings"].assign(hours=float("nan"))}
+    with pytest.raises(SupplyDataError, match="routings, row 2, column hours.*empty"):
+        supply.plan(spoiled, company(2), CYCLE, changed=["routings"])
+    with pytest.raises(SupplyDataError, match="lacks 1 planned month"):
+        supply.plan(tables | {"capacity": tables["capacity"][:1]}, company(2), CYCLE, changed=[])
+
+
 def test_part_of_a_person_contradicts_whole_people():
     with pytest.raises(SupplyDataError, match="workforce, row 2, column people is '1.5'"):
         planned(crewed(people=1.5), 3, whole_people=True)

@@ -321,7 +321,7 @@ def refuse_contradictions(
     lots above capacity, missing capacity or working days. `changed`: tables not checked before; all of them if None.
     """
     months = company.months(cycle)
-    asked = [name for name in (tables if changed is None else sorted(changed)) if len(tables[name])]
+    asked = [name for name in tables if (changed is None or name in changed) and len(tables[name])]
     found = [finding for name in asked for finding in TABLES[name].findings(tables[name])]
     found += _references(tables)
     if not found:

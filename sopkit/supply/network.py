@@ -26,10 +26,14 @@ PREMIUM, PREMIUM_STEP, PREMIUM_SPAN = 10.0, 100.0, 1e6
 """A unit short in the last priority class costs 10 times the dearest unit, one class up 100 times that, and so on."""
 
 
-def prepared(tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """Every input table that stage supply reads, as declared; a table that is not given is empty."""
+def prepared(tables: dict[str, pd.DataFrame], changed: Collection[str] | None = None) -> dict[str, pd.DataFrame]:
+    """Every input table that stage supply reads, as declared; a table that is not given is empty.
+
+    `changed`: the only tables that may not be as declared yet (all if None); the others are taken as they are.
+    """
     reads = BY_NAME["supply"].reads
-    return {name: TABLES[name].conform(tables[name]) if name in tables else TABLES[name].empty() for name in reads}
+    given = {name: tables[name] if name in tables else TABLES[name].empty() for name in reads}
+    return {n: TABLES[n].conform(f) if changed is None or n in changed else f for n, f in given.items()}
 
 
 def _dict(frame: pd.DataFrame, key: str, value: str) -> dict:
