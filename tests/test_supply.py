@@ -680,6 +680,38 @@ def test_frozen_months_follow_the_last_plan_and_later_changes_have_a_price():
 
 
 # the model as a text ----------------------------------------------------------------------------------------------
+def last_plan(*lines: tuple[str, str, str, float]) -> pd.DataFrame:
+    """Table last_supply_plan of January: mode, source, item and quantity."""
+    rows = [dict(zip(("mode", "source", "item", "quantity"), line, strict=True)) for line in lines]
+    return pd.DataFrame(rows).assign(site="PLANT", month=CYCLE)
+
+
+def test_a_frozen_lot_is_kept_even_where_nobody_asks_for_the_item_any_more():
+    idle = pd.DataFrame([{"product": "Z", "family": "F", "price": 5, "standard_cost": 1, "volume": 0}])
+    tables = plain()
+    tables["products"] = pd.concat([tables["products"], idle])
+    tables["routings"] = pd.concat([tables["routings"], tables["routings"].assign(item="Z")])
+    tables["last_supply_plan"] = last_plan(("make_regular", "LINE", "Z", 30), ("make_regular", "LINE", "P", 50))
+    made = planned(tables, frozen_months=1)["supply_plan"].set_index(["item", "month"])["quantity"]
+    assert made["Z", MONTHS[0]] == pytest.approx(30) and made["P", MONTHS[0]] == pytest.approx(50)
+
+
+def test_a_frozen_lot_with_a_set_up_may_be_larger_than_what_is_needed():
+    tables = changed(plain(hours=1000), routings__setup_cost=5.0)
+    tables["last_supply_plan"] = last_plan(("make_regular", "LINE", "P", 300))
+    made = planned(tables, frozen_months=1)["supply_plan"]
+    assert made["quantity"].tolist() == pytest.approx([300])  # 240 are wanted
+
+
+@pytest.mark.parametrize("line", [("make_regular", "OLD LINE", "P", 30), ("buy", "GONE", "P", 30)])
+@pytest.mark.parametrize("policies", [{"frozen_months": 1}, {"plan_change_price": 0.5}])
+def test_what_the_last_plan_said_of_a_source_that_is_gone_is_said_and_not_charged(line, policies):
+    tables = plain() | {"last_supply_plan": last_plan(line)}
+    plan = planned(tables, **policies)
+    gone = plan["supply_exceptions"].query("cost == 'changing_the_plan' and place == @line[1]")
+    assert gone[["item", "amount", "price"]].to_numpy().tolist() == [["P", 30.0, 0.0]]
+
+
 def lp_of(model: pyo.ConcreteModel, name: str, folder: Path) -> str:
     """The model with one rule, or with one cost as its objective, as an LP file."""
     chosen = model.component(name)
@@ -814,6 +846,14 @@ def test_goods_that_arrive_too_early_are_caught(full_plan, table, column, rule):
     late.loc[late["source"].eq("IRON") if table == "supply_plan" else late["destination"].eq("DC"), column] = MONTHS[0]
     found, _ = checks(prepared(tables), company(4, **policies), CYCLE, full_plan | {table: late})
     assert not found.set_index("rule").loc[rule, "holds"]
+
+
+def test_what_is_made_must_be_there_in_the_month_in_which_it_is_made(full_plan):
+    tables, policies = full()
+    made = full_plan["supply_plan"]
+    late = made.assign(available=made["available"] + pd.DateOffset(months=1)).where(made["mode"].ne("buy"), made)
+    found, _ = checks(prepared(tables), company(4, **policies), CYCLE, full_plan | {"supply_plan": late})
+    assert not found.set_index("rule").loc["stock_balance", "holds"]
 
 
 def test_a_plan_that_breaks_a_rule_is_not_returned(monkeypatch):

@@ -192,10 +192,16 @@ class _Again:
                 _unequal(stock["issued"], pd.concat(out).groupby(level=key).sum()),
                 _unequal(stock["closing"], stock["opening"] + stock["received"] - stock["issued"]),
                 _unequal(stock["opening"][~first], last[~first]),
+                self._at_once(),
                 -stock["closing"] - UNITS,
                 -self.supply.set_index(["item", "site", "month"])["quantity"] - UNITS,
             ]
         )
+
+    def _at_once(self) -> Violation:
+        """What is made is there in the month in which it is made."""
+        key = ["item", "site", "month"]
+        return self._late(self.made[[*key, "available"]], "available", self.made["quantity"] * 0).droplevel(-1)
 
     def _inward(self) -> pd.DataFrame:
         return self.shipped[self.shipped["destination"].isin(self.given["sites"]["site"])]

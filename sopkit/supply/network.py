@@ -77,6 +77,7 @@ class Network:
         self._time()
         self._ways_of_making()
         self._demand()
+        self._last_plan()
         self._presence()
         self._stock()
         self._purchases()
@@ -85,7 +86,7 @@ class Network:
         self._people()
         self._most_useful()
         self._allocation()
-        self._last_plan()
+        self._kept()
 
     def planned(self, name: str) -> pd.DataFrame:
         """Table `name` with the rows of planned months only, months as text."""
@@ -216,7 +217,7 @@ class Network:
         useful = defaultdict(set)
         for product, market in self.demanded:
             useful[product].update(to_market[market])
-        for item, site in zip(wished["item"], wished["site"], strict=True):
+        for item, site in [*zip(wished["item"], wished["site"], strict=True), *self._promised()]:
             useful[item].add(site)
         makes = _lists(self.makes)
         for item in reversed(order):  # what is made before its components
@@ -447,14 +448,18 @@ class Network:
     def _most_useful(self) -> None:
         """An upper limit of what is made or ordered in one month, for decisions that are all or nothing.
 
-        Demand of the whole horizon, every stock wish, the largest lot that must be taken at once, and what goes into
-        all of that upwards through the bill of materials; never more than hours or a supplier's capacity allow.
+        Demand of the whole horizon, every stock wish, what the last plan promised, the largest lot that must be
+        taken at once, and what goes into all of that upwards through the bill of materials; never more than hours or a supplier's capacity allow.
         """
         need = defaultdict(float)
         wishes = defaultdict(float, self.end_stock)
         for (item, site, _), wanted in self.safety_stock.items():
             wishes[item, site] = max(wishes[item, site], wanted)
         for (item, _), quantity in [*self.total_demand.items(), *wishes.items()]:
+            need[item] += quantity
+        for (item, *_), quantity in self.last_made.items():
+            need[item] += quantity
+        for (_, item, *_), quantity in self.last_ordered.items():
             need[item] += quantity
         lots = defaultdict(float)
         for (item, _), lot in self.minimum_run.items():
@@ -519,10 +524,24 @@ class Network:
         said = sorted(set(last["month"]))
         self.kept_months = [t for t in said if price[t] > 0]
         self.plan_change_price = {t: price[t] for t in self.kept_months}
+        last = last[last["month"].isin(self.kept_months) & last["quantity"].gt(0)]
         bought = last["mode"].eq("buy")
-        made = last[~bought].groupby(["item", "source", "month"])["quantity"].sum().to_dict()
-        ordered = last[bought].groupby(["source", "item", "site", "month"])["quantity"].sum().to_dict()
+        self.last_made = last[~bought].groupby(["item", "source", "month"])["quantity"].sum().to_dict()
+        self.last_ordered = last[bought].groupby(["source", "item", "site", "month"])["quantity"].sum().to_dict()
+
+    def _promised(self) -> list[tuple[str, str]]:
+        """Item and site that the last plan makes or orders: it can be kept although nobody asks for the item now."""
+        made = [(item, self.way_site[item, way]) for item, way, _ in self.last_made if (item, way) in self.way_site]
+        return [*made, *((item, site) for _, item, site, _ in self.last_ordered)]
+
+    def _kept(self) -> None:
+        """The last plan for each way and offer, and `gone`: what it said of a way or offer that there is no longer."""
+        made, ordered = self.last_made, self.last_ordered
         self.last_make = {(*make, t): made.get((*make, t), 0.0) for make in self.makes for t in self.kept_months}
         self.last_order = {
             (*offer, t): ordered.get((*offer, t), 0.0) for offer in self.offers for t in self.kept_months
         }
+        self.gone = {(way, item, t): q for (item, way, t), q in made.items() if (item, way, t) not in self.last_make}
+        for (supplier, item, site, t), quantity in ordered.items():
+            if (supplier, item, site, t) not in self.last_order:
+                self.gone[supplier, item, t] = self.gone.get((supplier, item, t), 0.0) + quantity

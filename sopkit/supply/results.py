@@ -372,12 +372,19 @@ class _Found:
                     cost="changing_the_plan", price=self._of(changed, "month", network.plan_change_price), unit="units"
                 )
             )
+        # what the last plan said of a way or an offer that is gone: no decision, so not charged, but said
+        names = ["place", "item", "month", "quantity"]
+        gone = pd.DataFrame([(*at, quantity) for at, quantity in network.gone.items()], columns=names)
+        parts.append(gone.assign(cost="changing_the_plan", price=0.0, unit="units"))
         frame = _stacked(parts).reindex(columns=["cost", "place", "item", "month", "unit", "quantity", "price"])
         frame = frame.fillna({"item": "", "place": ""})
-        frame = frame.groupby(["cost", "place", "item", "month", "unit"], as_index=False).agg(
-            {"quantity": "sum", "price": "first"}
+        frame = (
+            frame.assign(paid=frame["quantity"] * frame["price"])
+            .groupby(["cost", "place", "item", "month", "unit"], as_index=False)
+            .agg(amount=("quantity", "sum"), price=("price", "first"), most=("price", "max"), paid=("paid", "sum"))
         )
-        return self._dated(frame.rename(columns={"quantity": "amount"}))
+        frame["price"] = frame["price"].where(frame["price"].eq(frame["most"]), frame["paid"] / frame["amount"])
+        return self._dated(frame.drop(columns=["most", "paid"]))
 
     def supply_run(self) -> pd.DataFrame:
         measures = self.solution.measures | {
