@@ -546,6 +546,31 @@ def test_short_supply_goes_to_the_most_profit_or_to_the_first_class(allocation, 
     assert delivered(plan, "B") == pytest.approx([b, b])
 
 
+def served(allocation: str, **cells) -> tuple[list[float], list[float]]:
+    """What A and B get where B's service policy is `cells`, and freight to A costs far more than a unit brings."""
+    tables = plain()
+    tables["lanes"] = tables["lanes"].assign(cost=[60_000.0 if allocation == "priority" else 0.0, 0.0])
+    for column, value in cells.items():
+        tables["service_policies"].loc[tables["service_policies"]["market"].eq("B"), column] = value
+    if allocation == "fair_share":
+        tables = changed(tables, markets__priority=1)
+    plan = planned(tables, allocation=allocation)
+    return delivered(plan, "A"), delivered(plan, "B")
+
+
+@pytest.mark.parametrize(
+    "cells", [{}, {"unmet": "backlog", "backlog_price": 1e5}, {"unmet": "neither"}, {"lost_price": 1e5}]
+)
+def test_the_first_class_is_served_first_whatever_the_prices(cells):
+    assert served("priority", **cells) == ([60, 60], [40, 40])
+
+
+@pytest.mark.parametrize("cells", [{"unmet": "backlog", "backlog_price": 1e4}, {"lost_price": 1e4}])
+def test_shares_within_a_class_are_fair_whatever_the_prices(cells):
+    a, b = served("fair_share", **cells)
+    assert a[0] == b[0] == pytest.approx(50)
+
+
 def test_a_fair_share_fills_every_market_of_a_class_alike():
     tables = short()
     tables["markets"] = tables["markets"].assign(priority=1)

@@ -449,7 +449,8 @@ class Network:
         """An upper limit of what is made or ordered in one month, for decisions that are all or nothing.
 
         Demand of the whole horizon, every stock wish, what the last plan promised, the largest lot that must be
-        taken at once, and what goes into all of that upwards through the bill of materials; never more than hours or a supplier's capacity allow.
+        taken at once, and what goes into all of that upwards through the bill of materials; never more than hours or a
+        supplier's capacity allow.
         """
         need = defaultdict(float)
         wishes = defaultdict(float, self.end_stock)
@@ -495,8 +496,7 @@ class Network:
         """Who is served first: no premium for `profit`, one by class, or on the worst share of a class."""
         self.market_class = _dict(self.tables["markets"], "market", "priority")
         classes = sorted({self.market_class[market] for _, market in self.demanded})
-        step = min(PREMIUM_STEP, PREMIUM_SPAN ** (1 / max(1, len(classes) - 1)))
-        self.premium = {c: PREMIUM * self.dearest * step**rank for rank, c in enumerate(reversed(classes))}
+        self.premium = self._premiums(classes)
         self.ranked = self.demanded if self.policies.allocation == "priority" else []
         self.fair, self.fair_base, self.class_base = [], {}, defaultdict(float)
         if self.policies.allocation == "fair_share":
@@ -514,6 +514,29 @@ class Network:
                         self.fair_base[product, market, t] = due
                         self.class_base[product, self.market_class[market], t] += due
         self.fair_classes = sorted(self.class_base)
+
+    def _premiums(self, classes: list[int]) -> dict[int, float]:
+        """The price of a unit short in each class: more than one unit served in a lower class can ever bring.
+
+        That is, its own premium and waiting price in each month it would wait, what losing it costs (an emergency,
+        where it must be met), its price, and freight over the longest way. So a unit goes to the first class first.
+        Within a class the premium outweighs the same money, promises aside, so shares are fair whatever the prices.
+        """
+        step = min(PREMIUM_STEP, PREMIUM_SPAN ** (1 / max(1, len(classes) - 1)))
+        freight = max([0.0, *self.lane_cost.values()]) * (1 + len(self.items_at))
+        waits = len(self.months) if any(self.may_wait.values()) else 1
+        premium, waiting, losing = {}, 0.0, 0.0
+        for rank, c in enumerate(reversed(classes)):
+            outranked = 0.0
+            if premium:
+                outranked = waits * (max(premium.values()) + waiting) + losing + self.left_waiting_price
+            here = [pair for pair in self.demanded if self.market_class[pair[1]] == c]
+            waiting = max(waiting, *(self.waiting_price[pair] for pair in here if self.may_wait[pair]), 0.0)
+            losing = max(losing, *(self.losing_price[pair] for pair in here if self.may_lose[pair]), 0.0)
+            kept = losing if losing < self.emergency_price else self.dearest
+            own = waits * waiting + kept
+            premium[c] = max(PREMIUM * self.dearest * step**rank, max(outranked, own) + self.dearest + freight)
+        return premium
 
     # the last published plan -----------------------------------------------------------------------------------
     def _last_plan(self) -> None:

@@ -381,7 +381,7 @@ class _Found:
         frame = (
             frame.assign(paid=frame["quantity"] * frame["price"])
             .groupby(["cost", "place", "item", "month", "unit"], as_index=False)
-            .agg(amount=("quantity", "sum"), price=("price", "first"), most=("price", "max"), paid=("paid", "sum"))
+            .agg(amount=("quantity", "sum"), price=("price", "min"), most=("price", "max"), paid=("paid", "sum"))
         )
         frame["price"] = frame["price"].where(frame["price"].eq(frame["most"]), frame["paid"] / frame["amount"])
         return self._dated(frame.drop(columns=["most", "paid"]))
