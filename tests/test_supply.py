@@ -585,6 +585,23 @@ def test_a_fair_share_fills_every_market_of_a_class_alike():
     assert delivered(first, "A") == pytest.approx([50, 50])
 
 
+@pytest.mark.parametrize("allocation", ["profit", "priority", "fair_share"])
+def test_nothing_is_given_up_that_may_wait_and_can_be_made_later(allocation):
+    tables = changed(plain(count=3), service_policies__unmet="either", service_policies__backlog_price=1.0)
+    tables["capacity"] = monthly("resource", {"LINE": [{"hours": hours} for hours in (60, 60, 400)]}, 3)
+    plan = planned(tables, 3, allocation=allocation)
+    assert plan["deliveries"]["lost"].sum() == pytest.approx(0, abs=1e-6)
+    if allocation == "priority":
+        assert delivered(plan, "A") == [60, 60, 60] and delivered(plan, "B") == [0, 0, 180]
+
+
+def test_giving_up_early_does_not_buy_a_larger_share_later():
+    tables = changed(plain(), markets__priority=1, service_policies__backlog_price=5.0)
+    tables["service_policies"] = tables["service_policies"].assign(unmet=["either", "backlog"])
+    plan = planned(tables, allocation="fair_share")
+    assert sum(delivered(plan, "A")) == pytest.approx(100) and sum(delivered(plan, "B")) == pytest.approx(100)
+
+
 def test_a_market_that_cannot_be_reached_yet_does_not_starve_the_others_of_its_class():
     tables = changed(short(), markets__priority=1, lanes__lead_time=[1, 0])
     tables["demand_plan"] = demand({("P", "A"): [60.0, 0.0], ("P", "B"): [60.0, 60.0]}, {"P": 50})

@@ -480,10 +480,12 @@ class _Again:
         return pd.concat([tied, _more(total, self.policies.stock_budget + passed, CENT)])
 
     def rule_out_of_order(self) -> Violation:
-        """Where demand is served by class, every unit short carries its premium."""
+        """Where demand is served by class, a unit short carries its premium; lost, for as long as it could wait."""
         if self.policies.allocation != "priority":
             return pd.Series(dtype=float)
-        short = (self.deliveries["backlog"] + self.deliveries["lost"]).rename_axis(["item", "place", "month"])
+        left = len(self.months) - self._at(self.deliveries.index.get_level_values("month"))
+        lost = self.deliveries["lost"] * np.where(self._unmet().isin(["backlog", "either"]), left, 1)
+        short = (self.deliveries["backlog"] + lost).rename_axis(["item", "place", "month"])
         return _unequal(short, self._passed("out_of_order", ["item", "place", "month"]))
 
     def rule_fair_share(self) -> Violation:
@@ -498,7 +500,8 @@ class _Again:
             .where(self._unmet().isin(["backlog", "either"]).to_numpy())
         )
         due["base"] = waits.fillna(due["demand"])
-        due["short"] = due["backlog"] + due["lost"]
+        given_up = due.groupby(["product", "market"])["lost"].cumsum().where(waits.notna(), due["lost"])
+        due["short"] = due["backlog"] + given_up
         key = ["product", "place", "month"]
         due = due[due.groupby(["product", "market"])["delivered"].cumsum().gt(0)]  # markets that goods can have reached
         short = due.groupby(key)[["base", "short"]].sum()

@@ -498,6 +498,12 @@ class Network:
         classes = sorted({self.market_class[market] for _, market in self.demanded})
         self.premium = self._premiums(classes)
         self.ranked = self.demanded if self.policies.allocation == "priority" else []
+        # a unit given up where it could wait stays short to the end: else losing it at once would look better
+        self.months_short = {
+            (*pair, t): len(self.months) - at if self.may_wait[pair] else 1
+            for pair in self.ranked
+            for at, t in enumerate(self.months)
+        }
         self.fair, self.fair_base, self.class_base = [], {}, defaultdict(float)
         if self.policies.allocation == "fair_share":
             for product, market in self.demanded:
@@ -513,6 +519,9 @@ class Network:
                         self.fair.append((product, market, t))
                         self.fair_base[product, market, t] = due
                         self.class_base[product, self.market_class[market], t] += due
+        self.given_up = {
+            (p, k, t): self.months[: self.months.index(t) + 1] if self.may_wait[p, k] else [t] for p, k, t in self.fair
+        }
         self.fair_classes = sorted(self.class_base)
 
     def _premiums(self, classes: list[int]) -> dict[int, float]:

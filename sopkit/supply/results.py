@@ -337,8 +337,10 @@ class _Found:
         overflow = self._lines(model.overflow, "place month")
         over_budget = self._lines(model.exceed_budget, "month")
         above = self._lines(model.exceed_maximum, "item place month")
-        short = _stacked([wait, lost]).groupby(["item", "place", "month"], as_index=False)["quantity"].sum()
-        ranked = short[among(short, "item place", set(network.ranked))]
+        months_short = self._of(lost, "item place month", network.months_short, 0.0)
+        ranked = _stacked([wait, lost.assign(quantity=lost["quantity"] * months_short)])
+        ranked = ranked[among(ranked, "item place", set(network.ranked))]
+        ranked = ranked.groupby(["item", "place", "month"], as_index=False)["quantity"].sum()
         premium = [network.premium[network.market_class[market]] for market in ranked["place"]]
         unfair = self._lines(model.worst_share, "item place month")
         unfair["quantity"] *= self._of(unfair, "item place month", network.class_base)
