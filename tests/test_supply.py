@@ -971,6 +971,26 @@ WRONG = {
     "more maintenance than hours": (wrong(capacity__maintenance=300.0), "capacity, row .*column maintenance is '300'"),
     "a month without working days": (dropped("calendar", "month == '2026-02'"), "calendar, column month is '2026-02'"),
     "a skill nobody has": (wrong(resources__skill="wood"), "resources, row ., column skill is 'wood'"),
+    "shares that forbid every order": (
+        wrong(offers__share_limit=[0.7, 0.2, 1.0]),
+        "offers, row ., column share_limit is '0.7'.*only 90% of it",
+    ),
+    "a share of one supplier while the other never delivers": (
+        wrong(offers__capacity=[900.0, 0.0, 40.0]),
+        "offers, row ., column share_limit is '0.7'.*only 70% of it",
+    ),
+    "a supplier's capacity without its offer": (
+        wrong(supplier_capacity__supplier="ORE"),
+        "supplier_capacity, row 2, column supplier is 'ORE'.*offers no Q",
+    ),
+    "a lane that ends where it begins": (
+        wrong(lanes__destination=["PLANT", "A", "A", "B"]),
+        "lanes, row ., column destination is 'PLANT'.*ends where it begins",
+    ),
+    "hours of people whom nobody names": (
+        wrong(resources__skill=["", "metal", ""]),
+        "routings, row ., column people_hours is '0.05'.*no skill",
+    ),
     "a market called like a site": (
         lambda: full()[0] | {"sites": pd.concat([full()[0]["sites"], pd.DataFrame([{"site": "B", "kind": "dc"}])])},
         "markets, row ., column market is 'B'",
