@@ -1006,6 +1006,15 @@ def test_wrong_data_are_named_by_table_and_row_before_the_solver_is_called(name,
         planned(make(), 4, **full()[1])
 
 
+def test_only_the_rows_of_a_loop_are_named_not_what_is_made_of_it():
+    tables, _ = full()
+    back = pd.DataFrame([{"item": "STEEL", "component": "PART", "quantity": 1}])
+    with pytest.raises(SupplyDataError) as error:
+        planned(tables | {"bom": pd.concat([tables["bom"], back])}, 4)
+    loops = [finding for finding in error.value.findings if "loop" in finding.rule]
+    assert sorted(finding.value for finding in loops) == ["PART", "STEEL"]  # P is made of PART, but goes into nothing
+
+
 def test_all_wrong_data_are_named_at_once():
     tables = changed(full()[0], offers__price=[3.0, -1.0, 28.0], routings__hours=[0.2, -0.5, 0.25])
     with pytest.raises(SupplyDataError) as error:

@@ -67,7 +67,12 @@ def _references(tables: dict[str, pd.DataFrame]) -> Iterator[Finding]:
 def _materials(tables: dict[str, pd.DataFrame]) -> Iterator[Finding]:
     bom, routings, offers = tables["bom"], tables["routings"], tables["offers"]
     ordered = set(bom_order(tables))
-    for row, record in _rows(bom, ~bom["item"].isin(ordered) & ~bom["component"].isin(ordered)):
+    looped = ~bom["item"].isin(ordered) & ~bom["component"].isin(ordered)
+    above = pd.Series(True, index=bom.index)
+    while above.any():  # what is made of a loop's item, but goes into none of them, is not part of the loop
+        above = looped & ~bom["item"].isin(bom["component"][looped])
+        looped &= ~above
+    for row, record in _rows(bom, looped):
         yield _stop(
             "bom",
             row,
@@ -189,9 +194,9 @@ def _lots(tables: dict[str, pd.DataFrame], months: list[pd.Timestamp]) -> Iterat
             "offers",
             row,
             "minimum_order",
-            f"{record['minimum_order']:g}",
-            f"minimum order above the capacity of {record['capacity']:g} a month",
-            f"at most {record['capacity']:g}",
+            f"{record['minimum_order']:.12g}",
+            f"minimum order above the capacity of {record['capacity']:.12g} a month",
+            f"at most {record['capacity']:.12g}",
             "Correct the minimum order or the capacity.",
         )
     capacity = tables["capacity"]
