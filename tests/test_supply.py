@@ -546,6 +546,31 @@ def test_short_supply_goes_to_the_most_profit_or_to_the_first_class(allocation, 
     assert delivered(plan, "B") == pytest.approx([b, b])
 
 
+def served(allocation: str, **cells) -> tuple[list[float], list[float]]:
+    """What A and B get where B's service policy is `cells`, and freight to A costs far more than a unit brings."""
+    tables = plain()
+    tables["lanes"] = tables["lanes"].assign(cost=[60_000.0 if allocation == "priority" else 0.0, 0.0])
+    for column, value in cells.items():
+        tables["service_policies"].loc[tables["service_policies"]["market"].eq("B"), column] = value
+    if allocation == "fair_share":
+        tables = changed(tables, markets__priority=1)
+    plan = planned(tables, allocation=allocation)
+    return delivered(plan, "A"), delivered(plan, "B")
+
+
+@pytest.mark.parametrize(
+    "cells", [{}, {"unmet": "backlog", "backlog_price": 1e5}, {"unmet": "neither"}, {"lost_price": 1e5}]
+)
+def test_the_first_class_is_served_first_whatever_the_prices(cells):
+    assert served("priority", **cells) == ([60, 60], [40, 40])
+
+
+@pytest.mark.parametrize("cells", [{"unmet": "backlog", "backlog_price": 1e4}, {"lost_price": 1e4}])
+def test_shares_within_a_class_are_fair_whatever_the_prices(cells):
+    a, b = served("fair_share", **cells)
+    assert a[0] == b[0] == pytest.approx(50)
+
+
 def test_a_fair_share_fills_every_market_of_a_class_alike():
     tables = short()
     tables["markets"] = tables["markets"].assign(priority=1)
@@ -558,6 +583,23 @@ def test_a_fair_share_fills_every_market_of_a_class_alike():
     classes = changed(tables, markets__priority=[1, 2])
     first = planned(classes, allocation="fair_share")
     assert delivered(first, "A") == pytest.approx([50, 50])
+
+
+@pytest.mark.parametrize("allocation", ["profit", "priority", "fair_share"])
+def test_nothing_is_given_up_that_may_wait_and_can_be_made_later(allocation):
+    tables = changed(plain(count=3), service_policies__unmet="either", service_policies__backlog_price=1.0)
+    tables["capacity"] = monthly("resource", {"LINE": [{"hours": hours} for hours in (60, 60, 400)]}, 3)
+    plan = planned(tables, 3, allocation=allocation)
+    assert plan["deliveries"]["lost"].sum() == pytest.approx(0, abs=1e-6)
+    if allocation == "priority":
+        assert delivered(plan, "A") == [60, 60, 60] and delivered(plan, "B") == [0, 0, 180]
+
+
+def test_giving_up_early_does_not_buy_a_larger_share_later():
+    tables = changed(plain(), markets__priority=1, service_policies__backlog_price=5.0)
+    tables["service_policies"] = tables["service_policies"].assign(unmet=["either", "backlog"])
+    plan = planned(tables, allocation="fair_share")
+    assert sum(delivered(plan, "A")) == pytest.approx(100) and sum(delivered(plan, "B")) == pytest.approx(100)
 
 
 def test_a_market_that_cannot_be_reached_yet_does_not_starve_the_others_of_its_class():
@@ -680,6 +722,38 @@ def test_frozen_months_follow_the_last_plan_and_later_changes_have_a_price():
 
 
 # the model as a text ----------------------------------------------------------------------------------------------
+def last_plan(*lines: tuple[str, str, str, float]) -> pd.DataFrame:
+    """Table last_supply_plan of January: mode, source, item and quantity."""
+    rows = [dict(zip(("mode", "source", "item", "quantity"), line, strict=True)) for line in lines]
+    return pd.DataFrame(rows).assign(site="PLANT", month=CYCLE)
+
+
+def test_a_frozen_lot_is_kept_even_where_nobody_asks_for_the_item_any_more():
+    idle = pd.DataFrame([{"product": "Z", "family": "F", "price": 5, "standard_cost": 1, "volume": 0}])
+    tables = plain()
+    tables["products"] = pd.concat([tables["products"], idle])
+    tables["routings"] = pd.concat([tables["routings"], tables["routings"].assign(item="Z")])
+    tables["last_supply_plan"] = last_plan(("make_regular", "LINE", "Z", 30), ("make_regular", "LINE", "P", 50))
+    made = planned(tables, frozen_months=1)["supply_plan"].set_index(["item", "month"])["quantity"]
+    assert made["Z", MONTHS[0]] == pytest.approx(30) and made["P", MONTHS[0]] == pytest.approx(50)
+
+
+def test_a_frozen_lot_with_a_set_up_may_be_larger_than_what_is_needed():
+    tables = changed(plain(hours=1000), routings__setup_cost=5.0)
+    tables["last_supply_plan"] = last_plan(("make_regular", "LINE", "P", 300))
+    made = planned(tables, frozen_months=1)["supply_plan"]
+    assert made["quantity"].tolist() == pytest.approx([300])  # 240 are wanted
+
+
+@pytest.mark.parametrize("line", [("make_regular", "OLD LINE", "P", 30), ("buy", "GONE", "P", 30)])
+@pytest.mark.parametrize("policies", [{"frozen_months": 1}, {"plan_change_price": 0.5}])
+def test_what_the_last_plan_said_of_a_source_that_is_gone_is_said_and_not_charged(line, policies):
+    tables = plain() | {"last_supply_plan": last_plan(line)}
+    plan = planned(tables, **policies)
+    gone = plan["supply_exceptions"].query("cost == 'changing_the_plan' and place == @line[1]")
+    assert gone[["item", "amount", "price"]].to_numpy().tolist() == [["P", 30.0, 0.0]]
+
+
 def lp_of(model: pyo.ConcreteModel, name: str, folder: Path) -> str:
     """The model with one rule, or with one cost as its objective, as an LP file."""
     chosen = model.component(name)
@@ -816,6 +890,14 @@ def test_goods_that_arrive_too_early_are_caught(full_plan, table, column, rule):
     assert not found.set_index("rule").loc[rule, "holds"]
 
 
+def test_what_is_made_must_be_there_in_the_month_in_which_it_is_made(full_plan):
+    tables, policies = full()
+    made = full_plan["supply_plan"]
+    late = made.assign(available=made["available"] + pd.DateOffset(months=1)).where(made["mode"].ne("buy"), made)
+    found, _ = checks(prepared(tables), company(4, **policies), CYCLE, full_plan | {"supply_plan": late})
+    assert not found.set_index("rule").loc["stock_balance", "holds"]
+
+
 def test_a_plan_that_breaks_a_rule_is_not_returned(monkeypatch):
     from sopkit.supply import results
 
@@ -889,6 +971,26 @@ WRONG = {
     "more maintenance than hours": (wrong(capacity__maintenance=300.0), "capacity, row .*column maintenance is '300'"),
     "a month without working days": (dropped("calendar", "month == '2026-02'"), "calendar, column month is '2026-02'"),
     "a skill nobody has": (wrong(resources__skill="wood"), "resources, row ., column skill is 'wood'"),
+    "shares that forbid every order": (
+        wrong(offers__share_limit=[0.7, 0.2, 1.0]),
+        "offers, row ., column share_limit is '0.7'.*only 90% of it",
+    ),
+    "a share of one supplier while the other never delivers": (
+        wrong(offers__capacity=[900.0, 0.0, 40.0]),
+        "offers, row ., column share_limit is '0.7'.*only 70% of it",
+    ),
+    "a supplier's capacity without its offer": (
+        wrong(supplier_capacity__supplier="ORE"),
+        "supplier_capacity, row 2, column supplier is 'ORE'.*offers no Q",
+    ),
+    "a lane that ends where it begins": (
+        wrong(lanes__destination=["PLANT", "A", "A", "B"]),
+        "lanes, row ., column destination is 'PLANT'.*ends where it begins",
+    ),
+    "hours of people whom nobody names": (
+        wrong(resources__skill=["", "metal", ""]),
+        "routings, row ., column people_hours is '0.05'.*no skill",
+    ),
     "a market called like a site": (
         lambda: full()[0] | {"sites": pd.concat([full()[0]["sites"], pd.DataFrame([{"site": "B", "kind": "dc"}])])},
         "markets, row ., column market is 'B'",
@@ -904,11 +1006,32 @@ def test_wrong_data_are_named_by_table_and_row_before_the_solver_is_called(name,
         planned(make(), 4, **full()[1])
 
 
+def test_only_the_rows_of_a_loop_are_named_not_what_is_made_of_it():
+    tables, _ = full()
+    back = pd.DataFrame([{"item": "STEEL", "component": "PART", "quantity": 1}])
+    with pytest.raises(SupplyDataError) as error:
+        planned(tables | {"bom": pd.concat([tables["bom"], back])}, 4)
+    loops = [finding for finding in error.value.findings if "loop" in finding.rule]
+    assert sorted(finding.value for finding in loops) == ["PART", "STEEL"]  # P is made of PART, but goes into nothing
+
+
 def test_all_wrong_data_are_named_at_once():
     tables = changed(full()[0], offers__price=[3.0, -1.0, 28.0], routings__hours=[0.2, -0.5, 0.25])
     with pytest.raises(SupplyDataError) as error:
         planned(tables, 4)
     assert {finding.table for finding in error.value.findings} == {"offers", "routings"}
+
+
+def test_tables_checked_before_are_planned_alike_and_still_must_not_contradict_each_other():
+    tables = prepared(plain())
+    whole, again = (supply.plan(tables, company(2), CYCLE, changed=changed) for changed in (None, []))
+    for name, frame in whole.items():
+        pd.testing.assert_frame_equal(again[name], frame)
+    spoiled = tables | {"routings": tables["routings"].assign(hours=float("nan"))}
+    with pytest.raises(SupplyDataError, match="routings, row 2, column hours.*empty"):
+        supply.plan(spoiled, company(2), CYCLE, changed=["routings"])
+    with pytest.raises(SupplyDataError, match="lacks 1 planned month"):
+        supply.plan(tables | {"capacity": tables["capacity"][:1]}, company(2), CYCLE, changed=[])
 
 
 def test_part_of_a_person_contradicts_whole_people():

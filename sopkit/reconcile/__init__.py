@@ -64,13 +64,12 @@ def reconcile(
     from sopkit.reconcile import compare, finance, gaps
 
     statement = finance.pnl(tables)
-    compare.must_tie(finance.ties(statement, tables))
     return {
         "pnl": statement,
         "working_capital": finance.working_capital(tables, statement),
         "budget_bridge": finance.budget_bridge(tables, statement),
         "gaps": gaps.gaps(tables, statement),
-        **compare.compare(tables, company, cycle, scenarios, engine=engine),
+        **compare.compare(tables, statement, company, cycle, scenarios, engine=engine),
     }
 
 

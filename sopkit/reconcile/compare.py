@@ -44,9 +44,11 @@ def must_tie(differences: Mapping[str, float]) -> None:
             )
 
 
-def measures(tables: Mapping[str, pd.DataFrame]) -> dict[str, float]:
-    """What a plan is compared by, in the order and units of `UNITS`; from the tables of stages demand and supply."""
-    statement = finance.pnl(tables)
+def measures(tables: Mapping[str, pd.DataFrame], statement: pd.DataFrame) -> dict[str, float]:
+    """What a plan is compared by, in the order and units of `UNITS`; from the tables of stages demand and supply.
+
+    `statement`: the plan's own table pnl. Raises SopkitError where it does not tie to the plan's money.
+    """
     must_tie(finance.ties(statement, tables))
     lines = statement.groupby("line")["amount"].sum()
     sales = lines.get("net sales", 0.0)
@@ -71,9 +73,8 @@ def measures(tables: Mapping[str, pd.DataFrame]) -> dict[str, float]:
     }
 
 
-def by_month(tables: Mapping[str, pd.DataFrame], scenario: str) -> pd.DataFrame:
-    """Rows of table `scenario_months` for one plan."""
-    statement = finance.pnl(tables)
+def by_month(tables: Mapping[str, pd.DataFrame], statement: pd.DataFrame, scenario: str) -> pd.DataFrame:
+    """Rows of table `scenario_months` for one plan and its table pnl."""
     deliveries, months = tables["deliveries"], sorted(tables["deliveries"]["month"].unique())
     stock = tables["stock"].groupby("month")["value"].sum()
     frame = pd.DataFrame(
@@ -93,29 +94,36 @@ def _solved(task: tuple) -> tuple[dict[str, float], pd.DataFrame, list[int]]:
 
     tables, scenario, name, company, cycle = task
     changed, rows = scenario_tables(tables, scenario, name, company, cycle)
-    planned = changed | supply.plan(changed, company, cycle, explained=False)
-    return measures(planned), by_month(planned, name), rows
+    # what the scenario left alone was checked when the cycle read it
+    new = [table for table, frame in changed.items() if frame is not tables.get(table)]
+    planned = changed | supply.plan(changed, company, cycle, explained=False, changed=new)
+    statement = finance.pnl(planned)
+    return measures(planned, statement), by_month(planned, statement, name), rows
 
 
 def compare(
     tables: Mapping[str, pd.DataFrame],
+    statement: pd.DataFrame,
     company: Company,
     cycle: str,
     scenarios: Mapping[str, Scenario],
     *,
     engine: Engine | None = None,
 ) -> dict[str, pd.DataFrame]:
-    """Tables scenario_results, scenario_months and scenario_changes; the base is the plan already in `tables`."""
+    """Tables scenario_results, scenario_months and scenario_changes; the base is the plan already in `tables`.
+
+    `statement`: the base plan's table pnl. `tables` are as declared and checked, as a cycle reads them.
+    """
     from sopkit.engine import Engine as Local
 
-    base = measures(tables)
+    base = measures(tables, statement)
     units = {measure: company.currency if unit == "currency" else unit for measure, unit in UNITS.items()}
     # about what one plan of this size takes: two or three small ones are not worth starting processes for
     seconds = 1.0 + len(tables["demand_plan"]) / 1_000
     tasks = [(dict(tables), scenario, name, company, cycle) for name, scenario in scenarios.items()]
     solved = (engine or Local(workers=1)).map(_solved, tasks, seconds=seconds * len(tasks))
     results = [(BASE, BASE_TITLE, base)]
-    months, changes = [by_month(tables, BASE)], []
+    months, changes = [by_month(tables, statement, BASE)], []
     for (name, scenario), (values, monthly, rows) in zip(scenarios.items(), solved, strict=True):
         results.append((name, scenario.title, values))
         months.append(monthly)

@@ -12,15 +12,16 @@ import numpy as np
 import pandas as pd
 
 from sopkit.reconcile import LINES
+from sopkit.tables.hierarchy import families
 
 COMPANY = "company"
 LINE_OF_COST = {"freight": "freight", "holding": "warehousing"}
 MONTH_DAYS = 30
 
 
-def _family(items: pd.Series, products: pd.DataFrame) -> pd.Series:
+def _family(items: pd.Series, tables: Mapping[str, pd.DataFrame]) -> pd.Series:
     """The family of each item; `company` for materials and what belongs to no item."""
-    return items.map(products.set_index("product")["family"]).fillna(COMPANY)
+    return families(items, tables).fillna(COMPANY)
 
 
 def standard_cost(tables: Mapping[str, pd.DataFrame]) -> pd.Series:
@@ -36,10 +37,9 @@ def pnl(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     into stock or cost of goods at standard, is the line `supply cost against standard` (absorption costing; Horngren,
     Cost Accounting). So the result = revenue - costs paid + change of stock at standard cost.
     """
-    products, deliveries = tables["products"], tables["deliveries"]
-    cost = standard_cost(tables)
+    deliveries, cost = tables["deliveries"], standard_cost(tables)
     sold = deliveries.assign(
-        family=_family(deliveries["product"], products),
+        family=_family(deliveries["product"], tables),
         sales=deliveries["delivered"] * deliveries["price"],
         goods=-deliveries["delivered"] * deliveries["product"].map(cost),
     )
@@ -54,12 +54,12 @@ def pnl(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     paid = tables["supply_costs"].query("cost != 'revenue' and not policy")
     paid = paid.assign(
         line=paid["cost"].map(LINE_OF_COST).fillna(LINES[-1]),
-        family=_family(paid["item"], products),
+        family=_family(paid["item"], tables),
         amount=-paid["amount"],
     )
     parts.append(paid[["line", "family", "month", "amount"]])
     # what was made or bought but not sold stays in stock at standard cost
-    stock = tables["stock"].assign(family=_family(tables["stock"]["item"], products))
+    stock = tables["stock"].assign(family=_family(tables["stock"]["item"], tables))
     change = (stock["closing"] - stock["opening"]) * stock["item"].map(cost)
     parts.append(stock[["family", "month"]].assign(line=LINES[-1], amount=change))
     parts.append(sold[["family", "month"]].assign(line=LINES[-1], amount=-sold["goods"]))

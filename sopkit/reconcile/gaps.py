@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from sopkit.reconcile.finance import COMPANY, gross_margin
+from sopkit.tables.hierarchy import families
 
 
 def _gap(name: str, plan: pd.Series, reference: pd.Series, value: pd.Series | float) -> pd.DataFrame:
@@ -30,9 +31,8 @@ def gaps(tables: Mapping[str, pd.DataFrame], statement: pd.DataFrame) -> pd.Data
     Units are valued at the family's mean price (demand) or standard cost (production, stock); difference = plan -
     reference, so a shortfall is negative. A lever from table `levers` is named where one helps the family.
     """
-    products = tables["products"].set_index("product")
-    deliveries, targets = tables["deliveries"], tables["targets"]
-    delivered = deliveries.assign(family=deliveries["product"].map(products["family"]))
+    products, deliveries, targets = tables["products"], tables["deliveries"], tables["targets"]
+    delivered = deliveries.assign(family=families(deliveries["product"], tables))
     worth = delivered["delivered"] * delivered["price"]
     price = worth.groupby(delivered["family"]).sum() / delivered.groupby("family")["delivered"].sum().where(
         lambda s: s > 0
@@ -45,8 +45,8 @@ def gaps(tables: Mapping[str, pd.DataFrame], statement: pd.DataFrame) -> pd.Data
         money = money[money["family"] != COMPANY]
         budget = targets.set_index(["family", "month"])
         made = tables["supply_plan"]
-        made = made.assign(family=made["item"].map(products["family"])).dropna(subset="family")
-        held = tables["stock"].assign(family=tables["stock"]["item"].map(products["family"])).dropna(subset="family")
+        made = made.assign(family=families(made["item"], tables)).dropna(subset="family")
+        held = tables["stock"].assign(family=families(tables["stock"]["item"], tables)).dropna(subset="family")
         planned = budget.index.isin(_sum(delivered, "demand").index)
         budget = budget[planned]
         for name, plan, value in (
@@ -66,20 +66,19 @@ def _with_levers(rows: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> pd.D
     levers = tables.get("levers", pd.DataFrame())
     if levers.empty:
         return rows
-    products, routings = tables["products"], tables["routings"]
-    family = products.set_index("product")["family"]
+    routings, known = tables["routings"], set(tables["products"]["family"])
     helped = (
-        routings.assign(family=routings["item"].map(family))
+        routings.assign(family=families(routings["item"], tables))
         .dropna(subset="family")
         .groupby("resource")["family"]
         .agg(set)
     )
     best: dict[str, tuple[float, str]] = {}
-    for lever in levers.sort_values("gain").itertuples():
+    for lever in levers.assign(family=families(levers["item"], tables)).sort_values("gain").itertuples():
         if lever.gain <= 0:
             continue
-        of_item = {family[lever.item]} if lever.item in family.index else set()
-        for name in of_item or helped.get(lever.place, set(family)):
+        of_item = {lever.family} if pd.notna(lever.family) else set()
+        for name in of_item or helped.get(lever.place, known):
             best[name] = (lever.gain, lever.sentence)  # sorted by gain: the last one stands
     short = (rows["gap"] == "demand-supply") & (rows["difference"] < -0.5)
     rows.loc[short, "lever"] = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,11 +19,14 @@ def plan(
     *,
     engine: Engine | str | None = None,
     explained: bool = True,
+    changed: Collection[str] | None = None,
 ) -> dict[str, pd.DataFrame]:
     """The supply plan: every table of stage supply, each re-derived in pandas before it is returned.
 
     `tables`: what the stage reads (a table not given is empty); `engine` solves independent parts side by side
     (an Engine, or its address; none = one after the other); without `explained` no table says why not more.
+    `changed`: the only tables whose cells were not checked against their declaration before (all if None); whether the
+    tables contradict each other is always asked.
     Raises SupplyDataError where the data contradict each other, StageError where a plan breaks one of its own rules.
     """
     from sopkit.engine import Engine
@@ -30,4 +34,4 @@ def plan(
 
     if isinstance(engine, str):
         engine = Engine(engine)
-    return Session(tables, company, cycle, engine=engine).plan(explained=explained)
+    return Session(tables, company, cycle, engine=engine, changed=changed).plan(explained=explained)

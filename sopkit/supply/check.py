@@ -192,10 +192,16 @@ class _Again:
                 _unequal(stock["issued"], pd.concat(out).groupby(level=key).sum()),
                 _unequal(stock["closing"], stock["opening"] + stock["received"] - stock["issued"]),
                 _unequal(stock["opening"][~first], last[~first]),
+                self._at_once(),
                 -stock["closing"] - UNITS,
                 -self.supply.set_index(["item", "site", "month"])["quantity"] - UNITS,
             ]
         )
+
+    def _at_once(self) -> Violation:
+        """What is made is there in the month in which it is made."""
+        key = ["item", "site", "month"]
+        return self._late(self.made[[*key, "available"]], "available", self.made["quantity"] * 0).droplevel(-1)
 
     def _inward(self) -> pd.DataFrame:
         return self.shipped[self.shipped["destination"].isin(self.given["sites"]["site"])]
@@ -474,10 +480,12 @@ class _Again:
         return pd.concat([tied, _more(total, self.policies.stock_budget + passed, CENT)])
 
     def rule_out_of_order(self) -> Violation:
-        """Where demand is served by class, every unit short carries its premium."""
+        """Where demand is served by class, a unit short carries its premium; lost, for as long as it could wait."""
         if self.policies.allocation != "priority":
             return pd.Series(dtype=float)
-        short = (self.deliveries["backlog"] + self.deliveries["lost"]).rename_axis(["item", "place", "month"])
+        left = len(self.months) - self._at(self.deliveries.index.get_level_values("month"))
+        lost = self.deliveries["lost"] * np.where(self._unmet().isin(["backlog", "either"]), left, 1)
+        short = (self.deliveries["backlog"] + lost).rename_axis(["item", "place", "month"])
         return _unequal(short, self._passed("out_of_order", ["item", "place", "month"]))
 
     def rule_fair_share(self) -> Violation:
@@ -492,7 +500,8 @@ class _Again:
             .where(self._unmet().isin(["backlog", "either"]).to_numpy())
         )
         due["base"] = waits.fillna(due["demand"])
-        due["short"] = due["backlog"] + due["lost"]
+        given_up = due.groupby(["product", "market"])["lost"].cumsum().where(waits.notna(), due["lost"])
+        due["short"] = due["backlog"] + given_up
         key = ["product", "place", "month"]
         due = due[due.groupby(["product", "market"])["delivered"].cumsum().gt(0)]  # markets that goods can have reached
         short = due.groupby(key)[["base", "short"]].sum()

@@ -67,7 +67,12 @@ def _references(tables: dict[str, pd.DataFrame]) -> Iterator[Finding]:
 def _materials(tables: dict[str, pd.DataFrame]) -> Iterator[Finding]:
     bom, routings, offers = tables["bom"], tables["routings"], tables["offers"]
     ordered = set(bom_order(tables))
-    for row, record in _rows(bom, ~bom["item"].isin(ordered) & ~bom["component"].isin(ordered)):
+    looped = ~bom["item"].isin(ordered) & ~bom["component"].isin(ordered)
+    above = pd.Series(True, index=bom.index)
+    while above.any():  # what is made of a loop's item, but goes into none of them, is not part of the loop
+        above = looped & ~bom["item"].isin(bom["component"][looped])
+        looped &= ~above
+    for row, record in _rows(bom, looped):
         yield _stop(
             "bom",
             row,
@@ -189,9 +194,9 @@ def _lots(tables: dict[str, pd.DataFrame], months: list[pd.Timestamp]) -> Iterat
             "offers",
             row,
             "minimum_order",
-            f"{record['minimum_order']:g}",
-            f"minimum order above the capacity of {record['capacity']:g} a month",
-            f"at most {record['capacity']:g}",
+            f"{record['minimum_order']:.12g}",
+            f"minimum order above the capacity of {record['capacity']:.12g} a month",
+            f"at most {record['capacity']:.12g}",
             "Correct the minimum order or the capacity.",
         )
     capacity = tables["capacity"]
@@ -211,6 +216,39 @@ def _lots(tables: dict[str, pd.DataFrame], months: list[pd.Timestamp]) -> Iterat
             f"minimum run above what {record['resource']} can make in any month",
             f"what fits into {there[row - 2]:g} hours",
             "Correct the minimum run or the capacity.",
+        )
+
+
+def _offers(tables: dict[str, pd.DataFrame], months: list[pd.Timestamp]) -> Iterator[Finding]:
+    key = ["supplier", "item", "site"]
+    offers, special = tables["offers"], tables["supplier_capacity"]
+    offered = pd.MultiIndex.from_frame(offers[key])
+    for row, record in _rows(special, ~pd.Series(pd.MultiIndex.from_frame(special[key]).isin(offered), dtype=bool)):
+        yield _stop(
+            "supplier_capacity",
+            row,
+            "supplier",
+            record["supplier"],
+            f"offers no {record['item']} to {record['site']}",
+            "supplier, item and site of a row of offers",
+            "Add the offer, or remove this row.",
+        )
+    special = special[special["month"].isin(months)]
+    most = special.groupby(key)["capacity"].agg(["max", "count"]).reindex(offered)
+    usual = offers["capacity"].to_numpy() != 0
+    sells = (usual & (most["count"].fillna(0).to_numpy() < len(months))) | most["max"].gt(0).to_numpy()
+    able = offers.assign(share=offers["share_limit"].where(sells, 0.0))
+    shares = able.groupby(["item", "site"])["share"].transform("sum")
+    for row, record in _rows(able.assign(all=shares), sells & shares.lt(1 - 1e-9)):
+        yield _stop(
+            "offers",
+            row,
+            "share_limit",
+            f"{record['share_limit']:g}",
+            f"all who can deliver {record['item']} to {record['site']} may together sell only "
+            f"{record['all']:.0%} of it, so nothing could be bought",
+            "shares of one item and site that add up to 1 or more",
+            "Raise the share limits, or add an offer of another supplier.",
         )
 
 
@@ -299,6 +337,28 @@ def _capacity(tables: dict[str, pd.DataFrame], months: list[pd.Timestamp]) -> It
             "resources of one site",
             "Divide it: make a semi-finished good at the first site and ship it.",
         )
+    for row, record in _rows(tables["lanes"], tables["lanes"]["origin"].eq(tables["lanes"]["destination"])):
+        yield _stop(
+            "lanes",
+            row,
+            "destination",
+            record["destination"],
+            "the lane ends where it begins",
+            "another site, or a market",
+            "Correct the destination, or remove the row.",
+        )
+    skill = dict(zip(resources["resource"], resources["skill"], strict=True))
+    idle = routings["people_hours"].gt(0) & routings["resource"].map(skill).eq("")
+    for row, record in _rows(routings, idle):
+        yield _stop(
+            "routings",
+            row,
+            "people_hours",
+            f"{record['people_hours']:g}",
+            f"needs people, but {record['resource']} has no skill that says which",
+            f"0, or a skill of {record['resource']} in resources",
+            "Name the skill in resources, or set people_hours to 0.",
+        )
     both = set(tables["sites"]["site"]) & set(tables["markets"]["market"])
     for row, record in _rows(tables["markets"], tables["markets"]["market"].isin(both)):
         yield _stop(
@@ -318,14 +378,15 @@ def refuse_contradictions(
     """Raise SupplyDataError with every contradiction in `tables` (conformed): NaN, negative or unknown values first,
 
     then BOM loops, products and components without a source, unreachable markets, lead times beyond the horizon,
-    lots above capacity, missing capacity or working days. `changed`: tables not checked before; all of them if None.
+    lots above capacity, shares that forbid every order, lanes that lead nowhere, missing capacity or working days.
+    `changed`: tables not checked before; all of them if None.
     """
     months = company.months(cycle)
-    asked = [name for name in (tables if changed is None else sorted(changed)) if len(tables[name])]
+    asked = [name for name in tables if (changed is None or name in changed) and len(tables[name])]
     found = [finding for name in asked for finding in TABLES[name].findings(tables[name])]
     found += _references(tables)
     if not found:
-        for check in (_products, _lead_times, _lots, _capacity):
+        for check in (_products, _lead_times, _lots, _offers, _capacity):
             found += check(tables, months)
         found += _materials(tables)
         found += _people(tables, company)

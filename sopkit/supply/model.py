@@ -124,6 +124,7 @@ def _sets(m: pyo.ConcreteModel, network: Network) -> None:
     m.CLASSES = listed(sorted(network.premium), "priority classes of markets, 1 is served first")
     m.RANKED = listed(network.ranked, "product and market that is served by priority class", 2)
     m.FAIR = listed(network.fair, "product, market and month that shares short supply fairly", 3)
+    m.GIVEN_UP = neighbours(m.FAIR, network.given_up, "months whose lost demand is still short: all, if it could wait")
     m.FAIR_CLASSES = listed(network.fair_classes, "product, priority class and month that shares fairly", 3)
     m.KEPT_MAKES = listed(sorted(network.last_make), "item, way and month that the last plan spoke of", 3)
     m.KEPT_ORDERS = listed(sorted(network.last_order), "offer and month that the last plan spoke of", 4)
@@ -207,6 +208,7 @@ def _parameters(m: pyo.ConcreteModel, network: Network) -> None:
     # who is served first, and what was promised
     m.market_class = number(m.MARKETS, of=network.market_class, within=whole, doc="priority class (class)")
     m.premium = number(m.CLASSES, of=network.premium, doc="of demand short, by class (currency per unit)")
+    m.months_short = number(m.RANKED, month, of=network.months_short, doc="that a lost unit counts as short (months)")
     m.fair_base = number(m.FAIR, of=network.fair_base, doc="demand that shares (units)")
     m.class_base = number(m.FAIR_CLASSES, of=network.class_base, doc="demand of the class that shares (units)")
     m.last_make = number(m.KEPT_MAKES, of=network.last_make, doc="made in the last plan (units)")
@@ -418,7 +420,8 @@ def _policies(m: pyo.ConcreteModel) -> None:
 
     @m.Constraint(m.FAIR, doc="Within a class nobody is left shorter than the worst share (units)")
     def fair_share(m, p, k, t):
-        return m.wait[p, k, t] + m.lose[p, k, t] <= m.fair_base[p, k, t] * m.worst_share[p, m.market_class[k], t]
+        short = m.wait[p, k, t] + sum(m.lose[p, k, lost] for lost in m.GIVEN_UP[p, k, t])
+        return short <= m.fair_base[p, k, t] * m.worst_share[p, m.market_class[k], t]
 
     @m.Constraint(m.PACED, m.LATER_MONTHS, doc="A change of a resource's hours from month to month is priced (hours)")
     def steady_rate(m, r, t):
@@ -532,7 +535,10 @@ def _money(m: pyo.ConcreteModel) -> None:
 
     @m.Expression(m.MONTHS, doc="Policy: premium on demand short, by priority class (currency)")
     def out_of_order(m, t):
-        return sum(m.premium[m.market_class[k]] * (m.wait[p, k, t] + m.lose[p, k, t]) for p, k in m.RANKED)
+        return sum(
+            m.premium[m.market_class[k]] * (m.wait[p, k, t] + m.months_short[p, k, t] * m.lose[p, k, t])
+            for p, k in m.RANKED
+        )
 
     @m.Expression(m.FAIR_CLASSES, doc="Policy: premium on the worst share short within a class (currency)")
     def unfair_shares(m, p, c, t):

@@ -26,10 +26,14 @@ PREMIUM, PREMIUM_STEP, PREMIUM_SPAN = 10.0, 100.0, 1e6
 """A unit short in the last priority class costs 10 times the dearest unit, one class up 100 times that, and so on."""
 
 
-def prepared(tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """Every input table that stage supply reads, as declared; a table that is not given is empty."""
+def prepared(tables: dict[str, pd.DataFrame], changed: Collection[str] | None = None) -> dict[str, pd.DataFrame]:
+    """Every input table that stage supply reads, as declared; a table that is not given is empty.
+
+    `changed`: the only tables that may not be as declared yet (all if None); the others are taken as they are.
+    """
     reads = BY_NAME["supply"].reads
-    return {name: TABLES[name].conform(tables[name]) if name in tables else TABLES[name].empty() for name in reads}
+    given = {name: tables[name] if name in tables else TABLES[name].empty() for name in reads}
+    return {n: TABLES[n].conform(f) if changed is None or n in changed else f for n, f in given.items()}
 
 
 def _dict(frame: pd.DataFrame, key: str, value: str) -> dict:
@@ -73,6 +77,7 @@ class Network:
         self._time()
         self._ways_of_making()
         self._demand()
+        self._last_plan()
         self._presence()
         self._stock()
         self._purchases()
@@ -81,7 +86,7 @@ class Network:
         self._people()
         self._most_useful()
         self._allocation()
-        self._last_plan()
+        self._kept()
 
     def planned(self, name: str) -> pd.DataFrame:
         """Table `name` with the rows of planned months only, months as text."""
@@ -212,7 +217,7 @@ class Network:
         useful = defaultdict(set)
         for product, market in self.demanded:
             useful[product].update(to_market[market])
-        for item, site in zip(wished["item"], wished["site"], strict=True):
+        for item, site in [*zip(wished["item"], wished["site"], strict=True), *self._promised()]:
             useful[item].add(site)
         makes = _lists(self.makes)
         for item in reversed(order):  # what is made before its components
@@ -443,14 +448,19 @@ class Network:
     def _most_useful(self) -> None:
         """An upper limit of what is made or ordered in one month, for decisions that are all or nothing.
 
-        Demand of the whole horizon, every stock wish, the largest lot that must be taken at once, and what goes into
-        all of that upwards through the bill of materials; never more than hours or a supplier's capacity allow.
+        Demand of the whole horizon, every stock wish, what the last plan promised, the largest lot that must be
+        taken at once, and what goes into all of that upwards through the bill of materials; never more than hours or a
+        supplier's capacity allow.
         """
         need = defaultdict(float)
         wishes = defaultdict(float, self.end_stock)
         for (item, site, _), wanted in self.safety_stock.items():
             wishes[item, site] = max(wishes[item, site], wanted)
         for (item, _), quantity in [*self.total_demand.items(), *wishes.items()]:
+            need[item] += quantity
+        for (item, *_), quantity in self.last_made.items():
+            need[item] += quantity
+        for (_, item, *_), quantity in self.last_ordered.items():
             need[item] += quantity
         lots = defaultdict(float)
         for (item, _), lot in self.minimum_run.items():
@@ -486,9 +496,14 @@ class Network:
         """Who is served first: no premium for `profit`, one by class, or on the worst share of a class."""
         self.market_class = _dict(self.tables["markets"], "market", "priority")
         classes = sorted({self.market_class[market] for _, market in self.demanded})
-        step = min(PREMIUM_STEP, PREMIUM_SPAN ** (1 / max(1, len(classes) - 1)))
-        self.premium = {c: PREMIUM * self.dearest * step**rank for rank, c in enumerate(reversed(classes))}
+        self.premium = self._premiums(classes)
         self.ranked = self.demanded if self.policies.allocation == "priority" else []
+        # a unit given up where it could wait stays short to the end: else losing it at once would look better
+        self.months_short = {
+            (*pair, t): len(self.months) - at if self.may_wait[pair] else 1
+            for pair in self.ranked
+            for at, t in enumerate(self.months)
+        }
         self.fair, self.fair_base, self.class_base = [], {}, defaultdict(float)
         if self.policies.allocation == "fair_share":
             for product, market in self.demanded:
@@ -504,7 +519,33 @@ class Network:
                         self.fair.append((product, market, t))
                         self.fair_base[product, market, t] = due
                         self.class_base[product, self.market_class[market], t] += due
+        self.given_up = {
+            (p, k, t): self.months[: self.months.index(t) + 1] if self.may_wait[p, k] else [t] for p, k, t in self.fair
+        }
         self.fair_classes = sorted(self.class_base)
+
+    def _premiums(self, classes: list[int]) -> dict[int, float]:
+        """The price of a unit short in each class: more than one unit served in a lower class can ever bring.
+
+        That is, its own premium and waiting price in each month it would wait, what losing it costs (an emergency,
+        where it must be met), its price, and freight over the longest way. So a unit goes to the first class first.
+        Within a class the premium outweighs the same money, promises aside, so shares are fair whatever the prices.
+        """
+        step = min(PREMIUM_STEP, PREMIUM_SPAN ** (1 / max(1, len(classes) - 1)))
+        freight = max([0.0, *self.lane_cost.values()]) * (1 + len(self.items_at))
+        waits = len(self.months) if any(self.may_wait.values()) else 1
+        premium, waiting, losing = {}, 0.0, 0.0
+        for rank, c in enumerate(reversed(classes)):
+            outranked = 0.0
+            if premium:
+                outranked = waits * (max(premium.values()) + waiting) + losing + self.left_waiting_price
+            here = [pair for pair in self.demanded if self.market_class[pair[1]] == c]
+            waiting = max(waiting, *(self.waiting_price[pair] for pair in here if self.may_wait[pair]), 0.0)
+            losing = max(losing, *(self.losing_price[pair] for pair in here if self.may_lose[pair]), 0.0)
+            kept = losing if losing < self.emergency_price else self.dearest
+            own = waits * waiting + kept
+            premium[c] = max(PREMIUM * self.dearest * step**rank, max(outranked, own) + self.dearest + freight)
+        return premium
 
     # the last published plan -----------------------------------------------------------------------------------
     def _last_plan(self) -> None:
@@ -515,10 +556,24 @@ class Network:
         said = sorted(set(last["month"]))
         self.kept_months = [t for t in said if price[t] > 0]
         self.plan_change_price = {t: price[t] for t in self.kept_months}
+        last = last[last["month"].isin(self.kept_months) & last["quantity"].gt(0)]
         bought = last["mode"].eq("buy")
-        made = last[~bought].groupby(["item", "source", "month"])["quantity"].sum().to_dict()
-        ordered = last[bought].groupby(["source", "item", "site", "month"])["quantity"].sum().to_dict()
+        self.last_made = last[~bought].groupby(["item", "source", "month"])["quantity"].sum().to_dict()
+        self.last_ordered = last[bought].groupby(["source", "item", "site", "month"])["quantity"].sum().to_dict()
+
+    def _promised(self) -> list[tuple[str, str]]:
+        """Item and site that the last plan makes or orders: it can be kept although nobody asks for the item now."""
+        made = [(item, self.way_site[item, way]) for item, way, _ in self.last_made if (item, way) in self.way_site]
+        return [*made, *((item, site) for _, item, site, _ in self.last_ordered)]
+
+    def _kept(self) -> None:
+        """The last plan for each way and offer, and `gone`: what it said of a way or offer that there is no longer."""
+        made, ordered = self.last_made, self.last_ordered
         self.last_make = {(*make, t): made.get((*make, t), 0.0) for make in self.makes for t in self.kept_months}
         self.last_order = {
             (*offer, t): ordered.get((*offer, t), 0.0) for offer in self.offers for t in self.kept_months
         }
+        self.gone = {(way, item, t): q for (item, way, t), q in made.items() if (item, way, t) not in self.last_make}
+        for (supplier, item, site, t), quantity in ordered.items():
+            if (supplier, item, site, t) not in self.last_order:
+                self.gone[supplier, item, t] = self.gone.get((supplier, item, t), 0.0) + quantity

@@ -337,8 +337,10 @@ class _Found:
         overflow = self._lines(model.overflow, "place month")
         over_budget = self._lines(model.exceed_budget, "month")
         above = self._lines(model.exceed_maximum, "item place month")
-        short = _stacked([wait, lost]).groupby(["item", "place", "month"], as_index=False)["quantity"].sum()
-        ranked = short[among(short, "item place", set(network.ranked))]
+        months_short = self._of(lost, "item place month", network.months_short, 0.0)
+        ranked = _stacked([wait, lost.assign(quantity=lost["quantity"] * months_short)])
+        ranked = ranked[among(ranked, "item place", set(network.ranked))]
+        ranked = ranked.groupby(["item", "place", "month"], as_index=False)["quantity"].sum()
         premium = [network.premium[network.market_class[market]] for market in ranked["place"]]
         unfair = self._lines(model.worst_share, "item place month")
         unfair["quantity"] *= self._of(unfair, "item place month", network.class_base)
@@ -372,12 +374,19 @@ class _Found:
                     cost="changing_the_plan", price=self._of(changed, "month", network.plan_change_price), unit="units"
                 )
             )
+        # what the last plan said of a way or an offer that is gone: no decision, so not charged, but said
+        names = ["place", "item", "month", "quantity"]
+        gone = pd.DataFrame([(*at, quantity) for at, quantity in network.gone.items()], columns=names)
+        parts.append(gone.assign(cost="changing_the_plan", price=0.0, unit="units"))
         frame = _stacked(parts).reindex(columns=["cost", "place", "item", "month", "unit", "quantity", "price"])
         frame = frame.fillna({"item": "", "place": ""})
-        frame = frame.groupby(["cost", "place", "item", "month", "unit"], as_index=False).agg(
-            {"quantity": "sum", "price": "first"}
+        frame = (
+            frame.assign(paid=frame["quantity"] * frame["price"])
+            .groupby(["cost", "place", "item", "month", "unit"], as_index=False)
+            .agg(amount=("quantity", "sum"), price=("price", "min"), most=("price", "max"), paid=("paid", "sum"))
         )
-        return self._dated(frame.rename(columns={"quantity": "amount"}))
+        frame["price"] = frame["price"].where(frame["price"].eq(frame["most"]), frame["paid"] / frame["amount"])
+        return self._dated(frame.drop(columns=["most", "paid"]))
 
     def supply_run(self) -> pd.DataFrame:
         measures = self.solution.measures | {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -350,17 +350,24 @@ class Session:
 
     Every question is a change over the base, not over the last question. Where only bounds and costs differ (demand,
     capacity, prices, stock targets), these alone are passed into the loaded model and the solver starts from the last
-    plan; anything else (a new supplier, another routing) is loaded anew. `how` says which.
+    plan; anything else (a new supplier, another routing) is loaded anew. `how` says which. `changed`: the only tables
+    that were not checked before (all if None).
     """
 
     def __init__(
-        self, tables: dict[str, pd.DataFrame], company: Company, cycle: str, *, engine: Engine | None = None
+        self,
+        tables: dict[str, pd.DataFrame],
+        company: Company,
+        cycle: str,
+        *,
+        engine: Engine | None = None,
+        changed: Collection[str] | None = None,
     ) -> None:
         self.company, self.cycle, self.engine = company, cycle, engine
-        self.tables = prepared(tables)
+        self.tables = prepared(tables, changed)
         self.how = "loaded"
         start = time.perf_counter()
-        network = Network(self.tables, company, cycle)
+        network = Network(self.tables, company, cycle, changed=changed)
         model = built(network)
         self.parts = Parts(matrix(model), engine)
         answer = self.parts.answer()

@@ -50,6 +50,11 @@ def with_levels(frame: pd.DataFrame, tables: Mapping[str, pd.DataFrame], company
     return out.assign(total=TOTAL)
 
 
+def families(items: pd.Series, tables: Mapping[str, pd.DataFrame]) -> pd.Series:
+    """The family of each product in `items`, from table products; NaN for a material, which belongs to none."""
+    return items.map(tables["products"].set_index("product")["family"])
+
+
 def _parent(children: pd.Series, parents: pd.Series) -> pd.Series:
     found = children.map(parents)
     if found.isna().any():
