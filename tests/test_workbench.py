@@ -237,7 +237,8 @@ def test_the_controls_work_in_jupyterlab(lab: str, chromium: str, tmp_path: Path
         page.get_by_label("Reason").press("Tab")
         page.get_by_label("Owner").select_option(label="Ada Brandt, demand planner")
         page.get_by_role("button", name="Store answer").click()
-        expect(page.get_by_text("Answer 1 by Ada Brandt is stored")).to_contain_text("counts 77 units", timeout=patience)
+        stored = page.get_by_text("Answer 1 by Ada Brandt is stored")
+        expect(stored).to_contain_text("counts 77 units", timeout=patience)
         expect(page.get_by_role("cell", name="one order of a school")).to_be_visible()
         page.screenshot(path=str(tmp_path / "answer.png"))
 
