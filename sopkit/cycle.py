@@ -446,7 +446,6 @@ class Cycle:
         if stage.name == "collect":
             if self._source is not None and entry.get("source") not in (None, source_hash(self._source)):
                 return f"the files in {self._source.name}/ changed"
-            return ""
         for name, seen in entry["read"].items():
             # a signature is about the tables; it changes none
             if name != "sign_offs" and seen != self._current(name, manifest):

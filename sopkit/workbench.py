@@ -1,4 +1,5 @@
-"""Controls inside the notebooks: an override (02), a what-if that solves again (03), the meeting's decision (05).
+"""Controls inside the notebooks: an answer to a proposed correction of history (01), an override with its reason (02),
+a what-if that solves again (03), the meeting's decision (05).
 
 All are plain widgets that wait for nobody: in a headless run they show what is recorded and the notebook goes on.
 """
@@ -15,7 +16,7 @@ import pandas as pd
 
 from sopkit import charts, kpis
 from sopkit.cycle import Cycle
-from sopkit.errors import Finding, RecordError, SopkitError
+from sopkit.errors import RecordError, SopkitError
 
 if TYPE_CHECKING:
     from sopkit.supply.solve import Session
@@ -24,11 +25,19 @@ LABEL = {"description_width": "9.5em"}
 WIDE = widgets.Layout(width="34em")
 ALL = ""
 WORTH = "profit less promises broken"
+CELL = ["month", "product", "market"]
+MOST_OFFERED = 300  # a longer list is slow in a browser and read by nobody: the pickers narrow it
 LEVERS = {"hours": "available hours", "overtime_limit": "overtime limit", "supplier": "supplier capacity"}
 
 
 def _choice(label: str, options: Iterable[tuple[str, Any]]) -> widgets.Dropdown:
     return widgets.Dropdown(description=label, options=list(options), style=LABEL, layout=WIDE)
+
+
+def _offer_in(picker: widgets.Dropdown, options: Iterable[tuple[str, Any]]) -> None:
+    """Offer other options and choose the first: a picker that once offered none would go on choosing none."""
+    picker.options = list(options)
+    picker.index = 0 if picker.options else None
 
 
 def _words(label: str, hint: str) -> widgets.Text:
@@ -38,6 +47,12 @@ def _words(label: str, hint: str) -> widgets.Text:
 def _names(frame: pd.DataFrame, code: str) -> list[tuple[str, str]]:
     """(what people read, code) of a table with a code and a name."""
     return [(f"{row[code]}  {row['name']}".strip(), row[code]) for row in frame.to_dict("records")]
+
+
+def _owner(cycle: Cycle) -> widgets.Dropdown:
+    people = cycle.read("people").to_dict("records")
+    return _choice("Owner", [
+        ("choose a person", ""), *((f"{person['name']}, {person['role']}", person["name"]) for person in people)])
 
 
 def _month_options(months: Iterable[pd.Timestamp]) -> list[tuple[str, pd.Timestamp]]:
@@ -55,6 +70,159 @@ class _Message(widgets.HTML):
         colour = "#a33" if wrong else "#1b6e3c"
         lines = "<br>".join(html.escape(line) for line in text.splitlines())
         self.value = f'<div role="{"alert" if wrong else "status"}" style="color:{colour}">{lines}</div>'
+
+    def refuse(self, error: RecordError, what: str) -> None:
+        """Why `what` was not stored: a line for everything that is wrong with it."""
+        said = [f"{f.column or what} {f.value} {f.rule}. {f.cure}" for f in error.findings]
+        self.say("\n".join(["Nothing was stored.", *(" ".join(line.split()) for line in said)]), wrong=True)
+
+
+class AnswerForm(widgets.VBox):
+    """A planner's answer to a proposed correction of history: accepted, refused, or another quantity; why, and by whom.
+
+    The answer goes into record table `history_answers`. History is corrected by it when stage collect runs again: until
+    then collect and all that follows from it are stale, and the form says so.
+    """
+
+    def __init__(self, cycle: Cycle) -> None:
+        self.cycle = cycle
+        self.history = cycle.read("clean_history")
+        self.corrections = self._corrections()
+        self.which = _choice("Show", [("what waits for an answer", "waiting"), ("every correction", ALL)])
+        self.product = _choice("Product", [("all products", ALL), *self._touched("products", "product")])
+        self.market = _choice("Market", [("all markets", ALL), *self._touched("markets", "market")])
+        self.correction = _choice("Correction", [])
+        self.correction.layout = widgets.Layout(width="62em")
+        self.answer = _choice("Answer", [
+            ("choose an answer", ""), ("accepted: it counts as proposed", "accepted"),
+            ("changed: another quantity counts", "changed"), ("refused: what was sold counts", "refused"),
+        ])
+        self.quantity = widgets.FloatText(description="Month counts", disabled=True, style=LABEL, layout=WIDE)
+        self.reason = _words("Reason", "what really happened in that month")
+        self.owner = _owner(cycle)
+        self.store = widgets.Button(description="Store answer", button_style="primary")
+        self.message = _Message()
+        self.shown = widgets.HTML()
+        self.recorded = widgets.HTML()
+        self._show_recorded()
+        self._offer()
+        for picker in (self.which, self.product, self.market):
+            picker.observe(self._offer, "value")
+        self.correction.observe(self._pick, "value")
+        for control in (self.answer, self.quantity):
+            control.observe(self._show, "value")
+        self.store.on_click(self._store)
+        super().__init__([
+            widgets.HTML("<h3>Answer a proposed correction</h3>"),
+            self.which, self.product, self.market, self.correction, self.answer, self.quantity, self.reason, self.owner,
+            self.store, self.message, self.shown, self.recorded,
+        ])
+
+    def _corrections(self) -> pd.DataFrame:
+        """One row a corrected month of a series: raw, quantity (what counts now), proposed; largest change first."""
+        rows = self.cycle.read("history_adjustments").rename(columns={"quantity": "change"})
+        # where a planner changed it, the method's own proposal is what is offered again
+        rows = rows.sort_values("status", key=lambda status: status.eq("changed"), kind="stable").drop_duplicates(CELL)
+        rows = rows.merge(self.history[[*CELL, "raw", "quantity"]], on=CELL)
+        rows["proposed"] = rows["raw"] + rows["change"]
+        return rows.sort_values("change", key=abs, ascending=False, kind="stable", ignore_index=True)
+
+    def _touched(self, table: str, code: str) -> list[tuple[str, str]]:
+        frame = self.cycle.read(table)
+        return _names(frame[frame[code].isin(self.corrections[code])], code)
+
+    @property
+    def _row(self) -> dict[str, Any] | None:
+        """The chosen correction."""
+        return None if self.correction.value is None else self.corrections.loc[self.correction.value].to_dict()
+
+    def _offer(self, _: Any = None) -> None:
+        rows = self.corrections
+        for name in ("product", "market"):
+            if chosen := getattr(self, name).value:
+                rows = rows[rows[name] == chosen]
+        if self.which.value:
+            answered = pd.MultiIndex.from_frame(self.cycle.read("history_answers")[CELL])
+            rows = rows[rows["status"].eq("proposed") & ~pd.MultiIndex.from_frame(rows[CELL]).isin(answered)]
+        _offer_in(self.correction, (
+            (f"{charts.month_name(row.month)} · {row.product} · {row.market}: {charts.number(row.raw)} → "
+             f"{charts.number(row.proposed)} units, {row.method.replace('_', ' ')}, {row.status}", row.Index)
+            for row in rows.head(MOST_OFFERED).itertuples()))
+        self.message.say(
+            f"{len(rows):,} corrections to choose from, the largest first"
+            + (f"; the first {MOST_OFFERED:,} are offered: choose a product or a market." if len(rows) > MOST_OFFERED
+               else "."))
+        self._pick()
+
+    def _pick(self, _: Any = None) -> None:
+        if self._row is not None:
+            self.quantity.value = self._row["proposed"]
+        self._show()
+
+    def _counts(self, row: dict[str, Any]) -> float:
+        """What the month counts under the answer on the form; as it stands where none is chosen."""
+        counts = {"accepted": row["proposed"], "refused": row["raw"], "changed": self.quantity.value}
+        return counts.get(self.answer.value, row["quantity"])
+
+    def _show(self, _: Any = None) -> None:
+        row = self._row
+        self.quantity.disabled = self.answer.value != "changed"
+        if row is None:
+            self.shown.value = charts.nothing("The correction in its series", "No correction is chosen.")._repr_html_()
+            return
+        mine = self.history[(self.history["product"] == row["product"]) & (self.history["market"] == row["market"])]
+        series = {"as sold": mine["raw"], "as it counts": mine["quantity"]}
+        if self.answer.value:
+            series["with this answer"] = mine["quantity"].mask(mine["month"].eq(row["month"]), self._counts(row))
+        frame = mine[["month"]].assign(**series).melt("month", var_name="history", value_name="units")
+        self.shown.value = charts.line(
+            frame, "units", series="history", unit="units", height=200,
+            title=f"The correction in its series: {row['product']} · {row['market']}",
+            look_for=f"{charts.month_name(row['month'])}: {row['reason']}.",
+        )._repr_html_()
+
+    def _store(self, _: Any) -> None:
+        row = self._row
+        if row is None:
+            self.message.say("Nothing was stored. Choose a correction first.", wrong=True)
+            return
+        said = self.answer.value
+        counts = self._counts(row)
+        self.store.disabled = True
+        try:
+            number = self.cycle.records.say(
+                "history_answers", by=self.owner.value, cycle=self.cycle.cycle, answer=said,
+                quantity=counts if said == "changed" else None, reason=self.reason.value,
+                **{name: row[name] for name in CELL})
+        except RecordError as error:
+            self.message.refuse(error, "answer")
+            return
+        except SopkitError as error:
+            self.message.say(str(error), wrong=True)
+            return
+        finally:
+            self.store.disabled = False
+        self.answer.value, self.reason.value = "", ""
+        self._show_recorded()
+        self._offer()
+        self.message.say(
+            f"Answer {number} by {self.owner.value} is stored: {row['product']} in {row['market']}, "
+            f"{charts.month_name(row['month'])}, counts {charts.number(counts)} units once collect has run again; it "
+            f"counts {charts.number(row['quantity'])} in the plan as it stands. Stale until then: "
+            f"{', '.join(self.cycle.stale())}. Run sopkit run --company {self.cycle.company_name} --cycle "
+            f"{self.cycle.cycle} --resume, or the cells above again."
+        )
+
+    def _show_recorded(self) -> None:
+        said = self.cycle.read("history_answers")
+        holds = ~said.duplicated(CELL, keep="last")
+        said = said.assign(number=said["id"].astype(str), holds=holds.map({True: "yes", False: "answered again"}))
+        self.recorded.value = charts.long_table(
+            said.iloc[::-1], {
+                "number": "No.", "by": "Owner", "month": "Month", "product": "Product", "market": "Market",
+                "answer": "Answer", "quantity": charts.Show("Counts", "units"), "reason": "Reason", "holds": "Holds"},
+            title="Answers given", none="Nobody has answered yet.",
+        )._repr_html_()
 
 
 class OverrideForm(widgets.VBox):
@@ -78,9 +246,7 @@ class OverrideForm(widgets.VBox):
         ])
         self.amount = widgets.FloatText(description="Amount", value=0, style=LABEL, layout=WIDE)
         self.reason = _words("Reason", "why the numbers alone are wrong")
-        people = [(f"{row.name_}, {row.role}", row.name_) for row in cycle.read("people").rename(
-            columns={"name": "name_"}).itertuples()]
-        self.owner = _choice("Owner", [("choose a person", ""), *people])
+        self.owner = _owner(cycle)
         self.evidence = _words("Evidence", "where it can be seen")
         self.expires = _choice("Holds", [("until superseded", None), *((f"up to cycle {a}", m) for a, m in months)])
         self.supersedes = _choice("Replaces", [])
@@ -106,7 +272,7 @@ class OverrideForm(widgets.VBox):
         offered = self.products
         if self.family.value:
             offered = offered[offered["family"] == self.family.value]
-        self.product.options = [("all products", ALL), *_names(offered, "product")]
+        _offer_in(self.product, [("all products", ALL), *_names(offered, "product")])
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -129,7 +295,7 @@ class OverrideForm(widgets.VBox):
             self.message.say(f"Override {number} is stored; the consensus is being made again ...")
             plan = self.cycle.save(demand.plan(self.cycle.tables(), self.cycle.company, self.cycle.cycle))
         except RecordError as error:
-            self.message.say("\n".join(["Nothing was stored.", *map(_refused, error.findings)]), wrong=True)
+            self.message.refuse(error, "override")
             return
         except SopkitError as error:
             self.message.say(str(error), wrong=True)
@@ -230,7 +396,7 @@ class WhatIf(widgets.VBox):
 
     def _offer_places(self, _: Any = None) -> None:
         name = "supplier" if self.lever.value == "supplier" else "resource"
-        self.place.options = _names(self.tables[f"{name}s"], name)
+        _offer_in(self.place, _names(self.tables[f"{name}s"], name))
 
     def _changes(self) -> list:
         from sopkit.reconcile.scenarios import Change
@@ -367,7 +533,7 @@ class DecisionForm(widgets.VBox):
             self.tables = self.cycle.tables()
             log = self.cycle.write("decision_log", self._log())
         except RecordError as error:
-            self.message.say("\n".join(["Nothing was stored.", *map(_refused, error.findings)]), wrong=True)
+            self.message.refuse(error, "decision")
             return
         except SopkitError as error:
             self.message.say(str(error), wrong=True)
@@ -396,9 +562,9 @@ class DecisionForm(widgets.VBox):
         )._repr_html_()
 
 
-def _refused(finding: Finding) -> str:
-    """One reason why a record was not stored, as a sentence."""
-    return " ".join(f"{finding.column or 'it'} {finding.value} {finding.rule}. {finding.cure}".split())
+def answer_form(cycle: Cycle) -> AnswerForm:
+    """The answers to corrections of notebook 01, for a `cycle` opened for stage collect whose tables are saved."""
+    return AnswerForm(cycle)
 
 
 def override_form(cycle: Cycle) -> OverrideForm:

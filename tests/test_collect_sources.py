@@ -207,6 +207,85 @@ def test_an_excel_sheet_is_read_as_a_person_sees_it(tmp_path):
     assert products["launch_month"].tolist() == [pd.Timestamp("2026-12-01"), pd.Timestamp("2027-01-01")]
 
 
+@pytest.mark.parametrize("mixed", [False, True])
+def test_a_number_cell_is_that_number_whatever_marks_the_texts_have(tmp_path, mixed):
+    rows = [["product", "market", "price"], ["A", "N", 454.77], ["B", "N", 12], ["C", "N", "1.000,50" if mixed else 3]]
+    workbook(tmp_path / "p.xlsx", {"prices": rows})
+    table, mapped = TABLES["prices"], Source(file="p.xlsx", decimal=",", thousands=".")
+    read = sources.read_sheet(table, mapped, (tmp_path / "p.xlsx").read_bytes(), "p.xlsx")
+    frame = check.checked(table, mapped, read, {}).frame
+    assert frame["price"].tolist() == [454.77, 12.0, 1000.5 if mixed else 3.0]
+
+
+def test_numbers_of_several_parquet_files_keep_their_value_whatever_marks_the_mapping_has(tmp_path):
+    for number, price in enumerate((454.77, 12.5)):
+        pd.DataFrame({"product": ["A"], "market": [f"M{number}"], "price": [price]}).to_parquet(
+            tmp_path / f"p{number}.parquet")
+    settings = "tables: {prices: {file: 'p*.parquet', decimal: ',', thousands: '.'}}\n"
+    company(tmp_path, settings, products="product,family,price,standard_cost\nA,F,2,1\n", families="family\nF\n",
+            markets="market,region,channel\nM0,N,R\nM1,N,R\n")
+    assert collect(tmp_path, CYCLE).tables["prices"]["price"].tolist() == [454.77, 12.5]
+
+
+def test_a_date_cell_is_that_date_however_the_texts_are_written(tmp_path):
+    day = pd.Timestamp("2026-11-01").to_pydatetime()
+    workbook(tmp_path / "c.xlsx", {"calendar": [["month", "working_days"], [day, 21], ["01.12.2026", 20]]},
+             default_date_format="yyyy-mm")
+    table, mapped = TABLES["calendar"], Source(file="c.xlsx", dates="%d.%m.%Y")
+    read = sources.read_sheet(table, mapped, (tmp_path / "c.xlsx").read_bytes(), "c.xlsx")
+    checked = check.checked(table, mapped, read, {})
+    assert checked.findings.empty
+    assert checked.frame["month"].tolist() == [pd.Timestamp("2026-11-01"), pd.Timestamp("2026-12-01")]
+
+
+def test_sheets_and_files_are_found_in_any_case(tmp_path):
+    company(tmp_path)
+    (tmp_path / "Markets.CSV").write_text("market,region,channel\nN,N,R\n", encoding="utf-8")
+    workbook(tmp_path / "Tables.XLSX", {"Families ": [["family"], ["F"]]})
+    tables = collect(tmp_path, CYCLE).tables
+    assert tables["markets"]["market"].tolist() == ["N"] and tables["families"]["family"].tolist() == ["F"]
+
+
+def test_a_sheet_whose_name_is_nearly_a_tables_is_not_passed_over(tmp_path):
+    company(tmp_path)
+    workbook(tmp_path / "tables.xlsx", {"price": [["product", "market", "price"], ["A", "N", 2]], "notes": [["a"]]})
+    (_, _, place, rule), = found(tmp_path, "prices")
+    assert (place, rule) == ("tables.xlsx", "has no sheet 'prices', but a sheet 'price' of no table")
+
+
+@pytest.mark.parametrize("kind", ["csv", "xlsx"])
+def test_a_title_above_the_column_names_is_said_once_with_the_cure(tmp_path, kind):
+    rows = [["Families 2026"], [""], ["family", "name"], ["F", "f"]]
+    company(tmp_path, **({"families": "\n".join(map(",".join, rows))} if kind == "csv" else {}))
+    if kind == "xlsx":
+        workbook(tmp_path / "tables.xlsx", {"families": rows})
+    findings = collect(tmp_path, CYCLE).findings
+    finding, = findings[findings["table"].eq("families")].itertuples()
+    assert (finding.row, finding.rule) == (1, "has no header")
+    assert "stand in row 3" in finding.cure and "{families: {skip: 2}}" in finding.cure
+    file = "families.csv" if kind == "csv" else "tables.xlsx"
+    company(tmp_path, f"tables: {{families: {{file: {file}, skip: 2}}}}\n")
+    assert collect(tmp_path, CYCLE).tables["families"]["name"].tolist() == ["f"]
+
+
+def test_text_of_two_bytes_a_letter_is_named(tmp_path):
+    (company(tmp_path) / "families.csv").write_text("family\nF\n", encoding="utf-16")
+    findings = collect(tmp_path, CYCLE).findings
+    finding, = findings[findings["table"].eq("families")].itertuples()
+    assert (finding.row, finding.rule) == (1, "cannot be read as utf-8 CSV") and "`encoding: utf-16`" in finding.cure
+
+
+@pytest.mark.parametrize(("text", "cure"), [
+    ("31.12.2025", "Write it like 2026-11, or name the pattern of the column under `dates`"),
+    ("2025-12-31", "Write it like 2026-11; days are added up to months with `sum_rows: true`"),
+])
+def test_a_month_that_cannot_be_read_says_how_to_write_it(tmp_path, text, cure):
+    company(tmp_path, calendar=f"month,working_days\n{text},20\n")
+    findings = collect(tmp_path, CYCLE).findings
+    finding, = findings[findings["table"].eq("calendar") & findings["row"].eq(2)].itertuples()
+    assert (finding.column, finding.value) == ("month", text) and finding.cure.startswith(cure)
+
+
 def test_a_formula_that_was_never_calculated_is_refused_with_its_address(tmp_path):
     book = openpyxl.Workbook()
     sheet = book.active

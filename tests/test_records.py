@@ -117,6 +117,23 @@ def test_an_unknown_table_is_answered_with_the_nearest(records: Records) -> None
         records.read("override")
 
 
+@pytest.mark.parametrize(("wrong", "says"), [
+    ({"quantity": None}, "quantity: is missing; allowed: a number of at least 0"),
+    ({"quantity": -1}, "quantity is '-1.0': must be at least 0"),
+    ({"answer": "refused"}, "quantity is '410': has no meaning here"),
+    ({"answer": "maybe", "quantity": None}, "answer is 'maybe'"),
+    ({"reason": " "}, "reason: is missing"),
+])
+def test_an_answer_that_could_be_read_in_two_ways_is_refused(records: Records, wrong: dict, says: str) -> None:
+    fields = {"by": "Ada Brandt", "cycle": "2026-11", "month": "2025-06", "product": "TENT-2P",
+              "market": "NORTH-RETAIL", "answer": "changed", "quantity": 410, "reason": "one order of a school"}
+    with pytest.raises(RecordError) as error:
+        records.say("history_answers", **(fields | wrong))
+    assert says in str(error.value)
+    assert records.read("history_answers").empty and records.events().empty
+    assert records.say("history_answers", **fields) == 1
+
+
 def test_overrides_are_superseded_and_expire_but_stay(records: Records) -> None:
     first = say(records)
     second = say(records, amount=200, supersedes=first)

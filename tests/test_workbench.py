@@ -1,4 +1,4 @@
-"""The controls in the notebooks: their logic in a kernel without a browser, and in a real JupyterLab."""
+"""The controls in the notebooks: their logic in a kernel without a browser, and all of them in a real JupyterLab."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
+import pandas as pd
 import pytest
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell
 
+from sopkit import collect
 from sopkit.cycle import Cycle
 from sopkit.tables import STAGES
 
@@ -58,6 +60,63 @@ def own_environment(own_run: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return own_run
 
 
+def first_proposal() -> dict:
+    """The largest correction that waits for an answer, with `raw`: what was sold in that month."""
+    cycle = Cycle.open("demo", "2026-11")
+    rows = cycle.read("history_adjustments").merge(
+        cycle.read("clean_history")[["month", "product", "market", "raw"]], on=["month", "product", "market"])
+    rows = rows[rows["status"].eq("proposed")]
+    return rows.loc[rows["quantity"].abs().idxmax()].to_dict()
+
+
+def test_an_answer_is_refused_without_answer_reason_and_owner_then_stored_and_corrects_history(
+    own_environment: Path,
+) -> None:
+    told, row = "w.store.click()\nprint(w.message.value)", first_proposal()
+    cell = f"{row['month']:%b %Y} · {row['product']} · {row['market']}"
+    offered, nothing, negative, stored, left = played(
+        "collect", "print(w.correction.label, len(w.correction.options), w.quantity.disabled, w.shown.value)", told,
+        "w.owner.value = 'Ada Brandt'\nw.answer.value = 'changed'\nw.reason.value = 'two <b>shops</b>'\n"
+        f"w.quantity.value = -1\n{told}",
+        "before = len(w.correction.options)\nw.quantity.value = 77\n"
+        f"print('with this answer' in w.shown.value)\n{told}\n"
+        "print(before - len(w.correction.options), w.recorded.value.count('&lt;b&gt;'), '<b>' in w.recorded.value)",
+        "w.which.value = ''\nprint(len(w.correction.options), w.correction.label)")
+    assert offered.startswith(cell) and "units, " in offered and row["reason"].split(",")[0] in offered
+    assert 'role="alert"' in nothing and "Nothing was stored" in nothing
+    for field in ("answer", "reason is missing", "by is missing"):
+        assert field in nothing
+    assert 'role="alert"' in negative and "quantity -1.0 must be at least 0" in negative
+    assert stored.startswith("True\n") and 'role="status"' in stored and "Answer 1 by Ada Brandt is stored" in stored
+    assert "counts 77 units once collect has run again" in stored and "Stale until then: collect, demand" in stored
+    assert "1 1 False" in stored, "it waits no longer, and what people type is escaped"
+    assert cell in left, "an answer can be given again"
+
+    cycle = Cycle.open("demo", "2026-11")
+    status = cycle.status().set_index("stage")
+    assert status.loc["collect", ["state", "why stale"]].tolist() == [
+        "stale", "history_answers: people said something new"]
+    assert status.at["demand", "why stale"] == "collect is stale"
+    stage = Cycle.open("demo", "2026-11", stage="collect")
+    stage.save(collect.collect(stage.company_folder, stage.cycle).snapshot(stage.read("history_answers")))
+    used = Cycle.open("demo", "2026-11", stage="demand").read("clean_history").set_index(["month", "product", "market"])
+    assert used.loc[(row["month"], row["product"], row["market"]), ["raw", "quantity"]].tolist() == [row["raw"], 77]
+    assert cycle.stale()["demand"] == "clean_history changed" and "collect" not in cycle.stale()
+
+
+def test_the_last_answer_to_a_correction_holds(own_environment: Path) -> None:
+    give = "w.owner.value = 'Ada Brandt'\nw.reason.value = 'asked the shop'\nw.answer.value = '{}'\nw.store.click()\n"
+    again = "w.which.value = ''\n" + give.format("refused") + "print(w.message.value, w.recorded.value)"
+    accepted, refused = played("collect", give.format("accepted") + "print(w.message.value)", again)
+    row = first_proposal()
+    assert f"counts {row['raw'] + row['quantity']:,.0f} units once" in accepted
+    assert f"counts {row['raw']:,.0f} units once" in refused and "answered again" in refused
+    stage = Cycle.open("demo", "2026-11", stage="collect")
+    kept = collect.collect(stage.company_folder, stage.cycle).snapshot(stage.read("history_answers"))
+    rows = kept["history_adjustments"].merge(pd.DataFrame([row])[["month", "product", "market"]])
+    assert rows["status"].tolist() == ["refused"] and rows["reason"].item().endswith("| Ada Brandt: asked the shop")
+
+
 def test_an_override_is_refused_without_reason_and_owner_then_stored_and_changes_the_consensus(
     own_environment: Path,
 ) -> None:
@@ -92,14 +151,16 @@ def test_the_pickers_belong_together(own_environment: Path) -> None:
 def test_a_what_if_solves_again_and_stands_beside_the_plan(own_environment: Path) -> None:
     before = (Cycle.open("demo", "2026-11").folder / "manifest.json").read_bytes()
     result = "print(w.message.value)\nprint(w.shown.value)"
-    less, same, more, none, months = played(
+    unchosen, less, same, more, none, months = played(
         "supply",
+        f"w.percent.value = -5\n{result}",
         f"w.place.value = 'SEW-N'\nw.percent.value = -50\n{result}",
         f"w.percent.value = 0\n{result}",
         f"w.lever.value = 'overtime_limit'\nw.percent.value = 100\n{result}",
         f"w.lever.value = 'supplier'\nw.place.value = 'ALU-CZ'\nw.percent.value = -100\n{result}",
         f"w.first.index = 5\nw.last.index = 2\n{result}")
     gain = re.compile(r"Solved: (\S+) ")
+    assert gain.search(unchosen) and "None" not in unchosen, "the first place is chosen from the start"
     assert gain.search(less)[1].startswith(("-", "−")), less[:200]
     assert float(gain.search(same)[1].replace(",", "").replace("+", "")) == 0
     assert not gain.search(more)[1].startswith(("-", "−")), "more capacity never costs more"
@@ -140,7 +201,7 @@ def test_a_decision_needs_a_reason_and_a_name_and_ends_the_draft(own_environment
 def lab(own_environment: Path, tmp_path: Path) -> Iterator[str]:
     """Address of a JupyterLab over copies of the notebooks, with its own settings and no access from outside."""
     (tmp_path / "notebooks").mkdir()
-    for stage in ("demand", "supply", "decide"):
+    for stage in ("collect", "demand", "supply", "decide"):
         name = next(s.notebook for s in STAGES if s.name == stage)
         notebook = nbformat.read(PROJECT / "notebooks" / name, as_version=4)
         code = [cell for cell in notebook.cells if cell.cell_type == "code"]
@@ -189,12 +250,27 @@ def test_the_controls_work_in_jupyterlab(lab: str, chromium: str, tmp_path: Path
         requests: list[str] = []
         page.on("request", lambda request: requests.append(request.url))
 
+        page.goto(f"{lab}/lab/tree/notebooks/01_collect.ipynb?reset")
+        run_all(page)
+        alert = page.locator(".jp-OutputArea").get_by_role("alert")
+        page.get_by_label("Answer").select_option(label="changed: another quantity counts")
+        page.get_by_label("Month counts").fill("77")
+        page.get_by_role("button", name="Store answer").click()
+        expect(alert).to_contain_text("reason is missing", timeout=patience)
+        page.get_by_label("Reason").fill("one order of a school")
+        page.get_by_label("Reason").press("Tab")
+        page.get_by_label("Owner").select_option(label="Ada Brandt, demand planner")
+        page.get_by_role("button", name="Store answer").click()
+        stored = page.get_by_text("Answer 1 by Ada Brandt is stored")
+        expect(stored).to_contain_text("counts 77 units", timeout=patience)
+        expect(page.get_by_role("cell", name="one order of a school")).to_be_visible()
+        page.screenshot(path=str(tmp_path / "answer.png"))
+
         page.goto(f"{lab}/lab/tree/notebooks/02_demand.ipynb?reset")
         run_all(page)
         page.get_by_label("Product", exact=True).select_option(label="TENT-2P  Trail tent, 2 persons")
         page.get_by_label("Amount").fill("150")
         page.get_by_role("button", name="Store override").click()
-        alert = page.locator(".jp-OutputArea").get_by_role("alert")
         expect(alert).to_contain_text("reason is missing", timeout=patience)
         page.get_by_label("Reason").fill("second shop opens")
         page.get_by_label("Reason").press("Tab")

@@ -250,6 +250,11 @@ def _column(column: Column, array: pa.ChunkedArray, source: Source, notes: _Note
 
 
 def _cures(column: Column, fault: str, text: pa.Array, where: np.ndarray) -> Any:
+    if fault in ("is not a month", "is not a date", "is a day, not a month"):
+        example = column.allowed.rpartition(" ")[2]
+        if fault == "is a day, not a month":
+            return f"Write it like {example}; days are added up to months with `sum_rows: true` in company.yaml."
+        return f"Write it like {example}, or name the pattern of the column under `dates` in company.yaml (%d.%m.%Y)."
     if fault != "must be one of the choices":
         return "Fill the cell." if fault == "is empty" else "Correct the cell."
     hints: dict[str, str] = {}
@@ -333,7 +338,9 @@ def _flags(column: Column, words: list[str], source: Source, table: Table) -> tu
 def _days(column: Column, words: list[str], source: Source, table: Table) -> tuple[np.ndarray, list[str | None]]:
     texts = pd.Series(words, dtype=object)
     days = pd.Series(pd.NaT, index=texts.index, dtype="datetime64[ns]")
-    for written in (source.dates,) if source.dates else DATE_FORMATS:
+    # a date cell of a spreadsheet or database comes as 2026-11-30, however the texts beside it are written
+    cells = () if source.dates.startswith("%Y") else ("%Y-%m-%d",)
+    for written in (source.dates, *cells) if source.dates else DATE_FORMATS:
         left = days.isna() & texts.ne("")
         if written == "ISO8601":
             left &= texts.str.len().gt(10)  # a day with its time; "2026" alone would pass for January

@@ -6,6 +6,7 @@ Nothing is interpreted here; `check` does that. What cannot be read becomes a fi
 
 from __future__ import annotations
 
+import codecs
 import csv
 import hashlib
 import io
@@ -15,6 +16,9 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from decimal import Decimal
+from difflib import get_close_matches
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -27,11 +31,12 @@ import pyarrow.parquet as pq
 
 from sopkit.collect.mapping import Mapping, Source
 from sopkit.errors import Finding, SettingsError, nearest
-from sopkit.tables import Table
+from sopkit.tables import TABLES, Table
 
 CSV_BLOCK = 1 << 24  # bytes
 CSV_ROWS_AT_ONCE = 20_000
 DELIMITERS = ",;\t|"
+HEADER_WITHIN = 12  # lines in which the column names are looked for, to say where they stand
 MOST_UNPACKED = 2 * 1024**3
 SPREADSHEETS = (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods")
 SHEET_XML = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
@@ -127,7 +132,7 @@ def _files(table: Table, source: Source, mapping: Mapping, memory: dict) -> Extr
         _file(table, source, path, content, optional=not source.file)
         for path, content in zip(found, contents, strict=True)
     ]
-    whole = extracts[0] if len(extracts) == 1 else _joined(table, source.file, extracts)
+    whole = extracts[0] if len(extracts) == 1 else _joined(table, source, extracts)
     memory[table.name] = (known, whole)
     return whole
 
@@ -137,10 +142,15 @@ def _found(table: Table, source: Source, mapping: Mapping) -> list[Path]:
     if source.file:
         named = sorted(mapping.raw.glob(source.file)) if "*" in source.file else [mapping.raw / source.file]
         return [path for path in named if path.is_file()]
+    # some systems take Prices.CSV for prices.csv, so people do too
+    there = [(folder, path) for folder in (mapping.folder, mapping.raw) if folder.is_dir()
+             for path in sorted(folder.iterdir())]
     places = [
-        folder / name
+        path
         for name in (f"{table.name}.csv", f"{table.name}.parquet", mapping.company.workbook)
-        for folder in (mapping.folder, mapping.raw)
+        for inside in (mapping.folder, mapping.raw)
+        for folder, path in there
+        if folder == inside and path.name.casefold() == name.casefold()
     ]
     return [path for path in places if path.is_file()][:1]
 
@@ -161,15 +171,15 @@ def _file(table: Table, source: Source, path: Path, content: bytes, optional: bo
     return read_csv(table, source, content, path.name)
 
 
-def _joined(table: Table, place: str, extracts: list[Extract]) -> Extract:
+def _joined(table: Table, source: Source, extracts: list[Extract]) -> Extract:
     """Several files of one layout as one extract; a column that one of them lacks is empty there."""
     starts = np.cumsum([0, *(len(e.rows) for e in extracts)])
-    columns = pa.concat_tables([_as_text(e.columns) for e in extracts], promote_options="default")
+    columns = pa.concat_tables([_as_text(e.columns, source.decimal) for e in extracts], promote_options="default")
     digest = hashlib.sha256("".join(e.sha256 for e in extracts).encode()).hexdigest()
     findings = tuple(replace(f, cure=f"{f.cure} (in {e.place})") for e in extracts for f in e.findings)
     return Extract(
         table.name,
-        place,
+        source.file,
         columns,
         np.concatenate([e.rows for e in extracts]),
         findings,
@@ -178,10 +188,10 @@ def _joined(table: Table, place: str, extracts: list[Extract]) -> Extract:
     )
 
 
-def _as_text(columns: pa.Table) -> pa.Table:
+def _as_text(columns: pa.Table, decimal: str) -> pa.Table:
     if all(pa.types.is_string(kind) for kind in columns.schema.types):
         return columns
-    return pa.table({name: texts(columns.column(name).to_pylist()) for name in columns.column_names})
+    return pa.table({name: texts(columns.column(name).to_pylist(), decimal) for name in columns.column_names})
 
 
 def read_parquet(table: Table, content: bytes, place: str) -> Extract:
@@ -204,15 +214,22 @@ def read_csv(table: Table, source: Source, content: bytes, place: str) -> Extrac
     A byte that is not of the stated encoding, and a row with more cells than the header, become findings.
     """
     findings: list[Finding] = []
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and "16" not in source.encoding:
+        cure = "It is UTF-16 text: save it as CSV UTF-8, or set `encoding: utf-16` in company.yaml."
+        return failed(table, place, f"cannot be read as {source.encoding} CSV", cure, 1)
     try:
         lines = io.TextIOWrapper(io.BytesIO(content), _codec(source), errors="surrogateescape", newline="")
         for _ in range(source.skip):
             lines.readline()
-        first = lines.readline()
+        head = [first := lines.readline(), *islice(lines, HEADER_WITHIN)]
+        split = [re.split(r"\s*[,;\t|]\s*", line.strip().replace('"', "")) for line in head]
+        if not source.delimiter and (below := _names_below(table, source, split)):
+            return below_a_title(table, place, source, below)
+        lines = _after(*head[1:], rest=lines)
         if not first.strip():
             return failed(table, place, "has no header", "Write the column names into the first row.", 1)
         delimiter = source.delimiter or _delimiter(first, table, source)
-        reader = csv.reader(_after(first, lines), delimiter=delimiter)
+        reader = csv.reader(_after(first, rest=lines), delimiter=delimiter)
         header = [name.strip().encode("utf-8", "replace").decode() for name in next(reader)]
         whole_header = reader.line_num == 1
         read = _clean_csv(source, content, header, delimiter) if whole_header else None
@@ -281,9 +298,26 @@ def _csv_cell_by_cell(
     return pa.concat_tables(chunks), np.concatenate(rows)
 
 
-def _after(first: str, lines: Iterable[str]) -> Iterator[str]:
-    yield first
-    yield from lines
+def _after(*first: str, rest: Iterable[str]) -> Iterator[str]:
+    yield from first
+    yield from rest
+
+
+def _names_below(table: Table, source: Source, lines: list[list[str]]) -> int:
+    """How many lines above the one with the column names; 0 where the first has one, or none of `lines` has two."""
+    known = set(table.names) | set(source.rename) | set(source.ignore)
+    if not lines or known & set(lines[0]):
+        return 0
+    return next((above for above, line in enumerate(lines) if len(known & set(line)) > 1), 0)
+
+
+def below_a_title(table: Table, place: str, source: Source, above: int) -> Extract:
+    """The one finding about a file or sheet that has a title over its column names."""
+    row = source.skip + above + 1
+    return failed(
+        table, place, "has no header",
+        f"The column names stand in row {row}: remove the lines above, or set "
+        f"`tables: {{{table.name}: {{skip: {row - 1}}}}}` in company.yaml.", source.skip + 1)
 
 
 def _delimiter(header: str, table: Table, source: Source) -> str:
@@ -383,17 +417,25 @@ def read_sheet(table: Table, source: Source, content: bytes, place: str, optiona
 
     name = source.sheet or table.name
     try:
-        formulas = _uncalculated(content, name)
         workbook = CalamineWorkbook.from_filelike(io.BytesIO(content))
+        # spreadsheet programs take Prices for prices
+        name = next((sheet for sheet in workbook.sheet_names if sheet.strip().casefold() == name.casefold()), name)
         if name not in workbook.sheet_names:
-            if optional:
+            strangers = {sheet.casefold(): sheet for sheet in workbook.sheet_names if sheet.casefold() not in TABLES}
+            meant = get_close_matches(name, strangers, n=1, cutoff=0.8)
+            if optional and not meant:
                 return None
+            if optional:
+                return failed(
+                    table, place, f"has no sheet {name!r}, but a sheet {printable(strangers[meant[0]])!r} of no table",
+                    f"Rename the sheet to {name}, or to a name that is not so near.")
             return failed(
                 table,
                 place,
                 f"has no sheet {name!r}",
                 nearest(name, workbook.sheet_names) + " Rename the sheet, or name it under `sheet` in company.yaml.",
             )
+        formulas = _uncalculated(content, name)
         cells = workbook.get_sheet_by_name(name).to_python(skip_empty_area=False)
     except PasswordError:
         return failed(table, place, "is locked with a password", "Save it without a password.")
@@ -412,6 +454,8 @@ def read_sheet(table: Table, source: Source, content: bytes, place: str, optiona
     ]
     place = f"sheet {name} of {place}"
     lines = cells[source.skip :]
+    if below := _names_below(table, source, [[str(cell).strip() for cell in line] for line in lines[:HEADER_WITHIN]]):
+        return below_a_title(table, place, source, below)
     if not lines or not any(str(cell).strip() for cell in lines[0]):
         return failed(table, place, "has no header", "Write the column names into the first row.", 1)
     width = max(index + 1 for index, cell in enumerate(lines[0]) if str(cell).strip())
@@ -423,7 +467,7 @@ def read_sheet(table: Table, source: Source, content: bytes, place: str, optiona
     ]
     if optional and not kept and not table.required:
         return None
-    columns = [texts(values) for values in zip(*(line for _, line in kept), strict=True)] or [
+    columns = [texts(values, source.decimal) for values in zip(*(line for _, line in kept), strict=True)] or [
         pa.array([], pa.string())
     ] * width
     return Extract(
@@ -436,13 +480,13 @@ def read_sheet(table: Table, source: Source, content: bytes, place: str, optiona
     )
 
 
-def texts(values: Iterable[Any]) -> pa.Array:
-    """Cells of any kind as text, each as a person would type it."""
-    return pa.array([_text(value) for value in values], pa.string())
+def texts(values: Iterable[Any], decimal: str = ".") -> pa.Array:
+    """Cells of any kind as text, each as a person would type it who writes `decimal` in numbers."""
+    return pa.array([_text(value, decimal) for value in values], pa.string())
 
 
-def _text(value: Any) -> str:
-    """A cell's value as a person would type it."""
+def _text(value: Any, decimal: str = ".") -> str:
+    """A cell's value as a person would type it; a number with the decimal mark that the source's texts have."""
     if value is None:
         return ""
     if isinstance(value, str):
@@ -450,7 +494,10 @@ def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return str(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
+        whole = value.is_integer() and abs(value) < 2**53
+        return str(int(value)) if whole else repr(value).replace(".", decimal)
+    if isinstance(value, Decimal):
+        return str(value).replace(".", decimal)
     if isinstance(value, datetime):
         return value.date().isoformat() if (value.hour, value.minute, value.second) == (0, 0, 0) else value.isoformat()
     if isinstance(value, date):
@@ -623,10 +670,8 @@ def _database(table: Table, source: Source, mapping: Mapping) -> Extract:
     finally:
         if engine is not None:
             engine.dispose()
-    columns = pa.table(
-        [_column(values) for values in zip(*lines, strict=True)] or [pa.array([], pa.string())] * len(names),
-        names=_unique(names),
-    )
+    filled = [_column(values, source.decimal) for values in zip(*lines, strict=True)]
+    columns = pa.table(filled or [pa.array([], pa.string())] * len(names), names=_unique(names))
     findings = tuple(_header_findings(table, names))
     return Extract(
         table.name, place, columns, np.arange(len(lines)) + 2, findings, _content_sha(columns), (), statement
@@ -640,9 +685,9 @@ def _content_sha(columns: pa.Table) -> str:
     return _sha(sink.getvalue())
 
 
-def _column(values: tuple) -> pa.Array:
+def _column(values: tuple, decimal: str) -> pa.Array:
     """A query's column: numbers stay numbers, all else becomes text (SQLite mixes kinds in one column)."""
     kinds = {type(value) for value in values if value is not None}
     if kinds and kinds <= {int, float}:
         return pa.array(values, pa.float64()) if float in kinds else texts(values)
-    return texts(values)
+    return texts(values, decimal)

@@ -220,6 +220,8 @@ class Records:
         wrong += [Finding(f.table, 0, f.column, f.value, f.rule, f.severity, f.allowed, f.cure) for f in found]
         if not wrong and declared.name == "overrides":
             wrong += self._override_findings(frame.iloc[0], connection)
+        if not wrong and declared.name == "history_answers":
+            wrong += _answer_findings(frame.iloc[0])
         if wrong:
             raise RecordError(wrong, "Nothing was stored")
         clean = {name: _cell(frame[name].iloc[0]) for name in declared.names}
@@ -365,6 +367,17 @@ def _engine(url: str) -> sa.Engine:
     engine = sa.create_engine(url, connect_args={"timeout": PATIENCE})
     sa.event.listen(engine, "connect", _sqlite_durable)
     return engine
+
+
+def _answer_findings(row: pd.Series) -> Iterator[Finding]:
+    """A quantity belongs to the answer `changed` and to no other: elsewhere nobody could say what it means."""
+    changed, given = row["answer"] == "changed", pd.notna(row["quantity"])
+    if changed and not given:
+        yield Finding("history_answers", 0, "quantity", "", "is missing", "stop", "a number of at least 0",
+                      "Say what the month counts.")
+    if given and not changed:
+        yield Finding("history_answers", 0, "quantity", f"{row['quantity']:g}", "has no meaning here", "stop", "",
+                      "Leave it out, or answer `changed`.")
 
 
 def _cell(value: Any) -> Any:

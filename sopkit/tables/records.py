@@ -46,8 +46,8 @@ RECORDS = (
         month(),
         text("product", "the product", example="TENT-2P"),
         text("market", "the market", example="NORTH-RETAIL"),
-        choice("answer", "what the planner says", "accepted", "changed", "refused", example="refused"),
-        number("quantity", "the corrected quantity if changed", "units", low=None, required=False, example=410),
+        choice("answer", "what the planner says", "accepted", "changed", "refused", example="changed"),
+        number("quantity", "what the month counts if changed; empty otherwise", "units", required=False, example=410),
         text("reason", "why", example="real demand: two shops opened"),
     ),
     _record(
