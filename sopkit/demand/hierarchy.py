@@ -200,7 +200,10 @@ def _held(base: baseline.Baseline, tree: Hierarchy, method: str, season: int) ->
         return []
     share = pd.concat(found).groupby("level", sort=False)["inside"].agg(["mean", "size"])
     told = ", ".join(f"{held:.0%} of {months:,} months of {level}" for level, held, months in share.itertuples())
-    return [f"Made to add up, the 80 % range held {told} in the backtest (its width was learnt from the same months)."]
+    return [
+        f"Made to add up, the 80 % range held {told} in the backtest (its width was learnt "
+        "from these months, so ahead it may hold less)."
+    ]
 
 
 def _projected(base: baseline.Baseline, tree: Hierarchy, before: np.ndarray, method: str) -> np.ndarray | None:
