@@ -185,6 +185,21 @@ def test_worth_of_an_hour_is_what_one_hour_more_brings(tight) -> None:
     assert held >= 3, "where the basis holds, one hour more brings exactly its worth"
 
 
+def test_worth_of_an_hour_beside_whole_numbers_is_what_a_little_more_brings() -> None:
+    session = workshop(bulbs=1000)
+    switched = session.tables["routings"].assign(setup_hours=3.0, setup_cost=5.0)
+    session = Session(session.tables | {"routings": switched}, company(2), CYCLE)
+    assert session.base.matrix.integer.any()
+    binding, capacity = explain(session)["binding_limits"], session.tables["capacity"]
+    column = {"regular_capacity": "hours", "overtime_capacity": "overtime_limit"}
+    bound = binding[binding["limit"].isin(column)]
+    assert set(bound["limit"]) == set(column)
+    for row in bound.itertuples():
+        more = capacity[column[row.limit]] + 0.01 * capacity["month"].eq(row.month)
+        gain = session.resolve({"capacity": capacity.assign(**{column[row.limit]: more})}).profit - session.base.profit
+        assert gain == pytest.approx(0.01 * row.worth, rel=1e-4)
+
+
 def test_every_shortage_is_explained(tight) -> None:
     why = explain(tight)["why_short"]
     explained = {(row.kind, row.item, row.place, f"{row.month:%Y-%m}") for row in why.itertuples()}
