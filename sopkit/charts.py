@@ -522,8 +522,10 @@ def ranking(
         kind=["loss" if v < 0 else "gain" for v in tidy["y"]],
         d=[f"{plain(r.item)}: {t} {scale.unit}" for r, t in zip(tidy.itertuples(), texts, strict=True)])
     labels = [plain(i) if len(plain(i)) <= 34 else plain(i)[:33] + "…" for i in tidy["item"]]
-    base = vega.Chart(_data(shown)).encode(
-        y=vega.Y("n:O", axis=vega.Axis(title=None, labelExpr=_label_list(labels, 60), labelLimit=220, titleAngle=0)))
+    # room for the labels in the widest font that a reader's machine may put in the place of ours
+    room = min(220.0, 7.4 * max(map(len, labels)))
+    axis = vega.Axis(title=None, labelExpr=_label_list(labels, 60), labelLimit=220, titleAngle=0, minExtent=room)
+    base = vega.Chart(_data(shown)).encode(y=vega.Y("n:O", axis=axis))
     colour = vega.Color("kind:N", scale=vega.Scale(domain=["gain", "loss"], range=[BLUE, VERMILLION]), legend=None)
     across = vega.X("y:Q", axis=None, scale=vega.Scale(padding=46))
     layers = [

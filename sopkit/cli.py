@@ -99,7 +99,7 @@ def run(
     if engine:
         parameters["engine"] = engine
     done = run_cycle(company, cycle, since=since, only=only or (), resume=resume, parameters=parameters)
-    for title, name in (("plan", "plan.html"), ("notebooks", "notebooks")):
+    for title, name in (("plan", "plan.html"), ("workbook", "plan.xlsx"), ("notebooks", "notebooks")):
         if (done.folder / name).exists():
             typer.echo(f"{title:<10}{done.folder / name}")
 

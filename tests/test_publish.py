@@ -368,6 +368,19 @@ def plan_html(report, tmp_path_factory):
     return path
 
 
+CUT = """() => [...document.querySelectorAll('svg text')].filter(text => {
+    const own = text.getBoundingClientRect(), all = text.closest('svg').getBoundingClientRect()
+    return own.left < all.left - 1 || own.right > all.right + 1 || own.top < all.top - 1 || own.bottom > all.bottom + 1
+}).map(text => text.textContent)"""
+
+
+def test_no_label_of_a_figure_is_cut(browser, finished):
+    page = browser.new_page(viewport={"width": 1366, "height": 844})
+    page.goto((finished.folder / "plan.html").as_uri())
+    assert page.locator("svg text").count() > 100 and page.evaluate(CUT) == []
+    page.close()
+
+
 @pytest.mark.parametrize("width", [1366, 390])
 def test_in_a_browser_no_request_no_error_no_sideways_scroll(browser, plan_html, width):
     page = browser.new_page(viewport={"width": width, "height": 844})

@@ -1,4 +1,4 @@
-"""What is the plan, and how good was the last one? The pack of a cycle as one HTML file."""
+"""What is the plan, and how good was the last one? The pack of a cycle: one HTML file, and its tables for Excel."""
 
 from __future__ import annotations
 
@@ -37,10 +37,13 @@ def figure(report: Mapping[str, Any], *titles: str) -> Figure:
 
 
 def publish(c: Cycle, report: Mapping[str, Any] | None = None) -> Path:
-    """Write `plan.html` of the cycle from its report (prepared here unless given); the path of the page.
+    """Write `plan.xlsx`, and `plan.html` from its report (prepared here unless given); the path of the page.
 
-    The page is put in place in one step: a reader sees the last one or this one, never half of it.
+    Each is put in place in one step: a reader sees the last one or this one, never half of it.
     """
-    from sopkit.publish import pack
+    from sopkit.publish import pack, workbook
 
-    return c.write_file("plan.html", pack.page(report or prepare(c)))
+    report = report or prepare(c)
+    tables = c.tables() | {"kpis": c.read("kpis")}
+    c.write_file("plan.xlsx", workbook.write(tables, c.company, c.cycle, c.plan_hash()))
+    return c.write_file("plan.html", pack.page(report))

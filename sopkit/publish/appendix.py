@@ -14,6 +14,8 @@ SHEET_ROWS = {
     "last year": "sold in the month a year before", "consensus": "consensus", "p10": "low (P10)", "p90": "high (P90)",
     "sales": "sales department", "supplied": "made and bought", "delivered": "delivered", "stock": "stock at the end",
     "safety": "safety stock wanted", "budget": "stock in the budget"}
+
+
 def families(paper: Paper) -> dict[str, Any]:
     """One sheet a family: its months, and its products with two years behind and the plan ahead."""
     names = paper.names("families")
@@ -129,6 +131,7 @@ def reproduce(paper: Paper) -> dict[str, Any]:
         headline,
         f"sopkit reproduce --company {manifest.get('company', '…')} --cycle {paper.cycle} makes it again from its "
         "own folder and compares every hash. The data dictionary, data/README.md of the project, explains all columns.",
+        "The numbers to go on working with are in plan.xlsx, which lies beside this page.",
         charts.long_table(
             run, {"measure": "Measure", "value": "Value"}, title="How it was solved", unit="as the solver says",
             none="No solver run is recorded."),

@@ -7,6 +7,7 @@ figure, never the pack.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,11 @@ def figures(content: Mapping[str, Any]) -> Iterator[Figure]:
             yield from (figure for figure in (one if isinstance(one, list) else [one]) if isinstance(figure, Figure))
 
 
+def _whole(text: str) -> str:
+    """Prose in which no line ends between a number and its % or its million."""
+    return re.sub(r"(?<=\d) (?=%|thousand|million)", "\N{NO-BREAK SPACE}", text)
+
+
 def page(content: Mapping[str, Any]) -> str:
     """The report as one HTML page that needs nothing else: no script, no network, styles inside."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -68,7 +74,7 @@ def page(content: Mapping[str, Any]) -> str:
     here = Path(__file__).parent
     environment = Environment(
         loader=FileSystemLoader(here), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-        finalize=lambda value: charts.plain(value) if type(value) is str else value)
+        finalize=lambda value: _whole(charts.plain(value)) if type(value) is str else value)
     css = Markup(charts.CSS + (here / "pack.css").read_text(encoding="utf-8"))
     return environment.get_template("pack.html.j2").render(
         content, css=css, is_figure=lambda part: isinstance(part, Figure))

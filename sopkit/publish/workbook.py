@@ -1,0 +1,187 @@
+"""The plan as an Excel workbook, for those who go on working with it: a sheet that says what it is, then the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from io import BytesIO
+from typing import Any
+
+import pandas as pd
+import xlsxwriter
+
+from sopkit.charts import columns_of, month_name, plain
+from sopkit.decide import UNDECIDED
+from sopkit.publish.paper import Paper, sentence
+from sopkit.tables import TABLES, Column, Company, Table
+from sopkit.tables.hierarchy import TOTAL, with_levels
+
+FIRST = "About this plan"
+# name of the sheet -> table, in the order of the pack
+SHEETS = {
+    "Decisions": "decision_log", "KPIs": "kpis", "Demand plan": "demand_plan", "Demand by level": "demand_levels",
+    "Overrides": "overrides_applied", "Exceptions": "exceptions", "Forecast accuracy": "forecast_accuracy",
+    "Supply plan by mode": "supply_plan", "Stock": "stock", "Shipments": "shipments",
+    "Deliveries and shortages": "deliveries", "Why short": "why_short", "Resources": "resource_load",
+    "People": "people_plan", "Binding limits": "binding_limits", "Levers": "levers", "Supply costs": "supply_costs",
+    "Safety stock": "safety_stock_proposal", "Profit and loss": "pnl", "Working capital": "working_capital",
+    "Gaps": "gaps", "Bridge to budget": "budget_bridge", "Scenarios": "scenario_results",
+    "What scenarios change": "scenario_changes", "Assumptions": "assumptions", "Findings": "findings",
+    "Products": "products", "Markets": "markets"}
+ROWS = 250_000  # of a sheet: a spreadsheet with more than that is nobody's tool
+LETTERS = 32_000  # of a cell: Excel refuses more than 32,767
+LEVELS = {
+    "family": "family of the product", "region": "region of the market", "quarter": "fiscal quarter of the month",
+    "fiscal_year": "fiscal year of the month"}
+DATES = {"month": "mmm yyyy", "date": "yyyy-mm-dd"}
+NUMBERS = {
+    "share": "0.0%", "hours": "#,##0.0", "days": "#,##0.0", "ratio": "0.00", "MAD": "0.0", "people": "#,##0.0",
+    "months": "0.0", "currency per unit": "#,##0.00"}
+
+
+def write(
+    tables: Mapping[str, pd.DataFrame], company: Company, cycle: str, plan_hash: str = "", rows: int = ROWS
+) -> bytes:
+    """The workbook of a cycle from its `tables`: the same tables give the same bytes.
+
+    `plan_hash` stands on the first sheet (`Cycle.plan_hash`). A table of more than `rows` rows is cut there, and the
+    first sheet says how many are left out. Family, region, fiscal quarter and year of every row are added, for pivots.
+    Raises KeyError for a product without a family or a market without a region.
+    """
+    paper, file = Paper(tables, company, cycle), BytesIO()
+    options = {
+        "in_memory": True, "constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False,
+        "strings_to_numbers": False}
+    with xlsxwriter.Workbook(file, options) as book:
+        # dates of the file are the cycle's, not the clock's: the same plan is the same file
+        book.set_properties(
+            {"title": _title(paper), "company": plain(company.name), "created": paper.first.to_pydatetime()})
+        style = _styles(book)
+        first = book.add_worksheet(FIRST)
+        frames = {sheet: _frame(paper, table) for sheet, table in SHEETS.items()}
+        _about(first, style, paper, plan_hash, {sheet: len(frame) for sheet, frame in frames.items()}, rows)
+        for name, frame in frames.items():
+            _table(book.add_worksheet(name), style, paper, TABLES[SHEETS[name]], frame.head(rows))
+    return file.getvalue()
+
+
+def _title(paper: Paper) -> str:
+    state = " (DRAFT, not decided)" if paper.draft else ""
+    return f"{plain(paper.company.name)}: Sales & Operations Plan, {paper.first:%B %Y}{state}"
+
+
+def _frame(paper: Paper, name: str) -> pd.DataFrame:
+    """A table, and behind its own columns the levels above its product, market and month."""
+    frame = paper[name]
+    return with_levels(frame, paper.tables, paper.company).drop(columns=TOTAL) if "month" in frame else frame
+
+
+def _styles(book: xlsxwriter.Workbook) -> dict[str, Any]:
+    looks = {
+        "title": {"bold": True, "font_size": 16, "font_color": "#0B3C5D"},
+        "head": {"bold": True, "bg_color": "#0B3C5D", "font_color": "#FFFFFF", "text_wrap": True, "valign": "top"},
+        "label": {"bold": True, "valign": "top"}, "wrap": {"text_wrap": True, "valign": "top"},
+        "alarm": {"bold": True, "font_color": "#B34700"}, "link": {"font_color": "#0B5FA5", "underline": True},
+        **{shown: {"num_format": shown} for shown in ("#,##0", "#,##0.##", *NUMBERS.values(), *DATES.values())}}
+    return {name: book.add_format(look) for name, look in looks.items()}
+
+
+def _about(
+    sheet: Any, style: dict[str, Any], paper: Paper, plan_hash: str, sizes: Mapping[str, int], rows: int
+) -> None:
+    """What the workbook is, who decided, and what every sheet holds."""
+    sheet.hide_gridlines(2)
+    for place, width in enumerate((26, 26, 12, 96)):
+        sheet.set_column(place, place, width)
+    sheet.write_string(0, 0, _title(paper), style["title"])
+    said = [
+        ("Company", plain(paper.company.name)), ("Cycle", paper.cycle),
+        ("Months planned", f"{month_name(paper.months[0])} to {month_name(paper.months[-1])}"),
+        ("Status", "DRAFT, not decided" if paper.draft else "APPROVED"), *_decided(paper),
+        ("Money", paper.money),
+        ("Quantities", "the product's unit of measure, see Products" if paper.units == "units" else paper.units),
+        ("Plan hash", plan_hash or "not known"),
+        ("Where it is from", "The tables behind plan.html, beside this file. A number changed here changes no plan: "
+         "say it as an override, a scenario or new data."),
+        ("Headings", "Point at one to read what its column means. Months are dates: the first day of each.")]
+    for row, (label, text) in enumerate(said, 2):
+        sheet.write_string(row, 0, label, style["label"])
+        sheet.write_string(row, 1, text[:LETTERS], style["alarm" if text.startswith("DRAFT") else "label"])
+    top = len(said) + 3
+    for place, heading in enumerate(("Sheet", "Table of the cycle", "Rows", "What a row is")):
+        sheet.write_string(top, place, heading, style["head"])
+    for row, (name, size) in enumerate(sizes.items(), top + 1):
+        declared, left = TABLES[SHEETS[name]], size - rows
+        cut = f" Only the first {rows:,} rows are here; {left:,} more are in the cycle's tables." if left > 0 else ""
+        sheet.write_url(row, 0, f"internal:'{name}'!A1", style["link"], name)
+        sheet.write_string(row, 1, declared.name, style["wrap"])
+        sheet.write_number(row, 2, min(size, rows), style["#,##0"])
+        sheet.write_string(row, 3, declared.meaning + cut, style["wrap"])
+    _print(sheet, paper)
+
+
+def _decided(paper: Paper) -> list[tuple[str, str]]:
+    """Every question with its answer and who gave it, or that it is open."""
+    return [
+        ("Question", plain(f"{row.question} " + (
+            "Open." if row.status == UNDECIDED else f"{sentence(row.status)}: {row.option}, by {row.by}.")))
+        for row in paper["decision_log"].itertuples()]
+
+
+def _table(sheet: Any, style: dict[str, Any], paper: Paper, declared: Table, frame: pd.DataFrame) -> None:
+    """One table from A1 on: headings with unit and note, filters, the first row always in sight."""
+    own = {column.name: column for column in declared}
+    shown = columns_of(declared.name, " ".join(own), paper.money)
+    columns = [own.get(name) or Column(name, "text", LEVELS[name]) for name in frame.columns]
+    for place, column in enumerate(columns):
+        heading = shown[column.name].heading if column.name in own else sentence(column.name.replace("_", " "))
+        unit = shown[column.name].unit.replace("units", paper.units) if column.name in own else ""
+        # "number" counts nothing, and of "its unit" the column beside it tells
+        heading += f" ({unit})" if unit not in ("", "number", "unit", "its unit") else ""
+        text = frame[column.name].map(lambda value: len(plain(value))) if column.kind in ("text", "choice") else []
+        sheet.set_column(place, place, min(60, max([11, len(heading) * 0.7, *text]) + 2))
+        sheet.write_string(0, place, heading, style["head"])
+        sheet.write_comment(0, place, _note(column, unit), {"x_scale": 2, "author": "sopkit"})
+    units = frame["unit"].tolist() if "unit" in frame else [""] * len(frame)
+    looks = [
+        [style[DATES[column.kind]]] * len(frame) if column.kind in DATES
+        else [style[_written(column, unit)] for unit in units] if column.kind in ("number", "whole") else []
+        for column in columns]
+    for row, values in enumerate(frame.itertuples(index=False, name=None)):
+        for place, (column, value) in enumerate(zip(columns, values, strict=True)):
+            if column.kind in ("number", "whole"):
+                if value == value:
+                    sheet.write_number(row + 1, place, value, looks[place][row])
+            elif column.kind in DATES:
+                if value is not pd.NaT:
+                    sheet.write_datetime(row + 1, place, value.to_pydatetime(), looks[place][row])
+            elif value != "":
+                said = ("yes" if value else "no") if column.kind == "flag" else plain(value)[:LETTERS]
+                sheet.write_string(row + 1, place, said)
+    sheet.freeze_panes(1, 0)
+    sheet.autofilter(0, 0, len(frame), len(columns) - 1)
+    sheet.repeat_rows(0)
+    _print(sheet, paper)
+
+
+def _written(column: Column, unit: str) -> str:
+    """The number format of a column; where every row has a unit of its own, that of the row."""
+    unit = unit if column.unit in ("unit", "its unit") else column.unit
+    return "#,##0" if column.kind == "whole" else NUMBERS.get(unit, "#,##0")
+
+
+def _note(column: Column, unit: str) -> str:
+    said = [sentence(column.meaning) + ".", f"Unit: {unit}." if unit else ""]
+    return "\n".join([*filter(None, said), "Empty = there is none." if not column.required else ""]).strip()
+
+
+def _print(sheet: Any, paper: Paper) -> None:
+    """A4 across, one page wide; what it is, and DRAFT, above every page."""
+    sheet.set_landscape()
+    sheet.set_paper(9)
+    sheet.fit_to_pages(1, 0)
+    # & begins a code in a header
+    name = plain(paper.company.name).replace("&", "&&")[:100]
+    sheet.set_header(f"&L{name}, {paper.cycle}&C&A&R{'DRAFT, not decided' if paper.draft else 'APPROVED'}")
+    sheet.set_footer("&R&P / &N")
+    if paper.draft:
+        sheet.set_tab_color("#B34700")
