@@ -64,6 +64,36 @@ def test_what_is_collected_is_what_the_files_say(memory):
     assert ours["month"].min() == pd.Timestamp(theirs["month"].min() + "-01")
 
 
+def appended(company: Path, table: str, line: str) -> int:
+    """Add a line to a table's file; the row of it that a spreadsheet shows."""
+    path = company / f"{table}.csv"
+    path.write_text(path.read_text(encoding="utf-8") + line + "\n", encoding="utf-8")
+    return len(path.read_text(encoding="utf-8").splitlines())
+
+
+def test_tables_that_contradict_each_other_are_found_by_the_row_of_the_file(company, memory):
+    """All at once, before any stage plans with them; a file need not be sorted by key, so no row may shift."""
+    rows = {
+        ("bom", "component"): appended(company, "bom", "FILL,BAG-EXPED,1"),
+        ("lanes", "destination"): appended(company, "lanes", "DC-N,DC-N,1,0,"),
+        ("offers", "lead_time"): appended(company, "offers", "ALU-CZ,FILL,PLANT-N,9,100,40,0,1"),
+        ("offers", "minimum_order"): appended(company, "offers", "ALU-CZ,BURNER,PLANT-N,9,100,1,500,1"),
+    }
+    found = only(company, memory)
+    assert {(f["table"], f["column"]): f["row"] for f in found if f["row"] in rows.values()} == rows
+    rules = " ".join(f["rule"] for f in found)
+    assert "longer than the horizon of 18 months" in rules and "minimum order above the capacity of 100" in rules
+    assert all(f["allowed"] and f["cure"] for f in found)
+
+
+def test_receipts_that_are_overdue_are_said_not_dropped_in_silence(company, memory):
+    row = appended(company, "scheduled_receipts", "PLANT-N,POLES,2026-09,1200")
+    assert only(company, memory) == []
+    found = [f for f in only(company, memory, "look") if f["table"] == "scheduled_receipts"]
+    assert [(f["row"], f["column"], f["value"]) for f in found] == [(row, "month", "2026-09")]
+    assert "1,200 of POLES were due before the plan begins and are not counted" in found[0]["rule"]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "finding"),
     [

@@ -966,10 +966,11 @@ WRONG = {
     "a loop": (loop, "bom, row ., column component.*a loop"),
     "a month without capacity": (
         dropped("capacity", "month == '2026-03'"),
-        "capacity, column month is '2026-03'.*lacks 1 planned",
+        "capacity, row 4, column month is '2026-03'.*lacks 1 planned",
     ),
     "more maintenance than hours": (wrong(capacity__maintenance=300.0), "capacity, row .*column maintenance is '300'"),
-    "a month without working days": (dropped("calendar", "month == '2026-02'"), "calendar, column month is '2026-02'"),
+    "a month without working days": (
+        dropped("calendar", "month == '2026-02'"), "calendar, row 4, column month is '2026-02'"),
     "a skill nobody has": (wrong(resources__skill="wood"), "resources, row ., column skill is 'wood'"),
     "shares that forbid every order": (
         wrong(offers__share_limit=[0.7, 0.2, 1.0]),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from rapidfuzz import process as fuzzy
 
 from sopkit.collect import Collected, complete
+from sopkit.collect.contradictions import contradictions
 from sopkit.collect.mapping import INPUT_TABLES, Source
 from sopkit.collect.mapping import Mapping as CompanyMapping
 from sopkit.collect.sources import Extract, extract, formula_text, printable, stop, texts
@@ -546,7 +547,8 @@ def everything(mapping: CompanyMapping, memory: dict | None = None) -> Collected
         if name not in stopped
     }
     if not stopped:
-        findings = together([findings, as_frame(complete.findings(tables, mapping.company, mapping.cycle))])
+        incomplete = as_frame(complete.findings(tables, mapping.company, mapping.cycle))
+        findings = together([findings, incomplete, _contradictions(done, mapping)])
     places = [
         (
             name,
@@ -559,6 +561,22 @@ def everything(mapping: CompanyMapping, memory: dict | None = None) -> Collected
     ]
     sources = TABLES["sources"].conform(pd.DataFrame(places, columns=TABLES["sources"].names))
     return Collected(mapping.folder, mapping.cycle, mapping.company, tables, findings, sources)
+
+
+def _contradictions(done: Mapping[str, Checked], mapping: CompanyMapping) -> pd.DataFrame:
+    """What tables that are right by themselves say against each other, by the row of the source."""
+    summed = {name for name, source in mapping.sources.items() if source.sum_rows}
+    tables = {name: table.empty() for name, table in TABLES.items()}
+    tables |= {name: one.frame if name in summed else one.lines for name, one in done.items()}
+    found = []
+    for finding in contradictions(tables, mapping.company, mapping.cycle):
+        row, cure = 0 if finding.table in summed else finding.row, finding.cure
+        if row > 1:
+            read, at = done[finding.table].extract, finding.row - 2
+            row, place = int(read.rows[at]), read.place_of(at)
+            cure += f" (in {place})" if place else ""
+        found.append(replace(finding, row=row, cure=cure))
+    return as_frame(found)
 
 
 def _statement(source: Source | None, read: Extract) -> str:

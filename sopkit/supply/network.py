@@ -12,7 +12,7 @@ from collections.abc import Collection
 
 import pandas as pd
 
-from sopkit.supply.contradictions import bom_order, refuse_contradictions
+from sopkit.collect.contradictions import bom_order, refuse_contradictions
 from sopkit.tables import TABLES, Company
 from sopkit.tables.stages import BY_NAME
 

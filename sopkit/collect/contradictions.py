@@ -1,4 +1,7 @@
-"""Data that contradict each other so that a plan would mean nothing, found before the solver is called."""
+"""Tables that contradict each other so that a plan would mean nothing, found before the solver is called.
+
+Asked at collect, of the rows as they stand in the source, and by stage supply, of each scenario and its demand plan.
+"""
 
 from __future__ import annotations
 
@@ -252,6 +255,22 @@ def _offers(tables: dict[str, pd.DataFrame], months: list[pd.Timestamp]) -> Iter
         )
 
 
+def _overdue(tables: dict[str, pd.DataFrame], months: list[pd.Timestamp]) -> Iterator[Finding]:
+    """Receipts that should be here already: planned without, so somebody should know."""
+    receipts = tables["scheduled_receipts"]
+    for row, record in _rows(receipts, receipts["month"].lt(months[0]) & receipts["quantity"].gt(0)):
+        yield Finding(
+            "scheduled_receipts",
+            row,
+            "month",
+            f"{record['month']:%Y-%m}",
+            f"{record['quantity']:,g} of {record['item']} were due before the plan begins and are not counted",
+            "look",
+            f"{months[0]:%Y-%m} or later",
+            "Say when they will come, or count them in inventory if they are there.",
+        )
+
+
 def _people(tables: dict[str, pd.DataFrame], company: Company) -> Iterator[Finding]:
     workforce = tables["workforce"]
     if company.policies.whole_people:
@@ -279,14 +298,16 @@ def _capacity(tables: dict[str, pd.DataFrame], months: list[pd.Timestamp]) -> It
             f"at most {record['hours']:g}",
             "Correct the maintenance or the hours.",
         )
+    # what is missing has no row: named is the row after which it belongs, the header where there is none
     known = capacity.groupby("resource")["month"].agg(set)
+    last = (capacity.reset_index().groupby("resource")["index"].max() + 2).to_dict()
     used = set(tables["routings"]["resource"])
     for _, record in _rows(resources, resources["resource"].isin(used)):
         missing = sorted(set(months) - known.get(record["resource"], set()))
         if missing:
             yield _stop(
                 "capacity",
-                0,
+                last.get(record["resource"], 1),
                 "month",
                 f"{missing[0]:%Y-%m}",
                 f"{record['resource']} lacks {len(missing)} planned month(s), first {missing[0]:%Y-%m}",
@@ -298,7 +319,7 @@ def _capacity(tables: dict[str, pd.DataFrame], months: list[pd.Timestamp]) -> It
         if missing:
             yield _stop(
                 "calendar",
-                0,
+                len(tables["calendar"]) + 1,
                 "month",
                 f"{missing[0]:%Y-%m}",
                 f"{len(missing)} planned month(s) have no working days",
@@ -381,14 +402,22 @@ def refuse_contradictions(
     lots above capacity, shares that forbid every order, lanes that lead nowhere, missing capacity or working days.
     `changed`: tables not checked before; all of them if None.
     """
-    months = company.months(cycle)
     asked = [name for name in tables if (changed is None or name in changed) and len(tables[name])]
     found = [finding for name in asked for finding in TABLES[name].findings(tables[name])]
     found += _references(tables)
-    if not found:
-        for check in (_products, _lead_times, _lots, _offers, _capacity):
-            found += check(tables, months)
-        found += _materials(tables)
-        found += _people(tables, company)
+    found = found or [one for one in contradictions(tables, company, cycle) if one.severity == "stop"]
     if found:
         raise SupplyDataError(found)
+
+
+def contradictions(tables: dict[str, pd.DataFrame], company: Company, cycle: str) -> list[Finding]:
+    """Every contradiction between `tables` (conformed, their references known); row 2 is a table's first row.
+
+    All stop the plan but receipts that are overdue: they are planned without.
+
+    Reads what stage supply reads. Where demand_plan is empty, what only a demand can contradict is not asked.
+    """
+    months = company.months(cycle)
+    checks = (_products, _lead_times, _lots, _offers, _capacity, _overdue)
+    found = [finding for check in checks for finding in check(tables, months)]
+    return [*found, *_materials(tables), *_people(tables, company)]
