@@ -71,8 +71,11 @@ class _Message(widgets.HTML):
         lines = "<br>".join(html.escape(line) for line in text.splitlines())
         self.value = f'<div role="{"alert" if wrong else "status"}" style="color:{colour}">{lines}</div>'
 
-    def refuse(self, error: RecordError, what: str) -> None:
-        """Why `what` was not stored: a line for everything that is wrong with it."""
+    def refuse(self, error: SopkitError, what: str) -> None:
+        """Why `what` failed: a line for everything wrong with what was to be stored, else what the error says."""
+        if not isinstance(error, RecordError):
+            self.say(str(error), wrong=True)
+            return
         said = [f"{f.column or what} {f.value} {f.rule}. {f.cure}" for f in error.findings]
         self.say("\n".join(["Nothing was stored.", *(" ".join(line.split()) for line in said)]), wrong=True)
 
@@ -194,11 +197,8 @@ class AnswerForm(widgets.VBox):
                 "history_answers", by=self.owner.value, cycle=self.cycle.cycle, answer=said,
                 quantity=counts if said == "changed" else None, reason=self.reason.value,
                 **{name: row[name] for name in CELL})
-        except RecordError as error:
-            self.message.refuse(error, "answer")
-            return
         except SopkitError as error:
-            self.message.say(str(error), wrong=True)
+            self.message.refuse(error, "answer")
             return
         finally:
             self.store.disabled = False
@@ -294,11 +294,8 @@ class OverrideForm(widgets.VBox):
             number = self.cycle.records.say("overrides", by=self.owner.value, cycle=self.cycle.cycle, **self.fields)
             self.message.say(f"Override {number} is stored; the consensus is being made again ...")
             plan = self.cycle.save(demand.plan(self.cycle.tables(), self.cycle.company, self.cycle.cycle))
-        except RecordError as error:
-            self.message.refuse(error, "override")
-            return
         except SopkitError as error:
-            self.message.say(str(error), wrong=True)
+            self.message.refuse(error, "override")
             return
         finally:
             self.store.disabled = False
@@ -532,11 +529,8 @@ class DecisionForm(widgets.VBox):
             number = self.cycle.records.say("decisions", by=self.by.value, cycle=self.cycle.cycle, **fields)
             self.tables = self.cycle.tables()
             log = self.cycle.write("decision_log", self._log())
-        except RecordError as error:
-            self.message.refuse(error, "decision")
-            return
         except SopkitError as error:
-            self.message.say(str(error), wrong=True)
+            self.message.refuse(error, "decision")
             return
         left = int((log["status"] == decide.UNDECIDED).sum())
         self.message.say(
