@@ -168,7 +168,7 @@ class Engine:
                     continue
                 future, result = next(answers)
                 if future.cancelled():
-                    raise EngineError(f"The Dask scheduler at {self.address} went away. Start it and run again.")
+                    raise self._gone()
                 yield places[future.key], result
         except KilledWorker as error:
             raise EngineError(f"A part kept killing the workers of {self.address}: {error}") from None
@@ -179,7 +179,7 @@ class Engine:
     def _refuse_lost(self, client: Any) -> None:
         """Raise EngineError where the scheduler is gone, or every worker for `patience` seconds: Dask waits forever."""
         if client.status != "running":
-            raise EngineError(f"The Dask scheduler at {self.address} went away. Start it and run again.")
+            raise self._gone()
         now = time.monotonic()
         if now < self._looked + 1.0:
             return
@@ -195,6 +195,9 @@ class Engine:
                 f"The Dask scheduler at {self.address} has had no worker for {self.patience:g} s. "
                 f"Start one with `dask worker {self.address}` and run again."
             )
+
+    def _gone(self) -> EngineError:
+        return EngineError(f"The Dask scheduler at {self.address} went away. Start it and run again.")
 
     def _cluster(self) -> Any:
         if self._client is None:

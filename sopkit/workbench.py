@@ -49,10 +49,16 @@ def _names(frame: pd.DataFrame, code: str) -> list[tuple[str, str]]:
     return [(f"{row[code]}  {row['name']}".strip(), row[code]) for row in frame.to_dict("records")]
 
 
-def _owner(cycle: Cycle) -> widgets.Dropdown:
+def _people(cycle: Cycle, may_sign: str = "") -> list[tuple[str, str]]:
+    """(what people read, name) of everybody, or of those who may sign a stage."""
     people = cycle.read("people").to_dict("records")
-    return _choice("Owner", [
-        ("choose a person", ""), *((f"{person['name']}, {person['role']}", person["name"]) for person in people)])
+    return [(f"{person['name']}, {person['role']}", person["name"]) for person in people
+            if not may_sign or may_sign in person["may_sign"].split()]
+
+
+def _person(label: str, people: Iterable[tuple[str, str]]) -> widgets.Dropdown:
+    """Somebody has to be named: nobody is chosen in advance."""
+    return _choice(label, [("choose a person", ""), *people])
 
 
 def _month_options(months: Iterable[pd.Timestamp]) -> list[tuple[str, pd.Timestamp]]:
@@ -102,7 +108,7 @@ class AnswerForm(widgets.VBox):
         ])
         self.quantity = widgets.FloatText(description="Month counts", disabled=True, style=LABEL, layout=WIDE)
         self.reason = _words("Reason", "what really happened in that month")
-        self.owner = _owner(cycle)
+        self.owner = _person("Owner", _people(cycle))
         self.store = widgets.Button(description="Store answer", button_style="primary")
         self.message = _Message()
         self.shown = widgets.HTML()
@@ -246,7 +252,7 @@ class OverrideForm(widgets.VBox):
         ])
         self.amount = widgets.FloatText(description="Amount", value=0, style=LABEL, layout=WIDE)
         self.reason = _words("Reason", "why the numbers alone are wrong")
-        self.owner = _owner(cycle)
+        self.owner = _person("Owner", _people(cycle))
         self.evidence = _words("Evidence", "where it can be seen")
         self.expires = _choice("Holds", [("until superseded", None), *((f"up to cycle {a}", m) for a, m in months)])
         self.supersedes = _choice("Replaces", [])
@@ -480,14 +486,11 @@ class DecisionForm(widgets.VBox):
         results = self.tables["scenario_results"]
         self.titles = results.drop_duplicates("scenario").set_index("scenario")["title"]
         self.questions = decide.questions(decide.load_decisions(cycle.said("decisions.yaml")), results)
-        people = cycle.read("people")
-        deciders = people[people["may_sign"].str.split().map(lambda stages: "decide" in stages)]
-        named = [(f"{name}, {role}", name) for name, role in zip(people["name"], people["role"], strict=True)]
         self.question = _choice("Question", [(asked.question, at) for at, asked in enumerate(self.questions)])
         self.option = _choice("Decision", [])
         self.reason = _words("Reason", "why this option, in a sentence")
-        self.by = _choice("Decided by", [("choose a person", ""), *(n for n in named if n[1] in set(deciders["name"]))])
-        self.owner = _choice("Carried out by", [("as asked", ""), *named])
+        self.by = _person("Decided by", _people(cycle, "decide"))
+        self.owner = _choice("Carried out by", [("as asked", ""), *_people(cycle)])
         self.due = _choice("Due", [("as asked", None), *_month_options(cycle.months)])
         self.store = widgets.Button(description="Store decision", button_style="primary")
         self.message = _Message()

@@ -24,7 +24,7 @@ from sopkit.collect.mapping import INPUT_TABLES, Source
 from sopkit.collect.mapping import Mapping as CompanyMapping
 from sopkit.collect.sources import Extract, extract, formula_text, printable, stop, texts
 from sopkit.errors import Finding, nearest
-from sopkit.tables import TABLES, Column, Table
+from sopkit.tables import BY_NAME, TABLES, Column, Table
 
 NUMBER = r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?$"
 DATE_FORMATS = ("%Y-%m", "%Y-%m-%d", "%b %Y", "%B %Y", "ISO8601")
@@ -566,7 +566,7 @@ def everything(mapping: CompanyMapping, memory: dict | None = None) -> Collected
 def _contradictions(done: Mapping[str, Checked], mapping: CompanyMapping) -> pd.DataFrame:
     """What tables that are right by themselves say against each other, by the row of the source."""
     summed = {name for name, source in mapping.sources.items() if source.sum_rows}
-    tables = {name: table.empty() for name, table in TABLES.items()}
+    tables = {name: TABLES[name].empty() for name in BY_NAME["supply"].reads if name not in done}
     tables |= {name: one.frame if name in summed else one.lines for name, one in done.items()}
     found = []
     for finding in contradictions(tables, mapping.company, mapping.cycle):

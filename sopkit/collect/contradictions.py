@@ -413,9 +413,8 @@ def refuse_contradictions(
 def contradictions(tables: dict[str, pd.DataFrame], company: Company, cycle: str) -> list[Finding]:
     """Every contradiction between `tables` (conformed, their references known); row 2 is a table's first row.
 
-    All stop the plan but receipts that are overdue: they are planned without.
-
-    Reads what stage supply reads. Where demand_plan is empty, what only a demand can contradict is not asked.
+    All stop the plan but receipts that are overdue: they are planned without. Reads what stage
+    supply reads; where demand_plan is empty, what only a demand can contradict is not asked.
     """
     months = company.months(cycle)
     checks = (_products, _lead_times, _lots, _offers, _capacity, _overdue)

@@ -44,6 +44,6 @@ def publish(c: Cycle, report: Mapping[str, Any] | None = None) -> Path:
     from sopkit.publish import pack, workbook
 
     report = report or prepare(c)
-    tables = c.tables() | {"kpis": c.read("kpis")}
+    tables = {name: c.read(name) for name in workbook.SHEETS.values()}
     c.write_file("plan.xlsx", workbook.write(tables, c.company, c.cycle, c.plan_hash()))
     return c.write_file("plan.html", pack.page(report))
