@@ -90,7 +90,8 @@ def scale_of(values: Iterable[float], unit: str) -> Scale:
     """
     if not unit.strip():
         raise ValueError(
-            "a figure needs a unit: say what its numbers count, for example 'pcs', 'EUR', 'hours', 'share'")
+            "a figure needs a unit: say what its numbers count, for example 'pcs', 'EUR', 'hours', 'share'"
+        )
     finite = [abs(float(value)) for value in values if value is not None and math.isfinite(value)]
     largest = max(finite, default=0.0)
     if unit == "share":
@@ -99,7 +100,8 @@ def scale_of(values: Iterable[float], unit: str) -> Scale:
         for factor, word in ((1e9, "billion"), (1e6, "million"), (1e3, "thousand")):
             if largest >= (10 if factor == 1e3 else 1) * factor:
                 return Scale(
-                    factor, f"{word} {unit}", 0 if largest >= 100 * factor else 1 if largest >= 10 * factor else 2)
+                    factor, f"{word} {unit}", 0 if largest >= 100 * factor else 1 if largest >= 10 * factor else 2
+                )
     whole = largest >= 100 or all(value == round(value) for value in finite)
     return Scale(1.0, unit, 0 if whole else 1 if largest >= 10 else 2)
 
@@ -160,7 +162,8 @@ class Figure:
         return (
             f'<figure class="sop-figure"><figcaption>{finding}'
             f'<p class="title">{_safe(self.title)}{unit}</p></figcaption>'
-            f'<div class="scroll">{self.body}</div>{note}</figure>')
+            f'<div class="scroll">{self.body}</div>{note}</figure>'
+        )
 
     def __html__(self) -> str:
         """What a template with autoescape puts in: the figure as it is, because all text in it is escaped already."""
@@ -173,7 +176,9 @@ class Figure:
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         """HTML for the notebook, words for whoever cannot see it."""
         return {
-            "text/html": self._repr_html_(), "text/plain": f"{self.title} ({self.unit}). {self.look_for} {self.alt}"}
+            "text/html": self._repr_html_(),
+            "text/plain": f"{self.title} ({self.unit}). {self.look_for} {self.alt}",
+        }
 
 
 def nothing(title: str, sentence: str) -> Figure:
@@ -222,12 +227,30 @@ HOUSE = {
     "padding": 4,
     "axis": _AXIS,
     "axisY": {
-        **_AXIS, "domain": False, "ticks": False, "titleAngle": 0, "titleAlign": "left", "titleAnchor": "start",
-        "titleX": 0, "titleY": -10, "titleBaseline": "bottom"},
+        **_AXIS,
+        "domain": False,
+        "ticks": False,
+        "titleAngle": 0,
+        "titleAlign": "left",
+        "titleAnchor": "start",
+        "titleX": 0,
+        "titleY": -10,
+        "titleBaseline": "bottom",
+    },
     "axisX": {**_AXIS, "grid": False},
     "legend": {
-        "orient": "top", "title": None, "labelFontSize": 12, "labelColor": INK, "labelFont": FONT, "symbolSize": 110,
-        "labelLimit": 430, "columnPadding": 16, "offset": 26, "symbolStrokeWidth": 2.5, "columns": 6},
+        "orient": "top",
+        "title": None,
+        "labelFontSize": 12,
+        "labelColor": INK,
+        "labelFont": FONT,
+        "symbolSize": 110,
+        "labelLimit": 430,
+        "columnPadding": 16,
+        "offset": 26,
+        "symbolStrokeWidth": 2.5,
+        "columns": 6,
+    },
     "text": {"font": FONT, "fontSize": 12, "fill": INK},
 }
 
@@ -257,7 +280,8 @@ def svg(chart: altair.TopLevelMixin, alt: str, width: int = WIDE, height: int = 
         if (
             said
             and element.attrib.get("role") == "graphics-symbol"
-            and element.attrib.get("aria-roledescription", "") not in ("axis", "legend")):
+            and element.attrib.get("aria-roledescription", "") not in ("axis", "legend")
+        ):
             title = ElementTree.SubElement(element, f"{{{SVG}}}title")
             title.text = said
         for name in [name for name in element.attrib if name.startswith("aria-") or name == "role"]:
@@ -290,7 +314,8 @@ def _data(frame: pd.DataFrame) -> Any:
 
 def _value_axis(scale: Scale, **more: Any) -> Any:
     return _altair().Axis(
-        title=scale.unit, format=f",.{0 if scale.unit == '%' else scale.decimals}f", tickCount=5, **more)
+        title=scale.unit, format=f",.{0 if scale.unit == '%' else scale.decimals}f", tickCount=5, **more
+    )
 
 
 def _month_axis(months: pd.Series, width: int) -> Any:
@@ -323,14 +348,29 @@ def _summary(tidy: pd.DataFrame, scale: Scale) -> str:
         parts.append(
             f"{plain(name)}: {scale.text(rows['y'].iloc[0])} in {plain(rows['x'].iloc[0])}, "
             f"{scale.text(rows['y'].iloc[-1])} in {plain(rows['x'].iloc[-1])}, "
-            f"highest {scale.text(top['y'])} in {plain(top['x'])}")
+            f"highest {scale.text(top['y'])} in {plain(top['x'])}"
+        )
     return "; ".join(parts)
 
 
 def line(
-    frame: pd.DataFrame | None, y: str, *, title: str, unit: str, look_for: str, x: str = "month",
-    series: str | None = None, low: str | None = None, high: str | None = None, order: Sequence[str] | None = None,
-    start: Any = None, zero: bool = True, alt: str = "", note: str = "", width: int = WIDE, height: int = 260,
+    frame: pd.DataFrame | None,
+    y: str,
+    *,
+    title: str,
+    unit: str,
+    look_for: str,
+    x: str = "month",
+    series: str | None = None,
+    low: str | None = None,
+    high: str | None = None,
+    order: Sequence[str] | None = None,
+    start: Any = None,
+    zero: bool = True,
+    alt: str = "",
+    note: str = "",
+    width: int = WIDE,
+    height: int = 260,
     none: str = "There are no such numbers in this cycle.",
 ) -> Figure:
     """Lines over months, each with its own dash; a band between `low` and `high`; a rule where the plan starts."""
@@ -345,7 +385,8 @@ def line(
     words = [
         f"{plain(row.series)}, {plain(row.x)}: {scale.text(row.y)} {scale.unit}"
         + (f" (range {scale.text(row.low)} to {scale.text(row.high)})" if low and high and row.low == row.low else "")
-        for row in tidy.itertuples()]
+        for row in tidy.itertuples()
+    ]
     shown = tidy.assign(d=words)
     shown[[c for c in ("y", "low", "high") if c in shown]] /= scale.factor
     base = vega.Chart(_data(shown)).encode(x=vega.X("x:T", axis=_month_axis(tidy["x"], width)))
@@ -354,32 +395,47 @@ def line(
     legend = vega.Legend(symbolType="stroke", symbolOpacity=1, columns=per_row) if len(kinds) > 1 else None
     kind = vega.Color("series:N", scale=vega.Scale(domain=kinds, range=[look[0] for look in looks]), legend=legend)
     dash = vega.StrokeDash(
-        "series:N", scale=vega.Scale(domain=kinds, range=[list(look[1]) for look in looks]), legend=legend)
+        "series:N", scale=vega.Scale(domain=kinds, range=[list(look[1]) for look in looks]), legend=legend
+    )
     axis = vega.Y("y:Q", axis=_value_axis(scale), scale=vega.Scale(zero=zero, nice=True))
     layers = []
     if low and high:
         layers.append(
             base.transform_filter("isValid(datum.low)")
             .mark_area(opacity=0.16, aria=False)
-            .encode(y=vega.Y("low:Q", axis=_value_axis(scale)), y2="high:Q", color=kind))
-    layers.append(
-        base.mark_line(strokeWidth=2.2, aria=False).encode(y=axis, color=kind, strokeDash=dash))
+            .encode(y=vega.Y("low:Q", axis=_value_axis(scale)), y2="high:Q", color=kind)
+        )
+    layers.append(base.mark_line(strokeWidth=2.2, aria=False).encode(y=axis, color=kind, strokeDash=dash))
     layers.append(base.mark_circle(size=60, opacity=0).encode(y=axis, description="d:N"))
     if start is not None and tidy["x"].min() < pd.Timestamp(start):
         rule = vega.Chart(_data(pd.DataFrame({"x": [pd.Timestamp(start)], "d": ["plan"]})))
         layers.append(rule.mark_rule(color=QUIET, strokeWidth=1, strokeDash=[2, 3], aria=False).encode(x="x:T"))
         layers.append(
             rule.mark_text(align="left", dx=4, dy=4, color=QUIET, aria=False, baseline="top").encode(
-                x="x:T", y=vega.value(0), text="d:N")
+                x="x:T", y=vega.value(0), text="d:N"
+            )
         )
     said = alt or f"Line chart, {scale.unit}. {_summary(tidy, scale)}."
     return Figure(title, scale.unit, look_for, said, svg(vega.layer(*layers), said, width, height), note)
 
 
 def bars(
-    frame: pd.DataFrame | None, y: str, by: str, *, title: str, unit: str, look_for: str, x: str = "month",
-    order: Sequence[str] | None = None, over: pd.DataFrame | None = None, over_y: str = "", over_name: str = "",
-    alt: str = "", note: str = "", width: int = WIDE, height: int = 260,
+    frame: pd.DataFrame | None,
+    y: str,
+    by: str,
+    *,
+    title: str,
+    unit: str,
+    look_for: str,
+    x: str = "month",
+    order: Sequence[str] | None = None,
+    over: pd.DataFrame | None = None,
+    over_y: str = "",
+    over_name: str = "",
+    alt: str = "",
+    note: str = "",
+    width: int = WIDE,
+    height: int = 260,
     none: str = "There are no such numbers in this cycle.",
 ) -> Figure:
     """Stacked bars over months, one colour a kind (`by`); `over` draws a black dashed line, such as demand."""
@@ -391,14 +447,17 @@ def bars(
     line_of = (
         _tidy(over, x=x, y=over_y).groupby("x", as_index=False)["y"].sum()
         if over is not None and not over.empty
-        else None)
+        else None
+    )
     totals = tidy.assign(y=tidy["y"].clip(lower=0)).groupby("x")["y"].sum()
     scale = scale_of([*totals, *(line_of["y"] if line_of is not None else ())], unit)
     kinds = _kinds(tidy["series"], order)
     place = {kind: i for i, kind in enumerate(kinds)}
     shown = tidy.assign(
-        y=tidy["y"] / scale.factor, place=[place[plain(s)] for s in tidy["series"]],
-        d=[f"{plain(r.series)}, {plain(r.x)}: {scale.text(r.y)} {scale.unit}" for r in tidy.itertuples()])
+        y=tidy["y"] / scale.factor,
+        place=[place[plain(s)] for s in tidy["series"]],
+        d=[f"{plain(r.series)}, {plain(r.x)}: {scale.text(r.y)} {scale.unit}" for r in tidy.itertuples()],
+    )
     axis = vega.X("x:O", timeUnit="yearmonth", axis=_bar_months(tidy["x"], width))
     domain, colours = list(kinds), [look[0] for look in _looks(kinds)]
     stacked = (
@@ -410,8 +469,10 @@ def bars(
             order="place:Q",
             description="d:N",
             color=vega.Color(
-                "series:N", scale=vega.Scale(domain=domain, range=colours),
-                legend=vega.Legend() if len(domain) > 1 or over_name else None),
+                "series:N",
+                scale=vega.Scale(domain=domain, range=colours),
+                legend=vega.Legend() if len(domain) > 1 or over_name else None,
+            ),
         )
     )
     layers = [stacked]
@@ -422,15 +483,19 @@ def bars(
         points = vega.Chart(
             _data(
                 line_of.assign(
-                    y=line_of["y"] / scale.factor, series=over_name,
-                    d=[f"{over_name}, {plain(r.x)}: {scale.text(r.y)} {scale.unit}" for r in line_of.itertuples()])
+                    y=line_of["y"] / scale.factor,
+                    series=over_name,
+                    d=[f"{over_name}, {plain(r.x)}: {scale.text(r.y)} {scale.unit}" for r in line_of.itertuples()],
+                )
             )
         )
         layers.append(
-            points.mark_line(color=BLACK, strokeWidth=1.8, strokeDash=[5, 3], aria=False).encode(x=axis, y="y:Q"))
+            points.mark_line(color=BLACK, strokeWidth=1.8, strokeDash=[5, 3], aria=False).encode(x=axis, y="y:Q")
+        )
         layers.append(
             points.mark_point(color=BLACK, filled=True, size=22, shape="diamond").encode(
-                x=axis, y="y:Q", description="d:N")
+                x=axis, y="y:Q", description="d:N"
+            )
         )
     said = alt or f"Stacked bars by month, {scale.unit}. {_summary(tidy, scale)}."
     return Figure(title, scale.unit, look_for, said, svg(vega.layer(*layers), said, width, height), note)
@@ -444,8 +509,20 @@ def _bar_months(months: pd.Series, width: int) -> Any:
 
 
 def waterfall(
-    frame: pd.DataFrame | None, step: str, value: str, *, title: str, unit: str, look_for: str, start: str = "",
-    end: str = "", opening: float = 0.0, alt: str = "", note: str = "", width: int = WIDE, height: int = 270,
+    frame: pd.DataFrame | None,
+    step: str,
+    value: str,
+    *,
+    title: str,
+    unit: str,
+    look_for: str,
+    start: str = "",
+    end: str = "",
+    opening: float = 0.0,
+    alt: str = "",
+    note: str = "",
+    width: int = WIDE,
+    height: int = 270,
     none: str = "Nothing changed.",
 ) -> Figure:
     """From `opening` to the closing total, one bar a step: gains blue with a plus, losses vermillion with a minus."""
@@ -469,32 +546,45 @@ def waterfall(
     floor = cut or min(0.0, float(tidy[["y", "y2"]].to_numpy().min()))
     ceiling = max(highest, 0.0) + 0.12 * (max(highest, 0.0) - floor)  # room for the numbers above the bars
     shown = tidy.assign(
-        y=tidy["y"].clip(lower=cut) / scale.factor, y2=tidy["y2"] / scale.factor,
-        top=tidy[["y", "y2"]].max(axis=1) / scale.factor, text=texts, n=range(len(tidy)),
-        d=[f"{r.step}: {t} {scale.unit}" for r, t in zip(tidy.itertuples(), texts, strict=True)])
+        y=tidy["y"].clip(lower=cut) / scale.factor,
+        y2=tidy["y2"] / scale.factor,
+        top=tidy[["y", "y2"]].max(axis=1) / scale.factor,
+        text=texts,
+        n=range(len(tidy)),
+        d=[f"{r.step}: {t} {scale.unit}" for r, t in zip(tidy.itertuples(), texts, strict=True)],
+    )
     steps = list(shown["step"])
     base = vega.Chart(_data(shown)).encode(
         x=vega.X(
             "n:O",
             axis=vega.Axis(
-                title=None, labelAngle=0, labelLimit=max(60, int((width - 80) / len(steps)) - 6), ticks=False,
-                labelExpr=_label_list(steps, max(8, int((width - 80) / len(steps) / 6.4)))),
+                title=None,
+                labelAngle=0,
+                labelLimit=max(60, int((width - 80) / len(steps)) - 6),
+                ticks=False,
+                labelExpr=_label_list(steps, max(8, int((width - 80) / len(steps) / 6.4))),
+            ),
         )
     )
     colour = vega.Color(
-        "kind:N", scale=vega.Scale(domain=["total", "gain", "loss"], range=[INK, BLUE, VERMILLION]), legend=None)
+        "kind:N", scale=vega.Scale(domain=["total", "gain", "loss"], range=[INK, BLUE, VERMILLION]), legend=None
+    )
     value_axis = vega.Y(
-        "y:Q", axis=_value_axis(scale),
-        scale=vega.Scale(zero=False, nice=False, domain=[floor / scale.factor, ceiling / scale.factor]))
+        "y:Q",
+        axis=_value_axis(scale),
+        scale=vega.Scale(zero=False, nice=False, domain=[floor / scale.factor, ceiling / scale.factor]),
+    )
     layers = [
         base.mark_bar(size=min(70, (width - 80) / len(steps) * 0.66)).encode(
-            y=value_axis, y2="y2:Q", color=colour, description="d:N"),
+            y=value_axis, y2="y2:Q", color=colour, description="d:N"
+        ),
         base.mark_text(dy=-7, aria=False).encode(y="top:Q", text="text:N"),
     ]
     said = alt or "Waterfall. " + "; ".join(shown["d"]) + "."
     extra = f"The axis starts at {scale.text(cut)}, not at 0." if cut else ""
     return Figure(
-        title, scale.unit, look_for, said, svg(vega.layer(*layers), said, width, height), f"{note} {extra}".strip())
+        title, scale.unit, look_for, said, svg(vega.layer(*layers), said, width, height), f"{note} {extra}".strip()
+    )
 
 
 def _label_list(labels: Sequence[str], letters: int) -> str:
@@ -504,8 +594,19 @@ def _label_list(labels: Sequence[str], letters: int) -> str:
 
 
 def ranking(
-    frame: pd.DataFrame | None, item: str, value: str, *, title: str, unit: str, look_for: str, most: int = 10,
-    alt: str = "", note: str = "", width: int = NARROW, height: int = 0, none: str = "There is nothing to rank.",
+    frame: pd.DataFrame | None,
+    item: str,
+    value: str,
+    *,
+    title: str,
+    unit: str,
+    look_for: str,
+    most: int = 10,
+    alt: str = "",
+    note: str = "",
+    width: int = NARROW,
+    height: int = 0,
+    none: str = "There is nothing to rank.",
 ) -> Figure:
     """The `most` largest items (by size, sign kept) as bars with their numbers; what is left out is said below."""
     if _empty(frame, item, value):
@@ -518,9 +619,12 @@ def ranking(
     signed = bool((tidy["y"] < 0).any())
     texts = [scale.text(v, signed) for v in tidy["y"]]
     shown = tidy.assign(
-        y=tidy["y"] / scale.factor, n=range(len(tidy)), text=texts,
+        y=tidy["y"] / scale.factor,
+        n=range(len(tidy)),
+        text=texts,
         kind=["loss" if v < 0 else "gain" for v in tidy["y"]],
-        d=[f"{plain(r.item)}: {t} {scale.unit}" for r, t in zip(tidy.itertuples(), texts, strict=True)])
+        d=[f"{plain(r.item)}: {t} {scale.unit}" for r, t in zip(tidy.itertuples(), texts, strict=True)],
+    )
     labels = [plain(i) if len(plain(i)) <= 34 else plain(i)[:33] + "…" for i in tidy["item"]]
     # room for the labels in the widest font that a reader's machine may put in the place of ours
     room = min(220.0, 7.4 * max(map(len, labels)))
@@ -533,17 +637,33 @@ def ranking(
         base.transform_filter("datum.y >= 0").mark_text(align="left", dx=5, aria=False).encode(x=across, text="text:N"),
         base.transform_filter("datum.y < 0")
         .mark_text(align="right", dx=-5, aria=False)
-        .encode(x=across, text="text:N")]
+        .encode(x=across, text="text:N"),
+    ]
     said = alt or f"Bars, largest first, {scale.unit}. " + "; ".join(shown["d"]) + "."
     more = f"{left:,} smaller not shown." if left > 0 else ""
     return Figure(
-        title, scale.unit, look_for, said, svg(vega.layer(*layers), said, width, height or 30 + 26 * len(tidy)),
-        f"{note} {more}".strip())
+        title,
+        scale.unit,
+        look_for,
+        said,
+        svg(vega.layer(*layers), said, width, height or 30 + 26 * len(tidy)),
+        f"{note} {more}".strip(),
+    )
 
 
 def stair_step(
-    frame: pd.DataFrame | None, step: str, value: str, *, title: str, unit: str, look_for: str,
-    lower_is_better: bool = True, alt: str = "", note: str = "", width: int = NARROW, height: int = 240,
+    frame: pd.DataFrame | None,
+    step: str,
+    value: str,
+    *,
+    title: str,
+    unit: str,
+    look_for: str,
+    lower_is_better: bool = True,
+    alt: str = "",
+    note: str = "",
+    width: int = NARROW,
+    height: int = 240,
     none: str = "No past cycles to judge the steps by.",
 ) -> Figure:
     """The error after each step of the process, and what the step added (blue) or destroyed (vermillion)."""
@@ -555,11 +675,15 @@ def stair_step(
     gain = -tidy["y"].diff() if lower_is_better else tidy["y"].diff()
     deltas = [
         "" if pd.isna(g) else number(-g / scale.factor if lower_is_better else g / scale.factor, 1, sign=True)
-        for g in gain]
+        for g in gain
+    ]
     shown = tidy.assign(
-        y=tidy["y"] / scale.factor, n=range(len(tidy)),
+        y=tidy["y"] / scale.factor,
+        n=range(len(tidy)),
         kind=["total" if pd.isna(g) else "gain" if g >= 0 else "loss" for g in gain],
-        text=[scale.text(v) for v in tidy["y"]], delta=deltas)
+        text=[scale.text(v) for v in tidy["y"]],
+        delta=deltas,
+    )
     shown["d"] = [
         f"{plain(r.step)}: {r.text} {scale.unit}" + (f", step {r.delta}" if r.delta else "") for r in shown.itertuples()
     ]
@@ -574,11 +698,13 @@ def stair_step(
         )
     )
     colour = vega.Color(
-        "kind:N", scale=vega.Scale(domain=["total", "gain", "loss"], range=[QUIET, BLUE, VERMILLION]), legend=None)
+        "kind:N", scale=vega.Scale(domain=["total", "gain", "loss"], range=[QUIET, BLUE, VERMILLION]), legend=None
+    )
     layers = [
         base.mark_bar().encode(y=vega.Y("y:Q", axis=_value_axis(scale)), color=colour, description="d:N"),
         base.mark_text(dy=-7, fontWeight="bold", aria=False).encode(y="y:Q", text="text:N"),
-        base.mark_text(dy=9, fill="white", aria=False, baseline="top").encode(y="y:Q", text="delta:N")]
+        base.mark_text(dy=9, fill="white", aria=False, baseline="top").encode(y="y:Q", text="delta:N"),
+    ]
     said = alt or f"Stair-step, {scale.unit}. " + "; ".join(shown["d"]) + "."
     return Figure(title, scale.unit, look_for, said, svg(vega.layer(*layers), said, width, height), note)
 
@@ -606,9 +732,20 @@ def _cell_style(value: float, lowest: float, highest: float, diverging: bool) ->
 
 
 def heat_map(
-    frame: pd.DataFrame | None, row: str, column: str, value: str, *, title: str, unit: str, look_for: str,
-    mark_from: float | None = None, diverging: bool = False, rows: Sequence[str] | None = None, alt: str = "",
-    note: str = "", none: str = "There are no such numbers in this cycle.",
+    frame: pd.DataFrame | None,
+    row: str,
+    column: str,
+    value: str,
+    *,
+    title: str,
+    unit: str,
+    look_for: str,
+    mark_from: float | None = None,
+    diverging: bool = False,
+    rows: Sequence[str] | None = None,
+    alt: str = "",
+    note: str = "",
+    none: str = "There are no such numbers in this cycle.",
 ) -> Figure:
     """A number in every cell, the darker the larger; cells from `mark_from` on are framed and bold.
 
@@ -634,22 +771,35 @@ def heat_map(
                 marked.append(f"{plain(name)} in {plain(where)}")
             cells.append(
                 f"<td{_cell_style(number_, lowest, highest, diverging)}{' class=mark' if mark else ''}>"
-                f"{scale.text(number_, sign=diverging)}</td>")
+                f"{scale.text(number_, sign=diverging)}</td>"
+            )
         body.append(f'<tr><th scope="row">{_safe(name)}</th>{"".join(cells)}</tr>')
     said = alt or (
         f"Heat map of {len(wide):,} rows and {wide.shape[1]:,} columns, {scale.unit}, "
         f"from {scale.text(lowest)} to {scale.text(highest)}."
-        + (f" Marked: {', '.join(marked[:12])}{' and others' if len(marked) > 12 else ''}." if marked else ""))
+        + (f" Marked: {', '.join(marked[:12])}{' and others' if len(marked) > 12 else ''}." if marked else "")
+    )
     table_ = (
         f'<table class="heat" aria-label="{_safe(said)}"><thead><tr>'
         f'<th scope="col">{_safe(row.replace("_", " "))}</th>{head}</tr></thead>'
-        f"<tbody>{''.join(body)}</tbody></table>")
+        f"<tbody>{''.join(body)}</tbody></table>"
+    )
     return Figure(title, scale.unit, look_for, said, table_, note)
 
 
 def statement(
-    frame: pd.DataFrame | None, row: str, column: str, value: str, *, title: str, unit: str, look_for: str,
-    rows: Sequence[str] | None = None, bold: Sequence[str] = (), alt: str = "", note: str = "",
+    frame: pd.DataFrame | None,
+    row: str,
+    column: str,
+    value: str,
+    *,
+    title: str,
+    unit: str,
+    look_for: str,
+    rows: Sequence[str] | None = None,
+    bold: Sequence[str] = (),
+    alt: str = "",
+    note: str = "",
     none: str = "There are no such numbers in this cycle.",
 ) -> Figure:
     """Lines by month in one unit, such as a profit and loss statement; the lines in `bold` stand out."""
@@ -663,11 +813,13 @@ def statement(
         f'<tr{" class=total" if name in bold else ""}><th scope="row" class="text">{_safe(str(name).capitalize())}</th>'
         + "".join(f"<td>{scale.text(number_)}</td>" for number_ in values)
         + "</tr>"
-        for name, values in zip(wide.index, wide.to_numpy(dtype=float), strict=True))
+        for name, values in zip(wide.index, wide.to_numpy(dtype=float), strict=True)
+    )
     said = alt or f"Statement of {len(wide):,} lines and {wide.shape[1]:,} columns, {scale.unit}."
     table_ = (
         f'<table class="statement" aria-label="{_safe(said)}"><thead><tr><th scope="col" class="text"></th>{head}</tr>'
-        f"</thead><tbody>{body}</tbody></table>")
+        f"</thead><tbody>{body}</tbody></table>"
+    )
     return Figure(title, scale.unit, look_for, said, table_, note)
 
 
@@ -700,8 +852,9 @@ def columns_of(table: str, names: str, money: str = "currency") -> dict[str, Sho
     shown = {}
     for name in names.split():
         column = declared(table)[name.lstrip("+")]
-        words = [word.upper() if word in ("wape", "rmsse", "mase", "abc", "xyz") else word for word in
-                 column.name.split("_")]
+        words = [
+            word.upper() if word in ("wape", "rmsse", "mase", "abc", "xyz") else word for word in column.name.split("_")
+        ]
         unit = units.get(column.unit, column.unit) if column.kind in ("number", "whole") else ""
         # "overrides (overrides)" says nothing twice
         unit = "count" if unit == column.name != "share" else unit
@@ -730,8 +883,16 @@ def _cell(value: Any, how: Show, scale: Scale | None) -> str:
 
 
 def table(
-    frame: pd.DataFrame | None, show: Mapping[str, Show | str], *, title: str, look_for: str = "", unit: str = "",
-    group: str | None = None, total: str | None = None, alt: str = "", note: str = "",
+    frame: pd.DataFrame | None,
+    show: Mapping[str, Show | str],
+    *,
+    title: str,
+    look_for: str = "",
+    unit: str = "",
+    group: str | None = None,
+    total: str | None = None,
+    alt: str = "",
+    note: str = "",
     none: str = "There is nothing to list.",
 ) -> Figure:
     """A table of some tens of rows, by great_tables: `show` maps columns to `Show`; `total` names the row in bold."""
@@ -752,11 +913,21 @@ def table(
     made = made.cols_align("right", [name for name, (_, scale) in columns.items() if scale])
     made = made.cols_align("left", [name for name, (_, scale) in columns.items() if not scale])
     made = made.tab_options(
-        table_width="100%", table_font_size="12.5px", table_border_top_style="none", table_border_bottom_style="none",
-        data_row_padding="5px", column_labels_border_top_style="none", column_labels_border_bottom_color=INK,
-        column_labels_border_bottom_width="1px", table_body_border_bottom_color=INK,
-        table_body_border_bottom_width="1px", table_body_border_top_style="none", table_body_hlines_color=RULE,
-        row_group_font_weight="bold", table_font_color=INK)
+        table_width="100%",
+        table_font_size="12.5px",
+        table_border_top_style="none",
+        table_border_bottom_style="none",
+        data_row_padding="5px",
+        column_labels_border_top_style="none",
+        column_labels_border_bottom_color=INK,
+        column_labels_border_bottom_width="1px",
+        table_body_border_bottom_color=INK,
+        table_body_border_bottom_width="1px",
+        table_body_border_top_style="none",
+        table_body_hlines_color=RULE,
+        row_group_font_weight="bold",
+        table_font_color=INK,
+    )
     if total is not None:
         first = next(iter(columns))
         bold = [i for i, v in enumerate(text[first]) if v == total]
@@ -766,8 +937,16 @@ def table(
 
 
 def long_table(
-    frame: pd.DataFrame | None, show: Mapping[str, Show | str], *, title: str, look_for: str = "", unit: str = "",
-    most: int = 200, alt: str = "", note: str = "", none: str = "There is nothing to list.",
+    frame: pd.DataFrame | None,
+    show: Mapping[str, Show | str],
+    *,
+    title: str,
+    look_for: str = "",
+    unit: str = "",
+    most: int = 200,
+    alt: str = "",
+    note: str = "",
+    none: str = "There is nothing to list.",
 ) -> Figure:
     """A plain table of many rows, cut at `most`; what is left out is said below. Columns as in `table`."""
     if _empty(frame, *show):
@@ -776,10 +955,12 @@ def long_table(
     head = "".join(
         f'<th scope="col"{"" if scale else " class=text"}>{_safe(how.heading)}'
         f"{f' ({_safe(scale.unit)})' if scale else ''}</th>"
-        for how, scale in columns.values())
+        for how, scale in columns.values()
+    )
     rows = [
         "<tr>" + "".join(_long_cell(value, *columns[name]) for name, value in zip(columns, row, strict=True)) + "</tr>"
-        for row in frame[list(columns)].head(most).itertuples(index=False, name=None)]
+        for row in frame[list(columns)].head(most).itertuples(index=False, name=None)
+    ]
     more = f"{len(frame) - most:,} more rows are in the cycle's tables." if len(frame) > most else ""
     said = alt or f"Table of {len(frame):,} rows: {', '.join(how.heading for how, _ in columns.values())}."
     body = f'<table aria-label="{_safe(said)}"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
@@ -795,9 +976,19 @@ def _long_cell(value: Any, how: Show, scale: Scale | None) -> str:
 
 
 def comparison(
-    frame: pd.DataFrame | None, *, title: str, look_for: str, scenario: str = "title", measure: str = "measure",
-    value: str = "value", base: str = "base", unit: str = "unit", base_name: str = "Base",
-    measures: Mapping[str, str] | None = None, alt: str = "", note: str = "",
+    frame: pd.DataFrame | None,
+    *,
+    title: str,
+    look_for: str,
+    scenario: str = "title",
+    measure: str = "measure",
+    value: str = "value",
+    base: str = "base",
+    unit: str = "unit",
+    base_name: str = "Base",
+    measures: Mapping[str, str] | None = None,
+    alt: str = "",
+    note: str = "",
     none: str = "No scenario was solved beside the base.",
 ) -> Figure:
     """Scenarios side by side: a row a measure, a column a scenario, the difference from the base below each value."""
@@ -818,21 +1009,28 @@ def comparison(
             said = "no change" if change == 0 else number(change / scale.factor, scale.decimals, sign=True)
             cells.append(
                 f"<td>{scale.text(values.iloc[0] if len(values) else None)}"
-                f'<span class="small {kind}">{said}</span></td>')
+                f'<span class="small {kind}">{said}</span></td>'
+            )
         label = (measures or {}).get(what, what.replace("_", " "))
         rows.append(
             f'<tr><th scope="row" class="text">{_safe(label)}<span class="small">{_safe(scale.unit)}</span></th>'
-            f"{''.join(cells)}</tr>")
+            f"{''.join(cells)}</tr>"
+        )
     head = "".join(f'<th scope="col">{_safe(name)}</th>' for name in (base_name, *names))
     said = alt or f"Table comparing {len(names):,} scenarios with the base on {len(rows):,} measures."
     body = (
         f'<table aria-label="{_safe(said)}"><thead><tr><th scope="col" class="text">Measure</th>{head}</tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table>")
+        f"<tbody>{''.join(rows)}</tbody></table>"
+    )
     return Figure(title, "each row in its own unit", look_for, said, body, note)
 
 
 def spark(
-    values: Sequence[float], alt: str, width: int = 150, height: int = 34, planned_from: int | None = None,
+    values: Sequence[float],
+    alt: str,
+    width: int = 150,
+    height: int = 34,
+    planned_from: int | None = None,
     target: float | None = None,
 ) -> str:
     """A small line without axes: past solid, plan (from index `planned_from` on) dashed, the target a thin rule."""
@@ -843,7 +1041,8 @@ def spark(
     low, span = min(known), (max(known) - min(known)) or 1.0
     place = [
         (3 + i * (width - 8) / max(len(values) - 1, 1), height - 4 - (v - low) / span * (height - 8), i)
-        for i, v in points]
+        for i, v in points
+    ]
 
     def path(part: list[tuple[float, float, int]], extra: str) -> str:
         points_ = " ".join(f"{x:.1f},{y:.1f}" for x, y, _ in part)
@@ -857,13 +1056,15 @@ def spark(
         y = height - 4 - (target - low) / span * (height - 8)
         drawn = (
             f'<line x1="3" x2="{width - 5}" y1="{y:.1f}" y2="{y:.1f}" stroke="{QUIET}" stroke-width=".8" '
-            f'stroke-dasharray="1 2"/>' + drawn)
+            f'stroke-dasharray="1 2"/>' + drawn
+        )
     x, y, _ = past[-1] if past else place[-1]
     drawn += f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.6" fill="{BLUE}"/>'
     return (
         f'<svg xmlns="{SVG}" viewBox="0 0 {width} {height}" style="max-width:{width}px" role="img" '
         f'aria-label="{_safe(alt)}">'
-        f"<title>{_safe(alt)}</title>{drawn}</svg>")
+        f"<title>{_safe(alt)}</title>{drawn}</svg>"
+    )
 
 
 class Tile(NamedTuple):
@@ -889,7 +1090,11 @@ class Tile(NamedTuple):
 
 
 def tiles(
-    kpis: Sequence[Tile], *, title: str, look_for: str, note: str = "",
+    kpis: Sequence[Tile],
+    *,
+    title: str,
+    look_for: str,
+    note: str = "",
     none: str = "No KPI can be computed from these tables.",
 ) -> Figure:
     """KPI tiles: value, target met or missed in words, owner, and a small line of the months."""
@@ -901,25 +1106,30 @@ def tiles(
         shown = (
             f"{scale.text(kpi.value)} {scale.unit}"
             if kpi.value is not None and math.isfinite(kpi.value)
-            else "not known")
+            else "not known"
+        )
         words.append(f"{plain(kpi.name)}: {shown}")
         spread = (
             f"{plain(kpi.name)}, {plain(kpi.months[0])} to {plain(kpi.months[-1])}"
             if len(kpi.months)
-            else plain(kpi.name))
+            else plain(kpi.name)
+        )
         state = ""
         if kpi.missed is not None:
             state = (
                 f'<p class="state{" down" if kpi.missed else ""}">{"▼ misses" if kpi.missed else "✓ meets"} target '
-                f"{_safe(amount(kpi.target, kpi.unit))}</p>")
+                f"{_safe(amount(kpi.target, kpi.unit))}</p>"
+            )
         owner = f"<p>{_safe(kpi.owner)}</p>" if kpi.owner else ""
         value = (
             f"{_safe(scale.text(kpi.value))} <span>{_safe(scale.unit)}</span>"
             if shown != "not known"
-            else "<span>not known</span>")
+            else "<span>not known</span>"
+        )
         made.append(
             f'<div><h4>{_safe(kpi.name)}</h4><p class="value">{value}</p>'
-            f"<p>{_safe(kpi.note)}</p>{spark(kpi.values, spread, planned_from=kpi.planned_from)}{state}{owner}</div>")
+            f"<p>{_safe(kpi.note)}</p>{spark(kpi.values, spread, planned_from=kpi.planned_from)}{state}{owner}</div>"
+        )
     return Figure(
         title, "each in its own unit", look_for, "; ".join(words), f'<div class="sop-tiles">{"".join(made)}</div>', note
     )

@@ -70,7 +70,7 @@ def check(
 
     collected = check_company(find_company(company), parse_cycle(cycle), findings)
     typer.echo(collected.summary())
-    if collected.stops:
+    if collected.errors:
         raise typer.Exit(1)
 
 

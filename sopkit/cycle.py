@@ -499,7 +499,7 @@ class Cycle:
         for stage in STAGES:
             entry = manifest["stages"].get(stage.name, {})
             holds = signed[(signed["stage"] == stage.name) & (signed["plan_hash"] == self.plan_hash(stage.name))]
-            lapsed = set(signed.loc[signed["stage"] == stage.name, "by"]) - set(holds["by"])
+            lapsed = set(signed.loc[signed["stage"] == stage.name, "author"]) - set(holds["author"])
             rows.append(
                 {
                     "stage": stage.name,
@@ -507,7 +507,7 @@ class Cycle:
                     "written": entry.get("written_at", "-"),
                     "seconds": entry.get("seconds", "-"),
                     "signed by": ", ".join(
-                        [*sorted(set(holds["by"])), *(f"({name}, before a change)" for name in sorted(lapsed))]
+                        [*sorted(set(holds["author"])), *(f"({name}, before a change)" for name in sorted(lapsed))]
                     )
                     or "-",
                     "why stale": stale.get(stage.name, ""),
@@ -535,8 +535,8 @@ class Cycle:
             raise StageError(
                 f"Stage {stage} cannot be signed, it is stale: {stale[stage]}. Run first: {self._command('--resume')}."
             )
-        return self.records.say(
-            "sign_offs", by=by, cycle=self.cycle, stage=stage, note=note, plan_hash=self.plan_hash(stage)
+        return self.records.add(
+            "sign_offs", author=by, cycle=self.cycle, stage=stage, note=note, plan_hash=self.plan_hash(stage)
         )
 
     # run by the runner -----------------------------------------------------------------------------------------
@@ -551,7 +551,7 @@ class Cycle:
         self._keep(manifest)
         if state != "running" and "reproduces" not in manifest:
             self.records.log(
-                "stage", stage, cycle=self.cycle, by="runner", state=state, plan_hash=self.plan_hash(stage)
+                "stage", stage, cycle=self.cycle, author="runner", state=state, plan_hash=self.plan_hash(stage)
             )
 
     @staticmethod
@@ -883,7 +883,8 @@ def reproduce(company: str, cycle: str, *, progress: bool = True) -> tuple[list[
     if missing:
         raise StageError(f"{first.folder} holds no finished plan: {', '.join(missing)} did not run to the end.")
     newer = [
-        f"{stage}: {name} changed after it ran" for stage, entry in manifest["stages"].items()
+        f"{stage}: {name} changed after it ran"
+        for stage, entry in manifest["stages"].items()
         for name, seen in entry["read"].items()
         if name in manifest["tables"] and name != "sign_offs" and manifest["tables"][name]["sha256"] != seen
     ]

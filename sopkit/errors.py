@@ -22,15 +22,15 @@ class Finding:
     rule: str
     severity: str
     allowed: str
-    cure: str
+    fix: str
 
     def __str__(self) -> str:
-        """One line for a person: where, what, allowed, cure."""
+        """One line for a person: where, what, allowed, fix."""
         row = f", row {self.row}" if self.row else ""
         where = self.table + row + (f", column {self.column}" if self.column else "")
         value = f" is {self.value!r}" if self.value else ""
         allowed = f"; allowed: {self.allowed}" if self.allowed else ""
-        return f"{where}{value}: {self.rule}{allowed}. {self.cure}"
+        return f"{where}{value}: {self.rule}{allowed}. {self.fix}"
 
     def as_row(self) -> dict[str, object]:
         """The finding as a row of table `findings`."""
@@ -42,7 +42,7 @@ class SopkitError(Exception):
 
 
 class SettingsError(SopkitError):
-    """A setting (company.yaml, scenarios.yaml, a parameter) is wrong; the text names file, line and cure."""
+    """A setting (company.yaml, scenarios.yaml, a parameter) is wrong; the text names file, line and fix."""
 
 
 class FindingsError(SopkitError):

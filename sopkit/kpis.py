@@ -268,17 +268,22 @@ class Kpi(NamedTuple):
 KPIS = {
     "total_sales": Kpi("Total sales", "currency", "higher", "net sales, sum of the months"),
     "forecast_against_actual": Kpi(
-        "Forecast against actual", "share", "nearer 0", "consensus less actual units, share of actual, at one lag"),
+        "Forecast against actual", "share", "nearer 0", "consensus less actual units, share of actual, at one lag"
+    ),
     "gross_margin": Kpi("Gross margin", "share", "higher", "net sales less standard cost of goods, share of net sales"),
     "cycle_time": Kpi("Cycle time", "days", "lower", "mean days from start to finish of a work order"),
     "inventory_turns": Kpi(
-        "Inventory turns", "turns a year", "higher", "annualised cost of goods / average finished stock at cost"),
+        "Inventory turns", "turns a year", "higher", "annualised cost of goods / average finished stock at cost"
+    ),
     "working_capital": Kpi(
-        "Working capital", "currency", "lower", "inventory + receivables - payables + other, mean of the months' ends"),
+        "Working capital", "currency", "lower", "inventory + receivables - payables + other, mean of the months' ends"
+    ),
     "capacity_utilisation": Kpi(
-        "Capacity utilisation", "share", "higher", "hours used, overtime included / hours after maintenance"),
+        "Capacity utilisation", "share", "higher", "hours used, overtime included / hours after maintenance"
+    ),
     "production_forecast": Kpi(
-        "Production forecast", "units", "higher", "finished units: demand + target end stock - opening stock"),
+        "Production forecast", "units", "higher", "finished units: demand + target end stock - opening stock"
+    ),
     "sales_units": Kpi("Units sold", "units", "higher", "units, sum of the months"),
     "fill_rate": Kpi("Fill rate", "share", "higher", "units delivered in the month of their demand / units demanded"),
     "days_of_cover": Kpi("Days of cover", "days", "lower", "days of future demand that finished stock covers"),
@@ -290,9 +295,11 @@ KPIS = {
     "days_payables": Kpi("Days payables (DPO)", "days", "higher", "average payables / purchases x days"),
     "cash_to_cash": Kpi("Cash-to-cash", "days", "lower", "DIO + DSO - DPO"),
     "plan_stability": Kpi(
-        "Plan change", "share", "lower", "sum |plan - last plan| / sum last plan, units made in three months"),
+        "Plan change", "share", "lower", "sum |plan - last plan| / sum last plan, units made in three months"
+    ),
     "production_plan_adherence": Kpi(
-        "Production-plan adherence", "share", "higher", "1 - sum |made - planned| / sum planned, plan of the month"),
+        "Production-plan adherence", "share", "higher", "1 - sum |made - planned| / sum planned, plan of the month"
+    ),
 }
 EIGHT = tuple(KPIS)[:8]
 NEAR_MONTHS = 3

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 LABEL = {"description_width": "9.5em"}
 WIDE = widgets.Layout(width="34em")
 ALL = ""
-WORTH = "profit less promises broken"
+WORTH = "result after penalties"
 CELL = ["month", "product", "market"]
 MOST_OFFERED = 300  # a longer list is slow in a browser and read by nobody: the pickers narrow it
 LEVERS = {"hours": "available hours", "overtime_limit": "overtime limit", "supplier": "supplier capacity"}
@@ -52,8 +52,11 @@ def _names(frame: pd.DataFrame, code: str) -> list[tuple[str, str]]:
 def _people(cycle: Cycle, may_sign: str = "") -> list[tuple[str, str]]:
     """(what people read, name) of everybody, or of those who may sign a stage."""
     people = cycle.read("people").to_dict("records")
-    return [(f"{person['name']}, {person['role']}", person["name"]) for person in people
-            if not may_sign or may_sign in person["may_sign"].split()]
+    return [
+        (f"{person['name']}, {person['role']}", person["name"])
+        for person in people
+        if not may_sign or may_sign in person["may_sign"].split()
+    ]
 
 
 def _person(label: str, people: Iterable[tuple[str, str]]) -> widgets.Dropdown:
@@ -82,7 +85,7 @@ class _Message(widgets.HTML):
         if not isinstance(error, RecordError):
             self.say(str(error), wrong=True)
             return
-        said = [f"{f.column or what} {f.value} {f.rule}. {f.cure}" for f in error.findings]
+        said = [f"{f.column or what} {f.value} {f.rule}. {f.fix}" for f in error.findings]
         self.say("\n".join(["Nothing was stored.", *(" ".join(line.split()) for line in said)]), wrong=True)
 
 
@@ -102,10 +105,15 @@ class AnswerForm(widgets.VBox):
         self.market = _choice("Market", [("all markets", ALL), *self._touched("markets", "market")])
         self.correction = _choice("Correction", [])
         self.correction.layout = widgets.Layout(width="62em")
-        self.answer = _choice("Answer", [
-            ("choose an answer", ""), ("accepted: it counts as proposed", "accepted"),
-            ("changed: another quantity counts", "changed"), ("refused: what was sold counts", "refused"),
-        ])
+        self.answer = _choice(
+            "Answer",
+            [
+                ("choose an answer", ""),
+                ("accepted: it counts as proposed", "accepted"),
+                ("changed: another quantity counts", "changed"),
+                ("refused: what was sold counts", "refused"),
+            ],
+        )
         self.quantity = widgets.FloatText(description="Month counts", disabled=True, style=LABEL, layout=WIDE)
         self.reason = _words("Reason", "what really happened in that month")
         self.owner = _person("Owner", _people(cycle))
@@ -121,11 +129,23 @@ class AnswerForm(widgets.VBox):
         for control in (self.answer, self.quantity):
             control.observe(self._show, "value")
         self.store.on_click(self._store)
-        super().__init__([
-            widgets.HTML("<h3>Answer a proposed correction</h3>"),
-            self.which, self.product, self.market, self.correction, self.answer, self.quantity, self.reason, self.owner,
-            self.store, self.message, self.shown, self.recorded,
-        ])
+        super().__init__(
+            [
+                widgets.HTML("<h3>Answer a proposed correction</h3>"),
+                self.which,
+                self.product,
+                self.market,
+                self.correction,
+                self.answer,
+                self.quantity,
+                self.reason,
+                self.owner,
+                self.store,
+                self.message,
+                self.shown,
+                self.recorded,
+            ]
+        )
 
     def _corrections(self) -> pd.DataFrame:
         """One row a corrected month of a series: raw, quantity (what counts now), proposed; largest change first."""
@@ -153,14 +173,25 @@ class AnswerForm(widgets.VBox):
         if self.which.value:
             answered = pd.MultiIndex.from_frame(self.cycle.read("history_answers")[CELL])
             rows = rows[rows["status"].eq("proposed") & ~pd.MultiIndex.from_frame(rows[CELL]).isin(answered)]
-        _offer_in(self.correction, (
-            (f"{charts.month_name(row.month)} · {row.product} · {row.market}: {charts.number(row.raw)} → "
-             f"{charts.number(row.proposed)} units, {row.method.replace('_', ' ')}, {row.status}", row.Index)
-            for row in rows.head(MOST_OFFERED).itertuples()))
+        _offer_in(
+            self.correction,
+            (
+                (
+                    f"{charts.month_name(row.month)} · {row.product} · {row.market}: {charts.number(row.raw)} → "
+                    f"{charts.number(row.proposed)} units, {row.method.replace('_', ' ')}, {row.status}",
+                    row.Index,
+                )
+                for row in rows.head(MOST_OFFERED).itertuples()
+            ),
+        )
         self.message.say(
             f"{len(rows):,} corrections to choose from, the largest first"
-            + (f"; the first {MOST_OFFERED:,} are offered: choose a product or a market." if len(rows) > MOST_OFFERED
-               else "."))
+            + (
+                f"; the first {MOST_OFFERED:,} are offered: choose a product or a market."
+                if len(rows) > MOST_OFFERED
+                else "."
+            )
+        )
         self._pick()
 
     def _pick(self, _: Any = None) -> None:
@@ -185,7 +216,11 @@ class AnswerForm(widgets.VBox):
             series["with this answer"] = mine["quantity"].mask(mine["month"].eq(row["month"]), self._counts(row))
         frame = mine[["month"]].assign(**series).melt("month", var_name="history", value_name="units")
         self.shown.value = charts.line(
-            frame, "units", series="history", unit="units", height=200,
+            frame,
+            "units",
+            series="history",
+            unit="units",
+            height=200,
             title=f"The correction in its series: {row['product']} · {row['market']}",
             look_for=f"{charts.month_name(row['month'])}: {row['reason']}.",
         )._repr_html_()
@@ -199,10 +234,15 @@ class AnswerForm(widgets.VBox):
         counts = self._counts(row)
         self.store.disabled = True
         try:
-            number = self.cycle.records.say(
-                "history_answers", by=self.owner.value, cycle=self.cycle.cycle, answer=said,
-                quantity=counts if said == "changed" else None, reason=self.reason.value,
-                **{name: row[name] for name in CELL})
+            number = self.cycle.records.add(
+                "history_answers",
+                author=self.owner.value,
+                cycle=self.cycle.cycle,
+                answer=said,
+                quantity=counts if said == "changed" else None,
+                reason=self.reason.value,
+                **{name: row[name] for name in CELL},
+            )
         except SopkitError as error:
             self.message.refuse(error, "answer")
             return
@@ -224,10 +264,20 @@ class AnswerForm(widgets.VBox):
         holds = ~said.duplicated(CELL, keep="last")
         said = said.assign(number=said["id"].astype(str), holds=holds.map({True: "yes", False: "answered again"}))
         self.recorded.value = charts.long_table(
-            said.iloc[::-1], {
-                "number": "No.", "by": "Owner", "month": "Month", "product": "Product", "market": "Market",
-                "answer": "Answer", "quantity": charts.Show("Counts", "units"), "reason": "Reason", "holds": "Holds"},
-            title="Answers given", none="Nobody has answered yet.",
+            said.iloc[::-1],
+            {
+                "number": "No.",
+                "author": "Owner",
+                "month": "Month",
+                "product": "Product",
+                "market": "Market",
+                "answer": "Answer",
+                "quantity": charts.Show("Counts", "units"),
+                "reason": "Reason",
+                "holds": "Holds",
+            },
+            title="Answers given",
+            none="Nobody has answered yet.",
         )._repr_html_()
 
 
@@ -247,9 +297,9 @@ class OverrideForm(widgets.VBox):
         self.market = _choice("Market", [("all markets", ALL), *_names(cycle.read("markets"), "market")])
         self.first = _choice("First month", months)
         self.last = _choice("Last month", months)
-        self.action = _choice("Change", [
-            ("add units a month", "add"), ("set units a month", "set"), ("scale by a factor", "scale"),
-        ])
+        self.action = _choice(
+            "Change", [("add units a month", "add"), ("set units a month", "set"), ("scale by a factor", "scale")]
+        )
         self.amount = widgets.FloatText(description="Amount", value=0, style=LABEL, layout=WIDE)
         self.reason = _words("Reason", "why the numbers alone are wrong")
         self.owner = _person("Owner", _people(cycle))
@@ -267,12 +317,27 @@ class OverrideForm(widgets.VBox):
         for picker in (self.family, self.product, self.market):
             picker.observe(lambda _: self._show(self.cycle.read("demand_plan")), "value")
         self.store.on_click(self._store)
-        super().__init__([
-            widgets.HTML("<h3>Change the plan, with a reason</h3>"),
-            self.family, self.product, self.market, self.first, self.last, self.action, self.amount, self.reason,
-            self.owner, self.evidence, self.expires, self.supersedes, self.store, self.message, self.shown,
-            self.recorded,
-        ])
+        super().__init__(
+            [
+                widgets.HTML("<h3>Change the plan, with a reason</h3>"),
+                self.family,
+                self.product,
+                self.market,
+                self.first,
+                self.last,
+                self.action,
+                self.amount,
+                self.reason,
+                self.owner,
+                self.evidence,
+                self.expires,
+                self.supersedes,
+                self.store,
+                self.message,
+                self.shown,
+                self.recorded,
+            ]
+        )
 
     def _offer_products(self, _: Any = None) -> None:
         offered = self.products
@@ -285,10 +350,18 @@ class OverrideForm(widgets.VBox):
         """What the form says, as fields of an override."""
         level = next((name for name in ("product", "family", "market") if getattr(self, name).value), "total")
         return {
-            "level": level, "product": self.product.value, "family": self.family.value, "market": self.market.value,
-            "first_month": self.first.value, "last_month": self.last.value, "action": self.action.value,
-            "amount": self.amount.value, "reason": self.reason.value, "evidence": self.evidence.value,
-            "expires": self.expires.value, "supersedes": self.supersedes.value,
+            "level": level,
+            "product": self.product.value,
+            "family": self.family.value,
+            "market": self.market.value,
+            "first_month": self.first.value,
+            "last_month": self.last.value,
+            "action": self.action.value,
+            "amount": self.amount.value,
+            "reason": self.reason.value,
+            "evidence": self.evidence.value,
+            "expires": self.expires.value,
+            "supersedes": self.supersedes.value,
         }
 
     def _store(self, _: Any) -> None:
@@ -297,7 +370,7 @@ class OverrideForm(widgets.VBox):
         self.store.disabled = True
         before = self.cycle.read("demand_plan")
         try:
-            number = self.cycle.records.say("overrides", by=self.owner.value, cycle=self.cycle.cycle, **self.fields)
+            number = self.cycle.records.add("overrides", author=self.owner.value, cycle=self.cycle.cycle, **self.fields)
             self.message.say(f"Override {number} is stored; the consensus is being made again ...")
             plan = self.cycle.save(demand.plan(self.cycle.tables(), self.cycle.company, self.cycle.cycle))
         except SopkitError as error:
@@ -330,8 +403,13 @@ class OverrideForm(widgets.VBox):
             getattr(self, name).label for name in ("family", "product", "market") if getattr(self, name).value
         )
         self.shown.value = charts.line(
-            frame, "units", series="series", title=f"Consensus demand: {where or 'everything planned'}",
-            unit=self._unit(), look_for="What the demand meeting signs, month by month.", height=200,
+            frame,
+            "units",
+            series="series",
+            title=f"Consensus demand: {where or 'everything planned'}",
+            unit=self._unit(),
+            look_for="What the demand meeting signs, month by month.",
+            height=200,
             none="Nothing is planned for this choice.",
         )._repr_html_()
 
@@ -341,22 +419,36 @@ class OverrideForm(widgets.VBox):
 
     def _show_recorded(self) -> None:
         said = self.cycle.read("overrides")
-        self.supersedes.options = [("nothing", 0), *(
-            (f"override {row.id} by {row.by}: {row.reason}", row.id) for row in said.itertuples())]
+        self.supersedes.options = [
+            ("nothing", 0),
+            *((f"override {row.id} by {row.author}: {row.reason}", row.id) for row in said.itertuples()),
+        ]
         self.supersedes.value = 0
         name = charts.month_name
         said = said.assign(
-            what=[" · ".join(filter(None, (row.family, row.product, row.market))) or "everything"
-                  for row in said.itertuples()],
+            what=[
+                " · ".join(filter(None, (row.family, row.product, row.market))) or "everything"
+                for row in said.itertuples()
+            ],
             change=[f"{row.action} {row.amount:,g}" for row in said.itertuples()],
-            months=[" to ".join(dict.fromkeys((name(row.first_month), name(row.last_month))))
-                    for row in said.itertuples()],
+            months=[
+                " to ".join(dict.fromkeys((name(row.first_month), name(row.last_month)))) for row in said.itertuples()
+            ],
             number=said["id"].astype(str),
         )
         self.recorded.value = charts.long_table(
-            said, {"number": "No.", "by": "Owner", "what": "What", "months": "Months", "change": "Change",
-                   "reason": "Reason", "evidence": "Evidence"},
-            title="Overrides in force", none="Nobody has changed the numbers.",
+            said,
+            {
+                "number": "No.",
+                "author": "Owner",
+                "what": "What",
+                "months": "Months",
+                "change": "Change",
+                "reason": "Reason",
+                "evidence": "Evidence",
+            },
+            title="Overrides in force",
+            none="Nobody has changed the numbers.",
         )._repr_html_()
 
 
@@ -376,7 +468,8 @@ class WhatIf(widgets.VBox):
         self.last = _choice("To", months)
         self.last.index = len(months) - 1
         self.percent = widgets.IntSlider(
-            description="By, %", min=-100, max=100, step=5, value=0, continuous_update=False, style=LABEL, layout=WIDE)
+            description="By, %", min=-100, max=100, step=5, value=0, continuous_update=False, style=LABEL, layout=WIDE
+        )
         self.message = _Message()
         self.shown = widgets.HTML()
         self._offer_places()
@@ -384,10 +477,18 @@ class WhatIf(widgets.VBox):
         self.lever.observe(self._offer_places, "value")
         for control in (self.place, self.first, self.last, self.percent):
             control.observe(self._solve, "value")
-        super().__init__([
-            widgets.HTML("<h3>What if there were more, or less?</h3>"),
-            self.lever, self.place, self.first, self.last, self.percent, self.message, self.shown,
-        ])
+        super().__init__(
+            [
+                widgets.HTML("<h3>What if there were more, or less?</h3>"),
+                self.lever,
+                self.place,
+                self.first,
+                self.last,
+                self.percent,
+                self.message,
+                self.shown,
+            ]
+        )
         self.message.say("Move the slider: the plan is solved again, nothing is stored.")
 
     @cached_property
@@ -445,27 +546,35 @@ class WhatIf(widgets.VBox):
         currency = self.cycle.company.currency
         frame = result.assign(base=self.base["value"], title=said).rename_axis("measure").reset_index()
         self.shown.value = charts.comparison(
-            frame, base_name="This plan", title="The plan solved again", measures={name: name for name in result.index},
-            look_for=f"{said} changes profit less promises broken by {charts.amount(gain, currency, sign=True)}.",
-            note="Promises broken: the prices of policy for what is late, lost or below safety stock. No cash.",
+            frame,
+            base_name="This plan",
+            title="The plan solved again",
+            measures={name: name for name in result.index},
+            look_for=f"{said} changes result after penalties by {charts.amount(gain, currency, sign=True)}.",
+            note="Service penalties: the prices of what is late, lost or below safety stock. No cash.",
         )._repr_html_()
-        self.message.say(f"Solved: {charts.amount(gain, currency, sign=True)} of profit less promises broken.")
+        self.message.say(f"Solved: {charts.amount(gain, currency, sign=True)} of result after penalties.")
 
     def _measures(self, plan: dict[str, pd.DataFrame]) -> pd.DataFrame:
         """What the solver maximises and its parts, service and stock of a plan; revenue, cost and profit are cash."""
-        cash = plan["supply_costs"][~plan["supply_costs"]["policy"]]
-        broken = plan["supply_costs"].loc[plan["supply_costs"]["policy"], "amount"].sum()
+        cash = plan["supply_costs"][~plan["supply_costs"]["penalty"]]
+        broken = plan["supply_costs"].loc[plan["supply_costs"]["penalty"], "amount"].sum()
         revenue = cash.loc[cash["cost"] == "revenue", "amount"].sum()
         cost = cash.loc[cash["cost"] != "revenue", "amount"].sum()
         deliveries = plan["deliveries"]
         currency = self.cycle.company.currency
         rows = {
-            WORTH: (revenue - cost - broken, currency), "profit": (revenue - cost, currency),
-            "revenue": (revenue, currency), "cost": (cost, currency), "promises broken": (broken, currency),
+            WORTH: (revenue - cost - broken, currency),
+            "profit": (revenue - cost, currency),
+            "revenue": (revenue, currency),
+            "cost": (cost, currency),
+            "service penalties": (broken, currency),
             "fill rate": (kpis.fill_rate(kpis.units_on_time(deliveries), deliveries["demand"]), "share"),
             "units lost": (deliveries["lost"].sum(), "units"),
             "units waiting at the end": (
-                deliveries.loc[deliveries["month"] == deliveries["month"].max(), "backlog"].sum(), "units"),
+                deliveries.loc[deliveries["month"] == deliveries["month"].max(), "backlog"].sum(),
+                "units",
+            ),
             "mean stock value": (plan["stock"].groupby("month")["value"].sum().mean(), currency),
         }
         return pd.DataFrame.from_dict(rows, orient="index", columns=["value", "unit"])
@@ -500,11 +609,21 @@ class DecisionForm(widgets.VBox):
         self.store.on_click(self._store)
         self._show(self._log())
         self._offer_options()
-        super().__init__([
-            widgets.HTML("<h3>Decide, with a reason</h3>"),
-            self.question, self.advice, self.option, self.reason, self.by, self.owner, self.due, self.store,
-            self.message, self.shown,
-        ])
+        super().__init__(
+            [
+                widgets.HTML("<h3>Decide, with a reason</h3>"),
+                self.question,
+                self.advice,
+                self.option,
+                self.reason,
+                self.by,
+                self.owner,
+                self.due,
+                self.store,
+                self.message,
+                self.shown,
+            ]
+        )
 
     def _offer_options(self, _: Any = None) -> None:
         from sopkit import decide
@@ -519,8 +638,11 @@ class DecisionForm(widgets.VBox):
 
         asked = self.questions[self.question.value]
         fields = {
-            "question": asked.question, "option": self.option.value, "reason": self.reason.value.strip(),
-            "owner": self.owner.value or asked.owner, "due": self.due.value,
+            "question": asked.question,
+            "option": self.option.value,
+            "reason": self.reason.value.strip(),
+            "owner": self.owner.value or asked.owner,
+            "due": self.due.value,
             "status": "approved" if self.option.value else decide.UNDECIDED,
         }
         needed = {"a reason": fields["reason"], "who decided": self.by.value}
@@ -529,7 +651,7 @@ class DecisionForm(widgets.VBox):
             self.message.say(f"Nothing was stored. Say {' and '.join(missing)}.", wrong=True)
             return
         try:
-            number = self.cycle.records.say("decisions", by=self.by.value, cycle=self.cycle.cycle, **fields)
+            number = self.cycle.records.add("decisions", author=self.by.value, cycle=self.cycle.cycle, **fields)
             self.tables = self.cycle.tables()
             log = self.cycle.write("decision_log", self._log())
         except SopkitError as error:
@@ -553,9 +675,18 @@ class DecisionForm(widgets.VBox):
     def _show(self, log: pd.DataFrame) -> None:
         said = log.assign(decided=log["option"].map(self.titles).fillna("open"))
         self.shown.value = charts.long_table(
-            said, {"question": "Question", "decided": "Decision", "reason": "Reason", "by": "Decided by",
-                   "owner": "Carried out by", "due": "Due"},
-            title="What stands decided", look_for="", none="Nothing is to be decided.",
+            said,
+            {
+                "question": "Question",
+                "decided": "Decision",
+                "reason": "Reason",
+                "author": "Decided by",
+                "owner": "Carried out by",
+                "due": "Due",
+            },
+            title="What stands decided",
+            look_for="",
+            none="Nothing is to be decided.",
         )._repr_html_()
 
 

@@ -47,10 +47,14 @@ def run() -> Iterator[dict]:
             command = (python, "-m", "papermill", str(notebook), out, "-p", "company", "demo", "-p", "cycle", "2026-11")
             peer += _timed(*command, cwd=PROJECT, env=env)
         yield _figure("plan of the demo company, after set-up", min(plans), goal=30.0, peer=round(peer, 2))
-        yield _figure("run --resume with nothing to do", _timed(
-            python, "-m", "sopkit", "run", *demo, "--resume", cwd=PROJECT, env=env))
-        yield _figure("plan made again and compared, hash for hash", _timed(
-            python, "-m", "sopkit", "reproduce", *demo, cwd=PROJECT, env=env))
+        yield _figure(
+            "run --resume with nothing to do",
+            _timed(python, "-m", "sopkit", "run", *demo, "--resume", cwd=PROJECT, env=env),
+        )
+        yield _figure(
+            "plan made again and compared, hash for hash",
+            _timed(python, "-m", "sopkit", "reproduce", *demo, cwd=PROJECT, env=env),
+        )
 
         clone = root / "clone"
         _timed("git", "clone", "--quiet", str(PROJECT), str(clone), cwd=root, env=env)

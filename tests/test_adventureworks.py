@@ -46,7 +46,7 @@ def tables(collected):
 
 
 def test_no_finding_stops_the_plan(collected):
-    assert collected.stops == 0, collected.summary()
+    assert collected.errors == 0, collected.summary()
 
 
 def test_sales_lines_are_those_of_the_warehouse(raw):
@@ -138,7 +138,7 @@ def test_nothing_from_the_cycle_on_is_known(tables):
     for name, column in (("sales_history", "month"), ("production_history", "month"), ("work_orders", "finish")):
         assert tables[name][column].max() < start, name
     assert tables["scheduled_receipts"]["month"].min() >= start
-    assert tables["targets"]["month"].min() == start
+    assert tables["budget"]["month"].min() == start
 
 
 def test_what_is_missing_is_declared_with_an_owner(tables):
@@ -160,7 +160,7 @@ def test_the_place_of_the_raw_files_is_a_setting(monkeypatch, tmp_path):
     except SopkitError as error:
         assert "elsewhere" in str(error)
     else:
-        assert elsewhere.stops > 0
+        assert elsewhere.errors > 0
 
 
 @pytest.fixture(scope="module")

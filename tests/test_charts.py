@@ -22,8 +22,12 @@ WORDS = {"title": f"Demand {HOSTILE}", "look_for": f"Spring is high {HOSTILE}"}
 def tidy(name: str = "Tents") -> pd.DataFrame:
     return pd.DataFrame(
         {
-            "month": np.tile(MONTHS, 2), "kind": np.repeat([name, "buy"], 12), "quantity": np.arange(24) * 100.0 + 1000,
-            "p10": np.arange(24) * 90.0, "p90": np.arange(24) * 120.0 + 1000}
+            "month": np.tile(MONTHS, 2),
+            "kind": np.repeat([name, "buy"], 12),
+            "quantity": np.arange(24) * 100.0 + 1000,
+            "p10": np.arange(24) * 90.0,
+            "p90": np.arange(24) * 120.0 + 1000,
+        }
     )
 
 
@@ -33,8 +37,12 @@ def every_form(name: str, unit: str = "pcs") -> dict[str, charts.Figure]:
     steps = pd.DataFrame({"step": ["naive", name, "overrides"], "value": [0.41, 0.28, 0.31]})
     results = pd.DataFrame(
         {
-            "title": [name, "Second shift"], "measure": ["profit", "profit"], "value": [1_200_000.0, 900_000.0],
-            "base": [1_000_000.0] * 2, "unit": unit}
+            "title": [name, "Second shift"],
+            "measure": ["profit", "profit"],
+            "value": [1_200_000.0, 900_000.0],
+            "base": [1_000_000.0] * 2,
+            "unit": unit,
+        }
     )
     said = {**WORDS, "unit": unit}
     return {
@@ -45,7 +53,8 @@ def every_form(name: str, unit: str = "pcs") -> dict[str, charts.Figure]:
         "ranking": charts.ranking(many, "kind", "quantity", most=23, **said),
         "stair_step": charts.stair_step(steps, "step", "value", **said),
         "table": charts.table(
-            frame, {"kind": f"Kind {HOSTILE}", "month": "Month", "quantity": Show("Units", unit)}, **said),
+            frame, {"kind": f"Kind {HOSTILE}", "month": "Month", "quantity": Show("Units", unit)}, **said
+        ),
         "long_table": charts.long_table(frame, {"kind": "Kind", "quantity": Show("Units", unit)}, most=5, **said),
         "comparison": charts.comparison(results, **WORDS),
         "tiles": charts.tiles([Tile(name, 12.0, unit, name, 10.0, "lower", name, MONTHS, range(12), 6)], **WORDS),
@@ -132,7 +141,8 @@ def test_a_figure_without_a_unit_is_refused():
         lambda: charts.stair_step(frame, "kind", "quantity", title="t", unit="", look_for=""),
         lambda: charts.table(frame, {"quantity": "Units"}, title="t"),
         lambda: charts.long_table(frame, {"quantity": "Units"}, title="t"),
-        lambda: charts.tiles([Tile("Sales", 1.0, "")], title="t", look_for="")):
+        lambda: charts.tiles([Tile("Sales", 1.0, "")], title="t", look_for=""),
+    ):
         with pytest.raises(ValueError, match="unit"):
             draw()
 
@@ -141,12 +151,17 @@ def test_a_figure_without_a_unit_is_refused():
 def test_absent_data_gives_a_sentence(frame):
     said = {"title": "Past campaigns", "look_for": "", "none": "This company has no campaigns."}
     for figure in (
-        charts.line(frame, "quantity", unit="pcs", **said), charts.bars(frame, "quantity", "kind", unit="pcs", **said),
+        charts.line(frame, "quantity", unit="pcs", **said),
+        charts.bars(frame, "quantity", "kind", unit="pcs", **said),
         charts.heat_map(frame, "kind", "month", "quantity", unit="pcs", **said),
         charts.waterfall(frame, "kind", "quantity", unit="pcs", **said),
         charts.ranking(frame, "kind", "quantity", unit="pcs", **said),
-        charts.stair_step(frame, "kind", "quantity", unit="pcs", **said), charts.table(frame, {"kind": "Kind"}, **said),
-        charts.long_table(frame, {"kind": "Kind"}, **said), charts.comparison(frame, **said), charts.tiles([], **said)):
+        charts.stair_step(frame, "kind", "quantity", unit="pcs", **said),
+        charts.table(frame, {"kind": "Kind"}, **said),
+        charts.long_table(frame, {"kind": "Kind"}, **said),
+        charts.comparison(frame, **said),
+        charts.tiles([], **said),
+    ):
         assert "This company has no campaigns." in figure.html and "<svg" not in figure.html
 
 
@@ -177,8 +192,15 @@ def test_heat_map_writes_every_number_and_frames_the_full_cells():
     assert re.findall(r"<td[^>]*>([^<]*)</td>", figure.html) == ["95", "40", "102", "–"]
     assert figure.html.count("class=mark") == 2 and "A in May 2026" in figure.alt and "B in May 2026" in figure.alt
     gap = charts.heat_map(
-        load.assign(load=load["load"] - 0.9), "resource", "month", "load", diverging=True, title="Gap", unit="share",
-        look_for="")
+        load.assign(load=load["load"] - 0.9),
+        "resource",
+        "month",
+        "load",
+        diverging=True,
+        title="Gap",
+        unit="share",
+        look_for="",
+    )
     assert re.findall(r"<td[^>]*>([^<]*)</td>", gap.html) == ["+5", "−50", "+12", "–"]
 
 
@@ -205,18 +227,25 @@ def test_stair_step_names_the_step_that_destroys_value():
 def test_comparison_shows_value_and_difference_from_the_base():
     results = pd.DataFrame(
         {
-            "title": ["Second shift", "Late supplier"], "measure": "profit", "value": [3_150_000.0, 3_000_000.0],
-            "base": 3_000_000.0, "unit": "EUR"}
+            "title": ["Second shift", "Late supplier"],
+            "measure": "profit",
+            "value": [3_150_000.0, 3_000_000.0],
+            "base": 3_000_000.0,
+            "unit": "EUR",
+        }
     )
     html = charts.comparison(results, title="Scenarios", look_for="", measures={"profit": "Profit"}).html
     assert (
-        "3,150" in html and ">+150<" in html and "no change" in html and ">Profit<" in html and "thousand EUR" in html)
+        "3,150" in html and ">+150<" in html and "no change" in html and ">Profit<" in html and "thousand EUR" in html
+    )
 
 
 def test_tiles_say_in_words_whether_the_target_is_met():
     kpis = [
-        Tile("Turns", 5.0, "turns a year", target=6.0), Tile("Cycle time", 5.0, "days", target=6.0, better="lower"),
-        Tile("Margin", float("nan"), "share", target=0.4)]
+        Tile("Turns", 5.0, "turns a year", target=6.0),
+        Tile("Cycle time", 5.0, "days", target=6.0, better="lower"),
+        Tile("Margin", float("nan"), "share", target=0.4),
+    ]
     html = charts.tiles(kpis, title="KPIs", look_for="").html
     assert "misses target 6 turns a year" in html and "meets target 6 days" in html and "not known" in html
     assert [kpi.missed for kpi in kpis] == [True, False, None]
@@ -249,9 +278,13 @@ def test_a_notebook_shows_tables_as_the_pack_does(chromium: str) -> None:
     from nbformat.v4 import new_code_cell, new_notebook, new_output
     from playwright.sync_api import sync_playwright
 
-    frame = pd.DataFrame({
-        "month": np.tile(MONTHS, 2), "line": np.repeat(["A sewing line with quite a long name", "Press"], 12),
-        "quantity": np.arange(24) * 100.0 + 1000})
+    frame = pd.DataFrame(
+        {
+            "month": np.tile(MONTHS, 2),
+            "line": np.repeat(["A sewing line with quite a long name", "Press"], 12),
+            "quantity": np.arange(24) * 100.0 + 1000,
+        }
+    )
     figures = [
         charts.heat_map(frame, "line", "month", "quantity", title="Load", unit="pcs", look_for=""),
         charts.long_table(frame, {"line": "Line", "quantity": Show("Units", "pcs")}, title="Long", look_for=""),
@@ -259,10 +292,12 @@ def test_a_notebook_shows_tables_as_the_pack_does(chromium: str) -> None:
     ]
     shown = [new_output("display_data", {"text/html": figure._repr_html_()}) for figure in figures]
     page, _ = HTMLExporter(template_name="lab").from_notebook_node(
-        new_notebook(cells=[new_code_cell("", outputs=shown)]))
+        new_notebook(cells=[new_code_cell("", outputs=shown)])
+    )
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=chromium, args=["--no-sandbox", "--disable-gpu", "--disable-quic"])
+            executable_path=chromium, args=["--no-sandbox", "--disable-gpu", "--disable-quic"]
+        )
         opened = browser.new_context(offline=True).new_page()
         opened.set_content(page, wait_until="domcontentloaded")
         style = "(cell, name) => getComputedStyle(cell)[name]"
@@ -270,7 +305,8 @@ def test_a_notebook_shows_tables_as_the_pack_does(chromium: str) -> None:
         assert len(words) == 25  # a row of the heat map, twelve rows in each of the tables
         assert {cell.evaluate(style, "textAlign") for cell in words} == {"left"}
         assert {row.evaluate(style, "backgroundColor") for row in opened.locator("tbody tr").all()} == {
-            "rgba(0, 0, 0, 0)"}
+            "rgba(0, 0, 0, 0)"
+        }
         heads = opened.locator(".heat tbody th").all()
         assert all(head.evaluate("cell => cell.scrollWidth <= cell.clientWidth") for head in heads)
         browser.close()

@@ -30,22 +30,25 @@ def test_help_names_every_command() -> None:
         assert sopkit(command, "--help").returncode == 0
 
 
-@pytest.mark.parametrize(("arguments", "code", "says"), [
-    (("run", "--company", "dmeo", "--cycle", "2026-11"), 2, "did you mean 'demo'"),
-    (("run", "--company", "demo", "--cycle", "11/2026"), 2, "is not a month. Write it like 2026-11"),
-    (("run", *DEMO, "-p", "horizon"), 2, "is not name=value"),
-    (("run", *DEMO, "-p", "engin=x"), 2, "did you mean 'engine'"),
-    (("run", *DEMO, "--from", "suply"), 2, "did you mean 'supply'"),
-    (("run", *DEMO, "--only", "suply"), 2, "did you mean 'supply'"),
-    (("run", "--company", "demo"), 2, "--cycle"),
-    (("sign", "demand", *DEMO, "--by", "Jon Okafor"), 2, "may not sign demand"),
-    (("sign", "demand", *DEMO, "--by", "Ada Brant"), 2, "did you mean 'Ada Brandt'"),
-    (("new", "../elsewhere"), 2, "cannot be the name of a folder"),
-    (("new", "demo"), 2, "is not empty"),
-    (("check", "--company", "dmeo", "--cycle", "2026-11"), 2, "did you mean 'demo'"),
-    (("verify", "--company", "demo", "--cycle", "2031-01"), 1, "holds no cycle that was run"),
-    (("reproduce", "--company", "demo", "--cycle", "2031-01"), 1, "holds no finished plan"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("run", "--company", "dmeo", "--cycle", "2026-11"), 2, "did you mean 'demo'"),
+        (("run", "--company", "demo", "--cycle", "11/2026"), 2, "is not a month. Write it like 2026-11"),
+        (("run", *DEMO, "-p", "horizon"), 2, "is not name=value"),
+        (("run", *DEMO, "-p", "engin=x"), 2, "did you mean 'engine'"),
+        (("run", *DEMO, "--from", "suply"), 2, "did you mean 'supply'"),
+        (("run", *DEMO, "--only", "suply"), 2, "did you mean 'supply'"),
+        (("run", "--company", "demo"), 2, "--cycle"),
+        (("sign", "demand", *DEMO, "--by", "Jon Okafor"), 2, "may not sign demand"),
+        (("sign", "demand", *DEMO, "--by", "Ada Brant"), 2, "did you mean 'Ada Brandt'"),
+        (("new", "../elsewhere"), 2, "cannot be the name of a folder"),
+        (("new", "demo"), 2, "is not empty"),
+        (("check", "--company", "dmeo", "--cycle", "2026-11"), 2, "did you mean 'demo'"),
+        (("verify", "--company", "demo", "--cycle", "2031-01"), 1, "holds no cycle that was run"),
+        (("reproduce", "--company", "demo", "--cycle", "2031-01"), 1, "holds no finished plan"),
+    ],
+)
 def test_a_mistake_is_answered_in_words_without_a_traceback(
     own_run: Path, arguments: tuple[str, ...], code: int, says: str
 ) -> None:
@@ -100,8 +103,16 @@ def test_status_sign_and_verify_tell_one_story(own_run: Path) -> None:
 
 def test_publishing_waits_until_nothing_before_it_is_stale(own_run: Path) -> None:
     cycle = Cycle.open("demo", "2026-11")
-    cycle.records.say("overrides", by="Ada Brandt", cycle="2026-11", first_month="2026-12", last_month="2026-12",
-                      action="add", amount=10, reason="a shop opens")
+    cycle.records.add(
+        "overrides",
+        author="Ada Brandt",
+        cycle="2026-11",
+        first_month="2026-12",
+        last_month="2026-12",
+        action="add",
+        amount=10,
+        reason="a shop opens",
+    )
     done = sopkit("publish", *DEMO)
     assert done.returncode == 2 and "demand (overrides: people said something new)" in done.stderr
     assert "demand" in sopkit("status", *DEMO).stdout

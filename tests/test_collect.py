@@ -1,4 +1,4 @@
-"""Bad input is answered by findings: table, spreadsheet row, column, value, allowed values, cure; all at once."""
+"""Bad input is answered by findings: table, spreadsheet row, column, value, allowed values, fix; all at once."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ def change(company: Path, table: str, old: str, new: str) -> None:
     path.write_text(text.replace(old, new, 1), encoding="utf-8")
 
 
-def only(company: Path, memory: dict | None = None, severity: str = "stop") -> list[dict]:
+def only(company: Path, memory: dict | None = None, severity: str = "error") -> list[dict]:
     findings = collect(company, CYCLE, memory=dict(memory or {})).findings
     return findings[findings["severity"].eq(severity)].drop(columns="severity").to_dict("records")
 
 
 def test_the_demo_company_passes_and_every_table_fits_its_declaration(memory):
     collected = collect(DEMO, CYCLE, memory=memory)
-    assert collected.stops == 0, collected.summary()
+    assert collected.errors == 0, collected.summary()
     assert list(collected.tables) == [table.name for table in INPUTS]
     for name, frame in collected.tables.items():
         pd.testing.assert_frame_equal(TABLES[name].check(frame), frame)
@@ -83,13 +83,13 @@ def test_tables_that_contradict_each_other_are_found_by_the_row_of_the_file(comp
     assert {(f["table"], f["column"]): f["row"] for f in found if f["row"] in rows.values()} == rows
     rules = " ".join(f["rule"] for f in found)
     assert "longer than the horizon of 18 months" in rules and "minimum order above the capacity of 100" in rules
-    assert all(f["allowed"] and f["cure"] for f in found)
+    assert all(f["allowed"] and f["fix"] for f in found)
 
 
 def test_receipts_that_are_overdue_are_said_not_dropped_in_silence(company, memory):
     row = appended(company, "scheduled_receipts", "PLANT-N,POLES,2026-09,1200")
     assert only(company, memory) == []
-    found = [f for f in only(company, memory, "look") if f["table"] == "scheduled_receipts"]
+    found = [f for f in only(company, memory, "warning") if f["table"] == "scheduled_receipts"]
     assert [(f["row"], f["column"], f["value"]) for f in found] == [(row, "month", "2026-09")]
     assert "1,200 of POLES were due before the plan begins and are not counted" in found[0]["rule"]
 
@@ -119,15 +119,12 @@ def test_a_wrong_cell_is_named(tmp_path, old, new, finding):
     # row 4: the empty line above counts, as it does in a spreadsheet
     assert found[0] | finding | {"table": "capacity", "row": 4} == found[0]
     assert found[0]["allowed"] == TABLES["capacity"][finding["column"]].allowed
-    assert found[0]["cure"]
+    assert found[0]["fix"]
 
 
 def small(folder: Path, **tables: str) -> Path:
     """A company with one plant, one line, and the `tables` given as CSV text."""
-    texts = {
-        "sites": "site,kind\nPLANT-N,plant\n",
-        "resources": "resource,site\nLINE-N1,PLANT-N\n",
-    } | tables
+    texts = {"sites": "site,kind\nPLANT-N,plant\n", "resources": "resource,site\nLINE-N1,PLANT-N\n"} | tables
     (folder / "company.yaml").write_text("name: Small\n")
     for name, text in texts.items():
         (folder / f"{name}.csv").write_text(text, encoding="utf-8")
@@ -141,7 +138,7 @@ def test_a_duplicated_row_is_one_finding_that_names_the_first(tmp_path):
         (3, "resource, month", "LINE-N1, 2026-11", "duplicated key"),
         (4, "resource, month", "LINE-N1, 2026-11", "duplicated key"),
     ]
-    assert all(f["cure"] == "Keep one row for each resource, month; the first is row 2." for f in found)
+    assert all(f["fix"] == "Keep one row for each resource, month; the first is row 2." for f in found)
 
 
 def test_all_mistakes_are_said_at_once(company):
@@ -165,10 +162,10 @@ def test_the_nearest_known_name_is_offered(company, memory):
     change(company, "products", "BAGS", "BGAS")
     change(company, "capacity", "hours", "ours")
     (company / "prodcuts.csv").write_text("product\n")
-    cures = {f["table"]: f["cure"] for f in only(company, memory) + only(company, memory, "look")}
-    assert "did you mean 'BAGS'" in cures["products"]
-    assert "did you mean 'hours'" in cures["capacity"]
-    assert "did you mean 'products'" in cures["prodcuts"]
+    fixes = {f["table"]: f["fix"] for f in only(company, memory) + only(company, memory, "warning")}
+    assert "did you mean 'BAGS'" in fixes["products"]
+    assert "did you mean 'hours'" in fixes["capacity"]
+    assert "did you mean 'products'" in fixes["prodcuts"]
 
 
 def test_an_unknown_column_that_is_near_nothing_is_only_looked_at(company, memory):
@@ -176,7 +173,7 @@ def test_an_unknown_column_that_is_near_nothing_is_only_looked_at(company, memor
     path = company / "families.csv"
     path.write_text("\n".join("x," + line if n else line for n, line in enumerate(path.read_text().splitlines())))
     assert only(company, memory) == []
-    assert [f["column"] for f in only(company, memory, "look") if f["table"] == "families"] == ["colour"]
+    assert [f["column"] for f in only(company, memory, "warning") if f["table"] == "families"] == ["colour"]
 
 
 def test_every_orphan_is_listed(tmp_path):
@@ -329,7 +326,7 @@ def test_rows_of_several_files_are_named_with_their_file(tmp_path):
     (tmp_path / "f1.csv").write_text("family\nA\n")
     (tmp_path / "f2.csv").write_text("family,name\nB,b\n,c\n")
     found = [f for f in only(tmp_path) if f["table"] == "families"]
-    assert [(f["row"], f["column"], f["cure"]) for f in found] == [(3, "family", "Fill the cell. (in f2.csv)")]
+    assert [(f["row"], f["column"], f["fix"]) for f in found] == [(3, "family", "Fill the cell. (in f2.csv)")]
 
 
 def test_money_comes_in_the_currency_of_the_market(tmp_path):
@@ -396,7 +393,7 @@ def test_a_filled_template_is_a_complete_source_by_itself(tmp_path, memory):
     settings(tmp_path, "")
     write_template(tmp_path / "tables.xlsx", tables)
     read = collect(tmp_path, CYCLE)
-    assert read.stops == 0, read.summary()
+    assert read.errors == 0, read.summary()
     for name, frame in tables.items():
         pd.testing.assert_frame_equal(read.tables[name], frame)
 

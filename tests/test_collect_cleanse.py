@@ -44,8 +44,8 @@ def answer(month, verdict, quantity=np.nan, product="P0", number=1):
         {
             "id": [number],
             "cycle": "2026-11",
-            "by": "Ada Brandt",
-            "at": "",
+            "author": "Ada Brandt",
+            "recorded_at": "",
             "month": pd.Timestamp(month),
             "product": product,
             "market": "NORTH",

@@ -102,7 +102,7 @@ def test_old_data_score_less_by_the_month(tables, company):
 def test_an_empty_table_wants_an_assumption_with_an_owner(tables):
     tables["pipeline"] = TABLES["pipeline"].empty()
     silent = findings(tables, Company(name="test"), CYCLE)
-    assert [f.severity for f in silent if f.table == "pipeline"] == ["look"]
+    assert [f.severity for f in silent if f.table == "pipeline"] == ["warning"]
     said = {"no-crm": {"statement": "No CRM.", "owner": "Mara Lind", "table": "pipeline", "expires": "2027-06"}}
     company = Company(name="test", assumptions=said)
     assert not [f for f in findings(tables, company, CYCLE) if f.table == "pipeline"]

@@ -125,7 +125,7 @@ def test_what_is_not_surely_a_number_is_refused(text):
         TABLES["sales_history"], Source(), sources.read_csv(TABLES["sales_history"], Source(), content, "f"), {}
     )
     assert read.findings[["row", "column", "rule", "severity"]].values.tolist() == [
-        [2, "quantity", "is not a number", "stop"]
+        [2, "quantity", "is not a number", "error"]
     ]
 
 
@@ -220,17 +220,26 @@ def test_a_number_cell_is_that_number_whatever_marks_the_texts_have(tmp_path, mi
 def test_numbers_of_several_parquet_files_keep_their_value_whatever_marks_the_mapping_has(tmp_path):
     for number, price in enumerate((454.77, 12.5)):
         pd.DataFrame({"product": ["A"], "market": [f"M{number}"], "price": [price]}).to_parquet(
-            tmp_path / f"p{number}.parquet")
+            tmp_path / f"p{number}.parquet"
+        )
     settings = "tables: {prices: {file: 'p*.parquet', decimal: ',', thousands: '.'}}\n"
-    company(tmp_path, settings, products="product,family,price,standard_cost\nA,F,2,1\n", families="family\nF\n",
-            markets="market,region,channel\nM0,N,R\nM1,N,R\n")
+    company(
+        tmp_path,
+        settings,
+        products="product,family,price,standard_cost\nA,F,2,1\n",
+        families="family\nF\n",
+        markets="market,region,channel\nM0,N,R\nM1,N,R\n",
+    )
     assert collect(tmp_path, CYCLE).tables["prices"]["price"].tolist() == [454.77, 12.5]
 
 
 def test_a_date_cell_is_that_date_however_the_texts_are_written(tmp_path):
     day = pd.Timestamp("2026-11-01").to_pydatetime()
-    workbook(tmp_path / "c.xlsx", {"calendar": [["month", "working_days"], [day, 21], ["01.12.2026", 20]]},
-             default_date_format="yyyy-mm")
+    workbook(
+        tmp_path / "c.xlsx",
+        {"calendar": [["month", "working_days"], [day, 21], ["01.12.2026", 20]]},
+        default_date_format="yyyy-mm",
+    )
     table, mapped = TABLES["calendar"], Source(file="c.xlsx", dates="%d.%m.%Y")
     read = sources.read_sheet(table, mapped, (tmp_path / "c.xlsx").read_bytes(), "c.xlsx")
     checked = check.checked(table, mapped, read, {})
@@ -249,7 +258,7 @@ def test_sheets_and_files_are_found_in_any_case(tmp_path):
 def test_a_sheet_whose_name_is_nearly_a_tables_is_not_passed_over(tmp_path):
     company(tmp_path)
     workbook(tmp_path / "tables.xlsx", {"price": [["product", "market", "price"], ["A", "N", 2]], "notes": [["a"]]})
-    (_, _, place, rule), = found(tmp_path, "prices")
+    ((_, _, place, rule),) = found(tmp_path, "prices")
     assert (place, rule) == ("tables.xlsx", "has no sheet 'prices', but a sheet 'price' of no table")
 
 
@@ -260,9 +269,9 @@ def test_a_title_above_the_column_names_is_said_once_with_the_cure(tmp_path, kin
     if kind == "xlsx":
         workbook(tmp_path / "tables.xlsx", {"families": rows})
     findings = collect(tmp_path, CYCLE).findings
-    finding, = findings[findings["table"].eq("families")].itertuples()
+    (finding,) = findings[findings["table"].eq("families")].itertuples()
     assert (finding.row, finding.rule) == (1, "has no header")
-    assert "stand in row 3" in finding.cure and "{families: {skip: 2}}" in finding.cure
+    assert "stand in row 3" in finding.fix and "{families: {skip: 2}}" in finding.fix
     file = "families.csv" if kind == "csv" else "tables.xlsx"
     company(tmp_path, f"tables: {{families: {{file: {file}, skip: 2}}}}\n")
     assert collect(tmp_path, CYCLE).tables["families"]["name"].tolist() == ["f"]
@@ -271,19 +280,22 @@ def test_a_title_above_the_column_names_is_said_once_with_the_cure(tmp_path, kin
 def test_text_of_two_bytes_a_letter_is_named(tmp_path):
     (company(tmp_path) / "families.csv").write_text("family\nF\n", encoding="utf-16")
     findings = collect(tmp_path, CYCLE).findings
-    finding, = findings[findings["table"].eq("families")].itertuples()
-    assert (finding.row, finding.rule) == (1, "cannot be read as utf-8 CSV") and "`encoding: utf-16`" in finding.cure
+    (finding,) = findings[findings["table"].eq("families")].itertuples()
+    assert (finding.row, finding.rule) == (1, "cannot be read as utf-8 CSV") and "`encoding: utf-16`" in finding.fix
 
 
-@pytest.mark.parametrize(("text", "cure"), [
-    ("31.12.2025", "Write it like 2026-11, or name the pattern of the column under `dates`"),
-    ("2025-12-31", "Write it like 2026-11; days are added up to months with `sum_rows: true`"),
-])
-def test_a_month_that_cannot_be_read_says_how_to_write_it(tmp_path, text, cure):
+@pytest.mark.parametrize(
+    ("text", "fix"),
+    [
+        ("31.12.2025", "Write it like 2026-11, or name the pattern of the column under `dates`"),
+        ("2025-12-31", "Write it like 2026-11; days are added up to months with `sum_rows: true`"),
+    ],
+)
+def test_a_month_that_cannot_be_read_says_how_to_write_it(tmp_path, text, fix):
     company(tmp_path, calendar=f"month,working_days\n{text},20\n")
     findings = collect(tmp_path, CYCLE).findings
-    finding, = findings[findings["table"].eq("calendar") & findings["row"].eq(2)].itertuples()
-    assert (finding.column, finding.value) == ("month", text) and finding.cure.startswith(cure)
+    (finding,) = findings[findings["table"].eq("calendar") & findings["row"].eq(2)].itertuples()
+    assert (finding.column, finding.value) == ("month", text) and finding.fix.startswith(fix)
 
 
 def test_a_formula_that_was_never_calculated_is_refused_with_its_address(tmp_path):
@@ -342,14 +354,14 @@ def test_a_missing_sheet_is_answered_with_the_nearest_name(tmp_path):
     company(tmp_path, "tables: {families: {file: a.xlsx}}\n")
     workbook(tmp_path / "a.xlsx", {"familys": [["family"]]})
     finding = collect(tmp_path, CYCLE).findings.iloc[0]
-    assert (finding["rule"], "did you mean 'familys'" in finding["cure"]) == ("has no sheet 'families'", True)
+    assert (finding["rule"], "did you mean 'familys'" in finding["fix"]) == ("has no sheet 'families'", True)
 
 
 def test_a_missing_file_is_a_finding_that_lists_what_is_there(tmp_path):
     company(tmp_path, "tables: {families: {file: famlies.csv}}\n", families="family\nA\n")
     finding = collect(tmp_path, CYCLE).findings.iloc[0]
     assert (finding["value"], finding["rule"]) == ("famlies.csv", "file is missing")
-    assert "families.csv" in finding["cure"]
+    assert "families.csv" in finding["fix"]
 
 
 # DuckDB ---------------------------------------------------------------------------------------------------------
@@ -439,7 +451,7 @@ def test_a_query_cannot_change_the_database(tmp_path):
         base.execute("CREATE TABLE families (family, name)")
     base.close()
     finding = collect(tmp_path, CYCLE).findings.iloc[0]
-    assert finding["rule"] == "cannot be read" and "readonly" in finding["cure"]
+    assert finding["rule"] == "cannot be read" and "readonly" in finding["fix"]
 
 
 def test_a_missing_sqlite_file_is_not_made(tmp_path):
@@ -531,7 +543,7 @@ def test_postgresql_is_read(tmp_path, postgres, monkeypatch):
         base.execute("INSERT INTO stock VALUES ('PLANT-N', 'BOX', 12.25, NULL), ('PLANT-N', 'BAX', 3, 1)")
     assert found(erp(tmp_path, postgres[0]), "inventory") == [(3, "item", "BAX", "is not in products or materials")]
     changing = erp(tmp_path, postgres[0], "DELETE FROM stock RETURNING *")
-    assert "read-only transaction" in collect(changing, CYCLE).findings.query("table == 'inventory'")["cure"].iloc[0]
+    assert "read-only transaction" in collect(changing, CYCLE).findings.query("table == 'inventory'")["fix"].iloc[0]
     good = collect(erp(tmp_path, postgres[0], "SELECT * FROM stock WHERE item = 'BOX'"), CYCLE).tables["inventory"]
     assert good.to_dict("list") == {"site": ["PLANT-N"], "item": ["BOX"], "quantity": [12.25], "age": [0]}
 

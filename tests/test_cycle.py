@@ -59,14 +59,17 @@ def opened(stage: str | None) -> Cycle:
 # opening ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("arguments", "says"), [
-    (("acme", "2026-13"), "cycle '2026-13' is not a month. Write it like 2026-11"),
-    (("acme", "november"), "is not a month"),
-    (("acmee", "2026-11"), "did you mean 'acme'"),
-    (("../acme", "2026-11"), "no company"),
-    (("", "2026-11"), "no company"),
-    (("acme", "2026-11", "demnad"), "did you mean 'demand'"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("acme", "2026-13"), "cycle '2026-13' is not a month. Write it like 2026-11"),
+        (("acme", "november"), "is not a month"),
+        (("acmee", "2026-11"), "did you mean 'acme'"),
+        (("../acme", "2026-11"), "no company"),
+        (("", "2026-11"), "no company"),
+        (("acme", "2026-11", "demnad"), "did you mean 'demand'"),
+    ],
+)
 def test_what_does_not_exist_is_answered_with_what_does(company: Path, arguments: tuple, says: str) -> None:
     with pytest.raises(SettingsError, match=says):
         Cycle.open(*arguments)
@@ -96,10 +99,22 @@ def test_a_table_comes_back_as_declared(collected: Cycle) -> None:
 @pytest.mark.parametrize("name", sorted(TABLES))
 def test_every_table_survives_being_kept(name: str, company: Path) -> None:
     declared = TABLES[name]
-    example = {"text": "x", "number": 1.5, "whole": 2, "flag": True, "month": pd.Timestamp("2026-11-01"),
-               "date": pd.Timestamp("2026-11-17")}
-    row = {c.name: c.choices[0] if c.choices else max(example[c.kind], c.low or 0) if c.kind in ("number", "whole")
-           else example[c.kind] for c in declared}
+    example = {
+        "text": "x",
+        "number": 1.5,
+        "whole": 2,
+        "flag": True,
+        "month": pd.Timestamp("2026-11-01"),
+        "date": pd.Timestamp("2026-11-17"),
+    }
+    row = {
+        c.name: c.choices[0]
+        if c.choices
+        else max(example[c.kind], c.low or 0)
+        if c.kind in ("number", "whole")
+        else example[c.kind]
+        for c in declared
+    }
     row |= {c.name: min(row[c.name], c.high) for c in declared if c.high is not None}
     for frame in (declared.empty(), declared.check(pd.DataFrame([row]))):
         content = cycles.to_parquet(declared, frame)
@@ -250,9 +265,16 @@ def test_staleness_follows_the_tables(collected: Cycle, company: Path) -> None:
     opened(None).mark("collect", "done")
     assert set(opened(None).stale()) == {"reconcile", "decide", "publish"}
 
-    opened("demand").records.say(
-        "overrides", by="Ada Brandt", cycle="2026-11", first_month="2026-11", last_month="2026-11", action="add",
-        amount=1, reason="a shop opens")
+    opened("demand").records.add(
+        "overrides",
+        author="Ada Brandt",
+        cycle="2026-11",
+        first_month="2026-11",
+        last_month="2026-11",
+        action="add",
+        amount=1,
+        reason="a shop opens",
+    )
     assert opened(None).stale()["demand"] == "overrides: people said something new"
     assert opened(None).stale()["supply"] == "demand is stale"
 
@@ -280,12 +302,15 @@ def test_a_signature_holds_for_the_tables_as_they_were(collected: Cycle) -> None
     assert opened(None).status().set_index("stage").at["demand", "signed by"] == "(Ada Brandt, before a change)"
 
 
-@pytest.mark.parametrize(("stage", "by", "error", "says"), [
-    ("demand", "Ada Brand", SettingsError, "did you mean 'Ada Brandt'"),
-    ("demand", "Jon Okafor", SettingsError, "may not sign demand. Those who may: Ada Brandt"),
-    ("demnad", "Ada Brandt", SettingsError, "did you mean 'demand'"),
-    ("demand", "Ada Brandt", StageError, "it is stale: not run yet"),
-])
+@pytest.mark.parametrize(
+    ("stage", "by", "error", "says"),
+    [
+        ("demand", "Ada Brand", SettingsError, "did you mean 'Ada Brandt'"),
+        ("demand", "Jon Okafor", SettingsError, "may not sign demand. Those who may: Ada Brandt"),
+        ("demnad", "Ada Brandt", SettingsError, "did you mean 'demand'"),
+        ("demand", "Ada Brandt", StageError, "it is stale: not run yet"),
+    ],
+)
 def test_who_may_not_sign_is_told_why(collected: Cycle, stage: str, by: str, error: type, says: str) -> None:
     with pytest.raises(error, match=says):
         opened(None).sign(stage, by=by)
@@ -350,13 +375,16 @@ def test_six_notebooks_run_in_order_each_in_a_fresh_process(company: Path, noteb
     assert manifest["versions"]["pandas"] == pd.__version__
 
 
-@pytest.mark.parametrize(("parameters", "says"), [
-    ({"hourz": 1}, "has a parameter 'hourz': did you mean 'hours'"),
-    ({"company": "other"}, "has a parameter 'company'"),
-    ({"hours": "many"}, "parameter hours is 'many', which is not a whole number. Its default is 3"),
-    ({"hours": True}, "parameter hours is True"),
-    ({"quick": "perhaps"}, "which is not yes or no"),
-])
+@pytest.mark.parametrize(
+    ("parameters", "says"),
+    [
+        ({"hourz": 1}, "has a parameter 'hourz': did you mean 'hours'"),
+        ({"company": "other"}, "has a parameter 'company'"),
+        ({"hours": "many"}, "parameter hours is 'many', which is not a whole number. Its default is 3"),
+        ({"hours": True}, "parameter hours is True"),
+        ({"quick": "perhaps"}, "which is not yes or no"),
+    ],
+)
 def test_a_wrong_parameter_is_refused_before_anything_runs(
     company: Path, notebooks: Path, parameters: dict, says: str
 ) -> None:
@@ -385,12 +413,15 @@ def test_a_missing_notebook_is_named(company: Path, notebooks: Path) -> None:
         run(notebooks)
 
 
-@pytest.mark.parametrize(("body", "says"), [
-    ("1 / 0", "In cell 4, ZeroDivisionError: division by zero"),
-    ("c.read('overrides')", "does not declare to read 'overrides'"),
-    ("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)", "Its Python process was ended from outside"),
-    ("this is no Python", "SyntaxError"),
-])
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ("1 / 0", "In cell 4, ZeroDivisionError: division by zero"),
+        ("c.read('overrides')", "does not declare to read 'overrides'"),
+        ("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)", "Its Python process was ended from outside"),
+        ("this is no Python", "SyntaxError"),
+    ],
+)
 def test_a_failing_stage_stops_the_run_and_is_explained(company: Path, notebooks: Path, body: str, says: str) -> None:
     rewrite(notebooks, "collect", body)
     with pytest.raises(StageError) as failed:
@@ -453,8 +484,12 @@ def test_plain_papermill_runs_one_notebook(company: Path, notebooks: Path) -> No
     run(notebooks, only=["collect"])
     out = company.parent / "out.ipynb"
     papermill.execute_notebook(
-        str(notebooks / "06_publish.ipynb"), str(out), {"company": "acme", "cycle": "2026-11", "hours": 5},
-        progress_bar=False, cwd=str(PROJECT))
+        str(notebooks / "06_publish.ipynb"),
+        str(out),
+        {"company": "acme", "cycle": "2026-11", "hours": 5},
+        progress_bar=False,
+        cwd=str(PROJECT),
+    )
     assert (opened(None).folder / "plan.html").read_text() == "5"
 
 

@@ -11,16 +11,16 @@ from sopkit.tables import TABLES
 
 
 def results(**worth):
-    """scenario_results with a result of each scenario (and its policy cost after a slash)."""
+    """scenario_results with a result of each scenario (and its service penalties after a slash)."""
     rows = []
     for name, (result, policy) in worth.items():
         for measure, value in {
             "result": result,
-            "policy cost": policy,
+            "service penalties": policy,
             "fill rate": 0.9,
             "mean stock value": 10.0,
         }.items():
-            base = {"result": worth["base"][0], "policy cost": worth["base"][1]}.get(measure, value)
+            base = {"result": worth["base"][0], "service penalties": worth["base"][1]}.get(measure, value)
             rows.append((name, name.title(), measure, value, base, value - base, "unit"))
     return pd.DataFrame(rows, columns=TABLES["scenario_results"].names)
 
@@ -48,7 +48,7 @@ def test_undecided_is_said_and_makes_a_draft(tables):
 def test_recommends_what_is_worth_most_after_broken_promises(tables):
     # more earns 10 less but breaks policies worth 25 less
     said = log(tables, QUESTION).loc[0, "recommendation"]
-    assert said.startswith("more: More: against Base result −10, price of broken promises −25, fill rate 0 points")
+    assert said.startswith("more: More: against Base result −10, service penalties −25, fill rate 0 points")
     assert (
         log(tables, Decision(question="q", options=["base", "less"]))
         .loc[0, "recommendation"]
@@ -57,9 +57,9 @@ def test_recommends_what_is_worth_most_after_broken_promises(tables):
 
 
 def test_decision_of_the_file_is_recorded(tables):
-    decided = QUESTION.model_copy(update={"option": "more", "reason": "keeps the launch", "by": "Greta"})
+    decided = QUESTION.model_copy(update={"option": "more", "reason": "keeps the launch", "decided_by": "Greta"})
     row = log(tables, decided).iloc[0]
-    assert (row["status"], row["option"], row["by"], row["due"]) == (
+    assert (row["status"], row["option"], row["decided_by"], row["due"]) == (
         "approved",
         "more",
         "Greta",
@@ -73,8 +73,8 @@ def test_recorded_decision_stands_over_the_file_and_the_latest_over_earlier_ones
         dict(
             id=n,
             cycle="2026-11",
-            by="Greta",
-            at="2026-11-05T09:00:00+00:00",
+            author="Greta",
+            recorded_at="2026-11-05T09:00:00+00:00",
             question="Which?",
             option=option,
             reason="r",

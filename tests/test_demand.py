@@ -88,8 +88,8 @@ def override(number, action, amount, *, first="2026-11", last="2027-03", superse
     return {
         "id": number,
         "cycle": CYCLE,
-        "by": "Ada Brandt",
-        "at": "2026-11-05T09:00:00+00:00",
+        "author": "Ada Brandt",
+        "recorded_at": "2026-11-05T09:00:00+00:00",
         "action": action,
         "amount": float(amount),
         "first_month": pd.Timestamp(f"{first}-01"),
@@ -373,9 +373,15 @@ def test_a_campaign_that_still_runs_is_not_counted_twice():
     """Flat sales of 100; a campaign of +50 % runs from the month before the cycle to the month after its start."""
     made = made_campaigns(1, 0.0, noise=0.0)
     flat = made["clean_history"].assign(quantity=100.0)
-    campaign = made["campaigns"].head(1).assign(
-        promised_uplift=0.5, achieved_uplift=np.nan, start_month=pd.Timestamp("2026-10-01"),
-        end_month=pd.Timestamp("2026-12-01"),
+    campaign = (
+        made["campaigns"]
+        .head(1)
+        .assign(
+            promised_uplift=0.5,
+            achieved_uplift=np.nan,
+            start_month=pd.Timestamp("2026-10-01"),
+            end_month=pd.Timestamp("2026-12-01"),
+        )
     )
     where = (flat["product"] == campaign["product"].iloc[0]) & (flat["month"] == "2026-10-01")
     flat.loc[where, "quantity"] = 150.0
@@ -826,13 +832,13 @@ def test_an_override_goes_through_the_records(tables, plan, run, tmp_path):
         "last_month": "2026-12-01",
     }
     with pytest.raises(SopkitError, match="reason"):
-        records.say("overrides", by="Ada Brandt", cycle=CYCLE, reason="", **fields)
-    first = records.say("overrides", by="Ada Brandt", cycle=CYCLE, reason="second shop opens", **fields)
+        records.add("overrides", author="Ada Brandt", cycle=CYCLE, reason="", **fields)
+    first = records.add("overrides", author="Ada Brandt", cycle=CYCLE, reason="second shop opens", **fields)
     moved = run(tables | {"overrides": records.read("overrides", cycle=CYCLE)})["demand_plan"]
     assert moved["override"].sum() == pytest.approx(200)
-    records.say(
+    records.add(
         "overrides",
-        by="Ada Brandt",
+        author="Ada Brandt",
         cycle=CYCLE,
         reason="shop opens later",
         supersedes=first,

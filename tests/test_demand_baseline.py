@@ -250,7 +250,10 @@ def test_wrong_rows_are_all_named_at_once():
     with pytest.raises(FindingsError) as caught:
         baseline.forecast(pd.concat([history, history.tail(1)], ignore_index=True), 6)
     assert {(finding.row, finding.rule) for finding in caught.value.findings} == {
-        (5, "is not the first day of its month"), (11, "is infinite"), (49, "stands twice"), (50, "stands twice"),
+        (5, "is not the first day of its month"),
+        (11, "is infinite"),
+        (49, "stands twice"),
+        (50, "stands twice"),
     }
     with pytest.raises(SettingsError):
         baseline.forecast(history, 0)
@@ -264,8 +267,11 @@ def company():
         for market in range(2):
             season = 1 + 0.2 * np.sin(2 * np.pi * np.arange(36) / 12 + market)
             y = 50 * (product + 1) * season * random.lognormal(0, 0.1, 36)
-            rows.append(_series(f"{product}", y).assign(
-                product=f"P{product}", family=f"F{product // 2}", market=f"M{market}", region=f"R{market}"))
+            rows.append(
+                _series(f"{product}", y).assign(
+                    product=f"P{product}", family=f"F{product // 2}", market=f"M{market}", region=f"R{market}"
+                )
+            )
     return pd.concat(rows).drop(columns="unique_id")
 
 
@@ -307,8 +313,11 @@ def test_many_short_series_are_not_thrown_about():
         months = 36 if product % 2 else 12
         y = random.poisson(20, months).astype(float)
         y = np.zeros(months) + (7 if product == 3 else 0) if product in (3, 5) else y
-        rows.append(_series("", np.r_[np.full(36 - months, np.nan), y]).assign(
-            product=f"P{product}", family=f"F{product % 3}", market="M", region="R").dropna())
+        rows.append(
+            _series("", np.r_[np.full(36 - months, np.nan), y])
+            .assign(product=f"P{product}", family=f"F{product % 3}", market="M", region="R")
+            .dropna()
+        )
     history = pd.concat(rows).drop(columns="unique_id")
     found = hierarchy.reconcile(history, 6, ((), ("family",), ("product", "market")))
     bottom = found.bottom.groupby("product")["mean"].mean().drop(["P3", "P5"])

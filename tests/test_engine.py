@@ -105,8 +105,10 @@ def test_importing_the_engine_imports_nothing_heavy():
 
 def test_a_script_without_a_main_guard_is_not_run_again_by_its_workers(tmp_path):
     script = tmp_path / "script.py"
-    script.write_text("print('once')\nfrom math import sqrt\nfrom sopkit.engine import Engine\n"
-                      "print(Engine(workers=2).map(sqrt, [4.0, 9.0]))\n")
+    script.write_text(
+        "print('once')\nfrom math import sqrt\nfrom sopkit.engine import Engine\n"
+        "print(Engine(workers=2).map(sqrt, [4.0, 9.0]))\n"
+    )
     told = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
     assert told.stdout.split("\n") == ["once", "[2.0, 3.0]", ""]
 
@@ -115,10 +117,12 @@ def _history(series):
     random, at = np.random.default_rng(2), np.arange(36)
     season = 1 + 0.2 * np.sin(2 * np.pi * at / 12)
     months = pd.date_range("2023-11-01", periods=36, freq="MS")
-    return pd.concat([
-        pd.DataFrame({"unique_id": f"S{n:03d}", "ds": months, "y": 100 * season * random.lognormal(0, 0.1, 36)})
-        for n in range(series)
-    ])
+    return pd.concat(
+        [
+            pd.DataFrame({"unique_id": f"S{n:03d}", "ds": months, "y": 100 * season * random.lognormal(0, 0.1, 36)})
+            for n in range(series)
+        ]
+    )
 
 
 @pytest.fixture

@@ -22,9 +22,7 @@ SETTINGS = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"
 EXTRAS = SETTINGS["optional-dependencies"]
 INSTALLED = [Requirement(text) for text in (*SETTINGS["dependencies"], *EXTRAS["test"], *EXTRAS["dask"])]
 # conda-forge calls these otherwise
-CONDA = {
-    "great-tables": "great_tables", "duckdb": "python-duckdb", "playwright": "playwright-python",
-}
+CONDA = {"great-tables": "great_tables", "duckdb": "python-duckdb", "playwright": "playwright-python"}
 MODULES = sorted((PROJECT / "sopkit").rglob("*.py"))
 ORDER = [stage.name for stage in STAGES]
 GROUND = {"tables", "records", "kpis", "charts", "errors"}
@@ -69,7 +67,8 @@ def test_no_file_names_a_package_index_or_a_machine() -> None:
     address = re.compile(r"https?://[^\s\"'`)>{]+|index-url\s*[=:]", re.IGNORECASE)
     # names of XML kinds, papers, this machine, and addresses that exist nowhere
     allowed = re.compile(
-        r"https?://(www\.w3\.org/|schemas\.openxmlformats\.org/|doi\.org/|127\\?\.0|localhost|[\w.-]*example\b)")
+        r"https?://(www\.w3\.org/|schemas\.openxmlformats\.org/|doi\.org/|127\\?\.0|localhost|[\w.-]*example\b)"
+    )
     found = []
     for path in (PROJECT / name for name in printed("git", "ls-files").splitlines()):
         if path.suffix in TEXTS and path.is_file() and path != Path(__file__):
@@ -85,14 +84,20 @@ def test_importing_sopkit_imports_no_heavy_library() -> None:
     assert not heavy & set(loaded.split())
 
 
-@pytest.mark.parametrize(("module", "free_of"), [
-    ("sopkit.tables", "altair papermill nbformat sqlalchemy duckdb pyomo highspy statsforecast ipywidgets jupyterlab"),
-    ("sopkit.records", "altair papermill nbformat duckdb pyomo highspy statsforecast ipywidgets"),
-    ("sopkit.kpis", "altair papermill nbformat sqlalchemy duckdb pyomo highspy statsforecast ipywidgets"),
-    ("sopkit.charts", "altair great_tables vl_convert papermill sqlalchemy duckdb pyomo statsforecast ipywidgets"),
-    ("sopkit.cycle", "altair papermill nbformat sqlalchemy duckdb pyomo highspy statsforecast ipywidgets"),
-    ("sopkit.cli", "pandas pandera altair papermill sqlalchemy pyomo statsforecast"),
-])
+@pytest.mark.parametrize(
+    ("module", "free_of"),
+    [
+        (
+            "sopkit.tables",
+            "altair papermill nbformat sqlalchemy duckdb pyomo highspy statsforecast ipywidgets jupyterlab",
+        ),
+        ("sopkit.records", "altair papermill nbformat duckdb pyomo highspy statsforecast ipywidgets"),
+        ("sopkit.kpis", "altair papermill nbformat sqlalchemy duckdb pyomo highspy statsforecast ipywidgets"),
+        ("sopkit.charts", "altair great_tables vl_convert papermill sqlalchemy duckdb pyomo statsforecast ipywidgets"),
+        ("sopkit.cycle", "altair papermill nbformat sqlalchemy duckdb pyomo highspy statsforecast ipywidgets"),
+        ("sopkit.cli", "pandas pandera altair papermill sqlalchemy pyomo statsforecast"),
+    ],
+)
 def test_the_ground_floor_is_light(module: str, free_of: str) -> None:
     code = f"import sys, {module}\nprint(*sorted({{name.partition('.')[0] for name in sys.modules}}))"
     loaded = printed(sys.executable, "-c", code)

@@ -50,8 +50,11 @@ def test_tahoe_salt_errors(textbook):
     double = holt(demand, des["L0"], des["T0"], des["alpha"], des["beta"])
     seasonal, next4 = winters(demand, win["L0"], win["T0"], win["S0"], win["alpha"], win["beta"], win["gamma"])
     forecasts = {
-        "MA4_t5_12": (average[:-1], demand[4:], average[-1]), "SES": (single[:-1], demand, single[-1]),
-        "Holt": (double[:-1], demand, double[-1]), "Winters": (seasonal, demand, None)}
+        "MA4_t5_12": (average[:-1], demand[4:], average[-1]),
+        "SES": (single[:-1], demand, single[-1]),
+        "Holt": (double[:-1], demand, double[-1]),
+        "Winters": (seasonal, demand, None),
+    }
     for method, (forecast, actual, following) in forecasts.items():
         assert kpis.mad(forecast, actual) == pytest.approx(said[method]["mad"], rel=1e-6), method
         assert 100 * kpis.mape(forecast, actual) == pytest.approx(said[method]["mape"], rel=1e-6), method
@@ -67,7 +70,8 @@ def test_carlson_tracking_signal(textbook):
     """Heizer & Render's Carlson's Bakery; the book writes A - F, so its signs are turned."""
     case = textbook["carlson"]
     assert kpis.tracking_signal(case["data"]["forecast"], case["data"]["actual"]) == pytest.approx(
-        [-signal for signal in case["tracking_signal"]])
+        [-signal for signal in case["tracking_signal"]]
+    )
     assert kpis.mad(case["data"]["forecast"], case["data"]["actual"]) == pytest.approx(case["mad"][-1])
 
 
@@ -209,8 +213,14 @@ def small():
     plan = deliveries([(0, 10, 10, 0, 0)] * 14)
     stock = pd.DataFrame(
         {
-            "site": "DC", "item": "TENT", "month": MONTHS, "opening": 15.0, "closing": 15.0, "safety_stock": 15.0,
-            "value": 180.0}
+            "site": "DC",
+            "item": "TENT",
+            "month": MONTHS,
+            "opening": 15.0,
+            "closing": 15.0,
+            "safety_stock": 15.0,
+            "value": 180.0,
+        }
     )
     return {
         "products": pd.DataFrame(product),
@@ -221,8 +231,13 @@ def small():
         "stock_history": pd.DataFrame({"month": past, "site": "DC", "item": "TENT", "quantity": 15.0}),
         "past_forecasts": pd.DataFrame(
             {
-                "cycle": past[:-1], "month": past[1:], "stream": "consensus", "product": "TENT", "market": "NORTH",
-                "quantity": 12.0}
+                "cycle": past[:-1],
+                "month": past[1:],
+                "stream": "consensus",
+                "product": "TENT",
+                "market": "NORTH",
+                "quantity": 12.0,
+            }
         ),
         "past_plans": pd.DataFrame(
             {"cycle": past[-2:], "measure": "production", "family": "TENTS", "month": past[-1], "quantity": [8.0, 10.0]}
@@ -232,7 +247,8 @@ def small():
         "stock": stock,
         "demand_plan": plan.rename(columns={"demand": "consensus"}),
         "resource_load": pd.DataFrame(
-            {"resource": "L", "month": MONTHS, "available": 100.0, "regular": 80.0, "overtime": 5.0}),
+            {"resource": "L", "month": MONTHS, "available": 100.0, "regular": 80.0, "overtime": 5.0}
+        ),
     }
 
 
@@ -285,7 +301,14 @@ def test_an_absent_table_only_leaves_out_its_kpis(absent):
 
 def test_every_kpi_has_a_formula_and_the_eight_come_first():
     assert kpis.EIGHT == (
-        "total_sales", "forecast_against_actual", "gross_margin", "cycle_time", "inventory_turns", "working_capital",
-        "capacity_utilisation", "production_forecast")
+        "total_sales",
+        "forecast_against_actual",
+        "gross_margin",
+        "cycle_time",
+        "inventory_turns",
+        "working_capital",
+        "capacity_utilisation",
+        "production_forecast",
+    )
     for name in kpis.EIGHT:
         assert (getattr(kpis, name).__doc__ or "").strip(), name

@@ -28,12 +28,18 @@ COMPANY = Company(
     horizon=14,
     kpi_targets={
         "gross_margin": {"target": 0.5, "owner": "Ines"},
-        "cycle_time": {"target": 4, "owner": "Tom", "better": "lower"}},
+        "cycle_time": {"target": 4, "owner": "Tom", "better": "lower"},
+    },
 )
 MANIFEST = {
-    "company": "small", "cycle": CYCLE, "versions": {"sopkit": "0.1.0", "highspy": "1.15.1"},
+    "company": "small",
+    "cycle": CYCLE,
+    "versions": {"sopkit": "0.1.0", "highspy": "1.15.1"},
     "tables": {"products": {"stage": "collect", "rows": 2, "sha256": "a1" * 32}},
-    "stages": {"collect": {"written_at": "2026-11-05T08:00:00+00:00", "parameters": {}, "seconds": 1.5}}}
+    "stages": {"collect": {"written_at": "2026-11-05T08:00:00+00:00", "parameters": {}, "seconds": 1.5}},
+}
+
+
 def grid(**columns) -> pd.DataFrame:
     """Every combination of the columns' values."""
     return pd.MultiIndex.from_product(list(columns.values()), names=list(columns)).to_frame(index=False)
@@ -50,16 +56,23 @@ def small_plan(name: str = "Trail tent", decided: str | None = None) -> dict[str
     """Two products, two markets, one plant and line: 100 of each a month, December 40 short, all of it by hand."""
     products = pd.DataFrame(
         {
-            "product": ["TENT", "SACK"], "name": [name, "Sack"], "family": ["TENTS", "PACKS"], "uom": "pcs",
-            "price": [200.0, 50.0], "standard_cost": [120.0, 20.0], "launch_month": [pd.NaT, MONTHS[2]],
-            "end_month": [MONTHS[5], pd.NaT]}
+            "product": ["TENT", "SACK"],
+            "name": [name, "Sack"],
+            "family": ["TENTS", "PACKS"],
+            "uom": "pcs",
+            "price": [200.0, 50.0],
+            "standard_cost": [120.0, 20.0],
+            "launch_month": [pd.NaT, MONTHS[2]],
+            "end_month": [MONTHS[5], pd.NaT],
+        }
     )
     each = grid(product=["TENT", "SACK"], market=["NORTH", "SOUTH"], month=MONTHS)
     price = each["product"].map({"TENT": 200.0, "SACK": 50.0})
     short = each["product"].eq("TENT") & each["market"].eq("NORTH") & each["month"].eq(MONTHS[1])
     deliveries = each.assign(demand=100.0, delivered=100.0 - 40.0 * short, backlog=0.0, lost=40.0 * short, price=price)
     stock = grid(site=["PLANT"], item=["TENT", "SACK"], month=MONTHS).assign(
-        opening=150.0, received=200.0, issued=200.0, closing=150.0, safety_stock=100.0, below_safety=0.0)
+        opening=150.0, received=200.0, issued=200.0, closing=150.0, safety_stock=100.0, below_safety=0.0
+    )
     stock["value"] = stock["closing"] * stock["item"].map({"TENT": 120.0, "SACK": 20.0})
     made = grid(mode=["make_regular"], source=["LINE"], item=["TENT", "SACK"], site=["PLANT"], month=MONTHS)
     costs = pd.concat(
@@ -67,15 +80,17 @@ def small_plan(name: str = "Trail tent", decided: str | None = None) -> dict[str
             deliveries.groupby(["product", "month"], as_index=False)
             .apply(lambda rows: pd.Series({"amount": (rows["delivered"] * rows["price"]).sum()}), include_groups=False)
             .rename(columns={"product": "item"})
-            .assign(cost="revenue", policy=False),
+            .assign(cost="revenue", penalty=False),
             grid(cost=["making", "freight", "losing"], item=["TENT"], month=MONTHS)
             .assign(amount=[*[9e3] * 14, *[500.0] * 14, *[10.0] * 14])
-            .assign(policy=lambda f: f["cost"].eq("losing"))]
+            .assign(penalty=lambda f: f["cost"].eq("losing")),
+        ]
     )
     sold = grid(product=["TENT", "SACK"], market=["NORTH", "SOUTH"], month=PAST).assign(quantity=90.0)
     sold["revenue"] = sold["quantity"] * sold["product"].map({"TENT": 200.0, "SACK": 50.0})
     said = sold[sold["month"] > PAST[-4]].assign(
-        cycle=lambda f: f["month"] - pd.DateOffset(months=1), stream="consensus", quantity=99.0)
+        cycle=lambda f: f["month"] - pd.DateOffset(months=1), stream="consensus", quantity=99.0
+    )
     tables = {
         "families": pd.DataFrame({"family": ["TENTS", "PACKS"], "name": ["Tents", "Packs"]}),
         "products": products,
@@ -87,80 +102,146 @@ def small_plan(name: str = "Trail tent", decided: str | None = None) -> dict[str
         "stock_history": grid(site=["PLANT"], item=["TENT", "SACK"], month=PAST).assign(quantity=150.0),
         "work_orders": pd.DataFrame(
             {
-                "order": ["W1", "W2"], "product": "TENT", "start": pd.Timestamp("2026-10-01"),
-                "finish": pd.to_datetime(["2026-10-06", "2026-10-08"]), "quantity": 5.0}
+                "order": ["W1", "W2"],
+                "product": "TENT",
+                "start": pd.Timestamp("2026-10-01"),
+                "finish": pd.to_datetime(["2026-10-06", "2026-10-08"]),
+                "quantity": 5.0,
+            }
         ),
         "balance_sheet": pd.DataFrame(
             {
-                "month": PAST[-1:], "receivables": 60e3, "payables": 9e3, "other_current_assets": 50e3,
-                "other_current_liabilities": 20e3, "dso": 30.0, "dpo": 30.0}
+                "month": PAST[-1:],
+                "receivables": 60e3,
+                "payables": 9e3,
+                "other_current_assets": 50e3,
+                "other_current_liabilities": 20e3,
+                "dso": 30.0,
+                "dpo": 30.0,
+            }
         ),
-        "targets": grid(family=["TENTS", "PACKS"], month=MONTHS).assign(
-            production=210.0, stock=300.0, sales=45e3, margin=9e3),
+        "budget": grid(family=["TENTS", "PACKS"], month=MONTHS).assign(
+            production=210.0, stock=300.0, sales=45e3, margin=9e3
+        ),
         "suppliers": pd.DataFrame({"supplier": ["ALU"], "name": [name], "risk": [0.2]}),
         "demand_plan": each.assign(
-            family=each["product"].map({"TENT": "TENTS", "SACK": "PACKS"}), baseline=95.0, lifecycle=0.0,
-            market_conditions=0.0, campaigns=2.0, pipeline=3.0, statistical=100.0, sales=118.0, blended=100.0,
-            override=0.0, consensus=100.0, p10=80.0, p90=125.0, price=price),
+            family=each["product"].map({"TENT": "TENTS", "SACK": "PACKS"}),
+            baseline=95.0,
+            lifecycle=0.0,
+            market_conditions=0.0,
+            campaigns=2.0,
+            pipeline=3.0,
+            statistical=100.0,
+            sales=118.0,
+            blended=100.0,
+            override=0.0,
+            consensus=100.0,
+            p10=80.0,
+            p90=125.0,
+            price=price,
+        ),
         "demand_change": pd.DataFrame(
             {
-                "family": "all", "step": [0, 1, 2, 3],
+                "family": "all",
+                "step": [0, 1, 2, 3],
                 "layer": ["plan of Oct 2026", "statistical baseline", "pipeline", "plan of Nov 2026"],
-                "units": [5000.0, 300.0, -100.0, 5200.0], "money": [1e6, 5e4, -1e4, 1.04e6],
-                "months": "Nov 2026 to Mar 2027"}
+                "units": [5000.0, 300.0, -100.0, 5200.0],
+                "money": [1e6, 5e4, -1e4, 1.04e6],
+                "months": "Nov 2026 to Mar 2027",
+            }
         ),
         "fva": pd.DataFrame(
             {
-                "family": "all", "lag": 1, "step": [0, 1, 2], "stream": ["naive", "baseline", "consensus"],
-                "wape": [0.30, 0.20, 0.24], "fva": [np.nan, 0.10, -0.04], "value_wape": [0.3, 0.2, 0.24],
-                "bias": [0.0, 0.01, 0.1]}
+                "family": "all",
+                "lag": 1,
+                "step": [0, 1, 2],
+                "stream": ["naive", "baseline", "consensus"],
+                "wape": [0.30, 0.20, 0.24],
+                "fva": [np.nan, 0.10, -0.04],
+                "value_wape": [0.3, 0.2, 0.24],
+                "bias": [0.0, 0.01, 0.1],
+            }
         ),
         "deliveries": deliveries,
         "stock": stock,
         "supply_costs": costs,
         "supply_plan": made.assign(available=made["month"], quantity=200.0, hours=60.0, cost=4500.0),
         "resource_load": grid(resource=["LINE"], month=MONTHS).assign(
-            site="PLANT", available=120.0, overtime_limit=20.0, regular=[120.0] * 3 + [100.0] * 11, overtime=0.0,
-            utilisation=[1.0] * 3 + [100 / 120] * 11),
+            site="PLANT",
+            available=120.0,
+            overtime_limit=20.0,
+            regular=[120.0] * 3 + [100.0] * 11,
+            overtime=0.0,
+            utilisation=[1.0] * 3 + [100 / 120] * 11,
+        ),
         "binding_limits": pd.DataFrame(
             {
-                "limit": ["regular_hours"], "place": [name], "item": "", "month": MONTHS[1:2], "size": 120.0,
-                "unit": "hours", "worth": 61.5, "sentence": [f"{name} has no hour left"]}
+                "limit": ["regular_hours"],
+                "place": [name],
+                "item": "",
+                "month": MONTHS[1:2],
+                "size": 120.0,
+                "unit": "hours",
+                "shadow_price": 61.5,
+                "sentence": [f"{name} has no hour left"],
+            }
         ),
         "supply_checks": pd.DataFrame({"rule": ["stock_balance"], "rows": 28, "worst": 0.0, "holds": True}),
         "supply_run": pd.DataFrame({"measure": ["status"], "value": ["Optimal"]}),
         "assumptions": pd.DataFrame({"assumption": ["A"], "statement": [f"All pay late {name}"], "owner": "Ines"}),
         "findings": pd.DataFrame(
             {
-                "table": ["products"], "row": 3, "column": "price", "value": name, "rule": "looks high",
-                "severity": "look", "cure": "Check it."}
+                "table": ["products"],
+                "row": 3,
+                "column": "price",
+                "value": name,
+                "rule": "looks high",
+                "severity": "warning",
+                "fix": "Check it.",
+            }
         ),
-        "sign_offs": pd.DataFrame({"id": [1], "cycle": CYCLE, "by": [name], "at": "2026-11-05", "stage": "demand"}),
+        "sign_offs": pd.DataFrame(
+            {"id": [1], "cycle": CYCLE, "author": [name], "recorded_at": "2026-11-05", "stage": "demand"}
+        ),
         "decisions": TABLES["decisions"].empty(),
     }
     tables = {key: whole(key, frame) for key, frame in tables.items()}
     tables |= {key: TABLES[key].empty() for key in TABLES if key not in tables}
     statement = finance.pnl(tables)
     tables |= {
-        "pnl": statement, "working_capital": finance.working_capital(tables, statement),
-        "budget_bridge": finance.budget_bridge(tables, statement)}
+        "pnl": statement,
+        "working_capital": finance.working_capital(tables, statement),
+        "budget_bridge": finance.budget_bridge(tables, statement),
+    }
     tables["gaps"] = gaps.gaps(tables, statement)
     measures = {
-        "result": ("EUR", 90e3, 95e3), "fill rate": ("share", 0.98, 1.0), "units lost": ("units", 40.0, 0.0),
-        "policy cost": ("EUR", 0.0, 0.0), "mean stock value": ("EUR", 21e3, 22e3),
-        "working capital at the end": ("EUR", 1e5, 1.1e5)}
+        "result": ("EUR", 90e3, 95e3),
+        "fill rate": ("share", 0.98, 1.0),
+        "units lost": ("units", 40.0, 0.0),
+        "service penalties": ("EUR", 0.0, 0.0),
+        "mean stock value": ("EUR", 21e3, 22e3),
+        "working capital at the end": ("EUR", 1e5, 1.1e5),
+    }
     tables["scenario_results"] = pd.DataFrame(
         [
             (code, title, measure, pair[place], pair[1], pair[place] - pair[1], pair[0])
             for code, title, place in (("base", "The plan as it stands", 1), ("shift", f"Evening shift {name}", 2))
-            for measure, pair in measures.items()],
+            for measure, pair in measures.items()
+        ],
         columns=["scenario", "title", "measure", "value", "base", "difference", "unit"],
     )
     tables["scenario_months"] = grid(scenario=["base", "shift"], month=MONTHS).assign(
-        net_sales=1e4, result=[*[5e3] * 14, *[5.4e3] * 14], short=0.0, stock_value=1e4)
+        net_sales=1e4, result=[*[5e3] * 14, *[5.4e3] * 14], shortfall=0.0, stock_value=1e4
+    )
     question = Decision(
-        question=f"Which plan {name}?", options=["base", "shift"], option=decided, reason=f"because {name}",
-        owner="Tom", by="Greta", due="2026-12")
+        question=f"Which plan {name}?",
+        options=["base", "shift"],
+        option=decided,
+        reason=f"because {name}",
+        owner="Tom",
+        decided_by="Greta",
+        due="2026-12",
+    )
     tables |= decide(tables, [question], "EUR")
     tables = {key: TABLES[key].check(frame) for key, frame in tables.items() if key != "kpis"}
     return tables | {"kpis": TABLES["kpis"].check(kpis.kpi_table(tables, COMPANY, CYCLE))}
@@ -189,7 +270,8 @@ def said(section):
     """All that a section says: headline, text, and what each figure says in words."""
     flat = [one for item in section["body"] for one in (item if isinstance(item, list) else [item]) if one]
     return " ".join(
-        [section["headline"], *(f"{f.title} {f.look_for} {f.note}" if isinstance(f, Figure) else f for f in flat)])
+        [section["headline"], *(f"{f.title} {f.look_for} {f.note}" if isinstance(f, Figure) else f for f in flat)]
+    )
 
 
 # the dictionary ----------------------------------------------------------------------------------------------------
@@ -197,8 +279,20 @@ def said(section):
 
 def test_decisions_come_first_then_summary_then_the_eight(report):
     assert [section["key"] for section in report["sections"]] == [
-        "decisions", "summary", "scorecard", "changed", "accuracy", "demand", "supply", "capacity", "gaps", "inventory",
-        "finance", "scenarios", "risks"]
+        "decisions",
+        "summary",
+        "scorecard",
+        "changed",
+        "accuracy",
+        "demand",
+        "supply",
+        "capacity",
+        "gaps",
+        "inventory",
+        "finance",
+        "scenarios",
+        "risks",
+    ]
     assert [appendix["number"] for appendix in report["appendices"]] == ["A", "B"]
     assert report["title"] == "Sales & Operations Plan, November 2026" and report["horizon"] == "Nov 2026 to Dec 2027"
     assert report["data_as_of"] == "2026-11-05 08:00 UTC"
@@ -220,7 +314,8 @@ def test_findings_are_computed_from_the_tables(report):
     assert (
         "592 thousand EUR" in summary
         and "9.6 % above the last twelve months" in summary
-        and "45.2 % below budget" in summary)
+        and "45.2 % below budget" in summary
+    )
     assert "meets 99.2 % of the demand" in summary and "is full in three of twelve months" in summary
     assert "4.0 % more over the months both plan" in summary and "statistical baseline, +50.0 thousand EUR" in summary
     assert "Supply misses 40 pcs" in said(part(report, "gaps")).replace("supply", "Supply")
@@ -258,10 +353,32 @@ def test_draft_until_every_question_is_decided(tables, report):
 @pytest.mark.parametrize(
     "absent",
     [
-        "campaigns", "pipeline", "people", "targets", "balance_sheet", "past_forecasts", "work_orders", "fva",
-        "demand_change", "suppliers", "people_plan", "binding_limits", "scenario_results", "decision_log",
-        "resource_load", "stock", "deliveries", "demand_plan", "supply_plan", "pnl", "gaps", "working_capital", "kpis",
-        "sales_history", "supply_checks"],
+        "campaigns",
+        "pipeline",
+        "people",
+        "budget",
+        "balance_sheet",
+        "past_forecasts",
+        "work_orders",
+        "fva",
+        "demand_change",
+        "suppliers",
+        "people_plan",
+        "binding_limits",
+        "scenario_results",
+        "decision_log",
+        "resource_load",
+        "stock",
+        "deliveries",
+        "demand_plan",
+        "supply_plan",
+        "pnl",
+        "gaps",
+        "working_capital",
+        "kpis",
+        "sales_history",
+        "supply_checks",
+    ],
 )
 def test_an_absent_table_costs_its_figure_not_the_pack(tables, absent):
     less = {name: frame for name, frame in tables.items() if name != absent}
@@ -285,15 +402,21 @@ def test_report_does_not_change_what_it_reads(tables):
 
 def test_same_tables_same_bytes(tables):
     assert pack.page(pack.report(tables, COMPANY, CYCLE, MANIFEST)) == pack.page(
-        pack.report(tables, COMPANY, CYCLE, MANIFEST))
+        pack.report(tables, COMPANY, CYCLE, MANIFEST)
+    )
 
 
 def test_numbers_in_words():
     assert (several(0, "month"), several(1, "month"), several(3, "month"), several(30, "month")) == (
-        "no month", "one month", "three months", "30 months",)
+        "no month",
+        "one month",
+        "three months",
+        "30 months",
+    )
     assert counted(12) == "twelve" and counted(1300) == "1,300"
     assert (
-        listed(list("ab")) == "a and b" and listed(list("abcdef"), 3) == "a, b, c and 3 more" and listed(["a"]) == "a")
+        listed(list("ab")) == "a and b" and listed(list("abcdef"), 3) == "a, b, c and 3 more" and listed(["a"]) == "a"
+    )
     assert than(0.042) == "4.2 % above" and than(-0.1, "more", "less") == "10.0 % less"
     assert sentence("two KPIs") == "Two KPIs"
 
@@ -323,7 +446,15 @@ def test_hostile_names_come_out_as_text_everywhere():
     page = Page(html)
     assert "<script" not in html and "\x00" not in html
     assert not {tag for tag, _ in page.elements} & {
-        "script", "iframe", "object", "embed", "img", "form", "link", "base"}
+        "script",
+        "iframe",
+        "object",
+        "embed",
+        "img",
+        "form",
+        "link",
+        "base",
+    }
     assert not [name for _, attributes in page.elements for name in attributes if name.startswith("on")]
     assert "".join(page.words).count('<script>alert("x")</script>&{{7*7}}') > 10
 
@@ -332,7 +463,8 @@ def test_the_page_is_one_file_that_asks_for_nothing(report):
     html = pack.page(report)
     page = Page(html)
     policy = next(
-        a["content"] for tag, a in page.elements if tag == "meta" and a.get("http-equiv") == "Content-Security-Policy")
+        a["content"] for tag, a in page.elements if tag == "meta" and a.get("http-equiv") == "Content-Security-Policy"
+    )
     assert "default-src 'none'" in policy and "script-src" not in policy
     assert len(html.encode()) < 4_000_000
     outside = [
@@ -348,8 +480,16 @@ def test_the_page_is_one_file_that_asks_for_nothing(report):
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
 QUIET = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync"]
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
 @pytest.fixture(scope="module")
 def browser():
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")

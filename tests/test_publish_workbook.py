@@ -45,7 +45,8 @@ def test_every_cell_of_every_table_of_the_demo_is_in_the_workbook(finished):
             if column.kind in ("number", "whole"):
                 # xlsx keeps 16 digits
                 pd.testing.assert_series_equal(
-                    here.astype(float), there.astype(float), check_names=False, check_exact=False, rtol=1e-15)
+                    here.astype(float), there.astype(float), check_names=False, check_exact=False, rtol=1e-15
+                )
             elif column.kind in ("month", "date"):
                 assert pd.to_datetime(here).dropna().tolist() == there.dropna().tolist()
             elif column.kind == "flag":
@@ -95,7 +96,11 @@ def test_months_are_dates_and_numbers_are_formatted_by_their_unit(content):
     assert cells["Consensus (pcs)"].value == 100 and cells["Consensus (pcs)"].number_format == "#,##0"
     assert cells["Price (EUR per unit)"].number_format == "#,##0.00"
     assert [cells[level].value for level in ("Family", "Region", "Quarter", "Fiscal year")] == [
-        "PACKS", "R", "FY2026 Q4", "FY2026"]
+        "PACKS",
+        "R",
+        "FY2026 Q4",
+        "FY2026",
+    ]
     kpis = book["KPIs"]
     heads = [cell.value for cell in kpis[1]]
     written = {row[heads.index("Unit")].value: row[heads.index("Value")].number_format for row in kpis.iter_rows(2)}

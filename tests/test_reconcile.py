@@ -103,14 +103,14 @@ def plan():
         ),
         "supply_costs": frame(
             "supply_costs",
-            {"cost": "revenue", "item": "A", "month": M1, "amount": 1800, "policy": False},
-            {"cost": "revenue", "item": "A", "month": M2, "amount": 1200, "policy": False},
-            {"cost": "making", "item": "A", "month": M1, "amount": 700, "policy": False},
-            {"cost": "buying", "item": "A", "month": M2, "amount": 560, "policy": False},
-            {"cost": "freight", "item": "A", "month": M1, "amount": 45, "policy": False},
-            {"cost": "holding", "item": "A", "month": M2, "amount": 15, "policy": False},
-            {"cost": "wages", "item": "", "month": M1, "amount": 200, "policy": False},
-            {"cost": "backlog", "item": "A", "month": M2, "amount": 99, "policy": True},
+            {"cost": "revenue", "item": "A", "month": M1, "amount": 1800, "penalty": False},
+            {"cost": "revenue", "item": "A", "month": M2, "amount": 1200, "penalty": False},
+            {"cost": "making", "item": "A", "month": M1, "amount": 700, "penalty": False},
+            {"cost": "buying", "item": "A", "month": M2, "amount": 560, "penalty": False},
+            {"cost": "freight", "item": "A", "month": M1, "amount": 45, "penalty": False},
+            {"cost": "holding", "item": "A", "month": M2, "amount": 15, "penalty": False},
+            {"cost": "wages", "item": "", "month": M1, "amount": 200, "penalty": False},
+            {"cost": "backlog", "item": "A", "month": M2, "amount": 99, "penalty": True},
         ),
         "resource_load": frame(
             "resource_load",
@@ -125,8 +125,8 @@ def plan():
                 "utilisation": 0.625,
             },
         ),
-        "targets": frame(
-            "targets",
+        "budget": frame(
+            "budget",
             {"family": "F", "month": M1, "production": 120, "stock": 0, "sales": 2000, "margin": 1200},
             {"family": "F", "month": M2, "production": 90, "stock": 0, "sales": 2000, "margin": 1200},
         ),

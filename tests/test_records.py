@@ -23,7 +23,7 @@ from sopkit.records import Records
 records = Records(sys.argv[1], "demo")
 print("ready", flush=True)
 for number in range(int(sys.argv[3])):
-    said = records.say("overrides", by=sys.argv[2], cycle="2026-11", first_month="2026-12", last_month="2026-12",
+    said = records.add("overrides", author=sys.argv[2], cycle="2026-11", first_month="2026-12", last_month="2026-12",
                        action="add", amount=number, reason="to be kept")
     print(said, flush=True)
 """
@@ -50,10 +50,16 @@ def records(url: str) -> Records:
 def say(records: Records, **more: object) -> int:
     """Say an override, everything in it right unless `more` says otherwise."""
     fields = {
-        "by": "Ada Brandt", "cycle": "2026-11", "product": "TENT-2P", "first_month": "2026-12", "last_month": "2027-01",
-        "action": "add", "amount": 150, "reason": "second shop opens",
+        "author": "Ada Brandt",
+        "cycle": "2026-11",
+        "product": "TENT-2P",
+        "first_month": "2026-12",
+        "last_month": "2027-01",
+        "action": "add",
+        "amount": 150,
+        "reason": "second shop opens",
     }
-    return records.say("overrides", **(fields | more))
+    return records.add("overrides", **(fields | more))
 
 
 def test_what_is_said_is_read_back_as_declared(records: Records) -> None:
@@ -61,17 +67,17 @@ def test_what_is_said_is_read_back_as_declared(records: Records) -> None:
     frame = records.read("overrides", cycle="2026-11")
     TABLES["overrides"].check(frame)
     row = frame.iloc[0]
-    assert (row["id"], row["by"], row["amount"], row["evidence"]) == (number, "Ada Brandt", 150.0, "contract")
+    assert (row["id"], row["author"], row["amount"], row["evidence"]) == (number, "Ada Brandt", 150.0, "contract")
     assert (row["first_month"], row["expires"]) == (pd.Timestamp("2026-12-01"), pd.Timestamp("2027-02-01"))
     assert records.verify() == []
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.name)
 def test_every_declared_record_can_be_said_and_read(records: Records, record) -> None:
-    about = ("id", "cycle", "by", "at")
+    about = ("id", "cycle", "author", "recorded_at")
     fields = {c.name: c.example for c in record if c.name not in (*about, "supersedes") and c.example is not None}
     fields |= {c.name: "2026-11" for c in record if c.kind == "month" and c.required}
-    records.say(record.name, by="Ada Brandt", cycle="2026-11", **fields)
+    records.add(record.name, author="Ada Brandt", cycle="2026-11", **fields)
     frame = TABLES[record.name].check(records.read(record.name))
     for name, value in fields.items():
         if record[name].kind in ("text", "choice", "number"):
@@ -85,18 +91,21 @@ def test_empty_records_are_empty_tables_with_the_declared_kinds(records: Records
         pd.testing.assert_frame_equal(read, record.empty(), check_index_type=False)
 
 
-@pytest.mark.parametrize(("wrong", "says"), [
-    ({"reason": "  "}, "reason: is missing. Say why"),
-    ({"by": ""}, "by: is missing. Name the person"),
-    ({"raeson": "typo"}, "did you mean 'reason'"),
-    ({"first_month": "2026-13"}, "'2026-13': is no date; allowed: a month like 2026-11"),
-    ({"first_month": "2027-05"}, "is before first_month"),
-    ({"action": "double"}, "allowed: one of add, set, scale"),
-    ({"amount": float("nan")}, "amount"),
-    ({"amount": float("inf")}, "amount"),
-    ({"action": "scale", "amount": -1}, "may be negative only with action add"),
-    ({"supersedes": 7}, "supersedes is '7': is no override; allowed: there is none yet"),
-])
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"reason": "  "}, "reason: is missing. Say why"),
+        ({"author": ""}, "author: is missing. Name the person"),
+        ({"raeson": "typo"}, "did you mean 'reason'"),
+        ({"first_month": "2026-13"}, "'2026-13': is no date; allowed: a month like 2026-11"),
+        ({"first_month": "2027-05"}, "is before first_month"),
+        ({"action": "double"}, "allowed: one of add, set, scale"),
+        ({"amount": float("nan")}, "amount"),
+        ({"amount": float("inf")}, "amount"),
+        ({"action": "scale", "amount": -1}, "may be negative only with action add"),
+        ({"supersedes": 7}, "supersedes is '7': is no override; allowed: there is none yet"),
+    ],
+)
 def test_a_wrong_override_is_refused_and_leaves_nothing(records: Records, wrong: dict, says: str) -> None:
     with pytest.raises(RecordError) as refused:
         say(records, **wrong)
@@ -106,32 +115,43 @@ def test_a_wrong_override_is_refused_and_leaves_nothing(records: Records, wrong:
 
 def test_everything_wrong_is_said_at_once(records: Records) -> None:
     with pytest.raises(RecordError) as refused:
-        say(records, by=" ", reason="", action="double", typo=1)
+        say(records, author=" ", reason="", action="double", typo=1)
     assert len(refused.value.findings) == 4
 
 
 def test_an_unknown_table_is_answered_with_the_nearest(records: Records) -> None:
     with pytest.raises(RecordError, match="did you mean 'overrides'"):
-        records.say("override", by="Ada", cycle="2026-11")
+        records.add("override", author="Ada", cycle="2026-11")
     with pytest.raises(SettingsError, match="did you mean 'overrides'"):
         records.read("override")
 
 
-@pytest.mark.parametrize(("wrong", "says"), [
-    ({"quantity": None}, "quantity: is missing; allowed: a number of at least 0"),
-    ({"quantity": -1}, "quantity is '-1.0': must be at least 0"),
-    ({"answer": "refused"}, "quantity is '410': has no meaning here"),
-    ({"answer": "maybe", "quantity": None}, "answer is 'maybe'"),
-    ({"reason": " "}, "reason: is missing"),
-])
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"quantity": None}, "quantity: is missing; allowed: a number of at least 0"),
+        ({"quantity": -1}, "quantity is '-1.0': must be at least 0"),
+        ({"answer": "refused"}, "quantity is '410': has no meaning here"),
+        ({"answer": "maybe", "quantity": None}, "answer is 'maybe'"),
+        ({"reason": " "}, "reason: is missing"),
+    ],
+)
 def test_an_answer_that_could_be_read_in_two_ways_is_refused(records: Records, wrong: dict, says: str) -> None:
-    fields = {"by": "Ada Brandt", "cycle": "2026-11", "month": "2025-06", "product": "TENT-2P",
-              "market": "NORTH-RETAIL", "answer": "changed", "quantity": 410, "reason": "one order of a school"}
+    fields = {
+        "author": "Ada Brandt",
+        "cycle": "2026-11",
+        "month": "2025-06",
+        "product": "TENT-2P",
+        "market": "NORTH-RETAIL",
+        "answer": "changed",
+        "quantity": 410,
+        "reason": "one order of a school",
+    }
     with pytest.raises(RecordError) as error:
-        records.say("history_answers", **(fields | wrong))
+        records.add("history_answers", **(fields | wrong))
     assert says in str(error.value)
     assert records.read("history_answers").empty and records.events().empty
-    assert records.say("history_answers", **fields) == 1
+    assert records.add("history_answers", **fields) == 1
 
 
 def test_overrides_are_superseded_and_expire_but_stay(records: Records) -> None:
@@ -154,7 +174,7 @@ def test_companies_share_a_database_without_seeing_each_other(url: str) -> None:
 @pytest.mark.parametrize("table", [EVENTS, SQL_TABLES["overrides"]], ids=lambda table: table.name)
 def test_the_database_itself_refuses_to_change_or_delete(records: Records, table: sa.Table) -> None:
     say(records)
-    for deed in (table.update().values(by="somebody else"), table.delete()):
+    for deed in (table.update().values(author="somebody else"), table.delete()):
         with records.engine.connect() as connection, pytest.raises(sa.exc.DBAPIError, match="never changed"):
             connection.execute(deed)
 
@@ -169,14 +189,20 @@ def tamper(path: Path, *deeds: str) -> None:
     connection.close()
 
 
-@pytest.mark.parametrize(("deed", "says"), [
-    ("UPDATE overrides SET amount = 999 WHERE id = 2", "overrides 2 is not what was logged"),
-    ("DELETE FROM overrides WHERE id = 2", "overrides 2 was logged and is gone"),
-    ("UPDATE events SET body = replace(body, '150', '999') WHERE number = 2", "event 2 (overrides"),
-    ("DELETE FROM events WHERE number = 2", "event 2 is missing"),
-    ("CREATE TEMP TABLE one AS SELECT * FROM overrides WHERE id = 1; UPDATE one SET id = 9; "
-     "INSERT INTO overrides SELECT * FROM one", "overrides 9 was never logged"),
-])
+@pytest.mark.parametrize(
+    ("deed", "says"),
+    [
+        ("UPDATE overrides SET amount = 999 WHERE id = 2", "overrides 2 is not what was logged"),
+        ("DELETE FROM overrides WHERE id = 2", "overrides 2 was logged and is gone"),
+        ("UPDATE events SET body = replace(body, '150', '999') WHERE number = 2", "event 2 (overrides"),
+        ("DELETE FROM events WHERE number = 2", "event 2 is missing"),
+        (
+            "CREATE TEMP TABLE one AS SELECT * FROM overrides WHERE id = 1; UPDATE one SET id = 9; "
+            "INSERT INTO overrides SELECT * FROM one",
+            "overrides 9 was never logged",
+        ),
+    ],
+)
 def test_whoever_changes_the_file_is_found_out(tmp_path: Path, deed: str, says: str) -> None:
     records = Records(f"sqlite:///{tmp_path / 'r.sqlite'}", "demo")
     for _ in range(3):
@@ -188,7 +214,8 @@ def test_whoever_changes_the_file_is_found_out(tmp_path: Path, deed: str, says: 
 def start(url: str, by: str, count: int) -> subprocess.Popen:
     """Another process that says `count` overrides and prints the number of each when it is acknowledged."""
     return subprocess.Popen(
-        [sys.executable, "-c", SAYS, url, by, str(count)], stdout=subprocess.PIPE, text=True, cwd=PROJECT)
+        [sys.executable, "-c", SAYS, url, by, str(count)], stdout=subprocess.PIPE, text=True, cwd=PROJECT
+    )
 
 
 def test_no_acknowledged_record_is_lost_when_the_writer_is_killed(url: str) -> None:
@@ -215,12 +242,15 @@ def test_two_writers_at_once_make_one_chain(url: str) -> None:
     assert records.verify() == []
 
 
-@pytest.mark.parametrize(("url", "says"), [
-    ("mysql+pymysql://ada:secret@somewhere/records", "not in mysql"),
-    ("secret/records.db", "no database URL"),
-    ("sqlite:////nowhere/at/all/records.sqlite", "unable to open database file"),
-    ("postgresql://ada:secret@/records?host=/nowhere", "cannot be used"),
-])
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("mysql+pymysql://ada:secret@somewhere/records", "not in mysql"),
+        ("secret/records.db", "no database URL"),
+        ("sqlite:////nowhere/at/all/records.sqlite", "unable to open database file"),
+        ("postgresql://ada:secret@/records?host=/nowhere", "cannot be used"),
+    ],
+)
 def test_a_database_that_cannot_be_used_is_said_without_the_password(url: str, says: str) -> None:
     with pytest.raises(SettingsError, match=says) as refused:
         Records(url, "demo")

@@ -970,7 +970,9 @@ WRONG = {
     ),
     "more maintenance than hours": (wrong(capacity__maintenance=300.0), "capacity, row .*column maintenance is '300'"),
     "a month without working days": (
-        dropped("calendar", "month == '2026-02'"), "calendar, row 4, column month is '2026-02'"),
+        dropped("calendar", "month == '2026-02'"),
+        "calendar, row 4, column month is '2026-02'",
+    ),
     "a skill nobody has": (wrong(resources__skill="wood"), "resources, row ., column skill is 'wood'"),
     "shares that forbid every order": (
         wrong(offers__share_limit=[0.7, 0.2, 1.0]),

@@ -1,4 +1,4 @@
-"""Why not more: worth of limits, trails of shortages, levers found by solving again, level against chase."""
+"""Why not more: shadow prices of limits, trails of shortages, levers found by solving again, level against chase."""
 
 from __future__ import annotations
 
@@ -94,11 +94,11 @@ def test_worth_of_an_hour_by_hand() -> None:
     # a lamp brings 100 - 5 (bulb) - 1 (freight) = 94 for 2 hours: 47 an hour, less 10 (regular) or 16 (overtime)
     binding = explain(workshop(bulbs=1000))["binding_limits"].set_index(["limit", "month"])
     november = pd.Timestamp("2026-11-01")
-    assert binding.loc[("regular_capacity", november), "worth"] == pytest.approx(37)
-    assert binding.loc[("overtime_capacity", november), "worth"] == pytest.approx(31)
+    assert binding.loc[("regular_capacity", november), "shadow_price"] == pytest.approx(37)
+    assert binding.loc[("overtime_capacity", november), "shadow_price"] == pytest.approx(31)
     assert binding.loc[("regular_capacity", november), "size"] == pytest.approx(100)
     assert binding.loc[("regular_capacity", november), "sentence"] == (
-        "One more hour on Line 2 in Nov 2026 is worth 37.00 EUR."
+        "One more hour on Line 2 in Nov 2026 brings 37.00 EUR."
     )
 
 
@@ -180,9 +180,9 @@ def test_worth_of_an_hour_is_what_one_hour_more_brings(tight) -> None:
         here = tight.tables["capacity"]["resource"].eq(row.place) & tight.tables["capacity"]["month"].eq(row.month)
         more = tight.tables["capacity"].assign(hours=tight.tables["capacity"]["hours"] + here)
         gain = tight.resolve({"capacity": more}).profit - tight.base.profit
-        assert gain <= row.worth * (1 + 1e-6) + 1e-6, "the first hour is worth most: profit is concave in a limit"
-        held += gain == pytest.approx(row.worth, rel=1e-6)
-    assert held >= 3, "where the basis holds, one hour more brings exactly its worth"
+        assert gain <= row.shadow_price * (1 + 1e-6) + 1e-6, "the first hour brings most: profit is concave in a limit"
+        held += gain == pytest.approx(row.shadow_price, rel=1e-6)
+    assert held >= 3, "where the basis holds, one hour more brings exactly its shadow price"
 
 
 def test_worth_of_an_hour_beside_whole_numbers_is_what_a_little_more_brings() -> None:
@@ -197,7 +197,7 @@ def test_worth_of_an_hour_beside_whole_numbers_is_what_a_little_more_brings() ->
     for row in bound.itertuples():
         more = capacity[column[row.limit]] + 0.01 * capacity["month"].eq(row.month)
         gain = session.resolve({"capacity": capacity.assign(**{column[row.limit]: more})}).profit - session.base.profit
-        assert gain == pytest.approx(0.01 * row.worth, rel=1e-4)
+        assert gain == pytest.approx(0.01 * row.shadow_price, rel=1e-4)
 
 
 def test_every_shortage_is_explained(tight) -> None:
@@ -212,14 +212,14 @@ def test_every_shortage_is_explained(tight) -> None:
     assert short and explained == short
     assert (why["limit"] != "price").any()
     named = why[why["limit"].isin(["regular_capacity", "overtime_capacity", "supplier_capacity"])]
-    assert (named["worth"] > 0).all()
+    assert (named["shadow_price"] > 0).all()
 
 
 def test_level_keeps_the_hours_and_chase_keeps_the_stock_down(tight) -> None:
     table = explain(tight)["level_chase"]
     hours = table.groupby("strategy")["hours"]
     assert hours.std()["level"] < 0.5 * hours.std()["plan"] or hours.std()["plan"] < 1e-6
-    profit = table.groupby("strategy")["profit"].sum()
+    profit = table.groupby("strategy")["result_after_penalties"].sum()
     assert profit["plan"] >= profit[["level", "chase"]].max() * (1 - 1e-9), "neither beats the plan at its own prices"
     assert profit["plan"] == pytest.approx(tight.base.profit, rel=1e-9)
     stock = table.groupby("strategy")["stock_value"].mean()

@@ -10,8 +10,10 @@ TABLES = {
 }
 COMPANY = Company(name="test")
 SALES = pd.DataFrame(
-    [(p, m, t, 10 ** i) for i, (p, m, t) in enumerate(
-        (p, m, t) for p in "ABC" for m in ("N1", "S1") for t in ("2026-11", "2027-01"))],
+    [
+        (p, m, t, 10**i)
+        for i, (p, m, t) in enumerate((p, m, t) for p in "ABC" for m in ("N1", "S1") for t in ("2026-11", "2027-01"))
+    ],
     columns=["product", "market", "month", "quantity"],
 ).assign(month=lambda f: pd.to_datetime(f["month"]))
 
@@ -36,16 +38,22 @@ def test_no_level_loses_a_unit(product, market, month):
 def test_rows_land_under_their_parents():
     rolled = roll_up(SALES, TABLES, COMPANY, product="family", market="region", month="fiscal_year")
     found = rolled.set_index(["family", "region", "fiscal_year"])["quantity"]
-    assert found["F", "North", "FY2026"] == 1 + 10 ** 4
-    assert found["G", "South", "FY2027"] == 10 ** 11
+    assert found["F", "North", "FY2026"] == 1 + 10**4
+    assert found["G", "South", "FY2027"] == 10**11
 
 
 def test_stock_is_not_added_over_months():
-    stock = pd.DataFrame({
-        "product": ["A", "B", "C", "A", "B"], "month": pd.to_datetime(["2026-10-01"] * 3 + ["2026-12-01"] * 2),
-        "closing": [5.0, 6.0, 7.0, 1.0, 2.0], "received": [1.0, 1.0, 1.0, 1.0, 1.0]})
-    quarter = roll_up(stock, TABLES, COMPANY, product="family", month="quarter", values=["received"],
-                      levels_held=["closing"])
+    stock = pd.DataFrame(
+        {
+            "product": ["A", "B", "C", "A", "B"],
+            "month": pd.to_datetime(["2026-10-01"] * 3 + ["2026-12-01"] * 2),
+            "closing": [5.0, 6.0, 7.0, 1.0, 2.0],
+            "received": [1.0, 1.0, 1.0, 1.0, 1.0],
+        }
+    )
+    quarter = roll_up(
+        stock, TABLES, COMPANY, product="family", month="quarter", values=["received"], levels_held=["closing"]
+    )
     assert quarter[["family", "received", "closing"]].values.tolist() == [["F", 4.0, 3.0], ["G", 1.0, 0.0]]
     months = roll_up(stock, TABLES, COMPANY, product="total", values=["received"], levels_held=["closing"])
     assert months["closing"].tolist() == [18.0, 3.0]

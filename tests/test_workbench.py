@@ -64,7 +64,8 @@ def first_proposal() -> dict:
     """The largest correction that waits for an answer, with `raw`: what was sold in that month."""
     cycle = Cycle.open("demo", "2026-11")
     rows = cycle.read("history_adjustments").merge(
-        cycle.read("clean_history")[["month", "product", "market", "raw"]], on=["month", "product", "market"])
+        cycle.read("clean_history")[["month", "product", "market", "raw"]], on=["month", "product", "market"]
+    )
     rows = rows[rows["status"].eq("proposed")]
     return rows.loc[rows["quantity"].abs().idxmax()].to_dict()
 
@@ -75,13 +76,16 @@ def test_an_answer_is_refused_without_answer_reason_and_owner_then_stored_and_co
     told, row = "w.store.click()\nprint(w.message.value)", first_proposal()
     cell = f"{row['month']:%b %Y} · {row['product']} · {row['market']}"
     offered, nothing, negative, stored, left = played(
-        "collect", "print(w.correction.label, len(w.correction.options), w.quantity.disabled, w.shown.value)", told,
+        "collect",
+        "print(w.correction.label, len(w.correction.options), w.quantity.disabled, w.shown.value)",
+        told,
         "w.owner.value = 'Ada Brandt'\nw.answer.value = 'changed'\nw.reason.value = 'two <b>shops</b>'\n"
         f"w.quantity.value = -1\n{told}",
         "before = len(w.correction.options)\nw.quantity.value = 77\n"
         f"print('with this answer' in w.shown.value)\n{told}\n"
         "print(before - len(w.correction.options), w.recorded.value.count('&lt;b&gt;'), '<b>' in w.recorded.value)",
-        "w.which.value = ''\nprint(len(w.correction.options), w.correction.label)")
+        "w.which.value = ''\nprint(len(w.correction.options), w.correction.label)",
+    )
     assert offered.startswith(cell) and "units, " in offered and row["reason"].split(",")[0] in offered
     assert 'role="alert"' in nothing and "Nothing was stored" in nothing
     for field in ("answer", "reason is missing", "by is missing"):
@@ -95,7 +99,9 @@ def test_an_answer_is_refused_without_answer_reason_and_owner_then_stored_and_co
     cycle = Cycle.open("demo", "2026-11")
     status = cycle.status().set_index("stage")
     assert status.loc["collect", ["state", "why stale"]].tolist() == [
-        "stale", "history_answers: people said something new"]
+        "stale",
+        "history_answers: people said something new",
+    ]
     assert status.at["demand", "why stale"] == "collect is stale"
     stage = Cycle.open("demo", "2026-11", stage="collect")
     stage.save(collect.collect(stage.company_folder, stage.cycle).snapshot(stage.read("history_answers")))
@@ -123,25 +129,30 @@ def test_an_override_is_refused_without_reason_and_owner_then_stored_and_changes
     before = consensus("TENT-2P")
     told = "w.store.click()\nprint(w.message.value)"
     nothing, no_reason, stored = played(
-        "demand", told, f"w.owner.value = 'Ada Brandt'\n{told}",
+        "demand",
+        told,
+        f"w.owner.value = 'Ada Brandt'\n{told}",
         f"w.product.value = 'TENT-2P'\nw.amount.value = 150\nw.reason.value = 'second <b>shop</b>'\n{told}\n"
-        "print('consensus before' in w.shown.value, w.recorded.value.count('&lt;b&gt;'), '<b>' in w.recorded.value)")
+        "print('consensus before' in w.shown.value, w.recorded.value.count('&lt;b&gt;'), '<b>' in w.recorded.value)",
+    )
     assert 'role="alert"' in nothing and "reason is missing" in nothing and "by is missing" in nothing
     assert "reason is missing" in no_reason and "by is missing" not in no_reason
     assert 'role="status"' in stored and "Override 1 by Ada Brandt is stored" in stored and "+150 units" in stored
     assert "True 1 False" in stored, "the change is shown, and what people type is escaped"
     cycle = Cycle.open("demo", "2026-11")
     row = cycle.records.read("overrides").iloc[0]
-    assert (row["by"], row["product"], row["amount"], row["level"]) == ("Ada Brandt", "TENT-2P", 150.0, "product")
+    assert (row["author"], row["product"], row["amount"], row["level"]) == ("Ada Brandt", "TENT-2P", 150.0, "product")
     assert consensus("TENT-2P") == pytest.approx(before + 150, abs=1e-6)
     stale = cycle.stale()
     assert "demand" not in stale and stale["supply"] == "demand_plan changed"
 
 
 def test_the_pickers_belong_together(own_environment: Path) -> None:
-    said, = played(
-        "demand", "w.family.value = 'TENTS'\nprint({v for _, v in w.product.options})\n"
-        "print(w.fields['level'], w.fields['family'])\nw.product.value = 'TENT-2P'\nprint(w.fields['level'])")
+    (said,) = played(
+        "demand",
+        "w.family.value = 'TENTS'\nprint({v for _, v in w.product.options})\n"
+        "print(w.fields['level'], w.fields['family'])\nw.product.value = 'TENT-2P'\nprint(w.fields['level'])",
+    )
     products = Cycle.open("demo", "2026-11").read("products")
     for product in products.itertuples():
         assert (f"'{product.product}'" in said) == (product.family == "TENTS")
@@ -158,7 +169,8 @@ def test_a_what_if_solves_again_and_stands_beside_the_plan(own_environment: Path
         f"w.percent.value = 0\n{result}",
         f"w.lever.value = 'overtime_limit'\nw.percent.value = 100\n{result}",
         f"w.lever.value = 'supplier'\nw.place.value = 'ALU-CZ'\nw.percent.value = -100\n{result}",
-        f"w.first.index = 5\nw.last.index = 2\n{result}")
+        f"w.first.index = 5\nw.last.index = 2\n{result}",
+    )
     gain = re.compile(r"Solved: (\S+) ")
     assert gain.search(unchosen) and "None" not in unchosen, "the first place is chosen from the start"
     assert gain.search(less)[1].startswith(("-", "−")), less[:200]
@@ -173,13 +185,15 @@ def test_a_what_if_solves_again_and_stands_beside_the_plan(own_environment: Path
 def test_a_decision_needs_a_reason_and_a_name_and_ends_the_draft(own_environment: Path) -> None:
     told = "w.store.click()\nprint(w.message.value)"
     nothing, first, second, shown, again = played(
-        "decide", told,
+        "decide",
+        told,
         "print(w.advice.value)\nw.option.value = 'second_shift'\nw.by.value = 'Greta Holm'\n"
         f"w.reason.value = 'keeps <b>May</b>'\n{told}",
         "w.question.value = 1\nprint([code for _, code in w.option.options])\nw.option.value = 'second_source'\n"
         f"w.reason.value = 'too risky'\nw.owner.value = 'Lars Eriksen'\n{told}",
         "print(w.shown.value.count('&lt;b&gt;'), '<b>' in w.shown.value, 'Jon Okafor' in dict(w.by.options).values())",
-        f"w.question.value = 0\nw.option.value = ''\nw.reason.value = 'asked again'\n{told}")
+        f"w.question.value = 0\nw.option.value = ''\nw.reason.value = 'asked again'\n{told}",
+    )
     assert 'role="alert"' in nothing and "Say a reason and who decided" in nothing
     assert "The numbers recommend: Evening shift" in first and "1 of 2 questions are open" in first
     assert "['', 'poles_outage', 'second_source']" in second and "The plan is decided." in second
@@ -189,7 +203,7 @@ def test_a_decision_needs_a_reason_and_a_name_and_ends_the_draft(own_environment
     log = cycle.read("decision_log").set_index("question")
     assert log.loc["Which plan do we run?", ["option", "status"]].tolist() == ["", "undecided"]
     other = log[log["option"] == "second_source"].iloc[0]
-    assert (other["by"], other["owner"], other["reason"]) == ("Greta Holm", "Lars Eriksen", "too risky")
+    assert (other["author"], other["owner"], other["reason"]) == ("Greta Holm", "Lars Eriksen", "too risky")
     assert cycle.stale() == {"publish": "decision_log changed"}
     assert len(cycle.records.read("decisions")) == 3, "nothing that was said is lost"
 
@@ -217,11 +231,23 @@ def lab(own_environment: Path, tmp_path: Path) -> Iterator[str]:
     settings.write_text('{"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": true}}')
     folders = {f"JUPYTER_{part}_DIR": str(tmp_path / part) for part in ("CONFIG", "DATA", "RUNTIME")}
     server = subprocess.Popen(
-        [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}", "--allow-root",
-         "--IdentityProvider.token=", "--ServerApp.disable_check_xsrf=True",
-         f"--ServerApp.root_dir={tmp_path}"],
-        cwd=tmp_path, env=os.environ | folders | {"JUPYTERLAB_SETTINGS_DIR": str(tmp_path / "settings")},
-        stdout=subprocess.DEVNULL, stderr=(tmp_path / "lab.log").open("w"))
+        [
+            sys.executable,
+            "-m",
+            "jupyterlab",
+            "--no-browser",
+            "--ip=127.0.0.1",
+            f"--port={port}",
+            "--allow-root",
+            "--IdentityProvider.token=",
+            "--ServerApp.disable_check_xsrf=True",
+            f"--ServerApp.root_dir={tmp_path}",
+        ],
+        cwd=tmp_path,
+        env=os.environ | folders | {"JUPYTERLAB_SETTINGS_DIR": str(tmp_path / "settings")},
+        stdout=subprocess.DEVNULL,
+        stderr=(tmp_path / "lab.log").open("w"),
+    )
     address = f"http://127.0.0.1:{port}"
     try:
         until = time.monotonic() + 90
@@ -244,7 +270,8 @@ def test_the_controls_work_in_jupyterlab(lab: str, chromium: str, tmp_path: Path
     before, patience = consensus("TENT-2P"), 120_000
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=chromium, args=["--no-sandbox", "--disable-gpu", "--disable-quic"])
+            executable_path=chromium, args=["--no-sandbox", "--disable-gpu", "--disable-quic"]
+        )
         page = browser.new_page(viewport={"width": 1400, "height": 1600})
         page.set_default_timeout(patience)
         requests: list[str] = []
@@ -289,7 +316,7 @@ def test_the_controls_work_in_jupyterlab(lab: str, chromium: str, tmp_path: Path
         handle.focus()
         for _ in range(6):
             handle.press("ArrowLeft")
-        expect(page.get_by_text("of profit less promises broken").first).to_be_visible(timeout=patience)
+        expect(page.get_by_text("of result after penalties").first).to_be_visible(timeout=patience)
         heading = page.get_by_role("columnheader", name="SEW-N available hours -30 %")
         expect(heading).to_be_visible(timeout=patience)
         page.screenshot(path=str(tmp_path / "what_if.png"))

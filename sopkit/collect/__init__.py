@@ -25,9 +25,9 @@ class Collected:
     sources: pd.DataFrame = field(repr=False)
 
     @cached_property
-    def stops(self) -> int:
+    def errors(self) -> int:
         """Number of findings that make a plan impossible."""
-        return int(self.findings["severity"].eq("stop").sum())
+        return int(self.findings["severity"].eq("error").sum())
 
     def grouped(self) -> pd.DataFrame:
         """The findings for a person: one line for a table, column and rule, with the count and the first rows."""
@@ -39,9 +39,9 @@ class Collected:
         """The findings as text for a screen: at most `most` groups, the rest counted."""
         lines = self.grouped()
         rows = sum(len(frame) for frame in self.tables.values())
-        looks = len(self.findings) - self.stops
+        looks = len(self.findings) - self.errors
         said = [
-            f"{len(self.tables)} tables, {rows:,} rows; {self.stops:,} finding(s) stop the plan, {looks:,} to look at."
+            f"{len(self.tables)} tables, {rows:,} rows; {self.errors:,} finding(s) stop the plan, {looks:,} to look at."
         ]
         for line in lines.head(most).itertuples():
             where = line.table + (f", column {line.column}" if line.column else "")
@@ -49,7 +49,7 @@ class Collected:
             row = f", row {line.rows}" if line.rows else ""
             allowed = f" Allowed: {line.allowed}." if line.allowed else ""
             times = f", {line.count:,} times" if line.count > 1 else ""
-            said.append(f"  {line.severity}  {where}{row}: {line.rule}{value}{times}.{allowed} {line.cure}")
+            said.append(f"  {line.severity}  {where}{row}: {line.rule}{value}{times}.{allowed} {line.fix}")
         if len(lines) > most:
             said.append(f"  ... and {len(lines) - most:,} more kinds; --findings FILE.csv writes every finding.")
         return "\n".join(said)

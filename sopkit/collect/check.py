@@ -59,15 +59,15 @@ class _Notes:
         column: str,
         values: Iterable[str],
         rule: str,
-        cure: Any,
+        fix: Any,
         allowed: str = "",
-        severity: str = "stop",
+        severity: str = "error",
     ) -> None:
-        """One finding for each position in `where`; `values` and `cure` may differ by cell."""
+        """One finding for each position in `where`; `values` and `fix` may differ by cell."""
         if len(where):
-            cures = [cure] * len(where) if isinstance(cure, str) else list(cure)
+            fixes = [fix] * len(where) if isinstance(fix, str) else list(fix)
             if self.extract.parts:
-                cures = [f"{text} (in {self.extract.place_of(int(at))})" for text, at in zip(cures, where, strict=True)]
+                fixes = [f"{text} (in {self.extract.place_of(int(at))})" for text, at in zip(fixes, where, strict=True)]
             self.frames.append(
                 pd.DataFrame(
                     {
@@ -78,19 +78,17 @@ class _Notes:
                         "rule": rule,
                         "severity": severity,
                         "allowed": allowed,
-                        "cure": cures,
+                        "fix": fixes,
                     }
                 )
             )
 
     def whole(
-        self, row: int, column: str, value: str, rule: str, cure: str, allowed: str = "", severity: str = "stop"
+        self, row: int, column: str, value: str, rule: str, fix: str, allowed: str = "", severity: str = "stop"
     ) -> None:
         """A finding on the table or its header."""
         self.frames.append(
-            as_frame(
-                [Finding(self.table.name, row, printable(column), printable(value), rule, severity, allowed, cure)]
-            )
+            as_frame([Finding(self.table.name, row, printable(column), printable(value), rule, severity, allowed, fix)])
         )
 
 
@@ -123,7 +121,7 @@ def checked(table: Table, source: Source, extract: Extract, factors: Mapping[str
             "has no rows",
             f"Fill the table, or remove {extract.place}.",
             "at least one row" if table.required else "",
-            "stop" if table.required else "look",
+            "stop" if table.required else "warning",
         )
     lines, bad = {}, np.zeros(len(extract.rows), dtype=bool)
     for column in table:
@@ -154,7 +152,7 @@ def checked(table: Table, source: Source, extract: Extract, factors: Mapping[str
     if not source.sum_rows and columns.keys() >= {name for name in table.key if table[name].required}:
         _keys(table, frame, bad, notes)
     findings = together(notes.frames)
-    ready = None if findings["severity"].eq("stop").any() else _ready(table, frame, source.sum_rows)
+    ready = None if findings["severity"].eq("error").any() else _ready(table, frame, source.sum_rows)
     return Checked(table, extract, ready, frame, findings)
 
 
@@ -180,8 +178,8 @@ def _named(table: Table, source: Source, extract: Extract, notes: _Notes) -> dic
     for column in absent:
         if column.required and column.name not in source.rename.values():
             others = [name for name in found if ours[name] not in table.names]
-            cure = "Add the column, or say under `rename:` in company.yaml which column it is; "
-            notes.whole(1, column.name, "", "column is missing", cure + nearest(column.name, others), column.allowed)
+            fix = "Add the column, or say under `rename:` in company.yaml which column it is; "
+            notes.whole(1, column.name, "", "column is missing", fix + nearest(column.name, others), column.allowed)
     for name in found:
         if ours[name] in table.names or name in source.ignore or "*" in source.ignore:
             continue
@@ -198,7 +196,7 @@ def _named(table: Table, source: Source, extract: Extract, notes: _Notes) -> dic
             f"Rename it, or name it under `rename:` or `ignore:` in company.yaml: "
             f"{close if meant else nearest(name, table.names)}",
             ", ".join(table.names),
-            "stop" if meant else "look",
+            "stop" if meant else "warning",
         )
     return columns
 
@@ -259,12 +257,12 @@ def _cures(column: Column, fault: str, text: pa.Array, where: np.ndarray) -> Any
     if fault != "must be one of the choices":
         return "Fill the cell." if fault == "is empty" else "Correct the cell."
     hints: dict[str, str] = {}
-    cures = []
+    fixes = []
     for value in text.take(pa.array(where)).to_pylist():
         if value not in hints and len(hints) < HINTS:
             hints[value] = nearest(value.lower(), column.choices)
-        cures.append(f"Correct the cell: {hints.get(value, 'see what is allowed.')}")
-    return cures
+        fixes.append(f"Correct the cell: {hints.get(value, 'see what is allowed.')}")
+    return fixes
 
 
 def _numbers(column: Column, array: pa.ChunkedArray, source: Source, notes: _Notes) -> tuple[np.ndarray, np.ndarray]:
@@ -293,13 +291,13 @@ def _numbers(column: Column, array: pa.ChunkedArray, source: Source, notes: _Not
         wrong = ~fits.to_numpy(zero_copy_only=False) & ~empty
     where = np.flatnonzero(wrong)
     if len(where):
-        cure = "Write a number" + (
+        fix = "Write a number" + (
             f" with the decimal mark {source.decimal!r}; other marks are set by `decimal` and `thousands` "
             "in company.yaml."
             if not pa.types.is_floating(array.type)
             else ", or leave the cell empty."
         )
-        notes.cells(where, column.name, _shown(text, where), "is not a number", cure, column.allowed)
+        notes.cells(where, column.name, _shown(text, where), "is not a number", fix, column.allowed)
     if column.required:
         where = np.flatnonzero(empty)
         notes.cells(where, column.name, [""] * len(where), "is empty", "Fill the cell.", column.allowed)
@@ -472,7 +470,7 @@ def references(tables: Mapping[str, Checked]) -> pd.DataFrame:
     looked into, so that one missing file does not become thousands of findings.
     """
     known = {name: frozenset(_distinct(one.lines[one.table.key[0]])) - {""} for name, one in tables.items()}
-    unread = {name for name, one in tables.items() if not known[name] and one.findings["severity"].eq("stop").any()}
+    unread = {name for name, one in tables.items() if not known[name] and one.findings["severity"].eq("error").any()}
     frames = []
     for one in tables.values():
         for column in one.table:
@@ -494,10 +492,10 @@ def _distinct(values: pd.Series) -> list[str]:
 
 def _orphans(one: Checked, column: Column, orphans: list[str], valid: list[str]) -> pd.DataFrame:
     places = " or ".join(column.refs)
-    cures = {}
+    fixes = {}
     for orphan in orphans[:HINTS]:
         close = fuzzy.extractOne(orphan[:100], valid, score_cutoff=70)
-        cures[orphan] = f"Add it to {places}, or correct it" + (f": did you mean {close[0]!r}?" if close else ".")
+        fixes[orphan] = f"Add it to {places}, or correct it" + (f": did you mean {close[0]!r}?" if close else ".")
     values = one.lines[column.name].astype(object)
     where = np.flatnonzero(values.isin(orphans).to_numpy())
     named = values.iloc[where].tolist()
@@ -507,7 +505,7 @@ def _orphans(one: Checked, column: Column, orphans: list[str], valid: list[str])
         column.name,
         named,
         f"is not in {places}",
-        [cures.get(v, f"Add it to {places}, or correct it.") for v in named],
+        [fixes.get(v, f"Add it to {places}, or correct it.") for v in named],
         column.allowed,
     )
     return together(notes.frames)
@@ -528,11 +526,11 @@ def everything(mapping: CompanyMapping, memory: dict | None = None) -> Collected
         read = extract(table, mapping, memory)
         if read is None:
             if table.required:
-                cure = (
+                fix = (
                     f"Put {table.name}.csv into {mapping.folder}, add its sheet to {mapping.company.workbook}, "
                     "or say under `tables:` in company.yaml where it comes from."
                 )
-                frames.append(as_frame([stop(table.name, 0, "", "", "table is missing", cure)]))
+                frames.append(as_frame([stop(table.name, 0, "", "", "table is missing", fix)]))
             continue
         kept = memory.get((table.name, "checked"))
         if kept is None or kept[0] is not read or kept[1] != factors:
@@ -540,7 +538,7 @@ def everything(mapping: CompanyMapping, memory: dict | None = None) -> Collected
         done[table.name] = kept[2]
         frames.append(kept[2].findings)
     findings = together([*frames, _strays(mapping), references(done)])
-    stopped = set(findings.loc[findings["severity"].eq("stop"), "table"])
+    stopped = set(findings.loc[findings["severity"].eq("error"), "table"])
     tables = {
         name: done[name].frame if name in done else table.empty()
         for name, table in INPUT_TABLES.items()
@@ -570,12 +568,12 @@ def _contradictions(done: Mapping[str, Checked], mapping: CompanyMapping) -> pd.
     tables |= {name: one.frame if name in summed else one.lines for name, one in done.items()}
     found = []
     for finding in contradictions(tables, mapping.company, mapping.cycle):
-        row, cure = 0 if finding.table in summed else finding.row, finding.cure
+        row, fix = 0 if finding.table in summed else finding.row, finding.fix
         if row > 1:
             read, at = done[finding.table].extract, finding.row - 2
             row, place = int(read.rows[at]), read.place_of(at)
-            cure += f" (in {place})" if place else ""
-        found.append(replace(finding, row=row, cure=cure))
+            fix += f" (in {place})" if place else ""
+        found.append(replace(finding, row=row, fix=fix))
     return as_frame(found)
 
 
@@ -603,7 +601,7 @@ def _strays(mapping: CompanyMapping) -> pd.DataFrame:
             "",
             name,
             "file is not a table",
-            "look",
+            "warning",
             "",
             f"It is not read: {nearest(name.removesuffix('.csv'), INPUT_TABLES)}",
         )
@@ -628,7 +626,7 @@ def grouped(findings: pd.DataFrame) -> pd.DataFrame:
             ),
             values=("value", lambda values: ", ".join(dict.fromkeys(v for v in values.head(50) if v)).strip()[:120]),
             allowed=("allowed", "first"),
-            cure=("cure", "first"),
+            fix=("fix", "first"),
         )
         .reset_index()
     )

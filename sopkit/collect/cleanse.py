@@ -290,19 +290,21 @@ def _answered(
     if answers is None or answers.empty:
         return rows
     last = answers.sort_values("id").drop_duplicates(KEY, keep="last")
-    rows = rows.merge(last[[*KEY, "answer", "by", "reason"]], on=KEY, how="left", suffixes=("", "_answer"))
+    rows = rows.merge(last[[*KEY, "answer", "author", "reason"]], on=KEY, how="left", suffixes=("", "_answer"))
     answered = rows["answer"].notna()
     rows["status"] = (
         rows["answer"]
         .map({"accepted": "accepted", "changed": "refused", "refused": "refused"})
         .where(answered, rows["status"])
     )
-    rows["reason"] = rows["reason"].mask(answered, rows["reason"] + " | " + rows["by"] + ": " + rows["reason_answer"])
+    rows["reason"] = rows["reason"].mask(
+        answered, rows["reason"] + " | " + rows["author"] + ": " + rows["reason_answer"]
+    )
     changed = last[last["answer"].eq("changed") & last["quantity"].notna()]
     at = raw.index.get_indexer(changed["month"]), raw.columns.get_indexer(pd.MultiIndex.from_frame(changed[KEY[1:]]))
     before = np.where(np.minimum(*at) >= 0, np.nan_to_num(raw.to_numpy()[at]), 0.0)
     own = changed[[*KEY, "reason"]].assign(
-        quantity=changed["quantity"].to_numpy() - before, method=changed["by"], status="changed"
+        quantity=changed["quantity"].to_numpy() - before, method=changed["author"], status="changed"
     )
     return _together(rows[own.columns], own)
 

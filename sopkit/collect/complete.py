@@ -32,7 +32,7 @@ PLANNED_AROUND = (  # tables that a plan can do without, but not unsaid
     "market_conditions",
     "campaigns",
     "pipeline",
-    "targets",
+    "budget",
     "materials",
     "bom",
     "scheduled_receipts",
@@ -70,14 +70,14 @@ def findings(tables: Mapping[str, pd.DataFrame], company: Company, cycle: str) -
         if tables[row.table].empty and row.table in PLANNED_AROUND:
             continue
         rule = f"incomplete: {row.measure} ({row.present:,.0f} of {row.wanted:,.0f}); missing: {row.missing}"
-        cure = "Complete the source, or declare under `assumptions:` in company.yaml how it is planned around."
-        found.append(Finding(row.table, 0, "", "", rule, "look", "", cure))
+        fix = "Complete the source, or declare under `assumptions:` in company.yaml how it is planned around."
+        found.append(Finding(row.table, 0, "", "", rule, "warning", "", fix))
     declared = {assumption.table for assumption in company.assumptions.values()}
     for name in PLANNED_AROUND:
         if tables[name].empty and name not in declared:
             rule = "is empty and no assumption says what is planned instead"
-            cure = "Give it a source, or declare under `assumptions:` in company.yaml what is assumed and who answers."
-            found.append(Finding(name, 0, "", "", rule, "look", "", cure))
+            fix = "Give it a source, or declare under `assumptions:` in company.yaml what is assumed and who answers."
+            found.append(Finding(name, 0, "", "", rule, "warning", "", fix))
     return found + list(_wrong_assumptions(company, cycle))
 
 
@@ -96,7 +96,7 @@ def _wrong_assumptions(company: Company, cycle: str) -> Iterator[Finding]:
                 "table",
                 said.table,
                 f"assumption {code} names no table",
-                "look",
+                "warning",
                 "the name of a table",
                 nearest(said.table, TABLES),
             )
@@ -107,7 +107,7 @@ def _wrong_assumptions(company: Company, cycle: str) -> Iterator[Finding]:
                 "expires",
                 said.expires,
                 f"assumption {code} expires at no month",
-                "look",
+                "warning",
                 "a month like 2026-11",
                 "Correct it in company.yaml.",
             )
@@ -118,7 +118,7 @@ def _wrong_assumptions(company: Company, cycle: str) -> Iterator[Finding]:
                 "expires",
                 said.expires,
                 f"assumption {code} has expired",
-                "look",
+                "warning",
                 f"{cycle} or later",
                 f"{said.owner} confirms it anew or the data are completed.",
             )
@@ -266,7 +266,7 @@ def _horizon(tables: Mapping[str, pd.DataFrame], months: pd.Series) -> Iterator[
     label = resources["resource"] + " " + resources["month"].dt.strftime("%b %Y")
     yield "capacity", "resources and planned months", _wanted(label, there)
     families = tables["families"][["family"]].merge(months.rename("month"), how="cross")
-    for name in ("targets", "sales_forecast"):
+    for name in ("budget", "sales_forecast"):
         frame = tables[name]
         if frame.empty:
             continue

@@ -13,8 +13,8 @@ from sopkit.errors import Finding, SupplyDataError
 from sopkit.tables import TABLES, Company
 
 
-def _stop(table: str, row: int, column: str, value: object, rule: str, allowed: str, cure: str) -> Finding:
-    return Finding(table, row, column, str(value), rule, "stop", allowed, cure)
+def _stop(table: str, row: int, column: str, value: object, rule: str, allowed: str, fix: str) -> Finding:
+    return Finding(table, row, column, str(value), rule, "error", allowed, fix)
 
 
 def _rows(frame: pd.DataFrame, wrong: pd.Series) -> Iterator[tuple[int, dict]]:
@@ -265,7 +265,7 @@ def _overdue(tables: dict[str, pd.DataFrame], months: list[pd.Timestamp]) -> Ite
             "month",
             f"{record['month']:%Y-%m}",
             f"{record['quantity']:,g} of {record['item']} were due before the plan begins and are not counted",
-            "look",
+            "warning",
             f"{months[0]:%Y-%m} or later",
             "Say when they will come, or count them in inventory if they are there.",
         )
@@ -405,7 +405,7 @@ def refuse_contradictions(
     asked = [name for name in tables if (changed is None or name in changed) and len(tables[name])]
     found = [finding for name in asked for finding in TABLES[name].findings(tables[name])]
     found += _references(tables)
-    found = found or [one for one in contradictions(tables, company, cycle) if one.severity == "stop"]
+    found = found or [one for one in contradictions(tables, company, cycle) if one.severity == "error"]
     if found:
         raise SupplyDataError(found)
 

@@ -114,10 +114,10 @@ def load(folder: Path, cycle: str) -> Mapping:
         raise SettingsError(f"{path}, line {lines.get(('raw',), 1)}: {error}") from None
     if not raw.is_dir():
         variable = re.match(r"\$\{?(\w+)", company.raw)
-        cure = f"Set the environment variable {variable[1]} to" if variable else "Correct `raw:`, or make"
+        fix = f"Set the environment variable {variable[1]} to" if variable else "Correct `raw:`, or make"
         raise SettingsError(
             f"{path}, line {lines.get(('raw',), 1)}: the folder of the raw files does not exist: {raw}. "
-            f"{cure} the folder that holds them."
+            f"{fix} the folder that holds them."
         )
     return Mapping(folder=folder, raw=raw, cycle=parse_cycle(cycle), company=company, sources=sources)
 

@@ -22,9 +22,9 @@ def frames(
     them, to be judged as `past_overrides`. A cycle that the company's own table holds is left out of both.
     Raises FindingsError with every finding where one of them is a `stop`.
     """
-    if collected.stops:
+    if collected.errors:
         raise FindingsError(
-            (Finding(**row) for row in collected.findings.to_dict("records") if row["severity"] == "stop"),
+            (Finding(**row) for row in collected.findings.to_dict("records") if row["severity"] == "error"),
             f"{collected.company.name} cannot be planned for {collected.cycle} and nothing was written",
         )
     tables = dict(collected.tables)

@@ -63,9 +63,9 @@ class Extract:
         return inside[-1] if inside else ""
 
 
-def stop(table: str, row: int, column: str, value: object, rule: str, cure: str, allowed: str = "") -> Finding:
+def stop(table: str, row: int, column: str, value: object, rule: str, fix: str, allowed: str = "") -> Finding:
     """A finding that stops the plan."""
-    return Finding(table, row, printable(column), printable(value), rule, "stop", allowed, cure)
+    return Finding(table, row, printable(column), printable(value), rule, "error", allowed, fix)
 
 
 def printable(value: object, most: int = 80) -> str:
@@ -104,9 +104,9 @@ def extract(table: Table, mapping: Mapping, memory: dict | None = None) -> Extra
         return failed(table, source.file or table.name, "cannot be opened", f"{error.strerror or error}. Correct that.")
 
 
-def failed(table: Table, place: str, rule: str, cure: str, row: int = 0, column: str = "", value: str = "") -> Extract:
+def failed(table: Table, place: str, rule: str, fix: str, row: int = 0, column: str = "", value: str = "") -> Extract:
     """An extract of a source that could not be read."""
-    finding = stop(table.name, row, column, value or place, rule, cure)
+    finding = stop(table.name, row, column, value or place, rule, fix)
     return Extract(table.name, place, pa.table({}), np.empty(0, dtype=np.int64), (finding,))
 
 
@@ -143,8 +143,12 @@ def _found(table: Table, source: Source, mapping: Mapping) -> list[Path]:
         named = sorted(mapping.raw.glob(source.file)) if "*" in source.file else [mapping.raw / source.file]
         return [path for path in named if path.is_file()]
     # some systems take Prices.CSV for prices.csv, so people do too
-    there = [(folder, path) for folder in (mapping.folder, mapping.raw) if folder.is_dir()
-             for path in sorted(folder.iterdir())]
+    there = [
+        (folder, path)
+        for folder in (mapping.folder, mapping.raw)
+        if folder.is_dir()
+        for path in sorted(folder.iterdir())
+    ]
     places = [
         path
         for name in (f"{table.name}.csv", f"{table.name}.parquet", mapping.company.workbook)
@@ -176,7 +180,7 @@ def _joined(table: Table, source: Source, extracts: list[Extract]) -> Extract:
     starts = np.cumsum([0, *(len(e.rows) for e in extracts)])
     columns = pa.concat_tables([_as_text(e.columns, source.decimal) for e in extracts], promote_options="default")
     digest = hashlib.sha256("".join(e.sha256 for e in extracts).encode()).hexdigest()
-    findings = tuple(replace(f, cure=f"{f.cure} (in {e.place})") for e in extracts for f in e.findings)
+    findings = tuple(replace(f, fix=f"{f.fix} (in {e.place})") for e in extracts for f in e.findings)
     return Extract(
         table.name,
         source.file,
@@ -215,8 +219,8 @@ def read_csv(table: Table, source: Source, content: bytes, place: str) -> Extrac
     """
     findings: list[Finding] = []
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and "16" not in source.encoding:
-        cure = "It is UTF-16 text: save it as CSV UTF-8, or set `encoding: utf-16` in company.yaml."
-        return failed(table, place, f"cannot be read as {source.encoding} CSV", cure, 1)
+        fix = "It is UTF-16 text: save it as CSV UTF-8, or set `encoding: utf-16` in company.yaml."
+        return failed(table, place, f"cannot be read as {source.encoding} CSV", fix, 1)
     try:
         lines = io.TextIOWrapper(io.BytesIO(content), _codec(source), errors="surrogateescape", newline="")
         for _ in range(source.skip):
@@ -235,8 +239,8 @@ def read_csv(table: Table, source: Source, content: bytes, place: str) -> Extrac
         read = _clean_csv(source, content, header, delimiter) if whole_header else None
         columns, rows = read or _csv_cell_by_cell(table, source, reader, header, findings)
     except (UnicodeError, csv.Error) as error:
-        cure = f"Save it again as CSV, or correct `encoding` and `delimiter` in company.yaml ({str(error)[:80]})."
-        return failed(table, place, f"cannot be read as {source.encoding} CSV", cure, 1)
+        fix = f"Save it again as CSV, or correct `encoding` and `delimiter` in company.yaml ({str(error)[:80]})."
+        return failed(table, place, f"cannot be read as {source.encoding} CSV", fix, 1)
     findings += _header_findings(table, header)
     return Extract(table.name, place, columns, rows, tuple(findings), _sha(content))
 
@@ -315,9 +319,13 @@ def below_a_title(table: Table, place: str, source: Source, above: int) -> Extra
     """The one finding about a file or sheet that has a title over its column names."""
     row = source.skip + above + 1
     return failed(
-        table, place, "has no header",
+        table,
+        place,
+        "has no header",
         f"The column names stand in row {row}: remove the lines above, or set "
-        f"`tables: {{{table.name}: {{skip: {row - 1}}}}}` in company.yaml.", source.skip + 1)
+        f"`tables: {{{table.name}: {{skip: {row - 1}}}}}` in company.yaml.",
+        source.skip + 1,
+    )
 
 
 def _delimiter(header: str, table: Table, source: Source) -> str:
@@ -427,8 +435,11 @@ def read_sheet(table: Table, source: Source, content: bytes, place: str, optiona
                 return None
             if optional:
                 return failed(
-                    table, place, f"has no sheet {name!r}, but a sheet {printable(strangers[meant[0]])!r} of no table",
-                    f"Rename the sheet to {name}, or to a name that is not so near.")
+                    table,
+                    place,
+                    f"has no sheet {name!r}, but a sheet {printable(strangers[meant[0]])!r} of no table",
+                    f"Rename the sheet to {name}, or to a name that is not so near.",
+                )
             return failed(
                 table,
                 place,

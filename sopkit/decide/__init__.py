@@ -28,7 +28,7 @@ class Decision(BaseModel):
     option: str | None = None
     reason: str | None = None
     owner: str = ""
-    by: str = ""
+    decided_by: str = ""
     due: str = Field("", pattern=r"^(\d{4}-(0[1-9]|1[0-2]))?$")
     expected_effect: str = ""
 
@@ -46,35 +46,35 @@ def load_decisions(path: Path) -> list[Decision]:
     return validated(list[Decision], document or [], lines, path)
 
 
-def _worth(results: pd.DataFrame) -> pd.Series:
-    """What a plan is worth: its result less the price of every broken policy, in currency, by scenario."""
+def _after_penalties(results: pd.DataFrame) -> pd.Series:
+    """A plan's result after penalties, in currency, by scenario."""
     wide = results.pivot(index="scenario", columns="measure", values="value")
-    return wide["result"] - wide["policy cost"]
+    return wide["result"] - wide["service penalties"]
 
 
 def recommend(decision: Decision, results: pd.DataFrame, currency: str = "") -> tuple[str, str]:
-    """The option worth most (result less policy cost) and a sentence: what it brings against the first option.
+    """The option with the highest result after penalties, and a sentence: what it brings against the first option.
 
     `results` is table scenario_results, money in `currency`. The first option is what happens if nothing is decided;
     one that is no scenario cannot be recommended.
     """
-    worth = _worth(results).reindex(decision.options).dropna()
-    if worth.empty:
+    after_penalties = _after_penalties(results).reindex(decision.options).dropna()
+    if after_penalties.empty:
         return "", "No option of this question was solved as a scenario."
-    first, best = worth.index[0], worth.idxmax()
+    first, best = after_penalties.index[0], after_penalties.idxmax()
     titles = results.drop_duplicates("scenario").set_index("scenario")["title"]
     if best == first:
-        rivals = worth.drop(first)
+        rivals = after_penalties.drop(first)
         if rivals.empty:
             return best, f"{titles[best]}: no other option was solved."
-        less = f"{number(rivals.max() - worth[best], sign=True)} {currency}".strip()
-        return best, f"{titles[best]}: the best other option, {titles[rivals.idxmax()]}, is worth {less}."
+        less = f"{number(rivals.max() - after_penalties[best], sign=True)} {currency}".strip()
+        return best, f"{titles[best]}: the best other option, {titles[rivals.idxmax()]}, brings {less}."
     wide = results.pivot(index="measure", columns="scenario", values="value")
     change = wide[best] - wide[first]
     money = {measure: f"{number(value, sign=True)} {currency}".strip() for measure, value in change.items()}
     return best, (
-        f"{titles[best]}: against {titles[first]} result {money['result']}, price of broken promises "
-        f"{money['policy cost']}, fill rate {number(change['fill rate'] * 100, 1, sign=True)} points, "
+        f"{titles[best]}: against {titles[first]} result {money['result']}, service penalties "
+        f"{money['service penalties']}, fill rate {number(change['fill rate'] * 100, 1, sign=True)} points, "
         f"mean stock {money['mean stock value']}."
     )
 
@@ -129,7 +129,7 @@ def decide(
                 "recommendation": f"{best}: {sentence}" if best else sentence,
                 "reason": reason,
                 "owner": (said["owner"] if said is not None else "") or decision.owner,
-                "by": said["by"] if said is not None else decision.by,
+                "decided_by": said["author"] if said is not None else decision.decided_by,
                 "expected_effect": (said["expected_effect"] if said is not None else "")
                 or decision.expected_effect
                 or sentence,

@@ -16,11 +16,7 @@ IMPORTED_LATE = ("statsforecast.models", "hierarchicalforecast.methods")
 
 
 def plan(
-    tables: Mapping[str, pd.DataFrame],
-    company: Company,
-    cycle: str,
-    *,
-    engine: Engine | str | None = None,
+    tables: Mapping[str, pd.DataFrame], company: Company, cycle: str, *, engine: Engine | str | None = None
 ) -> dict[str, pd.DataFrame]:
     """Every table that the demand stage writes, from those it reads: baseline, layers, consensus and their proof.
 
@@ -41,12 +37,7 @@ def plan(
     history = layers.history_of(tables, company, past, calm)
     features = layers.calendar_features(tables, past, company.horizon)
     made = reconcile(
-        history,
-        company.horizon,
-        layers.levels_of(history),
-        method=company.reconciliation,
-        engine=engine,
-        exog=features,
+        history, company.horizon, layers.levels_of(history), method=company.reconciliation, engine=engine, exog=features
     )
     out = layers.baseline_tables(made, notes, featured=features is not None)
     baseline = out["baseline"]

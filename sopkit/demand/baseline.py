@@ -88,12 +88,14 @@ class Baseline:
                 out[mine, step] = np.interp(chance[:, mine, step].T, _GRID, ranges.shapes[group, step])
         mean = self.forecast["mean"].to_numpy().reshape(series, steps)
         out = np.maximum(mean[:, :, None] + ranges.sizes[:, None, None] * out, 0.0)
-        return pd.DataFrame({
-            "unique_id": np.repeat(self.forecast["unique_id"].to_numpy(), n),
-            "ds": np.repeat(self.forecast["ds"].to_numpy(), n),
-            "path": np.tile(np.arange(n), len(self.forecast)),
-            "y": out.ravel(),
-        })
+        return pd.DataFrame(
+            {
+                "unique_id": np.repeat(self.forecast["unique_id"].to_numpy(), n),
+                "ds": np.repeat(self.forecast["ds"].to_numpy(), n),
+                "path": np.tile(np.arange(n), len(self.forecast)),
+                "y": out.ravel(),
+            }
+        )
 
 
 @dataclass(frozen=True)
@@ -136,10 +138,7 @@ def forecast(
         raise SettingsError("A forecast needs a horizon and a season of 1 or more, and levels from 1 to 99 per cent.")
     panel, months = shape(history, freq, season)
     offsets = (0, *_cutoffs(horizon))
-    works = [
-        *_all(panel, offsets, months, horizon, freq, season, exog, seed),
-        *_few(panel, offsets, horizon, season),
-    ]
+    works = [*_all(panel, offsets, months, horizon, freq, season, exog, seed), *_few(panel, offsets, horizon, season)]
     answers = engine_at(engine).map(_run, works, seconds=SECONDS_A_FIT * len(panel) * len(offsets), progress=progress)
     names, said, fitted = _gathered(answers, len(panel), offsets, horizon)
     weights = {offset: _weights(panel, names, said, offset, season) for offset in offsets}
@@ -155,11 +154,13 @@ def forecast(
         accuracy=accuracy,
         coverage=_coverage(panel, errors, levels),
         notes=_notes(panel, accuracy),
-        weights=pd.DataFrame({
-            "unique_id": [panel[at].name for at in place],
-            "model": [names[at] for at in method],
-            "weight": weights[0][place, method],
-        }),
+        weights=pd.DataFrame(
+            {
+                "unique_id": [panel[at].name for at in place],
+                "model": [names[at] for at in method],
+                "weight": weights[0][place, method],
+            }
+        ),
         fitted=_fitted(panel, fitted, names, weights[0], months, season),
         ranges=ranges,
         seed=seed,
@@ -176,23 +177,25 @@ def shape(history: pd.DataFrame, freq: str, season: int) -> tuple[list[Series], 
     """
     if history.empty:
         raise SettingsError("There is no history to forecast from: the frame has no row.")
-    frame = pd.DataFrame({
-        "unique_id": history["unique_id"].astype(str).to_numpy(),
-        "ds": pd.to_datetime(history["ds"]).to_numpy(),
-        "y": history["y"].astype(float).to_numpy(),
-    })
+    frame = pd.DataFrame(
+        {
+            "unique_id": history["unique_id"].astype(str).to_numpy(),
+            "ds": pd.to_datetime(history["ds"]).to_numpy(),
+            "y": history["y"].astype(float).to_numpy(),
+        }
+    )
     first, last = frame["ds"].min(), frame["ds"].max()
     months = pd.date_range(first - pd.tseries.frequencies.to_offset(freq), last, freq=freq)
     months = months[months >= first] if len(months) else months
     frame["at"] = months.get_indexer(frame["ds"])
     found = []
-    for wrong, column, rule, cure in (
+    for wrong, column, rule, fix in (
         (frame["at"] < 0, "ds", "is not the first day of its month", "Use the first day of the month."),
         (frame.duplicated(["unique_id", "ds"], keep=False), "ds", "stands twice", "Sum the rows of a month first."),
         (np.isinf(frame["y"]), "y", "is infinite", "Correct the value or leave it out."),
     ):
         found.extend(
-            Finding("history", row.Index + 2, column, f"{row.unique_id}: {row.ds:%Y-%m-%d}", rule, "stop", "", cure)
+            Finding("history", row.Index + 2, column, f"{row.unique_id}: {row.ds:%Y-%m-%d}", rule, "error", "", fix)
             for row in frame[wrong].itertuples()
         )
     if found:
@@ -341,15 +344,22 @@ def _few(panel: Sequence[Series], offsets: Sequence[int], horizon: int, season: 
 
 
 def _all(
-    panel: Sequence[Series], offsets: Sequence[int], months: pd.DatetimeIndex, horizon: int, freq: str, season: int,
-    exog: Mapping[str, pd.DataFrame] | None, seed: int,
+    panel: Sequence[Series],
+    offsets: Sequence[int],
+    months: pd.DatetimeIndex,
+    horizon: int,
+    freq: str,
+    season: int,
+    exog: Mapping[str, pd.DataFrame] | None,
+    seed: int,
 ) -> list[_All]:
     works = []
     # features of a month alone teach nothing about a single series: they need as many series as no feature does
     own = exog is not None and "unique_id" in exog["history"]
     for offset in offsets:
         past = {
-            at: _before(series, offset) for at, series in enumerate(panel)
+            at: _before(series, offset)
+            for at, series in enumerate(panel)
             if len(series.y) - offset >= 2 * season + 2 and _kind(_before(series, offset), season) == "regular"
         }
         if season > 1 and len(past) >= (ENOUGH_SERIES_WITH_FEATURES if own else ENOUGH_SERIES):
@@ -360,8 +370,12 @@ def _all(
 
 
 def _features(
-    exog: Mapping[str, pd.DataFrame], panel: Sequence[Series], past: Mapping[int, np.ndarray], cutoff: pd.Timestamp,
-    horizon: int, freq: str,
+    exog: Mapping[str, pd.DataFrame],
+    panel: Sequence[Series],
+    past: Mapping[int, np.ndarray],
+    cutoff: pd.Timestamp,
+    horizon: int,
+    freq: str,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The features up to a cutoff, and what was planned of them for the horizon after it; not given counts as 0."""
     given = pd.concat([exog["history"], exog["future"]], ignore_index=True)
@@ -449,12 +463,19 @@ def _errors(panel: Sequence[Series], chosen: Mapping[int, np.ndarray], season: i
             if offset == 0 or cut < 1 or series.kind in _FIXED or np.isnan(values[at, 0]):
                 continue
             size = _size(series.y[:cut], season)
-            error = series.y[cut : cut + values.shape[1]] - values[at, : offset]
+            error = series.y[cut : cut + values.shape[1]] - values[at, :offset]
             if size > 0:
-                parts.append(np.column_stack([
-                    np.full(len(error), at), np.full(len(error), int(series.kind == "intermittent")),
-                    np.full(len(error), offset), np.arange(1, len(error) + 1), error / size,
-                ]))
+                parts.append(
+                    np.column_stack(
+                        [
+                            np.full(len(error), at),
+                            np.full(len(error), int(series.kind == "intermittent")),
+                            np.full(len(error), offset),
+                            np.arange(1, len(error) + 1),
+                            error / size,
+                        ]
+                    )
+                )
     rows = np.concatenate(parts) if parts else np.empty((0, 5))
     frame = pd.DataFrame(rows, columns=["series", "group", "offset", "step", "error"])
     return frame.astype({name: int for name in ("series", "group", "offset", "step")})
@@ -523,8 +544,9 @@ def _coverage(panel: Sequence[Series], errors: pd.DataFrame, levels: Sequence[fl
         shapes = _shapes(others if len(others) else mine, int(mine["step"].max()))
         for level in inside:
             low, high = (
-                np.apply_along_axis(lambda grid, at=at: np.interp(at, _GRID, grid), 2, shapes)
-                [mine["group"], mine["step"] - 1]
+                np.apply_along_axis(lambda grid, at=at: np.interp(at, _GRID, grid), 2, shapes)[
+                    mine["group"], mine["step"] - 1
+                ]
                 for at in (0.5 - level / 200, 0.5 + level / 200)
             )
             inside[level] += int(mine["error"].between(low, high).sum())
@@ -537,15 +559,23 @@ def _coverage(panel: Sequence[Series], errors: pd.DataFrame, levels: Sequence[fl
 
 
 def _forecast(
-    panel: Sequence[Series], mean: np.ndarray, names: Sequence[str], weights: np.ndarray, ranges: Ranges,
-    last: pd.Timestamp, levels: Sequence[float], freq: str,
+    panel: Sequence[Series],
+    mean: np.ndarray,
+    names: Sequence[str],
+    weights: np.ndarray,
+    ranges: Ranges,
+    last: pd.Timestamp,
+    levels: Sequence[float],
+    freq: str,
 ) -> pd.DataFrame:
     horizon = mean.shape[1]
-    frame = pd.DataFrame({
-        "unique_id": np.repeat([series.name for series in panel], horizon),
-        "ds": np.tile(pd.date_range(last, periods=horizon + 1, freq=freq)[1:], len(panel)),
-        "mean": mean.ravel(),
-    })
+    frame = pd.DataFrame(
+        {
+            "unique_id": np.repeat([series.name for series in panel], horizon),
+            "ds": np.tile(pd.date_range(last, periods=horizon + 1, freq=freq)[1:], len(panel)),
+            "mean": mean.ravel(),
+        }
+    )
     for level in sorted({10, 50, 90, *(edge for lv in levels for edge in (50 - lv / 2, 50 + lv / 2))}):
         frame[f"p{level:g}"] = np.maximum(mean + ranges.at(level / 100), 0.0).ravel()
     told = [_told(names, row) for row in weights]
@@ -560,8 +590,12 @@ def _told(names: Sequence[str], weights: np.ndarray) -> str:
 
 
 def _fitted(
-    panel: Sequence[Series], fitted: Mapping[int, Values], names: Sequence[str], weights: np.ndarray,
-    months: pd.DatetimeIndex, season: int,
+    panel: Sequence[Series],
+    fitted: Mapping[int, Values],
+    names: Sequence[str],
+    weights: np.ndarray,
+    months: pd.DatetimeIndex,
+    season: int,
 ) -> pd.DataFrame:
     """One month ahead in sample: the contestants with such values by their weights; with none, seasonal naive."""
     values = []
@@ -575,16 +609,21 @@ def _fitted(
             said = weight @ ahead / weight.sum()
             one = np.where(np.isfinite(said), said, y)  # the first months, before a method has begun
         values.append(one)
-    return pd.DataFrame({
-        "unique_id": np.repeat([series.name for series in panel], [len(series.y) for series in panel]),
-        "ds": np.concatenate([months[len(months) - len(series.y) :] for series in panel]),
-        "y": np.concatenate([series.y for series in panel]),
-        "fitted": np.concatenate(values),
-    })
+    return pd.DataFrame(
+        {
+            "unique_id": np.repeat([series.name for series in panel], [len(series.y) for series in panel]),
+            "ds": np.concatenate([months[len(months) - len(series.y) :] for series in panel]),
+            "y": np.concatenate([series.y for series in panel]),
+            "fitted": np.concatenate(values),
+        }
+    )
 
 
 def _cv(
-    panel: Sequence[Series], names: Sequence[str], said: Mapping[int, np.ndarray], chosen: Mapping[int, np.ndarray],
+    panel: Sequence[Series],
+    names: Sequence[str],
+    said: Mapping[int, np.ndarray],
+    chosen: Mapping[int, np.ndarray],
     months: pd.DatetimeIndex,
 ) -> pd.DataFrame:
     columns = ["unique_id", "cutoff", "ds", "y", *names, "chosen"]
@@ -598,12 +637,14 @@ def _cv(
         values = np.concatenate([said[offset][there, :, :steps], chosen[offset][there, None, :steps]], axis=1)
         frame = pd.DataFrame(values.transpose(0, 2, 1).reshape(-1, len(names) + 1), columns=[*names, "chosen"])
         ends = [len(panel[at].y) - offset for at in there]
-        frames.append(frame.assign(
-            unique_id=np.repeat([panel[at].name for at in there], steps),
-            cutoff=months[start - 1],
-            ds=np.tile(months[start : start + steps], len(there)),
-            y=np.concatenate([panel[at].y[end : end + steps] for at, end in zip(there, ends, strict=True)]),
-        )[columns])
+        frames.append(
+            frame.assign(
+                unique_id=np.repeat([panel[at].name for at in there], steps),
+                cutoff=months[start - 1],
+                ds=np.tile(months[start : start + steps], len(there)),
+                y=np.concatenate([panel[at].y[end : end + steps] for at, end in zip(there, ends, strict=True)]),
+            )[columns]
+        )
     if not frames:
         return pd.DataFrame(columns=columns)
     return pd.concat(frames).sort_values(["unique_id", "cutoff", "ds"], ignore_index=True)
@@ -626,13 +667,18 @@ def _accuracy(panel: Sequence[Series], cv: pd.DataFrame, season: int) -> pd.Data
         sums = sums.groupby(part["unique_id"].to_numpy()).sum()
         by = np.array([scale[key] for key in sums.index]).reshape(-1, 2)
         by[by == 0] = np.nan
-        frames.append(pd.DataFrame({
-            "unique_id": sums.index, "model": name,
-            "mase": (sums["error"] / sums["months"]).to_numpy() / by[:, 0],
-            "rmsse": np.sqrt(sums["square"] / sums["months"]).to_numpy() / by[:, 1],
-            "wape": (sums["error"] / sums["y"].where(sums["y"] > 0)).to_numpy(),
-            "months": sums["months"].to_numpy(),
-        }))
+        frames.append(
+            pd.DataFrame(
+                {
+                    "unique_id": sums.index,
+                    "model": name,
+                    "mase": (sums["error"] / sums["months"]).to_numpy() / by[:, 0],
+                    "rmsse": np.sqrt(sums["square"] / sums["months"]).to_numpy() / by[:, 1],
+                    "wape": (sums["error"] / sums["y"].where(sums["y"] > 0)).to_numpy(),
+                    "months": sums["months"].to_numpy(),
+                }
+            )
+        )
     if not frames:
         return pd.DataFrame(columns=columns)
     return pd.concat(frames).sort_values(["unique_id", "model"], ignore_index=True)
@@ -644,6 +690,11 @@ def _notes(panel: Sequence[Series], accuracy: pd.DataFrame) -> pd.DataFrame:
     if NAIVE in rmsse:
         for name, naive, chosen in rmsse[[NAIVE, "chosen"]].itertuples():
             if chosen > naive:
-                rows.append((name, "Seasonal naive would have been better in the backtest: "
-                                   f"RMSSE {naive:.2f} against {chosen:.2f}."))
+                rows.append(
+                    (
+                        name,
+                        "Seasonal naive would have been better in the backtest: "
+                        f"RMSSE {naive:.2f} against {chosen:.2f}.",
+                    )
+                )
     return pd.DataFrame(rows, columns=["unique_id", "note"]).sort_values("unique_id", kind="stable", ignore_index=True)

@@ -144,11 +144,7 @@ def _scope(row) -> str:
 
 
 def apply_overrides(
-    overrides: pd.DataFrame,
-    blended: np.ndarray,
-    grid: Grid,
-    cycle: pd.Timestamp,
-    notes: Notes,
+    overrides: pd.DataFrame, blended: np.ndarray, grid: Grid, cycle: pd.Timestamp, notes: Notes
 ) -> tuple[np.ndarray, pd.DataFrame, pd.DataFrame]:
     """Every override in force, in the order in which it was said, each on top of those before.
 
@@ -170,7 +166,7 @@ def apply_overrides(
             notes.say(
                 "overrides",
                 f"override {row.id}",
-                f"Override {row.id} of {row.by} ({_scope(row)}) matches nothing that is planned.",
+                f"Override {row.id} of {row.author} ({_scope(row)}) matches nothing that is planned.",
             )
         elif status == "in force":
             cells = np.ix_(rows, months)
@@ -182,14 +178,14 @@ def apply_overrides(
                 notes.say(
                     "overrides",
                     f"override {row.id}",
-                    f"Override {row.id} of {row.by} takes {-row.amount:,.0f} a month out of "
+                    f"Override {row.id} of {row.author} takes {-row.amount:,.0f} a month out of "
                     f"{_scope(row)}, more than there is in some: those stop at 0.",
                 )
             here = pd.DataFrame(
                 {
                     "id": row.id,
                     "cycle": cycle,
-                    "owner": row.by,
+                    "owner": row.author,
                     "product": np.repeat(grid.pairs["product"].to_numpy()[rows], months.sum()),
                     "market": np.repeat(grid.pairs["market"].to_numpy()[rows], months.sum()),
                     "month": np.tile(grid.months[months], rows.sum()),
@@ -202,7 +198,7 @@ def apply_overrides(
         applied.append(
             (
                 row.id,
-                row.by,
+                row.author,
                 _scope(row),
                 row.action,
                 row.amount,

@@ -135,9 +135,7 @@ def season_profile(past: Sequence[np.ndarray], season: int) -> np.ndarray | None
     return profile / profile.mean()
 
 
-def _methods(
-    y: np.ndarray, season: int, kind: str, profile: np.ndarray | None
-) -> dict[str, tuple[Any, Adjusted]]:
+def _methods(y: np.ndarray, season: int, kind: str, profile: np.ndarray | None) -> dict[str, tuple[Any, Adjusted]]:
     """Few, different and fast: picked on the monthly series of M1 and of the tourism competition, not on M3.
 
     Seasonal ETS with a trend, ETS chosen by AICc and more thetas were tried beside these: dearer, and nothing added.
@@ -213,12 +211,10 @@ def lightgbm(
     out: dict[int, Values] = {}
     for name, y in past.items():
         back, _ = adjusted[name].back(levels[name], y[:0])
-        answers = {
-            LIGHTGBM[0]: (monthly[name] + yearly[name]) / 2,
-            LIGHTGBM[1]: (monthly[name] + back) / 2,
-        }
+        answers = {LIGHTGBM[0]: (monthly[name] + yearly[name]) / 2, LIGHTGBM[1]: (monthly[name] + back) / 2}
         out[name] = {
-            contestant: np.maximum(values, 0.0) for contestant, values in answers.items()
+            contestant: np.maximum(values, 0.0)
+            for contestant, values in answers.items()
             if np.isfinite(values).all() and np.abs(values).max() <= EXPLODED * np.abs(y).max()
         }
     return out
@@ -240,22 +236,37 @@ def _learnt(
     from mlforecast import MLForecast
     from mlforecast.lag_transforms import RollingMean
 
-    frame = pd.DataFrame({
-        "unique_id": np.repeat(list(past), [len(y) for y in past.values()]),
-        "ds": np.concatenate([pd.date_range(end=cutoff, periods=len(y), freq=freq) for y in past.values()]),
-        "y": np.concatenate(list(past.values())),
-    })
+    frame = pd.DataFrame(
+        {
+            "unique_id": np.repeat(list(past), [len(y) for y in past.values()]),
+            "ds": np.concatenate([pd.date_range(end=cutoff, periods=len(y), freq=freq) for y in past.values()]),
+            "y": np.concatenate(list(past.values())),
+        }
+    )
     ahead = {}
     if features is not None:
         frame = frame.merge(features[0], on=["unique_id", "ds"], how="left")
         ahead["X_df"] = features[1]
     model = LGBMRegressor(
-        objective=objective, n_estimators=200, learning_rate=0.05, num_leaves=31, min_child_samples=20,
-        colsample_bytree=0.8, subsample=0.8, subsample_freq=1, random_state=seed, n_jobs=1,
-        deterministic=True, force_row_wise=True, verbosity=-1,
+        objective=objective,
+        n_estimators=200,
+        learning_rate=0.05,
+        num_leaves=31,
+        min_child_samples=20,
+        colsample_bytree=0.8,
+        subsample=0.8,
+        subsample_freq=1,
+        random_state=seed,
+        n_jobs=1,
+        deterministic=True,
+        force_row_wise=True,
+        verbosity=-1,
     )
     learner = MLForecast(
-        models={"said": model}, freq=freq, num_threads=1, target_transforms=transforms,
+        models={"said": model},
+        freq=freq,
+        num_threads=1,
+        target_transforms=transforms,
         lags=list(range(1, season + 2)),
         lag_transforms={
             1: [RollingMean(3, min_samples=1), RollingMean(season, min_samples=1)],

@@ -267,12 +267,7 @@ def _spread_down(base: baseline.Baseline, tree: Hierarchy, before: np.ndarray, m
 
 
 def spread(
-    rows: pd.DataFrame,
-    edits: pd.DataFrame,
-    on: Sequence[str],
-    *,
-    column: str = "quantity",
-    edit: str = "quantity",
+    rows: pd.DataFrame, edits: pd.DataFrame, on: Sequence[str], *, column: str = "quantity", edit: str = "quantity"
 ) -> pd.DataFrame:
     """`rows` with `column` changed so that each group named by `on` sums to its `edit` in `edits`.
 

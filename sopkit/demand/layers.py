@@ -146,12 +146,14 @@ def calendar_features(tables: Tables, past: Grid, horizon: int) -> dict[str, pd.
     off = np.log((days / days.groupby(days.index.month).transform("mean")).where(lambda ratio: ratio > 0)).fillna(0.0)
     if off.abs().lt(1e-9).all():
         return None
-    frame = pd.DataFrame({
-        "ds": months,
-        "working_days": off.to_numpy(),
-        "working_days_on_month": off.diff().fillna(0.0).to_numpy(),
-        "working_days_on_year": off.diff(12).fillna(0.0).to_numpy(),
-    })
+    frame = pd.DataFrame(
+        {
+            "ds": months,
+            "working_days": off.to_numpy(),
+            "working_days_on_month": off.diff().fillna(0.0).to_numpy(),
+            "working_days_on_year": off.diff(12).fillna(0.0).to_numpy(),
+        }
+    )
     return {"history": frame.head(len(past.months)), "future": frame.tail(horizon)}
 
 

@@ -16,8 +16,12 @@ from sopkit.tables import STAGES
 
 # what the options of a question are compared by: value or difference from the plan, measure, kind of unit
 DECISION_MEASURES = (
-    ("difference", "result", "currency"), ("value", "policy cost", "currency"), ("value", "fill rate", "share"),
-    ("difference", "mean stock value", "currency"), ("difference", "working capital at the end", "currency"))
+    ("difference", "result", "currency"),
+    ("value", "service penalties", "currency"),
+    ("value", "fill rate", "share"),
+    ("difference", "mean stock value", "currency"),
+    ("difference", "working capital at the end", "currency"),
+)
 
 
 def decisions(paper: Paper) -> dict[str, Any]:
@@ -26,13 +30,17 @@ def decisions(paper: Paper) -> dict[str, Any]:
     open_ = log[log["status"] == UNDECIDED]
     if log.empty:
         return section(
-            "decisions", "Decisions", "No question was put to this meeting.",
-            "Write the questions into decisions.yaml of the company; until one is decided this plan is a draft.")
+            "decisions",
+            "Decisions",
+            "No question was put to this meeting.",
+            "Write the questions into decisions.yaml of the company; until one is decided this plan is a draft.",
+        )
     soon = open_["due"].min() if len(open_) else pd.NaT
     headline = (
         f"{several(len(open_), 'decision')} required" + (f", the first by {month_name(soon)}." if soon == soon else ".")
         if len(open_)
-        else f"All decisions are made: {several(len(log), 'question')} answered.")
+        else f"All decisions are made: {several(len(log), 'question')} answered."
+    )
     body: list[Figure | str] = []
     for row in log.head(3).itertuples():
         body.append(_decision(paper, row, results))
@@ -56,27 +64,33 @@ def _decision(paper: Paper, row: Any, results: pd.DataFrame) -> Figure:
             **{
                 f"{kind} {measure}": [
                     values.at[c, (kind, measure)] if (kind, measure) in values and c in values.index else None
-                    for c in codes]
+                    for c in codes
+                ]
                 for kind, measure, _ in DECISION_MEASURES
             },
         }
     )
     if row.status != UNDECIDED:
-        state = f"Decided by {row.by}: {quoted(titles.get(row.option, row.option))}. {row.reason}"
+        state = f"Decided by {row.decided_by}: {quoted(titles.get(row.option, row.option))}. {row.reason}"
     else:
         state = _recommendation(paper, recommended, codes, titles, values) or "The numbers recommend nothing."
     due = f"due {month_name(row.due)}" if pd.notna(row.due) else ""
     units = {"currency": paper.money, "units": paper.units, "share": "share"}
     show = {
         f"{kind} {measure}": Show(
-            sentence(measure) + (" against plan" if kind == "difference" else ""), units[unit], kind == "difference")
+            sentence(measure) + (" against plan" if kind == "difference" else ""), units[unit], kind == "difference"
+        )
         for kind, measure, unit in DECISION_MEASURES
     }
     return charts.long_table(
-        rows.astype({name: float for name in show}), {"option": "Option", **show}, title=row.question, look_for=state,
+        rows.astype({name: float for name in show}),
+        {"option": "Option", **show},
+        title=row.question,
+        look_for=state,
         unit=", ".join(filter(None, [f"owner {row.owner}" if row.owner else "", due])) or "open",
         alt=f"Options of the question: {row.question}",
-        note="Policy cost is the price of broken promises: late, lost, below safety stock.")
+        note="Service penalties are the prices of what is: late, lost, below safety stock.",
+    )
 
 
 def _recommendation(
@@ -89,9 +103,10 @@ def _recommendation(
     other, change = rivals[0], values["value"].loc[code] - values["value"].loc[rivals[0]]
     return (
         f"Recommended: {quoted(titles[code])}. Against {quoted(titles[other])} it changes the result by "
-        f"{paper.cash(change.get('result', 0.0), sign=True)}, the price of broken promises by "
-        f"{paper.cash(change.get('policy cost', 0.0), sign=True)} and the fill rate by "
-        f"{number(change.get('fill rate', 0.0) * 100, 1, sign=True)} points.")
+        f"{paper.cash(change.get('result', 0.0), sign=True)}, service penalties by "
+        f"{paper.cash(change.get('service penalties', 0.0), sign=True)} and the fill rate by "
+        f"{number(change.get('fill rate', 0.0) * 100, 1, sign=True)} points."
+    )
 
 
 def summary(paper: Paper) -> dict[str, Any]:
@@ -103,44 +118,56 @@ def summary(paper: Paper) -> dict[str, Any]:
         entry = paper.manifest.get("stages", {}).get(stage.name, {})
         rows.append(
             {
-                "stage": stage.name.capitalize(), "question": stage.question,
+                "stage": stage.name.capitalize(),
+                "question": stage.question,
                 "state": "made " + str(entry.get("written_at", ""))[:16].replace("T", " ")
                 if entry.get("written_at")
                 else "not recorded",
-                "signed": signed.at[stage.name, "by"] if stage.name in signed.index else "not signed"}
+                "signed": signed.at[stage.name, "author"] if stage.name in signed.index else "not signed",
+            }
         )
     missing = [row["stage"] for row in rows if row["signed"] == "not signed"]
     table = charts.long_table(
-        pd.DataFrame(rows), {"stage": "Stage", "question": "Question", "state": "State (UTC)", "signed": "Signed by"},
-        title="The six stages of this cycle", unit="times in UTC",
-        look_for=f"Not signed yet: {listed(missing, 6)}." if missing else "Every stage is signed.")
+        pd.DataFrame(rows),
+        {"stage": "Stage", "question": "Question", "state": "State (UTC)", "signed": "Signed by"},
+        title="The six stages of this cycle",
+        unit="times in UTC",
+        look_for=f"Not signed yet: {listed(missing, 6)}." if missing else "Every stage is signed.",
+    )
     sales = paper.kpi("total_sales", kpis.PLAN)
     headline = lines[0] if lines else "This cycle holds no plan in money."
     return section(
-        "summary", "Cycle summary", headline if sales is not None else "This cycle holds no plan in money.", *lines[1:],
-        table)
+        "summary",
+        "Cycle summary",
+        headline if sales is not None else "This cycle holds no plan in money.",
+        *lines[1:],
+        table,
+    )
 
 
 def _budget(paper: Paper, column: str) -> float | None:
-    rows = paper.near(paper["targets"])
+    rows = paper.near(paper["budget"])
     return float(rows[column].sum()) if len(rows) else None
 
 
 def _money_line(paper: Paper) -> str:
     sales, last, margin = (
         paper.kpi(*pair)
-        for pair in (("total_sales", kpis.PLAN), ("total_sales", kpis.PAST), ("gross_margin", kpis.PLAN)))
+        for pair in (("total_sales", kpis.PLAN), ("total_sales", kpis.PAST), ("gross_margin", kpis.PLAN))
+    )
     if sales is None:
         return ""
     budget = _budget(paper, "sales")
     parts = [
         f"{than(sales / last - 1)} the last twelve months" if last else "",
-        f"{than(sales / budget - 1)} budget" if budget else ""]
+        f"{than(sales / budget - 1)} budget" if budget else "",
+    ]
     against = " and ".join(filter(None, parts))
     return (
         f"The {paper.span} bring net sales of {paper.cash(sales)}"
         + (f", {against}" if against else "")
-        + (f", at a gross margin of {amount(margin, 'share')}." if margin is not None else "."))
+        + (f", at a gross margin of {amount(margin, 'share')}." if margin is not None else ".")
+    )
 
 
 def _service_line(paper: Paper) -> str:
@@ -166,11 +193,13 @@ def _change_line(paper: Paper) -> str:
         change.iloc[1:-1]
         .assign(size=lambda f: f["money"].abs())
         .sort_values("size", ascending=False, kind="stable")
-        .iloc[0])
+        .iloc[0]
+    )
     return (
         f"Against last cycle the demand plan is worth {than(after / before - 1, 'more', 'less')} "
         "over the months both plan; "
-        f"the largest step is {driver['layer']}, {paper.cash(driver['money'], sign=True)}.")
+        f"the largest step is {driver['layer']}, {paper.cash(driver['money'], sign=True)}."
+    )
 
 
 def scorecard(paper: Paper) -> dict[str, Any]:
@@ -184,22 +213,26 @@ def scorecard(paper: Paper) -> dict[str, Any]:
         if missed
         else "Every KPI that has a target meets it."
         if any(t.missed is False for t in made)
-        else "No KPI has a target yet.")
+        else "No KPI has a target yet."
+    )
     planned = [tile.name.lower() for tile in made if tile.note.startswith("next")]
     tiles = charts.tiles(
-        made, title="The eight KPIs",
+        made,
+        title="The eight KPIs",
         look_for=f"Planned values stand for {listed(planned, 8)}; the others are what happened."
         if planned
         else "What happened.",
         note="Small lines: the last twelve months solid, planned months dashed. ▼ misses its target, ✓ meets it. "
-        + kpis.ERROR_SIGN)
+        + kpis.ERROR_SIGN,
+    )
     rest = frame[~frame["kpi"].isin(kpis.EIGHT) & frame["period"].isin([kpis.PAST, kpis.PLAN])]
     rows = [
         {
             "kpi": kpi.title,
             **{
                 p: amount(paper.kpi(name, p), rest.loc[rest["kpi"] == name, "unit"].iloc[0])
-                for p in (kpis.PAST, kpis.PLAN)},
+                for p in (kpis.PAST, kpis.PLAN)
+            },
             "measured": kpi.measured,
         }
         for name, kpi in kpis.KPIS.items()
@@ -209,7 +242,8 @@ def scorecard(paper: Paper) -> dict[str, Any]:
     said = (
         f"The consensus missed by {amount(wape, 'share')} of sales and leaned {leaning(bias)}."
         if wape is not None and bias is not None
-        else "")
+        else ""
+    )
     return section(
         "scorecard",
         "Scorecard",
@@ -218,7 +252,10 @@ def scorecard(paper: Paper) -> dict[str, Any]:
         charts.long_table(
             pd.DataFrame(rows),
             {"kpi": "KPI", kpis.PAST: "Last 12 months", kpis.PLAN: "Next 12 months", "measured": "What is measured"},
-            title="The rest of the scorecard", unit="each in its own unit", look_for=said),
+            title="The rest of the scorecard",
+            unit="each in its own unit",
+            look_for=said,
+        ),
     )
 
 
@@ -237,9 +274,17 @@ def _tile(paper: Paper, name: str) -> Tile | None:
     if before is not None:
         note += f"; last 12: {amount(before, total['unit'])}"
     return Tile(
-        kpis.KPIS[name].title, total["value"], total["unit"], note,
-        None if pd.isna(total["target"]) else total["target"], total["better"], total["owner"], list(months["at"]),
-        list(months["value"]), int((months["kind"] == "actual").sum()))
+        kpis.KPIS[name].title,
+        total["value"],
+        total["unit"],
+        note,
+        None if pd.isna(total["target"]) else total["target"],
+        total["better"],
+        total["owner"],
+        list(months["at"]),
+        list(months["value"]),
+        int((months["kind"] == "actual").sum()),
+    )
 
 
 def changed(paper: Paper) -> dict[str, Any]:
@@ -254,10 +299,17 @@ def changed(paper: Paper) -> dict[str, Any]:
         "What changed since the last plan",
         _change_line(paper) or "The demand plan did not change.",
         charts.waterfall(
-            inner.assign(layer=inner["layer"].map(sentence)), "layer", "money", start=sentence(change["layer"].iloc[0]),
-            end=sentence(change["layer"].iloc[-1]), opening=float(change["money"].iloc[0]), unit=paper.money,
-            title="Demand plan, last cycle to this one", look_for=_moved_line(paper),
-            note=f"Over {change['months'].iloc[0]}, at today's net prices. Layers that did not change are left out."),
+            inner.assign(layer=inner["layer"].map(sentence)),
+            "layer",
+            "money",
+            start=sentence(change["layer"].iloc[0]),
+            end=sentence(change["layer"].iloc[-1]),
+            opening=float(change["money"].iloc[0]),
+            unit=paper.money,
+            title="Demand plan, last cycle to this one",
+            look_for=_moved_line(paper),
+            note=f"Over {change['months'].iloc[0]}, at today's net prices. Layers that did not change are left out.",
+        ),
     )
 
 
@@ -289,11 +341,13 @@ def scenarios(paper: Paper) -> dict[str, Any]:
         .reset_index()
         .melt("month", var_name="series", value_name="money")
         if "base" in months
-        else pd.DataFrame())
+        else pd.DataFrame()
+    )
     changes = paper["scenario_changes"].assign(title=lambda f: f["scenario"].map(titles).fillna(f["scenario"]))
     if best["difference"] > 0.5:
         headline = (
-            f"{quoted(best['title'])} brings {paper.cash(best['difference'])} more than the plan over the horizon.")
+            f"{quoted(best['title'])} brings {paper.cash(best['difference'])} more than the plan over the horizon."
+        )
     else:
         headline = "No scenario earns more than the plan."
     return section(
@@ -301,18 +355,31 @@ def scenarios(paper: Paper) -> dict[str, Any]:
         "Scenarios",
         headline,
         charts.comparison(
-            others, measures=MEASURES, title="Scenarios beside the plan", base_name="The plan",
+            others,
+            measures=MEASURES,
+            title="Scenarios beside the plan",
+            base_name="The plan",
             look_for=f"The worst, {quoted(worst['title'])}, changes it by {paper.cash(worst['difference'], True)}."
             if worst["difference"] < -0.5
-            else "No scenario costs result; look at service and stock.", note="Over the whole horizon."),
+            else "No scenario costs result; look at service and stock.",
+            note="Over the whole horizon.",
+        ),
         charts.line(
-            gained.assign(series=gained["series"].map(titles)) if len(gained) else gained, "money", series="series",
-            title="Result gained or lost against the plan, cumulative", unit=paper.money, height=220,
+            gained.assign(series=gained["series"].map(titles)) if len(gained) else gained,
+            "money",
+            series="series",
+            title="Result gained or lost against the plan, cumulative",
+            unit=paper.money,
+            height=220,
             look_for=f"By the end the scenarios lie {paper.cash(best['difference'] - worst['difference'])} apart.",
-            none="There are no months to compare."),
+            none="There are no months to compare.",
+        ),
         charts.long_table(
-            changes, {"title": "Scenario", "sentence": "What it changes", "rows": Show("Rows changed", "rows")},
-            title="What each scenario changes", unit="everything else as in the plan"),
+            changes,
+            {"title": "Scenario", "sentence": "What it changes", "rows": Show("Rows changed", "rows")},
+            title="What each scenario changes",
+            unit="everything else as in the plan",
+        ),
     )
 
 
@@ -324,28 +391,38 @@ def risks(paper: Paper) -> dict[str, Any]:
     bought = paper.near(paper["supply_plan"].query("mode == 'buy'")).groupby("source")[["cost"]].sum()
     suppliers = suppliers.assign(
         name=paper.called(suppliers["supplier"], "suppliers"),
-        bought=suppliers["supplier"].map(bought["cost"]).fillna(0.0))
+        bought=suppliers["supplier"].map(bought["cost"]).fillna(0.0),
+    )
     deals = paper["pipeline_weight"].sort_values("rank").head(6)
     headline = (
         f"The plan stands on {several(len(assumed), 'declared assumption')}; "
         f"{several(len(found), 'finding')} in the data "
-        f"{'is' if len(found) < 2 else 'are'} open.")
-    grouped = found.groupby(["severity", "table", "rule", "cure"], as_index=False).agg(
-        count=("row", "size"), row=("row", "min"))
+        f"{'is' if len(found) < 2 else 'are'} open."
+    )
+    grouped = found.groupby(["severity", "table", "rule", "fix"], as_index=False).agg(
+        count=("row", "size"), row=("row", "min")
+    )
     grouped = grouped.sort_values(["severity", "count"], ascending=[False, False], kind="stable")
     return section(
         "risks",
         "Assumptions, risks and findings",
         headline,
         charts.long_table(
-            assumed, {"statement": "Assumption", "table": "Stands in for", "owner": "Owner", "expires": "Holds until"},
-            title="Assumptions", unit="declared in company.yaml", none="Nothing had to be assumed.",
-            look_for="What is missing but planned around, each with an owner."),
+            assumed,
+            {"statement": "Assumption", "table": "Stands in for", "owner": "Owner", "expires": "Holds until"},
+            title="Assumptions",
+            unit="declared in company.yaml",
+            none="Nothing had to be assumed.",
+            look_for="What is missing but planned around, each with an owner.",
+        ),
         charts.long_table(
             suppliers.head(8),
             {
-                "name": "Supplier", "country": "Country", "risk": Show("Chance of a lost month in a year", "share"),
-                "bought": Show(f"Bought, {paper.span}", paper.money)},
+                "name": "Supplier",
+                "country": "Country",
+                "risk": Show("Chance of a lost month in a year", "share"),
+                "bought": Show(f"Bought, {paper.span}", paper.money),
+            },
             title="Suppliers at risk",
             unit="as purchasing judges them",
             none="No supplier is judged to be at risk.",
@@ -354,10 +431,15 @@ def risks(paper: Paper) -> dict[str, Any]:
         charts.long_table(
             deals,
             {
-                "customer": "Customer", "products": "Products", "first_month": "From",
-                "quantity": Show("If all is won", paper.units), "expected": Show("Expected", paper.units),
-                "added": Show("In the plan", paper.units), "value": Show("Worth", paper.money),
-                "hours_if_won": Show("Machine hours if won", "hours")},
+                "customer": "Customer",
+                "products": "Products",
+                "first_month": "From",
+                "quantity": Show("If all is won", paper.units),
+                "expected": Show("Expected", paper.units),
+                "added": Show("In the plan", paper.units),
+                "value": Show("Worth", paper.money),
+                "hours_if_won": Show("Machine hours if won", "hours"),
+            },
             title="Opportunities in the CRM",
             unit="weighted by probability",
             none="The CRM holds no opportunity in the planned months.",
@@ -366,8 +448,12 @@ def risks(paper: Paper) -> dict[str, Any]:
         charts.long_table(
             grouped.head(12),
             {
-                "severity": "Severity", "table": "Table", "rule": "What is wrong", "count": Show("Cells", "count"),
-                "cure": "What to do"},
+                "severity": "Severity",
+                "table": "Table",
+                "rule": "What is wrong",
+                "count": Show("Cells", "count"),
+                "fix": "What to do",
+            },
             title="Findings in the data",
             unit="cells",
             none="Nothing is wrong with the data.",
@@ -376,10 +462,15 @@ def risks(paper: Paper) -> dict[str, Any]:
         ),
         charts.long_table(
             open_.assign(
-                product=paper.called(open_["product"], "products"), market=paper.called(open_["market"], "markets")),
+                product=paper.called(open_["product"], "products"), market=paper.called(open_["market"], "markets")
+            ),
             {
-                "product": "Product", "market": "Market", "month": "Month",
-                "quantity": Show("Change", paper.units, True), "reason": "Why"},
+                "product": "Product",
+                "market": "Market",
+                "month": "Month",
+                "quantity": Show("Change", paper.units, True),
+                "reason": "Why",
+            },
             title="Corrections of history that wait for an answer",
             unit=paper.units,
             look_for="Proposed, not applied: history stays as it came until a planner answers.",

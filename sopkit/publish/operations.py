@@ -12,9 +12,16 @@ from sopkit.publish.paper import FULL, Paper, counted, leaning, listed, section,
 
 MODES = {"make_regular": "made, regular hours", "make_overtime": "made, overtime", "buy": "bought"}
 STEPS = {
-    "naive": "same month last year", "baseline": "statistical baseline", "campaigns": "campaigns",
-    "lifecycle": "lifecycle", "market_conditions": "market conditions", "pipeline": "CRM pipeline",
-    "statistical": "all layers", "blended": "sales blended in", "consensus": "overrides: consensus"}
+    "naive": "same month last year",
+    "baseline": "statistical baseline",
+    "campaigns": "campaigns",
+    "lifecycle": "lifecycle",
+    "market_conditions": "market conditions",
+    "pipeline": "CRM pipeline",
+    "statistical": "all layers",
+    "blended": "sales blended in",
+    "consensus": "overrides: consensus",
+}
 
 
 def accuracy(paper: Paper) -> dict[str, Any]:
@@ -33,7 +40,8 @@ def accuracy(paper: Paper) -> dict[str, Any]:
         f"the consensus ended at "
         f"{amount(end['wape'], 'share')}."
         if best["stream"] != end["stream"]
-        else f"Every step to the consensus earned its keep: {amount(end['wape'], 'share')} error at the end.")
+        else f"Every step to the consensus earned its keep: {amount(end['wape'], 'share')} error at the end."
+    )
     owners = paper["override_owners"].query("owner != 'all'").sort_values("money")
     streams = paper["forecast_accuracy"].query("family == 'all' and lag == @lag").sort_values("wape")
     streams = streams.assign(stream=streams["stream"].map(lambda name: STEPS.get(name, name)))
@@ -49,20 +57,30 @@ def accuracy(paper: Paper) -> dict[str, Any]:
             title=f"Error after each step, {several(lag, 'month')} ahead",
             unit="share",
             look_for=(
-                f"What destroyed value: {listed(harmful['name'])}." if len(harmful) else "No step destroyed value."),
+                f"What destroyed value: {listed(harmful['name'])}." if len(harmful) else "No step destroyed value."
+            ),
             note="WAPE: sum of absolute errors / sum of sales. Blue steps made it better, vermillion ones worse.",
             width=charts.WIDE,
         ),
         [
             charts.ranking(
-                _errors_in_money(paper), "product", "money", title="Missed most, by value", unit=paper.money,
-                look_for=_worst_line(paper), most=8,
-                note=f"Absolute error of the consensus {several(lag, 'month')} ahead x list price."),
+                _errors_in_money(paper),
+                "product",
+                "money",
+                title="Missed most, by value",
+                unit=paper.money,
+                look_for=_worst_line(paper),
+                most=8,
+                note=f"Absolute error of the consensus {several(lag, 'month')} ahead x list price.",
+            ),
             charts.long_table(
                 streams,
                 {
-                    "stream": "Stream", "wape": Show("WAPE", "share"), "bias": Show("Bias", "share", True),
-                    "tracking_signal": Show("Tracking signal", "MAD", True)},
+                    "stream": "Stream",
+                    "wape": Show("WAPE", "share"),
+                    "bias": Show("Bias", "share", True),
+                    "tracking_signal": Show("Tracking signal", "MAD", True),
+                },
                 title="Whose forecast was right",
                 unit=f"{several(lag, 'month')} ahead",
                 note=kpis.ERROR_SIGN,
@@ -72,16 +90,22 @@ def accuracy(paper: Paper) -> dict[str, Any]:
         charts.long_table(
             owners,
             {
-                "owner": "Who", "role": "Role", "overrides": Show("Overrides judged", "count"),
-                "helped": Show("Helped", "share"), "wape_before": Show("Error before", "share"),
-                "wape_after": Show("Error after", "share"), "money": Show("Error removed", paper.money, True)},
+                "owner": "Who",
+                "role": "Role",
+                "overrides": Show("Overrides judged", "count"),
+                "helped": Show("Helped", "share"),
+                "wape_before": Show("Error before", "share"),
+                "wape_after": Show("Error after", "share"),
+                "money": Show("Error removed", paper.money, True),
+            },
             title="Whose overrides help",
             none="No past override was judged.",
             unit="positive = error removed",
             look_for=(
                 f"{worst['owner']}'s overrides added {paper.cash(-worst['money'])} of error."
                 if worst is not None and worst["money"] < 0
-                else "Nobody's overrides did harm."),
+                else "Nobody's overrides did harm."
+            ),
         ),
     )
 
@@ -96,7 +120,8 @@ def _errors_in_money(paper: Paper) -> pd.DataFrame:
     price = paper["products"].set_index("product")["price"]
     money = ((both["quantity"] - both["actual"]).abs() * both["product"].map(price)).groupby(both["product"]).sum()
     return pd.DataFrame(
-        {"product": paper.called(money.index.to_series(), "products").to_numpy(), "money": money.to_numpy()})
+        {"product": paper.called(money.index.to_series(), "products").to_numpy(), "money": money.to_numpy()}
+    )
 
 
 def _worst_line(paper: Paper) -> str:
@@ -126,14 +151,16 @@ def demand(paper: Paper) -> dict[str, Any]:
     parts = [
         pd.DataFrame({"month": past.index, "series": "history", "units": past.to_numpy()}),
         months.rename(columns={"consensus": "units"}).reset_index().assign(series="consensus"),
-        pd.DataFrame({"month": sales.index, "series": "sales department", "units": sales.to_numpy()})]
+        pd.DataFrame({"month": sales.index, "series": "sales department", "units": sales.to_numpy()}),
+    ]
     lines = pd.concat([part for part in parts if len(part)], ignore_index=True)
     total, before = months.loc[paper.year, "consensus"].sum(), past.tail(12).sum()
     peak = months.loc[paper.year, "consensus"].idxmax()
     headline = (
         f"Demand of the {paper.span} is {number(total)} {paper.units}"
         + (f", {than(total / before - 1)} the last twelve" if before else "")
-        + f"; it peaks in {month_name(peak)}.")
+        + f"; it peaks in {month_name(peak)}."
+    )
     lean = sales.reindex(months.index).sum() / months["consensus"].sum() - 1 if len(sales) else None
     return section(
         "demand",
@@ -152,7 +179,8 @@ def demand(paper: Paper) -> dict[str, Any]:
             look_for=(
                 f"The sales department expects {than(lean, 'more', 'less')} than the consensus."
                 if lean is not None
-                else "The band is the range of the consensus."),
+                else "The band is the range of the consensus."
+            ),
             note="Band: from P10 to P90, summed over products and markets; the range of the total is narrower.",
         ),
         _demand_by_family(paper),
@@ -169,7 +197,8 @@ def _demand_by_family(paper: Paper) -> Figure:
     rows = (
         near.groupby("family")[[*layers, "statistical", "blended", "override", "consensus", "p10", "p90", "value"]]
         .sum()
-        .reset_index())
+        .reset_index()
+    )
     back = paper["sales_history"][paper["sales_history"]["month"] >= paper.first - pd.DateOffset(months=12)]
     rows["last"] = rows["family"].map(back.groupby(back["product"].map(paper.family))["quantity"].sum())
     rows["sales"] = rows["blended"] - rows["statistical"]
@@ -181,19 +210,27 @@ def _demand_by_family(paper: Paper) -> Figure:
     shown |= {
         name: Show(name.replace("_", " ").capitalize(), unit, True)
         for name in layers[1:]
-        if rows[name].abs().sum() > 0.5}
+        if rows[name].abs().sum() > 0.5
+    }
     shown |= {"sales": Show("Sales blended in", unit, True)} if rows["sales"].abs().sum() > 0.5 else {}
     shown |= {"override": Show("Overrides", unit, True)} if rows["override"].abs().sum() > 0.5 else {}
     shown |= {
-        "consensus": Show("Consensus", unit), "growth": Show("Growth", "share", True),
-        "value": Show("Value", paper.money)}
+        "consensus": Show("Consensus", unit),
+        "growth": Show("Growth", "share", True),
+        "value": Show("Value", paper.money),
+    }
     return charts.long_table(
-        rows, shown, title="From baseline to consensus", unit=f"{paper.span}, at net prices",
+        rows,
+        shown,
+        title="From baseline to consensus",
+        unit=f"{paper.span}, at net prices",
         look_for=f"Strongest growth: {top['family']}, {amount(top['growth'], 'share', sign=True)}."
         if top["growth"] == top["growth"]
-        else "", note="Layers: "
+        else "",
+        note="Layers: "
         + listed([name.replace("_", " ") for name in layers[1:]], 9)
-        + "; a layer that moves nothing is left out.")
+        + "; a layer that moves nothing is left out.",
+    )
 
 
 def _lifecycle(paper: Paper) -> Figure | None:
@@ -204,14 +241,22 @@ def _lifecycle(paper: Paper) -> Figure | None:
     volume = paper["demand_plan"].groupby("product")["consensus"].sum()
     rows = [
         {
-            "what": "Launch", "product": names[r.product], "month": r.launch_month,
-            "other": names.get(r.like_product, "–"), "units": volume.get(r.product)}
+            "what": "Launch",
+            "product": names[r.product],
+            "month": r.launch_month,
+            "other": names.get(r.like_product, "–"),
+            "units": volume.get(r.product),
+        }
         for r in starts.itertuples()
     ]
     rows += [
         {
-            "what": "Retirement", "product": names[r.product], "month": r.end_month,
-            "other": names.get(r.successor, "–"), "units": volume.get(r.product)}
+            "what": "Retirement",
+            "product": names[r.product],
+            "month": r.end_month,
+            "other": names.get(r.successor, "–"),
+            "units": volume.get(r.product),
+        }
         for r in ends.itertuples()
     ]
     if not rows:
@@ -219,8 +264,12 @@ def _lifecycle(paper: Paper) -> Figure | None:
     return charts.long_table(
         pd.DataFrame(rows).astype({"units": float}),
         {
-            "what": "Change", "product": "Product", "month": "First or last month",
-            "other": "Like product, or successor", "units": Show("Planned", paper.units)},
+            "what": "Change",
+            "product": "Product",
+            "month": "First or last month",
+            "other": "Like product, or successor",
+            "units": Show("Planned", paper.units),
+        },
         title="Launches and retirements",
         unit="in the planned months",
         look_for=sentence(f"{several(len(starts), 'launch', 'launches')}, {several(len(ends), 'retirement')}."),
@@ -234,8 +283,14 @@ def _overrides(paper: Paper) -> Figure | None:
     return charts.long_table(
         applied,
         {
-            "scope": "What", "first_month": "From", "last_month": "To", "units": Show("Moved", paper.units, True),
-            "money": Show("Worth", paper.money, True), "reason": "Reason", "owner": "Owner"},
+            "scope": "What",
+            "first_month": "From",
+            "last_month": "To",
+            "units": Show("Moved", paper.units, True),
+            "money": Show("Worth", paper.money, True),
+            "reason": "Reason",
+            "owner": "Owner",
+        },
         title="Overrides in force",
         unit="over the planned months",
         look_for=f"People moved the demand plan by {paper.cash(applied['money'].sum(), sign=True)}.",
@@ -248,10 +303,13 @@ def _exceptions(paper: Paper) -> Figure | None:
         return None
     more = int(paper["exception_causes"]["found"].sum()) - len(found)
     return charts.long_table(
-        found, {"sentence": "What is the matter", "money": Show("At stake", paper.money), "advice": "What to do"},
-        title="What deserves the meeting's time", unit="by money at stake",
+        found,
+        {"sentence": "What is the matter", "money": Show("At stake", paper.money), "advice": "What to do"},
+        title="What deserves the meeting's time",
+        unit="by money at stake",
         look_for=f"{paper.cash(found['money'].sum())} hang on these {len(found):,} exceptions.",
-        note=f"{more:,} smaller ones are not shown." if more > 0 else "")
+        note=f"{more:,} smaller ones are not shown." if more > 0 else "",
+    )
 
 
 def supply(paper: Paper) -> dict[str, Any]:
@@ -268,27 +326,41 @@ def supply(paper: Paper) -> dict[str, Any]:
     overtime = shares.get(MODES["make_overtime"], 0.0)
     said = f"Overtime makes {amount(overtime, 'share')} of it." if overtime else "No overtime is needed."
     costs = paper.near(paper["supply_costs"]).query("cost != 'revenue'")
-    cost = costs.groupby(["cost", "policy"], as_index=False)["amount"].sum()
+    cost = costs.groupby(["cost", "penalty"], as_index=False)["amount"].sum()
     cost = cost[cost["amount"].abs() > 0.5].sort_values(
-        ["policy", "amount"], ascending=[True, False], ignore_index=True)
-    cash = cost.loc[~cost["policy"], "amount"].sum()
-    cost["kind"] = cost["policy"].map({True: "Prices of policy, not cash", False: "Cash"})
+        ["penalty", "amount"], ascending=[True, False], ignore_index=True
+    )
+    cash = cost.loc[~cost["penalty"], "amount"].sum()
+    cost["kind"] = cost["penalty"].map({True: "Service penalties, not cash", False: "Cash"})
     cost["name"] = cost["cost"].str.replace("_", " ").str.capitalize()
-    largest = cost[~cost["policy"]].head(1)
+    largest = cost[~cost["penalty"]].head(1)
     return section(
         "supply",
         "Supply plan",
         f"{number(near.sum())} {paper.units} are supplied in the {paper.span}: {amount(shares.max(), 'share')} {main}.",
         charts.bars(
-            goods, "quantity", "mode", order=tuple(MODES.values()), over=demand_, over_y="consensus",
-            over_name="demand", title="Finished goods by mode, and demand", unit=paper.units,
+            goods,
+            "quantity",
+            "mode",
+            order=tuple(MODES.values()),
+            over=demand_,
+            over_y="consensus",
+            over_name="demand",
+            title="Finished goods by mode, and demand",
+            unit=paper.units,
             note="By the month of making or ordering.",
-            look_for=said + " Where bars stand above the line, stock is built ahead; below it, stock is used."),
+            look_for=said + " Where bars stand above the line, stock is built ahead; below it, stock is used.",
+        ),
         charts.table(
-            cost, {"name": "Cost", "amount": Show(f"Next {len(paper.year)} months", paper.money)}, group="kind",
-            title="What supply costs", unit=paper.money, none="The plan carries no costs.",
+            cost,
+            {"name": "Cost", "amount": Show(f"Next {len(paper.year)} months", paper.money)},
+            group="kind",
+            title="What supply costs",
+            unit=paper.money,
+            none="The plan carries no costs.",
             look_for=f"Supply costs {paper.cash(cash)} in cash"
-            + (f"; the largest part is {largest['name'].iloc[0].lower()}." if len(largest) else ".")),
+            + (f"; the largest part is {largest['name'].iloc[0].lower()}." if len(largest) else "."),
+        ),
         _people(paper),
     )
 
@@ -300,20 +372,26 @@ def _people(paper: Paper) -> Figure | None:
     people = people.assign(place=paper.called(people["site"], "sites") + ", " + people["skill"])
     hired, gone = paper.near(people)[["hired", "laid_off"]].sum()
     return charts.heat_map(
-        people, "place", "month", "people", title="People by site and skill", unit="people",
+        people,
+        "place",
+        "month",
+        "people",
+        title="People by site and skill",
+        unit="people",
         look_for=f"The plan hires {number(hired, 1)} and lays off {number(gone, 1)} in the {paper.span}."
         if hired + gone > 0.05
-        else "The plan neither hires nor lays off.")
+        else "The plan neither hires nor lays off.",
+    )
 
 
 def capacity(paper: Paper) -> dict[str, Any]:
-    """How full every resource is, which limits bind, and what one more hour or unit is worth."""
+    """How full every resource is, which limits bind, and the shadow price of one more hour or unit."""
     load = paper["resource_load"].assign(resource=lambda f: paper.called(f["resource"], "resources"))
     if load.empty:
         return section("capacity", "Capacity", "There are no resources in this plan.")
     full = load[load["utilisation"] >= FULL]
     resources = full["resource"].nunique()
-    binding = paper["binding_limits"].sort_values("worth", ascending=False, kind="stable").head(8)
+    binding = paper["binding_limits"].sort_values("shadow_price", ascending=False, kind="stable").head(8)
     binding = binding.assign(place=paper.called(binding["place"], "sites", "suppliers", "markets", "resources"))
     total = paper.kpi("capacity_utilisation", kpis.PLAN)
     headline = (
@@ -321,7 +399,8 @@ def capacity(paper: Paper) -> dict[str, Any]:
         f"{'is' if resources == 1 else 'are'} full at some time; all together work at "
         f"{amount(total, 'share')} in the {paper.span}."
         if total is not None
-        else "Load of every resource.")
+        else "Load of every resource."
+    )
     worst = full.groupby("resource").size().sort_values(ascending=False, kind="stable")
     top = binding.iloc[0] if len(binding) else None
     return section(
@@ -329,21 +408,32 @@ def capacity(paper: Paper) -> dict[str, Any]:
         "Capacity",
         headline,
         charts.heat_map(
-            load, "resource", "month", "utilisation", mark_from=FULL, title="Load of each resource", unit="share",
+            load,
+            "resource",
+            "month",
+            "utilisation",
+            mark_from=FULL,
+            title="Load of each resource",
+            unit="share",
             look_for=f"{worst.index[0]} is full in {several(int(worst.iloc[0]), 'month')}; framed cells are full."
             if len(worst)
             else "No resource is full in any month.",
-            note="Hours used, overtime included, in % of regular hours after maintenance: above 100 is overtime."),
+            note="Hours used, overtime included, in % of regular hours after maintenance: above 100 is overtime.",
+        ),
         charts.long_table(
             binding,
             {
-                "sentence": "Limit", "month": "Month", "size": Show("Size of the limit", "its unit"), "unit": "Unit",
-                "worth": Show("One more is worth", paper.money)},
+                "sentence": "Limit",
+                "month": "Month",
+                "size": Show("Size of the limit", "its unit"),
+                "unit": "Unit",
+                "shadow_price": Show("Shadow price", paper.money),
+            },
             title="What limits the plan",
             unit=f"{paper.money} for one more unit of the limit",
             none="No limit keeps the plan from earning more: more capacity would bring nothing.",
             look_for=f"The most valuable relief, {top['place']} in {month_name(top['month'])}, brings "
-            f"{paper.cash(top['worth'])} for one more {top['unit'].rstrip('s')}."
+            f"{paper.cash(top['shadow_price'])} for one more {top['unit'].rstrip('s')}."
             if top is not None
             else "",
         ),
@@ -356,12 +446,15 @@ def inventory(paper: Paper) -> dict[str, Any]:
     if stock.empty:
         return section("inventory", "Inventory and service", "There is no stock in this plan.")
     months = stock.groupby("month")[["closing", "safety_stock", "below_safety"]].sum()
-    budget = paper["targets"].groupby("month")["stock"].sum().reindex(months.index)
+    budget = paper["budget"].groupby("month")["stock"].sum().reindex(months.index)
     lines = pd.concat(
         [
             pd.DataFrame({"month": months.index, "series": name, "units": values.to_numpy()})
             for name, values in (
-                ("planned stock", months["closing"]), ("safety stock", months["safety_stock"]), ("budget", budget),)
+                ("planned stock", months["closing"]),
+                ("safety stock", months["safety_stock"]),
+                ("budget", budget),
+            )
         ]
     ).dropna()
     held = paper["stock"].assign(
@@ -373,7 +466,8 @@ def inventory(paper: Paper) -> dict[str, Any]:
     served = paper.near(paper["deliveries"])
     served = served.assign(
         on_time=kpis.units_on_time(paper["deliveries"]).reindex(served.index),
-        market=paper.called(served["market"], "markets"))
+        market=paper.called(served["market"], "markets"),
+    )
     service = served.groupby("market", as_index=False)[["demand", "on_time", "lost"]].sum()
     service["fill"] = service["on_time"] / service["demand"].where(service["demand"] > 0)
     last = served[served["month"] == served["month"].max()].groupby("market")["backlog"].sum()
@@ -382,27 +476,43 @@ def inventory(paper: Paper) -> dict[str, Any]:
     peak = value.idxmax()
     words = [
         f"Finished stock turns {number(turns, 1)} times a year" if turns is not None else "",
-        f"covers {number(cover)} days of demand" if cover is not None else ""]
+        f"covers {number(cover)} days of demand" if cover is not None else "",
+    ]
     return section(
         "inventory",
         "Inventory and service",
         (" and ".join(filter(None, words)) or "Stock by month") + ".",
         charts.line(
-            lines, "units", series="series", order=("planned stock", "safety stock", "budget"),
-            title="Finished stock at the month's end", unit=paper.units,
+            lines,
+            "units",
+            series="series",
+            order=("planned stock", "safety stock", "budget"),
+            title="Finished stock at the month's end",
+            unit=paper.units,
             look_for=f"Stock falls below what safety wants in {several(len(below), 'month')}."
             if len(below)
-            else "Stock never falls below what safety wants."),
+            else "Stock never falls below what safety wants.",
+        ),
         charts.bars(
-            held, "value", "kind", order=("finished goods", "materials"), title="Stock value at standard cost",
-            unit=paper.money, look_for=f"Stock ties up most money in {month_name(peak)}: {paper.cash(value.max())}.",
-            height=220),
+            held,
+            "value",
+            "kind",
+            order=("finished goods", "materials"),
+            title="Stock value at standard cost",
+            unit=paper.money,
+            look_for=f"Stock ties up most money in {month_name(peak)}: {paper.cash(value.max())}.",
+            height=220,
+        ),
         charts.long_table(
             service,
             {
-                "market": "Market", "demand": Show("Demand", paper.units), "on_time": Show("On time", paper.units),
-                "lost": Show("Lost", paper.units), "backlog": Show("Waiting at the end", paper.units),
-                "fill": Show("Fill rate", "share")},
+                "market": "Market",
+                "demand": Show("Demand", paper.units),
+                "on_time": Show("On time", paper.units),
+                "lost": Show("Lost", paper.units),
+                "backlog": Show("Waiting at the end", paper.units),
+                "fill": Show("Fill rate", "share"),
+            },
             title="How each market is served",
             unit=f"{paper.span}",
             look_for=f"{worst['market']} is served worst: {amount(worst['fill'], 'share')} on time."

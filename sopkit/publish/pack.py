@@ -22,8 +22,18 @@ from sopkit.tables import Company
 
 # the order in which the meeting reads
 SECTIONS = (
-    meeting.decisions, meeting.summary, meeting.scorecard, meeting.changed, operations.accuracy, operations.demand,
-    operations.supply, operations.capacity, money.gaps, operations.inventory, money.finance, meeting.scenarios,
+    meeting.decisions,
+    meeting.summary,
+    meeting.scorecard,
+    meeting.changed,
+    operations.accuracy,
+    operations.demand,
+    operations.supply,
+    operations.capacity,
+    money.gaps,
+    operations.inventory,
+    money.finance,
+    meeting.scenarios,
     meeting.risks,
 )
 
@@ -50,7 +60,8 @@ def report(
         "status": "DRAFT, not decided" if paper.draft else "APPROVED",
         "sections": [{"number": str(place), **part} for place, part in enumerate(parts, start=1)],
         "appendices": [
-            {"number": letter, **part} for letter, part in zip("AB", appendix.appendices(paper), strict=True)],
+            {"number": letter, **part} for letter, part in zip("AB", appendix.appendices(paper), strict=True)
+        ],
     }
 
 
@@ -73,8 +84,14 @@ def page(content: Mapping[str, Any]) -> str:
 
     here = Path(__file__).parent
     environment = Environment(
-        loader=FileSystemLoader(here), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-        finalize=lambda value: _whole(charts.plain(value)) if type(value) is str else value)
+        loader=FileSystemLoader(here),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: _whole(charts.plain(value)) if type(value) is str else value,
+    )
     css = Markup(charts.CSS + (here / "pack.css").read_text(encoding="utf-8"))
     return environment.get_template("pack.html.j2").render(
-        content, css=css, is_figure=lambda part: isinstance(part, Figure))
+        content, css=css, is_figure=lambda part: isinstance(part, Figure)
+    )

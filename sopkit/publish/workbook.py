@@ -18,24 +18,54 @@ from sopkit.tables.hierarchy import TOTAL, with_levels
 FIRST = "About this plan"
 # name of the sheet -> table, in the order of the pack
 SHEETS = {
-    "Decisions": "decision_log", "KPIs": "kpis", "Demand plan": "demand_plan", "Demand by level": "demand_levels",
-    "Overrides": "overrides_applied", "Exceptions": "exceptions", "Forecast accuracy": "forecast_accuracy",
-    "Supply plan by mode": "supply_plan", "Stock": "stock", "Shipments": "shipments",
-    "Deliveries and shortages": "deliveries", "Why short": "why_short", "Resources": "resource_load",
-    "People": "people_plan", "Binding limits": "binding_limits", "Levers": "levers", "Supply costs": "supply_costs",
-    "Safety stock": "safety_stock_proposal", "Profit and loss": "pnl", "Working capital": "working_capital",
-    "Gaps": "gaps", "Bridge to budget": "budget_bridge", "Scenarios": "scenario_results",
-    "What scenarios change": "scenario_changes", "Assumptions": "assumptions", "Findings": "findings",
-    "Products": "products", "Markets": "markets"}
+    "Decisions": "decision_log",
+    "KPIs": "kpis",
+    "Demand plan": "demand_plan",
+    "Demand by level": "demand_levels",
+    "Overrides": "overrides_applied",
+    "Exceptions": "exceptions",
+    "Forecast accuracy": "forecast_accuracy",
+    "Supply plan by mode": "supply_plan",
+    "Stock": "stock",
+    "Shipments": "shipments",
+    "Deliveries and shortages": "deliveries",
+    "Why short": "why_short",
+    "Resources": "resource_load",
+    "People": "people_plan",
+    "Binding limits": "binding_limits",
+    "Levers": "levers",
+    "Supply costs": "supply_costs",
+    "Safety stock": "safety_stock_proposal",
+    "Profit and loss": "pnl",
+    "Working capital": "working_capital",
+    "Gaps": "gaps",
+    "Bridge to budget": "budget_bridge",
+    "Scenarios": "scenario_results",
+    "What scenarios change": "scenario_changes",
+    "Assumptions": "assumptions",
+    "Findings": "findings",
+    "Products": "products",
+    "Markets": "markets",
+}
 ROWS = 250_000  # of a sheet: a spreadsheet with more than that is nobody's tool
 LETTERS = 32_000  # of a cell: Excel refuses more than 32,767
 LEVELS = {
-    "family": "family of the product", "region": "region of the market", "quarter": "fiscal quarter of the month",
-    "fiscal_year": "fiscal year of the month"}
+    "family": "family of the product",
+    "region": "region of the market",
+    "quarter": "fiscal quarter of the month",
+    "fiscal_year": "fiscal year of the month",
+}
 DATES = {"month": "mmm yyyy", "date": "yyyy-mm-dd"}
 NUMBERS = {
-    "share": "0.0%", "hours": "#,##0.0", "days": "#,##0.0", "ratio": "0.00", "MAD": "0.0", "people": "#,##0.0",
-    "months": "0.0", "currency per unit": "#,##0.00"}
+    "share": "0.0%",
+    "hours": "#,##0.0",
+    "days": "#,##0.0",
+    "ratio": "0.00",
+    "MAD": "0.0",
+    "people": "#,##0.0",
+    "months": "0.0",
+    "currency per unit": "#,##0.00",
+}
 
 
 def write(
@@ -49,12 +79,17 @@ def write(
     """
     paper, file = Paper(tables, company, cycle), BytesIO()
     options = {
-        "in_memory": True, "constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False,
-        "strings_to_numbers": False}
+        "in_memory": True,
+        "constant_memory": True,
+        "strings_to_formulas": False,
+        "strings_to_urls": False,
+        "strings_to_numbers": False,
+    }
     with xlsxwriter.Workbook(file, options) as book:
         # dates of the file are the cycle's, not the clock's: the same plan is the same file
         book.set_properties(
-            {"title": _title(paper), "company": plain(company.name), "created": paper.first.to_pydatetime()})
+            {"title": _title(paper), "company": plain(company.name), "created": paper.first.to_pydatetime()}
+        )
         style = _styles(book)
         first = book.add_worksheet(FIRST)
         frames = {sheet: _frame(paper, table) for sheet, table in SHEETS.items()}
@@ -79,9 +114,12 @@ def _styles(book: xlsxwriter.Workbook) -> dict[str, Any]:
     looks = {
         "title": {"bold": True, "font_size": 16, "font_color": "#0B3C5D"},
         "head": {"bold": True, "bg_color": "#0B3C5D", "font_color": "#FFFFFF", "text_wrap": True, "valign": "top"},
-        "label": {"bold": True, "valign": "top"}, "wrap": {"text_wrap": True, "valign": "top"},
-        "alarm": {"bold": True, "font_color": "#B34700"}, "link": {"font_color": "#0B5FA5", "underline": True},
-        **{shown: {"num_format": shown} for shown in ("#,##0", "#,##0.##", *NUMBERS.values(), *DATES.values())}}
+        "label": {"bold": True, "valign": "top"},
+        "wrap": {"text_wrap": True, "valign": "top"},
+        "alarm": {"bold": True, "font_color": "#B34700"},
+        "link": {"font_color": "#0B5FA5", "underline": True},
+        **{shown: {"num_format": shown} for shown in ("#,##0", "#,##0.##", *NUMBERS.values(), *DATES.values())},
+    }
     return {name: book.add_format(look) for name, look in looks.items()}
 
 
@@ -94,15 +132,21 @@ def _about(
         sheet.set_column(place, place, width)
     sheet.write_string(0, 0, _title(paper), style["title"])
     said = [
-        ("Company", plain(paper.company.name)), ("Cycle", paper.cycle),
+        ("Company", plain(paper.company.name)),
+        ("Cycle", paper.cycle),
         ("Months planned", f"{month_name(paper.months[0])} to {month_name(paper.months[-1])}"),
-        ("Status", "DRAFT, not decided" if paper.draft else "APPROVED"), *_decided(paper),
+        ("Status", "DRAFT, not decided" if paper.draft else "APPROVED"),
+        *_decided(paper),
         ("Money", paper.money),
         ("Quantities", "the product's unit of measure, see Products" if paper.units == "units" else paper.units),
         ("Plan hash", plan_hash or "not known"),
-        ("Where it is from", "The tables behind plan.html, beside this file. A number changed here changes no plan: "
-         "say it as an override, a scenario or new data."),
-        ("Headings", "Point at one to read what its column means. Months are dates: the first day of each.")]
+        (
+            "Where it is from",
+            "The tables behind plan.html, beside this file. A number changed here changes no plan: "
+            "say it as an override, a scenario or new data.",
+        ),
+        ("Headings", "Point at one to read what its column means. Months are dates: the first day of each."),
+    ]
     for row, (label, text) in enumerate(said, 2):
         sheet.write_string(row, 0, label, style["label"])
         sheet.write_string(row, 1, text[:LETTERS], style["alarm" if text.startswith("DRAFT") else "label"])
@@ -122,9 +166,19 @@ def _about(
 def _decided(paper: Paper) -> list[tuple[str, str]]:
     """Every question with its answer and who gave it, or that it is open."""
     return [
-        ("Question", plain(f"{row.question} " + (
-            "Open." if row.status == UNDECIDED else f"{sentence(row.status)}: {row.option}, by {row.by}.")))
-        for row in paper["decision_log"].itertuples()]
+        (
+            "Question",
+            plain(
+                f"{row.question} "
+                + (
+                    "Open."
+                    if row.status == UNDECIDED
+                    else f"{sentence(row.status)}: {row.option}, by {row.decided_by}."
+                )
+            ),
+        )
+        for row in paper["decision_log"].itertuples()
+    ]
 
 
 def _table(sheet: Any, style: dict[str, Any], paper: Paper, declared: Table, frame: pd.DataFrame) -> None:
@@ -143,9 +197,13 @@ def _table(sheet: Any, style: dict[str, Any], paper: Paper, declared: Table, fra
         sheet.write_comment(0, place, _note(column, unit), {"x_scale": 2, "author": "sopkit"})
     units = frame["unit"].tolist() if "unit" in frame else [""] * len(frame)
     looks = [
-        [style[DATES[column.kind]]] * len(frame) if column.kind in DATES
-        else [style[_written(column, unit)] for unit in units] if column.kind in ("number", "whole") else []
-        for column in columns]
+        [style[DATES[column.kind]]] * len(frame)
+        if column.kind in DATES
+        else [style[_written(column, unit)] for unit in units]
+        if column.kind in ("number", "whole")
+        else []
+        for column in columns
+    ]
     for row, values in enumerate(frame.itertuples(index=False, name=None)):
         for place, (column, value) in enumerate(zip(columns, values, strict=True)):
             if column.kind in ("number", "whole"):

@@ -23,7 +23,7 @@ MEASURES = {
     "gross margin": "Gross margin",
     "gross margin rate": "Gross margin rate",
     "result": "Result",
-    "policy cost": "Policy cost",
+    "service penalties": "Service penalties",
     "fill rate": "Fill rate",
     "units lost": "Units lost",
     "backlog at the end": "Backlog at the end",

@@ -23,7 +23,7 @@ UNITS = {
     "gross margin": "currency",
     "gross margin rate": "share",
     "result": "currency",
-    "policy cost": "currency",
+    "service penalties": "currency",
     "fill rate": "share",
     "units lost": "units",
     "backlog at the end": "units",
@@ -62,7 +62,7 @@ def measures(tables: Mapping[str, pd.DataFrame], statement: pd.DataFrame) -> dic
         "gross margin": margin,
         "gross margin rate": margin / sales if sales else 0.0,
         "result": statement["amount"].sum(),
-        "policy cost": costs.loc[costs["policy"], "amount"].sum(),
+        "service penalties": costs.loc[costs["penalty"], "amount"].sum(),
         "fill rate": kpis.fill_rate(kpis.units_on_time(deliveries), deliveries["demand"]),
         "units lost": deliveries["lost"].sum(),
         "backlog at the end": deliveries.loc[last, "backlog"].sum(),
@@ -81,7 +81,7 @@ def by_month(tables: Mapping[str, pd.DataFrame], statement: pd.DataFrame, scenar
         {
             "net_sales": statement[statement["line"] == "net sales"].groupby("month")["amount"].sum(),
             "result": statement.groupby("month")["amount"].sum(),
-            "short": (deliveries["backlog"] + deliveries["lost"]).groupby(deliveries["month"]).sum(),
+            "shortfall": (deliveries["backlog"] + deliveries["lost"]).groupby(deliveries["month"]).sum(),
             "stock_value": stock,
         }
     ).reindex(months, fill_value=0.0)

@@ -51,7 +51,7 @@ def pnl(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         .reset_index()
         .assign(line="cost of goods sold"),
     ]
-    paid = tables["supply_costs"].query("cost != 'revenue' and not policy")
+    paid = tables["supply_costs"].query("cost != 'revenue' and not penalty")
     paid = paid.assign(
         line=paid["cost"].map(LINE_OF_COST).fillna(LINES[-1]),
         family=_family(paid["item"], tables),
@@ -75,7 +75,7 @@ def ties(statement: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> dict[st
     """
     costs = tables["supply_costs"]
     revenue = costs.loc[costs["cost"] == "revenue", "amount"].sum()
-    paid = costs.loc[(costs["cost"] != "revenue") & ~costs["policy"], "amount"].sum()
+    paid = costs.loc[(costs["cost"] != "revenue") & ~costs["penalty"], "amount"].sum()
     stock = tables["stock"]
     change = ((stock["closing"] - stock["opening"]) * stock["item"].map(standard_cost(tables))).sum()
     return {
@@ -143,13 +143,13 @@ def budget_bridge(tables: Mapping[str, pd.DataFrame], statement: pd.DataFrame) -
     mix = family sales beyond that x (the family's rate, against the overall); rate = plan sales x change of the
     family's margin rate (price and cost together: a budget without units cannot divide them). The steps telescope.
     """
-    targets = tables["targets"]
+    budget = tables["budget"]
     plan = gross_margin(statement)
-    plan = plan[plan["family"] != COMPANY].merge(targets[["family", "month"]], on=["family", "month"])
-    if targets.empty or plan.empty:
+    plan = plan[plan["family"] != COMPANY].merge(budget[["family", "month"]], on=["family", "month"])
+    if budget.empty or plan.empty:
         return pd.DataFrame(columns=["family", "step", "amount"])
     budget = (
-        targets.merge(plan[["family", "month"]], on=["family", "month"]).groupby("family")[["sales", "margin"]].sum()
+        budget.merge(plan[["family", "month"]], on=["family", "month"]).groupby("family")[["sales", "margin"]].sum()
     )
     plan = plan.groupby("family")[["sales", "margin"]].sum().reindex(budget.index, fill_value=0.0)
     total, overall = (

@@ -31,7 +31,7 @@ def gaps(tables: Mapping[str, pd.DataFrame], statement: pd.DataFrame) -> pd.Data
     Units are valued at the family's mean price (demand) or standard cost (production, stock); difference = plan -
     reference, so a shortfall is negative. A lever from table `levers` is named where one helps the family.
     """
-    products, deliveries, targets = tables["products"], tables["deliveries"], tables["targets"]
+    products, deliveries, budget = tables["products"], tables["deliveries"], tables["budget"]
     delivered = deliveries.assign(family=families(deliveries["product"], tables))
     worth = delivered["delivered"] * delivered["price"]
     price = worth.groupby(delivered["family"]).sum() / delivered.groupby("family")["delivered"].sum().where(
@@ -40,10 +40,10 @@ def gaps(tables: Mapping[str, pd.DataFrame], statement: pd.DataFrame) -> pd.Data
     price = price.fillna(products.groupby("family")["price"].mean()).fillna(0.0)
     cost = products.groupby("family")["standard_cost"].mean()
     found = [_gap("demand-supply", _sum(delivered, "delivered"), _sum(delivered, "demand"), price)]
-    if len(targets):
+    if len(budget):
         money = gross_margin(statement)
         money = money[money["family"] != COMPANY]
-        budget = targets.set_index(["family", "month"])
+        budget = budget.set_index(["family", "month"])
         made = tables["supply_plan"]
         made = made.assign(family=families(made["item"], tables)).dropna(subset="family")
         held = tables["stock"].assign(family=families(tables["stock"]["item"], tables)).dropna(subset="family")

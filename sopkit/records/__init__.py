@@ -31,6 +31,7 @@ SQL_KINDS = {
     "date": sa.Date,
 }
 BY_NAME = {record.name: record for record in RECORDS}
+STORED = {"author": "by", "recorded_at": "at"}  # what columns are called in the database since its first version
 FIRST = "0" * 64
 # seconds that a writer waits for another one
 PATIENCE = 60
@@ -42,8 +43,8 @@ EVENTS = sa.Table(
     metadata,
     sa.Column("company", sa.Text, primary_key=True),
     sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
-    sa.Column("at", sa.Text, nullable=False),
-    sa.Column("by", sa.Text, nullable=False),
+    sa.Column("at", sa.Text, key="recorded_at", nullable=False),
+    sa.Column("by", sa.Text, key="author", nullable=False),
     sa.Column("cycle", sa.Text, nullable=False),
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("name", sa.Text, nullable=False),
@@ -55,7 +56,14 @@ EVENTS = sa.Table(
 
 def _sql_table(record: Table) -> sa.Table:
     columns = [
-        sa.Column(c.name, SQL_KINDS[c.kind], nullable=not c.required, primary_key=c.name == "id", autoincrement=False)
+        sa.Column(
+            STORED.get(c.name, c.name),
+            SQL_KINDS[c.kind],
+            key=c.name,
+            nullable=not c.required,
+            primary_key=c.name == "id",
+            autoincrement=False,
+        )
         for c in record
     ]
     return sa.Table(record.name, metadata, sa.Column("company", sa.Text, primary_key=True), *columns)
@@ -94,7 +102,10 @@ sa.event.listen(
 
 def _chained(previous: str, event: dict[str, Any]) -> str:
     said = json.dumps(
-        [previous, *(event[name] for name in ("company", "number", "at", "by", "cycle", "kind", "name", "body"))],
+        [
+            previous,
+            *(event[name] for name in ("company", "number", "recorded_at", "author", "cycle", "kind", "name", "body")),
+        ],
         ensure_ascii=False,
     )
     return hashlib.sha256(said.encode()).hexdigest()
@@ -112,7 +123,7 @@ def _plain(value: Any) -> Any:
 class Records:
     """The records of one `company` in the database at `url`; tables are made when they are missing.
 
-    Every `say` is one transaction that adds the record and its event; when it returns, the record is on disk.
+    Every `add` is one transaction that adds the record and its event; when it returns, the record is on disk.
     """
 
     def __init__(self, url: str, company: str = "") -> None:
@@ -151,7 +162,7 @@ class Records:
             yield connection
             connection.commit()
 
-    def say(self, table: str, *, by: str, cycle: str, **fields: Any) -> int:
+    def add(self, table: str, *, author: str, cycle: str, **fields: Any) -> int:
         """Keep one record of `table` and return its id; when this returns, it is on disk and in the event log.
 
         Raises RecordError that lists everything wrong: no reason, no owner, an unknown field, a value out of bounds,
@@ -159,35 +170,39 @@ class Records:
         """
         if table not in BY_NAME:
             raise RecordError(
-                [Finding(table, 0, "", "", "is no table of records", "stop", "", nearest(table, BY_NAME))]
+                [Finding(table, 0, "", "", "is no table of records", "error", "", nearest(table, BY_NAME))]
             )
         declared, sql = BY_NAME[table], SQL_TABLES[table]
         said = {name: value.strip() if isinstance(value, str) else value for name, value in fields.items()}
-        row = {"cycle": cycle, "by": by.strip(), "at": datetime.now(UTC).isoformat(timespec="microseconds")} | said
+        row = {
+            "cycle": cycle,
+            "author": author.strip(),
+            "recorded_at": datetime.now(UTC).isoformat(timespec="microseconds"),
+        } | said
         with self._writing() as connection:
             last = sa.select(sa.func.max(sql.c.id)).where(sql.c.company == self.company)
             row["id"] = (connection.scalar(last) or 0) + 1
             row = self._checked(declared, row, connection)
             connection.execute(sql.insert(), {"company": self.company} | row)
             body = {name: _plain(value) for name, value in row.items()}
-            self._append(connection, row["at"], row["by"], cycle, "record", table, body)
+            self._append(connection, row["recorded_at"], row["author"], cycle, "record", table, body)
         return row["id"]
 
     def _checked(self, declared: Table, row: dict[str, Any], connection: sa.Connection) -> dict[str, Any]:
         wrong = []
         for name, why in (
             ("reason", "say why, so that it can be judged next cycle"),
-            ("by", "name the person who says it"),
+            ("author", "name the person who records it"),
         ):
             if name in declared.names and declared[name].required and not str(row.get(name) or "").strip():
                 wrong.append(
-                    Finding(declared.name, 0, name, "", "is missing", "stop", "", f"{why[0].upper()}{why[1:]}.")
+                    Finding(declared.name, 0, name, "", "is missing", "error", "", f"{why[0].upper()}{why[1:]}.")
                 )
                 row[name] = "-"
         for name in sorted(set(row) - set(declared.names)):
             wrong.append(
                 Finding(
-                    declared.name, 0, name, "", "is no field of this record", "stop", "", nearest(name, declared.names)
+                    declared.name, 0, name, "", "is no field of this record", "error", "", nearest(name, declared.names)
                 )
             )
             del row[name]
@@ -204,7 +219,7 @@ class Records:
                             column.name,
                             str(row[column.name]),
                             "is no date",
-                            "stop",
+                            "error",
                             column.allowed,
                             "Write it like 2026-11.",
                         )
@@ -217,7 +232,7 @@ class Records:
             found = getattr(error, "findings", None)
             if found is None:
                 raise
-        wrong += [Finding(f.table, 0, f.column, f.value, f.rule, f.severity, f.allowed, f.cure) for f in found]
+        wrong += [Finding(f.table, 0, f.column, f.value, f.rule, f.severity, f.allowed, f.fix) for f in found]
         if not wrong and declared.name == "overrides":
             wrong += self._override_findings(frame.iloc[0], connection)
         if not wrong and declared.name == "history_answers":
@@ -235,7 +250,7 @@ class Records:
                 "last_month",
                 f"{row['last_month']:%Y-%m}",
                 "is before first_month",
-                "stop",
+                "error",
                 "",
                 "Correct it.",
             )
@@ -246,7 +261,7 @@ class Records:
                 "amount",
                 f"{row['amount']:g}",
                 "may be negative only with action add",
-                "stop",
+                "error",
                 "",
                 "Correct it.",
             )
@@ -260,18 +275,20 @@ class Records:
                     "supersedes",
                     str(row["supersedes"]),
                     "is no override",
-                    "stop",
+                    "error",
                     ", ".join(map(str, known)) or "there is none yet",
                     "Give the number of an override, or 0.",
                 )
 
-    def log(self, kind: str, name: str, *, by: str, cycle: str, **body: Any) -> None:
+    def log(self, kind: str, name: str, *, author: str, cycle: str, **body: Any) -> None:
         """Add an event that is no record, such as a stage that ran."""
         with self._writing() as connection:
-            self._append(connection, datetime.now(UTC).isoformat(timespec="microseconds"), by, cycle, kind, name, body)
+            self._append(
+                connection, datetime.now(UTC).isoformat(timespec="microseconds"), author, cycle, kind, name, body
+            )
 
     def _append(
-        self, connection: sa.Connection, at: str, by: str, cycle: str, kind: str, name: str, body: dict[str, Any]
+        self, connection: sa.Connection, at: str, author: str, cycle: str, kind: str, name: str, body: dict[str, Any]
     ) -> None:
         mine = sa.select(EVENTS.c.number, EVENTS.c.sha256).where(EVENTS.c.company == self.company)
         last = connection.execute(mine.order_by(EVENTS.c.number.desc()).limit(1)).first()
@@ -279,8 +296,8 @@ class Records:
         event = {
             "company": self.company,
             "number": number,
-            "at": at,
-            "by": by,
+            "recorded_at": at,
+            "author": author,
             "cycle": cycle,
             "kind": kind,
             "name": name,
@@ -373,11 +390,27 @@ def _answer_findings(row: pd.Series) -> Iterator[Finding]:
     """A quantity belongs to the answer `changed` and to no other: elsewhere nobody could say what it means."""
     changed, given = row["answer"] == "changed", pd.notna(row["quantity"])
     if changed and not given:
-        yield Finding("history_answers", 0, "quantity", "", "is missing", "stop", "a number of at least 0",
-                      "Say what the month counts.")
+        yield Finding(
+            "history_answers",
+            0,
+            "quantity",
+            "",
+            "is missing",
+            "error",
+            "a number of at least 0",
+            "Say what the month counts.",
+        )
     if given and not changed:
-        yield Finding("history_answers", 0, "quantity", f"{row['quantity']:g}", "has no meaning here", "stop", "",
-                      "Leave it out, or answer `changed`.")
+        yield Finding(
+            "history_answers",
+            0,
+            "quantity",
+            f"{row['quantity']:g}",
+            "has no meaning here",
+            "error",
+            "",
+            "Leave it out, or answer `changed`.",
+        )
 
 
 def _cell(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Why not more: what binds and what it is worth, why something is short, what would help, level against chase.
+"""Why not more: what binds and its shadow price, why something is short, what would help, level against chase.
 
 Worth comes from the linear model with its whole numbers held fixed: the profit that one more unit of a limit brings.
 What a lever brings is found by solving again with it, never from a rule of thumb.
@@ -160,15 +160,15 @@ class _Explained:
     # what binds --------------------------------------------------------------------------------------------------
 
     def binding_limits(self) -> pd.DataFrame:
-        """Every limit whose next unit brings profit, ranked by worth."""
+        """Every limit whose next unit brings profit, ranked by shadow price."""
         rows = []
         use = self.matrix.a @ self.answer.values
         for rule, limit in self.limits.items():
             names = self.matrix.rows.get(rule)
             if names is None or rule == "no_early_hires":
                 continue
-            worth = self.answer.worth[names.where]
-            for at in np.flatnonzero(worth > NOTHING):
+            shadow_price = self.answer.shadow_price[names.where]
+            for at in np.flatnonzero(shadow_price > NOTHING):
                 index = names.keys[at]
                 row = names.start + at
                 size = self.matrix.row_upper[row]
@@ -182,12 +182,14 @@ class _Explained:
                         "month": self.time[index[-1]],
                         "size": max(0.0, size if np.isfinite(size) else use[row]),
                         "unit": limit.unit,
-                        "worth": worth[at],
-                        "sentence": f"One more {limit.one_more(*index)} in {_month_text(index[-1])} is worth "
-                        f"{_money(worth[at], self.currency)}.",
+                        "shadow_price": shadow_price[at],
+                        "sentence": f"One more {limit.one_more(*index)} in {_month_text(index[-1])} brings "
+                        f"{_money(shadow_price[at], self.currency)}.",
                     }
                 )
-        return pd.DataFrame(rows).sort_values("worth", ascending=False, kind="stable") if rows else pd.DataFrame()
+        return (
+            pd.DataFrame(rows).sort_values("shadow_price", ascending=False, kind="stable") if rows else pd.DataFrame()
+        )
 
     def _people_hours(self, rule: str, index: tuple) -> float:
         site, skill, month = index
@@ -231,9 +233,9 @@ class _Explained:
 
     def _trail_rows(self, kind: str, index: tuple, quantity: float, ends: dict[int, float]) -> Iterator[dict]:
         item, place, month = index
-        worth = self.answer.worth
+        shadow_price = self.answer.shadow_price
         priced = sorted(
-            ((needs * abs(worth[row]), row, needs) for row, needs in ends.items()), key=lambda x: (-x[0], x[1])
+            ((needs * abs(shadow_price[row]), row, needs) for row, needs in ends.items()), key=lambda x: (-x[0], x[1])
         )
         head = (
             f"{self.name(item)} {'at' if kind == 'safety stock' else 'for'} {self.name(place)} "
@@ -250,7 +252,7 @@ class _Explained:
                 "limit_month": self.time[month],
                 "needs": 1.0,
                 "unit": "units",
-                "worth": 0.0,
+                "shadow_price": 0.0,
                 "sentence": f"{head}: no limit stands in the way, one more unit costs more than it brings.",
             }
         for step, (_, row, needs) in enumerate(priced[:MOST_LIMITS], start=1):
@@ -261,7 +263,7 @@ class _Explained:
                 where, what, unit = limit.place(*key), limit.item(*key), limit.unit
                 said = (
                     f"one more unit needs {needs:,.3g} x one {limit.one_more(*key)} in {_month_text(at)}, "
-                    f"worth {_money(abs(worth[row]), self.currency)} each"
+                    f"shadow price {_money(abs(shadow_price[row]), self.currency)} each"
                 )
             else:
                 unit, place_and_item, reason = _GIVEN[rule]
@@ -275,7 +277,7 @@ class _Explained:
                 "limit_month": self.time[at] if at else pd.NaT,
                 "needs": needs,
                 "unit": unit,
-                "worth": abs(worth[row]),
+                "shadow_price": abs(shadow_price[row]),
                 "sentence": f"{head}: {said}.",
             }
 
@@ -361,8 +363,8 @@ class _Explained:
                 "hours": (regular + overtime).clip(lower=0).to_numpy(),
                 "overtime": overtime.clip(lower=0).to_numpy(),
                 "stock_value": value.groupby(level=-1).sum().reindex(months).clip(lower=0).to_numpy(),
-                "short": (by_month("wait") + by_month("lose")).clip(lower=0).to_numpy(),
-                "profit": (by_month("revenue") - paid).to_numpy(),
+                "shortfall": (by_month("wait") + by_month("lose")).clip(lower=0).to_numpy(),
+                "result_after_penalties": (by_month("revenue") - paid).to_numpy(),
             }
         )
 
@@ -370,14 +372,15 @@ class _Explained:
 class _Trail:
     """From a balance that could use one more unit to the limits in the way, along decisions the plan is indifferent to.
 
-    At the best plan a decision that is used, or just not used, has no reduced worth: its own cost and the worth of all
-    it takes make up the worth of what it gives. So the walk asks of each balance: which decision gives one more at the
-    margin (reduced worth nearest 0), what does that take elsewhere, and does a limit with a worth stop it there?
+    At the best plan a decision that is used, or just not used, has no reduced cost: its own cost and the shadow price
+    of all it takes make up the shadow price of what it gives. So the walk asks of each balance: which decision gives
+    one more at the margin (reduced cost nearest 0), what does that take elsewhere, and does a limit with a shadow price
+    stop it there?
     """
 
     def __init__(self, solution: Solution, limits: dict[str, Limit]) -> None:
         self.rows, self.columns = solution.matrix.a, csc_array(solution.matrix.a)
-        self.worth, self.reduced = solution.answer.worth, solution.answer.reduced
+        self.shadow_price, self.reduced = solution.answer.shadow_price, solution.answer.reduced
         size = solution.matrix.shape[0]
         self.ends = np.zeros(size, dtype=bool)
         for rule in (*limits, *_GIVEN):
@@ -413,7 +416,7 @@ class _Trail:
                 continue
             takes = amount * coefficient
             if self.ends[other]:
-                if abs(self.worth[other]) > NOTHING and takes * self.worth[other] > 0:
+                if abs(self.shadow_price[other]) > NOTHING and takes * self.shadow_price[other] > 0:
                     found[other] = found.get(other, 0.0) + abs(takes)
             elif self.through[other]:
                 for end, needs in self.more(other, -1 if takes > 0 else 1).items():
@@ -442,7 +445,7 @@ class Lever:
 
 
 class _Levers:
-    """The levers that could help this plan: only where a limit has a worth, or something is short."""
+    """The levers that could help this plan: only where a limit has a shadow price, or something is short."""
 
     def __init__(self, explained: _Explained) -> None:
         self.explained, self.network, self.name = explained, explained.network, explained.name
@@ -469,7 +472,7 @@ class _Levers:
         names: Names | None = self.matrix.rows.get(rule)
         found: dict[tuple, list[tuple]] = {}
         if names is not None:
-            for at in np.flatnonzero(self.solution.worth[names.where] > NOTHING):
+            for at in np.flatnonzero(self.solution.shadow_price[names.where] > NOTHING):
                 index = names.keys[at]
                 found.setdefault(index[:-1], []).append(index)
         return found
@@ -646,7 +649,7 @@ class _Levers:
             if at == 0 or (item, site, month) not in self.row["stock_balance"]:
                 continue
             sooner, later = (self.row["stock_balance"][item, site, self.months[at - k]] for k in (1, 0))
-            if abs(self.solution.worth[sooner] - self.solution.worth[later]) <= NOTHING:
+            if abs(self.solution.shadow_price[sooner] - self.solution.shadow_price[later]) <= NOTHING:
                 continue
             lever = open_orders.setdefault(
                 (item, site),
@@ -666,7 +669,7 @@ class _Levers:
             months = [
                 month
                 for month in self.months[:lead]
-                if abs(self.solution.worth[self.row["stock_balance"][item, site, month]]) > EXPRESS * price
+                if abs(self.solution.shadow_price[self.row["stock_balance"][item, site, month]]) > EXPRESS * price
             ]
             if months:
                 lever = Lever(

@@ -233,10 +233,16 @@ def _decisions(m: pyo.ConcreteModel, network: Network) -> None:
     m.ship = pyo.Var(m.SHIPS, m.MONTHS, **units, doc="send an item over a lane (units)")
     m.hold = pyo.Var(m.STOCKS, m.MONTH_ENDS, **units, doc="hold in stock at a month's end (units)")
     m.scrap = pyo.Var(m.PERISHABLE, m.MONTHS, **units, doc="scrap what got too old (units)")
-    m.wait = pyo.Var(m.DEMANDED, m.MONTH_ENDS, **units, bounds=lambda m, p, k, t: (0, m.most_waiting[p, k]),
-                     doc="let demand wait at a month's end (units)")
-    m.lose = pyo.Var(m.DEMANDED, m.MONTHS, **units, bounds=lambda m, p, k, t: (0, m.most_lost[p, k]),
-                     doc="lose demand (units)")
+    m.wait = pyo.Var(
+        m.DEMANDED,
+        m.MONTH_ENDS,
+        **units,
+        bounds=lambda m, p, k, t: (0, m.most_waiting[p, k]),
+        doc="let demand wait at a month's end (units)",
+    )
+    m.lose = pyo.Var(
+        m.DEMANDED, m.MONTHS, **units, bounds=lambda m, p, k, t: (0, m.most_lost[p, k]), doc="lose demand (units)"
+    )
     m.employ = pyo.Var(m.CREWS, m.MONTH_ENDS, **persons, doc="employ people (people)")
     m.hire = pyo.Var(m.CREWS, m.MONTHS, **persons, doc="hire people who start in a month (people)")
     m.lay_off = pyo.Var(m.CREWS, m.MONTHS, **persons, doc="lay off people (people)")
@@ -385,14 +391,17 @@ def _limits(m: pyo.ConcreteModel) -> None:
     def shelf_life_in_network(m, i, t):
         held = sum(m.hold[i, n, t] for n in m.SITES_OF[i])
         on_the_way = sum(
-            m.ship[o, n, i, sent] for n in m.SITES_OF[i] for o in m.ORIGINS[i, n]
+            m.ship[o, n, i, sent]
+            for n in m.SITES_OF[i]
+            for o in m.ORIGINS[i, n]
             for sent in m.UNDERWAY[m.lane_lead[o, n], t]
         )
         new = sum(
             m.receipts[i, n, young]
             + sum(m.make[i, w, young] for w in m.WAYS[i, n])
             + sum(m.buy[s, i, n, sent] for s in m.SUPPLIERS[i, n] for sent in m.BEFORE[m.offer_lead[s, i, n], young])
-            for n in m.SITES_OF[i] for young in m.YOUNG[m.shelf_life[i], t]
+            for n in m.SITES_OF[i]
+            for young in m.YOUNG[m.shelf_life[i], t]
         )
         return held + on_the_way <= sum(m.young_opening[i, n, t] for n in m.SITES_OF[i]) + new
 

@@ -321,7 +321,7 @@ class _Found:
         costs = _stacked(parts)
         costs = costs.groupby(["cost", "item", "month"], as_index=False)["amount"].sum()
         costs = costs[costs["amount"].abs().gt(NOTHING)]
-        return self._dated(costs.assign(policy=costs["cost"].isin(POLICY)))
+        return self._dated(costs.assign(penalty=costs["cost"].isin(POLICY)))
 
     def supply_exceptions(self) -> pd.DataFrame:
         """Every wish or limit passed, with its price; safety stock, backlog and lost sales are in their own tables."""

@@ -32,10 +32,10 @@ WARM_SHARE = 25
 
 @dataclass(frozen=True)
 class Answer:
-    """What HiGHS found for one matrix: quantities, worth of the rows, reduced worth of the columns, and how."""
+    """What HiGHS found for one matrix: quantities, shadow prices of the rows, reduced cost of the columns, and how."""
 
     values: np.ndarray
-    worth: np.ndarray
+    shadow_price: np.ndarray
     reduced: np.ndarray
     profit: float
     gap: float
@@ -47,15 +47,11 @@ class Loaded:
     """One matrix in HiGHS: solved, then changed in bounds and costs and solved again from where it stood.
 
     One thread and a fixed seed, so that the same tables give the same plan. With whole numbers `answer` solves twice:
-    for the whole numbers, then with these held fixed, which gives exact quantities and the worth of every limit.
+    for the whole numbers, then with these held fixed, which gives exact quantities and the shadow price of every limit.
     """
 
     def __init__(
-        self,
-        rows_and_columns: Matrix,
-        basis: tuple[np.ndarray, np.ndarray] | None = None,
-        *,
-        large: bool | None = None,
+        self, rows_and_columns: Matrix, basis: tuple[np.ndarray, np.ndarray] | None = None, *, large: bool | None = None
     ) -> None:
         self.matrix = rows_and_columns
         self.whole = np.flatnonzero(rows_and_columns.integer).astype("int32")
@@ -266,12 +262,12 @@ class Parts:
         if len(answers) == 1:
             return answers[0]
         rows, columns = self.matrix.shape
-        values, worth, reduced = np.zeros(columns), np.zeros(rows), np.zeros(columns)
+        values, shadow_price, reduced = np.zeros(columns), np.zeros(rows), np.zeros(columns)
         for (row, column), answer in zip(self.places, answers, strict=True):
-            values[column], worth[row], reduced[column] = answer.values, answer.worth, answer.reduced
+            values[column], shadow_price[row], reduced[column] = answer.values, answer.shadow_price, answer.reduced
         profit = float(np.sum([answer.profit for answer in answers])) + self.matrix.offset
         gap = max(answer.gap for answer in answers)
-        return Answer(values, worth, reduced, profit, gap, sum(answer.iterations for answer in answers))
+        return Answer(values, shadow_price, reduced, profit, gap, sum(answer.iterations for answer in answers))
 
 
 def _solved_elsewhere(part: Matrix, large: bool) -> Answer:
@@ -283,8 +279,9 @@ def _solved_elsewhere(part: Matrix, large: bool) -> Answer:
 class Solution:
     """What the solver found: `solution[m.make]` is a Series over the index of a Var, Expression or Constraint.
 
-    A Constraint's values are its worth: the profit gained by one more unit on its right-hand side; with whole numbers
-    it is that of the plan with these held fixed. `measures` says how it was solved, `seconds` how long it took.
+    A Constraint's values are its shadow price: the result after penalties gained by one more unit on its right-hand
+    side; with whole numbers it is that of the plan with these held fixed. `measures` says how it was solved, `seconds`
+    how long it took.
     """
 
     def __init__(
@@ -296,9 +293,9 @@ class Solution:
         network: Network | None = None,
     ) -> None:
         self.model, self.matrix, self.answer, self.seconds, self.network = model, read, answer, seconds, network
-        self.values, self.worth, self.profit = answer.values, answer.worth, answer.profit
+        self.values, self.shadow_price, self.profit = answer.values, answer.shadow_price, answer.profit
         self.measures = {
-            "profit less policy prices": answer.profit,
+            "result after penalties": answer.profit,
             "solver": f"HiGHS {highspy.Highs().version()}",
             "status": "Optimal",
             "gap": answer.gap,
@@ -308,14 +305,14 @@ class Solution:
         }
 
     def __getitem__(self, component: Any) -> pd.Series:
-        """Values of a Var or Expression, or the worth of a Constraint, over its index; also by the component's name."""
+        """Values of a Var or Expression, or shadow prices of a Constraint, over its index; also by its name."""
         name = component if isinstance(component, str) else component.local_name
         if name in self.matrix.columns:
             names = self.matrix.columns[name]
             return _series(self.values[names.where], names)
         if name in self.matrix.rows:
             names = self.matrix.rows[name]
-            return _series(self.worth[names.where], names)
+            return _series(self.shadow_price[names.where], names)
         if name in self.matrix.expressions:
             names, entries, constant = self.matrix.expressions[name]
             return _series(entries @ self.values + constant, names)

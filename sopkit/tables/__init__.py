@@ -28,6 +28,20 @@ def written_by(stage: str) -> list[str]:
 
 
 __all__ = [
-    "BY_NAME", "INPUTS", "PLANS", "RECORDS", "STAGES", "TABLES", "Column", "Company", "Stage", "Table",
-    "load_company", "load_yaml", "parse_cycle", "table", "validated", "written_by",
+    "BY_NAME",
+    "INPUTS",
+    "PLANS",
+    "RECORDS",
+    "STAGES",
+    "TABLES",
+    "Column",
+    "Company",
+    "Stage",
+    "Table",
+    "load_company",
+    "load_yaml",
+    "parse_cycle",
+    "table",
+    "validated",
+    "written_by",
 ]

@@ -25,14 +25,20 @@ class _Settings(BaseModel):
 class Policies(_Settings):
     """Company-wide rules of planning; the tables hold those of one site, product or market."""
 
-    allocation: Literal["profit", "priority", "fair_share"] = Field("profit", description="who is served first when supply is short")
-    backlog_at_end: Literal["priced", "forbidden"] = Field("priced", description="may demand still wait at the horizon's end")
+    allocation: Literal["profit", "priority", "fair_share"] = Field(
+        "profit", description="who is served first when supply is short"
+    )
+    backlog_at_end: Literal["priced", "forbidden"] = Field(
+        "priced", description="may demand still wait at the horizon's end"
+    )
     stock_budget: Positive | None = Field(None, description="most money in stock at a month's end; none = no limit")
     stock_budget_price: Positive = Field(0.02, description="price of a unit of money above the stock budget, per month")
     whole_people: bool = Field(False, description="people are whole numbers (slower)")
     frozen_months: int = Field(0, ge=0, le=12, description="first months taken from the last published plan")
     plan_change_price: Positive = Field(0.0, description="price of a unit changed against the last published plan")
-    end_stock_price: Positive = Field(0.0, description="price of a unit missing from the target end stock; 0 = its standard cost and its safety stock price")
+    end_stock_price: Positive = Field(
+        0.0, description="price of a unit missing from the target end stock; 0 = standard cost and safety stock price"
+    )
 
 
 class KpiTarget(_Settings):
@@ -62,7 +68,9 @@ class StreamLimits(_Settings):
 class Consensus(_Settings):
     """How the streams become one number."""
 
-    streams: dict[str, StreamLimits] = Field(default_factory=lambda: {"statistical": StreamLimits(), "sales": StreamLimits()})
+    streams: dict[str, StreamLimits] = Field(
+        default_factory=lambda: {"statistical": StreamLimits(), "sales": StreamLimits()}
+    )
     lag: int = Field(1, ge=1, le=12, description="the lag at which streams are judged, months")
 
 
@@ -78,26 +86,38 @@ class Database(_Settings):
         address, _, options = url.partition("?")
         user = address.partition("://")[2].rpartition("@")[0]
         if ":" in user or "password" in options.lower() or "pwd=" in options.lower():
-            raise ValueError("a password stands in the URL: remove it, change it where it is in use, and name the "
-                             "environment variable that holds it under `password_env`")
+            raise ValueError(
+                "a password stands in the URL: remove it, change it where it is in use, and name the "
+                "environment variable that holds it under `password_env`"
+            )
         return url
 
 
 class Cleansing(_Settings):
     """Which corrections of history count until a planner says otherwise, and how far is too far."""
 
-    accept: tuple[Literal["returns", "missing_month", "stock_out", "suspected_stock_out", "one_off_deal", "outlier",
-                          "trading_days"], ...] = Field(
-        ("returns", "missing_month", "stock_out"), description="methods whose corrections count unless a planner refuses them")
+    accept: tuple[
+        Literal[
+            "returns", "missing_month", "stock_out", "suspected_stock_out", "one_off_deal", "outlier", "trading_days"
+        ],
+        ...,
+    ] = Field(
+        ("returns", "missing_month", "stock_out"),
+        description="methods whose corrections count unless a planner refuses them",
+    )
     threshold: float = Field(4.0, ge=1, description="robust standard deviations from which a month looks wrong")
 
 
 class DemandRules(_Settings):
     """What demand planning assumes where the data say nothing, and how much it shows."""
 
-    pull_forward: Share = Field(0.25, description="share of a campaign's extra units missing afterwards, before any is measured")
+    pull_forward: Share = Field(
+        0.25, description="share of a campaign's extra units missing afterwards, before any is measured"
+    )
     pull_forward_months: int = Field(1, ge=1, le=6, description="months after a campaign in which they are missing")
-    run_out_months: int = Field(3, ge=0, le=24, description="last months of a retiring product in which demand fades evenly; 0 = none")
+    run_out_months: int = Field(
+        3, ge=0, le=24, description="last months of a retiring product in which demand fades evenly; 0 = none"
+    )
     abc: tuple[Share, Share] = Field((0.80, 0.95), description="share of value at which A ends, and B")
     xyz: tuple[Positive, Positive] = Field((0.25, 0.50), description="variation at which X ends, and Y")
     exceptions_shown: int = Field(15, ge=1, description="most exceptions shown")
@@ -116,16 +136,24 @@ class Company(_Settings):
     consensus: Consensus = Consensus()
     cleansing: Cleansing = Cleansing()
     reconciliation: Literal["mint_shrink", "wls_var", "wls_struct", "ols", "bottom_up", "top_down"] = Field(
-        "mint_shrink", description="how forecasts of products, families, regions and the total are made to add up")
+        "mint_shrink", description="how forecasts of products, families, regions and the total are made to add up"
+    )
     demand: DemandRules = DemandRules()
     kpi_targets: dict[str, KpiTarget] = {}
     assumptions: dict[str, Assumption] = {}
     rates: dict[str, Positive] = Field({}, description="money of the company for one unit of another currency")
-    raw: str = Field("", description="folder of the raw files; relative to the company's folder, or $NAME, or ${NAME:-folder}")
-    workbook: str = Field("tables.xlsx", description="Excel workbook whose sheets are the tables that have no other source")
+    raw: str = Field(
+        "", description="folder of the raw files; relative to the company's folder, or $NAME, or ${NAME:-folder}"
+    )
+    workbook: str = Field(
+        "tables.xlsx", description="Excel workbook whose sheets are the tables that have no other source"
+    )
     databases: dict[str, Database] = Field({}, description="databases that tables are read from")
-    tables: dict[str, Any] = Field({}, description="where each table comes from; a table not named: sql/<table>.sql, "
-                                   "<table>.csv, <table>.parquet, or its sheet in the workbook")
+    tables: dict[str, Any] = Field(
+        {},
+        description="where each table comes from; a table not named: sql/<table>.sql, "
+        "<table>.csv, <table>.parquet, or its sheet in the workbook",
+    )
 
     def raw_folder(self, folder: Path) -> Path:
         """The folder of the raw files of the company in `folder`; SettingsError where its variable is not set."""
@@ -135,7 +163,9 @@ class Company(_Settings):
         name, default = variable[1] or variable[2], variable[3]
         place = os.environ.get(name) or default
         if place is None:
-            raise SettingsError(f"the environment variable {name} is not set. Set it to the folder that holds the raw files.")
+            raise SettingsError(
+                f"the environment variable {name} is not set. Set it to the folder that holds the raw files."
+            )
         return folder / place
 
     def months(self, cycle: str) -> list:
@@ -163,7 +193,9 @@ def load_yaml(path: Path) -> tuple[Any, dict[tuple, int]]:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise SettingsError(f"{path} does not exist. Make it with `sopkit new`, or correct the company's name.") from None
+        raise SettingsError(
+            f"{path} does not exist. Make it with `sopkit new`, or correct the company's name."
+        ) from None
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         return (yaml.safe_load(text) or {}), (_lines(node) if node else {})

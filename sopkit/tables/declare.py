@@ -141,7 +141,9 @@ class Table:
     not_before: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
-        missing = {*self.key, *(name for pair in self.not_before for name in pair)} - {column.name for column in self.columns}
+        missing = {*self.key, *(name for pair in self.not_before for name in pair)} - {
+            column.name for column in self.columns
+        }
         if missing:
             raise ValueError(f"{self.name}: columns not declared: {sorted(missing)}")
 
@@ -175,19 +177,33 @@ class Table:
         return pd.DataFrame({column.name: pd.Series(dtype=column.dtype) for column in self.columns})
 
     def conform(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """`frame` with declared columns in declared order and dtypes, optional ones filled, sorted by key, index 0..n-1.
+        """`frame` with declared columns in declared order and dtypes, optional ones filled, sorted by key.
 
         Raises FindingsError for a missing required column, an unknown column, or values of another kind.
         """
         findings = []
         for name in frame.columns.difference(self.names):
-            findings.append(Finding(self.name, 1, str(name), "", "unknown column", "stop", ", ".join(self.names),
-                                    f"Rename or remove it: {nearest(str(name), self.names)}"))
+            findings.append(
+                Finding(
+                    self.name,
+                    1,
+                    str(name),
+                    "",
+                    "unknown column",
+                    "error",
+                    ", ".join(self.names),
+                    f"Rename or remove it: {nearest(str(name), self.names)}",
+                )
+            )
         out = {}
         for column in self.columns:
             if column.name not in frame:
                 if column.required:
-                    findings.append(Finding(self.name, 1, column.name, "", "missing column", "stop", column.allowed, "Add the column."))
+                    findings.append(
+                        Finding(
+                            self.name, 1, column.name, "", "missing column", "error", column.allowed, "Add the column."
+                        )
+                    )
                 out[column.name] = pd.Series(column.empty, index=frame.index)
             else:
                 out[column.name] = frame[column.name]
@@ -197,7 +213,18 @@ class Table:
             try:
                 out[column.name] = out[column.name].astype(column.dtype)
             except (TypeError, ValueError) as error:
-                findings.append(Finding(self.name, 0, column.name, str(error)[:80], "wrong kind", "stop", column.allowed, "Correct the values."))
+                findings.append(
+                    Finding(
+                        self.name,
+                        0,
+                        column.name,
+                        str(error)[:80],
+                        "wrong kind",
+                        "error",
+                        column.allowed,
+                        "Correct the values.",
+                    )
+                )
         if findings:
             raise FindingsError(findings, f"Table {self.name} does not fit its declaration")
         conformed = pd.DataFrame(out, columns=self.names)
@@ -220,8 +247,18 @@ class Table:
                 found += self._of_keys(frame)
         for later, earlier in self.not_before:
             for row in np.flatnonzero(frame[later] < frame[earlier])[:SHOWN_PER_RULE]:
-                found.append(Finding(self.name, int(row) + 2, later, str(frame[later].iloc[row])[:10], f"lies before {earlier}",
-                                     "stop", f"{self[later].allowed}, not before {earlier}", f"Correct {later} or {earlier}."))
+                found.append(
+                    Finding(
+                        self.name,
+                        int(row) + 2,
+                        later,
+                        str(frame[later].iloc[row])[:10],
+                        f"lies before {earlier}",
+                        "error",
+                        f"{self[later].allowed}, not before {earlier}",
+                        f"Correct {later} or {earlier}.",
+                    )
+                )
         return found
 
     def _of_cases(self, cases: pd.DataFrame, count: int) -> Iterator[Finding]:
@@ -229,15 +266,35 @@ class Table:
             column = next((c for c in self.columns if c.name == case.column), None)
             row = 0 if pd.isna(case.index) else int(case.index) + 2
             rule = "is empty" if case.check == "not_nullable" else f"must be {case.check}"
-            cure = f"Correct the {column.name if column else 'table'}" + (f" ({count:,} such cells)." if count > 1 else ".")
-            yield Finding(self.name, row, str(case.column), str(case.failure_case), rule, "stop", column.allowed if column else "", cure)
+            fix = f"Correct the {column.name if column else 'table'}" + (
+                f" ({count:,} such cells)." if count > 1 else "."
+            )
+            yield Finding(
+                self.name,
+                row,
+                str(case.column),
+                str(case.failure_case),
+                rule,
+                "error",
+                column.allowed if column else "",
+                fix,
+            )
 
     def _of_keys(self, frame: pd.DataFrame) -> Iterator[Finding]:
         key = list(self.key)
         again = frame.loc[frame.duplicated(key, keep="first"), key].head(SHOWN_PER_RULE)
         for row, values in zip(again.index, again.itertuples(index=False), strict=True):
             said = ", ".join(str(value)[:10] if isinstance(value, pd.Timestamp) else str(value) for value in values)
-            yield Finding(self.name, int(row) + 2, ", ".join(key), said, "duplicated key", "stop", "", f"Keep one row for each {', '.join(key)}.")
+            yield Finding(
+                self.name,
+                int(row) + 2,
+                ", ".join(key),
+                said,
+                "duplicated key",
+                "error",
+                "",
+                f"Keep one row for each {', '.join(key)}.",
+            )
 
     def check(self, frame: pd.DataFrame) -> pd.DataFrame:
         """`frame` conformed and checked; raises FindingsError naming every cell that breaks the declaration."""

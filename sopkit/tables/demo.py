@@ -37,7 +37,7 @@ TRUTH = {
 
 @dataclass(frozen=True)
 class Size:
-    """How large a company is made. `lanes_kept` and `resources_each` thin out the network; `story` is the demo's own."""
+    """How large a company is made. `lanes_kept` and `resources_each` thin out the network; `story`: the demo's own."""
 
     products: int
     families: int
@@ -60,8 +60,19 @@ REFERENCE = Size(products=200, families=10, plants=3, dcs=0, markets=8, resource
 
 def sparse(products: int) -> Size:
     """A wide, thinly linked network over 24 months: each product on one or two of 20 resources, 30 % of the lanes."""
-    return Size(products=products, families=max(1, products // 50), plants=4, dcs=0, markets=8, resources=20, history=24,
-                horizon=24, resources_each=2, lanes_kept=0.3, stock_policies=False)
+    return Size(
+        products=products,
+        families=max(1, products // 50),
+        plants=4,
+        dcs=0,
+        markets=8,
+        resources=20,
+        history=24,
+        horizon=24,
+        resources_each=2,
+        lanes_kept=0.3,
+        stock_policies=False,
+    )
 
 
 # Alpenglow's catalogue: product, name, family, units a month, growth a year, material and work content
@@ -80,12 +91,14 @@ _CATALOGUE = [
     ("STOVE-MULTI", "Multi-fuel stove", "STOVES", 300, 0.03, 129),
 ]
 _FAMILIES = {"TENTS": "Tents", "PACKS": "Packs", "BAGS": "Sleeping bags", "STOVES": "Stoves"}
-_SEASONS = np.array([
-    [0.45, 0.55, 0.85, 1.20, 1.60, 1.75, 1.55, 1.15, 0.80, 0.60, 0.50, 1.00],
-    [0.75, 0.80, 0.95, 1.05, 1.20, 1.25, 1.20, 1.10, 0.95, 0.85, 0.85, 1.05],
-    [1.15, 1.00, 0.85, 0.75, 0.75, 0.80, 0.85, 0.95, 1.15, 1.25, 1.25, 1.25],
-    [0.60, 0.65, 0.85, 1.10, 1.35, 1.45, 1.40, 1.20, 0.90, 0.75, 0.75, 1.00],
-])
+_SEASONS = np.array(
+    [
+        [0.45, 0.55, 0.85, 1.20, 1.60, 1.75, 1.55, 1.15, 0.80, 0.60, 0.50, 1.00],
+        [0.75, 0.80, 0.95, 1.05, 1.20, 1.25, 1.20, 1.10, 0.95, 0.85, 0.85, 1.05],
+        [1.15, 1.00, 0.85, 0.75, 0.75, 0.80, 0.85, 0.95, 1.15, 1.25, 1.25, 1.25],
+        [0.60, 0.65, 0.85, 1.10, 1.35, 1.45, 1.40, 1.20, 0.90, 0.75, 0.75, 1.00],
+    ]
+)
 _MARKETS = [
     ("NORTH-RETAIL", "North, shops", "North", "Retail", 1, 0.34, 0.93),
     ("NORTH-ONLINE", "North, online", "North", "Online", 2, 0.21, 1.0),
@@ -104,29 +117,80 @@ _MATERIALS = [
     ("BURNER", "Burner, pressed in house", "pcs", 8.9, 0, None),
 ]
 _BOM = {
-    "TENT-2P": {"NYLON": 9, "POLES": 1, "ZIPPER": 2}, "TENT-3P": {"NYLON": 13, "POLES": 1.5, "ZIPPER": 2},
-    "TENT-4P": {"NYLON": 18, "POLES": 2, "ZIPPER": 3}, "PACK-30": {"NYLON": 2.2, "FRAME": 1, "ZIPPER": 2},
-    "PACK-45": {"NYLON": 3.1, "FRAME": 1, "ZIPPER": 3}, "PACK-65": {"NYLON": 4.0, "FRAME": 1, "ZIPPER": 4},
-    "BAG-SUMMER": {"NYLON": 4, "FILL": 0.5, "ZIPPER": 1}, "BAG-WINTER": {"NYLON": 5, "FILL": 1.4, "ZIPPER": 1},
-    "BAG-EXPED": {"NYLON": 6, "FILL": 2.6, "ZIPPER": 2}, "STOVE-G1": {"BURNER": 1, "VALVE": 1},
-    "STOVE-G2": {"BURNER": 1, "VALVE": 1}, "STOVE-MULTI": {"BURNER": 2, "VALVE": 1}, "BURNER": {"BRASS": 2},
+    "TENT-2P": {"NYLON": 9, "POLES": 1, "ZIPPER": 2},
+    "TENT-3P": {"NYLON": 13, "POLES": 1.5, "ZIPPER": 2},
+    "TENT-4P": {"NYLON": 18, "POLES": 2, "ZIPPER": 3},
+    "PACK-30": {"NYLON": 2.2, "FRAME": 1, "ZIPPER": 2},
+    "PACK-45": {"NYLON": 3.1, "FRAME": 1, "ZIPPER": 3},
+    "PACK-65": {"NYLON": 4.0, "FRAME": 1, "ZIPPER": 4},
+    "BAG-SUMMER": {"NYLON": 4, "FILL": 0.5, "ZIPPER": 1},
+    "BAG-WINTER": {"NYLON": 5, "FILL": 1.4, "ZIPPER": 1},
+    "BAG-EXPED": {"NYLON": 6, "FILL": 2.6, "ZIPPER": 2},
+    "STOVE-G1": {"BURNER": 1, "VALVE": 1},
+    "STOVE-G2": {"BURNER": 1, "VALVE": 1},
+    "STOVE-MULTI": {"BURNER": 2, "VALVE": 1},
+    "BURNER": {"BRASS": 2},
 }
 # resource, name, plant, skill, crew, cost and overtime cost of an hour, {item: hours a unit}
 _RESOURCES = [
-    ("SEW-N", "Sewing line, Leipzig", "PLANT-N", "sewing", 6, 24, 36, {
-        "TENT-2P": 0.120, "TENT-3P": 0.160, "TENT-4P": 0.210, "BAG-SUMMER": 0.070, "BAG-WINTER": 0.100, "BAG-EXPED": 0.22}),
-    ("SEW-S", "Sewing line, Brno", "PLANT-S", "sewing", 6, 17, 26, {
-        "TENT-2P": 0.140, "PACK-30": 0.050, "PACK-45": 0.070, "PACK-65": 0.095, "BAG-SUMMER": 0.085}),
-    ("PACK-N", "Pack line, Leipzig", "PLANT-N", "sewing", 4, 22, 33, {"PACK-30": 0.060, "PACK-45": 0.080, "PACK-65": 0.105}),
-    ("ASM-S", "Stove assembly, Brno", "PLANT-S", "assembly", 5, 19, 28, {
-        "STOVE-G1": 0.065, "STOVE-G2": 0.070, "STOVE-MULTI": 0.130}),
+    (
+        "SEW-N",
+        "Sewing line, Leipzig",
+        "PLANT-N",
+        "sewing",
+        6,
+        24,
+        36,
+        {
+            "TENT-2P": 0.120,
+            "TENT-3P": 0.160,
+            "TENT-4P": 0.210,
+            "BAG-SUMMER": 0.070,
+            "BAG-WINTER": 0.100,
+            "BAG-EXPED": 0.22,
+        },
+    ),
+    (
+        "SEW-S",
+        "Sewing line, Brno",
+        "PLANT-S",
+        "sewing",
+        6,
+        17,
+        26,
+        {"TENT-2P": 0.140, "PACK-30": 0.050, "PACK-45": 0.070, "PACK-65": 0.095, "BAG-SUMMER": 0.085},
+    ),
+    (
+        "PACK-N",
+        "Pack line, Leipzig",
+        "PLANT-N",
+        "sewing",
+        4,
+        22,
+        33,
+        {"PACK-30": 0.060, "PACK-45": 0.080, "PACK-65": 0.105},
+    ),
+    (
+        "ASM-S",
+        "Stove assembly, Brno",
+        "PLANT-S",
+        "assembly",
+        5,
+        19,
+        28,
+        {"STOVE-G1": 0.065, "STOVE-G2": 0.070, "STOVE-MULTI": 0.130},
+    ),
     ("PRESS-S", "Burner press, Brno", "PLANT-S", "assembly", 1, 31, 44, {"BURNER": 0.045}),
 ]
 _PEOPLE = [
-    ("Ada Brandt", "demand planner", "demand"), ("Mara Lind", "sales director", "demand decide"),
-    ("Jon Okafor", "supply planner", "supply"), ("Ines Duarte", "finance", "reconcile"),
-    ("Tomas Novak", "operations director", "supply decide"), ("Greta Holm", "managing director", "decide publish"),
-    ("Pia Weber", "marketing", "demand"), ("Lars Eriksen", "purchasing", "supply"),
+    ("Ada Brandt", "demand planner", "demand"),
+    ("Mara Lind", "sales director", "demand decide"),
+    ("Jon Okafor", "supply planner", "supply"),
+    ("Ines Duarte", "finance", "reconcile"),
+    ("Tomas Novak", "operations director", "supply decide"),
+    ("Greta Holm", "managing director", "decide publish"),
+    ("Pia Weber", "marketing", "demand"),
+    ("Lars Eriksen", "purchasing", "supply"),
 ]
 _CURVE = [0.25, 0.45, 0.60, 0.75, 0.85, 0.95, 1.0]
 
@@ -198,8 +262,8 @@ class _Maker:
                 continue
             p, m = self.at(row.product), self.markets.index(row.market)
             first, last = self.months.get_loc(row.start_month), self.months.get_loc(row.end_month)
-            extra = self.expected[p, m, first:last + 1] * row.achieved_uplift
-            uplift[p, m, first:last + 1] += extra
+            extra = self.expected[p, m, first : last + 1] * row.achieved_uplift
+            uplift[p, m, first : last + 1] += extra
             if row.campaign_kind == "price promotion":
                 uplift[p, m, last + 1] -= TRUTH["pull_forward"] * extra.sum()
         self.wanted = self.wanted + uplift
@@ -238,17 +302,49 @@ class _Maker:
 
     def campaigns(self) -> pd.DataFrame:
         rows = []
-        starts = [("2024-04", "TENT-2P"), ("2024-09", "BAG-WINTER"), ("2025-04", "PACK-30"), ("2025-05", "TENT-2P"),
-                  ("2025-09", "BAG-WINTER"), ("2026-04", "TENT-3P"), ("2026-09", "BAG-WINTER")]
+        starts = [
+            ("2024-04", "TENT-2P"),
+            ("2024-09", "BAG-WINTER"),
+            ("2025-04", "PACK-30"),
+            ("2025-05", "TENT-2P"),
+            ("2025-09", "BAG-WINTER"),
+            ("2026-04", "TENT-3P"),
+            ("2026-09", "BAG-WINTER"),
+        ]
         for (start, product), market in pairs(starts, ("NORTH-RETAIL", "SOUTH-RETAIL")):
             promised = 0.30 if start < "2025" else 0.35
-            rows.append((f"PROMO-{start}-{product}", "price promotion", product, market, start, start, promised,
-                         round(promised * TRUTH["campaign_success"]["price promotion"], 4), 9000.0))
+            rows.append(
+                (
+                    f"PROMO-{start}-{product}",
+                    "price promotion",
+                    product,
+                    market,
+                    start,
+                    start,
+                    promised,
+                    round(promised * TRUTH["campaign_success"]["price promotion"], 4),
+                    9000.0,
+                )
+            )
         for start, product in (("2024-06", "STOVE-MULTI"), ("2025-06", "PACK-65"), ("2026-06", "STOVE-MULTI")):
             rows.append((f"FAIR-{start}", "trade fair", product, "NORTH-ONLINE", start, start, 0.15, 0.15, 14000.0))
         for market in ("NORTH-RETAIL", "SOUTH-RETAIL"):
-            rows.append(("PROMO-2027-04-TENT-2P", "price promotion", "TENT-2P", market, "2027-04", "2027-05", 0.35, np.nan, 12000.0))
-        rows.append(("FAIR-2027-06", "trade fair", "STOVE-MULTI", "NORTH-ONLINE", "2027-06", "2027-06", 0.15, np.nan, 14000.0))
+            rows.append(
+                (
+                    "PROMO-2027-04-TENT-2P",
+                    "price promotion",
+                    "TENT-2P",
+                    market,
+                    "2027-04",
+                    "2027-05",
+                    0.35,
+                    np.nan,
+                    12000.0,
+                )
+            )
+        rows.append(
+            ("FAIR-2027-06", "trade fair", "STOVE-MULTI", "NORTH-ONLINE", "2027-06", "2027-06", 0.15, np.nan, 14000.0)
+        )
         frame = pd.DataFrame(rows, columns=TABLES["campaigns"].names)
         for column in ("start_month", "end_month"):
             frame[column] = pd.to_datetime(frame[column])
@@ -256,7 +352,7 @@ class _Maker:
 
     def outlook(self) -> np.ndarray:
         """What can truly be expected in the planned months, with the launch and the retirement."""
-        outlook = self.expected[:, :, len(self.past):].copy()
+        outlook = self.expected[:, :, len(self.past) :].copy()
         if self.size.story:
             like, launch = self.at("TENT-3P"), self.at("TENT-4P")
             age = np.arange(len(self.future)) - 3  # sold from February 2027
@@ -273,13 +369,13 @@ class _Maker:
         return self.long((self.outlook() * (1 + TRUTH["sales_bias"]) * noise).round(), self.future)
 
     def past_forecasts(self) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Six frozen cycles of every stream, and the overrides in them: six months ahead, the last one its whole horizon."""
+        """Six frozen cycles of every stream, with their overrides: six months ahead, the last one its whole horizon."""
         forecasts, overrides = [], []
-        full = np.concatenate([self.expected[:, :, :len(self.past)], self.outlook()], axis=2)
+        full = np.concatenate([self.expected[:, :, : len(self.past)], self.outlook()], axis=2)
         for back in range(6, 0, -1):
             start = len(self.past) - back
             cycle, steps = self.months[start], np.arange(6 if back > 1 else self.size.horizon)
-            truth = full[:, :, start:start + len(steps)]
+            truth = full[:, :, start : start + len(steps)]
             baseline = truth * self.rng.lognormal(0, np.minimum(0.06 + 0.015 * steps, 0.15), truth.shape)
             campaigns = baseline.copy()
             for row in self.campaigns().itertuples():  # planned at what was promised, every time
@@ -294,20 +390,41 @@ class _Maker:
                     continue
                 helps = owner == TRUTH["helpful_owner"]
                 before = consensus[p, m, step]
-                after = before + 0.6 * (self.wanted[p, m, start + step] - before) if helps else before * self.rng.uniform(1.15, 1.4)
-                overrides.append((cycle, owner, self.products[p], self.markets[m], self.months[start + step],
-                                  round(before), round(after), "shop count" if helps else "feels right"))
+                after = (
+                    before + 0.6 * (self.wanted[p, m, start + step] - before)
+                    if helps
+                    else before * self.rng.uniform(1.15, 1.4)
+                )
+                overrides.append(
+                    (
+                        cycle,
+                        owner,
+                        self.products[p],
+                        self.markets[m],
+                        self.months[start + step],
+                        round(before),
+                        round(after),
+                        "shop count" if helps else "feels right",
+                    )
+                )
                 consensus[p, m, step] = after
             naive = self.sold[:, :, start - 12 + steps % 12]
-            for stream, values in (("naive", naive), ("baseline", baseline), ("campaigns", campaigns), ("statistical", campaigns),
-                                   ("sales", sales), ("blended", blended), ("consensus", consensus)):
-                frame = self.long(np.maximum(values, 0).round(), self.months[start:start + len(steps)])
+            for stream, values in (
+                ("naive", naive),
+                ("baseline", baseline),
+                ("campaigns", campaigns),
+                ("statistical", campaigns),
+                ("sales", sales),
+                ("blended", blended),
+                ("consensus", consensus),
+            ):
+                frame = self.long(np.maximum(values, 0).round(), self.months[start : start + len(steps)])
                 forecasts.append(frame.assign(cycle=cycle, stream=stream))
         frame = pd.DataFrame(overrides, columns=TABLES["past_overrides"].names)
         key = list(TABLES["past_overrides"].key)
         return pd.concat(forecasts, ignore_index=True), frame.drop_duplicates(key, keep="last")
 
-    def targets(self) -> pd.DataFrame:
+    def budget(self) -> pd.DataFrame:
         """The budget: sales 12 % above what can be expected, at a better margin, with less stock."""
         units, stretch = self.outlook(), 1 + TRUTH["budget_above_expected"]
         sales = units * (self.price[:, None, None] * self.market_price[None, :, None])
@@ -316,32 +433,49 @@ class _Maker:
         for f, family in enumerate(self.families):
             mine = self.family == f
             for t, month in enumerate(self.future):
-                rows.append((family, month, round(units[mine, :, t].sum() * stretch), round(units[mine, :, t].sum() * 0.8),
-                             round(sales[mine, :, t].sum() * stretch, 2), round(margin[mine, :, t].sum() * stretch * 1.05, 2)))
-        return pd.DataFrame(rows, columns=TABLES["targets"].names)
+                rows.append(
+                    (
+                        family,
+                        month,
+                        round(units[mine, :, t].sum() * stretch),
+                        round(units[mine, :, t].sum() * 0.8),
+                        round(sales[mine, :, t].sum() * stretch, 2),
+                        round(margin[mine, :, t].sum() * stretch * 1.05, 2),
+                    )
+                )
+        return pd.DataFrame(rows, columns=TABLES["budget"].names)
 
     # supply tables ----------------------------------------------------------------------------------------------
 
     @cached_property
     def routings(self) -> pd.DataFrame:
         if self.size.story:
-            rows = [(item, resource[0], hours, 1.5, 0.985 if item.startswith("STOVE") else 1.0)
-                    for resource in _RESOURCES for item, hours in resource[7].items()]
+            rows = [
+                (item, resource[0], hours, 1.5, 0.985 if item.startswith("STOVE") else 1.0)
+                for resource in _RESOURCES
+                for item, hours in resource[7].items()
+            ]
         else:
             rows, codes = [], [f"LINE-{i + 1:02d}" for i in range(self.size.resources)]
             hours = self.rng.uniform(0.02, 0.12, len(self.products)).round(4)
             for p, product in enumerate(self.products):
                 each = self.size.resources_each
                 chosen = codes if not each else sorted(self.rng.choice(codes, 1 + p % each, replace=False))
-                rows += [(product, str(code), round(hours[p] * self.rng.uniform(0.9, 1.2), 4), 1.0, 1.0) for code in chosen]
+                rows += [
+                    (product, str(code), round(hours[p] * self.rng.uniform(0.9, 1.2), 4), 1.0, 1.0) for code in chosen
+                ]
         return pd.DataFrame(rows, columns=["item", "resource", "hours", "cost", "yield"])
 
     def resources(self) -> pd.DataFrame:
         if self.size.story:
-            return pd.DataFrame([row[:3] + row[5:7] + row[3:5] for row in _RESOURCES],
-                                columns=["resource", "name", "site", "hour_cost", "overtime_cost", "skill", "crew"])
-        rows = [(f"LINE-{i + 1:02d}", f"Line {i + 1}", self.plants[i % len(self.plants)], 30.0 + i, 45.0 + 1.5 * i, "", 1.0)
-                for i in range(self.size.resources)]
+            return pd.DataFrame(
+                [row[:3] + row[5:7] + row[3:5] for row in _RESOURCES],
+                columns=["resource", "name", "site", "hour_cost", "overtime_cost", "skill", "crew"],
+            )
+        rows = [
+            (f"LINE-{i + 1:02d}", f"Line {i + 1}", self.plants[i % len(self.plants)], 30.0 + i, 45.0 + 1.5 * i, "", 1.0)
+            for i in range(self.size.resources)
+        ]
         return pd.DataFrame(rows, columns=["resource", "name", "site", "hour_cost", "overtime_cost", "skill", "crew"])
 
     def capacity(self) -> pd.DataFrame:
@@ -359,7 +493,9 @@ class _Maker:
             days = self.working_days(self.future)[t] / 20.7
             hours = round(load[resource] * 1.06 * days, 1)
             down = self.size.story and resource == "SEW-N" and self.future[t] == pd.Timestamp("2027-03")
-            rows.append((resource, self.future[t], hours, round(hours * 0.7, 1) if down else 0.0, round(hours * 0.15, 1)))
+            rows.append(
+                (resource, self.future[t], hours, round(hours * 0.7, 1) if down else 0.0, round(hours * 0.15, 1))
+            )
         return pd.DataFrame(rows, columns=["resource", "month", "hours", "maintenance", "overtime_limit"])
 
     @staticmethod
@@ -376,9 +512,15 @@ class _Maker:
         hour_cost = routings["resource"].map(resources.set_index("resource")["hour_cost"])
         work = (routings["hours"] * hour_cost + routings["cost"]).groupby(routings["item"]).mean()
         material_cost = {row[0]: row[3] for row in _MATERIALS} if size.story else {}
-        parts = pd.Series({p: sum(material_cost[c] * n for c, n in _BOM[p].items()) if size.story else 0.0 for p in self.products})
+        parts = pd.Series(
+            {p: sum(material_cost[c] * n for c, n in _BOM[p].items()) if size.story else 0.0 for p in self.products}
+        )
         # people are paid by the month, so standard cost carries their hours too
-        crew = (routings["hours"] * routings["resource"].map(resources.set_index("resource")["crew"])).groupby(routings["item"]).mean()
+        crew = (
+            (routings["hours"] * routings["resource"].map(resources.set_index("resource")["crew"]))
+            .groupby(routings["item"])
+            .mean()
+        )
         people = crew * (19.0 if size.story else 0.0)
         self.cost = (parts + people.reindex(self.products) + work.reindex(self.products)).to_numpy().round(2)
         if not size.story:
@@ -401,20 +543,42 @@ class _Maker:
         for (s, site), (p, product) in pairs(enumerate(stocked), enumerate(self.products)):
             inventory.append((site, product, round(site_monthly[p, s] * 0.9)))
             if size.stock_policies:
-                policies.append((site, product, round(site_monthly[p, s] * 0.5), round(self.cost[p] * 0.06, 3), np.nan,
-                                 round(self.cost[p] * 0.015, 3)))
+                policies.append(
+                    (
+                        site,
+                        product,
+                        round(site_monthly[p, s] * 0.5),
+                        round(self.cost[p] * 0.06, 3),
+                        np.nan,
+                        round(self.cost[p] * 0.015, 3),
+                    )
+                )
             else:
                 policies.append((site, product, 0.0, 0.0, np.nan, round(self.cost[p] * 0.015, 3)))
-        services = [(product, market, "backlog" if market.endswith("RETAIL") or not size.story else "either",
-                     round(self.price[p] * 0.05, 2), round(self.price[p] * 0.15, 2))
-                    for (p, product), market in pairs(enumerate(self.products), self.markets)]
+        services = [
+            (
+                product,
+                market,
+                "backlog" if market.endswith("RETAIL") or not size.story else "either",
+                round(self.price[p] * 0.05, 2),
+                round(self.price[p] * 0.15, 2),
+            )
+            for (p, product), market in pairs(enumerate(self.products), self.markets)
+        ]
         out = {
             "sites": pd.DataFrame(sites, columns=["site", "kind"]),
             "lanes": pd.DataFrame(lanes, columns=["origin", "destination", "cost", "lead_time"]),
             "inventory": pd.DataFrame(inventory, columns=["site", "item", "quantity"]),
-            "policies": pd.DataFrame(policies, columns=["site", "item", "safety_stock", "safety_stock_price", "maximum_stock", "holding_cost"]),
-            "service_policies": pd.DataFrame(services, columns=["product", "market", "unmet", "backlog_price", "lost_price"]),
-            "resources": resources, "routings": routings, "capacity": self.capacity(),
+            "policies": pd.DataFrame(
+                policies,
+                columns=["site", "item", "safety_stock", "safety_stock_price", "maximum_stock", "holding_cost"],
+            ),
+            "service_policies": pd.DataFrame(
+                services, columns=["product", "market", "unmet", "backlog_price", "lost_price"]
+            ),
+            "resources": resources,
+            "routings": routings,
+            "capacity": self.capacity(),
         }
         return out | (self.story_supply(out, monthly) if size.story else {})
 
@@ -425,14 +589,21 @@ class _Maker:
             for component, quantity in _BOM[product].items():
                 use[component] += monthly[p].sum() * quantity
         use["BRASS"] = use["BURNER"] * 2
-        plants_using = {"FRAME": self.plants, "FILL": self.plants, "POLES": self.plants, "NYLON": self.plants,
-                        "ZIPPER": self.plants}
+        plants_using = {
+            "FRAME": self.plants,
+            "FILL": self.plants,
+            "POLES": self.plants,
+            "NYLON": self.plants,
+            "ZIPPER": self.plants,
+        }
         offers, stock, policies, arrivals = [], [], [], []
         for material, _, _, cost, lead, supplier in _MATERIALS:
             for site in plants_using.get(material, ["PLANT-S"]):
                 each = use[material] / len(plants_using.get(material, ["PLANT-S"]))
                 stock.append((site, material, round(each * 1.6)))
-                policies.append((site, material, round(each * 0.3), round(cost * 0.05, 3), round(each * 6), round(cost * 0.012, 4)))
+                policies.append(
+                    (site, material, round(each * 0.3), round(cost * 0.05, 3), round(each * 6), round(cost * 0.012, 4))
+                )
                 if supplier:
                     limit = each * (1.05 if material == "POLES" else 1.9)
                     offers.append((supplier, material, site, cost, round(limit), lead, 0.0))
@@ -442,36 +613,84 @@ class _Maker:
         for site in self.dcs:
             offers.append(("SUB-VN", "PACK-30", site, round(self.cost[self.at("PACK-30")] * 1.25, 2), 160, 3, 0.0))
             offers.append(("SUB-VN", "TENT-2P", site, round(self.cost[self.at("TENT-2P")] * 1.30, 2), 80, 3, 0.0))
-        names = {"TEXTIL-PT": ("Textil Porto", "PT", 0.02), "ALU-CZ": ("Alu Czech", "CZ", 0.20), "FRAME-AT": ("Rahmen Graz", "AT", 0.03),
-                 "DOWN-PL": ("Puch Polska", "PL", 0.05), "METAL-DE": ("Metall Harz", "DE", 0.03), "ALU-TW": ("Alu Taiwan", "TW", 0.05),
-                 "SUB-VN": ("Saigon Outdoor, subcontractor", "VN", 0.08)}
+        names = {
+            "TEXTIL-PT": ("Textil Porto", "PT", 0.02),
+            "ALU-CZ": ("Alu Czech", "CZ", 0.20),
+            "FRAME-AT": ("Rahmen Graz", "AT", 0.03),
+            "DOWN-PL": ("Puch Polska", "PL", 0.05),
+            "METAL-DE": ("Metall Harz", "DE", 0.03),
+            "ALU-TW": ("Alu Taiwan", "TW", 0.05),
+            "SUB-VN": ("Saigon Outdoor, subcontractor", "VN", 0.08),
+        }
         hours = made["capacity"].merge(made["resources"], on="resource")
-        need = (hours["hours"] * hours["crew"]).groupby([hours["site"], hours["skill"]]).sum() / len(self.future) / (7.5 * 20.7)
-        workforce = [(site, skill, int(np.ceil(n * 0.97)), 7.5, 2900.0 if site == "PLANT-N" else 2100.0, 16.0,
-                      27.0 if site == "PLANT-N" else 20.0, 3500.0, 8000.0, 2, 4) for (site, skill), n in need.items()]
+        need = (
+            (hours["hours"] * hours["crew"]).groupby([hours["site"], hours["skill"]]).sum()
+            / len(self.future)
+            / (7.5 * 20.7)
+        )
+        workforce = [
+            (
+                site,
+                skill,
+                int(np.ceil(n * 0.97)),
+                7.5,
+                2900.0 if site == "PLANT-N" else 2100.0,
+                16.0,
+                27.0 if site == "PLANT-N" else 20.0,
+                3500.0,
+                8000.0,
+                2,
+                4,
+            )
+            for (site, skill), n in need.items()
+        ]
         sites = made["sites"].assign(
             name=["Leipzig plant", "Brno plant", "Hamburg distribution centre", "Milan distribution centre"],
-            storage=[900.0, 900.0, 520.0, 430.0], overflow_price=[18.0, 14.0, 25.0, 25.0])
+            storage=[900.0, 900.0, 520.0, 430.0],
+            overflow_price=[18.0, 14.0, 25.0, 25.0],
+        )
         stock = pd.DataFrame(stock, columns=["site", "item", "quantity"])
         policies = pd.DataFrame(policies, columns=made["policies"].columns)
         return {
             "sites": sites,
-            "materials": pd.DataFrame([m[:4] for m in _MATERIALS], columns=["material", "name", "uom", "standard_cost"])
-            .assign(volume=[0.001, 0.004, 0.0005, 0.01, 0.012, 0.0002, 0.0003, 0.0006]),
-            "bom": pd.DataFrame([(i, c, q) for i, parts in _BOM.items() for c, q in parts.items()], columns=["item", "component", "quantity"]),
+            "materials": pd.DataFrame(
+                [m[:4] for m in _MATERIALS], columns=["material", "name", "uom", "standard_cost"]
+            ).assign(volume=[0.001, 0.004, 0.0005, 0.01, 0.012, 0.0002, 0.0003, 0.0006]),
+            "bom": pd.DataFrame(
+                [(i, c, q) for i, parts in _BOM.items() for c, q in parts.items()],
+                columns=["item", "component", "quantity"],
+            ),
             "inventory": pd.concat([made["inventory"], stock], ignore_index=True),
             "policies": pd.concat([made["policies"], policies], ignore_index=True),
-            "suppliers": pd.DataFrame([(c, *rest) for c, rest in names.items()], columns=["supplier", "name", "country", "risk"]),
-            "offers": pd.DataFrame(offers, columns=["supplier", "item", "site", "price", "capacity", "lead_time", "minimum_order"]),
+            "suppliers": pd.DataFrame(
+                [(c, *rest) for c, rest in names.items()], columns=["supplier", "name", "country", "risk"]
+            ),
+            "offers": pd.DataFrame(
+                offers, columns=["supplier", "item", "site", "price", "capacity", "lead_time", "minimum_order"]
+            ),
             "scheduled_receipts": pd.DataFrame(arrivals, columns=["site", "item", "month", "quantity"]),
-            "workforce": pd.DataFrame(workforce, columns=["site", "skill", "people", "hours_per_day", "wage", "overtime_limit", "overtime_cost",
-                                                          "hire_cost", "layoff_cost", "hire_lead_time", "most_hires"]),
+            "workforce": pd.DataFrame(
+                workforce,
+                columns=[
+                    "site",
+                    "skill",
+                    "people",
+                    "hours_per_day",
+                    "wage",
+                    "overtime_limit",
+                    "overtime_cost",
+                    "hire_cost",
+                    "layoff_cost",
+                    "hire_lead_time",
+                    "most_hires",
+                ],
+            ),
         }
 
     # what happened ------------------------------------------------------------------------------------------------
 
     def happened(self) -> dict[str, pd.DataFrame]:
-        """Two years of stock and production that tie to what was sold, work orders, the plans of six cycles, the balance sheet."""
+        """Two years of stock and production that tie to what was sold, work orders, plans of six cycles, balance sheet."""
         rng, last = self.rng, 24
         months = self.past[-last:]
         here = np.array([[0, 1][i * 2 // len(self.markets)] for i in range(len(self.markets))])
@@ -495,19 +714,35 @@ class _Maker:
                 start = row.month + pd.Timedelta(days=int(rng.integers(0, 14)) + 10 * lot)
                 days = 3 + int(rng.gamma(2.0, 2.0))
                 if row.quantity > 1:
-                    orders.append((f"WO-{len(orders) + 10001}", row.product, start, start + pd.Timedelta(days=days), row.quantity / 2))
+                    orders.append(
+                        (
+                            f"WO-{len(orders) + 10001}",
+                            row.product,
+                            start,
+                            start + pd.Timedelta(days=days),
+                            row.quantity / 2,
+                        )
+                    )
         stock = pd.DataFrame(stock_rows, columns=["month", "site", "item", "quantity"])
         family = dict(zip(self.products, [self.families[f] for f in self.family], strict=True))
-        cost, price = dict(zip(self.products, self.cost, strict=True)), dict(zip(self.products, self.price, strict=True))
+        cost, price = (
+            dict(zip(self.products, self.cost, strict=True)),
+            dict(zip(self.products, self.price, strict=True)),
+        )
         plans = []
         sold = self.sales_history()
         facts = {
-            "production": made.assign(family=made["product"].map(family)).groupby(["month", "family"])["quantity"].sum(),
+            "production": made.assign(family=made["product"].map(family))
+            .groupby(["month", "family"])["quantity"]
+            .sum(),
             "stock": stock.assign(family=stock["item"].map(family)).groupby(["month", "family"])["quantity"].sum(),
             "shipments": sold.assign(family=sold["product"].map(family)).groupby(["month", "family"])["quantity"].sum(),
             "sales": sold.assign(family=sold["product"].map(family)).groupby(["month", "family"])["revenue"].sum(),
-            "margin": sold.assign(family=sold["product"].map(family), m=sold["revenue"] - sold["quantity"] * sold["product"].map(cost))
-            .groupby(["month", "family"])["m"].sum(),
+            "margin": sold.assign(
+                family=sold["product"].map(family), m=sold["revenue"] - sold["quantity"] * sold["product"].map(cost)
+            )
+            .groupby(["month", "family"])["m"]
+            .sum(),
         }
         drift = {"production": 0.05, "stock": 0.10, "shipments": 0.06, "sales": 0.06, "margin": 0.08}
         for back, (measure, fact), family_name in pairs(range(6, 0, -1), facts.items(), self.families):
@@ -517,15 +752,33 @@ class _Maker:
                 value = fact.get((known, family_name), 0.0) * (1 + drift[measure] * rng.normal(0.6, 0.6))
                 plans.append((self.past[-back], measure, family_name, month, round(value)))
         return {
-            "stock_history": stock, "production_history": made,
+            "stock_history": stock,
+            "production_history": made,
             "work_orders": pd.DataFrame(orders, columns=["order", "product", "start", "finish", "quantity"]),
             "past_plans": pd.DataFrame(plans, columns=["cycle", "measure", "family", "month", "quantity"]),
-            "balance_sheet": pd.DataFrame([(self.past[-1], round(float(np.dot(self.sold[:, :, -1].sum(axis=1), self.price)) * 1.45, 2),
-                                            round(float(np.dot(self.sold[:, :, -1].sum(axis=1), self.cost)) * 1.2, 2), 2_150_000.0,
-                                            1_480_000.0, 44.0, 36.0)], columns=TABLES["balance_sheet"].names),
-            "prices": pd.DataFrame([(p, m, round(price[p] * f, 2)) for p in self.products
-                                    for m, f in zip(self.markets, self.market_price, strict=True) if f != 1],
-                                   columns=["product", "market", "price"]),
+            "balance_sheet": pd.DataFrame(
+                [
+                    (
+                        self.past[-1],
+                        round(float(np.dot(self.sold[:, :, -1].sum(axis=1), self.price)) * 1.45, 2),
+                        round(float(np.dot(self.sold[:, :, -1].sum(axis=1), self.cost)) * 1.2, 2),
+                        2_150_000.0,
+                        1_480_000.0,
+                        44.0,
+                        36.0,
+                    )
+                ],
+                columns=TABLES["balance_sheet"].names,
+            ),
+            "prices": pd.DataFrame(
+                [
+                    (p, m, round(price[p] * f, 2))
+                    for p in self.products
+                    for m, f in zip(self.markets, self.market_price, strict=True)
+                    if f != 1
+                ],
+                columns=["product", "market", "price"],
+            ),
         }
 
     def story(self) -> dict[str, pd.DataFrame]:
@@ -538,53 +791,88 @@ class _Maker:
             ("OPP-1063", "Relief Agency", "STOVE-MULTI", "NORTH-ONLINE", "2027-02", 500, 0.3, "lead", False),
             ("OPP-1070", "Trek & Travel", "PACK-45", "NORTH-RETAIL", "2027-04", 300, 0.6, "proposal", True),
         ]
-        conditions = [("Hiking boom fades", "PACKS", market, month, -0.03)
-                      for market in self.markets for month in self.future[2:]]
-        conditions += [("Camp site opening", "TENTS", market, month, 0.04)
-                       for market in self.markets if market.startswith("SOUTH") for month in self.future[5:10]]
+        conditions = [
+            ("Hiking boom fades", "PACKS", market, month, -0.03) for market in self.markets for month in self.future[2:]
+        ]
+        conditions += [
+            ("Camp site opening", "TENTS", market, month, 0.04)
+            for market in self.markets
+            if market.startswith("SOUTH")
+            for month in self.future[5:10]
+        ]
         return {
-            "curves": pd.DataFrame([("steady", age, factor * 0.8) for age, factor in enumerate(_CURVE)], columns=["curve", "age", "factor"]),
+            "curves": pd.DataFrame(
+                [("steady", age, factor * 0.8) for age, factor in enumerate(_CURVE)], columns=["curve", "age", "factor"]
+            ),
             "campaigns": self.campaigns(),
-            "pipeline": pd.DataFrame(deals, columns=TABLES["pipeline"].names).assign(month=lambda d: pd.to_datetime(d["month"])),
+            "pipeline": pd.DataFrame(deals, columns=TABLES["pipeline"].names).assign(
+                month=lambda d: pd.to_datetime(d["month"])
+            ),
             "market_conditions": pd.DataFrame(conditions, columns=["driver", "family", "market", "month", "effect"]),
-            "past_forecasts": forecasts, "past_overrides": overrides,
+            "past_forecasts": forecasts,
+            "past_overrides": overrides,
         }
 
     def everything(self) -> dict[str, pd.DataFrame]:
         """Every input table of the company."""
         supply = self.supply()
         story = self.size.story
-        products = pd.DataFrame({"product": self.products, "family": [self.families[f] for f in self.family],
-                                 "price": self.price, "standard_cost": self.cost})
+        products = pd.DataFrame(
+            {
+                "product": self.products,
+                "family": [self.families[f] for f in self.family],
+                "price": self.price,
+                "standard_cost": self.cost,
+            }
+        )
         if story:
-            dates = {"TENT-4P": ("2027-02", None, "TENT-3P", "steady", ""), "STOVE-G1": (None, "2027-03", "", "", "STOVE-G2"),
-                     "STOVE-G2": ("2025-03", None, "", "", "")}
+            dates = {
+                "TENT-4P": ("2027-02", None, "TENT-3P", "steady", ""),
+                "STOVE-G1": (None, "2027-03", "", "", "STOVE-G2"),
+                "STOVE-G2": ("2025-03", None, "", "", ""),
+            }
             more = [dates.get(p, (None, None, "", "", "")) for p in self.products]
             products = products.assign(
-                name=[row[1] for row in _CATALOGUE], launch_month=pd.to_datetime([m[0] for m in more]),
-                end_month=pd.to_datetime([m[1] for m in more]), like_product=[m[2] for m in more], curve=[m[3] for m in more],
-                successor=[m[4] for m in more], volume=np.array([0.035, 0.05, 0.07])[self.family.clip(0, 2)] * (self.family != 3) + 0.008 * (self.family == 3))
+                name=[row[1] for row in _CATALOGUE],
+                launch_month=pd.to_datetime([m[0] for m in more]),
+                end_month=pd.to_datetime([m[1] for m in more]),
+                like_product=[m[2] for m in more],
+                curve=[m[3] for m in more],
+                successor=[m[4] for m in more],
+                volume=np.array([0.035, 0.05, 0.07])[self.family.clip(0, 2)] * (self.family != 3)
+                + 0.008 * (self.family == 3),
+            )
         frames = {
-            "families": pd.DataFrame({"family": self.families, "name": [_FAMILIES.get(f, f"Family {f[1:]}") for f in self.families]}),
+            "families": pd.DataFrame(
+                {"family": self.families, "name": [_FAMILIES.get(f, f"Family {f[1:]}") for f in self.families]}
+            ),
             "products": products,
-            "markets": pd.DataFrame([row[:5] for row in _MARKETS] if story else [(m, m, "All", "All", 1) for m in self.markets],
-                                    columns=["market", "name", "region", "channel", "priority"]),
+            "markets": pd.DataFrame(
+                [row[:5] for row in _MARKETS] if story else [(m, m, "All", "All", 1) for m in self.markets],
+                columns=["market", "name", "region", "channel", "priority"],
+            ),
             "calendar": pd.DataFrame({"month": self.months, "working_days": self.working_days(self.months)}),
-            "sales_history": self.sales_history(), "sales_forecast": self.sales_forecast(), "targets": self.targets(),
-            "people": pd.DataFrame([(name, role, f"{name.split()[0].lower()}@alpenglow.example", sign) for name, role, sign in _PEOPLE],
-                                   columns=["name", "role", "mail", "may_sign"]),
+            "sales_history": self.sales_history(),
+            "sales_forecast": self.sales_forecast(),
+            "budget": self.budget(),
+            "people": pd.DataFrame(
+                [(name, role, f"{name.split()[0].lower()}@alpenglow.example", sign) for name, role, sign in _PEOPLE],
+                columns=["name", "role", "mail", "may_sign"],
+            ),
         } | supply
         if story:
             frames |= self.story() | self.happened()
         return frames
 
 
-
 def tables(size: Size = SMALL, seed: int = SEED, cycle: str = CYCLE) -> dict[str, pd.DataFrame]:
     """Every input table of a made company, checked against its declaration; those it has no rows for are empty."""
     made = _Maker(size, seed, cycle).everything()
-    return {table.name: table.check(made[table.name]) if table.name in made else table.empty()
-            for table in TABLES.values() if table.stage == "collect" and table.owner != "collect"}
+    return {
+        table.name: table.check(made[table.name]) if table.name in made else table.empty()
+        for table in TABLES.values()
+        if table.stage == "collect" and table.owner != "collect"
+    }
 
 
 COMPANY_YAML = """\
@@ -682,7 +970,7 @@ DECISIONS_YAML = """\
 
 
 def write(folder: Path, size: Size = SMALL, seed: int = SEED, cycle: str = CYCLE) -> None:
-    """The company in `folder`: a CSV a table, company.yaml, scenarios.yaml and decisions.yaml; same seed, same bytes."""
+    """The company in `folder`: a CSV a table, three settings files; same seed, same bytes."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, frame in tables(size, seed, cycle).items():
         if frame.empty:

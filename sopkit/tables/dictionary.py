@@ -23,7 +23,8 @@ def markdown() -> str:
     """The whole dictionary: a list of the input tables, then every input table column by column."""
     lines = [HEAD, "| table | needed | who knows | one row is |", "|---|---|---|---|"]
     lines += [
-        f"| [{table.name}](#{table.name}) | {'yes' if table.required else ''} | {table.owner} | {_cell(table.meaning)} |"
+        f"| [{table.name}](#{table.name}) | {'yes' if table.required else ''} | {table.owner} "
+        f"| {_cell(table.meaning)} |"
         for table in INPUTS
     ]
     for table in INPUTS:

@@ -59,7 +59,9 @@ def _parent(children: pd.Series, parents: pd.Series) -> pd.Series:
     found = children.map(parents)
     if found.isna().any():
         lost = str(children[found.isna()].iloc[0])
-        raise KeyError(f"{children.name} {lost!r} belongs to no {parents.name}: {nearest(lost, map(str, parents.index))}")
+        raise KeyError(
+            f"{children.name} {lost!r} belongs to no {parents.name}: {nearest(lost, map(str, parents.index))}"
+        )
     return found
 
 

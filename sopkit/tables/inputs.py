@@ -128,7 +128,7 @@ INPUTS = (
         required=False,
     ),
     _input(
-        "targets", "finance", "The budget: what was promised for a family and month.", "family month",
+        "budget", "finance", "The budget: what was promised for a family and month.", "family month",
         ref("family", "families", "the family"),
         month(),
         number("production", "units to be made or bought", QUANTITY, example=5200),

@@ -1,4 +1,4 @@
-"""The tables of what people said: kept in the `records` database, read by the stages like any other table."""
+"""The tables of what people recorded: kept in the `records` database, read by the stages like any other table."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from sopkit.tables.declare import Table, choice, month, number, text, whole
 def _record(name: str, owner: str, meaning: str, key: str, *columns) -> Table:
     about = (
         whole("id", "number of the record", "", low=1, example=12),
-        text("cycle", "the cycle in which it was said", example="2026-11"),
-        text("by", "who said it", example="Ada Brandt"),
-        text("at", "when it was said, UTC", example="2026-11-05T09:12:44+00:00"),
+        text("cycle", "the cycle in which it was recorded", example="2026-11"),
+        text("author", "who recorded it", example="Ada Brandt"),
+        text("recorded_at", "when it was recorded, UTC", example="2026-11-05T09:12:44+00:00"),
     )
     return Table(name, "records", owner, meaning, tuple(key.split()), (*about, *columns), required=False)
 

@@ -26,21 +26,37 @@ _NETWORK = (
 )
 
 _DEMAND = (
-    "families products markets calendar prices curves clean_history sales_forecast market_conditions campaigns pipeline "
-    "past_forecasts past_overrides people overrides policies lanes routings resources offers"
+    "families products markets calendar prices curves clean_history sales_forecast market_conditions campaigns "
+    "pipeline past_forecasts past_overrides people overrides policies lanes routings resources offers"
 )
 
 STAGES = (
     Stage(1, "collect", "Are the numbers good enough to plan with?", ("history_answers",)),
     Stage(2, "demand", "What can we sell, when and where, and how sure are we?", tuple(_DEMAND.split())),
-    Stage(3, "supply", "What can we make, buy, ship and hold to meet it, and why not more?", tuple(
-        f"{_NETWORK} demand_plan past_plans".split())),
+    Stage(
+        3,
+        "supply",
+        "What can we make, buy, ship and hold to meet it, and why not more?",
+        tuple(f"{_NETWORK} demand_plan past_plans".split()),
+    ),
     # a scenario may change whatever demand and supply read, so reconcile reads it too
-    Stage(4, "reconcile", "Where do demand, supply and money disagree, and what are the options?", tuple(dict.fromkeys(
-        f"{_DEMAND} {_NETWORK} demand_plan past_plans targets balance_sheet supply_plan shipments stock deliveries "
-        "resource_load people_plan supply_costs binding_limits levers".split()))),
-    Stage(5, "decide", "Which option, who decided, and why?", tuple(
-        "scenario_results scenario_months scenario_changes gaps pnl decisions people".split())),
+    Stage(
+        4,
+        "reconcile",
+        "Where do demand, supply and money disagree, and what are the options?",
+        tuple(
+            dict.fromkeys(
+                f"{_DEMAND} {_NETWORK} demand_plan past_plans budget balance_sheet supply_plan shipments stock "
+                "deliveries resource_load people_plan supply_costs binding_limits levers".split()
+            )
+        ),
+    ),
+    Stage(
+        5,
+        "decide",
+        "Which option, who decided, and why?",
+        tuple("scenario_results scenario_months scenario_changes gaps pnl decisions people".split()),
+    ),
     Stage(6, "publish", "What is the plan, and how good was the last one?", ("*",)),
 )
 BY_NAME = {stage.name: stage for stage in STAGES}
