@@ -16,18 +16,15 @@ import pytest
 from sopkit import cycle as cycles
 
 PROJECT = Path(__file__).resolve().parents[1]
-# published cases and public data are not in the repository: $SOPKIT_SHARED, or a folder `shared` beside or above it
+# large public data are not in the repository: $SOPKIT_SHARED, or a folder `shared` beside or above it
 _ABOVE = [parent / "shared" for parent in Path(__file__).resolve().parents]
 SHARED = Path(os.environ.get("SOPKIT_SHARED") or next((folder for folder in _ABOVE if folder.is_dir()), _ABOVE[0]))
 
 
 @pytest.fixture(scope="session")
 def textbook() -> dict:
-    """Published worked examples, by name."""
-    path = SHARED / "textbook" / "cases.json"
-    if not path.exists():
-        pytest.skip(f"the textbook cases are not there: {path}")
-    return json.loads(path.read_text(encoding="utf-8"))
+    """Published worked examples by name: their data, their published answers and where they were published."""
+    return json.loads((Path(__file__).parent / "textbook.json").read_text(encoding="utf-8"))
 
 
 # one run of the demo company, shared by all tests that look at what a run leaves ----------------------------------
