@@ -95,4 +95,4 @@ def postgres() -> Iterator[str]:
         try:
             yield f"postgresql://sopkit@/postgres?host={folder}"
         finally:
-            subprocess.run([*control, "-w", "-m", "immediate", "error"], **quiet)
+            subprocess.run([*control, "-w", "-m", "immediate", "stop"], **quiet)

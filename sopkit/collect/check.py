@@ -84,7 +84,7 @@ class _Notes:
             )
 
     def whole(
-        self, row: int, column: str, value: str, rule: str, fix: str, allowed: str = "", severity: str = "stop"
+        self, row: int, column: str, value: str, rule: str, fix: str, allowed: str = "", severity: str = "error"
     ) -> None:
         """A finding on the table or its header."""
         self.frames.append(
@@ -121,7 +121,7 @@ def checked(table: Table, source: Source, extract: Extract, factors: Mapping[str
             "has no rows",
             f"Fill the table, or remove {extract.place}.",
             "at least one row" if table.required else "",
-            "stop" if table.required else "warning",
+            "error" if table.required else "warning",
         )
     lines, bad = {}, np.zeros(len(extract.rows), dtype=bool)
     for column in table:
@@ -196,7 +196,7 @@ def _named(table: Table, source: Source, extract: Extract, notes: _Notes) -> dic
             f"Rename it, or name it under `rename:` or `ignore:` in company.yaml: "
             f"{close if meant else nearest(name, table.names)}",
             ", ".join(table.names),
-            "stop" if meant else "warning",
+            "error" if meant else "warning",
         )
     return columns
 
