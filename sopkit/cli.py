@@ -33,7 +33,7 @@ def new(
 ) -> None:
     """Make the folder of a new company: settings, and the workbook with one sheet a table, ready to be filled."""
     from sopkit.collect import new_company
-    from sopkit.cycle import data_root
+    from sopkit.files import data_root
 
     if not name or Path(name).name != name or name.startswith("."):
         raise SettingsError(f"{name!r} cannot be the name of a folder. Give a plain name like `acme`.")
@@ -65,7 +65,7 @@ def check(
 ) -> None:
     """Check a company's tables and write nothing; exit 1 where a finding stops the plan."""
     from sopkit.collect import check_company
-    from sopkit.cycle import find_company
+    from sopkit.files import find_company
     from sopkit.tables import parse_cycle
 
     collected = check_company(find_company(company), parse_cycle(cycle), findings)

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from sopkit.collect import check_company, collect, mapping, new_company, write_template
 from sopkit.collect.sources import formula_safe, formula_text
-from sopkit.cycle import to_parquet
 from sopkit.errors import FindingsError, SettingsError
+from sopkit.files import to_parquet
 from sopkit.tables import INPUTS, TABLES, written_by
 
 DEMO = Path(__file__).resolve().parents[1] / "data" / "demo"

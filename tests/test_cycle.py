@@ -19,6 +19,7 @@ from nbformat.sign import NotebookNotary
 from nbformat.v4 import new_code_cell, new_notebook
 
 from sopkit import cycle as cycles
+from sopkit import files
 from sopkit.cycle import Cycle
 from sopkit.errors import FindingsError, SettingsError, StageError
 from sopkit.tables import STAGES, TABLES, written_by
@@ -84,7 +85,7 @@ def test_the_project_is_found_upward_from_the_working_folder(tmp_path: Path, mon
         (tmp_path / name).mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "notebooks" / "deep")
     monkeypatch.delenv("SOPKIT_DATA", raising=False)
-    assert cycles.data_root() == tmp_path / "data"
+    assert files.data_root() == tmp_path / "data"
 
 
 # tables -----------------------------------------------------------------------------------------------------------
@@ -117,8 +118,8 @@ def test_every_table_survives_being_kept(name: str, company: Path) -> None:
     }
     row |= {c.name: min(row[c.name], c.high) for c in declared if c.high is not None}
     for frame in (declared.empty(), declared.check(pd.DataFrame([row]))):
-        content = cycles.to_parquet(declared, frame)
-        assert content == cycles.to_parquet(declared, frame.copy())
+        content = files.to_parquet(declared, frame)
+        assert content == files.to_parquet(declared, frame.copy())
         back = pd.read_parquet(pd.io.common.BytesIO(content))
         pd.testing.assert_frame_equal(back, frame, check_index_type=False)
 
@@ -172,7 +173,7 @@ def test_a_refused_collect_leaves_no_table(company: Path) -> None:
 
 def test_a_table_changed_by_hand_is_refused(collected: Cycle) -> None:
     path = collected.folder / "tables" / "families.parquet"
-    path.write_bytes(cycles.to_parquet(TABLES["families"], FAMILIES.iloc[:1]))
+    path.write_bytes(files.to_parquet(TABLES["families"], FAMILIES.iloc[:1]))
     with pytest.raises(StageError, match="is not the file that stage collect wrote.*--from collect"):
         opened("demand").read("families")
     assert "tables/families.parquet is not the file that stage collect wrote" in opened(None).verify()
@@ -222,7 +223,7 @@ def test_files_stay_in_the_cycle_folder(collected: Cycle) -> None:
 
 def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
     path, contents, wrong = tmp_path / "file", [b"a" * 3_000_000, b"b" * 3_000_000], []
-    cycles.replace_file(path, contents[0])
+    files.replace_file(path, contents[0])
     done = threading.Event()
 
     def look() -> None:
@@ -233,7 +234,7 @@ def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
     reader = threading.Thread(target=look)
     reader.start()
     for number in range(100):
-        cycles.replace_file(path, contents[number % 2])
+        files.replace_file(path, contents[number % 2])
     done.set()
     reader.join()
     assert not wrong and list(tmp_path.iterdir()) == [path]

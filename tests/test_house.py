@@ -25,7 +25,7 @@ INSTALLED = [Requirement(text) for text in (*SETTINGS["dependencies"], *EXTRAS["
 CONDA = {"great-tables": "great_tables", "duckdb": "python-duckdb", "playwright": "playwright-python"}
 MODULES = sorted((PROJECT / "sopkit").rglob("*.py"))
 ORDER = [stage.name for stage in STAGES]
-GROUND = {"tables", "records", "kpis", "charts", "errors"}
+GROUND = {"tables", "files", "records", "kpis", "charts", "errors"}
 TEXTS = (".py", ".toml", ".yml", ".yaml", ".lock", ".md", ".ipynb", ".css", ".html", ".js", ".j2", ".csv", ".sql", "")
 
 

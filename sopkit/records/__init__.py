@@ -19,6 +19,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from sopkit.errors import Finding, RecordError, SettingsError, nearest
+from sopkit.files import data_root
 from sopkit.tables import RECORDS, Table
 
 SQL_KINDS = {
@@ -144,8 +145,6 @@ class Records:
         """The records of `company`: at SOPKIT_RECORDS where that is set, else in the company's own SQLite file."""
         url = os.environ.get("SOPKIT_RECORDS", "")
         if not url:
-            from sopkit.cycle import data_root
-
             folder = data_root() / company
             folder.mkdir(parents=True, exist_ok=True)
             url = f"sqlite:///{Path(folder / 'records.sqlite').as_posix()}"
@@ -184,7 +183,7 @@ class Records:
             row["id"] = (connection.scalar(last) or 0) + 1
             row = self._checked(declared, row, connection)
             connection.execute(sql.insert(), {"company": self.company} | row)
-            body = {name: _plain(value) for name, value in row.items()}
+            body = {STORED.get(name, name): _plain(value) for name, value in row.items()}
             self._append(connection, row["recorded_at"], row["author"], cycle, "record", table, body)
         return row["id"]
 

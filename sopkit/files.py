@@ -1,0 +1,96 @@
+"""Files and folders: where companies and cycles are, hashes, files replaced in one step, tables as parquet."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Collection
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sopkit.errors import SettingsError, nearest
+from sopkit.tables import Table
+
+ARROW = {
+    "text": pa.string(),
+    "choice": pa.string(),
+    "number": pa.float64(),
+    "whole": pa.int64(),
+    "flag": pa.bool_(),
+    "month": pa.timestamp("ns"),
+    "date": pa.timestamp("ns"),
+}
+
+
+def project_root(start: Path | None = None) -> Path:
+    """The nearest folder at or above `start` (default: the working folder) with notebooks/ and data/; else `start`."""
+    start = (start or Path.cwd()).resolve()
+    for folder in (start, *start.parents):
+        if (folder / "notebooks").is_dir() and (folder / "data").is_dir():
+            return folder
+    return start
+
+
+def data_root() -> Path:
+    """Where company folders are: environment variable SOPKIT_DATA, else data/ of the project."""
+    return Path(os.environ.get("SOPKIT_DATA") or project_root() / "data").resolve()
+
+
+def reports_root() -> Path:
+    """Where cycle folders are: environment variable SOPKIT_REPORTS, else reports/ of the project."""
+    return Path(os.environ.get("SOPKIT_REPORTS") or project_root() / "reports").resolve()
+
+
+def find_company(company: str) -> Path:
+    """The folder of `company`; raises SettingsError with the nearest names where there is none."""
+    root = data_root()
+    if company and Path(company).name == company and (root / company / "company.yaml").is_file():
+        return root / company
+    known = sorted(path.parent.name for path in root.glob("*/company.yaml"))
+    hint = nearest(company, known) if known else f"there is no company in {root}"
+    raise SettingsError(f"no company {company!r} in {root}: {hint}. A new one is made with `sopkit new NAME`.")
+
+
+def sha256(content: bytes | Path) -> str:
+    """The sha256 of bytes, or of a file's content, as 64 hexadecimal digits."""
+    if isinstance(content, bytes):
+        return hashlib.sha256(content).hexdigest()
+    with content.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def folder_hash(folder: Path, without: Collection[str] = ()) -> str:
+    """One sha256 over names and contents of the files in `folder`; the records database and `without` do not count."""
+    files = sorted(
+        path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(("records.sqlite", "."))
+    )
+    lines = [f"{path.relative_to(folder).as_posix()} {sha256(path)}\n" for path in files if path.name not in without]
+    return sha256("".join(lines).encode())
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Put `content` at `path` in one step: a reader sees the old file or the new one, never half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
+    try:
+        beside.write_bytes(content)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def to_parquet(declared: Table, frame: pd.DataFrame) -> bytes:
+    """A checked `frame` as parquet: the same rows always give the same bytes (no pandas notes, no times)."""
+    schema = pa.schema([(column.name, ARROW[column.kind]) for column in declared])
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.Table.from_pandas(frame, schema=schema, preserve_index=False).replace_schema_metadata(None), sink)
+    return sink.getvalue().to_pybytes()
+
+
+def from_parquet(content: bytes) -> pd.DataFrame:
+    """The frame that `to_parquet` made `content` of."""
+    return pq.read_table(pa.BufferReader(content)).to_pandas()
