@@ -1,3 +1,44 @@
-"""sopkit: the monthly Sales & Operations Planning cycle as six notebooks over one small package."""
+"""sopkit: the monthly Sales & Operations Planning cycle as six notebooks over one small package.
+
+From a blank notebook: `sopkit.demo()` and `sopkit.book(folder, cycle)` give a company's inputs, `book.plan()` plans
+them, `sopkit.open(company, cycle)` gives a cycle that was run. Nothing here writes anything.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sopkit.book import Book
+    from sopkit.cycle import Cycle
 
 __version__ = "0.1.0"
+
+
+def open(company: str, cycle: str, *, reports: Path | str | None = None) -> Cycle:  # noqa: A001
+    """The `cycle` (`2026-11`) of `company` as it was run: everything can be read, nothing is written.
+
+    `.plan` is its plan as a value, `.book` its tables. `reports`: the folder of cycle folders (default: reports/ of the
+    project). Raises SettingsError for an unknown company or a cycle that is no month.
+    """
+    from sopkit.cycle import Cycle
+
+    return Cycle.open(company, cycle, reports=Path(reports) if reports else None)
+
+
+def book(folder: Path | str, cycle: str) -> Book:
+    """The checked inputs of the company in `folder` (`data/acme`) for `cycle`, as stage collect would take them.
+
+    Nothing is written. Raises SettingsError where a setting is wrong, FindingsError with every error in the tables.
+    """
+    from sopkit.collect import collect
+
+    return collect(Path(folder), cycle).book()
+
+
+def demo(cycle: str = "2026-11") -> Book:
+    """The inputs of the demo company, which this project ships in data/demo."""
+    from sopkit.files import find_company
+
+    return book(find_company("demo"), cycle)

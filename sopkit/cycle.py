@@ -55,6 +55,7 @@ from sopkit.tables import (
 )
 
 if TYPE_CHECKING:
+    from sopkit.book import Book, Plan
     from sopkit.records import Records
 
 RECORD_NAMES = frozenset(record.name for record in RECORDS)
@@ -105,7 +106,7 @@ class Cycle:
     """One cycle of one company, seen from one stage.
 
     >>> c = Cycle.open("demo", "2026-11", stage="supply")
-    >>> c.save(supply.plan(c.tables(), c.company, c.cycle))
+    >>> c.save(supply.plan(c.book))
 
     `company_name` and `cycle` name it; `folder` is `reports/<company>/<cycle>`; `stage` limits what may be read and
     written (None = read everything, write nothing).
@@ -246,6 +247,32 @@ class Cycle:
     def tables(self) -> dict[str, pd.DataFrame]:
         """Every table that the stage declared to read."""
         return {name: self.read(name) for name in self.reads}
+
+    @property
+    def book(self) -> Book:
+        """What the stage declared to read, as one value; without a stage, everything that is there."""
+        from sopkit.book import Book
+
+        return Book(*self._asked())
+
+    @property
+    def plan(self) -> Plan:
+        """The cycle's plan as a value that can be asked, changed and compared; `book` with what was planned on it."""
+        from sopkit.book import Plan
+
+        return Plan(*self._asked(), title=f"Plan of {self.cycle}")
+
+    def _asked(self) -> tuple[Any, ...]:
+        from sopkit.book import load_questions, load_scenarios
+
+        asked = BY_NAME[self.stage].settings if self.stage else "scenarios.yaml decisions.yaml"
+        scenarios = load_scenarios(self.file("scenarios.yaml")) if "scenarios.yaml" in asked else {}
+        questions = load_questions(self.said("decisions.yaml")) if "decisions.yaml" in asked else []
+        tables = self.tables() if self.stage else self._there()
+        return tables, self.company, self.cycle, scenarios, questions, self.manifest
+
+    def _there(self) -> dict[str, pd.DataFrame]:
+        return {name: self.read(name) for name in self.reads if name in RECORD_NAMES or name in self.manifest["tables"]}
 
     def earlier(self, name: str) -> pd.DataFrame:
         """Table `name` as the earlier cycles of the company kept it, one below the other; empty where none did."""

@@ -58,6 +58,13 @@ class Engine:
         self._client: Any = None
         self._looked = self._seen = 0.0  # when the cluster's workers were last counted, and last there
 
+    @classmethod
+    def of(cls, engine: Engine | str | None) -> Engine:
+        """`engine` itself, the engine at its address, or none: one part after the other in this process."""
+        if isinstance(engine, Engine):
+            return engine
+        return cls(workers=1) if engine is None else cls(engine)
+
     def __enter__(self) -> Engine:
         """The engine itself; leaving the block closes it."""
         return self

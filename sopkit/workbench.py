@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as widgets
 import pandas as pd
 
-from sopkit import charts, kpis
+from sopkit import charts
+from sopkit.book import Change
 from sopkit.cycle import Cycle
 from sopkit.errors import RecordError, SopkitError
 
 if TYPE_CHECKING:
-    from sopkit.supply.solve import Session
+    from sopkit.book import Plan
 
 LABEL = {"description_width": "9.5em"}
 WIDE = widgets.Layout(width="34em")
 ALL = ""
-WORTH = "result after penalties"
 CELL = ["month", "product", "market"]
 MOST_OFFERED = 300  # a longer list is slow in a browser and read by nobody: the pickers narrow it
 LEVERS = {"hours": "available hours", "overtime_limit": "overtime limit", "supplier": "supplier capacity"}
@@ -372,7 +372,7 @@ class OverrideForm(widgets.VBox):
         try:
             number = self.cycle.records.add("overrides", author=self.owner.value, cycle=self.cycle.cycle, **self.fields)
             self.message.say(f"Override {number} is stored; the consensus is being made again ...")
-            plan = self.cycle.save(demand.plan(self.cycle.tables(), self.cycle.company, self.cycle.cycle))
+            plan = self.cycle.save(demand.plan(self.cycle.book))
         except SopkitError as error:
             self.message.refuse(error, "override")
             return
@@ -460,7 +460,7 @@ class WhatIf(widgets.VBox):
 
     def __init__(self, cycle: Cycle) -> None:
         self.cycle = cycle
-        self.tables = cycle.tables()
+        self.tables = cycle.book
         months = _month_options(cycle.months)
         self.lever = _choice("Change", [(words, lever) for lever, words in LEVERS.items()])
         self.place = _choice("Of", [])
@@ -473,7 +473,6 @@ class WhatIf(widgets.VBox):
         self.message = _Message()
         self.shown = widgets.HTML()
         self._offer_places()
-        self.base = self._measures({name: cycle.read(name) for name in ("deliveries", "supply_costs", "stock")})
         self.lever.observe(self._offer_places, "value")
         for control in (self.place, self.first, self.last, self.percent):
             control.observe(self._solve, "value")
@@ -492,19 +491,15 @@ class WhatIf(widgets.VBox):
         self.message.say("Move the slider: the plan is solved again, nothing is stored.")
 
     @cached_property
-    def _session(self) -> Session:
-        """The model in the solver's memory, loaded at the first question: later ones only change its numbers."""
-        from sopkit.supply.solve import Session
-
-        return Session(self.tables, self.cycle.company, self.cycle.cycle)
+    def plan(self) -> Plan:
+        """The plan that stage supply saved, with everything else of the cycle; its model stays in the solver."""
+        return Cycle.open(self.cycle.company_name, self.cycle.cycle, reports=self.cycle.folder.parents[1]).plan
 
     def _offer_places(self, _: Any = None) -> None:
         name = "supplier" if self.lever.value == "supplier" else "resource"
         _offer_in(self.place, _names(self.tables[f"{name}s"], name))
 
     def _changes(self) -> list:
-        from sopkit.reconcile.scenarios import Change
-
         factor = 1 + self.percent.value / 100
         first, last = self.first.value, self.last.value
         if self.lever.value != "supplier":
@@ -527,57 +522,20 @@ class WhatIf(widgets.VBox):
         return [Change(table="supplier_capacity", rows=_as_rows(grid[[*keys, "capacity"]]))]
 
     def _solve(self, _: Any = None) -> None:
-        from sopkit.reconcile.scenarios import apply
-
         if self.first.value > self.last.value:
             self.message.say("The first month is after the last one.", wrong=True)
             return
-        said = f"{self.place.value} {LEVERS[self.lever.value]} {self.percent.value:+d} %"
-        self.message.say(f"Solving with {said} ...")
+        title = f"{self.place.value} {LEVERS[self.lever.value]} {self.percent.value:+d} %"
+        self.message.say(f"Solving with {title} ...")
         try:
-            changes = self._changes()
-            changed, _ = apply(self.tables, changes, "what-if")
-            plan = self._session.plan({change.table: changed[change.table] for change in changes})
+            compared = self.plan.what_if(self._changes(), title=title)
+            found = compared.side_by_side().query("title == @title").set_index("measure")["difference"]
         except SopkitError as error:
             self.message.say(str(error), wrong=True)
             return
-        result = self._measures(plan)
-        gain = result.at[WORTH, "value"] - self.base.at[WORTH, "value"]
-        currency = self.cycle.company.currency
-        frame = result.assign(base=self.base["value"], title=said).rename_axis("measure").reset_index()
-        self.shown.value = charts.comparison(
-            frame,
-            base_name="This plan",
-            title="The plan solved again",
-            measures={name: name for name in result.index},
-            look_for=f"{said} changes result after penalties by {charts.amount(gain, currency, sign=True)}.",
-            note="Service penalties: the prices of what is late, lost or below safety stock. No cash.",
-        )._repr_html_()
-        self.message.say(f"Solved: {charts.amount(gain, currency, sign=True)} of result after penalties.")
-
-    def _measures(self, plan: dict[str, pd.DataFrame]) -> pd.DataFrame:
-        """What the solver maximises and its parts, service and stock of a plan; revenue, cost and profit are cash."""
-        cash = plan["supply_costs"][~plan["supply_costs"]["penalty"]]
-        broken = plan["supply_costs"].loc[plan["supply_costs"]["penalty"], "amount"].sum()
-        revenue = cash.loc[cash["cost"] == "revenue", "amount"].sum()
-        cost = cash.loc[cash["cost"] != "revenue", "amount"].sum()
-        deliveries = plan["deliveries"]
-        currency = self.cycle.company.currency
-        rows = {
-            WORTH: (revenue - cost - broken, currency),
-            "profit": (revenue - cost, currency),
-            "revenue": (revenue, currency),
-            "cost": (cost, currency),
-            "service penalties": (broken, currency),
-            "fill rate": (kpis.fill_rate(kpis.units_on_time(deliveries), deliveries["demand"]), "share"),
-            "units lost": (deliveries["lost"].sum(), "units"),
-            "units waiting at the end": (
-                deliveries.loc[deliveries["month"] == deliveries["month"].max(), "backlog"].sum(),
-                "units",
-            ),
-            "mean stock value": (plan["stock"].groupby("month")["value"].sum().mean(), currency),
-        }
-        return pd.DataFrame.from_dict(rows, orient="index", columns=["value", "unit"])
+        gain = charts.amount(found["result"] - found["service penalties"], self.plan.currency, sign=True)
+        self.shown.value = compared.compare(look_for=f"{title} changes result after penalties by {gain}.")._repr_html_()
+        self.message.say(f"Solved: {gain} of result after penalties.")
 
 
 class DecisionForm(widgets.VBox):
@@ -591,10 +549,10 @@ class DecisionForm(widgets.VBox):
         from sopkit import decide
 
         self.cycle = cycle
-        self.tables = cycle.tables()
-        results = self.tables["scenario_results"]
+        self.book = cycle.book
+        results = self.book["scenario_results"]
         self.titles = results.drop_duplicates("scenario").set_index("scenario")["title"]
-        self.questions = decide.questions(decide.load_decisions(cycle.said("decisions.yaml")), results)
+        self.questions = decide.questions(self.book)
         self.question = _choice("Question", [(asked.question, at) for at, asked in enumerate(self.questions)])
         self.option = _choice("Decision", [])
         self.reason = _words("Reason", "why this option, in a sentence")
@@ -630,7 +588,7 @@ class DecisionForm(widgets.VBox):
 
         asked = self.questions[self.question.value]
         self.option.options = [("not decided yet", ""), *((self.titles[code], code) for code in asked.options)]
-        advice = decide.recommend(asked, self.tables["scenario_results"], self.cycle.company.currency)[1]
+        advice = decide.recommend(asked, self.book["scenario_results"], self.book.currency)[1]
         self.advice.value = f'<p style="max-width:46em">The numbers recommend: {html.escape(advice)}</p>'
 
     def _store(self, _: Any) -> None:
@@ -652,7 +610,7 @@ class DecisionForm(widgets.VBox):
             return
         try:
             number = self.cycle.records.add("decisions", author=self.by.value, cycle=self.cycle.cycle, **fields)
-            self.tables = self.cycle.tables()
+            self.book = self.cycle.book
             log = self.cycle.write("decision_log", self._log())
         except SopkitError as error:
             self.message.refuse(error, "decision")
@@ -669,8 +627,7 @@ class DecisionForm(widgets.VBox):
     def _log(self) -> pd.DataFrame:
         from sopkit import decide
 
-        made = decide.decide(self.tables, self.questions, self.cycle.cycle, self.cycle.company.currency)
-        return made["decision_log"]
+        return decide.plan(self.book)["decision_log"]
 
     def _show(self, log: pd.DataFrame) -> None:
         said = log.assign(decided=log["option"].map(self.titles).fillna("open"))
@@ -680,7 +637,7 @@ class DecisionForm(widgets.VBox):
                 "question": "Question",
                 "decided": "Decision",
                 "reason": "Reason",
-                "author": "Decided by",
+                "decided_by": "Decided by",
                 "owner": "Carried out by",
                 "due": "Due",
             },

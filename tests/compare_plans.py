@@ -19,7 +19,7 @@ RENAMED_COLUMNS = {
     "supply_costs": {"policy": "penalty"},
     "binding_limits": {"worth": "shadow_price"},
     "why_short": {"worth": "shadow_price"},
-    "level_chase": {"short": "shortfall", "profit": "result_after_penalties"},
+    "level_chase": {"short": "shortfall", "profit": "contribution_after_penalties"},
     "scenario_months": {"short": "shortfall"},
     "decision_log": {"by": "decided_by"},
     **{
@@ -30,8 +30,8 @@ RENAMED_COLUMNS = {
 RENAMED_VALUES = {
     ("findings", "severity"): {"stop": "error", "look": "warning"},
     ("scenario_results", "measure"): {"policy cost": "service penalties"},
-    ("supply_run", "measure"): {"profit less policy prices": "result after penalties"},
-    ("supply_checks", "rule"): {"profit less policy prices": "result after penalties"},
+    ("supply_run", "measure"): {"profit less policy prices": "contribution after penalties"},
+    ("supply_checks", "rule"): {"profit less policy prices": "contribution after penalties"},
     ("sources", "table"): {"targets": "budget"},
     ("completeness", "table"): {"targets": "budget"},
 }
@@ -70,7 +70,7 @@ def differences(before: dict[str, pd.DataFrame], after: dict[str, pd.DataFrame])
             continue
         shared = [column for column in old if column in new]
         codes = [column for column in shared if column not in WORDS and not pd.api.types.is_float_dtype(old[column])]
-        if codes and name != "supply_run":  # order may follow a renamed word
+        if codes:  # order may follow a renamed word
             old = old.sort_values(codes, kind="stable", ignore_index=True)
             new = new.sort_values(codes, kind="stable", ignore_index=True)
         for column in shared:

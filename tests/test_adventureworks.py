@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from conftest import SHARED
 
-from sopkit import demand, supply
+from sopkit.book import Book
 from sopkit.collect import collect
 from sopkit.collect.cleanse import clean
 from sopkit.collect.complete import scorecard
@@ -167,8 +167,7 @@ def test_the_place_of_the_raw_files_is_a_setting(monkeypatch, tmp_path):
 def plan(tables):
     company = load_company(FOLDER)
     known = dict(tables) | {"overrides": TABLES["overrides"].empty()} | clean(tables, company, CYCLE)
-    known |= demand.plan(known, company, CYCLE)
-    return known | supply.plan(known, company, CYCLE)
+    return Book(known, company, CYCLE).plan().tables
 
 
 def test_the_forecast_carries_last_year_on(plan):

@@ -1,13 +1,15 @@
-"""Decisions: recorded or honestly missing, recommended by worth, refused when they make no sense."""
+"""Decisions: recorded or honestly missing, recommended by result after penalties, refused when they make no sense."""
 
 from __future__ import annotations
 
 import pandas as pd
 import pytest
 
-from sopkit.decide import Decision, decide, is_draft, load_decisions
+from sopkit.book import Book, Question, load_questions
+from sopkit.decide import is_draft
+from sopkit.decide import plan as decide
 from sopkit.errors import SettingsError
-from sopkit.tables import TABLES
+from sopkit.tables import TABLES, Company
 
 
 def results(**worth):
@@ -33,11 +35,15 @@ def tables():
     }
 
 
-QUESTION = Decision(question="Which?", options=["base", "more", "less"], owner="Jon", due="2026-12")
+QUESTION = Question(question="Which?", options=["base", "more", "less"], owner="Jon", due="2026-12")
+
+
+def asked(tables, questions, cycle="2026-11"):
+    return Book(tables, Company(name="test"), cycle, questions=questions)
 
 
 def log(tables, *decisions):
-    return TABLES["decision_log"].check(decide(tables, list(decisions), "2026-11")["decision_log"])
+    return TABLES["decision_log"].check(decide(asked(tables, decisions))["decision_log"])
 
 
 def test_undecided_is_said_and_makes_a_draft(tables):
@@ -45,12 +51,12 @@ def test_undecided_is_said_and_makes_a_draft(tables):
     assert (row["status"], row["option"]) == ("undecided", "") and is_draft(log(tables, QUESTION))
 
 
-def test_recommends_what_is_worth_most_after_broken_promises(tables):
-    # more earns 10 less but breaks policies worth 25 less
+def test_recommends_the_best_result_after_penalties(tables):
+    # more earns 10 less but pays 25 less of service penalties
     said = log(tables, QUESTION).loc[0, "recommendation"]
-    assert said.startswith("more: More: against Base result −10, service penalties −25, fill rate 0 points")
+    assert said.startswith("more: More: against Base result −10 EUR, service penalties −25 EUR, fill rate 0 points")
     assert (
-        log(tables, Decision(question="q", options=["base", "less"]))
+        log(tables, Question(question="q", options=["base", "less"]))
         .loc[0, "recommendation"]
         .startswith("base: Base: the best other")
     )
@@ -87,28 +93,28 @@ def test_recorded_decision_stands_over_the_file_and_the_latest_over_earlier_ones
     ]
     tables["decisions"] = TABLES["decisions"].check(pd.DataFrame(said))
     assert log(tables, QUESTION.model_copy(update={"option": "base", "reason": "x"})).loc[0, "option"] == "more"
-    next_month = decide(tables, [QUESTION], "2026-12")["decision_log"].iloc[0]
+    next_month = decide(asked(tables, [QUESTION], "2026-12"))["decision_log"].iloc[0]
     assert next_month["status"] == "undecided", "an answer holds for the cycle in which it was given"
 
 
 @pytest.mark.parametrize(
     ("decision", "said"),
     [
-        (Decision(question="q", options=["bsae"]), "did you mean 'base'"),
-        (Decision(question="q", options=["base"], option="mor", reason="r"), "is no option"),
-        (Decision(question="q", options=["base"], option="base"), "without a reason"),
+        (Question(question="q", options=["bsae"]), "did you mean 'base'"),
+        (Question(question="q", options=["base"], option="mor", reason="r"), "is no option"),
+        (Question(question="q", options=["base"], option="base"), "without a reason"),
     ],
 )
 def test_decisions_that_make_no_sense_are_refused(tables, decision, said):
     with pytest.raises(SettingsError, match=said):
-        decide(tables, [decision], "2026-11")
+        decide(asked(tables, [decision]))
 
 
 def test_file_is_checked_by_line(tmp_path):
     path = tmp_path / "decisions.yaml"
     path.write_text("- question: q\n  options: [base]\n  ownr: Jon\n")
     with pytest.raises(SettingsError, match="line 3.*did you mean 'owner'"):
-        load_decisions(path)
+        load_questions(path)
     path.write_text("- question: q\n  options: [base]\n  due: 2026-12\n")
-    assert load_decisions(path)[0].due == "2026-12"
-    assert load_decisions(tmp_path / "none.yaml") == []
+    assert load_questions(path)[0].due == "2026-12"
+    assert load_questions(tmp_path / "none.yaml") == []

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from scipy.special import ndtr
 
 from sopkit import demand, kpis
+from sopkit.book import Book
 from sopkit.demand import consensus, hierarchy, layers, review, stock
 from sopkit.demand.layers import LAYERS, PAIR
 from sopkit.errors import SettingsError
@@ -54,7 +55,7 @@ def run():
         patch = pytest.MonkeyPatch()
         patch.setattr(hierarchy, "reconcile", remembered)
         try:
-            return demand.plan(tables, company, cycle)
+            return demand.plan(Book(tables, company, cycle))
         finally:
             patch.undo()
 
@@ -195,7 +196,7 @@ def test_history_alone_is_enough(tables, run):
 
 def test_no_history_is_said_plainly(tables):
     with pytest.raises(SettingsError, match="no month before 2020-01"):
-        demand.plan(tables, COMPANY, "2020-01")
+        demand.plan(Book(tables, COMPANY, "2020-01"))
 
 
 # lifecycle -----------------------------------------------------------------------------------------------------

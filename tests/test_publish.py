@@ -12,8 +12,9 @@ import pandas as pd
 import pytest
 
 from sopkit import kpis
+from sopkit.book import Book, Question
 from sopkit.charts import Figure
-from sopkit.decide import Decision, decide
+from sopkit.decide import plan as decide
 from sopkit.publish import pack
 from sopkit.publish.paper import counted, listed, sentence, several, than
 from sopkit.reconcile import finance, gaps
@@ -207,13 +208,14 @@ def small_plan(name: str = "Trail tent", decided: str | None = None) -> dict[str
     }
     tables = {key: whole(key, frame) for key, frame in tables.items()}
     tables |= {key: TABLES[key].empty() for key in TABLES if key not in tables}
-    statement = finance.pnl(tables)
+    book = Book(tables, COMPANY, CYCLE)
+    statement = finance.pnl(book)
     tables |= {
         "pnl": statement,
-        "working_capital": finance.working_capital(tables, statement),
-        "budget_bridge": finance.budget_bridge(tables, statement),
+        "working_capital": finance.working_capital(book, statement),
+        "budget_bridge": finance.budget_bridge(book, statement),
     }
-    tables["gaps"] = gaps.gaps(tables, statement)
+    tables["gaps"] = gaps.gaps(Book(tables, COMPANY, CYCLE), statement)
     measures = {
         "result": ("EUR", 90e3, 95e3),
         "fill rate": ("share", 0.98, 1.0),
@@ -233,7 +235,7 @@ def small_plan(name: str = "Trail tent", decided: str | None = None) -> dict[str
     tables["scenario_months"] = grid(scenario=["base", "shift"], month=MONTHS).assign(
         net_sales=1e4, result=[*[5e3] * 14, *[5.4e3] * 14], shortfall=0.0, stock_value=1e4
     )
-    question = Decision(
+    question = Question(
         question=f"Which plan {name}?",
         options=["base", "shift"],
         option=decided,
@@ -242,7 +244,7 @@ def small_plan(name: str = "Trail tent", decided: str | None = None) -> dict[str
         decided_by="Greta",
         due="2026-12",
     )
-    tables |= decide(tables, [question], "EUR")
+    tables |= decide(Book(tables, COMPANY, CYCLE, questions=[question]))
     tables = {key: TABLES[key].check(frame) for key, frame in tables.items() if key != "kpis"}
     return tables | {"kpis": TABLES["kpis"].check(kpis.kpi_table(tables, COMPANY, CYCLE))}
 

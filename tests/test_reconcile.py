@@ -6,10 +6,10 @@ import pandas as pd
 import pytest
 
 from sopkit import kpis
+from sopkit.book import Book, Change, apply, load_scenarios
 from sopkit.errors import FindingsError, SettingsError, SopkitError
-from sopkit.reconcile import compare, finance, gaps, load_scenarios
-from sopkit.reconcile.scenarios import Change, apply
-from sopkit.tables import TABLES
+from sopkit.reconcile import compare, finance, gaps
+from sopkit.tables import TABLES, Company
 
 M1, M2 = pd.Timestamp("2026-11-01"), pd.Timestamp("2026-12-01")
 
@@ -22,7 +22,7 @@ def frame(name, *rows):
 @pytest.fixture
 def plan():
     """One product, two months: 100 and 80 made at 7 (standard 8), 90 and 60 sold at 20, the rest stocked or waiting."""
-    return {
+    tables = {
         "products": frame("products", {"product": "A", "family": "F", "price": 20, "standard_cost": 8}),
         "materials": TABLES["materials"].empty(),
         "routings": frame("routings", {"item": "A", "resource": "R", "hours": 1}),
@@ -144,6 +144,7 @@ def plan():
         ),
         "levers": TABLES["levers"].empty(),
     }
+    return Book(tables, Company(name="test"), "2026-11")
 
 
 def test_statement_by_hand(plan):
@@ -198,18 +199,16 @@ def test_gaps_by_hand(plan):
 
 
 def test_lever_stands_beside_the_shortage_it_helps(plan):
-    plan["levers"] = frame(
-        "levers",
-        {
-            "lever": "overtime",
-            "place": "R",
-            "item": "",
-            "months": "Dec 2026",
-            "change": "+10 hours",
-            "gain": 55,
-            "sentence": "ten more hours on R",
-        },
-    )
+    lever = {
+        "lever": "overtime",
+        "place": "R",
+        "item": "",
+        "months": "Dec 2026",
+        "change": "+10 hours",
+        "gain": 55,
+        "sentence": "ten more hours on R",
+    }
+    plan = plan.with_tables({"levers": pd.DataFrame([lever])})
     found = gaps.gaps(plan, finance.pnl(plan)).set_index(["gap", "month"])
     assert found.at[("demand-supply", M2), "lever"] == "ten more hours on R"
     assert found.at[("demand-supply", M1), "lever"] == ""  # no shortage, no lever

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from small_company import CYCLE, company, demand, monthly, months, read
 
 from sopkit import supply
-from sopkit.errors import StageError, SupplyDataError
+from sopkit.book import Book
+from sopkit.errors import FindingsError, StageError, SupplyDataError
 from sopkit.supply.check import checks
 from sopkit.supply.model import CASH, POLICY, build
 from sopkit.supply.network import Network, prepared
@@ -240,7 +241,7 @@ overtime_limit, overtime_cost
 @pytest.fixture(scope="module")
 def full_plan() -> dict[str, pd.DataFrame]:
     tables, policies = full()
-    return supply.plan(tables, company(4, **policies), CYCLE)
+    return supply.plan(Book.of(tables, company(4, **policies), CYCLE))
 
 
 def model_of(tables: dict[str, pd.DataFrame], count: int, **policies) -> pyo.ConcreteModel:
@@ -1027,14 +1028,13 @@ def test_all_wrong_data_are_named_at_once():
 
 def test_tables_checked_before_are_planned_alike_and_still_must_not_contradict_each_other():
     tables = prepared(plain())
-    whole, again = (supply.plan(tables, company(2), CYCLE, changed=changed) for changed in (None, []))
+    whole, again = supply.plan(Book.of(tables, company(2), CYCLE)), supply.plan(Book(tables, company(2), CYCLE))
     for name, frame in whole.items():
         pd.testing.assert_frame_equal(again[name], frame)
-    spoiled = tables | {"routings": tables["routings"].assign(hours=float("nan"))}
-    with pytest.raises(SupplyDataError, match="routings, row 2, column hours.*empty"):
-        supply.plan(spoiled, company(2), CYCLE, changed=["routings"])
+    with pytest.raises(FindingsError, match="routings, row 2, column hours"):
+        Book.of(tables | {"routings": tables["routings"].assign(hours=float("nan"))}, company(2), CYCLE)
     with pytest.raises(SupplyDataError, match="lacks 1 planned month"):
-        supply.plan(tables | {"capacity": tables["capacity"][:1]}, company(2), CYCLE, changed=[])
+        supply.plan(Book(tables | {"capacity": tables["capacity"][:1]}, company(2), CYCLE))
 
 
 def test_part_of_a_person_contradicts_whole_people():

@@ -219,7 +219,7 @@ def test_level_keeps_the_hours_and_chase_keeps_the_stock_down(tight) -> None:
     table = explain(tight)["level_chase"]
     hours = table.groupby("strategy")["hours"]
     assert hours.std()["level"] < 0.5 * hours.std()["plan"] or hours.std()["plan"] < 1e-6
-    profit = table.groupby("strategy")["result_after_penalties"].sum()
+    profit = table.groupby("strategy")["contribution_after_penalties"].sum()
     assert profit["plan"] >= profit[["level", "chase"]].max() * (1 - 1e-9), "neither beats the plan at its own prices"
     assert profit["plan"] == pytest.approx(tight.base.profit, rel=1e-9)
     stock = table.groupby("strategy")["stock_value"].mean()

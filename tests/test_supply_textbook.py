@@ -7,6 +7,7 @@ import pytest
 from small_company import CYCLE, company, demand, monthly, months, read
 
 from sopkit import supply
+from sopkit.book import Book
 
 
 def money(plan: dict[str, pd.DataFrame], *only: str) -> float:
@@ -85,9 +86,8 @@ def red_tomato(case: dict) -> dict[str, pd.DataFrame]:
 
 @pytest.mark.parametrize("whole, best", [(False, "min_cost_continuous_workers"), (True, "min_cost_integer_workers")])
 def test_red_tomato_with_continuous_and_with_whole_workers(textbook, whole, best):
-    plan = supply.plan(
-        red_tomato(textbook["red_tomato"]["data"]), company(6, whole_people=whole, backlog_at_end="forbidden"), CYCLE
-    )
+    settings = company(6, whole_people=whole, backlog_at_end="forbidden")
+    plan = supply.plan(Book.of(red_tomato(textbook["red_tomato"]["data"]), settings, CYCLE))
     assert money(plan) == pytest.approx(textbook["red_tomato"][best], rel=1e-6)
     people = plan["people_plan"]["people"]
     assert (people.round() == people).all() == whole
@@ -152,7 +152,7 @@ def factory_planning(case: dict) -> dict[str, pd.DataFrame]:
 
 
 def test_factory_planning_one(textbook):
-    plan = supply.plan(factory_planning(textbook["factory_planning_1"]["data"]), company(6), CYCLE)
+    plan = supply.plan(Book.of(factory_planning(textbook["factory_planning_1"]["data"]), company(6), CYCLE))
     assert profit(plan) == pytest.approx(textbook["factory_planning_1"]["max_profit"], rel=1e-6)
     assert plan["supply_exceptions"].empty
 
@@ -174,7 +174,7 @@ def test_p_and_t_company(textbook):
         "service_policies": pd.DataFrame({"product": "PEAS", "market": warehouses, "unmet": "neither"}),
         "demand_plan": demand({("PEAS", d): [case["demand"][j]] for j, d in enumerate(warehouses)}, {"PEAS": 0.0}),
     }
-    plan = supply.plan(tables, company(1), CYCLE)
+    plan = supply.plan(Book.of(tables, company(1), CYCLE))
     assert money(plan) == pytest.approx(textbook["pt_company"]["min_cost"], rel=1e-6)
     assert plan["shipments"]["quantity"].sum() == pytest.approx(300)
 
@@ -229,7 +229,7 @@ def test_wagner_whitin(textbook):
     tables = one_line(
         {"price": 0, "hold": case["hold"]}, case["demand"], [1e5] * 4, "neither", setup_cost=case["setup_cost"]
     )
-    plan = supply.plan(tables, company(4), CYCLE)
+    plan = supply.plan(Book.of(tables, company(4), CYCLE))
     assert money(plan) == pytest.approx(textbook["wagner_whitin"]["min_cost"], rel=1e-6)
     lots = plan["supply_plan"].set_index("month")["quantity"].reindex(pd.to_datetime(months(4)), fill_value=0.0)
     assert lots.tolist() == pytest.approx(textbook["wagner_whitin"]["lots"])
@@ -239,5 +239,5 @@ def test_factory_physics(textbook):
     """Hopp & Spearman, chapter 16: demand may be left unsold."""
     case = textbook["factory_physics_16"]["data"]
     tables = one_line({"price": case["profit"], "hold": case["hold"]}, case["demand"], case["capacity"], "lost")
-    plan = supply.plan(tables, company(6), CYCLE)
+    plan = supply.plan(Book.of(tables, company(6), CYCLE))
     assert profit(plan) == pytest.approx(textbook["factory_physics_16"]["max_profit"], rel=1e-6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
+    from sopkit.book import Book
     from sopkit.tables import Company
 
 
@@ -54,6 +56,19 @@ class Collected:
             said.append(f"  ... and {len(lines) - most:,} more kinds; --findings FILE.csv writes every finding.")
         return "\n".join(said)
 
+    def book(self) -> Book:
+        """The tables with corrected history and what people recorded for this company, as a book to plan from.
+
+        Raises FindingsError with every finding where one of them is an error.
+        """
+        from sopkit.book import Book, load_questions, load_scenarios
+        from sopkit.tables import RECORDS
+
+        recorded = _recorded(self.folder, self.cycle, [record.name for record in RECORDS])
+        tables = self.snapshot(recorded.get("history_answers")) | recorded
+        scenarios = load_scenarios(self.folder / "scenarios.yaml")
+        return Book(tables, self.company, self.cycle, scenarios, load_questions(self.folder / "decisions.yaml"))
+
     def snapshot(
         self,
         answers: pd.DataFrame | None = None,
@@ -67,6 +82,18 @@ class Collected:
         from sopkit.collect import snapshot
 
         return snapshot.frames(self, answers, earlier, effects)
+
+
+def _recorded(folder: Path, cycle: str, names: Iterable[str]) -> dict[str, pd.DataFrame]:
+    """What people recorded up to `cycle`; nothing where the company has no records database, and none is made."""
+    import os
+
+    if not os.environ.get("SOPKIT_RECORDS") and not (folder / "records.sqlite").is_file():
+        return {}
+    from sopkit.records import Records
+
+    records = Records.of(folder.name)
+    return {name: records.read(name, cycle=cycle) for name in names}
 
 
 def collect(company_folder: Path | str, cycle: str, *, memory: dict | None = None) -> Collected:

@@ -2,48 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
-
+from sopkit.book import Book, Question
 from sopkit.charts import number
 from sopkit.errors import SettingsError, nearest
-from sopkit.tables import load_yaml, validated
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from sopkit.engine import Engine
+
 UNDECIDED = "undecided"
-
-
-class Decision(BaseModel):
-    """One question for the executive meeting: its options, and the answer once there is one."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    question: str = Field(min_length=1)
-    options: list[str] = Field(min_length=1)
-    option: str | None = None
-    reason: str | None = None
-    owner: str = ""
-    decided_by: str = ""
-    due: str = Field("", pattern=r"^(\d{4}-(0[1-9]|1[0-2]))?$")
-    expected_effect: str = ""
-
-    @field_validator("due", mode="before")
-    @classmethod
-    def _as_text(cls, value: object) -> str:
-        return "" if value is None else str(value)[:7]
-
-
-def load_decisions(path: Path) -> list[Decision]:
-    """The questions in `path` (decisions.yaml); none where there is no file. Raises SettingsError by line."""
-    if not path.exists():
-        return []
-    document, lines = load_yaml(path)
-    return validated(list[Decision], document or [], lines, path)
 
 
 def _after_penalties(results: pd.DataFrame) -> pd.Series:
@@ -52,13 +22,13 @@ def _after_penalties(results: pd.DataFrame) -> pd.Series:
     return wide["result"] - wide["service penalties"]
 
 
-def recommend(decision: Decision, results: pd.DataFrame, currency: str = "") -> tuple[str, str]:
+def recommend(asked: Question, results: pd.DataFrame, currency: str = "") -> tuple[str, str]:
     """The option with the highest result after penalties, and a sentence: what it brings against the first option.
 
     `results` is table scenario_results, money in `currency`. The first option is what happens if nothing is decided;
     one that is no scenario cannot be recommended.
     """
-    after_penalties = _after_penalties(results).reindex(decision.options).dropna()
+    after_penalties = _after_penalties(results).reindex(asked.options).dropna()
     if after_penalties.empty:
         return "", "No option of this question was solved as a scenario."
     first, best = after_penalties.index[0], after_penalties.idxmax()
@@ -79,64 +49,58 @@ def recommend(decision: Decision, results: pd.DataFrame, currency: str = "") -> 
     )
 
 
-def questions(decisions: list[Decision], results: pd.DataFrame) -> list[Decision]:
-    """What is to be decided: `decisions` of the company, or, where it asks nothing, which of the plans to run.
-
-    `results` is table scenario_results.
-    """
-    return decisions or [Decision(question="Which plan do we run?", options=list(dict.fromkeys(results["scenario"])))]
+def questions(book: Book) -> list[Question]:
+    """What is to be decided: the company's questions, or, where it asks nothing, which of the solved plans to run."""
+    solved = list(dict.fromkeys(book["scenario_results"]["scenario"]))
+    return list(book.questions) or [Question(question="Which plan do we run?", options=solved)]
 
 
-def decide(
-    tables: Mapping[str, pd.DataFrame], decisions: list[Decision], cycle: str, currency: str = ""
-) -> dict[str, pd.DataFrame]:
-    """Table `decision_log` from the questions, table scenario_results and what was recorded (table `decisions`).
+def plan(book: Book, *, engine: Engine | str | None = None) -> dict[str, pd.DataFrame]:
+    """Table `decision_log` from the book's questions, table scenario_results and what was recorded (table `decisions`).
 
-    A decision recorded in this `cycle` stands over the file's; the same question is asked anew in the next cycle.
-    Without an answer the question is undecided, and the plan a draft.
+    A decision recorded in this cycle replaces the file's; the same question is asked anew in the next cycle. Without an
+    answer the question is undecided, and the plan a draft. `engine` is not used: nothing is solved here.
     Raises SettingsError for an option that was not solved, or a decision without a reason.
     """
     import pandas as pd
 
-    results = tables["scenario_results"]
+    results = book["scenario_results"]
     solved = list(dict.fromkeys(results["scenario"]))
-    recorded = tables["decisions"]
-    recorded = recorded[recorded["cycle"] == cycle].sort_values("id").drop_duplicates("question", keep="last")
-    recorded = recorded.set_index("question")
+    recorded = book["decisions"]
+    recorded = recorded[recorded["cycle"] == book.cycle].sort_values("id").drop_duplicates("question", keep="last")
+    answers = {answer["question"]: answer for answer in recorded.to_dict("records")}
     rows = []
-    for decision in questions(decisions, results):
-        unknown = [option for option in decision.options if option not in solved]
+    for asked in questions(book):
+        unknown = [option for option in asked.options if option not in solved]
         if unknown:
-            raise SettingsError(f"decision {decision.question!r} offers {unknown[0]!r}: {nearest(unknown[0], solved)}")
-        said = recorded.loc[decision.question] if decision.question in recorded.index else None
-        option = (said["option"] if said is not None else decision.option) or ""
-        reason = (said["reason"] if said is not None else decision.reason) or ""
-        if option and option not in decision.options:
-            raise SettingsError(
-                f"decision {decision.question!r}: {option!r} is no option: {nearest(option, decision.options)}"
-            )
-        if option and not reason.strip():
-            raise SettingsError(
-                f"decision {decision.question!r} chooses {option!r} without a reason. Write why it was chosen."
-            )
-        best, sentence = recommend(decision, results, currency)
-        status = said["status"] if said is not None else ("approved" if option else UNDECIDED)
+            raise SettingsError(f"question {asked.question!r} offers {unknown[0]!r}: {nearest(unknown[0], solved)}")
+        answer = answers.get(asked.question)
+        given = answer or {
+            "option": asked.option or "",
+            "reason": asked.reason or "",
+            "author": asked.decided_by,
+            "status": "approved" if asked.option else UNDECIDED,
+        }
+        option = given["option"]
+        if option and option not in asked.options:
+            hint = nearest(option, asked.options)
+            raise SettingsError(f"question {asked.question!r}: {option!r} is no option: {hint}")
+        if option and not given["reason"].strip():
+            raise SettingsError(f"question {asked.question!r} chooses {option!r} without a reason. Write why.")
+        best, sentence = recommend(asked, results, book.currency)
+        due = given.get("due")
         rows.append(
             {
-                "question": decision.question,
-                "options": ", ".join(decision.options),
+                "question": asked.question,
+                "options": ", ".join(asked.options),
                 "option": option,
                 "recommendation": f"{best}: {sentence}" if best else sentence,
-                "reason": reason,
-                "owner": (said["owner"] if said is not None else "") or decision.owner,
-                "decided_by": said["author"] if said is not None else decision.decided_by,
-                "expected_effect": (said["expected_effect"] if said is not None else "")
-                or decision.expected_effect
-                or sentence,
-                "due": said["due"]
-                if said is not None and pd.notna(said["due"])
-                else pd.Timestamp(decision.due or None),
-                "status": status,
+                "reason": given["reason"],
+                "owner": given.get("owner") or asked.owner,
+                "decided_by": given["author"],
+                "expected_effect": given.get("expected_effect") or asked.expected_effect or sentence,
+                "due": due if pd.notna(due) else pd.Timestamp(asked.due or None),
+                "status": given["status"],
             }
         )
     return {"decision_log": pd.DataFrame(rows)}

@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from sopkit.book import Book
     from sopkit.engine import Engine
-    from sopkit.tables import Company
 
 IMPORTED_LATE = ("statsforecast.models", "hierarchicalforecast.methods")
 """What is imported only when a plan is made: the runner does so while the notebook before still runs."""
 
 
-def plan(
-    tables: Mapping[str, pd.DataFrame], company: Company, cycle: str, *, engine: Engine | str | None = None
-) -> dict[str, pd.DataFrame]:
+def plan(book: Book, *, engine: Engine | str | None = None) -> dict[str, pd.DataFrame]:
     """Every table that the demand stage writes, from those it reads: baseline, layers, consensus and their proof.
 
-    `cycle` is the first planned month, `2026-11`; history counts up to the month before it. `engine` says where the
+    The first planned month is the book's cycle; history counts up to the month before it. `engine` says where the
     forecasting runs (default: this machine). Raises FindingsError where the history cannot be read, SettingsError where
     there is none.
     """
-    import pandas as pd
-
     from sopkit.demand import consensus, layers, review, stock
     from sopkit.demand.hierarchy import reconcile
 
-    first, months = pd.Timestamp(f"{cycle}-01"), pd.DatetimeIndex(company.months(cycle))
+    tables, company, first, months = book, book.company, book.first, book.months
     notes = layers.Notes()
     past, sold = layers.past_grid(tables, first)
     success = layers.campaign_success(tables, company, first, past, sold)

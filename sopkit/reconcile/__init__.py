@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from sopkit.reconcile.scenarios import Scenario, load_scenarios
-
 if TYPE_CHECKING:
     import pandas as pd
 
+    from sopkit.book import Book, Plan
     from sopkit.engine import Engine
-    from sopkit.tables import Company
 
 # lines of the statement, in its order; everything else the supply plan pays is set against standard cost
 LINES = ("net sales", "cost of goods sold", "freight", "warehousing", "supply cost against standard")
@@ -33,44 +31,40 @@ MEASURES = {
     "mean utilisation": "Mean utilisation",
 }
 
-__all__ = [
-    "LINES",
-    "BASE_TITLE",
-    "MEASURES",
-    "Scenario",
-    "bridge_opening",
-    "bridge_steps",
-    "capital_parts",
-    "load_scenarios",
-    "reconcile",
-    "worst",
-]
 
-
-def reconcile(
-    tables: Mapping[str, pd.DataFrame],
-    company: Company,
-    cycle: str,
-    scenarios: Mapping[str, Scenario],
-    *,
-    engine: Engine | None = None,
-) -> dict[str, pd.DataFrame]:
-    """Every table of stage reconcile, from the tables it reads and the scenarios it solves.
+def plan(book: Book, *, engine: Engine | str | None = None) -> dict[str, pd.DataFrame]:
+    """Every table of stage reconcile, from the tables it reads and the scenarios of the book.
 
     pnl, working_capital, budget_bridge, gaps, scenario_results, scenario_months, scenario_changes. Each scenario is
-    planned from its changed tables and solved beside the base; `engine` says where.
+    a plan of its own, made from the changed tables; `engine` says where.
     Raises SettingsError where a scenario's change concerns no row, SopkitError where the statement does not tie.
     """
     from sopkit.reconcile import compare, finance, gaps
 
-    statement = finance.pnl(tables)
+    statement = finance.pnl(book)
     return {
         "pnl": statement,
-        "working_capital": finance.working_capital(tables, statement),
-        "budget_bridge": finance.budget_bridge(tables, statement),
-        "gaps": gaps.gaps(tables, statement),
-        **compare.compare(tables, statement, company, cycle, scenarios, engine=engine),
+        "working_capital": finance.working_capital(book, statement),
+        "budget_bridge": finance.budget_bridge(book, statement),
+        "gaps": gaps.gaps(book, statement),
+        **compare.scenarios(book, statement, engine=engine),
     }
+
+
+def measures(plan: Plan) -> dict[str, float]:
+    """What plans are compared by, by measure (keys of `MEASURES`); SopkitError where the statement does not tie."""
+    from sopkit.reconcile import compare, finance
+
+    return compare.measures(plan, finance.pnl(plan))
+
+
+def results(base: Plan, plans: Mapping[str, Plan]) -> pd.DataFrame:
+    """Table scenario_results of any plans, by code, beside `base`."""
+    from sopkit.reconcile import compare
+
+    measured = {compare.BASE: (base.title, measures(base))}
+    measured |= {code: (other.title, measures(other)) for code, other in plans.items()}
+    return compare.side_by_side(measured, base.currency)
 
 
 def bridge_opening(bridge: pd.DataFrame) -> float:

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from sopkit import kpis
+from sopkit.book import Book, Plan, Scenario
+from sopkit.engine import Engine
 from sopkit.errors import SopkitError
 from sopkit.reconcile import BASE_TITLE, finance
-from sopkit.reconcile.scenarios import Scenario, scenario_tables
-
-if TYPE_CHECKING:
-    from sopkit.engine import Engine
-    from sopkit.tables import Company
 
 BASE = "base"
 CENT = 0.01
@@ -44,18 +40,18 @@ def must_tie(differences: Mapping[str, float]) -> None:
             )
 
 
-def measures(tables: Mapping[str, pd.DataFrame], statement: pd.DataFrame) -> dict[str, float]:
+def measures(plan: Book, statement: pd.DataFrame) -> dict[str, float]:
     """What a plan is compared by, in the order and units of `UNITS`; from the tables of stages demand and supply.
 
     `statement`: the plan's own table pnl. Raises SopkitError where it does not tie to the plan's money.
     """
-    must_tie(finance.ties(statement, tables))
+    must_tie(finance.ties(statement, plan))
     lines = statement.groupby("line")["amount"].sum()
     sales = lines.get("net sales", 0.0)
     margin = sales + lines.get("cost of goods sold", 0.0)
-    deliveries, costs, load = tables["deliveries"], tables["supply_costs"], tables["resource_load"]
+    deliveries, costs, load = plan["deliveries"], plan["supply_costs"], plan["resource_load"]
     last = deliveries["month"] == deliveries["month"].max()
-    capital = finance.working_capital(tables, statement)
+    capital = finance.working_capital(plan, statement)
     hours, available = load["regular"].sum() + load["overtime"].sum(), load["available"].sum()
     return {
         "net sales": sales,
@@ -73,10 +69,10 @@ def measures(tables: Mapping[str, pd.DataFrame], statement: pd.DataFrame) -> dic
     }
 
 
-def by_month(tables: Mapping[str, pd.DataFrame], statement: pd.DataFrame, scenario: str) -> pd.DataFrame:
+def by_month(plan: Book, statement: pd.DataFrame, scenario: str) -> pd.DataFrame:
     """Rows of table `scenario_months` for one plan and its table pnl."""
-    deliveries, months = tables["deliveries"], sorted(tables["deliveries"]["month"].unique())
-    stock = tables["stock"].groupby("month")["value"].sum()
+    deliveries, months = plan["deliveries"], sorted(plan["deliveries"]["month"].unique())
+    stock = plan["stock"].groupby("month")["value"].sum()
     frame = pd.DataFrame(
         {
             "net_sales": statement[statement["line"] == "net sales"].groupby("month")["amount"].sum(),
@@ -88,58 +84,46 @@ def by_month(tables: Mapping[str, pd.DataFrame], statement: pd.DataFrame, scenar
     return frame.rename_axis("month").reset_index().assign(scenario=scenario)
 
 
-def _solved(task: tuple) -> tuple[dict[str, float], pd.DataFrame, list[int]]:
+def side_by_side(measured: Mapping[str, tuple[str, Mapping[str, float]]], currency: str) -> pd.DataFrame:
+    """Table scenario_results from the title and measures of each plan by code, the first of them the base."""
+    base = next(iter(measured.values()))[1]
+    rows = [
+        (code, title, measure, value, base[measure], value - base[measure], currency if unit == "currency" else unit)
+        for code, (title, values) in measured.items()
+        for (measure, unit), value in zip(UNITS.items(), values.values(), strict=True)
+    ]
+    return pd.DataFrame(rows, columns=["scenario", "title", "measure", "value", "base", "difference", "unit"])
+
+
+def _solved(task: tuple[Plan, str, Scenario]) -> tuple[dict[str, float], pd.DataFrame, list[int]]:
     """One scenario planned and measured; runs wherever the engine puts it."""
-    from sopkit import supply
-
-    tables, scenario, name, company, cycle = task
-    changed, rows = scenario_tables(tables, scenario, name, company, cycle)
-    # what the scenario left alone was checked when the cycle read it
-    new = [table for table, frame in changed.items() if frame is not tables.get(table)]
-    planned = changed | supply.plan(changed, company, cycle, explained=False, changed=new)
-    statement = finance.pnl(planned)
-    return measures(planned, statement), by_month(planned, statement, name), rows
+    base, code, scenario = task
+    plan = base.what_if(scenario, warm=False)
+    statement = finance.pnl(plan)
+    return measures(plan, statement), by_month(plan, statement, code), list(plan.rows)
 
 
-def compare(
-    tables: Mapping[str, pd.DataFrame],
-    statement: pd.DataFrame,
-    company: Company,
-    cycle: str,
-    scenarios: Mapping[str, Scenario],
-    *,
-    engine: Engine | None = None,
-) -> dict[str, pd.DataFrame]:
-    """Tables scenario_results, scenario_months and scenario_changes; the base is the plan already in `tables`.
+def scenarios(book: Book, statement: pd.DataFrame, *, engine: Engine | str | None = None) -> dict[str, pd.DataFrame]:
+    """Tables scenario_results, scenario_months and scenario_changes; the base is the plan already in the book.
 
-    `statement`: the base plan's table pnl. `tables` are as declared and checked, as a cycle reads them.
+    `statement`: the base plan's table pnl. The scenarios are those of scenarios.yaml.
     """
-    from sopkit.engine import Engine as Local
-
-    base = measures(tables, statement)
-    units = {measure: company.currency if unit == "currency" else unit for measure, unit in UNITS.items()}
+    base = Plan(book.tables, book.company, book.cycle)
     # about what one plan of this size takes: two or three small ones are not worth starting processes for
-    seconds = 1.0 + len(tables["demand_plan"]) / 1_000
-    tasks = [(dict(tables), scenario, name, company, cycle) for name, scenario in scenarios.items()]
-    solved = (engine or Local(workers=1)).map(_solved, tasks, seconds=seconds * len(tasks))
-    results = [(BASE, BASE_TITLE, base)]
-    months, changes = [by_month(tables, statement, BASE)], []
-    for (name, scenario), (values, monthly, rows) in zip(scenarios.items(), solved, strict=True):
-        results.append((name, scenario.title, values))
+    seconds = 1.0 + len(book["demand_plan"]) / 1_000
+    tasks = [(base, code, scenario) for code, scenario in book.scenarios.items()]
+    solved = Engine.of(engine).map(_solved, tasks, seconds=seconds * len(tasks))
+    measured = {BASE: (BASE_TITLE, measures(base, statement))}
+    months, changes = [by_month(base, statement, BASE)], []
+    for (code, scenario), (values, monthly, rows) in zip(book.scenarios.items(), solved, strict=True):
+        measured[code] = scenario.title, values
         months.append(monthly)
         changes += [
-            (name, number, change.table, change.sentence, count)
+            (code, number, change.table, change.sentence, count)
             for number, (change, count) in enumerate(zip(scenario.changes, rows, strict=True), start=1)
         ]
     return {
-        "scenario_results": pd.DataFrame(
-            [
-                (name, title, measure, value, base[measure], value - base[measure], units[measure])
-                for name, title, values in results
-                for measure, value in values.items()
-            ],
-            columns=["scenario", "title", "measure", "value", "base", "difference", "unit"],
-        ),
+        "scenario_results": side_by_side(measured, book.currency),
         "scenario_months": pd.concat(months, ignore_index=True),
         "scenario_changes": pd.DataFrame(changes, columns=["scenario", "change", "table", "sentence", "rows"]),
     }

@@ -6,61 +6,49 @@ statement ties to the optimiser's own money to the cent (`ties`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import pandas as pd
 
+from sopkit.book import Book
 from sopkit.reconcile import LINES
-from sopkit.tables.hierarchy import families
 
 COMPANY = "company"
 LINE_OF_COST = {"freight": "freight", "holding": "warehousing"}
 MONTH_DAYS = 30
 
 
-def _family(items: pd.Series, tables: Mapping[str, pd.DataFrame]) -> pd.Series:
+def _family(items: pd.Series, book: Book) -> pd.Series:
     """The family of each item; `company` for materials and what belongs to no item."""
-    return families(items, tables).fillna(COMPANY)
+    return book.families(items).fillna(COMPANY)
 
 
-def standard_cost(tables: Mapping[str, pd.DataFrame]) -> pd.Series:
-    """Standard cost of every product and material, currency per unit."""
-    both = [tables["products"].set_index("product"), tables["materials"].set_index("material")]
-    return pd.concat([frame["standard_cost"] for frame in both if len(frame)])
-
-
-def pnl(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+def pnl(book: Book) -> pd.DataFrame:
     """Table `pnl` from deliveries, stock and supply_costs; revenue positive, costs negative, lines add to the result.
 
     Goods are sold and stocked at standard cost. What making, buying and employing really cost, less what of it went
     into stock or cost of goods at standard, is the line `supply cost against standard` (absorption costing; Horngren,
     Cost Accounting). So the result = revenue - costs paid + change of stock at standard cost.
     """
-    deliveries, cost = tables["deliveries"], standard_cost(tables)
+    deliveries = book["deliveries"]
     sold = deliveries.assign(
-        family=_family(deliveries["product"], tables),
+        family=_family(deliveries["product"], book),
         sales=deliveries["delivered"] * deliveries["price"],
-        goods=-deliveries["delivered"] * deliveries["product"].map(cost),
+        goods=-book.at_cost(deliveries, "delivered", "product"),
     )
     parts = [
-        sold.groupby(["family", "month"])["sales"].sum().rename("amount").reset_index().assign(line="net sales"),
-        sold.groupby(["family", "month"])["goods"]
-        .sum()
-        .rename("amount")
-        .reset_index()
-        .assign(line="cost of goods sold"),
+        sold.rename(columns={column: "amount"})[["family", "month", "amount"]].assign(line=line)
+        for column, line in zip(("sales", "goods"), LINES, strict=False)
     ]
-    paid = tables["supply_costs"].query("cost != 'revenue' and not penalty")
+    paid = book["supply_costs"].query("cost != 'revenue' and not penalty")
     paid = paid.assign(
         line=paid["cost"].map(LINE_OF_COST).fillna(LINES[-1]),
-        family=_family(paid["item"], tables),
+        family=_family(paid["item"], book),
         amount=-paid["amount"],
     )
     parts.append(paid[["line", "family", "month", "amount"]])
     # what was made or bought but not sold stays in stock at standard cost
-    stock = tables["stock"].assign(family=_family(tables["stock"]["item"], tables))
-    change = (stock["closing"] - stock["opening"]) * stock["item"].map(cost)
+    stock = book["stock"].assign(family=_family(book["stock"]["item"], book))
+    change = book.at_cost(stock, "closing") - book.at_cost(stock, "opening")
     parts.append(stock[["family", "month"]].assign(line=LINES[-1], amount=change))
     parts.append(sold[["family", "month"]].assign(line=LINES[-1], amount=-sold["goods"]))
     # goods of a family that left stock without being sold (or arrived before the plan) show in the same line
@@ -68,16 +56,16 @@ def pnl(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return rows.groupby(["line", "family", "month"], as_index=False)["amount"].sum()
 
 
-def ties(statement: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> dict[str, float]:
+def ties(statement: pd.DataFrame, book: Book) -> dict[str, float]:
     """How far the statement is from the optimiser's money, in currency: every value must be below a cent.
 
     `net sales` against revenue, `result` against revenue - costs paid + change of stock at standard cost.
     """
-    costs = tables["supply_costs"]
+    costs = book["supply_costs"]
     revenue = costs.loc[costs["cost"] == "revenue", "amount"].sum()
     paid = costs.loc[(costs["cost"] != "revenue") & ~costs["penalty"], "amount"].sum()
-    stock = tables["stock"]
-    change = ((stock["closing"] - stock["opening"]) * stock["item"].map(standard_cost(tables))).sum()
+    stock = book["stock"]
+    change = (book.at_cost(stock, "closing") - book.at_cost(stock, "opening")).sum()
     return {
         "net sales": statement.loc[statement["line"] == "net sales", "amount"].sum() - revenue,
         "result": statement["amount"].sum() - (revenue - paid + change),
@@ -103,19 +91,19 @@ def _outstanding(flow: np.ndarray, days: float, opening: float) -> np.ndarray:
     return np.convolve(np.concatenate([before, flow]), share)[back : back + len(flow)]
 
 
-def working_capital(tables: Mapping[str, pd.DataFrame], statement: pd.DataFrame) -> pd.DataFrame:
+def working_capital(book: Book, statement: pd.DataFrame) -> pd.DataFrame:
     """Table `working_capital`: inventory + receivables - payables + other, at each month's end.
 
     Receivables are the net sales of the last DSO days, payables the purchases of the last DPO days (months of 30 days;
     count-back method); the months before the plan are taken as even, so that the opening balance is met exactly. Other
     current assets and liabilities are held constant. Without a balance sheet only inventory is known.
     """
-    stock = tables["stock"]
+    stock = book["stock"]
     months = sorted(stock["month"].unique())
-    value = (stock["closing"] * stock["item"].map(standard_cost(tables))).groupby(stock["month"]).sum().reindex(months)
+    value = book.at_cost(stock, "closing").groupby(stock["month"]).sum().reindex(months)
     sales = statement[statement["line"] == "net sales"].groupby("month")["amount"].sum().reindex(months, fill_value=0.0)
-    buys = tables["supply_plan"].query("mode == 'buy'").groupby("month")["cost"].sum().reindex(months, fill_value=0.0)
-    sheet = tables.get("balance_sheet", pd.DataFrame())
+    buys = book["supply_plan"].query("mode == 'buy'").groupby("month")["cost"].sum().reindex(months, fill_value=0.0)
+    sheet = book["balance_sheet"]
     receivables = payables = np.zeros(len(months))
     other = 0.0
     if len(sheet):
@@ -136,14 +124,14 @@ def working_capital(tables: Mapping[str, pd.DataFrame], statement: pd.DataFrame)
     return frame.round({"inventory": 6})
 
 
-def budget_bridge(tables: Mapping[str, pd.DataFrame], statement: pd.DataFrame) -> pd.DataFrame:
+def budget_bridge(book: Book, statement: pd.DataFrame) -> pd.DataFrame:
     """Table `budget_bridge`: from the budget's gross margin to the plan's, by family, in currency.
 
     volume = (plan sales of all - budget sales of all) x the budget's overall margin rate x the family's budget share;
     mix = family sales beyond that x (the family's rate, against the overall); rate = plan sales x change of the
     family's margin rate (price and cost together: a budget without units cannot divide them). The steps telescope.
     """
-    budget = tables["budget"]
+    budget = book["budget"]
     plan = gross_margin(statement)
     plan = plan[plan["family"] != COMPANY].merge(budget[["family", "month"]], on=["family", "month"])
     if budget.empty or plan.empty:

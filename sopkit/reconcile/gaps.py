@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import pandas as pd
 
+from sopkit.book import Book
 from sopkit.reconcile.finance import COMPANY, gross_margin
-from sopkit.tables.hierarchy import families
 
 
 def _gap(name: str, plan: pd.Series, reference: pd.Series, value: pd.Series | float) -> pd.DataFrame:
@@ -16,8 +14,8 @@ def _gap(name: str, plan: pd.Series, reference: pd.Series, value: pd.Series | fl
     frame = pd.DataFrame({"plan": plan, "reference": reference}).fillna(0.0)
     frame["difference"] = frame["plan"] - frame["reference"]
     frame["share"] = frame["difference"] / frame["reference"].where(frame["reference"] != 0)
-    worth = value if isinstance(value, float) else frame.index.get_level_values("family").map(value).to_numpy(float)
-    frame["money"] = frame["difference"] * worth
+    each = value if isinstance(value, float) else frame.index.get_level_values("family").map(value).to_numpy(float)
+    frame["money"] = frame["difference"] * each
     return frame.reset_index().assign(gap=name)
 
 
@@ -25,18 +23,16 @@ def _sum(frame: pd.DataFrame, column: str) -> pd.Series:
     return frame.groupby(["family", "month"])[column].sum()
 
 
-def gaps(tables: Mapping[str, pd.DataFrame], statement: pd.DataFrame) -> pd.DataFrame:
+def gaps(book: Book, statement: pd.DataFrame) -> pd.DataFrame:
     """Table `gaps`: demand against what is delivered, and plan against budget for sales, margin, production and stock.
 
     Units are valued at the family's mean price (demand) or standard cost (production, stock); difference = plan -
     reference, so a shortfall is negative. A lever from table `levers` is named where one helps the family.
     """
-    products, deliveries, budget = tables["products"], tables["deliveries"], tables["budget"]
-    delivered = deliveries.assign(family=families(deliveries["product"], tables))
-    worth = delivered["delivered"] * delivered["price"]
-    price = worth.groupby(delivered["family"]).sum() / delivered.groupby("family")["delivered"].sum().where(
-        lambda s: s > 0
-    )
+    products, deliveries, budget = book["products"], book["deliveries"], book["budget"]
+    delivered = deliveries.assign(family=book.families(deliveries["product"]))
+    sold = delivered.assign(money=delivered["delivered"] * delivered["price"]).groupby("family")[["money", "delivered"]]
+    price = sold.sum().eval("money / delivered").where(sold.sum()["delivered"] > 0)
     price = price.fillna(products.groupby("family")["price"].mean()).fillna(0.0)
     cost = products.groupby("family")["standard_cost"].mean()
     found = [_gap("demand-supply", _sum(delivered, "delivered"), _sum(delivered, "demand"), price)]
@@ -44,9 +40,9 @@ def gaps(tables: Mapping[str, pd.DataFrame], statement: pd.DataFrame) -> pd.Data
         money = gross_margin(statement)
         money = money[money["family"] != COMPANY]
         budget = budget.set_index(["family", "month"])
-        made = tables["supply_plan"]
-        made = made.assign(family=families(made["item"], tables)).dropna(subset="family")
-        held = tables["stock"].assign(family=families(tables["stock"]["item"], tables)).dropna(subset="family")
+        made = book["supply_plan"]
+        made = made.assign(family=book.families(made["item"])).dropna(subset="family")
+        held = book["stock"].assign(family=book.families(book["stock"]["item"])).dropna(subset="family")
         planned = budget.index.isin(_sum(delivered, "demand").index)
         budget = budget[planned]
         for name, plan, value in (
@@ -57,24 +53,24 @@ def gaps(tables: Mapping[str, pd.DataFrame], statement: pd.DataFrame) -> pd.Data
         ):
             found.append(_gap(name, plan.reindex(budget.index, fill_value=0.0), budget[name.split("-")[0]], value))
     rows = pd.concat(found, ignore_index=True)
-    return _with_levers(rows, tables)
+    return _with_levers(rows, book)
 
 
-def _with_levers(rows: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+def _with_levers(rows: pd.DataFrame, book: Book) -> pd.DataFrame:
     """The best priced lever of each family (found by re-solving) beside its shortfalls of supply."""
     rows = rows.assign(lever="", lever_gain=np.nan)
-    levers = tables.get("levers", pd.DataFrame())
+    levers = book["levers"]
     if levers.empty:
         return rows
-    routings, known = tables["routings"], set(tables["products"]["family"])
+    routings, known = book["routings"], set(book["products"]["family"])
     helped = (
-        routings.assign(family=families(routings["item"], tables))
+        routings.assign(family=book.families(routings["item"]))
         .dropna(subset="family")
         .groupby("resource")["family"]
         .agg(set)
     )
     best: dict[str, tuple[float, str]] = {}
-    for lever in levers.assign(family=families(levers["item"], tables)).sort_values("gain").itertuples():
+    for lever in levers.assign(family=book.families(levers["item"])).sort_values("gain").itertuples():
         if lever.gain <= 0:
             continue
         of_item = {lever.family} if pd.notna(lever.family) else set()

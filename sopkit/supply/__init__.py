@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import TYPE_CHECKING
+
+from sopkit.tables import BY_NAME
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from sopkit.book import Book
     from sopkit.engine import Engine
-    from sopkit.tables import Company
+    from sopkit.supply.solve import Session
+
+READS = BY_NAME["supply"].reads
 
 
-def plan(
-    tables: dict[str, pd.DataFrame],
-    company: Company,
-    cycle: str,
-    *,
-    engine: Engine | str | None = None,
-    explained: bool = True,
-    changed: Collection[str] | None = None,
-) -> dict[str, pd.DataFrame]:
+def plan(book: Book, *, engine: Engine | str | None = None, explained: bool = True) -> dict[str, pd.DataFrame]:
     """The supply plan: every table of stage supply, each re-derived in pandas before it is returned.
 
-    `tables`: what the stage reads (a table not given is empty); `engine` solves independent parts side by side
-    (an Engine, or its address; none = one after the other); without `explained` no table says why not more.
-    `changed`: the only tables whose cells were not checked against their declaration before (all if None); whether the
-    tables contradict each other is always asked.
+    Reads the tables of `READS`; a thin demand_plan (product, market, month, consensus) is enough. `engine` solves
+    independent parts side by side (an Engine, or its address; none = one after the other); without `explained` no
+    table explains why not more.
     Raises SupplyDataError where the data contradict each other, StageError where a plan breaks one of its own rules.
     """
+    return session(book, engine=engine).plan(explained=explained)
+
+
+def session(book: Book, *, engine: Engine | str | None = None) -> Session:
+    """The supply model of `book` kept in the solver, to ask again what a changed table would bring."""
     from sopkit.engine import Engine
     from sopkit.supply.solve import Session
 
     if isinstance(engine, str):
         engine = Engine(engine)
-    return Session(tables, company, cycle, engine=engine, changed=changed).plan(explained=explained)
+    return Session(dict(book), book.company, book.cycle, engine=engine, changed=())

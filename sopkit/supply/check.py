@@ -18,7 +18,7 @@ from sopkit.tables import TABLES, Company
 UNITS = 1e-4
 """Largest violation, in units, hours or people, that is the solver's tolerance (plus a millionth of the size)."""
 
-PROFIT = "result after penalties"
+PROFIT = "contribution after penalties"
 """The measure of table `supply_run` that revenue less all named costs must equal."""
 
 CENT = 0.01

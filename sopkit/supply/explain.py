@@ -364,7 +364,7 @@ class _Explained:
                 "overtime": overtime.clip(lower=0).to_numpy(),
                 "stock_value": value.groupby(level=-1).sum().reindex(months).clip(lower=0).to_numpy(),
                 "shortfall": (by_month("wait") + by_month("lose")).clip(lower=0).to_numpy(),
-                "result_after_penalties": (by_month("revenue") - paid).to_numpy(),
+                "contribution_after_penalties": (by_month("revenue") - paid).to_numpy(),
             }
         )
 

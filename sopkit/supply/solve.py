@@ -279,9 +279,9 @@ def _solved_elsewhere(part: Matrix, large: bool) -> Answer:
 class Solution:
     """What the solver found: `solution[m.make]` is a Series over the index of a Var, Expression or Constraint.
 
-    A Constraint's values are its shadow price: the result after penalties gained by one more unit on its right-hand
-    side; with whole numbers it is that of the plan with these held fixed. `measures` says how it was solved, `seconds`
-    how long it took.
+    A Constraint's values are its shadow price: the contribution after penalties gained by one more unit on its
+    right-hand side; with whole numbers it is that of the plan with these held fixed. `measures` says how it was
+    solved, `seconds` how long it took.
     """
 
     def __init__(
@@ -295,7 +295,7 @@ class Solution:
         self.model, self.matrix, self.answer, self.seconds, self.network = model, read, answer, seconds, network
         self.values, self.shadow_price, self.profit = answer.values, answer.shadow_price, answer.profit
         self.measures = {
-            "result after penalties": answer.profit,
+            "contribution after penalties": answer.profit,
             "solver": f"HiGHS {highspy.Highs().version()}",
             "status": "Optimal",
             "gap": answer.gap,

@@ -13,6 +13,7 @@ class Stage:
     name: str
     question: str
     reads: tuple[str, ...]
+    settings: str = ""  # the settings file it reads beside company.yaml
 
     @property
     def notebook(self) -> str:
@@ -50,12 +51,14 @@ STAGES = (
                 "deliveries resource_load people_plan supply_costs binding_limits levers".split()
             )
         ),
+        "scenarios.yaml",
     ),
     Stage(
         5,
         "decide",
         "Which option, who decided, and why?",
         tuple("scenario_results scenario_months scenario_changes gaps pnl decisions people".split()),
+        "decisions.yaml",
     ),
     Stage(6, "publish", "What is the plan, and how good was the last one?", ("*",)),
 )

@@ -1,16 +1,22 @@
-"""Scenarios: a short list of changes on any table, checked before the run and solved beside the base."""
+"""Scenarios, a short list of changes on any table, and the questions they answer; checked before anything runs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from sopkit.errors import SettingsError, nearest
-from sopkit.tables import BY_NAME, TABLES, Company, Table, load_yaml, validated
+from sopkit.tables import BY_NAME, TABLES, Table, load_yaml, validated
+
+if TYPE_CHECKING:
+    from sopkit.book.book import Book
+
+    Planned = TypeVar("Planned", bound=Book)
 
 # a demand plan is made again when one of these changes; the other tables that demand reads only size safety stock
 _SIZES_SAFETY_STOCK = {"lanes", "offers", "people", "policies", "resources", "routings"}
@@ -54,6 +60,15 @@ class Change(BaseModel):
             raise ValueError(f"{self.table}.{self.column} is not a number: only set can change it")
         return self
 
+    @classmethod
+    def checked(cls, **fields: Any) -> Change:
+        """A change from its fields; SettingsError in words where they make none."""
+        try:
+            return cls(**fields)
+        except ValidationError as error:
+            wrong = [mistake["msg"].removeprefix("Value error, ") for mistake in error.errors()]
+            raise SettingsError(f"This is no change: {'; '.join(wrong)}.") from None
+
     @property
     def sentence(self) -> str:
         """The change in words."""
@@ -79,6 +94,34 @@ class Scenario(BaseModel):
     title: str
     owner: str = ""
     changes: list[Change]
+
+
+class Question(BaseModel):
+    """One question for the executive meeting: its options, and the answer once there is one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    question: str = Field(min_length=1)
+    options: list[str] = Field(min_length=1)
+    option: str | None = None
+    reason: str | None = None
+    owner: str = ""
+    decided_by: str = ""
+    due: str = Field("", pattern=r"^(\d{4}-(0[1-9]|1[0-2]))?$")
+    expected_effect: str = ""
+
+    @field_validator("due", mode="before")
+    @classmethod
+    def _as_text(cls, value: object) -> str:
+        return "" if value is None else str(value)[:7]
+
+
+def load_questions(path: Path) -> list[Question]:
+    """The questions in `path` (decisions.yaml); none where there is no file. Raises SettingsError by line."""
+    if not path.exists():
+        return []
+    document, lines = load_yaml(path)
+    return validated(list[Question], document or [], lines, path)
 
 
 def _words(value: Any) -> str:
@@ -158,7 +201,7 @@ def _changed(frame: pd.DataFrame, change: Change, name: str) -> tuple[pd.DataFra
 
 
 def apply(
-    tables: Mapping[str, pd.DataFrame], changes: list[Change], name: str
+    tables: Mapping[str, pd.DataFrame], changes: Sequence[Change], name: str
 ) -> tuple[dict[str, pd.DataFrame], list[int]]:
     """The tables after every one of `changes` in order, and the rows each one concerned.
 
@@ -173,20 +216,18 @@ def apply(
     return changed, rows
 
 
-def scenario_tables(
-    tables: Mapping[str, pd.DataFrame], scenario: Scenario, name: str, company: Company, cycle: str
-) -> tuple[dict[str, pd.DataFrame], list[int]]:
-    """All tables under `scenario` before supply is planned; demand is planned again where a change reaches it.
+def changed_by(plan: Planned, scenario: Scenario) -> tuple[Planned, list[int]]:
+    """`plan` under a scenario before supply is planned, and the rows each of its changes concerned.
 
-    Raises what `apply` raises. The rows come in the order of the scenario's changes.
+    Demand is planned again where a change reaches it; changes of the demand plan itself come after that. Raises what
+    `apply` raises.
     """
     inputs = [change for change in scenario.changes if change.table != "demand_plan"]
     of_plan = [change for change in scenario.changes if change.table == "demand_plan"]
-    changed, rows = apply(tables, inputs, name)
+    tables, rows = apply(plan, inputs, scenario.title)
+    changed = plan.with_tables(tables)
     if any(change.table in _FORECASTS for change in inputs):
-        from sopkit import demand
-
-        changed |= demand.plan(changed, company, cycle)
-    changed, more = apply(changed, of_plan, name)
+        changed = changed.with_tables(import_module("sopkit.demand").plan(changed))
+    tables, more = apply(changed, of_plan, scenario.title)
     counted = {id(change): count for change, count in zip([*inputs, *of_plan], [*rows, *more], strict=True)}
-    return changed, [counted[id(change)] for change in scenario.changes]
+    return changed.with_tables(tables), [counted[id(change)] for change in scenario.changes]

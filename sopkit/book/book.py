@@ -1,0 +1,237 @@
+"""A book: tables, company settings and cycle as one value; what every room asks of them, written once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Self
+
+import pandas as pd
+
+from sopkit.errors import nearest
+from sopkit.tables import TABLES, Company, hierarchy
+
+if TYPE_CHECKING:
+    from sopkit.book.plan import Plan
+    from sopkit.book.scenarios import Question, Scenario
+    from sopkit.engine import Engine
+
+SELLING = ["product", "market"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Book(Mapping[str, pd.DataFrame]):
+    """Tables + company settings + cycle. `book["products"]` is a table as declared; one that nobody brought is empty.
+
+    Every table in a book is conformed and checked against its declaration (`Book.of`, `with_tables` do so), so nobody
+    checks again. A book is never changed: what differs is a new book. `scenarios` and `questions` are the company's
+    scenarios.yaml and decisions.yaml, `manifest` says how a cycle's tables were made.
+
+    >>> import sopkit
+    >>> book = sopkit.demo()
+    >>> plan = book.plan()
+    """
+
+    tables: Mapping[str, pd.DataFrame]
+    company: Company
+    cycle: str
+    scenarios: Mapping[str, Scenario] = field(default_factory=dict)
+    questions: Sequence[Question] = ()
+    manifest: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, tables: Mapping[str, pd.DataFrame], company: Company, cycle: str) -> Self:
+        """A book of frames as they come, each conformed and checked; FindingsError names every wrong cell."""
+        return cls({}, company, cycle).with_tables(tables)
+
+    def with_tables(self, tables: Mapping[str, pd.DataFrame], *, company: Company | None = None) -> Self:
+        """This book with other frames in place of those of the same names, and other settings where they are given.
+
+        A demand plan may be thin (product, market, month, consensus): family, net price and the layers are filled in.
+        Raises FindingsError naming every cell that breaks its declaration, KeyError for a table that does not exist.
+        """
+        checked = {}
+        for name, frame in tables.items():
+            if name not in TABLES:
+                raise KeyError(f"no table {name!r}: {nearest(name, TABLES)}")
+            if frame is not self.tables.get(name):
+                whole = self._whole_demand(frame, tables) if name == "demand_plan" else frame
+                checked[name] = TABLES[name].check(whole)
+        return replace(self, tables={**self.tables, **checked}, company=company or self.company)
+
+    def _whole_demand(self, frame: pd.DataFrame, beside: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+        """A demand plan with every column, from one that holds at least product, market, month and consensus."""
+        declared = TABLES["demand_plan"]
+        if not {*SELLING, "month", "consensus"} <= set(frame) or set(declared.names) <= set(frame):
+            return frame
+        known = replace(self, tables={**self.tables, **beside})
+        month = frame["month"] if pd.api.types.is_datetime64_any_dtype(frame["month"]) else frame["month"].astype(str)
+        whole = frame.assign(month=pd.to_datetime(month).astype("datetime64[ns]"))
+        if "family" not in whole:
+            whole["family"] = known.families(whole["product"])
+        if "price" not in whole:
+            whole["price"] = known.net_prices(whole)
+        forecasts = {"baseline", "statistical", "blended", "p10", "p90"}
+        for column in declared:
+            if column.required and column.name not in whole:
+                whole[column.name] = whole["consensus"] if column.name in forecasts else 0.0
+        return whole
+
+    # a mapping of tables -------------------------------------------------------------------------------------------
+
+    def __getitem__(self, name: str) -> pd.DataFrame:
+        """Table `name`; without rows where nobody brought it. KeyError with the nearest names for an unknown one."""
+        frame = self.tables.get(name)
+        if frame is None:
+            if name not in TABLES:
+                raise KeyError(f"no table {name!r}: {nearest(name, TABLES)}")
+            return TABLES[name].empty()
+        return frame
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.tables
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.tables)
+
+    def __len__(self) -> int:
+        return len(self.tables)
+
+    # calendar and money --------------------------------------------------------------------------------------------
+
+    @cached_property
+    def months(self) -> pd.DatetimeIndex:
+        """The planned months, the cycle's own first."""
+        return pd.DatetimeIndex(self.company.months(self.cycle))
+
+    @property
+    def first(self) -> pd.Timestamp:
+        """The first planned month."""
+        return self.months[0]
+
+    @property
+    def year(self) -> pd.DatetimeIndex:
+        """The next twelve months, or fewer where the horizon is shorter."""
+        return self.months[:12]
+
+    def near(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """The rows of the next twelve months (column `month`)."""
+        return frame[frame["month"].isin(self.year)]
+
+    @property
+    def currency(self) -> str:
+        """The company's currency."""
+        return self.company.currency
+
+    @cached_property
+    def units(self) -> str:
+        """The unit of measure of all products, or `units` where they have several."""
+        uoms = self["products"]["uom"].unique()
+        return uoms[0] if len(uoms) == 1 else "units"
+
+    def unit(self, declared: str) -> str:
+        """A declared unit as this company has it: its currency for money, its unit of measure for quantities."""
+        return {"currency": self.currency, "unit of measure": self.units, "units": self.units}.get(declared, declared)
+
+    @staticmethod
+    def lag(frame: pd.DataFrame) -> pd.Series:
+        """Months from column `cycle` to column `month`: 0 for the cycle's own month."""
+        months = [frame[name].dt.year * 12 + frame[name].dt.month for name in ("month", "cycle")]
+        return months[0] - months[1]
+
+    # products, items, money ----------------------------------------------------------------------------------------
+
+    @cached_property
+    def family(self) -> dict[str, str]:
+        """Product -> family."""
+        return dict(zip(self["products"]["product"], self["products"]["family"], strict=True))
+
+    def families(self, items: pd.Series) -> pd.Series:
+        """The family of each product in `items`; NaN for a material, which belongs to none."""
+        return items.map(self.family)
+
+    @cached_property
+    def standard_cost(self) -> pd.Series:
+        """Standard cost of every product and material, currency per unit, by code."""
+        things = (("products", "product"), ("materials", "material"))
+        return pd.concat([self[name].set_index(key)["standard_cost"] for name, key in things])
+
+    def at_cost(self, frame: pd.DataFrame, quantity: str = "quantity", item: str = "item") -> pd.Series:
+        """The quantities of `frame` at standard cost, currency."""
+        return frame[quantity] * frame[item].map(self.standard_cost)
+
+    def net_prices(self, frame: pd.DataFrame) -> pd.Series:
+        """Net price of each row's product and market, currency per unit: that of table prices, else the list price."""
+        special = self["prices"].set_index(SELLING)["price"].reindex(pd.MultiIndex.from_frame(frame[SELLING]))
+        listed = frame["product"].map(self["products"].set_index("product")["price"])
+        return pd.Series(special.to_numpy(), index=frame.index).fillna(listed)
+
+    def names(self, table: str) -> dict[str, str]:
+        """Code -> what people call it, from a table with a column `name`."""
+        frame, key = self[table], TABLES[table].key[0]
+        return dict(zip(frame[key], frame["name"].where(frame["name"].ne(""), frame[key]), strict=True))
+
+    def called(self, codes: pd.Series, *tables: str) -> pd.Series:
+        """Codes as people call them; a code that no table knows stays as it is."""
+        known = {code: name for table in tables for code, name in self.names(table).items()}
+        return codes.map(known).fillna(codes)
+
+    # levels --------------------------------------------------------------------------------------------------------
+
+    def with_levels(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """`frame` with a column for every level above those it has: family, region, quarter, fiscal_year, total."""
+        return hierarchy.with_levels(frame, self, self.company)
+
+    def roll_up(self, frame: pd.DataFrame, **levels: Any) -> pd.DataFrame:
+        """`frame` summed to a level of each hierarchy (see `sopkit.tables.hierarchy.roll_up`)."""
+        return hierarchy.roll_up(frame, self, self.company, **levels)
+
+    # stages --------------------------------------------------------------------------------------------------------
+
+    def demand(self, *, engine: Engine | str | None = None) -> Plan:
+        """What can we sell? A plan with every table of stage demand."""
+        return self._planned("demand", engine)
+
+    def supply(self, *, engine: Engine | str | None = None) -> Plan:
+        """What can we make, buy, ship and hold? A plan with every table of stage supply, from table demand_plan."""
+        return self._planned("supply", engine)
+
+    def plan(self, *, engine: Engine | str | None = None) -> Plan:
+        """Demand, then supply. `engine`: where the work runs (this machine, or the address of a Dask scheduler)."""
+        return self.demand(engine=engine).supply(engine=engine)
+
+    def _planned(self, stage: str, engine: Engine | str | None) -> Plan:
+        from sopkit.book.plan import Plan
+
+        # every stage is a room of its name whose door is `plan(book, engine=...)`: the book knows no more of it
+        frames = import_module(f"sopkit.{stage}").plan(self, engine=engine)
+        made: Plan = Plan(**{one.name: getattr(self, one.name) for one in fields(Book)})
+        return made.with_tables(frames)
+
+    # what it is ----------------------------------------------------------------------------------------------------
+
+    _next = "book.plan(), book.demand(), book.supply(); book[name] for a table"
+
+    def _summary(self) -> list[tuple[str, str]]:
+        rows = sum(len(frame) for frame in self.values())
+        names = sorted(name for name, frame in self.items() if len(frame))
+        return [
+            ("company", f"{self.company.name}, money in {self.currency}"),
+            ("cycle", f"{self.cycle}, {len(self.months)} months from {self.first:%b %Y} to {self.months[-1]:%b %Y}"),
+            ("tables", f"{len(names)} with {rows:,} rows: {', '.join(names)}"),
+            ("scenarios", ", ".join(self.scenarios) or "none"),
+            ("next", self._next),
+        ]
+
+    def __repr__(self) -> str:
+        """What it is, what it holds, what to call next."""
+        lines = [f"  {label:<10} {text}" for label, text in self._summary()]
+        return "\n".join([f"<{type(self).__name__}>", *lines])
+
+    def _repr_html_(self) -> str:
+        from sopkit import charts
+
+        rows = pd.DataFrame(self._summary(), columns=["what", "value"])
+        return charts.table(rows, {"what": "", "value": type(self).__name__}, title="")._repr_html_()

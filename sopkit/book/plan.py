@@ -1,0 +1,112 @@
+"""A plan is a value: a book with what was planned on it, that can be changed, compared, rolled up and drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Self
+
+import pandas as pd
+
+from sopkit.book.book import Book
+from sopkit.book.scenarios import Change, Scenario, changed_by
+from sopkit.errors import SopkitError
+
+if TYPE_CHECKING:
+    from sopkit.charts import Figure
+
+THIS = "This plan"
+ACTIONS = ("column", "set", "add", "scale", "rows", "drop")  # words of a change; every other says which rows
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Plan(Book):
+    """A book with a plan on it. A scenario is a plan like any other: the same tables, checks, figures and pack.
+
+    `title` is what people call it; `base` is the plan it was changed from, `scenario` the changes and `rows` how many
+    rows each of them concerned.
+    """
+
+    title: str = THIS
+    base: Plan | None = None
+    scenario: Scenario | None = None
+    rows: Sequence[int] = ()
+
+    _next = (
+        'plan.what_if(table, column=..., add=...), plan.compare(other), plan.table(name, by="family"), plan.plot(...)'
+    )
+
+    @cached_property
+    def _session(self) -> Any:
+        """The supply model of this plan kept in the solver, to answer the next question from the last plan."""
+        return import_module("sopkit.supply").session(self)
+
+    def what_if(
+        self, what: str | Scenario | Change | Sequence[Change], *, title: str = "", warm: bool = True, **change: Any
+    ) -> Self:
+        """The plan under a change: a scenario, changes, or one change of table `what` as in scenarios.yaml.
+
+        `plan.what_if("capacity", resource="SEW-N", column="overtime_limit", add=90)`: `column` with one of `set`,
+        `add`, `scale`, or `rows`, or `drop`; every other word says which rows. Demand is planned again where the change
+        reaches it, then supply. `warm`: the solver starts from this plan's answer (the same optimum, found sooner).
+        Raises SettingsError for a change that concerns no row or an unknown name, SupplyDataError for data that
+        contradict each other.
+        """
+        scenario = _scenario(what, title, change)
+        changed, rows = changed_by(self, scenario)
+        supply = import_module("sopkit.supply")
+        inputs = {name: changed[name] for name in supply.READS if changed[name] is not self[name]}
+        frames = self._session.plan(inputs) if warm else supply.plan(changed, explained=False)
+        made = replace(changed, title=scenario.title, base=self, scenario=scenario, rows=rows)
+        return made.with_tables(frames)
+
+    def measures(self) -> pd.Series:
+        """What plans are compared by: net sales, margin, result, service penalties, service, stock (a value each)."""
+        self._must_be_supplied()
+        return pd.Series(import_module("sopkit.reconcile").measures(self), name=self.title)
+
+    def side_by_side(self, *others: Plan) -> pd.DataFrame:
+        """Table scenario_results of this plan beside `others`, or beside the plan it was changed from."""
+        if not others and self.base is None:
+            raise SopkitError("There is nothing to compare with: name another plan, or ask plan.what_if(...) first.")
+        base, rest = (self, others) if others else (self.base, (self,))
+        titles = [plan.title for plan in rest]
+        named = {}
+        for at, (title, plan) in enumerate(zip(titles, rest, strict=True), start=1):
+            named[title if titles.count(title) == 1 else f"{title} ({at})"] = plan
+        return import_module("sopkit.reconcile").results(base, named)
+
+    def compare(self, *others: Plan, look_for: str = "") -> Figure:
+        """`side_by_side` as a figure: a row a measure, the difference below each value."""
+        from sopkit import charts
+
+        frame = self.side_by_side(*others)
+        return charts.comparison(
+            frame,
+            title="Plans side by side",
+            measures=import_module("sopkit.reconcile").MEASURES,
+            base_name=frame["title"].iloc[0],
+            look_for=look_for,
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What travels to another process: everything but the model in the solver."""
+        return {name: value for name, value in vars(self).items() if name != "_session"}
+
+    def _must_be_supplied(self) -> None:
+        if "supply_costs" not in self:
+            raise SopkitError("Supply is not planned yet: ask plan.supply() first.")
+
+
+def _scenario(what: str | Scenario | Change | Sequence[Change], title: str, change: dict[str, Any]) -> Scenario:
+    if isinstance(what, Scenario):
+        return what.model_copy(update={"title": title}) if title else what
+    if isinstance(what, str):
+        actions = {
+            name: change.pop(name) for name in ("column", "set", "add", "scale", "rows", "drop") if name in change
+        }
+        what = Change.checked(table=what, where=change, **actions)
+    changes = [what] if isinstance(what, Change) else list(what)
+    return Scenario(title=title or "; ".join(change.sentence for change in changes), changes=changes)
