@@ -23,6 +23,8 @@ from xml.etree import ElementTree
 
 import pandas as pd
 
+from sopkit.words import Scale, amount, heading, month_name, number, scale_of
+
 if TYPE_CHECKING:
     import altair
 
@@ -49,80 +51,6 @@ SVG = "http://www.w3.org/2000/svg"
 # characters that no XML document may hold: a name that contains one must not cost the whole figure
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 ElementTree.register_namespace("", SVG)
-
-
-# how people read a number ---------------------------------------------------------------------------------------
-
-
-def month_name(month: Any) -> str:
-    """A month as people write it: `Nov 2026`; an empty month is an empty text."""
-    month = pd.Timestamp(month)
-    return "" if pd.isna(month) else month.strftime("%b %Y")
-
-
-def number(value: float | None, decimals: int = 0, sign: bool = False) -> str:
-    """A number with thousands separators; `–` where there is none; with `sign`, a plus before gains."""
-    if value is None or not math.isfinite(value):
-        return "–"
-    if value == 0:
-        return "0"
-    text = f"{value:{'+' if sign else ''},.{decimals}f}"
-    # -0.0 and numbers that round to it would read as a loss
-    return text.lstrip("+-") if not float(text.replace(",", "")) else text.replace("-", "−")
-
-
-class Scale(NamedTuple):
-    """How a unit is shown: values are divided by `factor` and written with `decimals` and `unit`."""
-
-    factor: float
-    unit: str
-    decimals: int
-
-    def text(self, value: float | None, sign: bool = False) -> str:
-        """`value` without its unit."""
-        return number(None if value is None or pd.isna(value) else value / self.factor, self.decimals, sign)
-
-
-def scale_of(values: Iterable[float], unit: str) -> Scale:
-    """The scale that shows `values` in `unit` with few digits: shares as %, large money in thousands or millions.
-
-    Raises ValueError where `unit` is empty: a number without a unit is not shown.
-    """
-    if not unit.strip():
-        raise ValueError(
-            "a figure needs a unit: say what its numbers count, for example 'pcs', 'EUR', 'hours', 'share'"
-        )
-    finite = [abs(float(value)) for value in values if value is not None and math.isfinite(value)]
-    largest = max(finite, default=0.0)
-    if unit == "share":
-        return Scale(0.01, "%", 1)
-    if re.fullmatch("[A-Z]{3}", unit) or largest >= 1e7:
-        for factor, word in ((1e9, "billion"), (1e6, "million"), (1e3, "thousand")):
-            if largest >= (10 if factor == 1e3 else 1) * factor:
-                return Scale(
-                    factor, f"{word} {unit}", 0 if largest >= 100 * factor else 1 if largest >= 10 * factor else 2
-                )
-    whole = largest >= 100 or all(value == round(value) for value in finite)
-    return Scale(1.0, unit, 0 if whole else 1 if largest >= 10 else 2)
-
-
-def amount(value: float | None, unit: str, sign: bool = False) -> str:
-    """A value with its unit, in one short text: `1.24 million EUR`, `93.1 %`, `4,210 pcs`."""
-    if value is None or pd.isna(value):
-        return "–"
-    scale = scale_of([value], unit)
-    return f"{scale.text(value, sign)} {scale.unit}"
-
-
-def _table_scale(values: Iterable[float], unit: str) -> Scale:
-    """The scale of a column of a table: money in thousands, so that a small line beside a large one is still seen."""
-    values = [float(value) for value in values if value is not None]
-    scale = scale_of(values, unit)
-    if not unit.isupper() or len(unit) != 3 or scale.factor == 1:
-        return scale
-    factor, word = (1e6, "million") if scale.factor == 1e9 else (1e3, "thousand")
-    largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
-    return Scale(factor, f"{word} {unit}", 0 if largest >= 100 * factor else 1)
 
 
 # a figure -------------------------------------------------------------------------------------------------------
@@ -807,7 +735,7 @@ def statement(
         return nothing(title, none)
     wide = frame.pivot_table(index=row, columns=column, values=value, aggfunc="sum", sort=True, observed=True)
     wide = wide.reindex(_kinds(wide.index, rows))
-    scale = _table_scale(wide.to_numpy(dtype=float).ravel(), unit)
+    scale = scale_of(wide.to_numpy(dtype=float).ravel(), unit, small=True)
     head = "".join(f'<th scope="col">{_heading(name)}</th>' for name in wide.columns)
     body = "".join(
         f'<tr{" class=total" if name in bold else ""}><th scope="row" class="text">{_safe(str(name).capitalize())}</th>'
@@ -852,13 +780,10 @@ def columns_of(table: str, names: str, money: str = "currency") -> dict[str, Sho
     shown = {}
     for name in names.split():
         column = declared(table)[name.lstrip("+")]
-        words = [
-            word.upper() if word in ("wape", "rmsse", "mase", "abc", "xyz") else word for word in column.name.split("_")
-        ]
         unit = units.get(column.unit, column.unit) if column.kind in ("number", "whole") else ""
         # "overrides (overrides)" says nothing twice
         unit = "count" if unit == column.name != "share" else unit
-        shown[column.name] = Show(" ".join([words[0][:1].upper() + words[0][1:], *words[1:]]), unit, name[0] == "+")
+        shown[column.name] = Show(heading(column.name), unit, name[0] == "+")
     return shown
 
 
@@ -870,7 +795,7 @@ def _columns(frame: pd.DataFrame, show: Mapping[str, Show | str]) -> dict[str, t
         numeric = pd.api.types.is_numeric_dtype(frame[name]) and not pd.api.types.is_bool_dtype(frame[name])
         if numeric and not how.unit:
             raise ValueError(f"column {name!r} of the table holds numbers: give its unit, Show({how.heading!r}, unit)")
-        shown[name] = (how, _table_scale(frame[name], how.unit) if numeric else None)
+        shown[name] = (how, scale_of(frame[name], how.unit, small=True) if numeric else None)
     return shown
 
 
@@ -999,7 +924,7 @@ def comparison(
     for what in _kinds(frame[measure], list(measures or ())):
         part = frame[frame[measure].map(plain).eq(what)]
         shown_unit = part[unit].iloc[0]
-        scale = _table_scale([*part[value], *part[base]], shown_unit)
+        scale = scale_of([*part[value], *part[base]], shown_unit, small=True)
         reference = float(part[base].iloc[0])
         cells = [f"<td>{scale.text(reference)}</td>"]
         for name in names:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as widgets
 import pandas as pd
 
-from sopkit import charts
+from sopkit import charts, words
 from sopkit.book import Change
 from sopkit.cycle import Cycle
 from sopkit.errors import RecordError, SopkitError
@@ -65,7 +65,7 @@ def _person(label: str, people: Iterable[tuple[str, str]]) -> widgets.Dropdown:
 
 
 def _month_options(months: Iterable[pd.Timestamp]) -> list[tuple[str, pd.Timestamp]]:
-    return [(charts.month_name(month), month) for month in months]
+    return [(words.month_name(month), month) for month in months]
 
 
 def _as_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
@@ -177,8 +177,8 @@ class AnswerForm(widgets.VBox):
             self.correction,
             (
                 (
-                    f"{charts.month_name(row.month)} · {row.product} · {row.market}: {charts.number(row.raw)} → "
-                    f"{charts.number(row.proposed)} units, {row.method.replace('_', ' ')}, {row.status}",
+                    f"{words.month_name(row.month)} · {row.product} · {row.market}: {words.number(row.raw)} → "
+                    f"{words.number(row.proposed)} units, {row.method.replace('_', ' ')}, {row.status}",
                     row.Index,
                 )
                 for row in rows.head(MOST_OFFERED).itertuples()
@@ -222,7 +222,7 @@ class AnswerForm(widgets.VBox):
             unit="units",
             height=200,
             title=f"The correction in its series: {row['product']} · {row['market']}",
-            look_for=f"{charts.month_name(row['month'])}: {row['reason']}.",
+            look_for=f"{words.month_name(row['month'])}: {row['reason']}.",
         )._repr_html_()
 
     def _store(self, _: Any) -> None:
@@ -253,8 +253,8 @@ class AnswerForm(widgets.VBox):
         self._offer()
         self.message.say(
             f"Answer {number} by {self.owner.value} is stored: {row['product']} in {row['market']}, "
-            f"{charts.month_name(row['month'])}, counts {charts.number(counts)} units once collect has run again; it "
-            f"counts {charts.number(row['quantity'])} in the plan as it stands. Stale until then: "
+            f"{words.month_name(row['month'])}, counts {words.number(counts)} units once collect has run again; it "
+            f"counts {words.number(row['quantity'])} in the plan as it stands. Stale until then: "
             f"{', '.join(self.cycle.stale())}. Run sopkit run --company {self.cycle.company_name} --cycle "
             f"{self.cycle.cycle} --resume, or the cells above again."
         )
@@ -382,7 +382,7 @@ class OverrideForm(widgets.VBox):
         change = after["consensus"].sum() - before["consensus"].sum()
         self.message.say(
             f"Override {number} by {self.owner.value} is stored. The consensus changed by "
-            f"{charts.number(change, sign=True)} units in all. The stages after demand are now stale."
+            f"{words.number(change, sign=True)} units in all. The stages after demand are now stale."
         )
         self.reason.value = self.evidence.value = ""
         self._show(after, before)
@@ -424,7 +424,7 @@ class OverrideForm(widgets.VBox):
             *((f"override {row.id} by {row.author}: {row.reason}", row.id) for row in said.itertuples()),
         ]
         self.supersedes.value = 0
-        name = charts.month_name
+        name = words.month_name
         said = said.assign(
             what=[
                 " · ".join(filter(None, (row.family, row.product, row.market))) or "everything"
@@ -533,7 +533,7 @@ class WhatIf(widgets.VBox):
         except SopkitError as error:
             self.message.say(str(error), wrong=True)
             return
-        gain = charts.amount(found["result"] - found["service penalties"], self.plan.currency, sign=True)
+        gain = words.amount(found["result"] - found["service penalties"], self.plan.currency, sign=True)
         self.shown.value = compared.compare(look_for=f"{title} changes result after penalties by {gain}.")._repr_html_()
         self.message.say(f"Solved: {gain} of result after penalties.")
 

@@ -165,19 +165,6 @@ def test_absent_data_gives_a_sentence(frame):
         assert "This company has no campaigns." in figure.html and "<svg" not in figure.html
 
 
-def test_numbers_and_months_are_written_for_people():
-    assert charts.month_name("2026-11-01") == "Nov 2026" and charts.month_name(pd.NaT) == ""
-    assert charts.number(1234567.4) == "1,234,567"
-    assert charts.number(None) == "–" and charts.number(float("nan")) == "–"
-    assert charts.number(-12.34, 1, sign=True) == "−12.3" and charts.number(12.34, 1, sign=True) == "+12.3"
-    assert charts.number(-0.0001, 1, sign=True) == "0.0"
-    assert charts.amount(8_214_000, "EUR") == "8.21 million EUR" and charts.amount(0.9312, "share") == "93.1 %"
-    assert charts.amount(4210, "pcs") == "4,210 pcs"
-    assert charts.amount(-61_500, "EUR", sign=True) == "−61.5 thousand EUR"
-    assert charts.scale_of([3.2, 8.75], "days") == charts.Scale(1.0, "days", 2)
-    assert charts.scale_of([], "EUR").text(None) == "–"
-
-
 def test_axes_carry_months_units_and_thousands():
     plain = charts.line(tidy(), "quantity", series="kind", title="Demand", unit="pcs", look_for="")
     words = Page(plain.html).words

@@ -16,7 +16,6 @@ from sopkit.book import Book, Question
 from sopkit.charts import Figure
 from sopkit.decide import plan as decide
 from sopkit.publish import pack
-from sopkit.publish.paper import counted, listed, sentence, several, than
 from sopkit.reconcile import finance, gaps
 from sopkit.tables import TABLES, Company
 
@@ -406,21 +405,6 @@ def test_same_tables_same_bytes(tables):
     assert pack.page(pack.report(tables, COMPANY, CYCLE, MANIFEST)) == pack.page(
         pack.report(tables, COMPANY, CYCLE, MANIFEST)
     )
-
-
-def test_numbers_in_words():
-    assert (several(0, "month"), several(1, "month"), several(3, "month"), several(30, "month")) == (
-        "no month",
-        "one month",
-        "three months",
-        "30 months",
-    )
-    assert counted(12) == "twelve" and counted(1300) == "1,300"
-    assert (
-        listed(list("ab")) == "a and b" and listed(list("abcdef"), 3) == "a, b, c and 3 more" and listed(["a"]) == "a"
-    )
-    assert than(0.042) == "4.2 % above" and than(-0.1, "more", "less") == "10.0 % less"
-    assert sentence("two KPIs") == "Two KPIs"
 
 
 # the page ------------------------------------------------------------------------------------------------------------

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sopkit.book import Book, Question
-from sopkit.charts import number
 from sopkit.errors import SettingsError, nearest
+from sopkit.words import number
 
 if TYPE_CHECKING:
     import pandas as pd

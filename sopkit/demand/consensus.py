@@ -7,10 +7,11 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from sopkit.demand.layers import Grid, Notes, Tables, percent
+from sopkit.demand.layers import Grid, Notes, Tables
 from sopkit.kpis import wape
 from sopkit.tables import Company
 from sopkit.tables.hierarchy import with_levels
+from sopkit.words import percent
 
 # Fewer judged forecasts (product x market x month) than this say nothing about a stream: all count the same.
 LEAST_JUDGED = 12

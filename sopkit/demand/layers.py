@@ -19,6 +19,7 @@ from sopkit.demand.contestants import LIGHTGBM
 from sopkit.errors import SettingsError
 from sopkit.tables import Company
 from sopkit.tables.hierarchy import with_levels
+from sopkit.words import percent
 
 if TYPE_CHECKING:
     from sopkit.demand.hierarchy import Coherent
@@ -69,11 +70,6 @@ class Grid:
         out = self.pairs.loc[self.pairs.index.repeat(len(self.months))].reset_index(drop=True)
         out["month"] = np.tile(self.months, len(self.pairs))
         return out.assign(**{name: values.ravel() for name, values in matrices.items()})
-
-
-def percent(share: float, decimals: int = 0, sign: bool = False) -> str:
-    """A share as people write it: 0.18 is `18 %`."""
-    return f"{100 * share:{'+' if sign else ''}.{decimals}f} %"
 
 
 class Notes:

@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 
 from sopkit import kpis
-from sopkit.demand.layers import PAIR, Grid, Notes, Tables, net_prices, percent, usual_sales
+from sopkit.demand.layers import PAIR, Grid, Notes, Tables, net_prices, usual_sales
 from sopkit.tables import TABLES, Company
+from sopkit.words import percent
 
 LAGS = (1, 2, 3)
 # The stair from naive to consensus: each stream holds the forecast after that step.

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
-from sopkit.demand.layers import PAIR, Notes, Tables, percent
+from sopkit.demand.layers import PAIR, Notes, Tables
+from sopkit.words import percent
 
 # A plan is made once a month, so stock must bridge the time to replenish and the month until the next plan.
 REVIEW = 1

@@ -7,8 +7,9 @@ from typing import Any
 import pandas as pd
 
 from sopkit import charts, kpis
-from sopkit.charts import Figure, Show, number
-from sopkit.publish.paper import Paper, section, several, than
+from sopkit.charts import Figure, Show
+from sopkit.publish.paper import Paper, section
+from sopkit.words import number, several, than
 
 SHEET_ROWS = {
     "last year": "sold in the month a year before",

@@ -8,11 +8,12 @@ from typing import Any
 import pandas as pd
 
 from sopkit import charts, kpis
-from sopkit.charts import Figure, Show, Tile, amount, month_name, number
+from sopkit.charts import Figure, Show, Tile
 from sopkit.decide import UNDECIDED
-from sopkit.publish.paper import FULL, Paper, counted, leaning, listed, quoted, section, sentence, several, than
+from sopkit.publish.paper import FULL, Paper, section
 from sopkit.reconcile import MEASURES
 from sopkit.tables import STAGES
+from sopkit.words import amount, counted, leaning, listed, month_name, number, quoted, sentence, several, than
 
 # what the options of a question are compared by: value or difference from the plan, measure, kind of unit
 DECISION_MEASURES = (

@@ -7,8 +7,9 @@ from typing import Any
 import pandas as pd
 
 from sopkit import charts, kpis
-from sopkit.charts import NARROW, Figure, Show, amount, month_name, number
+from sopkit.charts import NARROW, Figure, Show
 from sopkit.publish.paper import Paper, section
+from sopkit.words import amount, month_name, number
 
 
 def gaps(paper: Paper) -> dict[str, Any]:

@@ -7,8 +7,9 @@ from typing import Any
 import pandas as pd
 
 from sopkit import charts, kpis
-from sopkit.charts import Figure, Show, amount, month_name, number
-from sopkit.publish.paper import FULL, Paper, counted, leaning, listed, section, sentence, several, than
+from sopkit.charts import Figure, Show
+from sopkit.publish.paper import FULL, Paper, section
+from sopkit.words import amount, counted, leaning, listed, month_name, number, sentence, several, than
 
 MODES = {"make_regular": "made, regular hours", "make_overtime": "made, overtime", "buy": "bought"}
 STEPS = {

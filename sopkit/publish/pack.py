@@ -15,10 +15,11 @@ from typing import Any
 import pandas as pd
 
 from sopkit import charts
-from sopkit.charts import Figure, month_name
+from sopkit.charts import Figure
 from sopkit.publish import appendix, meeting, money, operations
 from sopkit.publish.paper import Paper
 from sopkit.tables import Company
+from sopkit.words import month_name
 
 # the order in which the meeting reads
 SECTIONS = (

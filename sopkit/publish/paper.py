@@ -1,17 +1,18 @@
-"""What every section of the pack is made from, and how it words a number, a count or a list."""
+"""What every section of the pack is made from."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import pandas as pd
 
-from sopkit.charts import Figure, amount, number
+from sopkit.charts import Figure
 from sopkit.decide import is_draft
 from sopkit.tables import TABLES, Company
+from sopkit.words import amount, sentence
 
 FULL = 0.995  # a resource is full from this share of its regular hours on
 
@@ -98,47 +99,6 @@ class Paper:
     def draft(self) -> bool:
         """Whether the plan is a draft: a question is open, or nobody decided at all."""
         return self["decision_log"].empty or is_draft(self["decision_log"])
-
-
-def than(change: float, above: str = "above", below: str = "below") -> str:
-    """A relative difference in words: `4.2 % above`."""
-    return f"{number(abs(change) * 100, 1)} % {above if change >= 0 else below}"
-
-
-_WORDS = "no one two three four five six seven eight nine ten eleven twelve".split()
-
-
-def counted(count: int) -> str:
-    """Small numbers in words: `no`, `one` ... `twelve`, then figures."""
-    return _WORDS[count] if count < len(_WORDS) else f"{count:,}"
-
-
-def several(count: int, one: str, many: str = "") -> str:
-    """`one month`, `three months`, `no month`."""
-    return f"{counted(count)} {one if count < 2 else many or one + 's'}"
-
-
-def sentence(text: str) -> str:
-    """`text` with its first letter large, the rest as it is."""
-    return text[:1].upper() + text[1:]
-
-
-def listed(names: Sequence[str], most: int = 4) -> str:
-    """`a, b and c`; beyond `most`, how many more."""
-    names = list(names)
-    if len(names) > most:
-        return f"{', '.join(names[:most])} and {len(names) - most:,} more"
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
-
-
-def leaning(bias: float) -> str:
-    """A bias in words: `11.2 % too high`."""
-    return f"{number(abs(bias) * 100, 1)} % too {'high' if bias > 0 else 'low'}"
-
-
-def quoted(name: str) -> str:
-    """A name that may be a whole sentence, such as a scenario's, inside another sentence."""
-    return f"\u201c{name.rstrip('.')}\u201d"
 
 
 def section(key: str, label: str, headline: str, *body: Figure | list[Figure | None] | str | None) -> dict[str, Any]:

@@ -9,11 +9,12 @@ from typing import Any
 import pandas as pd
 import xlsxwriter
 
-from sopkit.charts import columns_of, month_name, plain
+from sopkit.charts import columns_of, plain
 from sopkit.decide import UNDECIDED
-from sopkit.publish.paper import Paper, sentence
+from sopkit.publish.paper import Paper
 from sopkit.tables import TABLES, Column, Company, Table
 from sopkit.tables.hierarchy import TOTAL, with_levels
+from sopkit.words import month_name, sentence
 
 FIRST = "About this plan"
 # name of the sheet -> table, in the order of the pack

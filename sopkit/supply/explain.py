@@ -18,6 +18,7 @@ from sopkit.supply.model import CASH, POLICY
 from sopkit.supply.network import START, Network
 from sopkit.supply.solve import Loaded, Session, Solution
 from sopkit.tables import TABLES
+from sopkit.words import money, month_name, span
 
 NOTHING = 1e-6
 MOST_LIMITS = 3
@@ -117,22 +118,6 @@ def _names(network: Network) -> Callable[[str], str]:
     return lambda code: known.get(code, code)
 
 
-def _month_text(month: str) -> str:
-    return f"{pd.Timestamp(month + '-01'):%b %Y}"
-
-
-def _span(months: list[str]) -> str:
-    """Months as people say them: `May 2027`, `May to Jul 2027`."""
-    first, last = (pd.Timestamp(f"{months[at]}-01") for at in (0, -1))
-    if first == last:
-        return f"{first:%b %Y}"
-    return f"{first:%b} to {last:%b %Y}" if first.year == last.year else f"{first:%b %Y} to {last:%b %Y}"
-
-
-def _money(amount: float, currency: str) -> str:
-    return f"{amount:,.0f} {currency}" if abs(amount) >= 100 else f"{amount:,.2f} {currency}"
-
-
 def explain(session: Session) -> dict[str, pd.DataFrame]:
     """Tables `binding_limits`, `why_short`, `levers` and `level_chase` of the session's base plan."""
     session.parts.changed(session.base.matrix)  # whatever was asked last
@@ -183,8 +168,8 @@ class _Explained:
                         "size": max(0.0, size if np.isfinite(size) else use[row]),
                         "unit": limit.unit,
                         "shadow_price": shadow_price[at],
-                        "sentence": f"One more {limit.one_more(*index)} in {_month_text(index[-1])} brings "
-                        f"{_money(shadow_price[at], self.currency)}.",
+                        "sentence": f"One more {limit.one_more(*index)} in {month_name(index[-1])} brings "
+                        f"{money(shadow_price[at], self.currency)}.",
                     }
                 )
         return (
@@ -240,7 +225,7 @@ class _Explained:
         head = (
             f"{self.name(item)} {'at' if kind == 'safety stock' else 'for'} {self.name(place)} "
             f"is {quantity:,.0f} short in "
-            f"{_month_text(month)}" + {"lost": " (lost)", "waiting": " (waiting)"}.get(kind, " of its safety stock")
+            f"{month_name(month)}" + {"lost": " (lost)", "waiting": " (waiting)"}.get(kind, " of its safety stock")
         )
         common = {"kind": kind, "item": item, "place": place, "month": self.time[month], "quantity": quantity}
         if not priced:
@@ -262,8 +247,8 @@ class _Explained:
                 limit = self.limits[rule]
                 where, what, unit = limit.place(*key), limit.item(*key), limit.unit
                 said = (
-                    f"one more unit needs {needs:,.3g} x one {limit.one_more(*key)} in {_month_text(at)}, "
-                    f"shadow price {_money(abs(shadow_price[row]), self.currency)} each"
+                    f"one more unit needs {needs:,.3g} x one {limit.one_more(*key)} in {month_name(at)}, "
+                    f"shadow price {money(abs(shadow_price[row]), self.currency)} each"
                 )
             else:
                 unit, place_and_item, reason = _GIVEN[rule]
@@ -300,21 +285,21 @@ class _Explained:
                 continue
             cost = float(sum(-column[0] * amount for column, amount in zip(lever.columns, used, strict=True)))
             months = [month for month, amount in zip(lever.months, used, strict=True) if amount > NOTHING]
-            span = _span(sorted(months))
+            during = span(min(months), max(months))
             rows.append(
                 {
                     "lever": lever.lever,
                     "place": lever.place,
                     "item": lever.item,
-                    "months": span,
+                    "months": during,
                     "change": lever.change,
                     "used": total,
                     "unit": lever.unit,
                     "cost": max(0.0, cost),
                     "gain": gain,
-                    "sentence": f"{lever.says}: {total:,.0f} {lever.unit} in {span} would bring "
-                    + _money(gain, self.currency)
-                    + (f" after {_money(cost, self.currency)} paid for it." if cost > 0 else "."),
+                    "sentence": f"{lever.says}: {total:,.0f} {lever.unit} in {during} would bring "
+                    + money(gain, self.currency)
+                    + (f" after {money(cost, self.currency)} paid for it." if cost > 0 else "."),
                 }
             )
         return pd.DataFrame(rows).sort_values("gain", ascending=False, kind="stable") if rows else pd.DataFrame()
@@ -521,7 +506,7 @@ class _Levers:
                 "",
                 f"hours of {skill} people at {hourly:,.2f} an hour",
                 "hours",
-                f"Temporary {skill} people at {self.name(site)}, at {_money(hourly, self.explained.currency)} an hour",
+                f"Temporary {skill} people at {self.name(site)}, at {money(hourly, self.explained.currency)} an hour",
             )
             yield self.relaxed(
                 "people_work",
@@ -578,7 +563,7 @@ class _Levers:
                 item,
                 f"offers: a new row at {price:,.2f}, {lead} months",
                 "units",
-                f"{self.name(item)} from {who} for {self.name(site)}, at {_money(price, self.explained.currency)} "
+                f"{self.name(item)} from {who} for {self.name(site)}, at {money(price, self.explained.currency)} "
                 f"and {lead} months",
             )
             for month in self.months[lead:]:
@@ -612,7 +597,7 @@ class _Levers:
                     f"offers: a new row at {price:,.2f}, 1 month",
                     "units",
                     f"{self.name(product)} bought ready-made for {self.name(site)}, at "
-                    f"{_money(price, self.explained.currency)}",
+                    f"{money(price, self.explained.currency)}",
                 )
                 for month in self.months[1:]:
                     lever.add(month, price, most, {self.row["stock_balance"][product, site, month]: self.inflow})
@@ -679,7 +664,7 @@ class _Levers:
                     f"offers.lead_time 0 at {EXPRESS * price:,.2f}",
                     "units",
                     f"{self.name(item)} from {self.name(supplier)} for {self.name(site)} at once, at "
-                    f"{_money(EXPRESS * price, self.explained.currency)}",
+                    f"{money(EXPRESS * price, self.explained.currency)}",
                 )
                 for month in months:
                     most = self.network.offer_capacity.get((supplier, item, site, month), np.inf)
