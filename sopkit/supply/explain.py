@@ -140,7 +140,7 @@ class _Explained:
         self.currency = session.company.currency
         self.limits, self.name = _limits(self.network), _names(self.network)
         self.matrix, self.answer = self.solution.matrix, self.solution.answer
-        self.time = dict(zip(self.network.months, self.network.timestamps, strict=True))
+        self.time = dict(zip(self.network.time.months, self.network.time.timestamps, strict=True))
 
     # what binds --------------------------------------------------------------------------------------------------
 
@@ -178,7 +178,11 @@ class _Explained:
 
     def _people_hours(self, rule: str, index: tuple) -> float:
         site, skill, month = index
-        hours = self.network.person_hours[index] if rule == "people_work" else self.network.person_overtime[site, skill]
+        hours = (
+            self.network.people.hours[index]
+            if rule == "people_work"
+            else self.network.people.overtime_limit[site, skill]
+        )
         return hours * self._employ[index]
 
     @property
@@ -313,10 +317,12 @@ class _Explained:
         product may be held above its safety stock. Both prices steer only: the profit shown is without them.
         """
         tables = self.session.tables
-        dear = 10 * self.network.dearest
+        dear = 10 * self.network.demand.dearest
         level = {"resources": tables["resources"].assign(change_price=dear)}
         products = set(tables["products"]["product"])
-        pairs = pd.DataFrame([pair for pair in self.network.stocks if pair[0] in products], columns=["item", "site"])
+        pairs = pd.DataFrame(
+            [pair for pair in self.network.flow.stocks if pair[0] in products], columns=["item", "site"]
+        )
         held = tables["policies"].merge(pairs, how="outer", on=["item", "site"])
         held = TABLES["policies"].conform(held)
         held["maximum_stock"] = held["maximum_stock"].where(~held["item"].isin(products), held["safety_stock"])
@@ -327,7 +333,7 @@ class _Explained:
         return pd.concat(frames, ignore_index=True)
 
     def _by_month(self, strategy: str, solution: Solution) -> pd.DataFrame:
-        months, cost = self.network.months, self.network.standard_cost
+        months, cost = self.network.time.months, self.network.stock.standard_cost
 
         def by_month(name: str) -> pd.Series:
             series = solution[name]
@@ -344,7 +350,7 @@ class _Explained:
         return pd.DataFrame(
             {
                 "strategy": strategy,
-                "month": self.network.timestamps,
+                "month": self.network.time.timestamps,
                 "hours": (regular + overtime).clip(lower=0).to_numpy(),
                 "overtime": overtime.clip(lower=0).to_numpy(),
                 "stock_value": value.groupby(level=-1).sum().reindex(months).clip(lower=0).to_numpy(),
@@ -435,7 +441,7 @@ class _Levers:
     def __init__(self, explained: _Explained) -> None:
         self.explained, self.network, self.name = explained, explained.network, explained.name
         self.solution, self.matrix = explained.solution, explained.matrix
-        self.months = self.network.months
+        self.months = self.network.time.months
         self.position = {month: at for at, month in enumerate(self.months)}
         self.inflow = explained.supplying("stock_balance") if "stock_balance" in self.matrix.rows else 1
         self.row = {
@@ -482,20 +488,23 @@ class _Levers:
                 f"More overtime on {self.name(resource)}",
             )
             yield self.relaxed(
-                "overtime_capacity", lever, members, lambda index: TENTH * self.network.regular_limit.get(index, 0.0)
+                "overtime_capacity",
+                lever,
+                members,
+                lambda index: TENTH * self.network.resources.regular_limit.get(index, 0.0),
             )
 
     def people(self) -> Iterator[Lever]:
         """People beyond what can be hired in a month, and temporary people before anyone hired could start."""
         for (site, skill), members in self.binding("people_work").items():
-            wage, price = self.network.wage[site, skill], self.network.people_overtime_cost[site, skill]
+            wage, price = self.network.people.wage[site, skill], self.network.people.overtime_cost[site, skill]
             hourly = max(
                 price,
                 max(
                     (
-                        wage / self.network.person_hours[index]
+                        wage / self.network.people.hours[index]
                         for index in members
-                        if self.network.person_hours[index] > 0
+                        if self.network.people.hours[index] > 0
                     ),
                     default=0.0,
                 ),
@@ -512,7 +521,7 @@ class _Levers:
                 "people_work",
                 lever,
                 members,
-                lambda index: FIFTH * max(1.0, self.network.person_hours[index] * self.solution["employ"][index]),
+                lambda index: FIFTH * max(1.0, self.network.people.hours[index] * self.solution["employ"][index]),
                 hourly,
             )
         for (site, skill), members in self.binding("hiring_limit").items():
@@ -548,15 +557,19 @@ class _Levers:
                 f"A fifth more {self.name(item)} from {self.name(supplier)} for {self.name(site)}",
             )
             yield self.relaxed(
-                "supplier_capacity", lever, members, lambda index: FIFTH * self.network.offer_capacity[index]
+                "supplier_capacity", lever, members, lambda index: FIFTH * self.network.buying.capacity[index]
             )
         for item, site in sorted({(item, site) for _, item, site in binding}):
-            known = {s: self.network.offer_price[s, i, n] for s, i, n in self.network.offers if (i, n) == (item, site)}
+            known = {
+                s: self.network.buying.price[s, i, n]
+                for s, i, n in self.network.buying.offers
+                if (i, n) == (item, site)
+            }
             price = DEARER * max(known.values())
-            lead = max(self.network.offer_lead[s, item, site] for s in known)
-            others = sorted({s for s, i, _ in self.network.offers if i == item} - set(known))
+            lead = max(self.network.buying.lead[s, item, site] for s in known)
+            others = sorted({s for s, i, _ in self.network.buying.offers if i == item} - set(known))
             who = self.name(others[0]) if others else "a second supplier"
-            most = max(self.network.offer_capacity.get((s, item, site, t), 0.0) for s in known for t in self.months)
+            most = max(self.network.buying.capacity.get((s, item, site, t), 0.0) for s in known for t in self.months)
             lever = Lever(
                 "second supplier",
                 site,
@@ -584,11 +597,11 @@ class _Levers:
 
     def subcontract(self) -> Iterator[Lever]:
         """A short product bought ready-made, from next month on, for the sites that deliver it to markets."""
-        markets = {market for _, market in self.network.demanded}
+        markets = {market for _, market in self.network.demand.pairs}
         for product, most in sorted(self._short().items()):
-            sites = sorted({o for o, d, i in self.network.ships if i == product and d in markets})
-            offers = [self.network.offer_price[offer] for offer in self.network.offers if offer[1] == product]
-            price = max(offers) if offers else MARGIN * self.network.standard_cost[product]
+            sites = sorted({o for o, d, i in self.network.flow.ships if i == product and d in markets})
+            offers = [self.network.buying.price[offer] for offer in self.network.buying.offers if offer[1] == product]
+            price = max(offers) if offers else MARGIN * self.network.stock.standard_cost[product]
             for site in sites:
                 lever = Lever(
                     "subcontract",
@@ -629,7 +642,7 @@ class _Levers:
     def expedite(self) -> Iterator[Lever]:
         """Open orders a month sooner, and new orders that come at once, dearer."""
         open_orders: dict[tuple[str, str], Lever] = {}
-        for (item, site, month), quantity in sorted(self.network.receipts.items()):
+        for (item, site, month), quantity in sorted(self.network.stock.receipts.items()):
             at = self.position[month]
             if at == 0 or (item, site, month) not in self.row["stock_balance"]:
                 continue
@@ -649,8 +662,11 @@ class _Levers:
             )
             lever.add(self.months[at - 1], 0.0, quantity, {sooner: self.inflow, later: -self.inflow})
         yield from open_orders.values()
-        for supplier, item, site in self.network.offers:
-            lead, price = self.network.offer_lead[supplier, item, site], self.network.offer_price[supplier, item, site]
+        for supplier, item, site in self.network.buying.offers:
+            lead, price = (
+                self.network.buying.lead[supplier, item, site],
+                self.network.buying.price[supplier, item, site],
+            )
             months = [
                 month
                 for month in self.months[:lead]
@@ -667,6 +683,6 @@ class _Levers:
                     f"{money(EXPRESS * price, self.explained.currency)}",
                 )
                 for month in months:
-                    most = self.network.offer_capacity.get((supplier, item, site, month), np.inf)
+                    most = self.network.buying.capacity.get((supplier, item, site, month), np.inf)
                     lever.add(month, EXPRESS * price, most, {self.row["stock_balance"][item, site, month]: self.inflow})
                 yield lever

@@ -55,80 +55,88 @@ def _sets(m: pyo.ConcreteModel, network: Network) -> None:
         return pyo.Set(over, initialize={key: lists[key] for key in over}, dimen=dimen, doc=doc)
 
     # time: `previous` leads from the first month to START, the moment before the plan
-    m.MONTHS = listed(network.months, "planned months")
-    m.MONTH_ENDS = listed(network.month_ends, "the start, and the ends of planned months")
-    m.LATER_MONTHS = listed(network.months[1:], "planned months but the first")
-    m.LAST = listed(network.months[-1:], "the last planned month")
-    m.LEADS = listed(network.leads, "lead times in whole months")
-    m.BEFORE = pyo.Set(m.LEADS, m.MONTHS, initialize=network.before, doc="the month so many months before, if planned")
+    m.MONTHS = listed(network.time.months, "planned months")
+    m.MONTH_ENDS = listed(network.time.ends, "the start, and the ends of planned months")
+    m.LATER_MONTHS = listed(network.time.months[1:], "planned months but the first")
+    m.LAST = listed(network.time.months[-1:], "the last planned month")
+    m.LEADS = listed(network.time.leads, "lead times in whole months")
+    m.BEFORE = pyo.Set(
+        m.LEADS, m.MONTHS, initialize=network.time.before, doc="the month so many months before, if planned"
+    )
 
     # where things can be
-    m.STOCKS = listed(network.stocks, "item and site where it can be kept", 2)
-    m.ITEMS = listed(network.items, "items that can be kept anywhere")
-    m.SITES = listed(sorted(network.items_at), "sites where anything can be kept")
-    m.ITEMS_AT = neighbours(m.SITES, network.items_at, "items that can be kept at a site")
-    m.DEMANDED = listed(network.demanded, "product and market that asks for it", 2)
-    m.MARKETS = listed(network.markets, "markets that ask for anything")
-    m.PLACES = listed(network.places, "item and the site or market it can get to", 2)
+    m.STOCKS = listed(network.flow.stocks, "item and site where it can be kept", 2)
+    m.ITEMS = listed(network.flow.items, "items that can be kept anywhere")
+    m.SITES = listed(sorted(network.flow.items_at), "sites where anything can be kept")
+    m.ITEMS_AT = neighbours(m.SITES, network.flow.items_at, "items that can be kept at a site")
+    m.DEMANDED = listed(network.demand.pairs, "product and market that asks for it", 2)
+    m.MARKETS = listed(network.demand.markets, "markets that ask for anything")
+    m.PLACES = listed(network.flow.places, "item and the site or market it can get to", 2)
 
     # how things can be made
-    m.MAKES = listed(network.makes, "item and way of making it", 2)
-    m.WAYS = neighbours(m.STOCKS, network.ways, "ways of making an item at a site")
-    m.USAGES = listed(sorted(network.usage), "item, way and component that goes into it", 3)
-    m.USES = neighbours(m.STOCKS, network.uses, "item and way that an item goes into at a site", 2)
-    m.RESOURCES = listed(network.resources, "resources that can make anything")
-    m.OPERATIONS = listed(network.operations, "item, way and resource that works on it", 3)
-    m.WORK = neighbours(m.RESOURCES, network.work, "item and way that a resource works on", 2)
-    m.SET_UPS = listed(network.set_ups, "item and way with a set-up or a minimum run", 2)
-    m.SWITCHED = neighbours(m.RESOURCES, network.switched, "item and way that a resource is set up for", 2)
-    m.PACED = listed(sorted(network.change_price), "resources whose change of rate has a price")
+    m.MAKES = listed(network.flow.makes, "item and way of making it", 2)
+    m.WAYS = neighbours(m.STOCKS, network.flow.ways, "ways of making an item at a site")
+    m.USAGES = listed(sorted(network.flow.usage), "item, way and component that goes into it", 3)
+    m.USES = neighbours(m.STOCKS, network.flow.uses, "item and way that an item goes into at a site", 2)
+    m.RESOURCES = listed(network.resources.names, "resources that can make anything")
+    m.OPERATIONS = listed(network.resources.operations, "item, way and resource that works on it", 3)
+    m.WORK = neighbours(m.RESOURCES, network.resources.work, "item and way that a resource works on", 2)
+    m.SET_UPS = listed(network.resources.set_ups, "item and way with a set-up or a minimum run", 2)
+    m.SWITCHED = neighbours(m.RESOURCES, network.resources.switched, "item and way that a resource is set up for", 2)
+    m.PACED = listed(sorted(network.resources.change_price), "resources whose change of rate has a price")
 
     # how things can be bought and shipped
-    m.OFFERS = listed(network.offers, "supplier, item and site it delivers to", 3)
-    m.SUPPLIERS = neighbours(m.STOCKS, network.suppliers, "who can deliver an item to a site")
-    m.LIMITED_ORDERS = listed(sorted(network.offer_capacity), "offer and month with a capacity", 4)
-    m.LEAST_ORDERS = listed(sorted(network.largest_order), "offer with a minimum order, and month", 4)
-    m.SHARED_OFFERS = listed(sorted(network.share_limit), "offers with a share limit", 3)
-    m.LATE_ORDERS = listed(network.late_orders, "orders that would arrive after the last month", 4)
-    m.LANES = listed(network.lanes, "origin and destination", 2)
-    m.LIMITED_LANES = listed(sorted(network.lane_capacity), "lanes with a capacity", 2)
-    m.CARRIED = neighbours(m.LANES, network.carried, "items a lane can carry")
-    m.SHIPS = listed(network.ships, "origin, destination and item that can move there", 3)
-    m.LATE_SHIPMENTS = listed(network.late_shipments, "shipments that would arrive after the last month", 4)
-    m.DESTINATIONS = neighbours(m.STOCKS, network.destinations, "where an item can go from a site")
-    m.ORIGINS = neighbours(m.PLACES, network.origins, "where an item can come from")
+    m.OFFERS = listed(network.buying.offers, "supplier, item and site it delivers to", 3)
+    m.SUPPLIERS = neighbours(m.STOCKS, network.buying.suppliers, "who can deliver an item to a site")
+    m.LIMITED_ORDERS = listed(sorted(network.buying.capacity), "offer and month with a capacity", 4)
+    m.LEAST_ORDERS = listed(sorted(network.lots.largest_order), "offer with a minimum order, and month", 4)
+    m.SHARED_OFFERS = listed(sorted(network.buying.share_limit), "offers with a share limit", 3)
+    m.LATE_ORDERS = listed(network.buying.late, "orders that would arrive after the last month", 4)
+    m.LANES = listed(network.lanes.pairs, "origin and destination", 2)
+    m.LIMITED_LANES = listed(sorted(network.lanes.capacity), "lanes with a capacity", 2)
+    m.CARRIED = neighbours(m.LANES, network.lanes.carried, "items a lane can carry")
+    m.SHIPS = listed(network.flow.ships, "origin, destination and item that can move there", 3)
+    m.LATE_SHIPMENTS = listed(network.lanes.late, "shipments that would arrive after the last month", 4)
+    m.DESTINATIONS = neighbours(m.STOCKS, network.flow.destinations, "where an item can go from a site")
+    m.ORIGINS = neighbours(m.PLACES, network.flow.origins, "where an item can come from")
 
     # what gets too old
-    m.PERISHABLE = listed(network.perishable, "item and site where it can get too old", 2)
-    m.SCRAPS = neighbours(m.STOCKS, network.scraps, "the item itself, where it can get too old")
-    m.AGEING = listed(sorted(network.ageing), "items with a shelf life")
-    m.SITES_OF = neighbours(m.AGEING, network.ageing, "sites where an item with a shelf life can be")
-    m.LIVES = listed(network.lives, "shelf lives in whole months")
-    m.YOUNG = pyo.Set(m.LIVES, m.MONTHS, initialize=network.young, doc="months whose goods are young at a month's end")
-    m.UNDERWAY = pyo.Set(m.LEADS, m.MONTHS, initialize=network.underway, doc="months of leaving of what is on its way")
+    m.PERISHABLE = listed(network.stock.perishable, "item and site where it can get too old", 2)
+    m.SCRAPS = neighbours(m.STOCKS, network.stock.scraps, "the item itself, where it can get too old")
+    m.AGEING = listed(sorted(network.stock.ageing), "items with a shelf life")
+    m.SITES_OF = neighbours(m.AGEING, network.stock.ageing, "sites where an item with a shelf life can be")
+    m.LIVES = listed(network.stock.lives, "shelf lives in whole months")
+    m.YOUNG = pyo.Set(
+        m.LIVES, m.MONTHS, initialize=network.stock.young, doc="months whose goods are young at a month's end"
+    )
+    m.UNDERWAY = pyo.Set(
+        m.LEADS, m.MONTHS, initialize=network.time.underway, doc="months of leaving of what is on its way"
+    )
 
     # who works
-    m.CREWS = listed(network.crews, "site and skill of people", 2)
-    m.MANNED = neighbours(m.CREWS, network.manned, "resources that people of a skill run")
-    m.HAND_WORK = listed(network.hand_work, "item, way, site and skill that works on it", 4)
-    m.BY_HAND = neighbours(m.CREWS, network.by_hand, "item and way that people of a skill work on", 2)
-    m.HIRING_LIMITS = listed(sorted(network.most_hires), "people with a limit on hiring", 2)
-    m.TOO_EARLY_HIRES = listed(network.too_early_hires, "people and months before anyone hired now can start", 3)
+    m.CREWS = listed(network.people.crews, "site and skill of people", 2)
+    m.MANNED = neighbours(m.CREWS, network.people.manned, "resources that people of a skill run")
+    m.HAND_WORK = listed(network.people.hand_work, "item, way, site and skill that works on it", 4)
+    m.BY_HAND = neighbours(m.CREWS, network.people.by_hand, "item and way that people of a skill work on", 2)
+    m.HIRING_LIMITS = listed(sorted(network.people.most_hires), "people with a limit on hiring", 2)
+    m.TOO_EARLY_HIRES = listed(network.people.too_early, "people and months before anyone hired now can start", 3)
 
     # what is wished for, and what was promised
-    m.SAFE = listed(network.safe, "item and site with a safety stock", 2)
-    m.TARGETED = listed(sorted(network.end_stock), "item and site with a target end stock", 2)
-    m.CAPPED = listed(sorted(network.maximum_stock), "item and site with a maximum stock", 2)
-    m.STORES = listed(sorted(network.storage), "sites with a limit on space")
-    m.BUDGETS = listed(network.budgets, "months with a stock budget")
-    m.CLASSES = listed(sorted(network.premium), "priority classes of markets, 1 is served first")
-    m.RANKED = listed(network.ranked, "product and market that is served by priority class", 2)
-    m.FAIR = listed(network.fair, "product, market and month that shares short supply fairly", 3)
-    m.GIVEN_UP = neighbours(m.FAIR, network.given_up, "months whose lost demand is still short: all, if it could wait")
-    m.FAIR_CLASSES = listed(network.fair_classes, "product, priority class and month that shares fairly", 3)
-    m.KEPT_MAKES = listed(sorted(network.last_make), "item, way and month that the last plan spoke of", 3)
-    m.KEPT_ORDERS = listed(sorted(network.last_order), "offer and month that the last plan spoke of", 4)
-    m.KEPT_MONTHS = listed(network.kept_months, "months of the last plan whose change has a price")
+    m.SAFE = listed(network.stock.safe, "item and site with a safety stock", 2)
+    m.TARGETED = listed(sorted(network.stock.end_stock), "item and site with a target end stock", 2)
+    m.CAPPED = listed(sorted(network.stock.maximum), "item and site with a maximum stock", 2)
+    m.STORES = listed(sorted(network.stock.storage), "sites with a limit on space")
+    m.BUDGETS = listed(network.stock.budget_months, "months with a stock budget")
+    m.CLASSES = listed(sorted(network.allocation.premium), "priority classes of markets, 1 is served first")
+    m.RANKED = listed(network.allocation.ranked, "product and market that is served by priority class", 2)
+    m.FAIR = listed(network.allocation.fair, "product, market and month that shares short supply fairly", 3)
+    m.GIVEN_UP = neighbours(
+        m.FAIR, network.allocation.given_up, "months whose lost demand is still short: all, if it could wait"
+    )
+    m.FAIR_CLASSES = listed(network.allocation.fair_classes, "product, priority class and month that shares fairly", 3)
+    m.KEPT_MAKES = listed(sorted(network.kept.make), "item, way and month that the last plan spoke of", 3)
+    m.KEPT_ORDERS = listed(sorted(network.kept.order), "offer and month that the last plan spoke of", 4)
+    m.KEPT_MONTHS = listed(network.last_plan.months, "months of the last plan whose change has a price")
 
 
 def _parameters(m: pyo.ConcreteModel, network: Network) -> None:
@@ -138,82 +146,104 @@ def _parameters(m: pyo.ConcreteModel, network: Network) -> None:
         return pyo.Param(*over, initialize=known, default=0, within=within, doc=doc)
 
     whole, month = pyo.NonNegativeIntegers, m.MONTHS
-    m.previous = pyo.Param(month, initialize=network.previous, within=m.MONTH_ENDS, doc="the month before")
+    m.previous = pyo.Param(month, initialize=network.time.previous, within=m.MONTH_ENDS, doc="the month before")
 
     # demand
-    m.demand = number(m.DEMANDED, month, of=network.demand, doc="consensus demand (units)")
-    m.price = number(m.DEMANDED, month, of=network.price, doc="net price (currency per unit)")
-    m.most_waiting = number(m.DEMANDED, of=network.may_wait, doc="no limit, or 0 where it may not wait (units)")
-    m.most_lost = number(m.DEMANDED, of=network.may_lose, doc="no limit, or 0 where it may not be lost (units)")
-    m.waiting_price = number(m.DEMANDED, of=network.waiting_price, doc="of waiting a month (currency per unit)")
-    m.losing_price = number(m.DEMANDED, of=network.losing_price, doc="of lost demand (currency per unit)")
-    m.left_waiting_price = number(of=network.left_waiting_price, doc="of waiting at the end (currency per unit)")
+    m.demand = number(m.DEMANDED, month, of=network.demand.quantity, doc="consensus demand (units)")
+    m.price = number(m.DEMANDED, month, of=network.demand.price, doc="net price (currency per unit)")
+    m.most_waiting = number(m.DEMANDED, of=network.demand.may_wait, doc="no limit, or 0 where it may not wait (units)")
+    m.most_lost = number(m.DEMANDED, of=network.demand.may_lose, doc="no limit, or 0 where it may not be lost (units)")
+    m.waiting_price = number(m.DEMANDED, of=network.demand.waiting_price, doc="of waiting a month (currency per unit)")
+    m.losing_price = number(m.DEMANDED, of=network.demand.losing_price, doc="of lost demand (currency per unit)")
+    m.left_waiting_price = number(of=network.demand.left_waiting_price, doc="of waiting at the end (currency per unit)")
 
     # making
-    m.make_cost = number(m.MAKES, of=network.make_cost, doc="variable cost (currency per good unit)")
-    m.usage = number(m.USAGES, of=network.usage, doc="component used (units per good unit)")
-    m.hours = number(m.OPERATIONS, of=network.hours, doc="time of the resource (hours per good unit)")
-    m.set_up_hours = number(m.OPERATIONS, of=network.set_up_hours, doc="time lost to a set-up (hours)")
-    m.set_up_cost = number(m.MAKES, of=network.set_up_cost, doc="of a set-up (currency)")
-    m.minimum_run = number(m.MAKES, of=network.minimum_run, doc="least made in a month with a set-up (units)")
-    m.largest_run = number(m.SET_UPS, month, of=network.largest_run, doc="most that could be of use (units)")
-    m.regular_limit = number(m.RESOURCES, month, of=network.regular_limit, doc="regular time after maintenance (hours)")
-    m.overtime_limit = number(m.RESOURCES, month, of=network.overtime_limit, doc="most overtime (hours)")
-    m.hour_cost = number(m.RESOURCES, of=network.hour_cost, doc="of regular time (currency per hour)")
-    m.overtime_cost = number(m.RESOURCES, of=network.overtime_cost, doc="of overtime (currency per hour)")
-    m.change_price = number(m.PACED, of=network.change_price, doc="of more or less than last month (currency per hour)")
+    m.make_cost = number(m.MAKES, of=network.making.cost, doc="variable cost (currency per good unit)")
+    m.usage = number(m.USAGES, of=network.flow.usage, doc="component used (units per good unit)")
+    m.hours = number(m.OPERATIONS, of=network.making.hours, doc="time of the resource (hours per good unit)")
+    m.set_up_hours = number(m.OPERATIONS, of=network.making.set_up_hours, doc="time lost to a set-up (hours)")
+    m.set_up_cost = number(m.MAKES, of=network.making.set_up_cost, doc="of a set-up (currency)")
+    m.minimum_run = number(m.MAKES, of=network.making.minimum_run, doc="least made in a month with a set-up (units)")
+    m.largest_run = number(m.SET_UPS, month, of=network.lots.largest_run, doc="most that could be of use (units)")
+    m.regular_limit = number(
+        m.RESOURCES, month, of=network.resources.regular_limit, doc="regular time after maintenance (hours)"
+    )
+    m.overtime_limit = number(m.RESOURCES, month, of=network.resources.overtime_limit, doc="most overtime (hours)")
+    m.hour_cost = number(m.RESOURCES, of=network.resources.hour_cost, doc="of regular time (currency per hour)")
+    m.overtime_cost = number(m.RESOURCES, of=network.resources.overtime_cost, doc="of overtime (currency per hour)")
+    m.change_price = number(
+        m.PACED, of=network.resources.change_price, doc="of more or less than last month (currency per hour)"
+    )
 
     # buying and shipping
-    m.offer_price = number(m.OFFERS, of=network.offer_price, doc="delivered (currency per unit)")
-    m.offer_lead = number(m.OFFERS, of=network.offer_lead, within=whole, doc="from order to arrival (months)")
-    m.offer_capacity = number(m.LIMITED_ORDERS, of=network.offer_capacity, doc="most ordered in a month (units)")
-    m.minimum_order = number(m.OFFERS, of=network.minimum_order, doc="least ordered, if anything is (units)")
-    m.largest_order = number(m.LEAST_ORDERS, of=network.largest_order, doc="most that could be of use (units)")
-    m.share_limit = number(m.SHARED_OFFERS, of=network.share_limit, doc="most of what is bought of the item (share)")
-    m.lane_cost = number(m.LANES, of=network.lane_cost, doc="of moving (currency per unit)")
-    m.lane_lead = number(m.LANES, of=network.lane_lead, within=whole, doc="on the way (months)")
-    m.lane_capacity = number(m.LIMITED_LANES, of=network.lane_capacity, doc="most carried in a month (units)")
+    m.offer_price = number(m.OFFERS, of=network.buying.price, doc="delivered (currency per unit)")
+    m.offer_lead = number(m.OFFERS, of=network.buying.lead, within=whole, doc="from order to arrival (months)")
+    m.offer_capacity = number(m.LIMITED_ORDERS, of=network.buying.capacity, doc="most ordered in a month (units)")
+    m.minimum_order = number(m.OFFERS, of=network.buying.minimum_order, doc="least ordered, if anything is (units)")
+    m.largest_order = number(m.LEAST_ORDERS, of=network.lots.largest_order, doc="most that could be of use (units)")
+    m.share_limit = number(
+        m.SHARED_OFFERS, of=network.buying.share_limit, doc="most of what is bought of the item (share)"
+    )
+    m.lane_cost = number(m.LANES, of=network.lanes.cost, doc="of moving (currency per unit)")
+    m.lane_lead = number(m.LANES, of=network.lanes.lead, within=whole, doc="on the way (months)")
+    m.lane_capacity = number(m.LIMITED_LANES, of=network.lanes.capacity, doc="most carried in a month (units)")
 
     # stock
-    m.opening = number(m.STOCKS, of=network.opening, doc="on hand before the first month (units)")
-    m.receipts = number(m.STOCKS, month, of=network.receipts, doc="ordered before this plan (units)")
-    m.holding_cost = number(m.STOCKS, of=network.holding_cost, doc="of stock at a month's end (currency per unit)")
-    m.standard_cost = number(m.ITEMS, of=network.standard_cost, doc="of an item (currency per unit)")
-    m.volume = number(m.ITEMS, of=network.volume, doc="space of an item (m3 per unit)")
-    m.storage = number(m.STORES, of=network.storage, doc="space of a site (m3)")
-    m.overflow_price = number(m.STORES, of=network.overflow_price, doc="of space beyond it (currency per m3 and month)")
-    m.safety_stock = number(m.SAFE, month, of=network.safety_stock, doc="wanted at a month's end (units)")
-    m.safety_price = number(m.SAFE, of=network.safety_price, doc="of what is missing a month (currency per unit)")
-    m.end_stock = number(m.TARGETED, of=network.end_stock, doc="wanted when the horizon ends (units)")
-    m.end_stock_price = number(m.TARGETED, of=network.end_stock_price, doc="of missing then (currency per unit)")
-    m.maximum_stock = number(m.CAPPED, of=network.maximum_stock, doc="most at a month's end (units)")
-    m.stock_budget = number(of=network.stock_budget, doc="most money in stock at a month's end (currency)")
-    m.stock_budget_price = number(of=network.stock_budget_price, doc="of money above it (share per month)")
-    m.shelf_life = number(m.AGEING, of=network.shelf_life, within=whole, doc="until it is scrapped (months)")
-    m.young_opening = number(m.PERISHABLE, month, of=network.young_opening, doc="opening stock not yet too old (units)")
-    m.emergency_price = number(of=network.emergency_price, doc="of what should never be (currency per unit)")
+    m.opening = number(m.STOCKS, of=network.stock.opening, doc="on hand before the first month (units)")
+    m.receipts = number(m.STOCKS, month, of=network.stock.receipts, doc="ordered before this plan (units)")
+    m.holding_cost = number(
+        m.STOCKS, of=network.stock.holding_cost, doc="of stock at a month's end (currency per unit)"
+    )
+    m.standard_cost = number(m.ITEMS, of=network.stock.standard_cost, doc="of an item (currency per unit)")
+    m.volume = number(m.ITEMS, of=network.stock.volume, doc="space of an item (m3 per unit)")
+    m.storage = number(m.STORES, of=network.stock.storage, doc="space of a site (m3)")
+    m.overflow_price = number(
+        m.STORES, of=network.stock.overflow_price, doc="of space beyond it (currency per m3 and month)"
+    )
+    m.safety_stock = number(m.SAFE, month, of=network.stock.safety_stock, doc="wanted at a month's end (units)")
+    m.safety_price = number(m.SAFE, of=network.stock.safety_price, doc="of what is missing a month (currency per unit)")
+    m.end_stock = number(m.TARGETED, of=network.stock.end_stock, doc="wanted when the horizon ends (units)")
+    m.end_stock_price = number(m.TARGETED, of=network.stock.end_stock_price, doc="of missing then (currency per unit)")
+    m.maximum_stock = number(m.CAPPED, of=network.stock.maximum, doc="most at a month's end (units)")
+    m.stock_budget = number(of=network.stock.budget, doc="most money in stock at a month's end (currency)")
+    m.stock_budget_price = number(of=network.stock.budget_price, doc="of money above it (share per month)")
+    m.shelf_life = number(m.AGEING, of=network.stock.shelf_life, within=whole, doc="until it is scrapped (months)")
+    m.young_opening = number(
+        m.PERISHABLE, month, of=network.stock.young_opening, doc="opening stock not yet too old (units)"
+    )
+    m.emergency_price = number(of=network.demand.emergency_price, doc="of what should never be (currency per unit)")
 
     # people
-    m.people = number(m.CREWS, of=network.people, doc="employed before the first month (people)")
-    m.person_hours = number(m.CREWS, month, of=network.person_hours, doc="regular time (hours per person)")
-    m.person_overtime = number(m.CREWS, of=network.person_overtime, doc="most overtime in a month (hours per person)")
-    m.crew_size = number(m.RESOURCES, of=network.crew_size, doc="people's time while it runs (hours per hour)")
-    m.people_hours = number(m.HAND_WORK, of=network.people_hours, doc="time besides the crew's (hours per good unit)")
-    m.wage = number(m.CREWS, of=network.wage, doc="busy or not (currency per person and month)")
-    m.people_overtime_cost = number(m.CREWS, of=network.people_overtime_cost, doc="of overtime (currency per hour)")
-    m.hire_cost = number(m.CREWS, of=network.hire_cost, doc="of hiring (currency per person)")
-    m.layoff_cost = number(m.CREWS, of=network.layoff_cost, doc="of laying off (currency per person)")
-    m.most_hires = number(m.HIRING_LIMITS, of=network.most_hires, doc="most that start in a month (people)")
+    m.people = number(m.CREWS, of=network.people.employed, doc="employed before the first month (people)")
+    m.person_hours = number(m.CREWS, month, of=network.people.hours, doc="regular time (hours per person)")
+    m.person_overtime = number(
+        m.CREWS, of=network.people.overtime_limit, doc="most overtime in a month (hours per person)"
+    )
+    m.crew_size = number(m.RESOURCES, of=network.people.crew_size, doc="people's time while it runs (hours per hour)")
+    m.people_hours = number(
+        m.HAND_WORK, of=network.making.people_hours, doc="time besides the crew's (hours per good unit)"
+    )
+    m.wage = number(m.CREWS, of=network.people.wage, doc="busy or not (currency per person and month)")
+    m.people_overtime_cost = number(m.CREWS, of=network.people.overtime_cost, doc="of overtime (currency per hour)")
+    m.hire_cost = number(m.CREWS, of=network.people.hire_cost, doc="of hiring (currency per person)")
+    m.layoff_cost = number(m.CREWS, of=network.people.layoff_cost, doc="of laying off (currency per person)")
+    m.most_hires = number(m.HIRING_LIMITS, of=network.people.most_hires, doc="most that start in a month (people)")
 
     # who is served first, and what was promised
-    m.market_class = number(m.MARKETS, of=network.market_class, within=whole, doc="priority class (class)")
-    m.premium = number(m.CLASSES, of=network.premium, doc="of demand short, by class (currency per unit)")
-    m.months_short = number(m.RANKED, month, of=network.months_short, doc="that a lost unit counts as short (months)")
-    m.fair_base = number(m.FAIR, of=network.fair_base, doc="demand that shares (units)")
-    m.class_base = number(m.FAIR_CLASSES, of=network.class_base, doc="demand of the class that shares (units)")
-    m.last_make = number(m.KEPT_MAKES, of=network.last_make, doc="made in the last plan (units)")
-    m.last_order = number(m.KEPT_ORDERS, of=network.last_order, doc="ordered in the last plan (units)")
-    m.plan_change_price = number(m.KEPT_MONTHS, of=network.plan_change_price, doc="of a change (currency per unit)")
+    m.market_class = number(m.MARKETS, of=network.allocation.market_class, within=whole, doc="priority class (class)")
+    m.premium = number(m.CLASSES, of=network.allocation.premium, doc="of demand short, by class (currency per unit)")
+    m.months_short = number(
+        m.RANKED, month, of=network.allocation.months_short, doc="that a lost unit counts as short (months)"
+    )
+    m.fair_base = number(m.FAIR, of=network.allocation.fair_base, doc="demand that shares (units)")
+    m.class_base = number(
+        m.FAIR_CLASSES, of=network.allocation.class_base, doc="demand of the class that shares (units)"
+    )
+    m.last_make = number(m.KEPT_MAKES, of=network.kept.make, doc="made in the last plan (units)")
+    m.last_order = number(m.KEPT_ORDERS, of=network.kept.order, doc="ordered in the last plan (units)")
+    m.plan_change_price = number(
+        m.KEPT_MONTHS, of=network.last_plan.change_price, doc="of a change (currency per unit)"
+    )
 
 
 def _decisions(m: pyo.ConcreteModel, network: Network) -> None:

@@ -2,18 +2,22 @@
 
 Only what can happen is listed. An item is kept only where it can come to be and is of use, a lane carries only
 what can be at its start and is wanted at its end, and a way of making exists only where every component can be had.
+
+Letters, as in model.py: i item, p product, n site, k market (of people: skill), d destination, o origin, s supplier,
+w way of making, r resource, c priority class, t month.
 """
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 import pandas as pd
 
 from sopkit.collect.contradictions import bom_order, refuse_contradictions
 from sopkit.tables import TABLES, Company
+from sopkit.tables.company import Policies
 from sopkit.tables.stages import BY_NAME
 
 START = "start"
@@ -25,8 +29,10 @@ EMERGENCY = 1_000.0
 PREMIUM, PREMIUM_STEP, PREMIUM_SPAN = 10.0, 100.0, 1e6
 """A unit short in the last priority class costs 10 times the dearest unit, one class up 100 times that, and so on."""
 
+Tables = dict[str, pd.DataFrame]
 
-def prepared(tables: dict[str, pd.DataFrame], changed: Collection[str] | None = None) -> dict[str, pd.DataFrame]:
+
+def prepared(tables: Tables, changed: Collection[str] | None = None) -> Tables:
     """Every input table that stage supply reads, as declared; a table that is not given is empty.
 
     `changed`: the only tables that may not be as declared yet (all if None); the others are taken as they are.
@@ -36,103 +42,132 @@ def prepared(tables: dict[str, pd.DataFrame], changed: Collection[str] | None = 
     return {n: TABLES[n].conform(f) if changed is None or n in changed else f for n, f in given.items()}
 
 
-def _dict(frame: pd.DataFrame, key: str, value: str) -> dict:
-    """`{key columns: value}`; the key is a tuple where there are several columns."""
+def _keys(frame: pd.DataFrame, key: str) -> Iterable:
+    """The key of each row: a tuple where there are several columns."""
     columns = [frame[name].tolist() for name in key.split()]
-    return dict(
-        zip(columns[0] if len(columns) == 1 else zip(*columns, strict=True), frame[value].tolist(), strict=True)
-    )
+    return columns[0] if len(columns) == 1 else zip(*columns, strict=True)
 
 
-def among(frame: pd.DataFrame, key: str, kept: set) -> pd.Series:
+def _dict(frame: pd.DataFrame, key: str, value: str) -> dict:
+    """`{key: value}` of all rows that have a value."""
+    frame = frame[frame[value].notna()]
+    return dict(zip(_keys(frame, key), frame[value].tolist(), strict=True))
+
+
+def _positive(frame: pd.DataFrame, key: str, value: str) -> dict:
+    """`{key: value}` of the rows with more than nothing."""
+    return _dict(frame[frame[value].gt(0)], key, value)
+
+
+def _sums(frame: pd.DataFrame, key: str, value: str = "quantity") -> dict:
+    """`{key: sum of value}`."""
+    return frame.groupby(key.split())[value].sum().to_dict()
+
+
+def among(frame: pd.DataFrame, key: str, kept: Collection) -> pd.Series:
     """Which rows have a key that is kept."""
-    keys = zip(*(frame[name] for name in key.split()), strict=True)
-    return pd.Series([pair in kept for pair in keys], index=frame.index, dtype=bool)
+    return pd.Series([each in kept for each in _keys(frame, key)], index=frame.index, dtype=bool)
 
 
-def _lists(pairs) -> defaultdict:
-    """`{key: sorted list of values}` of (key, value) pairs; an absent key has an empty list."""
-    lists = defaultdict(list)
-    for key, value in pairs:
-        lists[key].append(value)
-    return defaultdict(list, {key: sorted(values) for key, values in lists.items()})
+class Lists(dict):
+    """`{key: sorted list of values}` of (key, value) pairs; a key that is not there has an empty list."""
+
+    def __init__(self, pairs: Iterable[tuple]) -> None:
+        for key, value in pairs:
+            self.setdefault(key, []).append(value)
+        for values in self.values():
+            values.sort()
+
+    def __missing__(self, key: object) -> list:
+        return []
 
 
-class Network:
-    """The company as the model sees it: sets are sorted lists, parameters are dictionaries keyed like the sets.
+class Group:
+    """A part of the network: sets are sorted lists, parameters are dictionaries; each is set once and stays."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name in self.__dict__:
+            raise AttributeError(f"{type(self).__name__}.{name} is set once, when the network is made")
+        super().__setattr__(name, value)
+
+
+class Network(Group):
+    """The company as the model sees it, in groups; each is made from the tables and the groups above it.
 
     Made from the tables stage supply reads (as `prepared` gives them), the company's settings and the cycle.
     `changed`: the only tables whose cells were not checked before (all if None).
     Raises SupplyDataError, naming table and row, where the data contradict each other.
     """
 
-    def __init__(
-        self, tables: dict[str, pd.DataFrame], company: Company, cycle: str, *, changed: Collection[str] | None = None
-    ) -> None:
+    def __init__(self, tables: Tables, company: Company, cycle: str, *, changed: Collection[str] | None = None) -> None:
         refuse_contradictions(tables, company, cycle, changed)
         self.tables, self.policies = tables, company.policies
+        self.time = Time(tables, company, cycle)
+        self.making = Making(tables)
+        self.demand = Demand(tables, self.policies, self.time)
+        self.last_plan = LastPlan(tables, self.policies, self.time, self.demand.emergency_price)
+        self.flow = Flow(tables, self.time, self.making, self.demand, self.last_plan)
+        self.stock = Stock(tables, self.policies, self.time, self.flow, self.demand.emergency_price)
+        self.buying = Buying(tables, self.time, self.flow)
+        self.lanes = Lanes(tables, self.time, self.flow)
+        self.resources = Resources(tables, self.time, self.making, self.flow)
+        self.people = People(tables, self.time, self.making, self.flow, self.resources)
+        self.lots = Lots(self)
+        self.allocation = Allocation(self)
+        self.kept = Kept(self.last_plan, self.flow, self.buying)
+
+
+class Time(Group):
+    """Months as text, `previous` from the first to START, and the months before, by lead time."""
+
+    def __init__(self, tables: Tables, company: Company, cycle: str) -> None:
         self.timestamps = company.months(cycle)
         self.months = [f"{month:%Y-%m}" for month in self.timestamps]
-        self._text = dict(zip(self.timestamps, self.months, strict=True))
-        self._time()
-        self._ways_of_making()
-        self._demand()
-        self._last_plan()
-        self._presence()
-        self._stock()
-        self._purchases()
-        self._lanes()
-        self._resources()
-        self._people()
-        self._most_useful()
-        self._allocation()
-        self._kept()
+        self.position = {month: at for at, month in enumerate(self.months)}
+        self.ends = [START, *self.months]
+        self.previous = dict(zip(self.months, self.ends, strict=False))
+        self.leads = list(range(max([0, *tables["lanes"]["lead_time"], *tables["offers"]["lead_time"]]) + 1))
+        at_each = [(lead, at, month) for lead in self.leads for at, month in enumerate(self.months)]
+        self.underway = {(lead, month): self.last(lead, month) for lead, _, month in at_each}
+        self.before = {(lead, month): [self.months[at - lead]] if at >= lead else [] for lead, at, month in at_each}
 
-    def planned(self, name: str) -> pd.DataFrame:
-        """Table `name` with the rows of planned months only, months as text."""
-        frame = self.tables[name]
-        text = frame["month"].map(self._text)
+    def last(self, count: int, month: str) -> list[str]:
+        """The last `count` months up to `month`, as far as they are planned."""
+        end = self.position[month] + 1
+        return self.months[max(0, end - count) : end]
+
+    def too_late(self, lead: int) -> list[str]:
+        """Months in which what leaves would arrive after the last planned month."""
+        return self.months[len(self.months) - lead :] if lead else []
+
+    def planned(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """The rows of planned months only, months as text."""
+        text = frame["month"].map(dict(zip(self.timestamps, self.months, strict=True)))
         return frame.assign(month=text)[text.notna()]
 
-    # time ------------------------------------------------------------------------------------------------------
-    def _time(self) -> None:
-        self.month_ends = [START, *self.months]
-        self.previous = dict(zip(self.months, self.month_ends, strict=False))
-        longest = max([0, *self.tables["lanes"]["lead_time"], *self.tables["offers"]["lead_time"]])
-        self.leads = list(range(longest + 1))
-        self.underway = {
-            (lead, month): self.months[max(0, at + 1 - lead) : at + 1]
-            for lead in self.leads
-            for at, month in enumerate(self.months)
-        }
-        self.before = {
-            (lead, month): [self.months[at - lead]] if at >= lead else []
-            for lead in self.leads
-            for at, month in enumerate(self.months)
-        }
 
-    # making ----------------------------------------------------------------------------------------------------
-    def _ways_of_making(self) -> None:
-        """Routings as ways: the operations of one named routing, or a row by itself, with what one good unit takes.
+class Making(Group):
+    """Routings as ways: the operations of one named routing, or a row by itself, with what one good unit takes.
 
-        An operation with yield y must start 1/y units for each one it passes on, so the operation k starts
-        1 / (y(k) * y(k+1) * ... * y(last)) units for one good unit, and components are used for what the first starts.
-        """
-        routings, resources = self.tables["routings"], self.tables["resources"]
-        site = _dict(resources, "resource", "site")
-        skill = _dict(resources, "resource", "skill")
+    An operation with yield y must start 1/y units for each one it passes on, so the operation k starts
+    1 / (y(k) * y(k+1) * ... * y(last)) units for one good unit, and components are used for what the first starts.
+    """
+
+    def __init__(self, tables: Tables) -> None:
+        routings, resources = tables["routings"], tables["resources"]
+        site, skill = _dict(resources, "resource", "site"), _dict(resources, "resource", "skill")
         ways = routings.assign(way=routings["routing"].where(routings["routing"].ne(""), routings["resource"]))
         backwards = ways.sort_values(["operation", "resource"], ascending=False)
         backwards = backwards.sort_values(["item", "way"], kind="stable")
-        self.way_site = {}
-        self.started, self.make_cost = defaultdict(lambda: 1.0), defaultdict(float)
+        self.site = {}
+        self.started, self.cost = defaultdict(lambda: 1.0), defaultdict(float)
         self.set_up_cost, self.minimum_run = defaultdict(float), defaultdict(float)
         self.hours, self.set_up_hours, self.people_hours = defaultdict(float), defaultdict(float), defaultdict(float)
         for row in backwards.to_dict("records"):
             make, resource = (row["item"], row["way"]), row["resource"]
-            self.way_site[make] = site[resource]
+            self.site[make] = site[resource]
             self.started[make] /= row["yield"]
-            self.make_cost[make] += row["cost"] * self.started[make]
+            self.cost[make] += row["cost"] * self.started[make]
             self.hours[(*make, resource)] += row["hours"] * self.started[make]
             self.set_up_hours[(*make, resource)] += row["setup_hours"]
             self.set_up_cost[make] += row["setup_cost"]
@@ -140,440 +175,409 @@ class Network:
             if row["people_hours"] and skill[resource]:
                 by_hand = (*make, site[resource], skill[resource])
                 self.people_hours[by_hand] += row["people_hours"] * self.started[make]
-        self.components = _lists(zip(self.tables["bom"]["item"], self.tables["bom"]["component"], strict=True))
-        self.bom = _dict(self.tables["bom"], "item component", "quantity")
+        self.components = Lists(_keys(tables["bom"], "item component"))
+        self.bom = _dict(tables["bom"], "item component", "quantity")
+        self.order = bom_order(tables)  # components before what is made of them
 
-    # demand ----------------------------------------------------------------------------------------------------
-    def _demand(self) -> None:
-        plan = self.planned("demand_plan")
+
+class Demand(Group):
+    """What markets ask for, at what net price, and what it costs to let them wait or to lose a sale."""
+
+    def __init__(self, tables: Tables, policies: Policies, time: Time) -> None:
+        plan, service, pair = time.planned(tables["demand_plan"]), tables["service_policies"], "product market"
         wanted = plan[plan["consensus"].gt(0)]
-        self.demanded = sorted(set(zip(wanted["product"], wanted["market"], strict=True)))
-        self.demand = _dict(wanted, "product market month", "consensus")
-        self.total_demand = wanted.groupby(["product", "market"])["consensus"].sum().to_dict()
-        list_price = _dict(self.tables["products"], "product", "price")
-        price = _dict(plan, "product market month", "price")
-        self.price = {(p, k, t): price.get((p, k, t), list_price[p]) for p, k in self.demanded for t in self.months}
-        service = self.tables["service_policies"]
-        unmet = defaultdict(lambda: "lost", _dict(service, "product market", "unmet"))
-        backlog_price = _dict(service, "product market", "backlog_price")
-        lost_price = _dict(service, "product market", "lost_price")
-        values = [*list_price.values(), *price.values(), *self.tables["offers"]["price"], *lost_price.values(), 1.0]
-        self.dearest = max(values)
+        self.pairs = sorted(set(_keys(wanted, pair)))
+        self.markets = sorted({market for _, market in self.pairs})
+        self.quantity = _dict(wanted, f"{pair} month", "consensus")
+        self.total = _sums(wanted, pair, "consensus")
+        list_price = _dict(tables["products"], "product", "price")
+        price = _dict(plan, f"{pair} month", "price")
+        self.price = {(p, k, t): price.get((p, k, t), list_price[p]) for p, k in self.pairs for t in time.months}
+        unmet = defaultdict(lambda: "lost", _dict(service, pair, "unmet"))
+        backlog_price, lost_price = _dict(service, pair, "backlog_price"), _dict(service, pair, "lost_price")
+        self.dearest = max(
+            [*list_price.values(), *price.values(), *tables["offers"]["price"], *lost_price.values(), 1.0]
+        )
         self.emergency_price = EMERGENCY * self.dearest
-        self.may_wait = {pair: math.inf if unmet[pair] in ("backlog", "either") else 0.0 for pair in self.demanded}
-        self.may_lose = {pair: 0.0 if unmet[pair] == "backlog" else math.inf for pair in self.demanded}
-        self.waiting_price = {pair: backlog_price.get(pair, 0.0) for pair in self.demanded}
+        self.may_wait = {each: math.inf if unmet[each] in ("backlog", "either") else 0.0 for each in self.pairs}
+        self.may_lose = {each: 0.0 if unmet[each] == "backlog" else math.inf for each in self.pairs}
+        self.waiting_price = {each: backlog_price.get(each, 0.0) for each in self.pairs}
         self.losing_price = {
-            pair: self.emergency_price if unmet[pair] == "neither" else lost_price.get(pair, 0.0)
-            for pair in self.demanded
+            each: self.emergency_price if unmet[each] == "neither" else lost_price.get(each, 0.0) for each in self.pairs
         }
-        forbidden = self.policies.backlog_at_end == "forbidden"
-        self.left_waiting_price = self.emergency_price if forbidden else 0.0
+        self.left_waiting_price = self.emergency_price if policies.backlog_at_end == "forbidden" else 0.0
 
-    # where an item can be, and where it is of use --------------------------------------------------------------
-    def _presence(self) -> None:
-        """The earliest month (0 = first) in which an item can be at a site, then the sites where it is of use."""
-        lanes = self.tables["lanes"]
-        sites = set(self.tables["sites"]["site"])
-        inner = lanes[lanes["destination"].isin(sites)]
-        onward = _lists(zip(inner["origin"], zip(inner["destination"], inner["lead_time"], strict=True), strict=True))
-        back = _lists(zip(inner["destination"], inner["origin"], strict=True))
-        inventory, receipts = self.tables["inventory"], self.planned("scheduled_receipts")
-        position = {month: at for at, month in enumerate(self.months)}
+
+class LastPlan(Group):
+    """What the last published plan makes and orders in months that are frozen, or whose change has a price."""
+
+    def __init__(self, tables: Tables, policies: Policies, time: Time, emergency_price: float) -> None:
+        last = time.planned(tables["last_supply_plan"])
+        frozen = time.months[: policies.frozen_months]
+        price = {t: emergency_price if t in frozen else policies.plan_change_price for t in time.months}
+        self.months = [t for t in sorted(set(last["month"])) if price[t] > 0]
+        self.change_price = {t: price[t] for t in self.months}
+        last = last[last["month"].isin(self.months) & last["quantity"].gt(0)]
+        bought = last["mode"].eq("buy")
+        self.made = _sums(last[~bought], "item source month")
+        self.ordered = _sums(last[bought], "source item site month")
+
+
+class Flow(Group):
+    """Where every item can be and is of use: stocks, ways of making and shipments that are kept."""
+
+    def __init__(self, tables: Tables, time: Time, making: Making, demand: Demand, last_plan: LastPlan) -> None:
+        lanes, sites = tables["lanes"], set(tables["sites"]["site"])
+        inner, outer = lanes[lanes["destination"].isin(sites)], lanes[~lanes["destination"].isin(sites)]
+        to_market = Lists(_keys(outer, "destination origin"))
+        wished = tables["policies"]
+        wished = wished[wished["safety_stock"].gt(0) | wished["target_end_stock"].gt(0)]
+        wished = list(_keys(wished, "item site"))
+        # the last plan can be kept although nobody asks for the item now
+        promised = [(i, making.site[i, w]) for i, w, _ in last_plan.made if (i, w) in making.site]
+        wanted = [(p, o) for p, k in demand.pairs for o in to_market[k]]
+        wanted += [*wished, *promised, *((i, n) for _, i, n, _ in last_plan.ordered)]
+
+        first, given = self._first(tables, time, making, inner)
+        self.earliest = {
+            (i, n): at for i, at_site in first.items() for n, at in at_site.items() if at < len(time.months)
+        }
+        can_make = [
+            (i, w) for (i, w), n in making.site.items() if all((c, n) in self.earliest for c in making.components[i])
+        ]
+        useful = self._useful(wanted, making, sorted(can_make), inner)
+        self.stocks = sorted({*(pair for pair in self.earliest if pair in useful), *given, *wished})
+        self.items = sorted({item for item, _ in self.stocks})
+        self.items_at = Lists((n, i) for i, n in self.stocks)
+        self.places = sorted({*self.stocks, *demand.pairs})
+        self.makes = sorted((i, w) for i, w in can_make if (i, making.site[i, w]) in useful)
+        self.ways = Lists(((i, making.site[i, w]), w) for i, w in self.makes)
+        uses = [(i, w, c) for i, w in self.makes for c in making.components[i]]
+        self.uses = Lists(((c, making.site[i, w]), (i, w)) for i, w, c in uses)
+        self.usage = {(i, w, c): making.bom[i, c] * making.started[i, w] for i, w, c in uses}
+        kept = set(self.stocks)
+        between = [(o, d, i) for o, d in _keys(inner, "origin destination") for i in self.items_at[o]]
+        between = [(o, d, i) for o, d, i in between if (i, d) in kept and (i, d) in useful]
+        outward = [(o, k, p) for p, k in demand.pairs for o in to_market[k]]
+        self.ships = sorted((o, d, i) for o, d, i in between + outward if (i, o) in self.earliest)
+        self.destinations = Lists(((i, o), d) for o, d, i in self.ships)
+        self.origins = Lists(((i, d), o) for o, d, i in self.ships)
+
+    @staticmethod
+    def _first(tables: Tables, time: Time, making: Making, lanes: pd.DataFrame) -> tuple[dict, set]:
+        """The earliest month (0 = first) in which each item can be at each site, and where stock or orders put it."""
+        onward = Lists(
+            (o, (d, lead)) for o, d, lead in zip(lanes["origin"], lanes["destination"], lanes["lead_time"], strict=True)
+        )
         first = defaultdict(dict)
-        for row in inventory[inventory["quantity"].gt(0)].itertuples():
-            first[row.item][row.site] = 0
-        for row in receipts[receipts["quantity"].gt(0)].itertuples():
-            first[row.item][row.site] = min(first[row.item].get(row.site, math.inf), position[row.month])
-        given = {item: set(sites_) for item, sites_ in first.items()}
-        for row in self.tables["offers"].itertuples():
-            first[row.item][row.site] = min(first[row.item].get(row.site, math.inf), row.lead_time)
-        ways = _lists(self.way_site)
-        order = bom_order(self.tables)
-        for item in order:  # components before what is made of them
+
+        def sooner(item: str, site: str, at: float) -> bool:
+            better = at < first[item].get(site, math.inf)
+            if better:
+                first[item][site] = at
+            return better
+
+        inventory, receipts = tables["inventory"], time.planned(tables["scheduled_receipts"])
+        for item, site in _keys(inventory[inventory["quantity"].gt(0)], "item site"):
+            sooner(item, site, 0)
+        for item, site, month in _keys(receipts[receipts["quantity"].gt(0)], "item site month"):
+            sooner(item, site, time.position[month])
+        given = {(item, site) for item, sites in first.items() for site in sites}
+        for item, site, lead in _keys(tables["offers"], "item site lead_time"):
+            sooner(item, site, lead)
+        ways = Lists(making.site)
+        for item in making.order:
             for way in ways[item]:
-                site = self.way_site[item, way]
-                ready = max([0, *(first[c].get(site, math.inf) for c in self.components[item])])
-                if ready < math.inf:
-                    first[item][site] = min(first[item].get(site, math.inf), ready)
+                site = making.site[item, way]
+                sooner(item, site, max([0, *(first[c].get(site, math.inf) for c in making.components[item])]))
             reached = sorted(first[item])
             while reached:
                 origin = reached.pop()
                 for destination, lead in onward[origin]:
-                    if first[item][origin] + lead < first[item].get(destination, math.inf):
-                        first[item][destination] = first[item][origin] + lead
+                    if sooner(item, destination, first[item][origin] + lead):
                         reached.append(destination)
-        self.earliest = {
-            (item, site): at for item, sites_ in first.items() for site, at in sites_.items() if at < len(self.months)
-        }
-        self.makes = sorted(
-            (item, way)
-            for (item, way), site in self.way_site.items()
-            if all((component, site) in self.earliest for component in self.components[item])
-        )
-        to_market = _lists((d, o) for o, d in zip(lanes["origin"], lanes["destination"], strict=True) if d not in sites)
-        policies = self.tables["policies"]
-        wished = policies[policies["safety_stock"].gt(0) | policies["target_end_stock"].gt(0)]
+        return first, given
+
+    @staticmethod
+    def _useful(wanted: list, making: Making, makes: list, lanes: pd.DataFrame) -> set[tuple[str, str]]:
+        """Where each item is of use: where it is wanted, and on the way there, alone or inside what is made of it."""
+        back, ways = Lists(_keys(lanes, "destination origin")), Lists(makes)
         useful = defaultdict(set)
-        for product, market in self.demanded:
-            useful[product].update(to_market[market])
-        for item, site in [*zip(wished["item"], wished["site"], strict=True), *self._promised()]:
+        for item, site in wanted:
             useful[item].add(site)
-        makes = _lists(self.makes)
-        for item in reversed(order):  # what is made before its components
+        for item in reversed(making.order):
             reached = sorted(useful[item])
             while reached:
                 for origin in back[reached.pop()]:
                     if origin not in useful[item]:
                         useful[item].add(origin)
                         reached.append(origin)
-            for way in makes[item]:
-                if self.way_site[item, way] in useful[item]:
-                    for component in self.components[item]:
-                        useful[component].add(self.way_site[item, way])
-        self.stocks = sorted(
-            {pair for pair in self.earliest if pair[1] in useful[pair[0]]}
-            | {(item, site) for item, sites_ in given.items() for site in sites_}
-            | set(zip(wished["item"], wished["site"], strict=True))
-        )
-        self.items = sorted({item for item, _ in self.stocks})
-        self.markets = sorted({market for _, market in self.demanded})
-        self.places = sorted({*self.stocks, *self.demanded})
-        kept = set(self.stocks)
-        self.makes = [(item, way) for item, way in self.makes if self.way_site[item, way] in useful[item]]
-        self.ways = _lists(((item, self.way_site[item, way]), way) for item, way in self.makes)
-        self.uses = _lists(
-            ((component, self.way_site[item, way]), (item, way))
-            for item, way in self.makes
-            for component in self.components[item]
-        )
-        self.usage = {
-            (item, way, component): self.bom[item, component] * self.started[item, way]
-            for item, way in self.makes
-            for component in self.components[item]
-        }
-        items_at = _lists((site, item) for item, site in self.stocks)
-        self.ships = sorted(
-            [
-                (o, d, item)
-                for o, d in zip(inner["origin"], inner["destination"], strict=True)
-                for item in items_at[o]
-                if (item, d) in kept and d in useful[item] and (item, o) in self.earliest
-            ]
-            + [
-                (o, market, product)
-                for product, market in self.demanded
-                for o in to_market[market]
-                if (product, o) in self.earliest
-            ]
-        )
-        self.destinations = _lists(((item, o), d) for o, d, item in self.ships)
-        self.origins = _lists(((item, d), o) for o, d, item in self.ships)
+            for way in ways[item]:
+                if making.site[item, way] in useful[item]:
+                    for component in making.components[item]:
+                        useful[component].add(making.site[item, way])
+        return {(item, site) for item, sites in useful.items() for site in sites}
 
-    # stock -----------------------------------------------------------------------------------------------------
-    def _stock(self) -> None:
-        policies = self.tables["policies"]
-        kept = set(self.stocks)
-        self.opening = {
-            pair: quantity
-            for pair, quantity in _dict(self.tables["inventory"], "item site", "quantity").items()
-            if pair in kept
-        }
-        self.receipts = self.planned("scheduled_receipts").groupby(["item", "site", "month"])["quantity"].sum()
-        self.receipts = {key: quantity for key, quantity in self.receipts.to_dict().items() if quantity}
-        self.holding_cost = _dict(policies, "item site", "holding_cost")
-        on_sale = self._on_sale()
+
+class Stock(Group):
+    """What is on hand and on order, what is wished for, and what holding, missing and exceeding it costs."""
+
+    def __init__(self, tables: Tables, policies: Policies, time: Time, flow: Flow, emergency_price: float) -> None:
+        wished, inventory, pair, months = tables["policies"], tables["inventory"], "item site", time.months
+        kept = set(flow.stocks)
+        things = pd.concat([tables[f"{thing}s"].rename(columns={thing: "item"}) for thing in ("product", "material")])
+        self.standard_cost, self.volume = _dict(things, "item", "standard_cost"), _dict(things, "item", "volume")
+        self.opening = _dict(inventory[among(inventory, pair, kept)], pair, "quantity")
+        receipts = _sums(time.planned(tables["scheduled_receipts"]), f"{pair} month")
+        self.receipts = {key: quantity for key, quantity in receipts.items() if quantity}
+        self.holding_cost = _dict(wished, pair, "holding_cost")
+        on_sale = self._on_sale(tables["products"], time)
         self.safety_stock = {
-            (item, site, t): wanted
-            for (item, site), wanted in _dict(
-                policies[policies["safety_stock"].gt(0)], "item site", "safety_stock"
-            ).items()
-            for t in on_sale.get(item, self.months)
+            (i, n, t): least
+            for (i, n), least in _positive(wished, pair, "safety_stock").items()
+            for t in on_sale.get(i, months)
         }
-        self.safe = sorted({(item, site) for item, site, _ in self.safety_stock})
-        self.safety_price = _dict(policies, "item site", "safety_stock_price")
-        self.maximum_stock = _dict(policies[policies["maximum_stock"].notna()], "item site", "maximum_stock")
-        self.maximum_stock = {pair: most for pair, most in self.maximum_stock.items() if pair in kept}
-        things = pd.concat(
-            [
-                self.tables["products"].rename(columns={"product": "item"}),
-                self.tables["materials"].rename(columns={"material": "item"}),
-            ]
-        )
-        self.standard_cost = _dict(things, "item", "standard_cost")
-        self.volume = _dict(things, "item", "volume")
-        self.end_stock = {pair: self.safety_stock.get((*pair, self.months[-1]), 0.0) for pair in self.safe}
-        self.end_stock |= _dict(policies[policies["target_end_stock"].gt(0)], "item site", "target_end_stock")
-        self.end_stock = {pair: wanted for pair, wanted in self.end_stock.items() if wanted > 0}
-        own = self.policies.end_stock_price  # else so high that emptying the shop when the horizon ends never pays
+        self.safe = sorted({(i, n) for i, n, _ in self.safety_stock})
+        self.safety_price = _dict(wished, pair, "safety_stock_price")
+        self.maximum = _dict(wished[among(wished, pair, kept)], pair, "maximum_stock")
+        at_end = {each: self.safety_stock.get((*each, months[-1]), 0.0) for each in self.safe}
+        at_end |= _positive(wished, pair, "target_end_stock")
+        self.end_stock = {each: least for each, least in at_end.items() if least > 0}
+        own = policies.end_stock_price  # else so high that emptying the shop when the horizon ends never pays
         self.end_stock_price = {
             (i, n): own or self.standard_cost[i] + self.safety_price[i, n] for i, n in self.end_stock
         }
-        self.shelf_life = {item: life for item, life in _dict(things, "item", "shelf_life").items() if life > 0}
-        self.perishable = [(item, site) for item, site in self.stocks if item in self.shelf_life]
-        self.scraps = _lists(((item, site), item) for item, site in self.perishable)
-        self.ageing = _lists(self.perishable)
-        self.lives = sorted({self.shelf_life[item] for item in self.ageing})
-        self.young = {
-            (life, t): self.months[max(0, at + 1 - life) : at + 1]
-            for life in self.lives
-            for at, t in enumerate(self.months)
-        }
-        age = _dict(self.tables["inventory"], "item site", "age")
+        self.shelf_life = _positive(things, "item", "shelf_life")
+        self.perishable = [(i, n) for i, n in flow.stocks if i in self.shelf_life]
+        self.scraps = Lists(((i, n), i) for i, n in self.perishable)
+        self.ageing = Lists(self.perishable)
+        self.lives = sorted({self.shelf_life[i] for i in self.ageing})
+        self.young = {(life, t): time.last(life, t) for life in self.lives for t in months}
+        age = _dict(inventory, pair, "age")
         self.young_opening = {
             (i, n, t): self.opening.get((i, n), 0.0)
             for i, n in self.perishable
-            for at, t in enumerate(self.months)
+            for at, t in enumerate(months)
             if at + 1 + age.get((i, n), 0) < self.shelf_life[i]
         }
-        self.items_at = _lists((site, item) for item, site in self.stocks)
-        sites = self.tables["sites"]
-        sites = sites[sites["storage"].notna() & sites["site"].isin(self.items_at)]
+        sites = tables["sites"][tables["sites"]["site"].isin(flow.items_at)]
         self.storage = _dict(sites, "site", "storage")
-        self.overflow_price = {
-            site: price or self.emergency_price for site, price in _dict(sites, "site", "overflow_price").items()
-        }
+        overflow_price = _dict(sites, "site", "overflow_price")
+        self.overflow_price = {n: overflow_price[n] or emergency_price for n in self.storage}
+        self.budget_months = months if policies.stock_budget is not None else []
+        self.budget, self.budget_price = policies.stock_budget or 0.0, policies.stock_budget_price
 
-        self.budgets = self.months if self.policies.stock_budget is not None else []
-        self.stock_budget = self.policies.stock_budget or 0.0
-        self.stock_budget_price = self.policies.stock_budget_price
-
-    def _on_sale(self) -> dict[str, list[str]]:
+    @staticmethod
+    def _on_sale(products: pd.DataFrame, time: Time) -> dict[str, list[str]]:
         """Months at whose end a product launched or retired has a safety stock: it is on sale in the next one."""
-        months = {}
-        for row in self.tables["products"].itertuples():
-            if pd.notna(row.launch_month) or pd.notna(row.end_month):
-                months[row.product] = [
-                    text
-                    for text, month in zip(self.months, self.timestamps, strict=True)
-                    if not (row.launch_month > month + pd.DateOffset(months=1)) and not (row.end_month <= month)
-                ]
-        return months
-
-    # purchases -------------------------------------------------------------------------------------------------
-    def _purchases(self) -> None:
-        offers, kept = self.tables["offers"], set(self.stocks)
-        offers = offers[among(offers, "item site", kept)]
-        key = "supplier item site"
-        self.offers = sorted(zip(offers["supplier"], offers["item"], offers["site"], strict=True))
-        self.offer_price = _dict(offers, key, "price")
-        self.offer_lead = _dict(offers, key, "lead_time")
-        self.minimum_order = _dict(offers[offers["minimum_order"].gt(0)], key, "minimum_order")
-        self.share_limit = _dict(offers[offers["share_limit"].lt(1)], key, "share_limit")
-        self.suppliers = _lists(((item, site), supplier) for supplier, item, site in self.offers)
-        usual = _dict(offers[offers["capacity"].notna()], key, "capacity")
-        self.offer_capacity = {(*offer, t): most for offer, most in usual.items() for t in self.months}
-        special = _dict(self.planned("supplier_capacity"), f"{key} month", "capacity")
-        known = set(self.offers)
-        self.offer_capacity |= {at: most for at, most in special.items() if at[:3] in known}
-        self.late_orders = [(*offer, t) for offer in self.offers for t in self._too_late(self.offer_lead[offer])]
-
-    def _too_late(self, lead: int) -> list[str]:
-        """Months in which what leaves would arrive after the last planned month."""
-        return self.months[len(self.months) - lead :] if lead else []
-
-    # lanes -----------------------------------------------------------------------------------------------------
-    def _lanes(self) -> None:
-        used = {(o, d) for o, d, _ in self.ships}
-        lanes = self.tables["lanes"]
-        lanes = lanes[among(lanes, "origin destination", used)]
-        self.lanes = sorted(used)
-        self.lane_cost = _dict(lanes, "origin destination", "cost")
-        self.lane_lead = _dict(lanes, "origin destination", "lead_time")
-        self.lane_capacity = _dict(lanes[lanes["capacity"].notna()], "origin destination", "capacity")
-        self.carried = _lists(((o, d), item) for o, d, item in self.ships)
-        self.late_shipments = [(*ship, t) for ship in self.ships for t in self._too_late(self.lane_lead[ship[:2]])]
-
-    # resources -------------------------------------------------------------------------------------------------
-    def _resources(self) -> None:
-        made = set(self.makes)
-        self.operations = sorted((item, way, r) for item, way, r in self.hours if (item, way) in made)
-        self.resources = sorted({r for _, _, r in self.operations})
-        self.work = _lists((r, (item, way)) for item, way, r in self.operations)
-        self.resources_of = _lists(((item, way), r) for item, way, r in self.operations)
-        capacity = self.planned("capacity")
-        hours = capacity.assign(hours=capacity["hours"] - capacity["maintenance"])
-        used = set(self.resources)
-        self.regular_limit = {at: h for at, h in _dict(hours, "resource month", "hours").items() if at[0] in used}
-        self.overtime_limit = {
-            at: h for at, h in _dict(hours, "resource month", "overtime_limit").items() if at[0] in used
+        dated = products[products["launch_month"].notna() | products["end_month"].notna()]
+        return {
+            row.product: [
+                text
+                for text, month in zip(time.months, time.timestamps, strict=True)
+                if not (row.launch_month > month + pd.DateOffset(months=1)) and not (row.end_month <= month)
+            ]
+            for row in dated.itertuples()
         }
-        resources = self.tables["resources"]
+
+
+class Buying(Group):
+    """Who can deliver what where, at what price, how late and within which limits."""
+
+    def __init__(self, tables: Tables, time: Time, flow: Flow) -> None:
+        offers, key = tables["offers"], "supplier item site"
+        offers = offers[among(offers, "item site", set(flow.stocks))]
+        self.offers = sorted(_keys(offers, key))
+        self.suppliers = Lists(((i, n), s) for s, i, n in self.offers)
+        self.price, self.lead = _dict(offers, key, "price"), _dict(offers, key, "lead_time")
+        self.minimum_order = _positive(offers, key, "minimum_order")
+        self.share_limit = _dict(offers[offers["share_limit"].lt(1)], key, "share_limit")
+        usual = _dict(offers, key, "capacity")
+        special = _dict(time.planned(tables["supplier_capacity"]), f"{key} month", "capacity")
+        self.capacity = {(*offer, t): most for offer, most in usual.items() for t in time.months} | {
+            at: most for at, most in special.items() if at[:3] in self.price
+        }
+        self.late = [(*offer, t) for offer in self.offers for t in time.too_late(self.lead[offer])]
+
+
+class Lanes(Group):
+    """What moving an item costs, how long it takes and how much a lane carries."""
+
+    def __init__(self, tables: Tables, time: Time, flow: Flow) -> None:
+        lanes, key = tables["lanes"], "origin destination"
+        self.carried = Lists(((o, d), i) for o, d, i in flow.ships)
+        self.pairs = sorted(self.carried)
+        lanes = lanes[among(lanes, key, self.carried)]
+        self.cost, self.lead = _dict(lanes, key, "cost"), _dict(lanes, key, "lead_time")
+        self.capacity = _dict(lanes, key, "capacity")
+        self.late = [(*ship, t) for ship in flow.ships for t in time.too_late(self.lead[ship[:2]])]
+
+
+class Resources(Group):
+    """Which resources work on what, how many hours they have, what hours cost, and what needs a set-up."""
+
+    def __init__(self, tables: Tables, time: Time, making: Making, flow: Flow) -> None:
+        made, resources = set(flow.makes), tables["resources"]
+        self.operations = sorted((i, w, r) for i, w, r in making.hours if (i, w) in made)
+        self.names = sorted({r for _, _, r in self.operations})
+        self.work = Lists((r, (i, w)) for i, w, r in self.operations)
+        self.of = Lists(((i, w), r) for i, w, r in self.operations)
+        capacity = time.planned(tables["capacity"])
+        capacity = capacity[capacity["resource"].isin(self.names)]
+        capacity = capacity.assign(hours=capacity["hours"] - capacity["maintenance"])
+        self.regular_limit = _dict(capacity, "resource month", "hours")
+        self.overtime_limit = _dict(capacity, "resource month", "overtime_limit")
         self.hour_cost = _dict(resources, "resource", "hour_cost")
         self.overtime_cost = _dict(resources, "resource", "overtime_cost")
-        change = _dict(resources[resources["change_price"].gt(0)], "resource", "change_price")
-        self.change_price = {r: price for r, price in change.items() if r in used}
+        self.change_price = _positive(resources[resources["resource"].isin(self.names)], "resource", "change_price")
         self.set_ups = [
             make
-            for make in self.makes
-            if self.set_up_cost[make]
-            or self.minimum_run[make]
-            or any(self.set_up_hours[(*make, r)] for r in self.resources_of[make])
+            for make in flow.makes
+            if making.set_up_cost[make]
+            or making.minimum_run[make]
+            or any(making.set_up_hours[(*make, r)] for r in self.of[make])
         ]
         switched = set(self.set_ups)
-        self.switched = _lists((r, (item, way)) for item, way, r in self.operations if (item, way) in switched)
+        self.switched = Lists((r, (i, w)) for i, w, r in self.operations if (i, w) in switched)
 
-    # people ----------------------------------------------------------------------------------------------------
-    def _people(self) -> None:
-        workforce, resources = self.tables["workforce"], self.tables["resources"]
-        key = "site skill"
-        self.crews = sorted(zip(workforce["site"], workforce["skill"], strict=True))
-        self.people = _dict(workforce, key, "people")
-        days = _dict(self.planned("calendar"), "month", "working_days")
+
+class People(Group):
+    """Who is employed where with which skill, what they run, and what hiring, overtime and laying off cost."""
+
+    def __init__(self, tables: Tables, time: Time, making: Making, flow: Flow, resources: Resources) -> None:
+        workforce, key = tables["workforce"], "site skill"
+        self.crews = sorted(_keys(workforce, key))
+        self.employed, self.wage = _dict(workforce, key, "people"), _dict(workforce, key, "wage")
+        self.overtime_limit = _dict(workforce, key, "overtime_limit")
+        self.overtime_cost = _dict(workforce, key, "overtime_cost")
+        self.hire_cost, self.layoff_cost = _dict(workforce, key, "hire_cost"), _dict(workforce, key, "layoff_cost")
+        self.most_hires = _dict(workforce, key, "most_hires")
+        days = _dict(time.planned(tables["calendar"]), "month", "working_days")
         daily = _dict(workforce, key, "hours_per_day")
-        self.person_hours = {(*crew, t): daily[crew] * days[t] for crew in self.crews for t in self.months}
-        self.wage = _dict(workforce, key, "wage")
-        self.person_overtime = _dict(workforce, key, "overtime_limit")
-        self.people_overtime_cost = _dict(workforce, key, "overtime_cost")
-        self.hire_cost = _dict(workforce, key, "hire_cost")
-        self.layoff_cost = _dict(workforce, key, "layoff_cost")
+        self.hours = {(*crew, t): daily[crew] * days[t] for crew in self.crews for t in time.months}
         lead = _dict(workforce, key, "hire_lead_time")
-        self.too_early_hires = [(*crew, t) for crew in self.crews for t in self.months[: lead[crew]]]
-        self.most_hires = _dict(workforce[workforce["most_hires"].notna()], key, "most_hires")
-        used, known = set(self.resources), set(self.crews)
-        manned = [
-            (r, s, k)
-            for r, s, k in zip(resources["resource"], resources["site"], resources["skill"], strict=True)
-            if r in used and (s, k) in known
-        ]
-        self.manned = _lists(((s, k), r) for r, s, k in manned)
-        self.crew_size = _dict(resources, "resource", "crew")
-        made = set(self.makes)
-        self.by_hand = _lists(
-            ((s, k), (item, way)) for item, way, s, k in self.people_hours if (item, way) in made and (s, k) in known
-        )
-        self.hand_work = sorted((*make, *crew) for crew, work in self.by_hand.items() for make in work)
+        self.too_early = [(*crew, t) for crew in self.crews for t in time.months[: lead[crew]]]
+        runs = _keys(tables["resources"], "resource site skill")
+        used, known, made = set(resources.names), set(self.crews), set(flow.makes)
+        self.manned = Lists(((n, k), r) for r, n, k in runs if r in used and (n, k) in known)
+        self.crew_size = _dict(tables["resources"], "resource", "crew")
+        hand_work = [(i, w, n, k) for i, w, n, k in making.people_hours if (i, w) in made and (n, k) in known]
+        self.hand_work = sorted(hand_work)
+        self.by_hand = Lists(((n, k), (i, w)) for i, w, n, k in hand_work)
 
-    # how much of an item could ever be of use ------------------------------------------------------------------
-    def _most_useful(self) -> None:
-        """An upper limit of what is made or ordered in one month, for decisions that are all or nothing.
 
-        Demand of the whole horizon, every stock wish, what the last plan promised, the largest lot that must be
-        taken at once, and what goes into all of that upwards through the bill of materials; never more than hours or a
-        supplier's capacity allow.
-        """
-        need = defaultdict(float)
-        wishes = defaultdict(float, self.end_stock)
-        for (item, site, _), wanted in self.safety_stock.items():
-            wishes[item, site] = max(wishes[item, site], wanted)
-        for (item, _), quantity in [*self.total_demand.items(), *wishes.items()]:
+class Lots(Group):
+    """An upper limit of what is made or ordered in one month, for decisions that are all or nothing.
+
+    Demand of the whole horizon, every stock wish, what the last plan promised, the largest lot that must be
+    taken at once, and what goes into all of that upwards through the bill of materials; never more than hours or a
+    supplier's capacity allow.
+    """
+
+    def __init__(self, network: Network) -> None:
+        making, stock, resources, buying = network.making, network.stock, network.resources, network.buying
+        wishes, need, lots = defaultdict(float, stock.end_stock), defaultdict(float), defaultdict(float)
+        for (item, site, _), least in stock.safety_stock.items():
+            wishes[item, site] = max(wishes[item, site], least)
+        for (item, *_), quantity in [*network.demand.total.items(), *wishes.items(), *network.last_plan.made.items()]:
             need[item] += quantity
-        for (item, *_), quantity in self.last_made.items():
+        for (_, item, *_), quantity in network.last_plan.ordered.items():
             need[item] += quantity
-        for (_, item, *_), quantity in self.last_ordered.items():
-            need[item] += quantity
-        lots = defaultdict(float)
-        for (item, _), lot in self.minimum_run.items():
-            lots[item] = max(lots[item], lot)
-        for (_, item, _), lot in self.minimum_order.items():
+        for item, lot in [
+            *((i, lot) for (i, _), lot in making.minimum_run.items()),
+            *((i, lot) for (_, i, _), lot in buying.minimum_order.items()),
+        ]:
             lots[item] = max(lots[item], lot)
         most_started = defaultdict(lambda: 1.0)
-        for (item, _), started in self.started.items():
+        for (item, _), started in making.started.items():
             most_started[item] = max(most_started[item], started)
-        for item in reversed(bom_order(self.tables)):
+        for item in reversed(making.order):
             need[item] += lots[item]
-            for component in self.components[item]:
-                need[component] += need[item] * self.bom[item, component] * most_started[item]
-        self.largest_run = {}
-        for make in self.set_ups:
-            for t in self.months:
-                most = need[make[0]]
-                for r in self.resources_of[make]:
-                    if self.hours[(*make, r)] > 0:
-                        most = min(
-                            most, (self.regular_limit[r, t] + self.overtime_limit[r, t]) / self.hours[(*make, r)]
-                        )
-                self.largest_run[(*make, t)] = most
+            for component in making.components[item]:
+                need[component] += need[item] * making.bom[item, component] * most_started[item]
+        self.largest_run = {
+            (i, w, t): min(
+                [need[i]]
+                + [
+                    (resources.regular_limit[r, t] + resources.overtime_limit[r, t]) / making.hours[i, w, r]
+                    for r in resources.of[i, w]
+                    if making.hours[i, w, r] > 0
+                ]
+            )
+            for i, w in resources.set_ups
+            for t in network.time.months
+        }
         self.largest_order = {
-            (*offer, t): min(self.offer_capacity.get((*offer, t), math.inf), need[offer[1]])
-            for offer in self.minimum_order
-            if offer in self.offer_price
-            for t in self.months
+            (*offer, t): min(buying.capacity.get((*offer, t), math.inf), need[offer[1]])
+            for offer in buying.minimum_order
+            for t in network.time.months
         }
 
-    # short supply ----------------------------------------------------------------------------------------------
-    def _allocation(self) -> None:
-        """Who is served first: no premium for `profit`, one by class, or on the worst share of a class."""
-        self.market_class = _dict(self.tables["markets"], "market", "priority")
-        classes = sorted({self.market_class[market] for _, market in self.demanded})
-        self.premium = self._premiums(classes)
-        self.ranked = self.demanded if self.policies.allocation == "priority" else []
+
+class Allocation(Group):
+    """Who is served first: no premium for `profit`, one by class, or on the worst share of a class."""
+
+    def __init__(self, network: Network) -> None:
+        demand, months, policy = network.demand, network.time.months, network.policies.allocation
+        self.market_class = _dict(network.tables["markets"], "market", "priority")
+        self.premium = self._premiums(network)
+        self.ranked = demand.pairs if policy == "priority" else []
         # a unit given up where it could wait stays short to the end: else losing it at once would look better
         self.months_short = {
-            (*pair, t): len(self.months) - at if self.may_wait[pair] else 1
+            (*pair, t): len(months) - at if demand.may_wait[pair] else 1
             for pair in self.ranked
-            for at, t in enumerate(self.months)
+            for at, t in enumerate(months)
         }
-        self.fair, self.fair_base, self.class_base = [], {}, defaultdict(float)
-        if self.policies.allocation == "fair_share":
-            for product, market in self.demanded:
-                arrives = min(
-                    [self.earliest[product, o] + self.lane_lead[o, market] for o in self.origins[product, market]],
-                    default=math.inf,
-                )
-                due = 0.0
-                for at, t in enumerate(self.months):
-                    asked = self.demand.get((product, market, t), 0.0)
-                    due = due + asked if self.may_wait[product, market] else asked
-                    if at >= arrives and due > 0:
-                        self.fair.append((product, market, t))
-                        self.fair_base[product, market, t] = due
-                        self.class_base[product, self.market_class[market], t] += due
+        self.fair_base, self.class_base = {}, defaultdict(float)
+        for p, k in demand.pairs if policy == "fair_share" else []:
+            origins = network.flow.origins[p, k]
+            arrives = min([network.flow.earliest[p, o] + network.lanes.lead[o, k] for o in origins], default=math.inf)
+            due = 0.0
+            for at, t in enumerate(months):
+                asked = demand.quantity.get((p, k, t), 0.0)
+                due = due + asked if demand.may_wait[p, k] else asked
+                if at >= arrives and due > 0:
+                    self.fair_base[p, k, t] = due
+                    self.class_base[p, self.market_class[k], t] += due
+        self.fair = list(self.fair_base)
         self.given_up = {
-            (p, k, t): self.months[: self.months.index(t) + 1] if self.may_wait[p, k] else [t] for p, k, t in self.fair
+            (p, k, t): months[: network.time.position[t] + 1] if demand.may_wait[p, k] else [t] for p, k, t in self.fair
         }
         self.fair_classes = sorted(self.class_base)
 
-    def _premiums(self, classes: list[int]) -> dict[int, float]:
+    def _premiums(self, network: Network) -> dict[int, float]:
         """The price of a unit short in each class: more than one unit served in a lower class can ever bring.
 
         That is, its own premium and waiting price in each month it would wait, what losing it costs (an emergency,
         where it must be met), its price, and freight over the longest way. So a unit goes to the first class first.
         Within a class the premium outweighs the same money, promises aside, so shares are fair whatever the prices.
         """
+        demand = network.demand
+        classes = sorted({self.market_class[market] for market in demand.markets})
         step = min(PREMIUM_STEP, PREMIUM_SPAN ** (1 / max(1, len(classes) - 1)))
-        freight = max([0.0, *self.lane_cost.values()]) * (1 + len(self.items_at))
-        waits = len(self.months) if any(self.may_wait.values()) else 1
+        freight = max([0.0, *network.lanes.cost.values()]) * (1 + len(network.flow.items_at))
+        waits = len(network.time.months) if any(demand.may_wait.values()) else 1
         premium, waiting, losing = {}, 0.0, 0.0
         for rank, c in enumerate(reversed(classes)):
             outranked = 0.0
             if premium:
-                outranked = waits * (max(premium.values()) + waiting) + losing + self.left_waiting_price
-            here = [pair for pair in self.demanded if self.market_class[pair[1]] == c]
-            waiting = max(waiting, *(self.waiting_price[pair] for pair in here if self.may_wait[pair]), 0.0)
-            losing = max(losing, *(self.losing_price[pair] for pair in here if self.may_lose[pair]), 0.0)
-            kept = losing if losing < self.emergency_price else self.dearest
-            own = waits * waiting + kept
-            premium[c] = max(PREMIUM * self.dearest * step**rank, max(outranked, own) + self.dearest + freight)
+                outranked = waits * (max(premium.values()) + waiting) + losing + demand.left_waiting_price
+            here = [pair for pair in demand.pairs if self.market_class[pair[1]] == c]
+            waiting = max([waiting, *(demand.waiting_price[pair] for pair in here if demand.may_wait[pair])])
+            losing = max([losing, *(demand.losing_price[pair] for pair in here if demand.may_lose[pair])])
+            own = waits * waiting + (losing if losing < demand.emergency_price else demand.dearest)
+            least = PREMIUM * demand.dearest * step**rank
+            premium[c] = max(least, max(outranked, own) + demand.dearest + freight)
         return premium
 
-    # the last published plan -----------------------------------------------------------------------------------
-    def _last_plan(self) -> None:
-        """What the last plan said of months that are frozen, or whose change has a price."""
-        last = self.planned("last_supply_plan")
-        frozen = self.months[: self.policies.frozen_months]
-        price = {t: self.emergency_price if t in frozen else self.policies.plan_change_price for t in self.months}
-        said = sorted(set(last["month"]))
-        self.kept_months = [t for t in said if price[t] > 0]
-        self.plan_change_price = {t: price[t] for t in self.kept_months}
-        last = last[last["month"].isin(self.kept_months) & last["quantity"].gt(0)]
-        bought = last["mode"].eq("buy")
-        self.last_made = last[~bought].groupby(["item", "source", "month"])["quantity"].sum().to_dict()
-        self.last_ordered = last[bought].groupby(["source", "item", "site", "month"])["quantity"].sum().to_dict()
 
-    def _promised(self) -> list[tuple[str, str]]:
-        """Item and site that the last plan makes or orders: it can be kept although nobody asks for the item now."""
-        made = [(item, self.way_site[item, way]) for item, way, _ in self.last_made if (item, way) in self.way_site]
-        return [*made, *((item, site) for _, item, site, _ in self.last_ordered)]
+class Kept(Group):
+    """The last plan for each way and offer, and `gone`: what it had for a way or offer that there is no longer."""
 
-    def _kept(self) -> None:
-        """The last plan for each way and offer, and `gone`: what it said of a way or offer that there is no longer."""
-        made, ordered = self.last_made, self.last_ordered
-        self.last_make = {(*make, t): made.get((*make, t), 0.0) for make in self.makes for t in self.kept_months}
-        self.last_order = {
-            (*offer, t): ordered.get((*offer, t), 0.0) for offer in self.offers for t in self.kept_months
-        }
-        self.gone = {(way, item, t): q for (item, way, t), q in made.items() if (item, way, t) not in self.last_make}
-        for (supplier, item, site, t), quantity in ordered.items():
-            if (supplier, item, site, t) not in self.last_order:
-                self.gone[supplier, item, t] = self.gone.get((supplier, item, t), 0.0) + quantity
+    def __init__(self, last: LastPlan, flow: Flow, buying: Buying) -> None:
+        self.make = {(*make, t): last.made.get((*make, t), 0.0) for make in flow.makes for t in last.months}
+        self.order = {(*offer, t): last.ordered.get((*offer, t), 0.0) for offer in buying.offers for t in last.months}
+        self.gone = {(w, i, t): units for (i, w, t), units in last.made.items() if (i, w, t) not in self.make}
+        for (s, i, n, t), units in last.ordered.items():
+            if (s, i, n, t) not in self.order:
+                self.gone[s, i, t] = self.gone.get((s, i, t), 0.0) + units

@@ -45,15 +45,15 @@ class _Found:
 
     def __init__(self, network: Network, model: pyo.ConcreteModel, solution: Solution) -> None:
         self.network, self.model, self.solution = network, model, solution
-        self.moment = dict(zip(network.months, network.timestamps, strict=True))
-        self.position = {month: at for at, month in enumerate(network.months)}
+        self.moment = dict(zip(network.time.months, network.time.timestamps, strict=True))
+        self.position = {month: at for at, month in enumerate(network.time.months)}
         self.make = self._lines(model.make, "item way month")
         self.buy = self._lines(model.buy, "supplier item site month")
         self.ship = self._lines(model.ship, "origin destination item month")
         self.scrap = self._lines(model.scrap, "item site month")
-        self.make["site"] = self._of(self.make, "item way", network.way_site)
-        self.buy["available"] = self._later(self.buy, self._of(self.buy, "supplier item site", network.offer_lead))
-        self.ship["arrival"] = self._later(self.ship, self._of(self.ship, "origin destination", network.lane_lead))
+        self.make["site"] = self._of(self.make, "item way", network.making.site)
+        self.buy["available"] = self._later(self.buy, self._of(self.buy, "supplier item site", network.buying.lead))
+        self.ship["arrival"] = self._later(self.ship, self._of(self.ship, "origin destination", network.lanes.lead))
         self.work = self._work()
 
     def _lines(self, component: pyo.Component, names: str, keep: str = "positive") -> pd.DataFrame:
@@ -74,7 +74,7 @@ class _Found:
         return [values[key] if default is None else values.get(key, default) for key in keys]
 
     def _later(self, frame: pd.DataFrame, leads: list[int]) -> list[str]:
-        months = self.network.months
+        months = self.network.time.months
         return [months[self.position[month] + lead] for month, lead in zip(frame["month"], leads, strict=True)]
 
     def _dated(self, frame: pd.DataFrame, *columns: str) -> pd.DataFrame:
@@ -85,9 +85,9 @@ class _Found:
         network = self.network
         set_ups = self._lines(self.model.set_up, "item way month").assign(set_up=1.0).drop(columns="quantity")
         lots = self.make.merge(set_ups, on=["item", "way", "month"], how="left").fillna({"set_up": 0.0})
-        operations = pd.DataFrame(network.operations, columns=["item", "way", "resource"])
-        operations["hours"] = self._of(operations, "item way resource", network.hours)
-        operations["set_up_hours"] = self._of(operations, "item way resource", network.set_up_hours)
+        operations = pd.DataFrame(network.resources.operations, columns=["item", "way", "resource"])
+        operations["hours"] = self._of(operations, "item way resource", network.making.hours)
+        operations["set_up_hours"] = self._of(operations, "item way resource", network.making.set_up_hours)
         work = lots.merge(operations, on=["item", "way"])
         work["hours"] = work["hours"] * work["quantity"] + work["set_up_hours"] * work["set_up"]
         overtime = self._lines(self.model.run_overtime, "resource month").rename(columns={"quantity": "overtime_run"})
@@ -98,8 +98,8 @@ class _Found:
         share = (work["overtime_run"] / work["total"].where(work["total"].gt(0))).fillna(0.0).clip(upper=1.0)
         work["overtime"] = work["hours"] * share
         work["regular"] = work["hours"] - work["overtime"]
-        work["regular_cost"] = work["regular"] * self._of(work, "resource", network.hour_cost)
-        work["overtime_cost"] = work["overtime"] * self._of(work, "resource", network.overtime_cost)
+        work["regular_cost"] = work["regular"] * self._of(work, "resource", network.resources.hour_cost)
+        work["overtime_cost"] = work["overtime"] * self._of(work, "resource", network.resources.overtime_cost)
         return work
 
     def supply_plan(self) -> pd.DataFrame:
@@ -122,8 +122,8 @@ class _Found:
             how="left",
         ).fillna(0.0)
         part = (lots["overtime"] / lots["hours"].where(lots["hours"].gt(0))).fillna(0.0)
-        lots["other"] = lots["quantity"] * self._of(lots, "item way", network.make_cost) + lots["set_up"] * self._of(
-            lots, "item way", network.set_up_cost
+        lots["other"] = lots["quantity"] * self._of(lots, "item way", network.making.cost) + lots["set_up"] * self._of(
+            lots, "item way", network.making.set_up_cost
         )
         rows = []
         for mode, weight, hours in (("make_regular", 1 - part, "regular"), ("make_overtime", part, "overtime")):
@@ -138,19 +138,19 @@ class _Found:
                 some[some["quantity"].gt(NOTHING) | some["hours"].gt(NOTHING)].rename(columns={"way": "source"})
             )
         bought = self.buy.rename(columns={"supplier": "source"}).assign(mode="buy", hours=0.0)
-        bought["cost"] = bought["quantity"] * self._of(bought, "source item site", network.offer_price)
+        bought["cost"] = bought["quantity"] * self._of(bought, "source item site", network.buying.price)
         return self._dated(_stacked([*rows, bought]), "month", "available")
 
     def shipments(self) -> pd.DataFrame:
-        cost = self.ship["quantity"] * self._of(self.ship, "origin destination", self.network.lane_cost)
+        cost = self.ship["quantity"] * self._of(self.ship, "origin destination", self.network.lanes.cost)
         return self._dated(self.ship.assign(cost=cost), "month", "arrival")
 
     def stock(self) -> pd.DataFrame:
         network, model = self.network, self.model
-        if not network.stocks:
+        if not network.flow.stocks:
             return TABLES["stock"].empty()
         every = pd.MultiIndex.from_tuples(
-            [(i, n, t) for i, n in network.stocks for t in network.months], names=["item", "site", "month"]
+            [(i, n, t) for i, n in network.flow.stocks for t in network.time.months], names=["item", "site", "month"]
         )
 
         def summed(frame: pd.DataFrame, site: str = "site", month: str = "month", item: str = "item") -> pd.Series:
@@ -163,16 +163,21 @@ class _Found:
 
         used = self.make.merge(
             pd.DataFrame(
-                [(i, w, c, q) for (i, w, c), q in network.usage.items()], columns=["item", "way", "component", "usage"]
+                [(i, w, c, q) for (i, w, c), q in network.flow.usage.items()],
+                columns=["item", "way", "component", "usage"],
             ),
             on=["item", "way"],
         )
         used["quantity"] *= used["usage"]
-        receipts = pd.Series(network.receipts, dtype=float).reindex(every, fill_value=0.0) if network.receipts else 0.0
+        receipts = (
+            pd.Series(network.stock.receipts, dtype=float).reindex(every, fill_value=0.0)
+            if network.stock.receipts
+            else 0.0
+        )
         held = self._lines(model.hold, "item site month", keep="all").set_index(every.names)["quantity"]
         closing = held.reindex(every)
         before = pd.MultiIndex.from_arrays(
-            [every.get_level_values(0), every.get_level_values(1), every.get_level_values(2).map(network.previous)]
+            [every.get_level_values(0), every.get_level_values(1), every.get_level_values(2).map(network.time.previous)]
         )
         scrapped = summed(self.scrap)
         frame = pd.DataFrame(
@@ -182,7 +187,7 @@ class _Found:
                 + summed(self.make)
                 + summed(self.buy, month="available")
                 + summed(
-                    self.ship[self.ship["destination"].isin(network.items_at)], site="destination", month="arrival"
+                    self.ship[self.ship["destination"].isin(network.flow.items_at)], site="destination", month="arrival"
                 ),
                 "issued": summed(used, item="component") + summed(self.ship, site="origin") + scrapped,
                 "scrapped": scrapped,
@@ -190,25 +195,28 @@ class _Found:
             },
             index=every,
         ).reset_index()
-        frame["safety_stock"] = self._of(frame, "item site month", network.safety_stock, 0.0)
+        frame["safety_stock"] = self._of(frame, "item site month", network.stock.safety_stock, 0.0)
         frame["below_safety"] = (frame["safety_stock"] - frame["closing"]).clip(lower=0.0)
-        frame["value"] = frame["closing"] * self._of(frame, "item", network.standard_cost)
+        frame["value"] = frame["closing"] * self._of(frame, "item", network.stock.standard_cost)
         return self._dated(frame)
 
     def deliveries(self) -> pd.DataFrame:
         network = self.network
-        if not network.demanded:
+        if not network.demand.pairs:
             return TABLES["deliveries"].empty()
         every = pd.MultiIndex.from_tuples(
-            [(p, k, t) for p, k in network.demanded for t in network.months], names=["product", "market", "month"]
+            [(p, k, t) for p, k in network.demand.pairs for t in network.time.months],
+            names=["product", "market", "month"],
         )
         arrived = self.ship.groupby(["item", "destination", "arrival"])["quantity"].sum().rename_axis(every.names)
         waiting = self._lines(self.model.wait, "product market month", keep="all").set_index(every.names)["quantity"]
         lost = self._lines(self.model.lose, "product market month", keep="all").set_index(every.names)["quantity"]
         frame = pd.DataFrame(
             {
-                "demand": pd.Series(network.demand, dtype=float).rename_axis(every.names).reindex(every, fill_value=0.0)
-                if network.demand
+                "demand": pd.Series(network.demand.quantity, dtype=float)
+                .rename_axis(every.names)
+                .reindex(every, fill_value=0.0)
+                if network.demand.quantity
                 else 0.0,
                 "delivered": arrived.reindex(every, fill_value=0.0),
                 "backlog": waiting.reindex(every),
@@ -216,18 +224,20 @@ class _Found:
             },
             index=every,
         ).reset_index()
-        frame["price"] = self._of(frame, "product market month", network.price)
+        frame["price"] = self._of(frame, "product market month", network.demand.price)
         return self._dated(frame)
 
     def resource_load(self) -> pd.DataFrame:
         network = self.network
-        frame = pd.DataFrame([(r, t) for r in network.resources for t in network.months], columns=["resource", "month"])
+        frame = pd.DataFrame(
+            [(r, t) for r in network.resources.names for t in network.time.months], columns=["resource", "month"]
+        )
         hours = self.work.groupby(["resource", "month"])[["regular", "overtime"]].sum()
         frame = frame.merge(hours, left_on=["resource", "month"], right_index=True, how="left").fillna(0.0)
         sites = self.network.tables["resources"].set_index("resource")["site"]
         frame["site"] = frame["resource"].map(sites)
-        frame["available"] = self._of(frame, "resource month", network.regular_limit)
-        frame["overtime_limit"] = self._of(frame, "resource month", network.overtime_limit)
+        frame["available"] = self._of(frame, "resource month", network.resources.regular_limit)
+        frame["overtime_limit"] = self._of(frame, "resource month", network.resources.overtime_limit)
         frame["utilisation"] = (frame["regular"] + frame["overtime"]) / frame["available"].where(
             frame["available"].gt(0)
         )
@@ -235,21 +245,21 @@ class _Found:
 
     def people_plan(self) -> pd.DataFrame:
         network, model = self.network, self.model
-        if not network.crews:
+        if not network.people.crews:
             return TABLES["people_plan"].empty()
         names = ["site", "skill", "month"]
         people = self._lines(model.employ, " ".join(names), keep="all").rename(columns={"quantity": "people"})
-        frame = people[people["month"].isin(network.months)]
+        frame = people[people["month"].isin(network.time.months)]
         for name, component in (("hired", model.hire), ("laid_off", model.lay_off), ("overtime", model.work_overtime)):
             found = self._lines(component, " ".join(names), keep="all").rename(columns={"quantity": name})
             frame = frame.merge(found, on=names)
-        frame["available"] = frame["people"] * self._of(frame, "site skill month", network.person_hours)
+        frame["available"] = frame["people"] * self._of(frame, "site skill month", network.people.hours)
         skills = network.tables["resources"].set_index("resource")["skill"]
         machine = self.work.assign(skill=self.work["resource"].map(skills))
-        machine = machine.assign(work=machine["hours"] * self._of(machine, "resource", network.crew_size))
+        machine = machine.assign(work=machine["hours"] * self._of(machine, "resource", network.people.crew_size))
         hand = self.make.merge(
             pd.DataFrame(
-                [(i, w, k, h) for (i, w, _, k), h in network.people_hours.items()],
+                [(i, w, k, h) for (i, w, _, k), h in network.making.people_hours.items()],
                 columns=["item", "way", "skill", "hours"],
             ),
             on=["item", "way"],
@@ -276,11 +286,11 @@ class _Found:
         def lines(component: pyo.Component, names: str) -> pd.DataFrame:
             return self._lines(component, names)
 
-        sold = self.ship[self.ship["destination"].isin({market for _, market in network.demanded})]
+        sold = self.ship[self.ship["destination"].isin({market for _, market in network.demand.pairs})]
         held = lines(model.hold, "item site month")
         held = held[held["month"].isin(self.position)]
         wait, lost = lines(model.wait, "product market month"), lines(model.lose, "product market month")
-        left = wait[wait["month"].eq(network.months[-1])]
+        left = wait[wait["month"].eq(network.time.months[-1])]
         short = lines(model.fall_below_safety, "item site month")
         missed = lines(model.miss_end_stock, "item site month")
         above = lines(model.exceed_maximum, "item site month")
@@ -290,26 +300,26 @@ class _Found:
             .rename(columns={"set_up": "quantity"})
         )
         parts = [
-            priced("revenue", sold, self._of(sold, "item destination arrival", network.price), month="arrival"),
-            priced("making", self.make, self._of(self.make, "item way", network.make_cost)),
+            priced("revenue", sold, self._of(sold, "item destination arrival", network.demand.price), month="arrival"),
+            priced("making", self.make, self._of(self.make, "item way", network.making.cost)),
             self.work.rename(columns={"regular_cost": "amount"})[["item", "month", "amount"]].assign(
                 cost="regular_hours"
             ),
             self.work.rename(columns={"overtime_cost": "amount"})[["item", "month", "amount"]].assign(
                 cost="overtime_hours"
             ),
-            priced("setting_up", lots, self._of(lots, "item way", network.set_up_cost)),
+            priced("setting_up", lots, self._of(lots, "item way", network.making.set_up_cost)),
             priced(
-                "buying", self.buy, self._of(self.buy, "supplier item site", network.offer_price), month="available"
+                "buying", self.buy, self._of(self.buy, "supplier item site", network.buying.price), month="available"
             ),
-            priced("freight", self.ship, self._of(self.ship, "origin destination", network.lane_cost)),
-            priced("holding", held, self._of(held, "item site", network.holding_cost, 0.0)),
-            priced("waiting", wait, self._of(wait, "product market", network.waiting_price), "product"),
-            priced("left_waiting", left, [network.left_waiting_price] * len(left), "product"),
-            priced("losing", lost, self._of(lost, "product market", network.losing_price), "product"),
-            priced("missing_safety_stock", short, self._of(short, "item site", network.safety_price)),
-            priced("missing_end_stock", missed, self._of(missed, "item site", network.end_stock_price)),
-            priced("stock_above_maximum", above, [network.emergency_price] * len(above)),
+            priced("freight", self.ship, self._of(self.ship, "origin destination", network.lanes.cost)),
+            priced("holding", held, self._of(held, "item site", network.stock.holding_cost, 0.0)),
+            priced("waiting", wait, self._of(wait, "product market", network.demand.waiting_price), "product"),
+            priced("left_waiting", left, [network.demand.left_waiting_price] * len(left), "product"),
+            priced("losing", lost, self._of(lost, "product market", network.demand.losing_price), "product"),
+            priced("missing_safety_stock", short, self._of(short, "item site", network.stock.safety_price)),
+            priced("missing_end_stock", missed, self._of(missed, "item site", network.stock.end_stock_price)),
+            priced("stock_above_maximum", above, [network.demand.emergency_price] * len(above)),
         ]
         by_item = {part["cost"].iloc[0] for part in parts if len(part)}
         for cost in CASH + POLICY:
@@ -326,37 +336,39 @@ class _Found:
     def supply_exceptions(self) -> pd.DataFrame:
         """Every wish or limit passed, with its price; safety stock, backlog and lost sales are in their own tables."""
         network, model = self.network, self.model
-        last, emergency = network.months[-1], network.emergency_price
+        last, emergency = network.time.months[-1], network.demand.emergency_price
         wait, lost = self._lines(model.wait, "item place month"), self._lines(model.lose, "item place month")
-        left = wait[wait["month"].eq(last)] if network.left_waiting_price else wait[:0]
+        left = wait[wait["month"].eq(last)] if network.demand.left_waiting_price else wait[:0]
         never = [
-            network.losing_price[pair] == emergency and not network.may_wait[pair]
+            network.demand.losing_price[pair] == emergency and not network.demand.may_wait[pair]
             for pair in zip(lost["item"], lost["place"], strict=True)
         ]
         missed = self._lines(model.miss_end_stock, "item place month")
         overflow = self._lines(model.overflow, "place month")
         over_budget = self._lines(model.exceed_budget, "month")
         above = self._lines(model.exceed_maximum, "item place month")
-        months_short = self._of(lost, "item place month", network.months_short, 0.0)
+        months_short = self._of(lost, "item place month", network.allocation.months_short, 0.0)
         ranked = _stacked([wait, lost.assign(quantity=lost["quantity"] * months_short)])
-        ranked = ranked[among(ranked, "item place", set(network.ranked))]
+        ranked = ranked[among(ranked, "item place", set(network.allocation.ranked))]
         ranked = ranked.groupby(["item", "place", "month"], as_index=False)["quantity"].sum()
-        premium = [network.premium[network.market_class[market]] for market in ranked["place"]]
+        premium = [network.allocation.premium[network.allocation.market_class[market]] for market in ranked["place"]]
         unfair = self._lines(model.worst_share, "item place month")
-        unfair["quantity"] *= self._of(unfair, "item place month", network.class_base)
+        unfair["quantity"] *= self._of(unfair, "item place month", network.allocation.class_base)
         parts = [
-            left.assign(cost="left_waiting", price=network.left_waiting_price, unit="units"),
+            left.assign(cost="left_waiting", price=network.demand.left_waiting_price, unit="units"),
             lost[never].assign(cost="losing", price=emergency, unit="units"),
             ranked.assign(cost="out_of_order", price=premium, unit="units"),
-            unfair.assign(cost="unfair_shares", price=self._of(unfair, "place", network.premium), unit="units").assign(
-                place="class " + unfair["place"].astype(str)
-            ),
+            unfair.assign(
+                cost="unfair_shares", price=self._of(unfair, "place", network.allocation.premium), unit="units"
+            ).assign(place="class " + unfair["place"].astype(str)),
             missed.assign(
-                cost="missing_end_stock", price=self._of(missed, "item place", network.end_stock_price), unit="units"
+                cost="missing_end_stock",
+                price=self._of(missed, "item place", network.stock.end_stock_price),
+                unit="units",
             ),
             above.assign(cost="stock_above_maximum", price=emergency, unit="units"),
             overflow.assign(
-                cost="space_overflow", price=self._of(overflow, "place", network.overflow_price), unit="m3"
+                cost="space_overflow", price=self._of(overflow, "place", network.stock.overflow_price), unit="m3"
             ),
             over_budget.assign(cost="above_stock_budget", price=network.policies.stock_budget_price, unit="currency"),
         ]
@@ -371,12 +383,14 @@ class _Found:
             )
             parts.append(
                 changed.assign(
-                    cost="changing_the_plan", price=self._of(changed, "month", network.plan_change_price), unit="units"
+                    cost="changing_the_plan",
+                    price=self._of(changed, "month", network.last_plan.change_price),
+                    unit="units",
                 )
             )
         # what the last plan said of a way or an offer that is gone: no decision, so not charged, but said
         names = ["place", "item", "month", "quantity"]
-        gone = pd.DataFrame([(*at, quantity) for at, quantity in network.gone.items()], columns=names)
+        gone = pd.DataFrame([(*at, quantity) for at, quantity in network.kept.gone.items()], columns=names)
         parts.append(gone.assign(cost="changing_the_plan", price=0.0, unit="units"))
         frame = _stacked(parts).reindex(columns=["cost", "place", "item", "month", "unit", "quantity", "price"])
         frame = frame.fillna({"item": "", "place": ""})
@@ -391,7 +405,7 @@ class _Found:
     def supply_run(self) -> pd.DataFrame:
         measures = self.solution.measures | {
             PROFIT: f"{self.solution.profit:,.2f}",
-            "price of an emergency": self.network.emergency_price,
+            "price of an emergency": self.network.demand.emergency_price,
             "allocation": self.network.policies.allocation,
         }
         said = {name: f"{value:,.6g}" if isinstance(value, float) else str(value) for name, value in measures.items()}
