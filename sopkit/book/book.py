@@ -184,10 +184,6 @@ class Book(Mapping[str, pd.DataFrame]):
         """`frame` with a column for every level above those it has: family, region, quarter, fiscal_year, total."""
         return hierarchy.with_levels(frame, self, self.company)
 
-    def roll_up(self, frame: pd.DataFrame, **levels: Any) -> pd.DataFrame:
-        """`frame` summed to a level of each hierarchy (see `sopkit.tables.hierarchy.roll_up`)."""
-        return hierarchy.roll_up(frame, self, self.company, **levels)
-
     # stages --------------------------------------------------------------------------------------------------------
 
     def demand(self, *, engine: Engine | str | None = None) -> Plan:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,6 +31,16 @@ ALLOWED = {
     "month": "a month like 2026-11",
     "date": "a date like 2026-11-30",
 }
+QUANTITY = "unit of measure"
+MONEY = "currency"
+PER_UNIT = "currency per unit"
+ADDS = {
+    "sum": "adds up",
+    "end": "adds up; a period takes its last month",
+    "start": "adds up; a period takes its first month",
+    "month": "adds up within a month, not over months",
+    "": "does not add up",
+}
 SHOWN_PER_RULE = 1_000
 BEYOND_MEASURE = 1e15  # cents of a larger amount are lost in a float
 DAYS = (pd.Timestamp("1950-01-01"), pd.Timestamp("2149-12-31"))
@@ -42,6 +53,8 @@ class Column:
     `required`: an empty cell is refused. An optional column may also be absent from the source; empty cells then hold
     `default` (which the data dictionary states), or NaN / NaT / "" where there is none.
     `refs`: the tables in whose key the value must be found ("products or materials").
+    `adds`: how the cells of several rows become one figure, for numbers: a key of ADDS, or a fraction of columns that
+    is computed again ("(regular + overtime) / available"; a mean and its weight: "price * demand / demand").
     """
 
     name: str
@@ -55,6 +68,7 @@ class Column:
     choices: tuple[str, ...] = ()
     refs: tuple[str, ...] = ()
     example: Any = None
+    adds: str | None = None
 
     @property
     def dtype(self) -> str:
@@ -83,6 +97,29 @@ class Column:
         elif self.high is not None:
             words += f" of at most {self.high:g}"
         return words
+
+    @property
+    def parts(self) -> tuple[str, str] | None:
+        """What a rate is computed from again: its numerator and its denominator; None where it is no rate."""
+        if not self.adds or self.adds in ADDS:
+            return None
+        fraction = ast.parse(self.adds, mode="eval").body
+        if not (isinstance(fraction, ast.BinOp) and isinstance(fraction.op, ast.Div)):
+            raise ValueError(f"column {self.name}: {self.adds!r} is neither one of {', '.join(ADDS)} nor a fraction")
+        return ast.unparse(fraction.left), ast.unparse(fraction.right)
+
+    @property
+    def named(self) -> set[str]:
+        """The columns that a rate is computed from; empty where it is no rate."""
+        return {name for part in self.parts or () for name in names_in(part)}
+
+    @property
+    def adding(self) -> str:
+        """How the column adds up, in words; "" where it holds no numbers."""
+        if not self.parts:
+            return "" if self.adds is None else ADDS[self.adds]
+        over, under = self.parts
+        return f"mean weighted by {under}" if over == f"{self.name} * {under}" else f"computed again: {self.adds}"
 
     @property
     def rules(self) -> tuple[tuple[str, Callable[[pd.Series], pd.Series]], ...]:
@@ -117,6 +154,11 @@ class Column:
         )
 
 
+def names_in(expression: str) -> set[str]:
+    """The columns that an expression names."""
+    return {node.id for node in ast.walk(ast.parse(expression)) if isinstance(node, ast.Name)}
+
+
 def _is_text(values: pd.Series) -> pd.Series:
     # one look at all cells in C; cell by cell only where something else is among them
     if pd.api.types.infer_dtype(values, skipna=False) in ("string", "empty"):
@@ -129,6 +171,7 @@ class Table:
     """One table: who owns it, what a row is, its key, its columns; `stage` is the stage that writes it.
 
     `not_before`: pairs of columns (later, earlier): the first may not lie before the second.
+    `apart`: rows of different values in these columns are never added up: the forecasts of two streams, two costs.
     """
 
     name: str
@@ -139,12 +182,12 @@ class Table:
     columns: tuple[Column, ...]
     required: bool = True
     not_before: tuple[tuple[str, str], ...] = ()
+    apart: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        missing = {*self.key, *(name for pair in self.not_before for name in pair)} - {
-            column.name for column in self.columns
-        }
-        if missing:
+        named = {*self.key, *self.apart, *(name for pair in self.not_before for name in pair)}
+        named = named.union(*(column.named for column in self.columns))
+        if missing := named - set(self.names):
             raise ValueError(f"{self.name}: columns not declared: {sorted(missing)}")
 
     def __iter__(self) -> Iterator[Column]:
@@ -320,19 +363,34 @@ def ref(name: str, refs: str, meaning: str, **more: Any) -> Column:
     return Column(name, "text", meaning, refs=tuple(refs.split("|")), **more)
 
 
-def number(name: str, meaning: str, unit: str, low: float | None = 0, **more: Any) -> Column:
-    """A column of numbers; at least 0 unless said otherwise."""
-    return Column(name, "number", meaning, unit=unit, low=low, **more)
+def number(name: str, meaning: str, unit: str, adds: str | None = None, **more: Any) -> Column:
+    """A column of numbers; at least 0 unless told otherwise."""
+    return Column(name, "number", meaning, unit=unit, adds=adds, **({"low": 0} | more))
 
 
-def whole(name: str, meaning: str, unit: str, low: float | None = 0, **more: Any) -> Column:
-    """A column of whole numbers; at least 0 unless said otherwise."""
-    return Column(name, "whole", meaning, unit=unit, low=low, **more)
+def whole(name: str, meaning: str, unit: str, adds: str | None = None, **more: Any) -> Column:
+    """A column of whole numbers; at least 0 unless told otherwise."""
+    return Column(name, "whole", meaning, unit=unit, adds=adds, **({"low": 0} | more))
 
 
-def share(name: str, meaning: str, low: float = 0, high: float = 1, **more: Any) -> Column:
-    """A column of fractions: 0.25 is 25 %."""
-    return Column(name, "number", meaning, unit="share", low=low, high=high, **more)
+def units(name: str, meaning: str, adds: str = "sum", **more: Any) -> Column:
+    """A column of quantities; what flows in a month unless told otherwise."""
+    return number(name, meaning, QUANTITY, adds, **more)
+
+
+def money(name: str, meaning: str, adds: str = "sum", **more: Any) -> Column:
+    """A column of amounts of money, of any sign; what flows in a month unless told otherwise."""
+    return number(name, meaning, MONEY, adds, **({"low": None} | more))
+
+
+def price(name: str, meaning: str, adds: str = "", **more: Any) -> Column:
+    """A column of prices or costs of a unit; they do not add up unless a weight is named."""
+    return number(name, meaning, PER_UNIT, adds, **more)
+
+
+def share(name: str, meaning: str, adds: str = "", **more: Any) -> Column:
+    """A column of fractions, 0.25 is 25 %; from 0 to 1 and not adding up unless told otherwise."""
+    return number(name, meaning, "share", adds, **({"high": 1} | more))
 
 
 def month(name: str = "month", meaning: str = "the month", **more: Any) -> Column:

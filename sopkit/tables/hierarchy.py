@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
 from sopkit.errors import nearest
 from sopkit.tables.company import Company
+from sopkit.tables.declare import Column, Table, names_in
 
 LEVELS: dict[str, tuple[str, ...]] = {
     "product": ("product", "family", "total"),
@@ -15,6 +17,8 @@ LEVELS: dict[str, tuple[str, ...]] = {
     "month": ("month", "quarter", "fiscal_year", "total"),
 }
 TOTAL = "total"
+UNDER = " (denominator)"
+PERIODS = {*LEVELS["month"], "year"}
 
 
 def fiscal_years(months: pd.Series, company: Company) -> pd.Series:
@@ -65,45 +69,67 @@ def _parent(children: pd.Series, parents: pd.Series) -> pd.Series:
     return found
 
 
-def roll_up(
-    frame: pd.DataFrame,
-    tables: Mapping[str, pd.DataFrame],
-    company: Company,
-    *,
-    product: str = "product",
-    market: str = "market",
-    month: str = "month",
-    by: Sequence[str] = (),
-    values: Sequence[str] = ("quantity",),
-    levels_held: Sequence[str] = (),
+def add_up(
+    frame: pd.DataFrame, declared: Table, by: Sequence[str], values: Sequence[str] = (), *, time: str = "month"
 ) -> pd.DataFrame:
-    """Sum `values` of `frame` to a level of each hierarchy; `by` are other columns to keep apart.
+    """Rows of table `declared` added up to one row a combination of `by`, each of `values` as its column declares.
 
-    A hierarchy that `frame` has no column of is left out; `total` drops its column from the result. Columns in
-    `levels_held` (stock, backlog: what is there at a month's end) are summed over products and markets but not over
-    months: a quarter holds what its last month in `frame` holds. Returns one row a combination, sorted.
-    Raises ValueError for an unknown level, KeyError for a product or market without a parent.
+    `frame` may have more columns than the table, such as the levels of `with_levels`. `by` empty: one row, `total`.
+    `values` empty: every column that adds up. `time` is the column of months (of quarters where months were added up
+    before). Empty cells count as nothing; a rate is empty where a part of it is unknown. Where every row of the result
+    is one row of `frame`, nothing is added and any column may be asked for. Sorted by `by`.
+    Raises KeyError for an unknown column; ValueError for a column that does not add up, and for rows of different
+    kinds, such as two streams' forecasts of one month.
     """
-    chosen = {"product": product, "market": market, "month": month}
-    for name, level in chosen.items():
-        if level not in LEVELS[name]:
-            raise ValueError(f"{name} has no level {level!r}: {nearest(level, LEVELS[name])}")
-    full = with_levels(frame, tables, company)
-    keys = list(by)
-    for name, level in chosen.items():
-        own = next((known for known in LEVELS[name] if known in frame), None)
-        if own is None or own == TOTAL or level == TOTAL:
-            continue
-        if LEVELS[name].index(own) > LEVELS[name].index(level):
-            raise ValueError(f"a frame by {own} cannot be split down to {level}")
-        keys.append(level)
-    if not keys:
-        full, keys = full.assign(total=TOTAL), [TOTAL]
-    rolled = full.groupby(keys, sort=True, observed=True)[list(values)].sum()
-    if levels_held:
-        if "month" in full and month != "month":
-            last = full.groupby(month)["month"].transform("max")
-            full = full[full["month"] == last]
-        held = full.groupby(keys, sort=True, observed=True)[list(levels_held)].sum()
-        rolled = rolled.join(held).fillna(dict.fromkeys(levels_held, 0.0))
-    return rolled.reset_index()
+    keys = list(dict.fromkeys(by)) or [TOTAL]
+    frame = frame if by else frame.assign(**{TOTAL: TOTAL})
+    needed = {name: declared[name].named for name in values if name in declared.names}
+    for name in [*keys, *values, *declared.apart, *set().union(*needed.values())]:
+        if name not in frame:
+            raise KeyError(f"table {declared.name} has no column {name!r} here: {nearest(name, map(str, frame))}")
+    there = {*frame} - {*keys}
+    kinds = {c.name: _kinds(declared, c, time in keys) for c in declared if c.name in there and c.named <= {*frame}}
+    names = [*values] or [name for name, kind in kinds.items() if kind]
+    if (time in keys or time not in frame) and not frame.duplicated(keys).any():
+        return frame[[*keys, *names]].sort_values(keys, kind="stable", ignore_index=True)
+    groups = frame.groupby(keys, sort=True, observed=True, dropna=False)
+    for name in declared.apart:
+        if groups[name].nunique(dropna=False).gt(1).any():
+            raise ValueError(
+                f"table {declared.name}: rows of different {name} do not add up; choose one, or add it to by"
+            )
+    parts: dict[str, dict[str, pd.Series]] = {}  # kind -> part -> its cells
+    for column in (declared[name] for name in names):
+        if not kinds[column.name]:
+            raise ValueError(f"{declared.name}.{column.name} ({column.meaning}) {column.adding or 'holds no numbers'}")
+        cells = [frame.eval(part, engine="python") for part in column.parts or (column.name,)]
+        if column.parts:  # an unknown cell stays seen in the sum as infinite, unless it weighs nothing
+            cells[0] = cells[0].fillna(pd.Series(np.where(cells[1].fillna(0).eq(0), 0.0, np.inf), frame.index))
+        for part, kind, values in zip(("", UNDER), kinds[column.name], cells, strict=False):
+            parts.setdefault(kind, {})[column.name + part] = values
+    sums = [_added(frame, keys, pd.DataFrame(cells), kind, time) for kind, cells in parts.items()]
+    added = pd.concat([pd.DataFrame(index=groups.size().index), *sums], axis=1)
+    for name in names:
+        if declared[name].parts:
+            added[name] = added[name].replace(np.inf, np.nan) / added[name + UNDER].replace(0.0, np.nan)
+    return added[names].reset_index()
+
+
+def _kinds(declared: Table, column: Column, within_months: bool) -> tuple[str, ...]:
+    """How the parts of `column` add up, each "sum", "end" or "start"; nothing where one of them does not."""
+    named = [names_in(part) - {column.name} for part in column.parts] if column.parts else [{column.name}]
+    found = [{declared[name].adds for name in names} for names in named]
+    if within_months:
+        found = [kinds - {"month"} | {"sum"} if "month" in kinds else kinds for kinds in found]
+    return tuple(kind for (kind,) in found) if all(len(k) == 1 and k <= {"sum", "end", "start"} for k in found) else ()
+
+
+def _added(frame: pd.DataFrame, keys: list[str], cells: pd.DataFrame, kind: str, time: str) -> pd.DataFrame:
+    """`cells` summed by `keys` of `frame`; for an end or a start, those of each period's last or first `time`."""
+    groups = cells.groupby([frame[key] for key in keys], observed=True, dropna=False)
+    if kind == "sum" or time not in frame or time in keys:
+        return groups.sum(min_count=1)
+    periods = [frame[key] for key in keys if key in PERIODS] or np.zeros(len(frame))
+    there = frame[time].eq(frame[time].groupby(periods, observed=True).transform("max" if kind == "end" else "min"))
+    edge = cells[there].groupby([frame.loc[there, key] for key in keys], observed=True, dropna=False)
+    return edge.sum(min_count=1).reindex(groups.size().index, fill_value=0.0)

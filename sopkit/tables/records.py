@@ -7,7 +7,7 @@ from sopkit.tables.declare import Table, choice, month, number, text, whole
 
 def _record(name: str, owner: str, meaning: str, key: str, *columns) -> Table:
     about = (
-        whole("id", "number of the record", "", low=1, example=12),
+        whole("id", "number of the record", "", "", low=1, example=12),
         text("cycle", "the cycle in which it was recorded", example="2026-11"),
         text("author", "who recorded it", example="Ada Brandt"),
         text("recorded_at", "when it was recorded, UTC", example="2026-11-05T09:12:44+00:00"),
@@ -25,11 +25,11 @@ RECORDS = (
         month("first_month", "first month changed"),
         month("last_month", "last month changed"),
         choice("action", "add units a month, set units a month, or scale by a factor", "add", "set", "scale", example="add"),
-        number("amount", "units a month, or the factor", "units or factor", low=None, example=150),
+        number("amount", "units a month, or the factor", "units or factor", "", low=None, example=150),
         text("reason", "why", example="second shop opens"),
         text("evidence", "where it can be seen", required=False, example="contract of 2026-10-28"),
         month("expires", "last cycle in which it holds; empty = until superseded", required=False, example="2027-02"),
-        whole("supersedes", "number of the record it replaces; 0 = none", "", required=False, default=0, example=0),
+        whole("supersedes", "number of the record it replaces; 0 = none", "", "", required=False, default=0, example=0),
     ),
     _record(
         "decisions", "management", "What the executive meeting decided, or did not yet.", "id",
@@ -47,7 +47,7 @@ RECORDS = (
         text("product", "the product", example="TENT-2P"),
         text("market", "the market", example="NORTH-RETAIL"),
         choice("answer", "what the planner says", "accepted", "changed", "refused", example="changed"),
-        number("quantity", "what the month counts if changed; empty otherwise", "units", required=False, example=410),
+        number("quantity", "what the month counts if changed; empty otherwise", "units", "", required=False, example=410),
         text("reason", "why", example="real demand: two shops opened"),
     ),
     _record(
