@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sopkit.errors import FindingsError
@@ -94,6 +94,7 @@ def test_a_row_whose_key_came_before_is_one_finding():
     ]  # fmt: skip
 
 
+@settings(deadline=None)
 @given(st.floats(allow_nan=False), st.floats(-10, 10), st.floats(-10, 10))
 def test_a_number_passes_exactly_where_it_is_within_bounds(value, low, high):
     declared = Table("t", "collect", "o", "m", (), (number("x", "x", "u", low=low, high=high),))
