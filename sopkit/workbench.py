@@ -263,7 +263,7 @@ class AnswerForm(widgets.VBox):
         said = self.cycle.read("history_answers")
         holds = ~said.duplicated(CELL, keep="last")
         said = said.assign(number=said["id"].astype(str), holds=holds.map({True: "yes", False: "answered again"}))
-        self.recorded.value = charts.long_table(
+        self.recorded.value = charts.table(
             said.iloc[::-1],
             {
                 "number": "No.",
@@ -436,7 +436,7 @@ class OverrideForm(widgets.VBox):
             ],
             number=said["id"].astype(str),
         )
-        self.recorded.value = charts.long_table(
+        self.recorded.value = charts.table(
             said,
             {
                 "number": "No.",
@@ -631,7 +631,7 @@ class DecisionForm(widgets.VBox):
 
     def _show(self, log: pd.DataFrame) -> None:
         said = log.assign(decided=log["option"].map(self.titles).fillna("open"))
-        self.shown.value = charts.long_table(
+        self.shown.value = charts.table(
             said,
             {
                 "question": "Question",

@@ -13,6 +13,7 @@ import pytest
 
 from sopkit import charts
 from sopkit.charts import Show, Tile
+from sopkit.tables import TABLES
 
 HOSTILE = '<script>alert("x")</script>\x00 & ]]> "datum.x" {{7*7}}'
 MONTHS = pd.date_range("2026-05-01", periods=12, freq="MS")
@@ -45,7 +46,10 @@ def every_form(name: str, unit: str = "pcs") -> dict[str, charts.Figure]:
         }
     )
     said = {**WORDS, "unit": unit}
+    clipped = charts.line(frame, "quantity", series="kind", **said)
+    clipped.chart.layer[0].mark.clip = True  # drawn with an id inside
     return {
+        "clipped": clipped,
         "line": charts.line(frame, "quantity", series="kind", low="p10", high="p90", start="2026-11-01", **said),
         "bars": charts.bars(frame, "quantity", "kind", over=frame[:12], over_y="p90", over_name=name, **said),
         "heat_map": charts.heat_map(frame, "kind", "month", "quantity", mark_from=3000, **said),
@@ -55,7 +59,8 @@ def every_form(name: str, unit: str = "pcs") -> dict[str, charts.Figure]:
         "table": charts.table(
             frame, {"kind": f"Kind {HOSTILE}", "month": "Month", "quantity": Show("Units", unit)}, **said
         ),
-        "long_table": charts.long_table(frame, {"kind": "Kind", "quantity": Show("Units", unit)}, most=5, **said),
+        "cut_table": charts.table(frame, {"kind": "Kind", "quantity": Show("Units", unit)}, most=5, **said),
+        "statement": charts.statement(frame, "kind", "month", "quantity", bold=["buy"], **said),
         "comparison": charts.comparison(results, **WORDS),
         "tiles": charts.tiles([Tile(name, 12.0, unit, name, 10.0, "lower", name, MONTHS, range(12), 6)], **WORDS),
     }
@@ -140,7 +145,7 @@ def test_a_figure_without_a_unit_is_refused():
         lambda: charts.ranking(frame, "kind", "quantity", title="t", unit="", look_for=""),
         lambda: charts.stair_step(frame, "kind", "quantity", title="t", unit="", look_for=""),
         lambda: charts.table(frame, {"quantity": "Units"}, title="t"),
-        lambda: charts.long_table(frame, {"quantity": "Units"}, title="t"),
+        lambda: charts.statement(frame, "kind", "month", "quantity", title="t", unit=""),
         lambda: charts.tiles([Tile("Sales", 1.0, "")], title="t", look_for=""),
     ):
         with pytest.raises(ValueError, match="unit"):
@@ -158,7 +163,7 @@ def test_absent_data_gives_a_sentence(frame):
         charts.ranking(frame, "kind", "quantity", unit="pcs", **said),
         charts.stair_step(frame, "kind", "quantity", unit="pcs", **said),
         charts.table(frame, {"kind": "Kind"}, **said),
-        charts.long_table(frame, {"kind": "Kind"}, **said),
+        charts.statement(frame, "kind", "month", "quantity", unit="pcs", **said),
         charts.comparison(frame, **said),
         charts.tiles([], **said),
     ):
@@ -173,11 +178,81 @@ def test_axes_carry_months_units_and_thousands():
     assert money.unit == "million EUR" and "million EUR" in Page(money.html).words
 
 
+def test_several_rows_a_point_add_up_in_every_form() -> None:
+    """Two markets a month: a line that draws both is a sawtooth that no sum belongs to."""
+    twice = pd.concat([tidy().assign(market=name) for name in ("North", "South")])
+    words = {"title": "Demand", "unit": "pcs"}
+    drawn = charts.line(twice, "quantity", series="kind", low="p10", high="p90", **words)
+    assert len(drawn.frame) == 24
+    pd.testing.assert_frame_equal(
+        drawn.frame[["quantity", "p10", "p90"]], tidy()[["quantity", "p10", "p90"]] * 2, check_names=False
+    )
+    assert "Tents: 2,000 in May 2026" in drawn.alt
+    stacked = charts.bars(twice, "quantity", "kind", over=twice, over_y="p90", over_name="most", **words)
+    most = stacked.frame[stacked.frame["kind"] == "most"].set_index("month")["quantity"]
+    assert most.tolist() == twice.groupby("month")["p90"].sum().tolist()
+    for figure in (
+        stacked,
+        charts.heat_map(twice, "kind", "month", "quantity", **words),
+        charts.statement(twice, "kind", "month", "quantity", **words),
+    ):
+        both = figure.frame[figure.frame["kind"] != "most"]
+        assert (
+            both.set_index(["kind", "month"])["quantity"].eq(2 * tidy().set_index(["kind", "month"])["quantity"]).all()
+        )
+    ranked = charts.ranking(twice, "kind", "quantity", **words).frame.set_index("kind")["quantity"]
+    assert ranked.to_dict() == twice.groupby("kind")["quantity"].sum().to_dict()
+
+
+@pytest.mark.parametrize("unit", ["share", "days", "EUR per unit", "turns a year"])
+def test_rates_of_one_point_are_refused_and_never_summed(unit: str) -> None:
+    twice = pd.concat([tidy(), tidy()])
+    for draw in (
+        lambda: charts.line(twice, "quantity", series="kind", title="t", unit=unit),
+        lambda: charts.bars(twice, "quantity", "kind", title="t", unit=unit),
+        lambda: charts.heat_map(twice, "kind", "month", "quantity", title="t", unit=unit),
+        lambda: charts.statement(twice, "kind", "month", "quantity", title="t", unit=unit),
+        lambda: charts.ranking(twice, "kind", "quantity", title="t", unit=unit),
+    ):
+        with pytest.raises(ValueError, match="several rows for one point"):
+            draw()
+
+
+def test_a_figure_carries_what_it_shows() -> None:
+    frame = tidy().assign(kind=["history"] * 12 + ["consensus"] * 12, consensus=range(24))
+    figure = charts.line(frame, "consensus", series="kind", title="Demand", unit="pcs", source="demand_plan")
+    assert list(figure.frame) == ["month", "kind", "consensus"] and len(figure.frame) == 24
+    assert figure.measure == TABLES["demand_plan"]["consensus"].meaning
+    assert figure.period == "May 2026 to Apr 2027" and figure.unit == "pcs"
+    assert set(figure.shows) == {"actual", "plan"} and figure.source == ("demand_plan",)
+    assert figure.key == ("product", "market", "month") and figure.better == ""
+    told = charts.line(frame, "consensus", series="kind", title="D", unit="pcs", shows=["budget"], better="higher",
+                       measure="units sold", period="next year")  # fmt: skip
+    assert (told.shows, told.better, told.measure, told.period) == (("budget",), "higher", "units sold", "next year")
+
+
+def test_a_chart_is_edited_and_drawn_again() -> None:
+    figure = charts.line(tidy(), "quantity", series="kind", title="Demand", unit="pcs")
+    before = figure.html
+    figure.chart = figure.chart.properties(height=500, title="Mine")
+    assert figure.html != before and "Mine" in figure.html and "Mine" not in before
+    assert charts.table(tidy(), {"kind": "Kind"}, title="t").chart is None
+
+
+def test_a_group_of_rows_has_a_heading_across() -> None:
+    frame = pd.DataFrame({"group": ["Cash", "Cash", "Not cash"], "cost": ["a", "b", "All"], "money": [1.0, 2.0, 3.0]})
+    html = charts.table(
+        frame, {"cost": "Cost", "money": Show("EUR", "EUR")}, group="group", total="All", title="t"
+    ).html
+    assert re.findall(r'<th scope="rowgroup" colspan="2" class="group">([^<]*)</th>', html) == ["Cash", "Not cash"]
+    assert html.count("<tr class=total>") == 1
+
+
 def test_heat_map_writes_every_number_and_frames_the_full_cells():
     load = pd.DataFrame({"resource": ["A", "A", "B"], "month": [*MONTHS[:2], MONTHS[0]], "load": [0.95, 0.40, 1.02]})
     figure = charts.heat_map(load, "resource", "month", "load", mark_from=0.95, title="L", unit="share", look_for="")
     assert re.findall(r"<td[^>]*>([^<]*)</td>", figure.html) == ["95", "40", "102", "–"]
-    assert figure.html.count("class=mark") == 2 and "A in May 2026" in figure.alt and "B in May 2026" in figure.alt
+    assert figure.html.count('class="mark"') == 2 and "A in May 2026" in figure.alt and "B in May 2026" in figure.alt
     gap = charts.heat_map(
         load.assign(load=load["load"] - 0.9),
         "resource",
@@ -244,7 +319,7 @@ def test_a_figure_shows_itself_in_a_notebook():
 
 
 def test_the_module_is_light_until_something_is_drawn():
-    code = "import sys, sopkit.charts; print([m for m in ('altair', 'vl_convert', 'great_tables') if m in sys.modules])"
+    code = "import sys, sopkit.charts; print([m for m in ('altair', 'vl_convert') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
@@ -274,7 +349,7 @@ def test_a_notebook_shows_tables_as_the_pack_does(chromium: str) -> None:
     )
     figures = [
         charts.heat_map(frame, "line", "month", "quantity", title="Load", unit="pcs", look_for=""),
-        charts.long_table(frame, {"line": "Line", "quantity": Show("Units", "pcs")}, title="Long", look_for=""),
+        charts.table(frame, {"line": "Line", "quantity": Show("Units", "pcs")}, title="Long", look_for=""),
         charts.table(frame, {"line": "Line", "quantity": Show("Units", "pcs")}, title="Short", look_for=""),
     ]
     shown = [new_output("display_data", {"text/html": figure._repr_html_()}) for figure in figures]

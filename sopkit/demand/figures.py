@@ -93,7 +93,7 @@ def changed(plan: Plan) -> Figure:
 
 def in_words(plan: Plan) -> Figure:
     """What the past cycles say of streams, campaigns, steps and people."""
-    return charts.long_table(
+    return charts.table(
         plan["demand_notes"].query("topic == 'who was right'"), {"subject": "Who", "sentence": "What past cycles say"},
         title="In words", note=ERROR_SIGN, none=NOT_JUDGED,
     )  # fmt: skip
@@ -165,7 +165,7 @@ def overrides_judged(plan: Plan, company: Company) -> Figure:
 
 def exceptions(plan: Plan, company: Company) -> Figure:
     """What deserves the meeting's time, most money first."""
-    return charts.long_table(
+    return charts.table(
         plan["exceptions"].sort_values("rank"),
         charts.columns_of("exceptions", "cause money sentence advice", company.currency),
         title="Exceptions", none="Nothing stands out this cycle.",
@@ -196,7 +196,7 @@ def segments(plan: Plan, company: Company) -> Figure:
 
 def safety_stock(plan: Plan, company: Company) -> Figure:
     """What the forecast's error asks for beside today's targets."""
-    return charts.long_table(
+    return charts.table(
         plan["safety_stock_proposal"],
         charts.columns_of(
             "safety_stock_proposal", "site product error proposed current proposed_value +difference_value",
@@ -208,7 +208,7 @@ def safety_stock(plan: Plan, company: Company) -> Figure:
 
 def assumed(plan: Plan) -> Figure:
     """What the stage assumed or could not know."""
-    return charts.long_table(
+    return charts.table(
         plan["demand_notes"].query("topic != 'who was right'"),
         charts.columns_of("demand_notes", "topic subject sentence"), title="Assumptions and findings",
         none="Nothing had to be assumed.",

@@ -104,7 +104,7 @@ def _products(paper: Paper, name: str, products: list[str]) -> Figure:
             }
         )
     frame = pd.DataFrame(rows).astype({"growth": float, "cover": float, "fill": float})
-    return charts.long_table(
+    return charts.table(
         frame,
         {
             "product": "Product",
@@ -171,14 +171,14 @@ def reproduce(paper: Paper) -> dict[str, Any]:
         f"sopkit reproduce --company {manifest.get('company', '…')} --cycle {paper.cycle} makes it again from its "
         "own folder and compares every hash. The data dictionary, data/README.md of the project, explains all columns.",
         "The numbers to go on working with are in plan.xlsx, which lies beside this page.",
-        charts.long_table(
+        charts.table(
             run,
             {"measure": "Measure", "value": "Value"},
             title="How it was solved",
             unit="as the solver says",
             none="No solver run is recorded.",
         ),
-        charts.long_table(
+        charts.table(
             _formulation(paper),
             {
                 "kind": "Part",
@@ -192,7 +192,7 @@ def reproduce(paper: Paper) -> dict[str, Any]:
             unit="generated from the model that was solved",
             none="No formulation is recorded.",
         ),
-        charts.long_table(
+        charts.table(
             checks.assign(
                 holds=checks["holds"].map({True: "holds", False: "BROKEN"}), rule=checks["rule"].str.replace("_", " ")
             ),
@@ -206,30 +206,30 @@ def reproduce(paper: Paper) -> dict[str, Any]:
             unit="every rule, every row",
             none="The plan was not re-derived.",
         ),
-        charts.long_table(
+        charts.table(
             policies, {"what": "Policy", "value": "Setting"}, title="Policies of this company", unit="company.yaml"
         ),
-        charts.long_table(
+        charts.table(
             formulas,
             {"kpi": "KPI", "unit": "Unit", "measured": "What is measured"},
             title="What each KPI measures",
             unit="formulas with their sources in sopkit/kpis.py",
         ),
-        charts.long_table(
+        charts.table(
             versions,
             {"what": "Software", "value": "Version"},
             title="Software",
             unit="versions",
             none="No versions are recorded.",
         ),
-        charts.long_table(
+        charts.table(
             parameters,
             {"stage": "Stage", "value": "Parameters", "seconds": Show("Took", "seconds")},
             title="Parameters of the run",
             unit="by stage",
             none="No parameters are recorded.",
         ),
-        charts.long_table(
+        charts.table(
             hashes,
             {"table": "Table", "stage": "Written by", "rows": Show("Rows", "rows"), "sha256": "sha256"},
             title="Every table of this cycle",

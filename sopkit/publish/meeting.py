@@ -83,7 +83,7 @@ def _decision(paper: Paper, row: Any, results: pd.DataFrame) -> Figure:
         )
         for kind, measure, unit in DECISION_MEASURES
     }
-    return charts.long_table(
+    return charts.table(
         rows.astype({name: float for name in show}),
         {"option": "Option", **show},
         title=row.question,
@@ -128,7 +128,7 @@ def summary(paper: Paper) -> dict[str, Any]:
             }
         )
     missing = [row["stage"] for row in rows if row["signed"] == "not signed"]
-    table = charts.long_table(
+    table = charts.table(
         pd.DataFrame(rows),
         {"stage": "Stage", "question": "Question", "state": "State (UTC)", "signed": "Signed by"},
         title="The six stages of this cycle",
@@ -250,7 +250,7 @@ def scorecard(paper: Paper) -> dict[str, Any]:
         "Scorecard",
         headline,
         tiles,
-        charts.long_table(
+        charts.table(
             pd.DataFrame(rows),
             {"kpi": "KPI", kpis.PAST: "Last 12 months", kpis.PLAN: "Next 12 months", "measured": "What is measured"},
             title="The rest of the scorecard",
@@ -375,7 +375,7 @@ def scenarios(paper: Paper) -> dict[str, Any]:
             look_for=f"By the end the scenarios lie {paper.cash(best['difference'] - worst['difference'])} apart.",
             none="There are no months to compare.",
         ),
-        charts.long_table(
+        charts.table(
             changes,
             {"title": "Scenario", "sentence": "What it changes", "rows": Show("Rows changed", "rows")},
             title="What each scenario changes",
@@ -408,7 +408,7 @@ def risks(paper: Paper) -> dict[str, Any]:
         "risks",
         "Assumptions, risks and findings",
         headline,
-        charts.long_table(
+        charts.table(
             assumed,
             {"statement": "Assumption", "table": "Stands in for", "owner": "Owner", "expires": "Holds until"},
             title="Assumptions",
@@ -416,7 +416,7 @@ def risks(paper: Paper) -> dict[str, Any]:
             none="Nothing had to be assumed.",
             look_for="What is missing but planned around, each with an owner.",
         ),
-        charts.long_table(
+        charts.table(
             suppliers.head(8),
             {
                 "name": "Supplier",
@@ -429,7 +429,7 @@ def risks(paper: Paper) -> dict[str, Any]:
             none="No supplier is judged to be at risk.",
             look_for=f"{suppliers['name'].iloc[0]} is the most likely to fail." if len(suppliers) else "",
         ),
-        charts.long_table(
+        charts.table(
             deals,
             {
                 "customer": "Customer",
@@ -446,7 +446,7 @@ def risks(paper: Paper) -> dict[str, Any]:
             none="The CRM holds no opportunity in the planned months.",
             look_for=f"{deals['customer'].iloc[0]} weighs most on production." if len(deals) else "",
         ),
-        charts.long_table(
+        charts.table(
             grouped.head(12),
             {
                 "severity": "Severity",
@@ -461,7 +461,7 @@ def risks(paper: Paper) -> dict[str, Any]:
             look_for=sentence(f"{several(int(grouped['count'].sum()), 'finding')} of {several(len(grouped), 'kind')}."),
             note=f"{len(grouped) - 12:,} more kinds are in table findings." if len(grouped) > 12 else "",
         ),
-        charts.long_table(
+        charts.table(
             open_.assign(
                 product=paper.called(open_["product"], "products"), market=paper.called(open_["market"], "markets")
             ),

@@ -54,7 +54,7 @@ def gaps(paper: Paper) -> dict[str, Any]:
         "gaps",
         "Gaps and levers",
         "; ".join(parts) + ".",
-        charts.long_table(
+        charts.table(
             total,
             {"what": "Gap", "share": Show("Difference", "share", True), "money": Show("In money", paper.money, True)},
             title="Plan against what was promised",
@@ -74,7 +74,7 @@ def gaps(paper: Paper) -> dict[str, Any]:
             else "No family falls short over the horizon.",
             none="This company brought no budget.",
         ),
-        charts.long_table(
+        charts.table(
             table,
             {
                 "family": "Family",
@@ -97,7 +97,7 @@ def _levers(paper: Paper) -> Figure | None:
     levers = paper["levers"].sort_values("gain", ascending=False).head(8)
     if levers.empty:
         return None
-    return charts.long_table(
+    return charts.table(
         levers,
         {
             "sentence": "Lever",

@@ -74,7 +74,7 @@ def accuracy(paper: Paper) -> dict[str, Any]:
                 most=8,
                 note=f"Absolute error of the consensus {several(lag, 'month')} ahead x list price.",
             ),
-            charts.long_table(
+            charts.table(
                 streams,
                 {
                     "stream": "Stream",
@@ -88,7 +88,7 @@ def accuracy(paper: Paper) -> dict[str, Any]:
                 look_for=_bias_line(streams),
             ),
         ],
-        charts.long_table(
+        charts.table(
             owners,
             {
                 "owner": "Who",
@@ -220,7 +220,7 @@ def _demand_by_family(paper: Paper) -> Figure:
         "growth": Show("Growth", "share", True),
         "value": Show("Value", paper.money),
     }
-    return charts.long_table(
+    return charts.table(
         rows,
         shown,
         title="From baseline to consensus",
@@ -262,7 +262,7 @@ def _lifecycle(paper: Paper) -> Figure | None:
     ]
     if not rows:
         return None
-    return charts.long_table(
+    return charts.table(
         pd.DataFrame(rows).astype({"units": float}),
         {
             "what": "Change",
@@ -281,7 +281,7 @@ def _overrides(paper: Paper) -> Figure | None:
     applied = paper["overrides_applied"].query("status == 'in force'")
     if applied.empty:
         return None
-    return charts.long_table(
+    return charts.table(
         applied,
         {
             "scope": "What",
@@ -303,7 +303,7 @@ def _exceptions(paper: Paper) -> Figure | None:
     if found.empty:
         return None
     more = int(paper["exception_causes"]["found"].sum()) - len(found)
-    return charts.long_table(
+    return charts.table(
         found,
         {"sentence": "What is the matter", "money": Show("At stake", paper.money), "advice": "What to do"},
         title="What deserves the meeting's time",
@@ -421,7 +421,7 @@ def capacity(paper: Paper) -> dict[str, Any]:
             else "No resource is full in any month.",
             note="Hours used, overtime included, in % of regular hours after maintenance: above 100 is overtime.",
         ),
-        charts.long_table(
+        charts.table(
             binding,
             {
                 "sentence": "Limit",
@@ -504,7 +504,7 @@ def inventory(paper: Paper) -> dict[str, Any]:
             look_for=f"Stock ties up most money in {month_name(peak)}: {paper.cash(value.max())}.",
             height=220,
         ),
-        charts.long_table(
+        charts.table(
             service,
             {
                 "market": "Market",

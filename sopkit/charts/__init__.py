@@ -1,0 +1,13 @@
+"""The house style of every figure and table: one value, `Figure`, that shows alike in notebook, pack and on paper.
+
+Each form takes a tidy frame and the names of its columns. No figure without units.
+"""
+
+from sopkit.charts.figure import CSS, NARROW, SVG, WIDE, Figure, nothing, plain
+from sopkit.charts.forms import bars, line, ranking, stair_step, waterfall
+from sopkit.charts.tables import Show, Tile, columns_of, comparison, heat_map, spark, statement, table, tiles
+
+__all__ = [
+    "CSS", "NARROW", "SVG", "WIDE", "Figure", "Show", "Tile", "bars", "columns_of", "comparison", "heat_map", "line",
+    "nothing", "plain", "ranking", "spark", "stair_step", "statement", "table", "tiles", "waterfall",
+]  # fmt: skip

@@ -1,0 +1,287 @@
+"""A figure is a value: its frame, its chart, and what it shows of whom, in which unit, when, from which table.
+
+It shows itself in a notebook, and its `.html` goes into the pack: SVG and plain HTML without script or network, all
+text from data escaped here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import json
+import re
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from xml.etree import ElementTree
+
+import pandas as pd
+
+from sopkit.tables import TABLES
+from sopkit.words import heading, month_name, span
+
+if TYPE_CHECKING:
+    import altair
+
+INK, QUIET, RULE = "#1b2430", "#5b6672", "#d7dce1"
+FONT = "Arial, Liberation Sans, Helvetica, sans-serif"
+WIDE, NARROW, HIGH = 880, 430, 260
+CSS = Path(__file__).with_name("house.css").read_text(encoding="utf-8")
+SVG = "http://www.w3.org/2000/svg"
+NONE = "There are no such numbers in this cycle."
+# what the values of a figure are: the table they come from decides, but for series that carry one of these words
+SHOWN = {
+    "history": "actual", "actual": "actual", "as sold": "actual", "corrected": "actual", "budget": "budget",
+    "target": "budget", "last year": "last year", "last plan": "last plan", "scenario": "scenario",
+}  # fmt: skip
+# characters that no XML document may hold: a name that contains one must not cost the whole figure
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+_RATES = re.compile(r"share|ratio|MAD|days|months|.+ per .+|.+ a year")
+ElementTree.register_namespace("", SVG)
+
+
+def plain(value: Any) -> str:
+    """Text from data as it may stand in a figure: months in words, nothing that breaks the document."""
+    if isinstance(value, pd.Timestamp):
+        return month_name(value)
+    return _FORBIDDEN.sub("", "" if value is None or value is pd.NaT or value != value else str(value))
+
+
+def safe(value: Any) -> str:
+    """`plain` text as it may stand in HTML."""
+    return html.escape(plain(value))
+
+
+class About(TypedDict, total=False):
+    """What every form of figure may be told beside its frame; all but the title may be left out.
+
+    `look_for`: the sentence that says what to see. `none`: what stands there without data. `alt`: the figure in words.
+    `source`: the tables it is made from, divided by blanks. `measure`: what the numbers measure (else as the table
+    declares). `shows`: actual, plan, budget, last plan, last year, scenario (else by the tables and series).
+    `better`: higher, lower or "nearer 0". `period`: the months, where the frame has no column of months.
+    """
+
+    title: str
+    look_for: str
+    note: str
+    none: str
+    alt: str
+    source: str
+    measure: str
+    shows: Sequence[str]
+    better: str
+    period: str
+    width: int
+    height: int
+
+
+@dataclass(eq=False)
+class Figure:
+    """A figure that shows itself. `frame`: the numbers as drawn; `chart`: the Altair chart where it is one, to edit.
+
+    >>> figure.frame.query("month < '2027-03'")
+    >>> figure.chart = figure.chart.properties(height=400)
+    """
+
+    title: str
+    unit: str
+    frame: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
+    look_for: str = ""
+    alt: str = field(default="", repr=False)
+    note: str = field(default="", repr=False)
+    measure: str = ""
+    period: str = ""
+    shows: Sequence[str] = ()
+    better: str = ""
+    source: Sequence[str] = ()
+    chart: Any = field(default=None, repr=False)
+    size: tuple[int, int] = field(default=(WIDE, HIGH), repr=False)
+    body: str = field(default="", repr=False)
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What tells the rows of the first source table apart."""
+        return TABLES[self.source[0]].key if self.source else ()
+
+    @property
+    def html(self) -> str:
+        """The figure for the pack: no style sheet, no script. `chart` is drawn as it now is."""
+        finding = f'<p class="finding">{safe(self.look_for)}</p>' if self.look_for else ""
+        note = f'<p class="note">{safe(self.note)}</p>' if self.note else ""
+        unit = f' <span class="unit">{safe(self.unit)}</span>' if self.unit else ""
+        body = self.body if self.chart is None else svg(self.chart, self.alt, *self.size)
+        return (
+            f'<figure class="sop-figure"><figcaption>{finding}'
+            f'<p class="title">{safe(self.title)}{unit}</p></figcaption>'
+            f'<div class="scroll">{body}</div>{note}</figure>'
+        )
+
+    def __html__(self) -> str:
+        """What a template with autoescape puts in: the figure as it is, because all text in it is escaped already."""
+        return self.html
+
+    def _repr_html_(self) -> str:
+        """The figure for a notebook, with its style."""
+        return f"<style>{CSS}</style>{self.html}"
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        """HTML for the notebook, words for whoever cannot see it."""
+        return {
+            "text/html": self._repr_html_(),
+            "text/plain": f"{self.title} ({self.unit}). {self.look_for} {self.alt}",
+        }
+
+
+def nothing(title: str, sentence: str = NONE) -> Figure:
+    """A figure for which there is no data: its title and a plain sentence."""
+    return Figure(title, "", alt=sentence, body=f'<p class="nothing">{safe(sentence)}</p>')
+
+
+def empty(frame: pd.DataFrame | None, *columns: str | None) -> bool:
+    """Whether there is nothing to draw: no frame, no rows, or a column is not there."""
+    return frame is None or frame.empty or not set(filter(None, columns)) <= set(frame.columns)
+
+
+def made(frame: pd.DataFrame, unit: str, column: str, alt: str, *, more: str = "", **about: Unpack[About]) -> Figure:
+    """The figure of `frame`, whose numbers are in `column`: what the caller did not say of it is derived here.
+
+    `more` is added to the note; `chart` and `body` are set by the form.
+    """
+    source = tuple(about.get("source", "").split())
+    declared = [TABLES[name] for name in source]
+    measure = next((t[column].meaning for t in declared if column in t.names), heading(column) if column else "")
+    months = [frame[name] for name in frame if pd.api.types.is_datetime64_any_dtype(frame[name])]
+    known = next((values.dropna() for values in months if values.notna().any()), None)
+    words = {str(value) for name in frame.select_dtypes("object") for value in frame[name].unique()[:20]}
+    shows = {SHOWN[word] for word in words & set(SHOWN)}
+    for table in declared:
+        kind = "actual" if table.name.endswith("_history") else "budget" if table.name == "budget" else "plan"
+        shows.add("scenario" if table.name.startswith("scenario") else kind)
+    return Figure(
+        about.get("title", ""), unit, frame, about.get("look_for", ""), about.get("alt") or alt,
+        f"{about.get('note', '')} {more}".strip(), about.get("measure") or measure,
+        about.get("period") or ("" if known is None else span(known.min(), known.max())),
+        tuple(about.get("shows") or sorted(shows)), about.get("better", ""), source,
+        size=(about.get("width", WIDE), about.get("height", HIGH)),
+    )  # fmt: skip
+
+
+def points(
+    frame: pd.DataFrame, keys: Mapping[str, str | None], values: Mapping[str, str | None], unit: str, source: str = ""
+) -> pd.DataFrame:
+    """One row a point, under our own names: rows of one point add up as their column declares (`Column.adds`).
+
+    `keys` and `values`: our name -> the frame's. Where the source table does not declare the columns, units add up and
+    rates do not. Raises ValueError for several rows a point that do not add up.
+    """
+    by, named = [name for name in keys.values() if name], [name for name in values.values() if name]
+    if frame.duplicated(by).any():
+        if _RATES.fullmatch(unit):
+            raise ValueError(
+                f"{named[0]!r} has several rows for one point of {', '.join(by)}, and a number in {unit} does not add "
+                "up: choose rows, give another series, or compute it again from its parts"
+            )
+        else:
+            frame = frame.groupby(by, sort=False, observed=True, dropna=False)[named].sum(min_count=1).reset_index()
+    # our own names: no column name of data reaches Vega's field syntax
+    both = {**keys, **values}
+    return pd.DataFrame({ours: frame[theirs].to_numpy() for ours, theirs in both.items() if theirs})
+
+
+# Altair -> SVG --------------------------------------------------------------------------------------------------
+
+
+@cache
+def vega() -> Any:
+    """Altair, imported when the first chart is made."""
+    # jsonschema's IRI check compiles a grammar for 2-3 s when this module can be imported; nothing here needs it
+    sys.modules.setdefault("rfc3987_syntax", None)
+    import altair
+
+    return altair
+
+
+_AXIS = {
+    "labelColor": QUIET, "labelFont": FONT, "labelFontSize": 12, "titleFont": FONT, "titleFontSize": 12,
+    "titleColor": QUIET, "titleFontWeight": "normal", "domainColor": INK, "tickColor": RULE, "gridColor": "#e8ebee",
+    "labelLimit": 170,
+}  # fmt: skip
+HOUSE = {
+    "font": FONT, "background": "transparent", "view": {"stroke": None}, "padding": 4, "axis": _AXIS,
+    "axisX": {**_AXIS, "grid": False},
+    "axisY": {
+        **_AXIS, "domain": False, "ticks": False, "titleAngle": 0, "titleAlign": "left", "titleAnchor": "start",
+        "titleX": 0, "titleY": -10, "titleBaseline": "bottom",
+    },
+    "legend": {
+        "orient": "top", "title": None, "labelFontSize": 12, "labelColor": INK, "labelFont": FONT, "symbolSize": 110,
+        "labelLimit": 430, "columnPadding": 16, "offset": 26, "symbolStrokeWidth": 2.5, "columns": 6,
+    },
+    "text": {"font": FONT, "fontSize": 12, "fill": INK},
+}  # fmt: skip
+
+
+def _cleaned(node: Any) -> Any:
+    """The specification without characters that no XML may hold: one NUL in a name aborts vl-convert and Python too."""
+    if isinstance(node, dict):
+        return {key: _cleaned(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_cleaned(value) for value in node]
+    return _FORBIDDEN.sub("", node) if isinstance(node, str) else node
+
+
+def svg(chart: altair.TopLevelMixin, alt: str, width: int = WIDE, height: int = HIGH) -> str:
+    """An Altair chart as inline SVG: a label for screen readers, tooltips from the `description` channel as <title>.
+
+    A width or height that was set on the chart itself stands over those given.
+    """
+    import vl_convert
+
+    # these forms are fixed and tested: Altair's check against its schema would cost a third of every chart
+    spec = {"width": width, "height": height, **_cleaned(chart.to_dict(validate=False))}
+    spec |= {"config": HOUSE, "autosize": {"type": "fit", "contains": "padding"}}
+    root = ElementTree.fromstring(vl_convert.vegalite_to_svg(spec, vl_version="6.1"))
+    # ids must differ between the figures of a page and be the same in every run: the library counts on and on
+    mark = "f" + hashlib.sha256((alt + json.dumps(spec, sort_keys=True)).encode()).hexdigest()[:8]
+    ids = {name: f"{mark}-{n}" for n, name in enumerate(e.attrib["id"] for e in root.iter() if "id" in e.attrib)}
+    for element in root.iter():
+        label, of = element.attrib.pop("aria-label", None), element.attrib.get("aria-roledescription", "")
+        if label and element.attrib.get("role") == "graphics-symbol" and of not in ("axis", "legend"):
+            ElementTree.SubElement(element, f"{{{SVG}}}title").text = label
+        for name in [name for name in element.attrib if name.startswith("aria-") or name == "role"]:
+            del element.attrib[name]
+        for name, value in element.attrib.items():
+            if name == "id":
+                element.set(name, ids[value])
+            elif "url(#" in value:
+                element.set(name, re.sub(r"(?<=url\(#)[^)]+", lambda found: ids[found[0]], value))
+            elif name in ("d", "transform", "x", "y", "x2", "y2"):
+                element.set(name, re.sub(r"(\.\d)\d+", r"\1", value))
+    wide, high = root.attrib.pop("width", str(width)), root.attrib.pop("height", str(height))
+    root.attrib.setdefault("viewBox", f"0 0 {wide} {high}")
+    root.set("class", "wide" if spec["width"] > NARROW else "narrow")
+    root.set("role", "img")
+    root.set("aria-label", plain(alt))
+    return ElementTree.tostring(root, encoding="unicode", short_empty_elements=True)
+
+
+def data(frame: pd.DataFrame) -> Any:
+    """A frame as Vega reads it: months as text in local time, text without what XML refuses, None for no value."""
+    rows = frame.copy()
+    for name in rows.columns:
+        if pd.api.types.is_datetime64_any_dtype(rows[name]):
+            rows[name] = rows[name].dt.strftime("%Y-%m-%dT00:00:00")
+        elif not pd.api.types.is_numeric_dtype(rows[name]):
+            rows[name] = rows[name].map(plain)
+    rows = rows.astype(object).where(rows.notna(), None)
+    return vega().Data(values=rows.to_dict("records"))
+
+
+def in_order(names: Iterable[Any], order: Sequence[str] | None = None) -> list[str]:
+    """The names there are, those of `order` first, the others sorted."""
+    present = list(dict.fromkeys(plain(name) for name in names))
+    first = [name for name in order or () if name in present]
+    return first + sorted(name for name in present if name not in first)
