@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import demo_company as demo
 import highspy
 import numpy as np
 import pandas as pd
@@ -24,7 +25,6 @@ from small_company import company, made
 from sopkit.supply.matrix import Matrix, matrix
 from sopkit.supply.network import Network, prepared
 from sopkit.supply.solve import Loaded, Parts, Session, built, solve
-from sopkit.tables import demo
 
 SCENARIOS = 20
 COLD_CHECKS = 3

@@ -5,9 +5,10 @@ from __future__ import annotations
 from io import StringIO
 from textwrap import dedent
 
+import demo_company as demo
 import pandas as pd
 
-from sopkit.tables import TABLES, Company, demo
+from sopkit.tables import TABLES, Company
 from sopkit.tables.company import Policies
 
 CYCLE = "2026-01"

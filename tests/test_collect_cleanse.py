@@ -1,10 +1,11 @@
+import demo_company as demo
 import numpy as np
 import pandas as pd
 import pytest
 from pydantic import ValidationError
 
 from sopkit.collect.cleanse import KEY, clean
-from sopkit.tables import TABLES, Company, demo
+from sopkit.tables import TABLES, Company
 
 MONTHS = pd.date_range("2022-11-01", "2026-10-01", freq="MS")
 COMPANY = Company(name="test")

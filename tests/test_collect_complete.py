@@ -1,8 +1,9 @@
+import demo_company as demo
 import pandas as pd
 import pytest
 
 from sopkit.collect.complete import ALL, PLANNED_AROUND, SCORE, findings, scorecard
-from sopkit.tables import INPUTS, TABLES, Company, demo
+from sopkit.tables import INPUTS, TABLES, Company
 
 CYCLE = "2026-11"
 

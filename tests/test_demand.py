@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
+import demo_company as demo
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,7 +17,7 @@ from sopkit.book import Book
 from sopkit.demand import consensus, hierarchy, layers, review, stock
 from sopkit.demand.layers import LAYERS, PAIR
 from sopkit.errors import SettingsError
-from sopkit.tables import BY_NAME, TABLES, Company, demo
+from sopkit.tables import BY_NAME, TABLES, Company
 
 CYCLE, FIRST = "2026-11", pd.Timestamp("2026-11-01")
 LIMITS = {"statistical": {"least": 0.3, "most": 0.9}, "sales": {"least": 0.1, "most": 0.7}}

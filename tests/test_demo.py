@@ -5,11 +5,12 @@ from __future__ import annotations
 import filecmp
 from pathlib import Path
 
+import demo_company as demo
 import numpy as np
 import pandas as pd
 import pytest
 
-from sopkit.tables import TABLES, demo
+from sopkit.tables import TABLES
 
 SHIPPED = Path(__file__).parents[1] / "data" / "demo"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import demo_company as demo
 import numpy as np
 import pandas as pd
 import pyomo.environ as pyo
@@ -15,7 +16,6 @@ from sopkit.supply.matrix import Matrix, matrix, templates
 from sopkit.supply.model import build
 from sopkit.supply.network import Network, prepared
 from sopkit.supply.solve import Parts, Session, built, solve
-from sopkit.tables import demo
 
 LITTLE = demo.Size(products=4, families=2, plants=2, dcs=1, markets=3, resources=3, materials=3, history=24, horizon=6)
 CYCLE = demo.CYCLE

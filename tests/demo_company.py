@@ -4,6 +4,7 @@ Alpenglow makes tents, packs, sleeping bags and stoves in two plants and sells t
 two regions, to shops and online. Its story is built in: a launch, a retirement, a promotion whose promise was never
 kept, a line down for maintenance, a supplier at risk, one big CRM deal, a sales forecast that is always too high and a
 budget nobody can meet. What is true behind the data is `TRUTH`; the tests hold the stages to it.
+`python tests/demo_company.py` writes data/demo again.
 """
 
 from __future__ import annotations
@@ -993,3 +994,7 @@ def write(folder: Path, size: Size = SMALL, seed: int = SEED, cycle: str = CYCLE
     if size.story:
         (folder / "scenarios.yaml").write_text(dedent(SCENARIOS_YAML), encoding="utf-8")
         (folder / "decisions.yaml").write_text(dedent(DECISIONS_YAML), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write(Path(__file__).parents[1] / "data" / "demo")
