@@ -1,5 +1,7 @@
 # make plan   install what is needed (once) and make the demo company's plan
-# make test   the same, then every test
+# make test   the same, then every test; make test ROOM=supply: that room's tests and its notebook
+# make lint   format, lint and types, without a test
+# make check  make lint, then make test: what must be green before a change is handed in
 # make lab    JupyterLab on the notebooks
 # make lock   choose versions again and write requirements.lock
 
@@ -14,20 +16,26 @@ INSTALLED := $(VENV)/installed
 # without compiled files every kernel would compile the libraries anew: 10 s instead of 2 for one import
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: plan test lab lock
+.PHONY: plan test lint check lab lock
 
 plan: $(INSTALLED)
 	$(BIN)/sopkit run --company $(COMPANY) --cycle $(CYCLE)
 
 test: $(INSTALLED)
+	$(BIN)/python -m pytest $(if $(ROOM),--room $(ROOM))
+
+lint: $(INSTALLED)
+	$(BIN)/ruff format --check --quiet
 	$(BIN)/ruff check --quiet
-	$(BIN)/python -m pytest
+	$(BIN)/mypy
+
+check: lint test
 
 lab: $(INSTALLED)
 	$(BIN)/jupyter lab notebooks
 
 lock: $(INSTALLED)
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade --extra test --extra dask \
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade --extra test --extra dev --extra dask \
 		--no-header --no-annotate --no-emit-index-url --output-file requirements.lock pyproject.toml
 
 $(INSTALLED): pyproject.toml requirements.lock

@@ -27,6 +27,30 @@ def textbook() -> dict:
     return json.loads((Path(__file__).parent / "textbook.json").read_text(encoding="utf-8"))
 
 
+# make test ROOM=supply --------------------------------------------------------------------------------------------
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--room supply`: tests of that room (tests/test_supply*.py), and of its notebook where it has one."""
+    rooms = sorted({path.stem.split("_")[1] for path in (PROJECT / "tests").glob("test_*.py")} - {"notebooks"})
+    parser.addoption("--room", choices=rooms, help="only the tests of this room and of its notebook")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what does not belong to `--room`."""
+    if not (room := config.getoption("--room")):
+        return
+    stages = [path.stem.split("_", 1)[1] for path in (PROJECT / "notebooks").glob("*.ipynb")]
+    mine = [
+        item
+        for item in items
+        if item.path.stem.split("_")[1] == room
+        or (item.path.stem == "test_notebooks" and room in stages and (room in item.name or "nbval" in item.name))
+    ]
+    config.hook.pytest_deselected(items=[item for item in items if item not in mine])
+    items[:] = mine
+
+
 # one run of the demo company, shared by all tests that look at what a run leaves ----------------------------------
 
 

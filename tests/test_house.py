@@ -1,11 +1,10 @@
-"""The house keeps its laws: equal environments, no addresses, light imports, no stage looks ahead, all documented."""
+"""The house keeps its laws: equal environments, no addresses, nothing strange at the top, all documented."""
 
 from __future__ import annotations
 
 import ast
 import re
 import subprocess
-import sys
 import tomllib
 from importlib.metadata import version
 from pathlib import Path
@@ -15,17 +14,20 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from sopkit.tables import STAGES
-
 PROJECT = Path(__file__).resolve().parents[1]
 SETTINGS = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = SETTINGS["optional-dependencies"]
-INSTALLED = [Requirement(text) for text in (*SETTINGS["dependencies"], *EXTRAS["test"], *EXTRAS["dask"])]
+INSTALLED = [
+    Requirement(text) for text in (*SETTINGS["dependencies"], *EXTRAS["test"], *EXTRAS["dev"], *EXTRAS["dask"])
+]
 # conda-forge calls these otherwise
-CONDA = {"great-tables": "great_tables", "duckdb": "python-duckdb", "playwright": "playwright-python"}
+CONDA = {
+    "great-tables": "great_tables",
+    "duckdb": "python-duckdb",
+    "playwright": "playwright-python",
+    "jupyter-client": "jupyter_client",
+}
 MODULES = sorted((PROJECT / "sopkit").rglob("*.py"))
-ORDER = [stage.name for stage in STAGES]
-GROUND = {"tables", "files", "records", "kpis", "charts", "errors"}
 TEXTS = (".py", ".toml", ".yml", ".yaml", ".lock", ".md", ".ipynb", ".css", ".html", ".js", ".j2", ".csv", ".sql", "")
 
 
@@ -77,59 +79,32 @@ def test_no_file_names_a_package_index_or_a_machine() -> None:
     assert not found
 
 
-def test_importing_sopkit_imports_no_heavy_library() -> None:
-    light = "import sys, sopkit, sopkit.errors\nprint(*sorted({name.partition('.')[0] for name in sys.modules}))"
-    loaded = printed(sys.executable, "-c", light)
-    heavy = {need.name.replace("-", "_") for need in INSTALLED} | {"IPython", "zmq", "yaml", "vl_convert", "jupyterlab"}
-    assert not heavy & set(loaded.split())
+TOP = {
+    *("notebooks", "sopkit", "reports", "data", "tests", "environment.yml", "README.md", "pyproject.toml", "Makefile"),
+    *(
+        ".ci",
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "LICENSE",
+        ".pre-commit-config.yaml",
+        "requirements.lock",
+        ".gitignore",
+    ),
+}
 
 
-@pytest.mark.parametrize(
-    ("module", "free_of"),
-    [
-        (
-            "sopkit.tables",
-            "altair papermill nbformat sqlalchemy duckdb pyomo highspy statsforecast ipywidgets jupyterlab",
-        ),
-        ("sopkit.records", "altair papermill nbformat duckdb pyomo highspy statsforecast ipywidgets"),
-        ("sopkit.kpis", "altair papermill nbformat sqlalchemy duckdb pyomo highspy statsforecast ipywidgets"),
-        ("sopkit.charts", "altair great_tables vl_convert papermill sqlalchemy duckdb pyomo statsforecast ipywidgets"),
-        ("sopkit.cycle", "altair papermill nbformat sqlalchemy duckdb pyomo highspy statsforecast ipywidgets"),
-        ("sopkit.cli", "pandas pandera altair papermill sqlalchemy pyomo statsforecast"),
-    ],
-)
-def test_the_ground_floor_is_light(module: str, free_of: str) -> None:
-    code = f"import sys, {module}\nprint(*sorted({{name.partition('.')[0] for name in sys.modules}}))"
-    loaded = printed(sys.executable, "-c", code)
-    assert not set(free_of.split()) & set(loaded.split())
+def test_the_top_of_the_house_holds_what_the_design_names_and_nothing_else() -> None:
+    assert {name.partition("/")[0] for name in printed("git", "ls-files").splitlines()} <= TOP
 
 
-def imports(path: Path) -> set[str]:
-    """Rooms of sopkit that a module imports, wherever in it (type checking apart)."""
-    rooms: set[str] = set()
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    guards = (node for node in ast.walk(tree) if isinstance(node, ast.If))
-    only_types = [node for node in guards if "TYPE_CHECKING" in ast.unparse(node.test)]
-    skip = {id(inner) for node in only_types for inner in ast.walk(node)}
-    for node in ast.walk(tree):
-        if id(node) in skip:
-            continue
-        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "sopkit":
-            parts = node.module.split(".")
-            rooms |= {parts[1]} if len(parts) > 1 else {alias.name for alias in node.names}
-        elif isinstance(node, ast.Import):
-            rooms |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("sopkit.")}
-    return rooms
-
-
-@pytest.mark.parametrize("path", MODULES, ids=named)
-def test_no_stage_imports_a_later_one_and_the_ground_floor_imports_none(path: Path) -> None:
-    room = path.relative_to(PROJECT / "sopkit").parts[0].removesuffix(".py")
-    if room in ORDER:
-        assert not imports(path) & set(ORDER[ORDER.index(room) + 1 :])
-        assert not imports(path) & {"cli", "workbench"}
-    elif room in GROUND:
-        assert not imports(path) & {*ORDER, "cli", "workbench"}
+@pytest.mark.parametrize("number", range(3))
+def test_hooks_before_a_commit_are_local_and_their_programs_pinned(number: int) -> None:
+    repos = yaml.safe_load((PROJECT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"]
+    assert [one["repo"] for one in repos] == ["local"]
+    hook = repos[0]["hooks"][number]
+    program = hook["entry"].split()[0]
+    assert hook["language"] == "system" and program.startswith(".venv/bin/")
+    assert Path(program).name in {need.name for need in INSTALLED}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=named)

