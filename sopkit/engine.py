@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 from sopkit.errors import SettingsError, SopkitError
+from sopkit.process import ONE_THREAD
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -26,7 +27,6 @@ Progress = Callable[[int, int], None]
 # A pool costs about 3 s before its first result (each worker imports the forecasting libraries anew): below this many
 # seconds of work it would cost more than it saves.
 WORTH_A_POOL = 8.0
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
 class EngineError(SopkitError):
@@ -235,8 +235,7 @@ def _main_out_of_sight() -> Iterator[None]:
 
 def _one_thread() -> None:
     """Each worker computes with one thread: as many workers as cores would otherwise fight over them."""
-    for name in _THREADS:
-        os.environ[name] = "1"
+    os.environ.update(ONE_THREAD)
 
 
 def _cores() -> int:

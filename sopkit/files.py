@@ -45,10 +45,15 @@ def reports_root() -> Path:
     return Path(os.environ.get("SOPKIT_REPORTS") or project_root() / "reports").resolve()
 
 
+def is_plain_name(name: str) -> bool:
+    """Whether `name` is the name of one file or folder: not empty, no path, not hidden."""
+    return bool(name) and not name.startswith(".") and not set(name) & set("/\\:\0") and Path(name).name == name
+
+
 def find_company(company: str) -> Path:
     """The folder of `company`; raises SettingsError with the nearest names where there is none."""
     root = data_root()
-    if company and Path(company).name == company and (root / company / "company.yaml").is_file():
+    if is_plain_name(company) and (root / company / "company.yaml").is_file():
         return root / company
     known = sorted(path.parent.name for path in root.glob("*/company.yaml"))
     hint = nearest(company, known) if known else f"there is no company in {root}"

@@ -114,7 +114,7 @@ def test_publishing_waits_until_nothing_before_it_is_stale(own_run: Path) -> Non
         reason="a shop opens",
     )
     done = sopkit("publish", *DEMO)
-    assert done.returncode == 2 and "demand (overrides: people said something new)" in done.stderr
+    assert done.returncode == 2 and "demand (overrides: something new was recorded)" in done.stderr
     assert "demand" in sopkit("status", *DEMO).stdout
 
 

@@ -255,3 +255,74 @@ def test_a_database_that_cannot_be_used_is_said_without_the_password(url: str, s
     with pytest.raises(SettingsError, match=says) as refused:
         Records(url, "demo")
     assert "SOPKIT_RECORDS" in str(refused.value) and "secret" not in str(refused.value)
+
+
+OLD = """
+CREATE TABLE events (company TEXT NOT NULL, number BIGINT NOT NULL, "at" TEXT NOT NULL, "by" TEXT NOT NULL,
+  cycle TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, body TEXT NOT NULL, previous TEXT NOT NULL,
+  sha256 TEXT NOT NULL, PRIMARY KEY (company, number));
+CREATE TABLE history_answers (company TEXT NOT NULL, id BIGINT NOT NULL, cycle TEXT NOT NULL, "by" TEXT NOT NULL,
+  "at" TEXT NOT NULL, month DATE NOT NULL, product TEXT NOT NULL, market TEXT NOT NULL, answer TEXT NOT NULL,
+  quantity FLOAT, reason TEXT NOT NULL, PRIMARY KEY (company, id));
+INSERT INTO history_answers VALUES ('demo', 1, '2026-11', 'Ada Brandt', '2026-11-05T09:12:44.000001+00:00',
+  '2025-06-01', 'TENT-2P', 'NORTH-RETAIL', 'changed', 410.0, 'one order of a school');
+INSERT INTO events VALUES ('demo', 1, '2026-11-05T09:12:44.000001+00:00', 'Ada Brandt', '2026-11', 'record',
+  'history_answers', '{"answer": "changed", "at": "2026-11-05T09:12:44.000001+00:00", "by": "Ada Brandt", '
+  || '"cycle": "2026-11", "id": 1, "market": "NORTH-RETAIL", "month": "2025-06-01", "product": "TENT-2P", '
+  || '"quantity": 410.0, "reason": "one order of a school"}',
+  '0000000000000000000000000000000000000000000000000000000000000000',
+  'cab47d64e11ceabb0c9d538cb518689df2031f336facfa0ab74eaf27419a310c');
+"""
+
+
+def test_records_of_the_first_version_are_read_verified_and_continued(tmp_path: Path) -> None:
+    """Its columns and event bodies are called `by` and `at`; tables of later versions are not there yet."""
+    with sqlite3.connect(tmp_path / "records.sqlite") as connection:
+        connection.executescript(OLD)
+    connection.close()
+    records = Records(f"sqlite:///{tmp_path / 'records.sqlite'}", "demo")
+    row = records.read("history_answers", cycle="2026-11").iloc[0]
+    assert (row["author"], row["recorded_at"][:10], row["quantity"]) == ("Ada Brandt", "2026-11-05", 410.0)
+    assert records.read("overrides").empty and records.verify() == []
+    say(records)
+    assert list(records.read("overrides")["author"]) == ["Ada Brandt"] and records.verify() == []
+    tamper(tmp_path / "records.sqlite", "UPDATE history_answers SET \"by\" = 'Jon Okafor'")
+    assert records.verify() == ["history_answers 1 is not what was logged"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://ada@/records?host=/nowhere&password=secret",
+        "postgresql://ada@/records?host=/nowhere&PASSWORD=secret",
+        "postgresql://ada:secret@nowhere.invalid/records?sslpassword=secret",
+        "postgresql://ada@/records?host=/nowhere&passwrd=secret",
+    ],
+)
+def test_no_form_of_the_url_puts_a_password_into_a_message(url: str) -> None:
+    with pytest.raises(SettingsError, match="cannot be used") as refused:
+        Records(url, "demo")
+    assert "secret" not in str(refused.value) and refused.value.__cause__ is None
+
+
+def test_a_file_that_is_no_database_is_said_in_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "records.sqlite"
+    records = Records(f"sqlite:///{path}", "demo")
+    say(records)
+    content = path.read_bytes()
+    path.write_bytes(b"no database at all" * 400)
+    with pytest.raises(SettingsError, match="cannot be used: file is not a database"):
+        records.read("overrides")
+    path.write_bytes(content[: len(content) // 2])
+    assert any("records" in line for line in records.verify())
+
+
+def test_reading_makes_no_database(tmp_path: Path) -> None:
+    records = Records(f"sqlite:///{tmp_path / 'records.sqlite'}", "demo")
+    assert records.read("overrides").empty and records.events().empty and records.verify() == []
+    assert not (tmp_path / "records.sqlite").exists()
+    say(records)
+    again = Records(f"sqlite:///{tmp_path / 'records.sqlite'}", "demo")
+    before = (tmp_path / "records.sqlite").stat().st_mtime_ns
+    assert len(again.read("overrides")) == 1 and again.verify() == []
+    assert (tmp_path / "records.sqlite").stat().st_mtime_ns == before

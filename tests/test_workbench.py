@@ -100,7 +100,7 @@ def test_an_answer_is_refused_without_answer_reason_and_owner_then_stored_and_co
     status = cycle.status().set_index("stage")
     assert status.loc["collect", ["state", "why stale"]].tolist() == [
         "stale",
-        "history_answers: people said something new",
+        "history_answers: something new was recorded",
     ]
     assert status.at["demand", "why stale"] == "collect is stale"
     stage = Cycle.open("demo", "2026-11", stage="collect")

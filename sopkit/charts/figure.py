@@ -10,7 +10,6 @@ import hashlib
 import html
 import json
 import re
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -20,6 +19,7 @@ from xml.etree import ElementTree
 
 import pandas as pd
 
+from sopkit.process import without_grammar
 from sopkit.tables import TABLES
 from sopkit.words import heading, month_name, span
 
@@ -197,9 +197,8 @@ def points(
 @cache
 def vega() -> Any:
     """Altair, imported when the first chart is made."""
-    # jsonschema's IRI check compiles a grammar for 2-3 s when this module can be imported; nothing here needs it
-    sys.modules.setdefault("rfc3987_syntax", None)
-    import altair
+    with without_grammar():
+        import altair
 
     return altair
 

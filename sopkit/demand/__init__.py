@@ -10,9 +10,6 @@ if TYPE_CHECKING:
     from sopkit.book import Book
     from sopkit.engine import Engine
 
-IMPORTED_LATE = ("statsforecast.models", "hierarchicalforecast.methods")
-"""What is imported only when a plan is made: the runner does so while the notebook before still runs."""
-
 
 def plan(book: Book, *, engine: Engine | str | None = None) -> dict[str, pd.DataFrame]:
     """Every table that the demand stage writes, from those it reads: baseline, layers, consensus and their proof.

@@ -1,0 +1,405 @@
+"""`Cycle`: one cycle of one company, seen from one of its stages or from none.
+
+A stage reads and writes through it, and it lets nothing pass that is not declared in `sopkit/tables`. Opened without a
+stage it reads everything and writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from functools import cached_property
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from sopkit.cycle import manifest as manifests
+from sopkit.cycle.manifest import ANSWERS, RECORD_NAMES
+from sopkit.errors import SettingsError, SopkitError, StageError, nearest
+from sopkit.files import find_company, from_parquet, is_plain_name, replace_file, reports_root, sha256, to_parquet
+from sopkit.tables import BY_NAME, STAGES, TABLES, Company, Table, load_company, parse_cycle, table, written_by
+
+if TYPE_CHECKING:
+    from sopkit.book import Book, Plan
+    from sopkit.records import Records
+
+
+class Cycle:
+    """One cycle of one company, seen from one stage.
+
+    >>> c = Cycle.open("demo", "2026-11", stage="supply")
+    >>> c.save(supply.plan(c.book))
+
+    `company_name` and `cycle` name it; `folder` is `reports/<company>/<cycle>`; `stage` limits what may be read and
+    written (None = read everything, write nothing).
+    """
+
+    def __init__(self, company: str, cycle: str, stage: str | None, folder: Path, source: Path | None) -> None:
+        self.company_name = company
+        self.cycle = cycle
+        self.stage = stage
+        self.folder = folder
+        self._source = source
+        self._read: dict[str, str] = {}  # sha256 of what was read so far
+        self._recorded: dict[str, tuple[bytes, dict[str, Any]]] = {}  # records as they were read, for the snapshot
+        self._wrote = False
+
+    @classmethod
+    def open(cls, company: str, cycle: str, stage: str | None = None, *, reports: Path | None = None) -> Cycle:
+        """The `cycle` (`2026-11`) of `company` as `stage` sees it, in `reports` (default: `reports_root()`).
+
+        Raises SettingsError for a cycle that is no month, a company without a folder, or a stage that does not exist.
+        """
+        cycle = parse_cycle(cycle)
+        if stage is not None and stage not in BY_NAME:
+            raise SettingsError(f"no stage {stage!r}: {nearest(stage, BY_NAME)}")
+        folder = (reports or reports_root()) / company / cycle
+        # a finished cycle folder is enough to read from and to plan again: the company's own folder may be gone
+        kept = stage != "collect" and is_plain_name(company) and (folder / "snapshot" / "company.yaml").is_file()
+        try:
+            source = find_company(company)
+        except SettingsError:
+            if not kept:
+                raise
+            source = None
+        return cls(company, cycle, stage, folder, source)
+
+    @property
+    def company_folder(self) -> Path:
+        """The company's own folder of raw files: for `collect` only, every later stage reads the snapshot."""
+        if self._source is None or self.stage not in (None, "collect"):
+            raise StageError(
+                f"Stage {self.stage} may not look into data/{self.company_name}: it reads what collect wrote."
+            )
+        return self._source
+
+    @cached_property
+    def company(self) -> Company:
+        """The company's settings: as they stand for `collect`, as collect kept them for every later stage."""
+        kept = self.folder / "snapshot"
+        if self.stage == "collect" or not (kept / "company.yaml").is_file():
+            if self.stage not in (None, "collect"):
+                raise self._not_made("the settings", "collect")
+            return load_company(self._source)
+        return load_company(kept)
+
+    @property
+    def months(self) -> list[pd.Timestamp]:
+        """The planned months, the cycle's own first."""
+        return self.company.months(self.cycle)
+
+    @cached_property
+    def records(self) -> Records:
+        """What people recorded about this company: overrides, answers, decisions, signatures."""
+        from sopkit.records import Records
+
+        return Records.of(self.company_name)
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """The manifest as it stands (`sopkit/cycle/manifest.py`); an empty one where nothing was written yet."""
+        return manifests.load(self.folder, self.company_name, self.cycle)
+
+    # read ------------------------------------------------------------------------------------------------------
+
+    @property
+    def reads(self) -> list[str]:
+        """Names of the tables that the stage declared to read."""
+        declared = BY_NAME[self.stage].reads if self.stage else ("*",)
+        return [name for name in TABLES if TABLES[name].stage != self.stage] if "*" in declared else list(declared)
+
+    def read(self, name: str) -> pd.DataFrame:
+        """Table `name` as declared in `sopkit/tables`; an optional table that nobody brought is empty.
+
+        Raises StageError where the stage did not declare to read it, where it is not made yet, or where its file is not
+        the one that was written.
+        """
+        declared = self._declared(name)
+        if name not in self.reads and declared.stage != self.stage:
+            raise StageError(
+                f"Stage {self.stage} does not declare to read {name!r}, only {', '.join(self.reads) or 'nothing'}. "
+                f"Add it to the stage in sopkit/tables/stages.py if the stage truly needs it."
+            )
+        manifest = self.manifest
+        if name in RECORD_NAMES and "reproduces" not in manifest:
+            return self._read_record(declared)
+        entry = manifest["tables"].get(name)
+        if entry is None and (name in RECORD_NAMES or (declared.stage in manifest["stages"] and not declared.required)):
+            return declared.empty()
+        try:
+            content = (self.folder / "tables" / f"{name}.parquet").read_bytes() if entry else None
+        except FileNotFoundError:
+            content = None
+        if content is None:
+            raise self._not_made(f"table {name}", declared.stage)
+        if sha256(content) != entry["sha256"]:
+            raise StageError(
+                f"{self.folder / 'tables' / name}.parquet is not the file that stage {entry['stage']} wrote: its "
+                f"sha256 is not the manifest's. Make it again: {self.command('--from ' + entry['stage'])}."
+            )
+        if declared.stage != self.stage:
+            self._read[name] = entry["sha256"]
+        frame = from_parquet(content)
+        # these very bytes were checked when they were written; again only if the declaration has changed since
+        return frame if entry.get("declared") == manifests.declaration_hash(declared) else declared.check(frame)
+
+    def _read_record(self, declared: Table) -> pd.DataFrame:
+        frame = declared.check(self.records.read(declared.name, cycle=self.cycle))
+        content = to_parquet(declared, frame)
+        self._read[declared.name] = sha256(content)
+        self._recorded[declared.name] = content, manifests.table_entry("records", declared, content, len(frame))
+        return frame
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """Every table that the stage declared to read."""
+        return {name: self.read(name) for name in self.reads}
+
+    @property
+    def book(self) -> Book:
+        """What the stage declared to read, as one value; without a stage, everything that is there."""
+        from sopkit.book import Book
+
+        return Book(*self._asked())
+
+    @property
+    def plan(self) -> Plan:
+        """The cycle's plan as a value that can be asked, changed and compared; `book` with what was planned on it."""
+        from sopkit.book import Plan
+
+        return Plan(*self._asked(), title=f"Plan of {self.cycle}")
+
+    def _asked(self) -> tuple[Any, ...]:
+        from sopkit.book import load_questions, load_scenarios
+
+        asked = BY_NAME[self.stage].settings if self.stage else ("scenarios.yaml", "decisions.yaml")
+        scenarios = load_scenarios(self.file("scenarios.yaml")) if "scenarios.yaml" in asked else {}
+        questions = load_questions(self.answers("decisions.yaml")) if "decisions.yaml" in asked else []
+        manifest = self.manifest
+        there = self.reads if self.stage else [n for n in self.reads if n in RECORD_NAMES or n in manifest["tables"]]
+        return {name: self.read(name) for name in there}, self.company, self.cycle, scenarios, questions, manifest
+
+    def earlier(self, name: str) -> pd.DataFrame:
+        """Table `name` as the earlier cycles of the company kept it, one below the other; empty where none did."""
+        reports = self.folder.parents[1]
+        kept = [
+            Cycle.open(self.company_name, folder.name, reports=reports).read(name)
+            for folder in sorted(self.folder.parent.glob("????-??"))
+            if folder.name < self.cycle and (folder / "tables" / f"{name}.parquet").is_file()
+        ]
+        return pd.concat(kept, ignore_index=True) if kept else self._declared(name).empty()
+
+    def file(self, name: str) -> Path:
+        """A settings file of the company (`scenarios.yaml`) as collect kept it in the folder; it may not exist."""
+        path = self.folder / "snapshot" / name
+        if path.is_file():
+            self._read[f"snapshot/{name}"] = sha256(path)
+        return path
+
+    def answers(self, name: str = "decisions.yaml") -> Path:
+        """A file in which people answer, as it stands when the stage asks; a copy is kept; it may not exist."""
+        manifest = self.manifest
+        if self._source is not None and self.stage is not None and "reproduces" not in manifest:
+            self._snapshot(manifest, {name})
+            manifests.store(self.folder, manifest)
+        return self.file(name)
+
+    # write -----------------------------------------------------------------------------------------------------
+
+    def write(self, name: str, frame: pd.DataFrame) -> pd.DataFrame:
+        """Check `frame` and keep it as table `name`; returns it as kept (declared columns and dtypes, sorted by key).
+
+        Raises StageError where the stage does not write that table, FindingsError where a cell breaks the declaration.
+        """
+        return self.save({name: frame})[name]
+
+    def save(self, frames: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+        """Check all `frames` (name -> frame), then keep them all; nothing is written where one of them is wrong.
+
+        The first save of a stage replaces everything that an earlier run of the same stage left.
+        """
+        if self.stage is None:
+            raise StageError("A cycle opened without a stage is for reading. Open it with stage=... to write.")
+        mine = written_by(self.stage)
+        for name in frames:
+            if name not in mine:
+                owner = self._declared(name).stage
+                raise StageError(
+                    f"Stage {self.stage} does not write {name!r}, stage {owner} does. It writes {', '.join(mine)}."
+                )
+        checked = {name: TABLES[name].check(frame) for name, frame in frames.items()}
+        contents = {name: to_parquet(TABLES[name], frame) for name, frame in checked.items()}
+        manifest = self.manifest
+        if not self._wrote:
+            for name in [name for name, entry in manifest["tables"].items() if entry["stage"] == self.stage]:
+                del manifest["tables"][name]
+                (self.folder / "tables" / f"{name}.parquet").unlink(missing_ok=True)
+            if self.stage == "collect":
+                self._snapshot(manifest, {path.name for path in self._source.glob("*.yaml")} - ANSWERS)
+        for name, content in contents.items():
+            replace_file(self.folder / "tables" / f"{name}.parquet", content)
+            manifest["tables"][name] = manifests.table_entry(self.stage, TABLES[name], content, len(checked[name]))
+        self._wrote = self._wrote or bool(frames)
+        self._store(manifest)
+        return checked
+
+    def write_file(self, name: str, content: str | bytes) -> Path:
+        """Keep a file that is no table (`plan.html`) in the cycle's folder, its sha256 in the manifest."""
+        if not is_plain_name(name) or name == manifests.NAME or self.stage is None:
+            raise StageError(f"{name!r} is no file that a stage may write: give a plain file name.")
+        content = content.encode() if isinstance(content, str) else content
+        replace_file(self.folder / name, content)
+        manifest = self.manifest
+        manifest["files"][name] = {"stage": self.stage, "sha256": sha256(content)}
+        self._store(manifest)
+        return self.folder / name
+
+    def _snapshot(self, manifest: dict[str, Any], names: Collection[str]) -> None:
+        for name in sorted(names):
+            path, key = self._source / name, f"snapshot/{name}"
+            if path.is_file():
+                replace_file(self.folder / key, path.read_bytes())
+                manifest["files"][key] = {"stage": "collect", "sha256": sha256(path)}
+            else:
+                (self.folder / key).unlink(missing_ok=True)
+                manifest["files"].pop(key, None)
+
+    def _store(self, manifest: dict[str, Any]) -> None:
+        # what was recorded when the stage ran joins the snapshot: the plan can be made again without the database
+        for name, (content, entry) in self._recorded.items():
+            replace_file(self.folder / "tables" / f"{name}.parquet", content)
+            manifest["tables"][name] = entry
+        manifest["versions"] = manifests.versions()
+        entry = manifest["stages"].setdefault(self.stage, {})
+        entry |= {"read": dict(sorted(self._read.items())), "written_at": manifests.now()}
+        if entry.get("state") != "running":
+            entry["state"] = "done"
+        manifests.store(self.folder, manifest)
+
+    # what stands, what is stale, who signed ----------------------------------------------------------------------
+
+    def plan_hash(self, stage: str = "publish") -> str:
+        """One sha256 over all tables that the stages up to and including `stage` wrote: what a signature signs."""
+        return manifests.plan_hash(self.manifest, stage)
+
+    def stale(self) -> dict[str, str]:
+        """Stages whose result no longer fits what it was made from, with the reason; in the order of the stages."""
+        manifest = self.manifest
+
+        def current(name: str) -> str | None:
+            file = Path(name).name
+            if name.startswith("snapshot/") and file in ANSWERS and self._source is not None:
+                return sha256(self._source / file) if (self._source / file).is_file() else None
+            if name in RECORD_NAMES and "reproduces" not in manifest:
+                return sha256(to_parquet(TABLES[name], TABLES[name].check(self.records.read(name, cycle=self.cycle))))
+            return (manifest["tables"].get(name) or manifest["files"].get(name) or {}).get("sha256")
+
+        return manifests.stale(manifest, current, self._source)
+
+    def verify(self) -> list[str]:
+        """What does not fit between the folder, its manifest and the event log; nothing = all is as it was written."""
+        manifest = self.manifest
+        if not manifest["stages"]:
+            return [f"{self.folder} holds no cycle that was run"]
+        wrong = manifests.changed(self.folder, manifest)
+        if "reproduces" not in manifest:
+            events = self.records.events(kind="stage", cycle=self.cycle)
+            wrong += [*self.records.verify(), *manifests.unlogged(manifest, events)]
+        return wrong
+
+    def status(self) -> pd.DataFrame:
+        """One row a stage: state, when it was written, seconds, who signed it as it stands, and why it is stale."""
+        manifest, stale = self.manifest, self.stale()
+        signed = self.records.read("sign_offs", cycle=self.cycle).query("cycle == @self.cycle")
+        rows = []
+        for stage in STAGES:
+            entry, mine = manifest["stages"].get(stage.name, {}), signed[signed["stage"] == stage.name]
+            holds = set(mine.loc[mine["plan_hash"] == manifests.plan_hash(manifest, stage.name), "author"])
+            lapsed = sorted(f"({name}, before a change)" for name in set(mine["author"]) - holds)
+            rows.append(
+                {
+                    "stage": stage.name,
+                    "state": entry.get("state", "-") if stage.name not in stale else "stale",
+                    "written": entry.get("written_at", "-"),
+                    "seconds": entry.get("seconds", "-"),
+                    "signed by": ", ".join([*sorted(holds), *lapsed]) or "-",
+                    "why stale": stale.get(stage.name, ""),
+                }
+            )
+        return pd.DataFrame(rows)
+
+    def sign(self, stage: str, *, by: str, note: str = "") -> int:
+        """Record that `by` signs `stage` exactly as its tables are now; returns the record's number.
+
+        Raises SettingsError for an unknown stage or a person who may not sign it, StageError where the stage is stale.
+        """
+        if stage not in BY_NAME:
+            raise SettingsError(f"no stage {stage!r}: {nearest(stage, BY_NAME)}")
+        people = self.read("people").set_index("name")["may_sign"]
+        if by not in people.index:
+            raise SettingsError(f"{by!r} is not in table people: {nearest(by, people.index)}")
+        if stage not in people[by].split():
+            may = sorted(name for name, stages in people.items() if stage in stages.split())
+            raise SettingsError(
+                f"{by} may not sign {stage}. Those who may: {', '.join(may) or 'nobody; see table people'}."
+            )
+        stale = self.stale()
+        if stage in stale:
+            raise StageError(
+                f"Stage {stage} cannot be signed, it is stale: {stale[stage]}. Run first: {self.command('--resume')}."
+            )
+        return self.records.add(
+            "sign_offs", author=by, cycle=self.cycle, stage=stage, note=note, plan_hash=self.plan_hash(stage)
+        )
+
+    def mark(self, stage: str, state: str, **more: Any) -> None:
+        """Note in the manifest that `stage` is `running`, `done` or `failed`, with parameters, seconds and the like."""
+        manifest = self.manifest
+        entry = manifest["stages"].setdefault(stage, {"read": {}})
+        entry.update(more, state=state)
+        if state == "done" and stage == "collect" and self._source is not None:
+            entry["source"] = manifests.source_hash(self._source)
+        manifests.store(self.folder, manifest)
+        if state != "running" and "reproduces" not in manifest:
+            noted = {"state": state, "plan_hash": manifests.plan_hash(manifest, stage)}
+            self.records.log("stage", stage, cycle=self.cycle, author="runner", **noted)
+
+    # for people ------------------------------------------------------------------------------------------------
+
+    def command(self, more: str = "") -> str:
+        """The command line that runs this cycle, for messages."""
+        return f"sopkit run --company {self.company_name} --cycle {self.cycle} {more}".strip()
+
+    def _about(self) -> tuple[str, pd.DataFrame, str]:
+        """Title, one row a stage, and what to call next; never raises, also where the folder is damaged."""
+        seen = f"stage {self.stage}" if self.stage else "no stage: reads everything, writes nothing"
+        title = f"Cycle {self.cycle} of {self.company_name} ({seen})"
+        try:
+            status, manifest = self.status(), self.manifest
+        except SopkitError as error:
+            return title, pd.DataFrame(), str(error)
+        made = pd.Series([entry["stage"] for entry in manifest["tables"].values()], dtype=str).value_counts()
+        status["tables"] = status["stage"].map(made).fillna(0).astype(int)
+        following = f"c.read({(self.reads or ['name'])[0]!r}), c.tables(), c.status(), c.stale()"
+        following += ", c.save({name: frame})" if self.stage else ""
+        return title, status[["stage", "state", "tables", "signed by", "why stale"]], f"next: {following}"
+
+    def __repr__(self) -> str:
+        title, status, following = self._about()
+        return f"{title}\n{status.to_string(index=False, justify='left')}\n{following}"
+
+    def _repr_html_(self) -> str:
+        title, status, following = self._about()
+        return f"<b>{escape(title)}</b>{status.to_html(index=False, border=0)}<code>{escape(following)}</code>"
+
+    def _declared(self, name: str) -> Table:
+        try:
+            return table(name)
+        except KeyError as error:
+            raise StageError(error.args[0]) from None
+
+    def _not_made(self, what: str, stage: str) -> StageError:
+        return StageError(
+            f"{what} of {self.company_name} {self.cycle} is not made yet: stage {stage} writes it. "
+            f"Run it first: {self.command('--only ' + stage)}."
+        )

@@ -1,0 +1,284 @@
+"""Kernels that start at once: forked from one warm process, which has imported the libraries and has a single thread.
+
+Six notebooks in six processes import the same libraries six times; that is most of what a small plan costs. Here one
+process imports them once, stage by stage, and forks a child for each notebook, which becomes an ordinary Jupyter
+kernel: of its own memory, its own working state, gone when its notebook is done. A fork is only taken while the warm
+process has exactly one thread, because a copy of other threads' locks can hang. Wherever that fails (another system, a
+library that starts threads when imported, a warm process that died) a plain kernel is started instead.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import os
+import pkgutil
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+import sopkit
+from sopkit.errors import StageError
+from sopkit.process import ONE_THREAD, without_grammar
+from sopkit.tables import TABLES
+
+with without_grammar():
+    from jupyter_client.asynchronous.client import AsyncKernelClient
+    from jupyter_client.manager import KernelManager
+    from jupyter_client.provisioning import LocalProvisioner
+
+FORKS = sys.platform == "linux" and hasattr(os, "pidfd_open")
+# what is imported late, when it is first needed: by every notebook, and by that of one stage
+SHARED = (
+    "sopkit.cycle sopkit.records pyarrow.parquet pandera.pandas altair vl_convert ipywidgets anywidget "
+    "sopkit.charts sopkit.workbench ipykernel.kernelapp ipykernel.ipkernel"
+).split()
+LATE = {
+    "collect": ["duckdb"],
+    "demand": ["statsforecast.models", "hierarchicalforecast.methods", "utilsforecast.losses"],
+    "supply": ["pyomo.environ", "highspy"],
+    "publish": ["jinja2", "xlsxwriter", "nbconvert.exporters"],
+}
+
+
+# the warm process --------------------------------------------------------------------------------------------------
+
+
+def steps(stages: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """(stage, module) for everything that the notebooks of `stages` import, in the order in which it is needed."""
+    yield from (("", name) for name in (*SHARED, ""))
+    for stage in stages:
+        room = Path(sopkit.__file__).parent / stage
+        for name in (f"sopkit.{stage}", *(f"sopkit.{stage}.{found.name}" for found in pkgutil.iter_modules([room]))):
+            yield stage, name
+        yield from ((stage, name) for name in LATE.get(stage, ()))
+
+
+def serve(stages: Iterable[str]) -> None:
+    """Be the warm process: import, and fork a kernel for each request (a JSON line on standard input).
+
+    Answers the kernel's process id, or 0 where no fork can be taken. Ends, with its kernels, when the input closes.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the runner, which then closes the input
+    cold, kernels, requests = deque(steps(stages)), set(), sys.stdin.buffer.raw
+    while True:
+        while cold and not select.select([requests], [], [], 0)[0]:
+            _import(cold.popleft()[1])
+        line = requests.readline()
+        kernels = {pid for pid in kernels if os.waitpid(pid, os.WNOHANG) == (0, 0)}
+        if not line:
+            break
+        request = json.loads(line)
+        for pair in [pair for pair in cold if pair[0] in ("", request["stage"])]:
+            cold.remove(pair)
+            _import(pair[1])
+        alone = len(os.listdir("/proc/self/task")) == 1
+        gc.freeze()  # a collection in the child would copy every page of the imported modules
+        pid = os.fork() if alone else 0
+        if alone and not pid:
+            _become_kernel(request)
+        kernels |= {pid} - {0}
+        os.write(1, f"{pid}\n".encode())
+    for pid in kernels:
+        with suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
+    os._exit(0)
+
+
+def _import(name: str) -> None:
+    """Import `name`, or what a first check and a first look into records import late.
+
+    What cannot be imported is left to the notebook, which then says so.
+    """
+    with suppress(Exception), without_grammar():
+        if name:
+            importlib.import_module(name)
+        else:
+            TABLES["families"].check(TABLES["families"].empty())
+            importlib.import_module("sopkit.records").Records("sqlite://").read("overrides")
+
+
+def _become_kernel(request: Mapping[str, Any]) -> None:
+    """In the child: an ordinary Jupyter kernel, until it is shut down; never returns."""
+    try:
+        os.setsid()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(2, 1)
+        os.chdir(request["cwd"])
+        os.environ.clear()
+        os.environ.update(request["env"])
+        sys.argv = ["ipykernel_launcher", *request["arguments"]]
+        from ipykernel.kernelapp import IPKernelApp
+
+        # without this parent a kernel must not go on
+        IPKernelApp.launch_instance([*request["arguments"], f"--IPKernelApp.parent_handle={os.getppid()}"])
+    finally:
+        os._exit(1)
+
+
+def draw_one() -> None:
+    """Draw a figure and a table, so that the notebook's first one does not wait until the renderer has started."""
+    with suppress(Exception):
+        charts = importlib.import_module("sopkit.charts")
+        nothing = pd.DataFrame({"month": [pd.Timestamp("2026-01-01")], "units": [0.0]})
+        charts.line(nothing, "units", title="", unit="units", look_for="")
+        charts.table(nothing, {"month": "Month"}, title="")
+
+
+# the runner's side -------------------------------------------------------------------------------------------------
+
+
+class _Forked:
+    """What jupyter_client needs of a kernel's process; it is a child of the warm one, so it is watched by a handle."""
+
+    stdin = stdout = stderr = None
+
+    def __init__(self, pid: int) -> None:
+        self.pid, self._handle = pid, os.pidfd_open(pid)
+
+    def poll(self) -> int | None:
+        return -signal.SIGKILL if select.select([self._handle], [], [], 0)[0] else None
+
+    def wait(self) -> int:
+        select.select([self._handle], [], [])
+        return -signal.SIGKILL
+
+    def send_signal(self, number: int) -> None:
+        signal.pidfd_send_signal(self._handle, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def __del__(self) -> None:
+        os.close(self._handle)
+
+
+class _Provisioner(LocalProvisioner):
+    """Takes a kernel from the warm process where it gives one, else starts a plain one."""
+
+    kernels: Kernels
+    stage: str
+
+    async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> Any:
+        arguments = cmd[cmd.index("-f") :] if "-f" in cmd else []
+        self.process = self.kernels.fork(self.stage, arguments, kwargs["env"], str(kwargs.get("cwd") or os.getcwd()))
+        if self.process is None:
+            return await super().launch_kernel(cmd, **kwargs)
+        self.pid = self.pgid = self.process.pid
+        self.cwd = kwargs.get("cwd")
+        return self.connection_info
+
+
+class Kernels:
+    """Starts the kernels of a run over `stages`, in `cwd`, with `environment` over that of this process."""
+
+    def __init__(self, stages: Sequence[str], cwd: Path, environment: Mapping[str, str], *, warm: bool = True) -> None:
+        package = str(Path(sopkit.__file__).parents[1])
+        self.cwd, self.environment = (
+            str(cwd),
+            ONE_THREAD
+            | os.environ
+            | environment
+            | {
+                # the checkout that started the run is the one that runs, whatever the working folder
+                "PYTHONPATH": os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH")))),
+                # sets must not change their order from one run or machine to the next
+                "PYTHONHASHSEED": "0",
+                # a thread of pyarrow's memory would forbid the fork
+                "JE_ARROW_MALLOC_CONF": "background_thread:false",
+            },
+        )
+        self._turn = threading.Lock()
+        self.warm, self._warm = warm, None
+        if warm and FORKS:
+            code = f"from sopkit.cycle.kernels import serve; serve({list(stages)!r})"
+            pipe = subprocess.PIPE
+            self._warm = subprocess.Popen(
+                [sys.executable, "-c", code], stdin=pipe, stdout=pipe, env=self.environment, cwd=self.cwd
+            )
+
+    def start(self, stage: str) -> Kernel:
+        """A kernel for the notebook of `stage`; it starts in a thread."""
+        return Kernel(self, stage)
+
+    def fork(self, stage: str, arguments: list[str], env: Mapping[str, str], cwd: str) -> _Forked | None:
+        """A kernel forked from the warm process, or None where that cannot be."""
+        if self._warm is None:
+            return None
+        request = {"stage": stage, "arguments": arguments, "env": dict(env), "cwd": cwd}
+        with self._turn, suppress(OSError, ValueError):
+            self._warm.stdin.write(json.dumps(request).encode() + b"\n")
+            self._warm.stdin.flush()
+            pid = int(self._warm.stdout.readline())
+            return _Forked(pid) if pid else None
+        return None
+
+    def close(self) -> None:
+        """End the warm process and every kernel that is left of it."""
+        if self._warm is not None:
+            with suppress(OSError):
+                self._warm.stdin.close()
+            self._warm.stdout.close()
+            self._warm.wait()
+
+
+class Kernel:
+    """One notebook's kernel, which starts in a thread; `ready` waits for it, `stop` ends it."""
+
+    def __init__(self, kernels: Kernels, stage: str) -> None:
+        # ipc: no TCP port to race for, and none open on the machine; two kernels must not share the sockets' folder
+        self._sockets = tempfile.TemporaryDirectory(prefix="sopkit-")
+        self.manager = KernelManager(
+            kernel_name="python3",
+            transport="ipc" if os.name == "posix" else "tcp",
+            connection_file=str(Path(self._sockets.name) / "kernel.json"),
+        )
+        self.manager.client_class = f"{AsyncKernelClient.__module__}.{AsyncKernelClient.__name__}"
+        self.manager.client_factory = AsyncKernelClient
+        provisioner = _Provisioner(kernel_spec=self.manager.kernel_spec, parent=self.manager)
+        provisioner.kernels, provisioner.stage = kernels, stage
+        self.manager.provisioner = provisioner
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._start, args=(kernels,), daemon=True)
+        self._thread.start()
+
+    def _start(self, kernels: Kernels) -> None:
+        arguments = ["--HistoryManager.enabled=False"]
+        if kernels.warm:
+            arguments.append("--IPKernelApp.exec_lines=__import__('sopkit.cycle.kernels').cycle.kernels.draw_one()")
+        try:
+            self.manager.start_kernel(env=kernels.environment, cwd=kernels.cwd, extra_arguments=arguments)
+        except BaseException as error:
+            self._error = error
+
+    def ready(self) -> KernelManager:
+        """Its manager, once it runs; StageError where no kernel can be started."""
+        self._thread.join()
+        if self._error is not None:
+            raise StageError(
+                f"No Jupyter kernel could be started ({self._error}). Install the environment again (`make plan`)."
+            )
+        return self.manager
+
+    def stop(self) -> None:
+        """End it at once: a graceful shutdown takes 3 s more in one case of ten, and there is nothing left to save."""
+        self._thread.join()
+        if self._error is None and self.manager.has_kernel:
+            self.manager.shutdown_kernel(now=True)
+        self.manager.cleanup_resources()
+        self._sockets.cleanup()

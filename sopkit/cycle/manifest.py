@@ -1,0 +1,149 @@
+"""The manifest of a cycle (`manifest.json`): what was made from what; hence what is stale, and what was changed since.
+
+It holds the sha256 of every table and file, and for each stage what it read when it ran, with which parameters and
+versions. A plain dictionary: `tables` and `files` (name -> entry), `stages` (name -> entry), `versions`.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+import sopkit
+from sopkit.errors import StageError
+from sopkit.files import folder_hash, replace_file, sha256
+from sopkit.tables import BY_NAME, RECORDS, STAGES, Stage, Table, load_company
+
+RECORD_NAMES = frozenset(record.name for record in RECORDS)
+# what people answer is taken when it is needed, everything else of a company when `collect` runs
+ANSWERS = frozenset({"decisions.yaml"})
+LIBRARIES = "altair highspy numpy pandas pandera papermill pyarrow pyomo scipy statsforecast".split()
+NAME = "manifest.json"
+
+
+def load(folder: Path, company: str, cycle: str) -> dict[str, Any]:
+    """The manifest in `folder`; an empty one where nothing was written yet. StageError where it cannot be read."""
+    try:
+        return json.loads((folder / NAME).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {"company": company, "cycle": cycle, "tables": {}, "files": {}, "stages": {}}
+    except json.JSONDecodeError as error:
+        raise StageError(f"{folder / NAME} is not readable ({error}). Remove it and run the cycle again.") from None
+
+
+def store(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Keep `manifest` in `folder`, in one step."""
+    text = json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    replace_file(folder / NAME, text.encode())
+
+
+def now() -> str:
+    """This moment in UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def versions() -> dict[str, str]:
+    """The versions of Python, sopkit and the libraries that a plan's numbers hang on."""
+    found = {"python": platform.python_version(), "sopkit": sopkit.__version__}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "absent"
+    return found
+
+
+def declaration_hash(declared: Table) -> str:
+    """A short hash of all that a table's declaration says."""
+    return sha256(repr(declared).encode())[:16]
+
+
+def source_hash(folder: Path) -> str:
+    """One sha256 over a company's `folder` and over its raw files where they lie elsewhere."""
+    whole, raw = folder_hash(folder, ANSWERS), load_company(folder).raw_folder(folder).resolve()
+    inside = raw.is_relative_to(folder.resolve())
+    return whole if inside else sha256(f"{whole} {folder_hash(raw, ANSWERS)}".encode())
+
+
+def table_entry(stage: str, declared: Table, content: bytes, rows: int) -> dict[str, Any]:
+    """What the manifest says about a table that `stage` kept as `content`."""
+    return {"stage": stage, "sha256": sha256(content), "rows": rows, "declared": declaration_hash(declared)}
+
+
+def plan_hash(manifest: Mapping[str, Any], stage: str = "publish") -> str:
+    """One sha256 over all tables that the stages up to and including `stage` wrote: what a signature signs."""
+    upto = BY_NAME[stage].number
+    lines = [
+        f"{name} {entry['sha256']}\n"
+        for name, entry in sorted(manifest["tables"].items())
+        if entry["stage"] in BY_NAME and BY_NAME[entry["stage"]].number <= upto
+    ]
+    return sha256("".join(lines).encode())
+
+
+def stale(manifest: Mapping[str, Any], current: Callable[[str], str | None], source: Path | None) -> dict[str, str]:
+    """Stages whose result no longer fits what it was made from, with the reason; in the order of the stages.
+
+    `current` gives the sha256 of a table or file as it stands now; `source` is the company's folder or None.
+    """
+    found: dict[str, str] = {}
+    for stage in STAGES:
+        if reason := _why_stale(stage, manifest, current, source) or _made_from_stale(stage, manifest, found):
+            found[stage.name] = reason
+    return found
+
+
+def _why_stale(
+    stage: Stage, manifest: Mapping[str, Any], current: Callable[[str], str | None], source: Path | None
+) -> str:
+    entry = manifest["stages"].get(stage.name)
+    if entry is None:
+        return "not run yet"
+    if entry["state"] != "done":
+        return {"failed": "failed", "running": "was interrupted"}[entry["state"]]
+    if stage.name == "collect" and source is not None and entry.get("source") not in (None, source_hash(source)):
+        return f"the files in {source.name}/ changed"
+    for name, seen in entry["read"].items():
+        # a signature is about the tables; it changes none
+        if name != "sign_offs" and seen != current(name):
+            return f"{name}: something new was recorded" if name in RECORD_NAMES else f"{name} changed"
+    return ""
+
+
+def _made_from_stale(stage: Stage, manifest: Mapping[str, Any], found: Mapping[str, str]) -> str:
+    read = manifest["stages"][stage.name]["read"]
+    makers = {manifest["tables"][name]["stage"] for name in read if name in manifest["tables"]}
+    return next((f"{maker} is stale" for maker in sorted(makers) if maker in found), "")
+
+
+def changed(folder: Path, manifest: Mapping[str, Any]) -> list[str]:
+    """What in `folder` is not as the manifest says: files missing, changed, or unknown to it."""
+    wrong = []
+    expected = {f"tables/{name}.parquet": entry for name, entry in manifest["tables"].items()} | manifest["files"]
+    for name, entry in sorted(expected.items()):
+        path = folder / name
+        if not path.is_file():
+            wrong.append(f"{name} is missing")
+        elif sha256(path) != entry["sha256"]:
+            wrong.append(f"{name} is not the file that stage {entry['stage']} wrote")
+    found = (f"tables/{path.name}" for path in sorted((folder / "tables").glob("*.parquet")))
+    return wrong + [f"{name} is not in the manifest" for name in found if name not in expected]
+
+
+def unlogged(manifest: Mapping[str, Any], events: pd.DataFrame) -> list[str]:
+    """Stages whose tables are not those that the event log (`Records.events(kind="stage")`) saw when they ran."""
+    wrong = []
+    for stage in manifest["stages"]:
+        logged = events[events["name"] == stage]
+        if logged.empty:
+            wrong.append(f"the event log does not know that stage {stage} ran")
+        elif json.loads(logged.iloc[-1]["body"])["plan_hash"] != plan_hash(manifest, stage):
+            wrong.append(f"the tables up to stage {stage} are not those that the event log saw when it ran")
+    return wrong
