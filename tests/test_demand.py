@@ -14,7 +14,7 @@ from scipy.special import ndtr
 
 from sopkit import demand, kpis
 from sopkit.book import Book
-from sopkit.demand import consensus, hierarchy, layers, review, stock
+from sopkit.demand import consensus, hierarchy, layers, review, steps, stock
 from sopkit.demand.layers import LAYERS, PAIR
 from sopkit.errors import SettingsError
 from sopkit.tables import BY_NAME, TABLES, Company
@@ -54,9 +54,9 @@ def run():
 
     def planned(tables, company=COMPANY, cycle=CYCLE):
         patch = pytest.MonkeyPatch()
-        patch.setattr(hierarchy, "reconcile", remembered)
+        patch.setattr(steps, "reconcile", remembered)
         try:
-            return demand.plan(Book(tables, company, cycle))
+            return demand.plan(book(tables, company, cycle))
         finally:
             patch.undo()
 
@@ -67,6 +67,10 @@ def run():
 @pytest.fixture(scope="module")
 def plan(tables, run):
     return {name: TABLES[name].check(frame) for name, frame in run(tables).items()}
+
+
+def book(tables, company=COMPANY, cycle=CYCLE):
+    return Book(tables, company, cycle)
 
 
 def few(tables, *products):
@@ -197,7 +201,7 @@ def test_history_alone_is_enough(tables, run):
 
 def test_no_history_is_said_plainly(tables):
     with pytest.raises(SettingsError, match="no month before 2020-01"):
-        demand.plan(Book(tables, COMPANY, "2020-01"))
+        demand.plan(book(tables, cycle="2020-01"))
 
 
 # lifecycle -----------------------------------------------------------------------------------------------------
@@ -332,8 +336,8 @@ def made_campaigns(seed, pull, noise):
 @pytest.mark.parametrize("pull", [0.0, 0.4])
 def test_uplift_and_pull_forward_are_measured_where_nobody_did(pull):
     made = made_campaigns(3, pull, noise=0.02)
-    past, sold = layers.past_grid(made, FIRST)
-    row = layers.campaign_success(made, COMPANY, FIRST, past, sold).iloc[0]
+    past = layers.past_grid(book(made))
+    row = layers.campaign_success(book(made), past).iloc[0]
     assert row["achieved"] == pytest.approx(0.2, abs=0.02)
     assert row["success"] == pytest.approx(2 / 3, abs=0.06)
     assert row["pull_forward"] == pytest.approx(pull, abs=0.08)
@@ -342,10 +346,8 @@ def test_uplift_and_pull_forward_are_measured_where_nobody_did(pull):
 
 def test_noise_leaves_the_pull_forward_near_what_was_assumed():
     made = made_campaigns(3, 0.9, noise=0.9)
-    past, sold = layers.past_grid(made, FIRST)
-    assert layers.campaign_success(made, COMPANY, FIRST, past, sold)["pull_forward"].iloc[0] == pytest.approx(
-        0.25, abs=0.15
-    )
+    past = layers.past_grid(book(made))
+    assert layers.campaign_success(book(made), past)["pull_forward"].iloc[0] == pytest.approx(0.25, abs=0.15)
 
 
 def test_what_campaigns_and_conditions_did_is_taken_out_of_history():
@@ -365,9 +367,9 @@ def test_what_campaigns_and_conditions_did_is_taken_out_of_history():
         "campaigns": campaign,
         "market_conditions": TABLES["market_conditions"].check(driver),
     }
-    past, sold = layers.past_grid(made, FIRST)
-    success = layers.campaign_success(made, COMPANY, FIRST, past, sold).assign(pull_forward=0.25)
-    calm = layers.undisturbed(made, COMPANY, FIRST, past, sold, success, layers.Notes())
+    past = layers.past_grid(book(made))
+    success = layers.campaign_success(book(made), past).assign(pull_forward=0.25)
+    calm = layers.undisturbed(book(made), past, success, layers.Notes("normalise"))
     assert np.allclose(calm, 100.0)
 
 
@@ -388,10 +390,10 @@ def test_a_campaign_that_still_runs_is_not_counted_twice():
     where = (flat["product"] == campaign["product"].iloc[0]) & (flat["month"] == "2026-10-01")
     flat.loc[where, "quantity"] = 150.0
     made |= {"clean_history": flat, "campaigns": campaign}
-    past, sold = layers.past_grid(made, FIRST)
-    success = layers.campaign_success(made, COMPANY, FIRST, past, sold)
+    past = layers.past_grid(book(made))
+    success = layers.campaign_success(book(made), past)
     assert success["success"].tolist() == [1.0] and success["campaigns"].tolist() == [0]
-    assert np.allclose(layers.undisturbed(made, COMPANY, FIRST, past, sold, success, layers.Notes()), 100.0)
+    assert np.allclose(layers.undisturbed(book(made), past, success, layers.Notes("normalise")), 100.0)
 
 
 def test_market_conditions_multiply(plan, tables, run):
@@ -545,11 +547,13 @@ def test_streams_count_by_the_inverse_of_their_squared_error():
     ]
     judged = pd.DataFrame(rows, columns=["family", "stream", "lag", "quantity", "actual"])
     free = COMPANY.model_copy(update={"consensus": Company.model_validate({"name": "x"}).consensus})
-    weights = consensus.stream_weights(judged, ["A"], free, layers.Notes()).set_index("stream")
+    weights = consensus.stream_weights(judged, ["A"], free.consensus, layers.Notes("agree")).set_index("stream")
     assert weights["weight"].to_dict() == pytest.approx({"statistical": 0.8, "sales": 0.2})
     assert weights.loc["sales", "wape"] == pytest.approx(0.2)
     tight = Company.model_validate({"name": "x", "consensus": {"streams": {"statistical": {"most": 0.7}, "sales": {}}}})
-    held = consensus.stream_weights(judged, ["A", "B"], tight, layers.Notes()).set_index(["family", "stream"])
+    held = consensus.stream_weights(judged, ["A", "B"], tight.consensus, layers.Notes("agree")).set_index(
+        ["family", "stream"]
+    )
     assert (
         held.loc[("A", "statistical"), "weight"] == pytest.approx(0.7)
         and "limit" in held.loc[("A", "statistical"), "reason"]
@@ -667,9 +671,9 @@ def test_the_stair_telescopes_and_starts_at_naive(plan):
 def test_naive_is_rebuilt_where_nobody_kept_it(tables, run):
     """Rebuilt from history it is what the demo's planners kept as naive."""
     kept = tables["past_forecasts"]
-    past, sold = layers.past_grid(tables, FIRST)
+    past = layers.past_grid(book(tables))
     rebuilt = review.judged(
-        tables | {"past_forecasts": kept.query("stream != 'naive'")}, past, sold, FIRST, layers.Notes()
+        book(tables | {"past_forecasts": kept.query("stream != 'naive'")}), past, layers.Notes("agree")
     )
     both = rebuilt.query("stream == 'naive'").merge(kept.query("stream == 'naive'"), on=["cycle", *PAIR, "month"])
     assert len(both) == len(rebuilt.query("stream == 'naive'")) > 500
@@ -691,8 +695,8 @@ def test_this_cycle_is_frozen_as_it_will_be_judged(plan, tables):
 
 
 def test_forecasts_of_months_still_to_come_are_not_judged(plan, tables):
-    past, sold = layers.past_grid(tables, FIRST)
-    judged = review.judged(tables, past, sold, FIRST, layers.Notes())
+    past = layers.past_grid(book(tables))
+    judged = review.judged(book(tables), past, layers.Notes("agree"))
     assert judged["month"].max() == pd.Timestamp("2026-10-01") and (judged["cycle"] < FIRST).all()
 
 
@@ -795,10 +799,10 @@ def test_more_service_needs_more_stock_and_half_needs_none(tables, plan, run):
 
 def test_error_over_the_lead_time_derived_again(plan, tables, run):
     """One site and product by hand: backtest errors of its two markets, root mean squared, as a share of sales."""
-    past, sold = layers.past_grid(tables, FIRST)
-    success = layers.campaign_success(tables, COMPANY, FIRST, past, sold)
-    calm = layers.undisturbed(tables, COMPANY, FIRST, past, sold, success, layers.Notes())
-    history = layers.history_of(tables, COMPANY, past, calm)
+    past = layers.past_grid(book(tables))
+    success = layers.campaign_success(book(tables), past)
+    calm = layers.undisturbed(book(tables), past, success, layers.Notes("normalise"))
+    history = layers.history_table(book(tables), past, calm).rename(columns={"month": "ds", "quantity": "y"})
     made = run.forecast(history, 18, layers.levels_of(history), engine=None)
     cv = made.base.cv[
         made.base.cv["unique_id"].isin([f"product x market: PACK-45/NORTH-{kind}" for kind in ("RETAIL", "ONLINE")])

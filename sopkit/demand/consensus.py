@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from sopkit.demand.layers import Grid, Notes, Tables
+from sopkit.demand.layers import LEVELS, PAIR, Grid, Notes, make_grid, plannable
 from sopkit.kpis import wape
-from sopkit.tables import Company
-from sopkit.tables.hierarchy import with_levels
 from sopkit.words import percent
+
+if TYPE_CHECKING:
+    from sopkit.book import Book
+    from sopkit.tables.company import Consensus
 
 # Fewer judged forecasts (product x market x month) than this say nothing about a stream: all count the same.
 LEAST_JUDGED = 12
@@ -40,13 +43,12 @@ def bounded_shares(wanted: np.ndarray, least: np.ndarray, most: np.ndarray) -> n
     return share / share.sum()
 
 
-def stream_weights(judged: pd.DataFrame, families: list[str], company: Company, notes: Notes) -> pd.DataFrame:
+def stream_weights(judged: pd.DataFrame, families: list[str], rules: Consensus, notes: Notes) -> pd.DataFrame:
     """The weight of each stream in each family: in proportion to 1 / WAPE^2 of its past forecasts, within limits.
 
     Weights by the inverse of the squared error are those of Bates & Granger 1969 with correlation left out.
     `judged`: stream, family, lag, quantity, actual of past forecasts. Returns the rows of `stream_weights`.
     """
-    rules = company.consensus
     names = list(rules.streams)
     least = np.array([rules.streams[name].least for name in names])
     most = np.array([rules.streams[name].most for name in names])
@@ -144,14 +146,21 @@ def _scope(row) -> str:
     return " in ".join(named) if named else "everything"
 
 
+def agreed_grid(book: Book) -> Grid:
+    """The pairs that the layers plan, and those that an override names besides."""
+    overrides = book["overrides"]
+    named = overrides.loc[(overrides["product"] != "") & (overrides["market"] != ""), PAIR]
+    return make_grid(pd.concat([book["demand_layers"][PAIR], plannable(named, book)]), book.months, book)
+
+
 def apply_overrides(
-    overrides: pd.DataFrame, blended: np.ndarray, grid: Grid, cycle: pd.Timestamp, notes: Notes
+    book: Book, blended: np.ndarray, grid: Grid, notes: Notes
 ) -> tuple[np.ndarray, pd.DataFrame, pd.DataFrame]:
     """Every override in force, in the order in which it was said, each on top of those before.
 
     Returns the consensus (grid matrix) and the rows of `overrides_applied` and `override_effects`.
     """
-    overrides = overrides.sort_values("id", ignore_index=True)
+    cycle, overrides = book.first, book["overrides"].sort_values("id", ignore_index=True)
     overrides = overrides.assign(status=_status(overrides, cycle))
     current, price = blended.copy(), grid.pairs["price"].to_numpy()[:, None]
     applied, effects = [], []
@@ -236,20 +245,19 @@ def apply_overrides(
     )
 
 
+Edges = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
 def consensus_range(
-    middle: np.ndarray,
-    low: np.ndarray,
-    high: np.ndarray,
-    consensus: np.ndarray,
-    variance: np.ndarray,
-    family: np.ndarray,
+    baseline: Edges, consensus: np.ndarray, variance: np.ndarray, family: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """P10 and P90 of the consensus: the baseline's range in proportion, widened by opportunities that are won or lost.
 
-    All but `family` (one a row) are rows x months: the baseline, its P10 and P90, the consensus, the variance of the
-    opportunities. Where the baseline says nothing (a launch), the median relative range of the family in that month
+    All but `family` (one a row) are rows x months: the baseline with its P10 and P90, the consensus, the variance of
+    the opportunities. Where the baseline says nothing (a launch), the median relative range of the family in that month
     stands in. Ranges and opportunities are independent, so their squares add.
     """
+    middle, low, high = baseline
     with np.errstate(all="ignore"):
         below = np.where(middle > 0, 1 - low / middle, np.nan)
         above = np.where(middle > 0, high / middle - 1, np.nan)
@@ -265,34 +273,23 @@ def _filled(edge: np.ndarray, family: np.ndarray) -> np.ndarray:
     return frame.fillna(by_family).fillna(frame.median()).fillna(0.5).to_numpy()
 
 
-def levels(
-    forecast: pd.DataFrame,
-    grid: Grid,
-    tables: Tables,
-    company: Company,
-    base: np.ndarray,
-    consensus: np.ndarray,
-    variance: np.ndarray,
-) -> pd.DataFrame:
+def levels(book: Book, grid: Grid, base: np.ndarray, consensus: np.ndarray, variance: np.ndarray) -> pd.DataFrame:
     """The rows of `demand_levels`: family, region and total, each with its own range (less than the sum of ranges).
 
-    `forecast`: the coherent forecast of every node (level, unique_id, ds, mean, p10, p90). Quantities are sums of the
-    product x market rows, so every level adds up.
+    Quantities are sums of the product x market rows, so every level adds up.
     """
-    pairs, parts = with_levels(grid.pairs, tables, company), []
-    for level in ("total", "family", "region"):
+    pairs, forecast, parts = book.with_levels(grid.pairs), book["baseline_levels"], []
+    for level in LEVELS:
         names = pairs[level].to_numpy()
         nodes = sorted(set(names))
         summing = (np.array(nodes)[:, None] == names[None, :]).astype(float)
         mine = forecast[forecast["level"] == level]
-        mine = mine.assign(product=mine["unique_id"].str.removeprefix(f"{level}: "), market="", month=mine["ds"])
         if mine.empty and len(nodes) == 1:  # one family or region is the total
-            mine = forecast[forecast["level"] == "total"].assign(
-                product=nodes[0], market="", month=lambda rows: rows["ds"]
-            )
+            mine = forecast[forecast["level"] == "total"].assign(node=nodes[0])
         here = Grid(pd.DataFrame({"product": nodes, "market": ""}), grid.months)
-        middle, low, high = (here.matrix(mine, column) for column in ("mean", "p10", "p90"))
+        mine = mine.assign(product=mine["node"], market="")
+        edges = tuple(here.matrix(mine, column) for column in ("quantity", "p10", "p90"))
         total = summing @ consensus
-        p10, p90 = consensus_range(middle, low, high, total, summing @ variance, np.array(nodes))
+        p10, p90 = consensus_range(edges, total, summing @ variance, np.array(nodes))
         parts.append(here.long(baseline=summing @ base, consensus=total, p10=p10, p90=p90).assign(level=level))
     return pd.concat(parts, ignore_index=True).rename(columns={"product": "node"}).drop(columns="market")

@@ -7,7 +7,6 @@ market conditions did to history is taken out before the baseline is made: it wo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -17,15 +16,16 @@ import pandas as pd
 
 from sopkit.demand.contestants import LIGHTGBM
 from sopkit.errors import SettingsError
-from sopkit.tables import Company
-from sopkit.tables.hierarchy import with_levels
+from sopkit.tables import BY_NAME, Company
 from sopkit.words import percent
 
 if TYPE_CHECKING:
+    from sopkit.book import Book
     from sopkit.demand.hierarchy import Coherent
 
-Tables = Mapping[str, pd.DataFrame]
 LAYERS = ("lifecycle", "market_conditions", "campaigns", "pipeline")
+LEVELS = ("total", "family", "region")
+STEP_NAMES = tuple(step.name for step in BY_NAME["demand"].steps)
 PAIR = ["product", "market"]
 # How far the assumed pull-forward is trusted before any is measured (standard deviation of a share).
 _PULL_FORWARD_DOUBT = 0.15
@@ -72,64 +72,69 @@ class Grid:
         return out.assign(**{name: values.ravel() for name, values in matrices.items()})
 
 
-class Notes:
-    """What the stage found or assumed, in words, as rows of `demand_notes`."""
+@dataclass(frozen=True)
+class Past(Grid):
+    """Every pair that was ever sold by the months before the cycle; `sold` holds the units, 0 before the first sale."""
 
-    def __init__(self) -> None:
+    sold: np.ndarray
+
+
+class Notes:
+    """What a step of the stage found or assumed, in words, as rows of `demand_notes`."""
+
+    def __init__(self, step: str) -> None:
+        self.step = step
         self.rows: list[dict] = []
 
     def say(self, topic: str, subject: str, sentence: str, money: float = np.nan) -> None:
         """Remember one sentence."""
-        self.rows.append({"topic": topic, "subject": subject, "sentence": sentence, "money": money})
+        self.rows.append({"step": self.step, "topic": topic, "subject": subject, "sentence": sentence, "money": money})
 
-    def frame(self) -> pd.DataFrame:
-        """The rows in order of saying, numbered."""
-        frame = pd.DataFrame(self.rows, columns=["topic", "subject", "sentence", "money"]).astype({"money": float})
+    def beside(self, others: pd.DataFrame) -> pd.DataFrame:
+        """These rows among those of other steps in `others` (a `demand_notes` table), in order of step, numbered."""
+        mine = pd.DataFrame(self.rows, columns=["step", "topic", "subject", "sentence", "money"])
+        mine = mine.astype({"money": float})
+        others = others[others["step"] != self.step].sort_values("number").drop(columns="number")
+        frame = pd.concat([others, mine], ignore_index=True) if len(others) else mine
+        order = frame["step"].map({name: at for at, name in enumerate(STEP_NAMES)})
+        frame = frame.iloc[order.argsort(kind="stable")].reset_index(drop=True)
         return frame.assign(number=np.arange(1, len(frame) + 1))
 
 
-def net_prices(pairs: pd.DataFrame, tables: Tables) -> pd.Series:
-    """Net price of each product x market in `pairs`: that of `prices`, else the list price."""
-    special = tables["prices"].set_index(PAIR)["price"]
-    here = special.reindex(pd.MultiIndex.from_frame(pairs[PAIR])).to_numpy()
-    listed = pairs["product"].map(tables["products"].set_index("product")["price"]).to_numpy(float)
-    return pd.Series(np.where(np.isnan(here), listed, here), pairs.index)
-
-
-def make_grid(pairs: pd.DataFrame, months: pd.DatetimeIndex, tables: Tables) -> Grid:
+def make_grid(pairs: pd.DataFrame, months: pd.DatetimeIndex, book: Book) -> Grid:
     """The grid of `pairs` (product, market; any order, repeated or not) over `months`."""
     pairs = pairs[PAIR].drop_duplicates().sort_values(PAIR, ignore_index=True)
-    pairs["family"] = pairs["product"].map(tables["products"].set_index("product")["family"])
-    return Grid(pairs.assign(price=net_prices(pairs, tables)), months)
+    pairs["family"] = book.families(pairs["product"])
+    return Grid(pairs.assign(price=book.net_prices(pairs)), months)
 
 
 # From tables to grids ----------------------------------------------------------------------------------------------
 
 
-def past_grid(tables: Tables, cycle: pd.Timestamp) -> tuple[Grid, np.ndarray]:
+def past_grid(book: Book) -> Past:
     """Every pair that was ever sold, the months up to the cycle, and the units sold (0 before the first sale)."""
-    history = tables["clean_history"]
-    history = history[history["month"] < cycle]
+    history = book["clean_history"]
+    history = history[history["month"] < book.first]
     if history.empty:
         raise SettingsError(
-            f"clean_history holds no month before {cycle:%Y-%m}: there is nothing to forecast from. "
+            f"clean_history holds no month before {book.first:%Y-%m}: there is nothing to forecast from. "
             "Check sales_history, or the cycle's name."
         )
-    months = pd.date_range(history["month"].min(), cycle - pd.DateOffset(months=1), freq="MS")
-    past = make_grid(history, months, tables)
-    return past, past.matrix(history)
+    months = pd.date_range(history["month"].min(), book.first - pd.DateOffset(months=1), freq="MS")
+    past = make_grid(history, months, book)
+    return Past(past.pairs, months, past.matrix(history))
 
 
-def history_of(tables: Tables, company: Company, past: Grid, values: np.ndarray) -> pd.DataFrame:
-    """`values` as the forecaster wants them: product, market, family, region, ds, y from each pair's first month on."""
-    long = past.long(y=values).rename(columns={"month": "ds"})
-    first = tables["clean_history"].groupby(PAIR)["month"].min()
+def history_table(book: Book, past: Past, values: np.ndarray) -> pd.DataFrame:
+    """`values` from each pair's first month on: the rows of `baseline_history`."""
+    long = past.long(quantity=values)
+    first = book["clean_history"].groupby(PAIR)["month"].min()
     start = first.reindex(pd.MultiIndex.from_frame(past.pairs[PAIR])).to_numpy()
-    long = long[long["ds"].to_numpy() >= np.repeat(start, len(past.months))].reset_index(drop=True)
-    return with_levels(long, tables, company)[[*PAIR, "family", "region", "ds", "y"]]
+    long = long[long["month"].to_numpy() >= np.repeat(start, len(past.months))].reset_index(drop=True)
+    return book.with_levels(long)[[*PAIR, "family", "region", "month", "quantity"]]
 
 
-def calendar_features(tables: Tables, past: Grid, horizon: int) -> dict[str, pd.DataFrame] | None:
+def calendar_features(calendar: pd.DataFrame, past: pd.DatetimeIndex, horizon: int) -> dict[str, pd.DataFrame] | None:
     """What the forecaster may know of each month in advance, from `calendar`: "history" and "future" (ds and features).
 
     The logarithm of working days / the usual days of that month of the year, its change since the month before, and
@@ -137,8 +142,8 @@ def calendar_features(tables: Tables, past: Grid, horizon: int) -> dict[str, pd.
     is announced, so nothing is seen too early. Market conditions and campaigns are no features: they are layers, and
     their effect is taken out of the history. Nor is the price: `prices` has no dates, so what was planned is not known.
     """
-    months = pd.date_range(past.months[0], periods=len(past.months) + horizon, freq="MS")
-    days = tables["calendar"].drop_duplicates("month").set_index("month")["working_days"].reindex(months)
+    months = pd.date_range(past[0], periods=len(past) + horizon, freq="MS")
+    days = calendar.drop_duplicates("month").set_index("month")["working_days"].reindex(months)
     off = np.log((days / days.groupby(days.index.month).transform("mean")).where(lambda ratio: ratio > 0)).fillna(0.0)
     if off.abs().lt(1e-9).all():
         return None
@@ -150,7 +155,7 @@ def calendar_features(tables: Tables, past: Grid, horizon: int) -> dict[str, pd.
             "working_days_on_year": off.diff(12).fillna(0.0).to_numpy(),
         }
     )
-    return {"history": frame.head(len(past.months)), "future": frame.tail(horizon)}
+    return {"history": frame.head(len(past)), "future": frame.tail(horizon)}
 
 
 def levels_of(history: pd.DataFrame) -> list[tuple[str, ...]]:
@@ -165,7 +170,7 @@ def levels_of(history: pd.DataFrame) -> list[tuple[str, ...]]:
 
 
 def baseline_tables(made: Coherent, notes: Notes, featured: bool = False) -> dict[str, pd.DataFrame]:
-    """The forecaster's answer as tables `baseline`, `backtest`, `baseline_notes` and `forecast_coverage`.
+    """The forecaster's answer as the tables that step `forecast` writes (`baseline`, `backtest` ...).
 
     `featured`: LightGBM was given the working days, which the notes say where it counts.
     """
@@ -201,22 +206,29 @@ def baseline_tables(made: Coherent, notes: Notes, featured: bool = False) -> dic
             f"The {row.level} % range held {row.measured:.0f} % of what was sold in the backtest "
             f"({row.months:,} months).",
         )
+    nodes = made.forecast[made.forecast["level"].isin(LEVELS)]
+    node = nodes["unique_id"].str.split(": ", n=1).str[-1]  # the total is called `total` alone
+    names = made.bottom[["unique_id", *PAIR]].drop_duplicates()
+    tried = made.base.cv[["unique_id", "cutoff", "ds", "y", "chosen"]].merge(names, on="unique_id")
     return {
         "baseline": frame,
+        "baseline_levels": nodes.assign(node=node).rename(columns=columns)[
+            ["level", "node", "month", "quantity", "p10", "p90"]
+        ],
+        "backtest_months": tried.rename(columns={"ds": "month", "y": "actual", "chosen": "forecast"}).drop(
+            columns="unique_id"
+        ),
         "backtest": accuracy.rename(columns={"unique_id": "series"}),
         "baseline_notes": said.rename(columns={"unique_id": "series"}).drop_duplicates(),
         "forecast_coverage": coverage.assign(level=coverage["level"] / 100, measured=coverage["measured"] / 100),
     }
 
 
-def planned_grid(tables: Tables, cycle: pd.Timestamp, months: pd.DatetimeIndex, baseline: pd.DataFrame) -> Grid:
-    """Every pair that can be planned: with history, launched like one that has, or named by sales, CRM or an override.
-
-    A product that ended before last month is left out: what its successor took over is in the successor's history.
-    """
-    products, overrides = tables["products"], tables["overrides"]
+def planned_grid(book: Book) -> Grid:
+    """Every pair that can be planned: with history, launched like one that has, or named by sales or the CRM."""
+    products, cycle = book["products"], book.first
     like = products.loc[products["launch_month"] > cycle - pd.DateOffset(months=12), ["product", "like_product"]]
-    found = [baseline[PAIR]]
+    found = [book["baseline"][PAIR]]
     for _ in range(len(like)):  # a like-product may be a launch itself
         known = pd.concat(found)
         more = like.merge(known.rename(columns={"product": "like_product"}), on="like_product")[PAIR]
@@ -225,21 +237,23 @@ def planned_grid(tables: Tables, cycle: pd.Timestamp, months: pd.DatetimeIndex, 
             break
         found.append(more)
     for table in ("sales_forecast", "pipeline"):
-        said = tables[table]
-        found.append(said.loc[said["month"].isin(months) & (said["quantity"] > 0), PAIR])
-    found.append(overrides.loc[(overrides["product"] != "") & (overrides["market"] != ""), PAIR])
-    pairs = pd.concat(found)
-    ended = products.loc[products["end_month"] < cycle - pd.DateOffset(months=1), "product"]
-    known = pairs["product"].isin(products["product"]) & pairs["market"].isin(tables["markets"]["market"])
-    return make_grid(pairs[known & ~pairs["product"].isin(ended)], months, tables)
+        rows = book[table]
+        found.append(rows.loc[rows["month"].isin(book.months) & (rows["quantity"] > 0), PAIR])
+    return make_grid(plannable(pd.concat(found), book), book.months, book)
+
+
+def plannable(pairs: pd.DataFrame, book: Book) -> pd.DataFrame:
+    """The rows of `pairs` whose product and market exist, the product not ended before last month.
+
+    What the successor of an ended product took over is in the successor's history.
+    """
+    products = book["products"]
+    ended = products.loc[products["end_month"] < book.first - pd.DateOffset(months=1), "product"]
+    known = pairs["product"].isin(products["product"]) & pairs["market"].isin(book["markets"]["market"])
+    return pairs[known & ~pairs["product"].isin(ended)]
 
 
 # The past, and what campaigns did in it ----------------------------------------------------------------------------
-
-
-def _past_campaigns(tables: Tables, cycle: pd.Timestamp) -> pd.DataFrame:
-    campaigns = tables["campaigns"]
-    return campaigns[campaigns["end_month"] < cycle]
 
 
 def usual_sales(past: Grid, sold: np.ndarray, disturbed: np.ndarray) -> np.ndarray:
@@ -268,9 +282,7 @@ def usual_sales(past: Grid, sold: np.ndarray, disturbed: np.ndarray) -> np.ndarr
     return out
 
 
-def campaign_success(
-    tables: Tables, company: Company, cycle: pd.Timestamp, past: Grid, sold: np.ndarray
-) -> pd.DataFrame:
+def campaign_success(book: Book, past: Past) -> pd.DataFrame:
     """What past campaigns of each kind kept of their promise, and the share of their extra units missing afterwards.
 
     Success = sum of achieved uplifts / sum of promised ones. An uplift nobody measured is measured here against the
@@ -278,11 +290,12 @@ def campaign_success(
     precision of both (normal with known variance: Gelman et al., Bayesian Data Analysis, section 2.5).
     Returns campaign_kind, campaigns, promised, achieved, success, pull_forward, reason.
     """
+    company, campaigns, cycle, sold = book.company, book["campaigns"], book.first, past.sold
     after = company.demand.pull_forward_months
-    done = _past_campaigns(tables, cycle)
+    done = campaigns[campaigns["end_month"] < cycle]
     disturbed = np.zeros(sold.shape, bool)
     spans = [_span(past, row, after) for row in done.itertuples()]
-    running = tables["campaigns"].query("start_month < @cycle <= end_month")  # no verdict on them yet
+    running = campaigns.query("start_month < @cycle <= end_month")  # no verdict on them yet
     for pair, first, _, end in [*spans, *(_span(past, row, after) for row in running.itertuples())]:
         if pair is not None:
             disturbed[pair, first:end] = True
@@ -313,7 +326,7 @@ def campaign_success(
     rows = [_success_of(kind, group, company) for kind, group in done.groupby("campaign_kind", sort=True)]
     seen = {row["campaign_kind"] for row in rows}
     promised, kept = done.loc[done["uplift"].notna(), ["promised_uplift", "uplift"]].sum()
-    for kind in sorted(set(tables["campaigns"]["campaign_kind"]) - seen):
+    for kind in sorted(set(campaigns["campaign_kind"]) - seen):
         success, how = 1.0, "no campaign was ever measured: the promise is taken in full"
         if promised > 0:
             success, how = max(kept / promised, 0.0), "none of this kind yet: the rate of all kinds"
@@ -373,22 +386,15 @@ def _success_of(kind: str, group: pd.DataFrame, company: Company) -> dict:
     }
 
 
-def undisturbed(
-    tables: Tables,
-    company: Company,
-    cycle: pd.Timestamp,
-    past: Grid,
-    sold: np.ndarray,
-    success: pd.DataFrame,
-    notes: Notes,
-) -> np.ndarray:
+def undisturbed(book: Book, past: Past, success: pd.DataFrame, notes: Notes) -> np.ndarray:
     """History with the effects of past campaigns and market conditions taken out (their layers put them in again).
 
     A campaign that still runs has been at work in the months before `cycle` too.
     """
+    sold, campaigns = past.sold, book["campaigns"]
     factor, shift = np.ones(sold.shape), np.zeros(sold.shape)
     rates = success.set_index("campaign_kind")
-    begun, after = tables["campaigns"].query("start_month < @cycle"), company.demand.pull_forward_months
+    begun, after = campaigns[campaigns["start_month"] < book.first], book.company.demand.pull_forward_months
     used = 0
     for row in begun.itertuples():
         pair, first, last, end = _span(past, row, after)
@@ -409,9 +415,10 @@ def undisturbed(
             f"The effect of {used} past campaigns (product x market) was taken out of the history "
             "before the baseline was made; the campaigns layer puts planned ones in.",
         )
-    effects = _market_effects(tables, past, notes)
+    effects = _market_effects(book, past)
     if (effects != 0).any():
-        drivers = sorted(set(tables["market_conditions"].query("month < @cycle")["driver"]))
+        conditions = book["market_conditions"]
+        drivers = sorted(set(conditions.loc[conditions["month"] < book.first, "driver"]))
         notes.say(
             "market conditions",
             ", ".join(drivers),
@@ -426,9 +433,9 @@ def undisturbed(
 # The layers --------------------------------------------------------------------------------------------------------
 
 
-def _market_effects(tables: Tables, grid: Grid, notes: Notes | None = None) -> np.ndarray:
+def _market_effects(book: Book, grid: Grid) -> np.ndarray:
     """Joint effect of all drivers on each pair and month, a share: drivers multiply."""
-    conditions = tables["market_conditions"]
+    conditions = book["market_conditions"]
     conditions = conditions[conditions["month"].isin(grid.months)]
     if conditions.empty:
         return grid.zeros()
@@ -438,29 +445,19 @@ def _market_effects(tables: Tables, grid: Grid, notes: Notes | None = None) -> n
     return np.expm1(grid.matrix(spread))
 
 
-def market_layer(tables: Tables, grid: Grid, volume: np.ndarray) -> np.ndarray:
+def market_layer(book: Book, grid: Grid, volume: np.ndarray) -> np.ndarray:
     """Units that outside influences add to or take from `volume`."""
-    return volume * _market_effects(tables, grid)
+    return volume * _market_effects(book, grid)
 
 
-def campaign_layer(
-    tables: Tables,
-    company: Company,
-    cycle: pd.Timestamp,
-    grid: Grid,
-    volume: np.ndarray,
-    past: Grid,
-    sold: np.ndarray,
-    success: pd.DataFrame,
-    notes: Notes,
-) -> np.ndarray:
+def campaign_layer(book: Book, grid: Grid, volume: np.ndarray, past: Past, notes: Notes) -> np.ndarray:
     """Units that campaigns bring at the success rate of their kind, less what they pull forward from the months after.
 
     A campaign that ended just before the cycle still takes from its first months.
     """
-    out, after = grid.zeros(), company.demand.pull_forward_months
-    rates = success.set_index("campaign_kind")
-    campaigns = tables["campaigns"]
+    out, after = grid.zeros(), book.company.demand.pull_forward_months
+    rates = book["campaign_success"].set_index("campaign_kind")
+    campaigns, cycle, sold = book["campaigns"], book.first, past.sold
     near = campaigns[campaigns["end_month"] >= cycle - pd.DateOffset(months=after)]
     promised_extra: dict[str, list[float]] = {}
     for row in near.itertuples():
@@ -504,12 +501,12 @@ def campaign_layer(
     return out
 
 
-def pipeline_layer(tables: Tables, grid: Grid, notes: Notes) -> tuple[np.ndarray, np.ndarray]:
+def pipeline_layer(book: Book, grid: Grid, notes: Notes) -> tuple[np.ndarray, np.ndarray]:
     """Units of CRM opportunities that are not in the baseline, weighted by probability, and their variance.
 
     The variance of one opportunity is quantity^2 x p (1 - p): it is won whole or not at all.
     """
-    deals = tables["pipeline"]
+    deals = book["pipeline"]
     late = deals[(deals["month"] < grid.months[0]) & (deals["probability"] > 0)]
     for row in late.itertuples():
         notes.say(
@@ -534,16 +531,16 @@ def pipeline_layer(tables: Tables, grid: Grid, notes: Notes) -> tuple[np.ndarray
     return units, variance
 
 
-def pipeline_weight(tables: Tables, grid: Grid) -> pd.DataFrame:
+def pipeline_weight(book: Book) -> pd.DataFrame:
     """Customers of the CRM by the machine hours their opportunities need, most first; the rows of `pipeline_weight`.
 
     Hours of a unit: the mean of the product's routings (which machine will make it is not known yet); bought-in parts
     and people are not counted.
     """
-    deals = tables["pipeline"]
-    deals = deals[deals["month"].isin(grid.months)]
-    hours = deals["product"].map(tables["routings"].groupby("item")["hours"].mean()).fillna(0.0)
-    price = net_prices(deals, tables)
+    deals = book["pipeline"]
+    deals = deals[deals["month"].isin(book.months)]
+    hours = deals["product"].map(book["routings"].groupby("item")["hours"].mean()).fillna(0.0)
+    price = book.net_prices(deals)
     expected = deals["quantity"] * deals["probability"]
     deals = deals.assign(
         expected=expected,
@@ -569,32 +566,23 @@ def pipeline_weight(tables: Tables, grid: Grid) -> pd.DataFrame:
     return out.assign(rank=np.arange(1, len(out) + 1))
 
 
-def lifecycle_layer(
-    tables: Tables,
-    company: Company,
-    cycle: pd.Timestamp,
-    grid: Grid,
-    baseline: np.ndarray,
-    past: Grid,
-    sold: np.ndarray,
-    notes: Notes,
-) -> np.ndarray:
+def lifecycle_layer(book: Book, grid: Grid, baseline: np.ndarray, past: Past, notes: Notes) -> np.ndarray:
     """Units that launches, retirements and successions add to or take from the baseline.
 
     A launch sells its like-product's baseline x the factor of its curve at its age; once it has sold, the curve is
     scaled by how the first months went. A retiring product fades evenly over its last `run_out_months` and sells
     nothing after `end_month`; what it loses goes to its successor, so the pair together sells as if nothing happened.
     """
-    products = tables["products"].set_index("product")
+    products = book["products"].set_index("product")
     target = baseline.copy()
-    for product in _launches(products, company, cycle, grid):
-        target = _launched(product, products.loc[product], tables, grid, target, past, sold, notes)
+    for product in _launches(products, book.first, grid):
+        target = _launched(products.loc[product], book["curves"], target, past, grid=grid, notes=notes)
     for product in _retirements(products, grid):
-        target = _retired(product, products, company, grid, target, notes)
+        target = _retired(product, products, grid, target, fade=book.company.demand.run_out_months, notes=notes)
     return target - baseline
 
 
-def _launches(products: pd.DataFrame, company: Company, cycle: pd.Timestamp, grid: Grid) -> list[str]:
+def _launches(products: pd.DataFrame, cycle: pd.Timestamp, grid: Grid) -> list[str]:
     """Products launched in the last year or later, in order of launch (a like-product may be a launch itself)."""
     young = products[products["launch_month"] > cycle - pd.DateOffset(months=12)]
     young = young[young.index.isin(set(grid.pairs["product"]))]
@@ -602,9 +590,9 @@ def _launches(products: pd.DataFrame, company: Company, cycle: pd.Timestamp, gri
 
 
 def _launched(
-    product: str, row, tables: Tables, grid: Grid, target: np.ndarray, past: Grid, sold: np.ndarray, notes: Notes
+    row: pd.Series, curves: pd.DataFrame, target: np.ndarray, past: Past, *, grid: Grid, notes: Notes
 ) -> np.ndarray:
-    launch, like = row["launch_month"], row["like_product"]
+    product, launch, like = row.name, row["launch_month"], row["like_product"]
     rows = grid.rows_of[product]
     age = np.asarray((grid.months.year - launch.year) * 12 + grid.months.month - launch.month)
     target = target.copy()
@@ -618,14 +606,13 @@ def _launched(
                 "but what people add. Name a like_product and a curve in products.",
             )
         return target
-    curve = tables["curves"]
-    curve = curve[curve["curve"] == row["curve"]].sort_values("age") if row["curve"] else curve.head(0)
+    curve = curves[curves["curve"] == row["curve"]].sort_values("age") if row["curve"] else curves.head(0)
     ages, factors = (curve["age"], curve["factor"]) if len(curve) else (np.array([0]), np.array([1.0]))
     if launch < grid.months[0] - pd.DateOffset(months=1) * int(np.max(ages)):
         return target  # grown up: its own history says more than the curve
     known = np.array([grid.row.get((like, market), -1) for market in grid.pairs["market"].iloc[rows]])
     rows, known = rows[known >= 0], known[known >= 0]
-    went, told = _start(product, like, launch, past, sold, np.asarray(ages), np.asarray(factors))
+    went, told = _start(row, past, np.asarray(ages), np.asarray(factors))
     factor = np.where(age < 0, 0.0, np.interp(age, ages, factors)) * went
     target[rows] = target[known] * factor
     shape = f"the curve {row['curve']!r}" if len(curve) else "its full volume at once (no curve)"
@@ -639,10 +626,9 @@ def _launched(
     return target
 
 
-def _start(
-    product: str, like: str, launch: pd.Timestamp, past: Grid, sold: np.ndarray, ages: np.ndarray, factors: np.ndarray
-) -> tuple[float, str]:
+def _start(row: pd.Series, past: Past, ages: np.ndarray, factors: np.ndarray) -> tuple[float, str]:
     """How the first months went against the curve, pulled towards 1 while they are few; and the same in words."""
+    product, like, launch, sold = row.name, row["like_product"], row["launch_month"], past.sold
     since = past.months >= launch
     if not since.any() or product not in past.rows_of or like not in past.rows_of:
         return 1.0, ""
@@ -665,10 +651,10 @@ def _retirements(products: pd.DataFrame, grid: Grid) -> list[str]:
 
 
 def _retired(
-    product: str, products: pd.DataFrame, company: Company, grid: Grid, target: np.ndarray, notes: Notes
+    product: str, products: pd.DataFrame, grid: Grid, target: np.ndarray, *, fade: int, notes: Notes
 ) -> np.ndarray:
     row = products.loc[product]
-    end, heir, fade = row["end_month"], row["successor"], company.demand.run_out_months
+    end, heir = row["end_month"], row["successor"]
     left = np.asarray((end.year - grid.months.year) * 12 + end.month - grid.months.month)  # months until its last one
     keeps = np.clip((left + 1) / (fade + 1), 0, 1)
     before, target, rows = target, target.copy(), grid.rows_of[product]

@@ -7,14 +7,18 @@ from its cycle to the month forecast. Only frozen forecasts of past cycles are j
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from sopkit import kpis
-from sopkit.demand.layers import PAIR, Grid, Notes, Tables, net_prices, usual_sales
+from sopkit.demand.layers import PAIR, Grid, Notes, Past, usual_sales
 from sopkit.tables import TABLES, Company
 from sopkit.words import percent
+
+if TYPE_CHECKING:
+    from sopkit.book import Book
 
 LAGS = (1, 2, 3)
 # The stair from naive to consensus: each stream holds the forecast after that step.
@@ -48,18 +52,18 @@ ALL = "all"
 # Frozen forecasts --------------------------------------------------------------------------------------------------
 
 
-def _naive(past: Grid, sold: np.ndarray, cycle: pd.Timestamp, months: pd.DatetimeIndex) -> np.ndarray:
+def _naive(past: Past, cycle: pd.Timestamp, months: pd.DatetimeIndex) -> np.ndarray:
     """The same month of the last year known at `cycle`, pairs x months; 0 where that lies before all history."""
     ahead = (months.year - cycle.year) * 12 + months.month - cycle.month
     at = past.months.searchsorted(cycle) - 12 + ahead % 12
-    return np.where(at >= 0, sold[:, np.clip(at, 0, sold.shape[1] - 1)], 0.0)
+    return np.where(at >= 0, past.sold[:, np.clip(at, 0, past.sold.shape[1] - 1)], 0.0)
 
 
-def frozen(demand_plan: pd.DataFrame, past: Grid, sold: np.ndarray, cycle: pd.Timestamp) -> pd.DataFrame:
+def frozen(demand_plan: pd.DataFrame, past: Past, cycle: pd.Timestamp) -> pd.DataFrame:
     """This cycle's streams as they will be judged: the rows of `frozen_forecasts`, each layer as a cumulative step."""
     key = demand_plan[[*PAIR, "month"]]
     months = pd.DatetimeIndex(sorted(key["month"].unique()))
-    naive = Grid(past.pairs, months).long(quantity=_naive(past, sold, cycle, months))[[*PAIR, "month", "quantity"]]
+    naive = Grid(past.pairs, months).long(quantity=_naive(past, cycle, months))[[*PAIR, "month", "quantity"]]
     steps = demand_plan[["baseline", "lifecycle", "market_conditions", "campaigns"]].cumsum(axis=1)
     rest = demand_plan[["statistical", "sales", "blended", "consensus"]]
     parts = [key.merge(naive, how="left").fillna({"quantity": 0.0}).assign(stream="naive")]
@@ -68,16 +72,15 @@ def frozen(demand_plan: pd.DataFrame, past: Grid, sold: np.ndarray, cycle: pd.Ti
     return out.assign(cycle=cycle, quantity=out["quantity"].clip(lower=0.0))
 
 
-def judged(tables: Tables, past: Grid, sold: np.ndarray, cycle: pd.Timestamp, notes: Notes) -> pd.DataFrame:
+def judged(book: Book, past: Past, notes: Notes) -> pd.DataFrame:
     """Past forecasts of months that are over, beside what was sold.
 
     Returns cycle, stream, product, market, family, month, lag, quantity, actual, price. Actuals are units as they came,
     not corrected ones. A naive forecast is put in from history where no one kept any.
     """
-    said = tables["past_forecasts"]
+    said, cycle, sold = book["past_forecasts"], book.first, past.sold
     said = said[(said["cycle"] < cycle) & (said["month"] < cycle)]
-    family = tables["products"].set_index("product")["family"]
-    unknown = sorted(set(said["product"]) - set(family.index))
+    unknown = sorted(set(said["product"]) - set(book["products"]["product"]))
     if unknown:
         notes.say(
             "who was right",
@@ -88,8 +91,7 @@ def judged(tables: Tables, past: Grid, sold: np.ndarray, cycle: pd.Timestamp, no
     if len(said) and "naive" not in set(said["stream"]):
         keys = said[["cycle", *PAIR, "month"]].drop_duplicates()
         rows = pd.MultiIndex.from_frame(past.pairs[PAIR]).get_indexer(pd.MultiIndex.from_frame(keys[PAIR]))
-        ahead = (keys["month"].dt.year - keys["cycle"].dt.year) * 12 + keys["month"].dt.month - keys["cycle"].dt.month
-        at = past.months.searchsorted(pd.DatetimeIndex(keys["cycle"])) - 12 + ahead.to_numpy() % 12
+        at = past.months.searchsorted(pd.DatetimeIndex(keys["cycle"])) - 12 + book.lag(keys).to_numpy() % 12
         known = (rows >= 0) & (at >= 0)
         value = np.where(known, sold[rows, np.clip(at, 0, sold.shape[1] - 1)], 0.0)
         said = pd.concat([said, keys.assign(stream="naive", quantity=np.maximum(value, 0.0))], ignore_index=True)
@@ -98,10 +100,14 @@ def judged(tables: Tables, past: Grid, sold: np.ndarray, cycle: pd.Timestamp, no
             "naive",
             "No one kept naive forecasts: the same month of the year before the cycle stands in.",
         )
-    actual = tables["clean_history"][[*PAIR, "month", "raw"]].rename(columns={"raw": "actual"})
-    out = said.merge(actual, on=[*PAIR, "month"], how="left").fillna({"actual": 0.0})
-    lag = (out["month"].dt.year - out["cycle"].dt.year) * 12 + out["month"].dt.month - out["cycle"].dt.month
-    return out.assign(lag=lag, family=out["product"].map(family), price=net_prices(out, tables))
+    out = _beside_sales(said, book)
+    return out.assign(lag=book.lag(out), family=book.families(out["product"]), price=book.net_prices(out))
+
+
+def _beside_sales(rows: pd.DataFrame, book: Book) -> pd.DataFrame:
+    """`rows` (product, market, month) with column `actual`: the units sold, as they came; 0 where none were."""
+    actual = book["clean_history"][[*PAIR, "month", "raw"]].rename(columns={"raw": "actual"})
+    return rows.merge(actual, on=[*PAIR, "month"], how="left").fillna({"actual": 0.0})
 
 
 # Who was right -----------------------------------------------------------------------------------------------------
@@ -115,7 +121,7 @@ def _by_family(frame: pd.DataFrame, keys: list[str]) -> Iterator[tuple[tuple, pd
         yield (*name, ALL), rows
 
 
-def accuracy(judged: pd.DataFrame, past: Grid, sold: np.ndarray) -> pd.DataFrame:
+def accuracy(judged: pd.DataFrame, past: Past) -> pd.DataFrame:
     """The rows of `forecast_accuracy`: every stream in every family (and `all`) at lags 1 to 3.
 
     WAPE and bias are taken over products x markets x months, the tracking signal over the months' sums. RMSSE is that
@@ -125,7 +131,7 @@ def accuracy(judged: pd.DataFrame, past: Grid, sold: np.ndarray) -> pd.DataFrame
     frame = judged[judged["lag"].isin(LAGS)]
     if frame.empty:
         return pd.DataFrame(columns=TABLES["forecast_accuracy"].names)
-    before = sold[:, past.months < frame["cycle"].min()]
+    before = past.sold[:, past.months < frame["cycle"].min()]
     scale = pd.Series(
         [kpis.scale(_from_first(row), power=2) for row in before], pd.MultiIndex.from_frame(past.pairs[PAIR])
     )
@@ -189,16 +195,15 @@ def stair(judged: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(out, columns=columns)
 
 
-def overrides_judged(tables: Tables, cycle: pd.Timestamp) -> tuple[pd.DataFrame, pd.DataFrame]:
+def overrides_judged(tables: Book) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Past overrides against what was sold, best first, and by owner: `override_review`, `override_owners`."""
     past = tables["past_overrides"]
-    past = past[(past["month"] < cycle) & past["product"].isin(tables["products"]["product"])]
-    actual = tables["clean_history"][[*PAIR, "month", "raw"]].rename(columns={"raw": "actual"})
-    out = past.merge(actual, on=[*PAIR, "month"], how="left").fillna({"actual": 0.0})
+    past = past[(past["month"] < tables.first) & past["product"].isin(tables["products"]["product"])]
+    out = _beside_sales(past, tables)
     role = tables["people"].drop_duplicates("name").set_index("name")["role"]
     out["role"] = out["owner"].map(role).fillna("")
     out["gain"] = (out["before"] - out["actual"]).abs() - (out["after"] - out["actual"]).abs()
-    out["money"] = out["gain"] * net_prices(out, tables)
+    out["money"] = out["gain"] * tables.net_prices(out)
     out = out.sort_values(
         ["money", "cycle", "owner", *PAIR, "month"], ascending=[False] + [True] * 5, ignore_index=True
     )
@@ -218,15 +223,9 @@ def overrides_judged(tables: Tables, cycle: pd.Timestamp) -> tuple[pd.DataFrame,
     return out, pd.DataFrame(owners, columns=columns).sort_values("money", ascending=False, ignore_index=True)
 
 
-def _say_who_was_right(
-    company: Company,
-    judged: pd.DataFrame,
-    right: pd.DataFrame,
-    fva: pd.DataFrame,
-    owners: pd.DataFrame,
-    success: pd.DataFrame,
-    notes: Notes,
-) -> None:
+def _say_who_was_right(book: Book, judged: pd.DataFrame, made: dict[str, pd.DataFrame], notes: Notes) -> None:
+    right, fva, owners = made["forecast_accuracy"], made["fva"], made["override_owners"]
+    company, success = book.company, book["campaign_success"]
     lag = company.consensus.lag
     at_lag = judged[judged["lag"] == lag]
     streams = sorted(set(right["stream"]) - {"naive", "lifecycle", "market_conditions", "campaigns"})
@@ -313,12 +312,13 @@ _ADVICE = {
 }
 
 
-def segments(tables: Tables, company: Company, past: Grid, sold: np.ndarray) -> pd.DataFrame:
+def segments(tables: Book, past: Past) -> pd.DataFrame:
     """ABC by net sales of the last 12 months, XYZ by the variation left once season and level are out, and the pattern.
 
     Pattern: mean interval between sales against 1.32 months, squared variation of sizes against 0.49 (Syntetos, Boylan
     & Croston 2005).
     """
+    sold, company = past.sold, tables.company
     products = tables["products"][["product", "family"]].sort_values("product", ignore_index=True)
     recent = past.long(quantity=sold)
     recent = recent[recent["month"].isin(past.months[-12:])]
@@ -360,14 +360,12 @@ def segments(tables: Tables, company: Company, past: Grid, sold: np.ndarray) -> 
 # What changed ------------------------------------------------------------------------------------------------------
 
 
-def changed(
-    tables: Tables, company: Company, cycle: pd.Timestamp, frozen_now: pd.DataFrame, notes: Notes
-) -> pd.DataFrame:
+def changed(tables: Book, notes: Notes) -> pd.DataFrame:
     """From last cycle's consensus to this one's over the months both plan: the rows of `demand_change`.
 
     Each step is the change of one layer, in units and at today's price; the steps add up to the difference exactly.
     """
-    past = tables["past_forecasts"]
+    past, frozen_now, cycle = tables["past_forecasts"], tables["frozen_forecasts"], tables.first
     past = past[past["cycle"] < cycle]
     columns = ["family", "step", "layer", "units", "money", "months"]
     if "consensus" not in set(past["stream"]):
@@ -388,8 +386,8 @@ def changed(
     both = both[
         both["month"].isin(months) & both["stream"].isin(steps) & both["product"].isin(tables["products"]["product"])
     ]
-    both["family"] = both["product"].map(tables["products"].set_index("product")["family"])
-    both["money"] = both["quantity"] * net_prices(both, tables)
+    both["family"] = tables.families(both["product"])
+    both["money"] = both["quantity"] * tables.net_prices(both)
     rows, span = [], f"{months[0]:%b %Y} to {months[-1]:%b %Y}"
     for family, part in [*both.groupby("family", sort=True), (ALL, both)]:
         sums = part.groupby(["sign", "stream"])[["quantity", "money"]].sum()
@@ -447,10 +445,10 @@ def _disagreements(plan: pd.DataFrame, right: pd.DataFrame, company: Company) ->
             )
 
 
-def _moved(tables: Tables, plan: pd.DataFrame, cycle: pd.Timestamp) -> Iterator[dict]:
+def _moved(tables: Book, plan: pd.DataFrame) -> Iterator[dict]:
     """Products whose consensus moved by 10 % or more since the last cycle."""
     past = tables["past_forecasts"]
-    past = past[(past["stream"] == "consensus") & (past["cycle"] < cycle)]
+    past = past[(past["stream"] == "consensus") & (past["cycle"] < tables.first)]
     then = past[past["cycle"] == past["cycle"].max()]
     both = plan.merge(then[[*PAIR, "month", "quantity"]], on=[*PAIR, "month"])
     both = both.assign(money=(both["consensus"] - both["quantity"]) * both["price"])
@@ -507,13 +505,12 @@ def _missed(judged: pd.DataFrame) -> Iterator[dict]:
             )
 
 
-def _deals(tables: Tables, plan: pd.DataFrame) -> Iterator[dict]:
+def _deals(tables: Book, plan: pd.DataFrame) -> Iterator[dict]:
     """Opportunities that are won whole or not at all."""
     deals = tables["pipeline"]
     open_ = deals["probability"].between(0, 1, inclusive="neither")
     deals = deals[~deals["in_baseline"] & deals["month"].isin(set(plan["month"])) & open_]
-    family = tables["products"].set_index("product")["family"]
-    for row, price in zip(deals.itertuples(), net_prices(deals, tables), strict=True):
+    for row, price in zip(deals.itertuples(), tables.net_prices(deals), strict=True):
         lost, won = row.quantity * row.probability, row.quantity * (1 - row.probability)
         sentence = (
             f"{row.customer}, {row.month:%b %Y}, {row.quantity:,.0f} {row.product} at {percent(row.probability)}: "
@@ -521,7 +518,7 @@ def _deals(tables: Tables, plan: pd.DataFrame) -> Iterator[dict]:
         )
         yield _exception(
             "one deal, all or nothing",
-            family[row.product],
+            tables.family[row.product],
             row.product,
             max(lost, won) * price,
             sentence,
@@ -530,10 +527,10 @@ def _deals(tables: Tables, plan: pd.DataFrame) -> Iterator[dict]:
         )
 
 
-def _launched(tables: Tables, plan: pd.DataFrame, cycle: pd.Timestamp) -> Iterator[dict]:
+def _launched(tables: Book, plan: pd.DataFrame) -> Iterator[dict]:
     """Launches: planned without a history of their own."""
     products = tables["products"].set_index("product")
-    for product, row in products[products["launch_month"] >= cycle - pd.DateOffset(months=3)].iterrows():
+    for product, row in products[products["launch_month"] >= tables.first - pd.DateOffset(months=3)].iterrows():
         mine, starts = plan[plan["product"] == product], f"{product} starts in {row['launch_month']:%b %Y}"
         units, money = mine["consensus"].sum(), float((mine["consensus"] * mine["price"]).sum())
         if units > 0:
@@ -545,17 +542,14 @@ def _launched(tables: Tables, plan: pd.DataFrame, cycle: pd.Timestamp) -> Iterat
         yield _exception("launch", row["family"], product, money, sentence, advice)
 
 
-def _campaigns(
-    tables: Tables, success: pd.DataFrame, plan: pd.DataFrame, cycle: pd.Timestamp, currency: str
-) -> Iterator[dict]:
+def _campaigns(tables: Book, plan: pd.DataFrame) -> Iterator[dict]:
     """Planned campaigns that promise more than their kind ever kept."""
-    rate = success.set_index("campaign_kind")["success"]
-    coming = tables["campaigns"][tables["campaigns"]["end_month"] >= cycle]
+    rate = tables["campaign_success"].set_index("campaign_kind")["success"]
+    coming = tables["campaigns"][tables["campaigns"]["end_month"] >= tables.first]
     volume = plan.set_index([*PAIR, "month"])[["baseline", "lifecycle"]].sum(axis=1)
-    family = tables["products"].set_index("product")["family"]
     for (campaign, kind, product), rows in coming.groupby(["campaign", "campaign_kind", "product"], sort=True):
         missing = money = 0.0
-        for row, price in zip(rows.itertuples(), net_prices(rows, tables), strict=True):
+        for row, price in zip(rows.itertuples(), tables.net_prices(rows), strict=True):
             months = pd.date_range(row.start_month, row.end_month, freq="MS")
             base = volume.reindex([(row.product, row.market, month) for month in months]).sum()
             gap = base * row.promised_uplift * (1 - rate[kind])
@@ -563,11 +557,11 @@ def _campaigns(
         if missing > 0 and rate[kind] < KEPT:
             sentence = (
                 f"{campaign} promises {missing:,.0f} more {product} than campaigns of its kind ever kept "
-                f"({percent(rate[kind])} of the promise); it costs {rows['cost'].sum():,.0f} {currency}."
+                f"({percent(rate[kind])} of the promise); it costs {rows['cost'].sum():,.0f} {tables.currency}."
             )
             yield _exception(
                 "campaign promises too much",
-                family[product],
+                tables.family[product],
                 product,
                 money,
                 sentence,
@@ -620,40 +614,29 @@ def exceptions(found: list[dict], company: Company) -> tuple[pd.DataFrame, pd.Da
     )
 
 
-def review(
-    tables: Tables,
-    company: Company,
-    cycle: pd.Timestamp,
-    judged: pd.DataFrame,
-    past: Grid,
-    sold: np.ndarray,
-    made: dict[str, pd.DataFrame],
-    notes: Notes,
-) -> dict[str, pd.DataFrame]:
-    """Everything that looks back or asks for attention; `made` holds the stage's plan tables so far."""
-    plan, success = made["demand_plan"], made["campaign_success"]
-    right, fva = accuracy(judged, past, sold), stair(judged)
-    overrides, owners = overrides_judged(tables, cycle)
-    _say_who_was_right(company, judged, right, fva, owners, success, notes)
+def review(book: Book, past: Past, judged: pd.DataFrame, notes: Notes) -> dict[str, pd.DataFrame]:
+    """Everything that looks back or asks for attention, once there is a demand plan."""
+    plan, company = book["demand_plan"], book.company
+    right = accuracy(judged, past)
+    overrides, owners = overrides_judged(book)
+    out = {
+        "forecast_accuracy": right,
+        "fva": stair(judged),
+        "override_review": overrides,
+        "override_owners": owners,
+        "segments": segments(book, past),
+    }
+    _say_who_was_right(book, judged, out, notes)
     found = [
         *_disagreements(plan, right, company),
-        *_moved(tables, plan, cycle),
+        *_moved(book, plan),
         *_leaned(judged, plan, company),
         *_missed(judged),
-        *_deals(tables, plan),
-        *_launched(tables, plan, cycle),
-        *_campaigns(tables, success, plan, cycle, company.currency),
-        *_overridden(made["overrides_applied"]),
+        *_deals(book, plan),
+        *_launched(book, plan),
+        *_campaigns(book, plan),
+        *_overridden(book["overrides_applied"]),
         *_uncertain(plan),
     ]
     shown, causes = exceptions(found, company)
-    return {
-        "forecast_accuracy": right,
-        "fva": fva,
-        "override_review": overrides,
-        "override_owners": owners,
-        "segments": segments(tables, company, past, sold),
-        "exceptions": shown,
-        "exception_causes": causes,
-        "demand_change": changed(tables, company, cycle, made["frozen_forecasts"], notes),
-    }
+    return out | {"exceptions": shown, "exception_causes": causes, "demand_change": changed(book, notes)}

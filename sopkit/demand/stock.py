@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
-from sopkit.demand.layers import PAIR, Notes, Tables
+from sopkit.demand.layers import PAIR, Notes
 from sopkit.words import percent
+
+if TYPE_CHECKING:
+    from sopkit.book import Book
 
 # A plan is made once a month, so stock must bridge the time to replenish and the month until the next plan.
 REVIEW = 1
@@ -33,7 +38,7 @@ def error_over_lead_time(error: float | np.ndarray, lead_time: float | np.ndarra
     return error * np.sqrt(lead_time)
 
 
-def _ways(tables: Tables) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _ways(tables: Book) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Which site serves a market with a product, and from where a site is replenished with it in how many months.
 
     The cheapest lane counts (then the quickest): which one the supply plan will use is not known yet.
@@ -68,11 +73,10 @@ def _ways(tables: Tables) -> tuple[pd.DataFrame, pd.DataFrame]:
     return serves, ways[["product", "site", "origin", "lead_time"]]
 
 
-def _errors(cv: pd.DataFrame, bottom: pd.DataFrame, served: pd.DataFrame, months: pd.DataFrame) -> pd.Series:
+def _errors(tried: pd.DataFrame, served: pd.DataFrame, months: pd.DataFrame) -> pd.Series:
     """Root mean square error of sums over each site x product's months in the backtest, as a share of what was sold."""
-    names = bottom[["unique_id", *PAIR]].drop_duplicates("unique_id")
-    known = cv.merge(names, on="unique_id").merge(served, on=PAIR)
-    known = known.groupby(["site", "product", "cutoff", "ds"], as_index=False)[["y", "chosen"]].sum()
+    known = tried.merge(served, on=PAIR)
+    known = known.groupby(["site", "product", "cutoff", "month"], as_index=False)[["actual", "forecast"]].sum()
     known["step"] = known.groupby(["site", "product", "cutoff"]).cumcount()
     shares = {}
     lengths = months.set_index(["site", "product"])["months"]
@@ -81,9 +85,9 @@ def _errors(cv: pd.DataFrame, bottom: pd.DataFrame, served: pd.DataFrame, months
         for _, window in rows[rows["step"] < max(STEPS, length)].groupby("cutoff"):
             if len(window) < length:
                 continue
-            sums = np.lib.stride_tricks.sliding_window_view(window[["y", "chosen"]].to_numpy(), length, axis=0).sum(
-                axis=-1
-            )
+            sums = np.lib.stride_tricks.sliding_window_view(
+                window[["actual", "forecast"]].to_numpy(), length, axis=0
+            ).sum(axis=-1)
             squares.append((sums[:, 1] - sums[:, 0]) ** 2)
             sold.append(sums[:, 0])
         if squares and np.concatenate(sold).mean() > 0:
@@ -91,17 +95,15 @@ def _errors(cv: pd.DataFrame, bottom: pd.DataFrame, served: pd.DataFrame, months
     return pd.Series(shares, dtype=float)
 
 
-def proposal(
-    tables: Tables, demand_plan: pd.DataFrame, cv: pd.DataFrame, bottom: pd.DataFrame, currency: str, notes: Notes
-) -> pd.DataFrame:
+def proposal(tables: Book, notes: Notes) -> pd.DataFrame:
     """The rows of `safety_stock_proposal`: service factor x error of the forecast over replenishment and review time.
 
-    The error is that of the backtest (`cv`: unique_id, cutoff, ds, y, chosen; `bottom` names the product and market
-    of a unique_id), summed over the markets that the site
-    serves and over the months to bridge, so that errors which cancel or follow each other are counted as they came;
+    The error is that of the backtest (table `backtest_months`), summed over the markets that the site serves and over
+    the months to bridge, so that errors which cancel or follow each other are counted as they came;
     it scales with the demand now planned. Where there is no backtest (a launch), the family's median share stands in.
     """
     serves, ways = _ways(tables)
+    demand_plan, currency = tables["demand_plan"], tables.currency
     policies = tables["policies"].rename(columns={"item": "product"})
     products = tables["products"].set_index("product")
     policies = policies[policies["product"].isin(products.index)]
@@ -116,7 +118,7 @@ def proposal(
     year = sorted(demand_plan["month"].unique())[:12]
     planned = demand_plan[demand_plan["month"].isin(year)].groupby(PAIR)["consensus"].sum() / len(year)
     mean = served.join(planned, on=PAIR).groupby(["site", "product"])["consensus"].sum()
-    share = _errors(cv, bottom, served, out)
+    share = _errors(tables["backtest_months"], served, out)
     index = pd.MultiIndex.from_frame(out[["site", "product"]])
     out["mean"] = mean.reindex(index).fillna(0.0).to_numpy()
     out["relative"] = share.reindex(index).to_numpy()

@@ -39,6 +39,15 @@ _collect, _demand, _supply, _reconcile, _decide, _publish = map(
     _plan, ("collect", "demand", "supply", "reconcile", "decide", "publish")
 )
 
+_LAYERS = tuple(
+    units(layer, f"layer: {what}", low=None) for layer, what in (
+        ("lifecycle", "launch, retirement, succession"),
+        ("market_conditions", "outside influences"),
+        ("campaigns", "campaigns at the success rate of their kind, with pull-forward"),
+        ("pipeline", "CRM opportunities not in the baseline, weighted by probability"),
+    )
+)
+
 PLANS = (
     # 01 collect ------------------------------------------------------------------------------------------------
     _collect(
@@ -106,6 +115,35 @@ PLANS = (
         text("model", "how it was made"),
     ),
     _demand(
+        "baseline_history", "What would have been sold without past campaigns and market conditions: what the baseline is made from.",
+        "product market month",
+        PRODUCT, MARKET, FAMILY,
+        text("region", "the region"),
+        MONTH,
+        units("quantity", "units, effects of past campaigns and market conditions taken out", low=None),
+    ),
+    _demand(
+        "baseline_levels", "The statistical forecast of families, regions and the total, each with a range of its own.",
+        "level node month",
+        choice("level", "the level", "total", "family", "region"),
+        text("node", "the family or region, or `total`"),
+        MONTH,
+        units("quantity", "expected units"),
+        units("p10", "units exceeded with 90 % chance", ""),
+        units("p90", "units exceeded with 10 % chance", ""),
+        apart="level",
+    ),
+    _demand(
+        "backtest_months", "What the baseline would have been in past months, beside what was sold.",
+        "product market cutoff month",
+        PRODUCT, MARKET,
+        month("cutoff", "last month known to the forecast"),
+        MONTH,
+        units("actual", "units sold, normalised", low=None),
+        units("forecast", "units forecast at the cutoff"),
+        apart="cutoff",
+    ),
+    _demand(
         "backtest", "How every method did in the backtest, series by series; `chosen` is what the baseline uses.", "series model",
         text("series", "the product x market, family, region or total"),
         text("model", "the method"),
@@ -138,15 +176,20 @@ PLANS = (
         apart="level",
     ),
     _demand(
+        "demand_layers", "The baseline and every layer before the consensus is made.", "product market month",
+        PRODUCT, MARKET, MONTH,
+        units("baseline", "statistical forecast"),
+        units("p10", "baseline exceeded with 90 % chance", ""),
+        units("p90", "baseline exceeded with 10 % chance", ""),
+        *_LAYERS,
+        number("pipeline_variance", "variance of the pipeline: each opportunity is won whole or lost", "units squared", "sum"),
+        units("statistical", "baseline and layers: what the numbers alone say"),
+    ),
+    _demand(
         "demand_plan", "The baseline, every layer as its own column, and the consensus.", "product market month",
         PRODUCT, FAMILY, MARKET, MONTH,
         units("baseline", "statistical forecast"),
-        *(units(layer, f"layer: {what}", low=None) for layer, what in (
-            ("lifecycle", "launch, retirement, succession"),
-            ("market_conditions", "outside influences"),
-            ("campaigns", "campaigns at the success rate of their kind, with pull-forward"),
-            ("pipeline", "CRM opportunities not in the baseline, weighted by probability"),
-        )),
+        *_LAYERS,
         units("statistical", "baseline and layers: what the numbers alone say"),
         units("sales", "the sales department's forecast", required=False),
         units("blended", "the streams weighted by their past accuracy"),
@@ -343,6 +386,7 @@ PLANS = (
     _demand(
         "demand_notes", "What the demand stage found or assumed, in words.", "number",
         whole("number", "in order of reading", "", "", low=1),
+        choice("step", "the step of the stage that found it", "normalise", "forecast", "layer", "agree", "judge"),
         choice("topic", "what it is about", "who was right", "baseline", "lifecycle", "market conditions", "campaigns", "pipeline",
                "overrides", "consensus", "sales", "safety stock"),
         text("subject", "family, product, stream or person", required=False),

@@ -3,17 +3,41 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sopkit.book import Book
+
+
+@dataclass(frozen=True)
+class Step:
+    """A part of a stage that need not run again where nothing that it reads has changed: tables in, tables out."""
+
+    name: str
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
+    settings: tuple[str, ...] = ()  # of the company
+
+    def reached(self, book: Book, kept: Book) -> bool:
+        """Whether a table or setting that the step reads, or the cycle, is another in `book` than in `kept`."""
+        if book.cycle != kept.cycle or any(
+            getattr(book.company, name) != getattr(kept.company, name) for name in self.settings
+        ):
+            return True
+        pairs = ((book[name], kept[name]) for name in self.reads)
+        return any(now is not then and not now.equals(then) for now, then in pairs)
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage of the cycle = one notebook = one room of the package."""
+    """One stage of the cycle = one notebook = one room of the package; some have `steps`, in order of running."""
 
     number: int
     name: str
     question: str
     reads: tuple[str, ...]
     settings: str = ""  # the settings file it reads beside company.yaml
+    steps: tuple[Step, ...] = ()
 
     @property
     def notebook(self) -> str:
@@ -31,9 +55,57 @@ _DEMAND = (
     "pipeline past_forecasts past_overrides people overrides policies lanes routings resources offers"
 )
 
+
+def _step(name: str, reads: str, writes: str, settings: str) -> Step:
+    # what a step notes stands beside the notes of the others: every step writes its part of the table
+    return Step(name, tuple(reads.split()), (*writes.split(), "demand_notes"), tuple(settings.split()))
+
+
+_DEMAND_STEPS = (
+    _step(
+        "normalise",
+        "products markets prices clean_history campaigns market_conditions",
+        "campaign_success baseline_history",
+        "demand",
+    ),
+    _step(
+        "forecast",
+        "baseline_history calendar",
+        "baseline baseline_levels baseline_notes backtest backtest_months forecast_coverage",
+        "horizon reconciliation",
+    ),
+    _step(
+        "layer",
+        "products markets prices curves clean_history campaigns campaign_success market_conditions pipeline "
+        "sales_forecast baseline",
+        "demand_layers",
+        "horizon demand",
+    ),
+    _step(
+        "agree",
+        "products markets prices clean_history past_forecasts sales_forecast overrides demand_layers baseline_levels",
+        "demand_plan demand_levels stream_weights overrides_applied override_effects frozen_forecasts",
+        "horizon consensus",
+    ),
+    _step(
+        "judge",
+        "products markets prices clean_history past_forecasts past_overrides people campaigns pipeline policies lanes "
+        "routings resources offers campaign_success backtest_months demand_plan overrides_applied frozen_forecasts",
+        "forecast_accuracy fva override_review override_owners segments exceptions exception_causes demand_change "
+        "pipeline_weight safety_stock_proposal",
+        "horizon consensus demand currency",
+    ),
+)
+
 STAGES = (
     Stage(1, "collect", "Are the numbers good enough to plan with?", ("history_answers",)),
-    Stage(2, "demand", "What can we sell, when and where, and how sure are we?", tuple(_DEMAND.split())),
+    Stage(
+        2,
+        "demand",
+        "What can we sell, when and where, and how sure are we?",
+        tuple(_DEMAND.split()),
+        steps=_DEMAND_STEPS,
+    ),
     Stage(
         3,
         "supply",
