@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +19,10 @@ from sopkit import charts, words
 from sopkit.book import Change
 from sopkit.cycle import Cycle
 from sopkit.errors import RecordError, SopkitError
+from sopkit.tables import TABLES
 
 if TYPE_CHECKING:
-    from sopkit.book import Plan
+    from sopkit.book import Book, Plan
 
 LABEL = {"description_width": "9.5em"}
 WIDE = widgets.Layout(width="34em")
@@ -368,11 +370,11 @@ class OverrideForm(widgets.VBox):
         from sopkit import demand
 
         self.store.disabled = True
-        before = self.cycle.read("demand_plan")
+        before, kept = self.cycle.read("demand_plan"), self._as_it_stands()
         try:
             number = self.cycle.records.add("overrides", author=self.owner.value, cycle=self.cycle.cycle, **self.fields)
             self.message.say(f"Override {number} is stored; the consensus is being made again ...")
-            plan = self.cycle.save(demand.plan(self.cycle.book))
+            plan = self.cycle.save(demand.plan(self.cycle.book, kept=kept))
         except SopkitError as error:
             self.message.refuse(error, "override")
             return
@@ -387,6 +389,14 @@ class OverrideForm(widgets.VBox):
         self.reason.value = self.evidence.value = ""
         self._show(after, before)
         self._show_recorded()
+
+    def _as_it_stands(self) -> Book | None:
+        """What the demand stage read and wrote; None where that no longer fits together and all must be made anew."""
+        if "demand" in self.cycle.stale():
+            return None
+        book = self.cycle.book
+        made = {name: self.cycle.read(name) for name, table in TABLES.items() if table.stage == "demand"}
+        return replace(book, tables={**book.tables, **made})
 
     def _scope(self, plan: pd.DataFrame) -> pd.Series:
         for name in ("product", "family", "market"):

@@ -227,7 +227,7 @@ def changed_by(plan: Planned, scenario: Scenario) -> tuple[Planned, list[int]]:
     tables, rows = apply(plan, inputs, scenario.title)
     changed = plan.with_tables(tables)
     if any(change.table in _FORECASTS for change in inputs):
-        changed = changed.with_tables(import_module("sopkit.demand").plan(changed))
+        changed = changed.with_tables(import_module("sopkit.demand").plan(changed, kept=plan))
     tables, more = apply(changed, of_plan, scenario.title)
     counted = {id(change): count for change, count in zip([*inputs, *of_plan], [*rows, *more], strict=True)}
     return changed.with_tables(tables), [counted[id(change)] for change in scenario.changes]

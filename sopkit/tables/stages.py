@@ -96,6 +96,7 @@ _DEMAND_STEPS = (
         "horizon consensus demand currency",
     ),
 )
+_DEMANDED = " ".join(name for step in _DEMAND_STEPS for name in step.writes)
 
 STAGES = (
     Stage(1, "collect", "Are the numbers good enough to plan with?", ("history_answers",)),
@@ -112,14 +113,14 @@ STAGES = (
         "What can we make, buy, ship and hold to meet it, and why not more?",
         tuple(f"{_NETWORK} demand_plan past_plans".split()),
     ),
-    # a scenario may change whatever demand and supply read, so reconcile reads it too
+    # a scenario may change whatever demand and supply read, so reconcile reads it too, and what demand made of it
     Stage(
         4,
         "reconcile",
         "Where do demand, supply and money disagree, and what are the options?",
         tuple(
             dict.fromkeys(
-                f"{_DEMAND} {_NETWORK} demand_plan past_plans budget balance_sheet supply_plan shipments stock "
+                f"{_DEMAND} {_DEMANDED} {_NETWORK} past_plans budget balance_sheet supply_plan shipments stock "
                 "deliveries resource_load people_plan supply_costs binding_limits levers".split()
             )
         ),
