@@ -172,7 +172,7 @@ def working_days():
 
 def test_working_days_make_the_held_out_months_better(working_days):
     y, past, calendar = working_days
-    known = layers.calendar_features({"calendar": calendar}, past, 6)
+    known = layers.calendar_features(calendar, past.months, 6)
     series = pd.DataFrame({"unique_id": range(40)})
     features = tuple(series.merge(known[when], how="cross") for when in ("history", "future"))
     history = dict(enumerate(y[:, :48]))
@@ -184,24 +184,24 @@ def test_working_days_make_the_held_out_months_better(working_days):
 
 def test_the_calendar_tells_each_month_against_its_usual_days(working_days):
     _, past, calendar = working_days
-    known = layers.calendar_features({"calendar": calendar}, past, 6)
+    known = layers.calendar_features(calendar, past.months, 6)
     both = pd.concat(known.values(), ignore_index=True)
     assert known["history"]["ds"].max() == past.months[-1] and len(known["future"]) == 6
     assert np.isfinite(both.drop(columns="ds")).all(axis=None)
     off = both["working_days"]
     assert np.allclose(both["working_days_on_year"][12:], off[12:].to_numpy() - off[:-12].to_numpy())
     # a month that lies beyond the calendar counts as usual, one without any difference teaches nothing
-    short = layers.calendar_features({"calendar": calendar.head(50)}, past, 6)
+    short = layers.calendar_features(calendar.head(50), past.months, 6)
     assert (short["future"]["working_days"].tail(4) == 0).all()
-    assert layers.calendar_features({"calendar": calendar.assign(working_days=21.0)}, past, 6) is None
-    assert layers.calendar_features({"calendar": calendar.head(0)}, past, 6) is None
+    assert layers.calendar_features(calendar.assign(working_days=21.0), past.months, 6) is None
+    assert layers.calendar_features(calendar.head(0), past.months, 6) is None
 
 
 def test_the_notes_say_which_features_were_used(company):
     found = hierarchy.reconcile(company, 3, ((), ("product", "market")))
     learnt = replace(found, base=replace(found.base, weights=found.base.weights.assign(model="lightgbm")))
     for made, featured, count in ((learnt, True, 1), (learnt, False, 0), (found, True, 0)):
-        notes = layers.Notes()
+        notes = layers.Notes("forecast")
         layers.baseline_tables(made, notes, featured)
         assert sum("working days" in row["sentence"] for row in notes.rows) == count
 
