@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import demo_company as demo
 import pandas as pd
 import pytest
 from test_demand import CYCLE, PAIR, book, demand_inputs, few, override
@@ -9,7 +10,7 @@ from test_demand import CYCLE, PAIR, book, demand_inputs, few, override
 from sopkit import demand
 from sopkit.book import Book
 from sopkit.demand import steps
-from sopkit.tables import BY_NAME, TABLES, Company, demo
+from sopkit.tables import BY_NAME, TABLES, Company
 
 STEPS = BY_NAME["demand"].steps
 SETTINGS = {"name": "Alpenglow", "horizon": 7, "consensus": {"lag": 1, "streams": {"statistical": {}, "sales": {}}}}
