@@ -11,9 +11,14 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from sopkit import cycle as cycles
+
+# a busy machine is no defect: no test has a limit of time
+hypothesis.settings.register_profile("house", deadline=None)
+hypothesis.settings.load_profile("house")
 
 PROJECT = Path(__file__).resolve().parents[1]
 # large public data are not in the repository: $SOPKIT_SHARED, or a folder `shared` beside or above it

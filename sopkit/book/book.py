@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pandas as pd
 
+from sopkit.book import ask
 from sopkit.errors import nearest
 from sopkit.tables import TABLES, Company, hierarchy
 
 if TYPE_CHECKING:
     from sopkit.book.plan import Plan
     from sopkit.book.scenarios import Question, Scenario
+    from sopkit.charts import Figure
     from sopkit.engine import Engine
 
 SELLING = ["product", "market"]
@@ -183,6 +185,31 @@ class Book(Mapping[str, pd.DataFrame]):
     def with_levels(self, frame: pd.DataFrame) -> pd.DataFrame:
         """`frame` with a column for every level above those it has: family, region, quarter, fiscal_year, total."""
         return hierarchy.with_levels(frame, self, self.company)
+
+    # asking --------------------------------------------------------------------------------------------------------
+
+    def table(
+        self, name: str, *columns: str, by: str | Sequence[str] = (), period: str = "", **where: Any
+    ) -> pd.DataFrame:
+        """Table `name`: the rows of `where`, added up `by` columns or levels and `period`, each column as it declares.
+
+        `book.table("stock", by="family", period="quarter", site="PLANT-N")`. Levels: product, family, market, region;
+        periods: month, quarter, fiscal_year, year, total. A flow sums, a stock takes the period's last month, a rate is
+        computed again from its parts; columns that do not add up are left out, or refused where they are named. Without
+        `by` and `period` the rows come as they are. `where`: a value, a list, or months `2027-01..2027-06`.
+        Units by column stand in `.attrs["units"]`. Raises SettingsError for an unknown name, with the nearest valid
+        one, ValueError for a named column that does not add up.
+        """
+        return ask.table(self, name, columns, by=by, period=period, where=where)
+
+    def plot(
+        self, name: str, column: str, *, by: str = "", period: str = "month", look_for: str = "", **where: Any
+    ) -> Figure:
+        """`table` drawn: title, unit and months come from the declarations; `by` makes a line a value.
+
+        `plan.plot("demand_plan", "consensus", by="market", family="BAGS")`. Raises what `table` raises.
+        """
+        return ask.plot(self, name, column, by=by, period=period, where=where, look_for=look_for)
 
     # stages --------------------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from sopkit.book.ask import chosen
 from sopkit.errors import SettingsError, nearest
 from sopkit.tables import BY_NAME, TABLES, Table, load_yaml, validated
 
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
 
     Planned = TypeVar("Planned", bound=Book)
 
-# a demand plan is made again when one of these changes; the other tables that demand reads only size safety stock
-_SIZES_SAFETY_STOCK = {"lanes", "offers", "people", "policies", "resources", "routings"}
-_FORECASTS = set(BY_NAME["demand"].reads) - _SIZES_SAFETY_STOCK
 # what a scenario may change: whatever demand and supply read that the company brought, and the demand plan itself
 CHANGEABLE = sorted(
     name
@@ -141,23 +139,6 @@ def load_scenarios(path: Path) -> dict[str, Scenario]:
     return loaded
 
 
-def _selected(frame: pd.DataFrame, declared: Table, where: Mapping[str, Any]) -> pd.Series:
-    """Which rows of `frame` a change concerns; a month may be a range `2027-01..2027-06`."""
-    mask = pd.Series(True, index=frame.index)
-    for name, wanted in where.items():
-        if declared[name].kind in ("month", "date"):
-            if isinstance(wanted, str) and ".." in wanted:
-                first, last = (pd.Timestamp(end) for end in wanted.split(".."))
-                mask &= frame[name].between(first, last)
-            else:
-                mask &= frame[name].isin(
-                    [pd.Timestamp(value) for value in (wanted if isinstance(wanted, list) else [wanted])]
-                )
-        else:
-            mask &= frame[name].isin(wanted if isinstance(wanted, list) else [wanted])
-    return mask
-
-
 def _spread(row: dict[str, Any], declared: Table) -> list[dict[str, Any]]:
     """A row for every month of a range such as `2027-01..2027-06`; the row itself where it has none."""
     for name, value in row.items():
@@ -179,7 +160,10 @@ def _changed(frame: pd.DataFrame, change: Change, name: str) -> tuple[pd.DataFra
         key = list(declared.key)
         kept = frame.merge(rows[key], on=key, how="left", indicator=True)["_merge"].eq("left_only").to_numpy()
         return declared.check(pd.concat([frame[kept], rows], ignore_index=True)), len(rows)
-    mask = _selected(frame, declared, change.where)
+    try:
+        mask = chosen(frame, change.where, f"scenario {name!r}: table {change.table}")
+    except SettingsError as error:
+        raise SettingsError(f"{error}. The change would do nothing.") from None
     if not mask.any():
         raise SettingsError(
             f"scenario {name!r}: no row of table {change.table} fits {change.where}. "
@@ -226,7 +210,7 @@ def changed_by(plan: Planned, scenario: Scenario) -> tuple[Planned, list[int]]:
     of_plan = [change for change in scenario.changes if change.table == "demand_plan"]
     tables, rows = apply(plan, inputs, scenario.title)
     changed = plan.with_tables(tables)
-    if any(change.table in _FORECASTS for change in inputs):
+    if any(step.reached(changed, plan) for step in BY_NAME["demand"].steps):
         changed = changed.with_tables(import_module("sopkit.demand").plan(changed, kept=plan))
     tables, more = apply(changed, of_plan, scenario.title)
     counted = {id(change): count for change, count in zip([*inputs, *of_plan], [*rows, *more], strict=True)}

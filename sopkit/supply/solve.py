@@ -44,8 +44,9 @@ class Answer:
 
 
 class Loaded:
-    """One matrix in HiGHS: solved, then changed in bounds and costs and solved again from where it stood.
+    """One matrix in HiGHS: solved, then changed in bounds and costs and solved again from the first answer.
 
+    What a change brings does not depend on the changes asked before it: each starts from the first answer's basis.
     One thread and a fixed seed, so that the same tables give the same plan. With whole numbers `answer` solves twice:
     for the whole numbers, then with these held fixed, which gives exact quantities and the shadow price of every limit.
     """
@@ -60,12 +61,14 @@ class Loaded:
         self.large = rows_and_columns.shape[0] >= LARGE if large is None else large
         self.found: np.ndarray | None = None
         self.highs = _passed(rows_and_columns)
+        self.first: tuple[highspy.HighsBasis, np.ndarray | None] | None = None
         if basis is not None:
             given = highspy.HighsBasis()
             given.col_status = [highspy.HighsBasisStatus(int(status)) for status in basis[0]]
             given.row_status = [highspy.HighsBasisStatus(int(status)) for status in basis[1]]
             given.valid = True
             self.highs.setBasis(given)
+            self.first = given, None
 
     def answer(self) -> Answer:
         """The best plan; raises StageError where HiGHS does not prove one."""
@@ -73,6 +76,8 @@ class Loaded:
         if len(self.whole):
             gap = self._whole_numbers()
         self._run()
+        if self.first is None:
+            self.first = self.highs.getBasis(), self.found
         solution, info = self.highs.getSolution(), self.highs.getInfo()
         return Answer(
             np.array(solution.col_value),
@@ -98,6 +103,10 @@ class Loaded:
             highs.changeColsCost(len(costs), costs, other.cost[costs])
         if now.offset != other.offset:
             highs.changeObjectiveOffset(other.offset)
+        if self.first is not None:
+            highs.clearSolver()
+            highs.setBasis(self.first[0])
+            self.found = self.first[1]
         self.matrix = other
 
     def with_columns(self, columns: Iterable[tuple[float, float, np.ndarray, np.ndarray]]) -> tuple[float, np.ndarray]:
@@ -215,7 +224,7 @@ class Parts:
         if heap is not None:
             self.places = [tuple(np.flatnonzero(at == number) for at in heap) for number in range(heap[1].max() + 1)]
         self.loaded: list[Loaded | None] = [None] * len(self.places)
-        self.answers: list[Answer] = []
+        self.answers: list[Answer] = []  # of the matrix itself; a changed one has answers of its own
 
     def answer(self) -> Answer:
         """The best plan of the whole."""
@@ -227,28 +236,31 @@ class Parts:
             else:
                 self.loaded = [Loaded(self.part(self.matrix, place), large=self.large) for place in self.places]
                 self.answers = [part.answer() for part in self.loaded]
-        return self._whole(self.answers)
+        return self._whole(self.answers, self.matrix)
 
     def changed(self, other: Matrix) -> Answer:
         """The best plan of `other`, which has the same structure; parts that did not change keep their answer."""
         self.answer()
+        answers = list(self.answers)
         for number, place in enumerate(self.places):
-            was, now = self.part(self.matrix, place), self.part(other, place)
-            if was.equals(now):
+            base, now = self.part(self.matrix, place), self.part(other, place)
+            if base.equals(now):
                 continue
             part = self.loaded[number]
             if part is None:
-                part = self.loaded[number] = Loaded(was, self.answers[number].basis, large=self.large)
+                part = self.loaded[number] = Loaded(base, self.answers[number].basis, large=self.large)
             part.change(now)
-            self.answers[number] = part.answer()
-        self.matrix = other
-        return self._whole(self.answers)
+            answers[number] = part.answer()
+        return self._whole(answers, other)
 
     def whole(self) -> Loaded:
         """The model in one HiGHS, solved."""
         self.answer()
-        if len(self.places) == 1:
-            return self.loaded[0]
+        if len(self.places) == 1 and (loaded := self.loaded[0]) is not None:
+            if loaded.matrix is not self.matrix:  # another question was asked since
+                loaded.change(self.matrix)
+                loaded.answer()
+            return loaded
         joined = Loaded(self.matrix)
         joined.answer()
         return joined
@@ -258,14 +270,14 @@ class Parts:
         """The part at rows and columns `place`."""
         return whole if place[0] is None else whole.part(*place)
 
-    def _whole(self, answers: list[Answer]) -> Answer:
+    def _whole(self, answers: list[Answer], of: Matrix) -> Answer:
         if len(answers) == 1:
             return answers[0]
-        rows, columns = self.matrix.shape
+        rows, columns = of.shape
         values, shadow_price, reduced = np.zeros(columns), np.zeros(rows), np.zeros(columns)
         for (row, column), answer in zip(self.places, answers, strict=True):
             values[column], shadow_price[row], reduced[column] = answer.values, answer.shadow_price, answer.reduced
-        profit = float(np.sum([answer.profit for answer in answers])) + self.matrix.offset
+        profit = float(np.sum([answer.profit for answer in answers])) + of.offset
         gap = max(answer.gap for answer in answers)
         return Answer(values, shadow_price, reduced, profit, gap, sum(answer.iterations for answer in answers))
 
