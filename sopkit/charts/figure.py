@@ -145,7 +145,7 @@ def empty(frame: pd.DataFrame | None, *columns: str | None) -> bool:
     return frame is None or frame.empty or not set(filter(None, columns)) <= set(frame.columns)
 
 
-def made(frame: pd.DataFrame, unit: str, column: str, alt: str, *, more: str = "", **about: Unpack[About]) -> Figure:
+def made(frame: pd.DataFrame, unit: str, column: str, alt: str, /, *, more: str = "", **about: Unpack[About]) -> Figure:
     """The figure of `frame`, whose numbers are in `column`: what the caller did not say of it is derived here.
 
     `more` is added to the note; `chart` and `body` are set by the form.
@@ -155,7 +155,7 @@ def made(frame: pd.DataFrame, unit: str, column: str, alt: str, *, more: str = "
     measure = next((t[column].meaning for t in declared if column in t.names), heading(column) if column else "")
     months = [frame[name] for name in frame if pd.api.types.is_datetime64_any_dtype(frame[name])]
     known = next((values.dropna() for values in months if values.notna().any()), None)
-    words = {str(value) for name in frame.select_dtypes("object") for value in frame[name].unique()[:20]}
+    words = {value for name in frame.select_dtypes("object") for value in frame[name].map(str).unique()[:20]}
     shows = {SHOWN[word] for word in words & set(SHOWN)}
     for table in declared:
         kind = "actual" if table.name.endswith("_history") else "budget" if table.name == "budget" else "plan"
