@@ -856,10 +856,7 @@ class _Maker:
             "sales_history": self.sales_history(),
             "sales_forecast": self.sales_forecast(),
             "budget": self.budget(),
-            "people": pd.DataFrame(
-                [(name, role, f"{name.split()[0].lower()}@alpenglow.example", sign) for name, role, sign in _PEOPLE],
-                columns=["name", "role", "mail", "may_sign"],
-            ),
+            "people": pd.DataFrame(_PEOPLE, columns=["name", "role", "may_sign"]),
         } | supply
         if story:
             frames |= self.story() | self.happened()

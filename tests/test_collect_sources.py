@@ -8,6 +8,7 @@ import shutil
 import socket
 import sqlite3
 import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -20,9 +21,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sopkit.collect import check, collect, sources
-from sopkit.collect.mapping import Source
 from sopkit.errors import SettingsError
-from sopkit.tables import TABLES
+from sopkit.tables import TABLES, Source
 
 CYCLE = "2026-11"
 FAMILIES = TABLES["families"]
@@ -591,3 +591,29 @@ def test_every_source_is_named_in_the_snapshot(tmp_path):
         ["families", "f.csv", 1, '{"file":"f.csv","rename":{"Gruppe":"family"}}']
     ]
     assert kept["sha256"].tolist() == [hashlib.sha256((tmp_path / "f.csv").read_bytes()).hexdigest()]
+
+
+LEFT_AS_IT_WAS = """
+import csv, locale, os, sys, warnings
+from xml.etree import ElementTree
+
+def state():
+    return (csv.field_size_limit(), dict(ElementTree._namespace_map), dict(os.environ), locale.setlocale(locale.LC_ALL),
+            sys.getrecursionlimit(), sys.path[:], [name for name, module in sys.modules.items() if module is None])
+
+before = state()
+import sopkit, sopkit.tables, sopkit.collect.check, sopkit.collect.template, sopkit.collect.snapshot
+assert state() == before, "an import changed the process"
+sopkit.collect.check_company(sys.argv[1], "2026-11")
+assert csv.field_size_limit() == before[0] and dict(ElementTree._namespace_map) == before[1]
+"""
+
+
+def test_neither_import_nor_check_changes_anything_in_the_process(tmp_path):
+    company(tmp_path)
+    (tmp_path / "families.csv").write_text('family,name\nA,"' + "x" * 200_000 + '"\nB,\xe4\n', encoding="latin-1")
+    assert [rule for *_, rule in found(tmp_path, "families")] == [
+        "holds bytes that are not utf-8",
+        "is longer than 1,000 characters",
+    ]
+    subprocess.run([sys.executable, "-c", LEFT_AS_IT_WAS, str(tmp_path)], check=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -11,10 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sopkit.errors import FindingsError
-from sopkit.tables import INPUTS, PLANS, STAGES, TABLES, dictionary, load_company, table
+from sopkit.errors import FindingsError, SettingsError
+from sopkit.kpis import KPIS
+from sopkit.tables import INPUTS, PLANS, RECORDS, STAGES, TABLES, dictionary, load_company, table
+from sopkit.tables.company import KpiName
 from sopkit.tables.declare import Table, choice, flag, month, number, ref, share, text, whole
 
+PROJECT = Path(__file__).resolve().parents[1]
 CAPACITY = pd.DataFrame(
     {"resource": ["B", "A"], "month": pd.to_datetime(["2026-11-01", "2026-11-01"]), "hours": [320, 300]}
 )
@@ -150,9 +154,9 @@ def test_the_data_dictionary_is_in_step_with_the_declarations():
 
 
 def test_the_data_dictionary_holds_every_column():
-    sections = dict(re.findall(r"\n## (\w+)\n(.*?)(?=\n## |\Z)", dictionary.markdown(), re.S))
-    assert list(sections) == [declared.name for declared in INPUTS]
-    for declared in INPUTS:
+    sections = dict(re.findall(r"\n## (\w+)\n(.*?)(?=\n##? |\Z)", dictionary.markdown(), re.S))
+    assert list(sections) == list(dict.fromkeys(declared.name for declared in (*INPUTS, *RECORDS, *PLANS)))
+    for declared in TABLES.values():
         assert re.findall(r"^\| `(\w+)` \|", sections[declared.name], re.M) == declared.names
 
 
@@ -164,3 +168,84 @@ def test_a_wrong_setting_is_refused_with_its_line(tmp_path):
     assert "line 2: horizn" in said and "did you mean 'horizon'" in said
     assert "line 4" in said and "did you mean 'allocation'" in said
     assert "line 5: currency" in said
+
+
+WRONG = """\
+name: A
+language: xx
+kpi_targets:
+  fil_rate: {target: 1, owner: x}
+consensus:
+  streams: {sale: {}}
+policies:
+  allocation: profits
+  alocation: profit
+cleansing: {accept: [outliers]}
+assumptions:
+  transit: {statement: a, owner: b, expires: 2026-13}
+rates: {usd: 0.9}
+tables:
+  sales_history: {delimter: ";"}
+"""
+
+
+def test_a_misspelt_setting_is_answered_with_its_line_and_the_nearest_valid_one(tmp_path):
+    (tmp_path / "company.yaml").write_text(WRONG)
+    with pytest.raises(SettingsError) as error:
+        load_company(tmp_path)
+    assert [line.strip() for line in str(error.value).splitlines()[1:]] == [
+        "line 2: language: 'xx' is not valid; valid names: en",
+        "line 4: kpi_targets.fil_rate: 'fil_rate' is not valid; did you mean 'fill_rate'?",
+        "line 6: consensus.streams.sale: 'sale' is not valid; did you mean 'sales'?",
+        "line 8: policies.allocation: 'profits' is not valid; did you mean 'profit' or 'priority'?",
+        "line 9: policies.alocation: no such setting; did you mean 'allocation'?",
+        "line 10: cleansing.accept.0: 'outliers' is not valid; did you mean 'outlier'?",
+        "line 12: assumptions.transit.expires: '2026-13' is not a month; write it like 2026-11",
+        "line 13: rates.usd: String should match pattern '^[A-Z]{3}$'",
+        "line 15: tables.sales_history.delimter: no such setting; did you mean 'delimiter'?",
+    ]
+
+
+def test_the_kpis_that_may_have_a_target_are_the_kpis():
+    assert get_args(KpiName) == tuple(KPIS)
+
+
+# what is declared is read: a setting or a column that nothing reads would be accepted and then ignored ---------------
+READERS = "\n".join(
+    path.read_text(encoding="utf-8")
+    for folder in ("sopkit", "notebooks")
+    for path in (PROJECT / folder).rglob("*")
+    if path.suffix in (".py", ".j2", ".ipynb") and path.name not in ("inputs.py", "plans.py", "records.py")
+)
+
+
+@pytest.mark.parametrize("declared", INPUTS, ids=lambda declared: declared.name)
+def test_every_column_of_an_input_is_read(declared):
+    words = set(re.findall(r"\w+", READERS))
+    assert declared.name in words
+    assert {name for name in declared.names if name not in words} == set()
+
+
+def test_every_setting_is_read():
+    asked = set(re.findall(r"\.(\w+)", READERS))
+    names = {setting.path.split(".")[-1] for setting in dictionary.settings()}
+    assert names - asked <= {"language"}  # one language so far: another one is refused
+
+
+# the dictionary ------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("declared", TABLES.values(), ids=TABLES)
+def test_every_column_of_every_table_has_an_example_that_is_allowed(declared):
+    for column in declared:
+        shown = dictionary.example(declared, column)
+        assert shown or column.example == "" or (column.kind == "whole"), column.name
+        if shown and column.kind in ("number", "whole", "month", "date"):
+            value = pd.Timestamp(shown) if column.kind in ("month", "date") else float(shown)
+            assert all(holds(pd.Series([value])).all() for _, holds in column.rules), f"{column.name}: {shown}"
+        if shown and column.kind == "choice":
+            assert shown in column.choices
+
+
+def test_every_setting_has_a_meaning_and_an_example():
+    for one in dictionary.settings():
+        assert one.meaning and one.kind, one.path
+        assert one.example or one.default == "", one.path

@@ -20,17 +20,18 @@ from rapidfuzz import process as fuzzy
 
 from sopkit.collect import Collected, complete
 from sopkit.collect.contradictions import contradictions
-from sopkit.collect.mapping import INPUT_TABLES, Source
+from sopkit.collect.mapping import INPUT_TABLES
 from sopkit.collect.mapping import Mapping as CompanyMapping
 from sopkit.collect.sources import Extract, extract, formula_text, printable, stop, texts
 from sopkit.errors import Finding, nearest
-from sopkit.tables import BY_NAME, TABLES, Column, Table
+from sopkit.tables import BY_NAME, TABLES, Column, Source, Table
 
 NUMBER = r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?$"
 DATE_FORMATS = ("%Y-%m", "%Y-%m-%d", "%b %Y", "%B %Y", "ISO8601")
 FLAGS = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 HINTS = 100  # hints for misspelt words: so many a column, the rest is told how to look
 LONGEST = 1_000
+CHOICE = "must be one of the choices"
 CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 
@@ -254,13 +255,14 @@ def _cures(column: Column, fault: str, text: pa.Array, where: np.ndarray) -> Any
         if fault == "is a day, not a month":
             return f"Write it like {example}; days are added up to months with `sum_rows: true` in company.yaml."
         return f"Write it like {example}, or name the pattern of the column under `dates` in company.yaml (%d.%m.%Y)."
-    if fault != "must be one of the choices":
+    if fault != CHOICE:
         return "Fill the cell." if fault == "is empty" else "Correct the cell."
     hints: dict[str, str] = {}
     fixes = []
     for value in text.take(pa.array(where)).to_pylist():
         if value not in hints and len(hints) < HINTS:
-            hints[value] = nearest(value.lower(), column.choices)
+            wrong = next((word for word in value.split() if word not in column.choices), value)
+            hints[value] = nearest((value if column.kind == "choice" else wrong).lower(), column.choices)
         fixes.append(f"Correct the cell: {hints.get(value, 'see what is allowed.')}")
     return fixes
 
@@ -320,12 +322,13 @@ def _texts_of(column: Column, words: list[str], source: Source, table: Table) ->
     for word in meanings:
         clean = word.isprintable() if code else not CONTROLS.search(word)
         long = f"is longer than {LONGEST:,} characters" if len(word) > LONGEST else None
-        faults.append(long if clean else "holds characters that cannot be seen")
+        fault = long if clean else "holds characters that cannot be seen"
+        faults.append(fault if fault or not column.choices or column.fits(word) else CHOICE)
     return meanings, faults
 
 
 def _choices(column: Column, words: list[str], source: Source, table: Table) -> tuple[list[str], list[str | None]]:
-    return words, [None if word == "" or word in column.choices else "must be one of the choices" for word in words]
+    return words, [None if word == "" or word in column.choices else CHOICE for word in words]
 
 
 def _flags(column: Column, words: list[str], source: Source, table: Table) -> tuple[np.ndarray, list[str | None]]:
@@ -520,7 +523,7 @@ def everything(mapping: CompanyMapping, memory: dict | None = None) -> Collected
     done: dict[str, Checked] = {}
     frames = []
     for table in INPUT_TABLES.values():
-        source = mapping.sources.get(table.name, Source())
+        source = mapping.source(table.name)
         if source.currency == "market" or (isinstance(source.currency, dict) and "market" in source.currency.values()):
             factors["market"] = _market_rates(done.get("markets"), rates)
         read = extract(table, mapping, memory)
@@ -553,7 +556,7 @@ def everything(mapping: CompanyMapping, memory: dict | None = None) -> Collected
             one.extract.place,
             len(one.lines),
             one.extract.sha256,
-            _statement(mapping.sources.get(name), one.extract),
+            _statement(mapping.company.tables.get(name), one.extract),
         )
         for name, one in done.items()
     ]
@@ -563,7 +566,7 @@ def everything(mapping: CompanyMapping, memory: dict | None = None) -> Collected
 
 def _contradictions(done: Mapping[str, Checked], mapping: CompanyMapping) -> pd.DataFrame:
     """What tables that are right by themselves say against each other, by the row of the source."""
-    summed = {name for name, source in mapping.sources.items() if source.sum_rows}
+    summed = {name for name, source in mapping.company.tables.items() if source.sum_rows}
     tables = {name: TABLES[name].empty() for name in BY_NAME["supply"].reads if name not in done}
     tables |= {name: one.frame if name in summed else one.lines for name, one in done.items()}
     found = []
@@ -592,7 +595,7 @@ def _market_rates(markets: Checked | None, rates: Mapping[str, float]) -> dict[s
 
 def _strays(mapping: CompanyMapping) -> pd.DataFrame:
     """A CSV in the company's folder that is no table and no source: most often a misspelt name."""
-    used = {source.file for source in mapping.sources.values()}
+    used = {source.file for source in mapping.company.tables.values()}
     names = sorted(path.name for path in mapping.folder.glob("*.csv") if path.stem not in INPUT_TABLES)
     return as_frame(
         Finding(

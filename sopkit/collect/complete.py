@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
-from sopkit.errors import Finding, nearest
+from sopkit.errors import Finding
 from sopkit.tables import TABLES, Company
 
 ALL = "all"
@@ -78,7 +78,7 @@ def findings(tables: Mapping[str, pd.DataFrame], company: Company, cycle: str) -
             rule = "is empty and no assumption says what is planned instead"
             fix = "Give it a source, or declare under `assumptions:` in company.yaml what is assumed and who answers."
             found.append(Finding(name, 0, "", "", rule, "warning", "", fix))
-    return found + list(_wrong_assumptions(company, cycle))
+    return found + list(_expired_assumptions(company, cycle))
 
 
 def _assumptions(company: Company) -> pd.DataFrame:
@@ -87,31 +87,9 @@ def _assumptions(company: Company) -> pd.DataFrame:
     return frame.assign(expires=pd.to_datetime(frame["expires"].replace("", None), format="%Y-%m", errors="coerce"))
 
 
-def _wrong_assumptions(company: Company, cycle: str) -> Iterator[Finding]:
+def _expired_assumptions(company: Company, cycle: str) -> Iterator[Finding]:
     for code, said in company.assumptions.items():
-        if said.table and said.table not in TABLES:
-            yield Finding(
-                "assumptions",
-                0,
-                "table",
-                said.table,
-                f"assumption {code} names no table",
-                "warning",
-                "the name of a table",
-                nearest(said.table, TABLES),
-            )
-        if said.expires and pd.isna(pd.to_datetime(said.expires, format="%Y-%m", errors="coerce")):
-            yield Finding(
-                "assumptions",
-                0,
-                "expires",
-                said.expires,
-                f"assumption {code} expires at no month",
-                "warning",
-                "a month like 2026-11",
-                "Correct it in company.yaml.",
-            )
-        elif said.expires and said.expires < cycle:
+        if said.expires and said.expires < cycle:
             yield Finding(
                 "assumptions",
                 0,

@@ -4,72 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import date
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict
 
 from sopkit.errors import SettingsError, nearest
-from sopkit.tables import INPUTS, Column, Company, Table, load_yaml, parse_cycle, validated
+from sopkit.tables import INPUTS, TABLES, Company, Source, Table, load_yaml, parse_cycle, validated
+from sopkit.tables.company import line_of
 
 INPUT_TABLES: dict[str, Table] = {table.name: table for table in INPUTS}
 # a quantity, an amount of money or hours may be added up over rows; a price, a share or a stock level may not
 ADDABLE_UNITS = ("unit of measure", "currency", "hours")
-
-
-class Source(BaseModel):
-    """Where one table comes from and what turns its cells into ours; every field is optional."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    file: str = Field("", description="CSV, Parquet or Excel file in the raw folder; `*` takes every file that fits")
-    sheet: str = Field("", description="sheet of an Excel file; default: the table's name")
-    sql: str = Field("", description="file with a DuckDB query over the raw files, in the company's folder")
-    database: str = Field("", description="name of a database under `databases:`")
-    query: str = Field("", description="SELECT sent to the database; default: all of a table of our table's name")
-    delimiter: str = Field("", max_length=1, description="character between CSV cells; default: found from the header")
-    encoding: str = Field("utf-8", description="encoding of a CSV file")
-    decimal: Literal[".", ","] = Field(".", description="decimal mark of numbers")
-    thousands: str = Field("", max_length=1, description="mark between thousands, removed")
-    dates: str = Field("", description="how dates are written, like %d.%m.%Y; default: 2026-11 or 2026-11-30")
-    skip: int = Field(0, ge=0, description="lines above the header")
-    empty: tuple[str, ...] = Field((), description="words that mean an empty cell, like NULL")
-    rename: dict[str, str] = Field({}, description="their column -> ours")
-    values: dict[str, dict[str, str]] = Field({}, description="our column -> their word -> ours")
-    constants: dict[str, str | int | float | date] = Field({}, description="our column -> its value in every row")
-    multiply: dict[str, float] = Field({}, description="our column -> factor that converts its unit into ours")
-    currency: str | dict[str, str] = Field(
-        "",
-        description="currency of the money, for all columns or by column; `market` = the currency of the row's market",
-    )
-    sum_rows: bool = Field(False, description="add up rows of one key; days become months")
-    ignore: tuple[str, ...] = Field((), description="their columns that are not needed; `*` = all others")
-
-    @field_validator("encoding")
-    @classmethod
-    def _encoding_exists(cls, name: str) -> str:
-        try:
-            b"a".decode(name, "replace")
-        except LookupError:
-            raise ValueError(f"no text encoding is called {name!r}; try utf-8, cp1252, latin-1 or utf-16") from None
-        return name
-
-    @field_validator("constants", mode="before")
-    @classmethod
-    def _no_yaml_booleans(cls, constants: Any) -> Any:
-        # YAML reads NO and on as booleans: Norway would become False
-        if isinstance(constants, dict):
-            for name, value in constants.items():
-                if isinstance(value, bool):
-                    raise ValueError(f"write the value of {name} in quotes")
-        return constants
-
-    def currency_of(self, column: Column) -> str:
-        """Currency in which `column` comes; "" where it is the company's or the column holds no money."""
-        if not is_money(column):
-            return ""
-        return self.currency if isinstance(self.currency, str) else self.currency.get(column.name, "")
 
 
 class Mapping(BaseModel):
@@ -81,18 +27,10 @@ class Mapping(BaseModel):
     raw: Path
     cycle: str
     company: Company
-    sources: dict[str, Source]
 
-
-def is_money(column: Column) -> bool:
-    """Whether `column` holds money, by its declared unit."""
-    return column.kind == "number" and column.unit.startswith("currency")
-
-
-class _Tables(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    tables: dict[str, Source] = {}
+    def source(self, table: str) -> Source:
+        """Where `table` comes from; the default where company.yaml does not name it."""
+        return self.company.tables.get(table, Source())
 
 
 def load(folder: Path, cycle: str) -> Mapping:
@@ -103,8 +41,7 @@ def load(folder: Path, cycle: str) -> Mapping:
     path = folder / "company.yaml"
     document, lines = load_yaml(path)
     company = validated(Company, document, lines, path)
-    sources = validated(_Tables, {"tables": company.tables}, lines, path).tables
-    mistakes = sorted(_against_declarations(company, sources, lines, folder))
+    mistakes = sorted(_against_declarations(company, lines, folder))
     if mistakes:
         said = "\n".join(f"  line {line}: {text}" for line, text in mistakes)
         raise SettingsError(f"{path} has {len(mistakes)} mistake(s):\n{said}")
@@ -119,19 +56,20 @@ def load(folder: Path, cycle: str) -> Mapping:
             f"{path}, line {lines.get(('raw',), 1)}: the folder of the raw files does not exist: {raw}. "
             f"{fix} the folder that holds them."
         )
-    return Mapping(folder=folder, raw=raw, cycle=parse_cycle(cycle), company=company, sources=sources)
+    return Mapping(folder=folder, raw=raw, cycle=parse_cycle(cycle), company=company)
 
 
-def _against_declarations(
-    company: Company, sources: dict[str, Source], lines: dict[tuple, int], folder: Path
-) -> Iterator[tuple[int, str]]:
-    """(line, what is wrong) for everything in `sources` that the declared tables or the settings do not know."""
+def _against_declarations(company: Company, lines: dict[tuple, int], folder: Path) -> Iterator[tuple[int, str]]:
+    """(line, what is wrong) for every setting that names a table, a column or a setting that is not there."""
+    for code, assumed in company.assumptions.items():
+        if assumed.table and assumed.table not in TABLES:
+            where = line_of(lines, ("assumptions", code, "table"))
+            yield where, f"assumption {code}: no table is called {assumed.table!r}; {nearest(assumed.table, TABLES)}"
 
     def at(*where: Any) -> int:
-        path = ("tables", *where)
-        return next(lines[path[:n]] for n in range(len(path), -1, -1) if path[:n] in lines)
+        return line_of(lines, ("tables", *where))
 
-    for name, source in sources.items():
+    for name, source in company.tables.items():
         if name not in INPUT_TABLES:
             yield at(name), f"no table is called {name!r}; {nearest(name, INPUT_TABLES)}"
             continue
@@ -139,6 +77,9 @@ def _against_declarations(
         places = [field for field in ("file", "sql", "database") if getattr(source, field)]
         if len(places) > 1:
             yield at(name), f"{name} has {len(places)} sources ({', '.join(places)}); keep one"
+        for field in ("sheet", "delimiter", "encoding", "skip"):
+            if (source.sql or source.database) and field in source.model_fields_set:
+                yield at(name, field), f"{name}: `{field}` is for a file; a query does not use it: remove it"
         if source.query and not source.database:
             yield at(name, "query"), f"{name}: `query` needs `database`, or write it to sql/{name}.sql"
         if source.database and source.database not in company.databases:
@@ -182,7 +123,7 @@ def _columns_of(table: Table, source: Source) -> Iterator[tuple[tuple, str]]:
                 yield (field, where), f"{field}: no column is called {column!r}; {nearest(column, table.names)}"
             elif field == "multiply" and table[column].kind not in ("number", "whole"):
                 yield (field, where), f"multiply: {column} holds no numbers"
-            elif field == "currency" and not is_money(table[column]):
+            elif field == "currency" and not table[column].is_money:
                 yield (field, where), f"currency: {column} holds no money"
     ours = list(source.rename.values())
     for column in sorted({c for c in ours if ours.count(c) > 1} | (set(ours) & set(source.constants))):

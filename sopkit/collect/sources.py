@@ -29,9 +29,9 @@ import pyarrow.compute as pc
 import pyarrow.csv as arrow_csv
 import pyarrow.parquet as pq
 
-from sopkit.collect.mapping import Mapping, Source
+from sopkit.collect.mapping import Mapping
 from sopkit.errors import Finding, SettingsError, nearest
-from sopkit.tables import TABLES, Table
+from sopkit.tables import TABLES, Source, Table
 
 CSV_BLOCK = 1 << 24  # bytes
 CSV_ROWS_AT_ONCE = 20_000
@@ -41,7 +41,7 @@ MOST_UNPACKED = 2 * 1024**3
 SPREADSHEETS = (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods")
 SHEET_XML = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 RELATION_XML = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
-csv.field_size_limit(1 << 24)
+LONGEST_CELL = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def extract(table: Table, mapping: Mapping, memory: dict | None = None) -> Extra
 
     `memory` keeps what was read from files, by the sha256 of their content: an unchanged file is not parsed again.
     """
-    source = mapping.sources.get(table.name, Source())
+    source = mapping.source(table.name)
     try:
         if source.database:
             return _database(table, source, mapping)
@@ -221,6 +221,7 @@ def read_csv(table: Table, source: Source, content: bytes, place: str) -> Extrac
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and "16" not in source.encoding:
         fix = "It is UTF-16 text: save it as CSV UTF-8, or set `encoding: utf-16` in company.yaml."
         return failed(table, place, f"cannot be read as {source.encoding} CSV", fix, 1)
+    longest = csv.field_size_limit(LONGEST_CELL)  # it holds for the whole process: given back below
     try:
         lines = io.TextIOWrapper(io.BytesIO(content), _codec(source), errors="surrogateescape", newline="")
         for _ in range(source.skip):
@@ -241,6 +242,8 @@ def read_csv(table: Table, source: Source, content: bytes, place: str) -> Extrac
     except (UnicodeError, csv.Error) as error:
         fix = f"Save it again as CSV, or correct `encoding` and `delimiter` in company.yaml ({str(error)[:80]})."
         return failed(table, place, f"cannot be read as {source.encoding} CSV", fix, 1)
+    finally:
+        csv.field_size_limit(longest)
     findings += _header_findings(table, header)
     return Extract(table.name, place, columns, rows, tuple(findings), _sha(content))
 

@@ -8,6 +8,7 @@ from sopkit.tables.declare import Column, Table
 from sopkit.tables.inputs import INPUTS
 from sopkit.tables.plans import PLANS
 from sopkit.tables.records import RECORDS
+from sopkit.tables.source import Source
 from sopkit.tables.stages import BY_NAME, STAGES, Stage
 
 TABLES: dict[str, Table] = {table.name: table for table in (*INPUTS, *RECORDS, *PLANS)}
@@ -36,6 +37,7 @@ __all__ = [
     "TABLES",
     "Column",
     "Company",
+    "Source",
     "Stage",
     "Table",
     "load_company",

@@ -4,81 +4,102 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
+from pydantic import BaseModel, TypeAdapter, ValidationError, field_validator
 
 from sopkit.errors import SettingsError, nearest
+from sopkit.tables.source import Currency, Positive, Settings, Share, Source, setting
 
-Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(ge=0)]
-Settings = TypeVar("Settings")
+Kind = TypeVar("Kind")
+Better = Literal["higher", "lower"]
+Stream = Literal["statistical", "sales"]
+KpiName = Literal[
+    "total_sales", "forecast_against_actual", "gross_margin", "cycle_time", "inventory_turns", "working_capital",
+    "capacity_utilisation", "production_forecast", "sales_units", "fill_rate", "days_of_cover", "forecast_wape",
+    "cycle_time_p90", "average_inventory", "days_inventory", "days_sales", "days_payables", "cash_to_cash",
+    "plan_stability", "production_plan_adherence",
+]  # fmt: skip
+Correction = Literal[
+    "returns", "missing_month", "stock_out", "suspected_stock_out", "one_off_deal", "outlier", "trading_days"
+]
 
 
-class _Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Policies(_Settings):
+class Policies(Settings):
     """Company-wide rules of planning; the tables hold those of one site, product or market."""
 
-    allocation: Literal["profit", "priority", "fair_share"] = Field(
-        "profit", description="who is served first when supply is short"
+    allocation: Literal["profit", "priority", "fair_share"] = setting(
+        "profit", "who is served first when supply is short"
     )
-    backlog_at_end: Literal["priced", "forbidden"] = Field(
-        "priced", description="may demand still wait at the horizon's end"
+    backlog_at_end: Literal["priced", "forbidden"] = setting("priced", "may demand still wait at the horizon's end")
+    stock_budget: Positive | None = setting(
+        None, "most money in stock at a month's end; none = no limit", "currency", example=1_500_000
     )
-    stock_budget: Positive | None = Field(None, description="most money in stock at a month's end; none = no limit")
-    stock_budget_price: Positive = Field(0.02, description="price of a unit of money above the stock budget, per month")
-    whole_people: bool = Field(False, description="people are whole numbers (slower)")
-    frozen_months: int = Field(0, ge=0, le=12, description="first months taken from the last published plan")
-    plan_change_price: Positive = Field(0.0, description="price of a unit changed against the last published plan")
-    end_stock_price: Positive = Field(
-        0.0, description="price of a unit missing from the target end stock; 0 = standard cost and safety stock price"
+    stock_budget_price: Positive = setting(
+        0.02, "price of a unit of money above the stock budget", "currency per currency and month"
+    )
+    whole_people: bool = setting(False, "people are whole numbers (slower)")
+    frozen_months: int = setting(0, "first months taken from the last published plan", "months", ge=0, le=12)
+    plan_change_price: Positive = setting(
+        0.0, "price of a unit changed against the last published plan", "currency per unit", example=2.5
+    )
+    end_stock_price: Positive = setting(
+        0.0,
+        "price of a unit missing from the target end stock; 0 = standard cost and safety stock price",
+        "currency per unit",
+        example=40,
     )
 
 
-class KpiTarget(_Settings):
+class KpiTarget(Settings):
     """What a KPI should be, and who answers for it."""
 
-    target: float
-    owner: str
-    better: Literal["higher", "lower"] = "higher"
+    target: float = setting(..., "what the KPI should be", "that of the KPI", example=0.95)
+    owner: str = setting(..., "who answers for it", example="Jon Okafor")
+    better: Better = setting("higher", "which way is better; a KPI that is best near 0 ignores it")
 
 
-class Assumption(_Settings):
+class Assumption(Settings):
     """Something missing that is planned around."""
 
-    statement: str
-    owner: str
-    table: str = ""
-    expires: str = ""
+    statement: str = setting(..., "what is assumed", example="Customers go on paying after 44 days.")
+    owner: str = setting(..., "who answers for it", example="Ines Duarte")
+    table: str = setting("", "the table it stands in for", example="balance_sheet")
+    expires: str = setting("", "last cycle in which it holds; empty = until removed", "month", example="2027-06")
+
+    @field_validator("expires")
+    @classmethod
+    def _a_month(cls, expires: str) -> str:
+        if expires and not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", expires):
+            raise ValueError(f"{expires!r} is not a month; write it like 2026-11")
+        return expires
 
 
-class StreamLimits(_Settings):
+class StreamLimits(Settings):
     """How far past accuracy may move the weight of a stream in the consensus."""
 
-    least: Share = 0.0
-    most: Share = 1.0
+    least: Share = setting(0.0, "least weight", "share")
+    most: Share = setting(1.0, "most weight", "share")
 
 
-class Consensus(_Settings):
+class Consensus(Settings):
     """How the streams become one number."""
 
-    streams: dict[str, StreamLimits] = Field(
-        default_factory=lambda: {"statistical": StreamLimits(), "sales": StreamLimits()}
+    streams: dict[Stream, StreamLimits] = setting(
+        {"statistical": StreamLimits(), "sales": StreamLimits()}, "the streams that are blended, with their limits"
     )
-    lag: int = Field(1, ge=1, le=12, description="the lag at which streams are judged, months")
+    lag: int = setting(1, "the lag at which streams are judged", "months", ge=1, le=12)
 
 
-class Database(_Settings):
+class Database(Settings):
     """A database to read from. Its password never stands in a file: `password_env` names the variable that holds it."""
 
-    url: str = Field(description="SQLAlchemy URL without a password, like postgresql+psycopg://planner@db.example/erp")
-    password_env: str = Field("", description="name of the environment variable that holds the password")
+    url: str = setting(..., "SQLAlchemy URL without a password", example="postgresql+psycopg://planner@db.example/erp")
+    password_env: str = setting("", "name of the environment variable that holds the password", example="ERP_PASSWORD")
 
     @field_validator("url")
     @classmethod
@@ -93,66 +114,60 @@ class Database(_Settings):
         return url
 
 
-class Cleansing(_Settings):
-    """Which corrections of history count until a planner says otherwise, and how far is too far."""
+class Cleansing(Settings):
+    """Which corrections of history count until a planner decides otherwise, and how far is too far."""
 
-    accept: tuple[
-        Literal[
-            "returns", "missing_month", "stock_out", "suspected_stock_out", "one_off_deal", "outlier", "trading_days"
-        ],
-        ...,
-    ] = Field(
-        ("returns", "missing_month", "stock_out"),
-        description="methods whose corrections count unless a planner refuses them",
+    accept: tuple[Correction, ...] = setting(
+        ("returns", "missing_month", "stock_out"), "methods whose corrections count unless a planner refuses them"
     )
-    threshold: float = Field(4.0, ge=1, description="robust standard deviations from which a month looks wrong")
+    threshold: float = setting(4.0, "robust standard deviations from which a month looks wrong", "deviations", ge=1)
 
 
-class DemandRules(_Settings):
-    """What demand planning assumes where the data say nothing, and how much it shows."""
+class DemandRules(Settings):
+    """What demand planning assumes where the data are silent, and how much it shows."""
 
-    pull_forward: Share = Field(
-        0.25, description="share of a campaign's extra units missing afterwards, before any is measured"
+    pull_forward: Share = setting(
+        0.25, "share of a campaign's extra units missing afterwards, before any is measured", "share"
     )
-    pull_forward_months: int = Field(1, ge=1, le=6, description="months after a campaign in which they are missing")
-    run_out_months: int = Field(
-        3, ge=0, le=24, description="last months of a retiring product in which demand fades evenly; 0 = none"
+    pull_forward_months: int = setting(1, "months after a campaign in which they are missing", "months", ge=1, le=6)
+    run_out_months: int = setting(
+        3, "last months of a retiring product in which demand fades evenly; 0 = none", "months", ge=0, le=24
     )
-    abc: tuple[Share, Share] = Field((0.80, 0.95), description="share of value at which A ends, and B")
-    xyz: tuple[Positive, Positive] = Field((0.25, 0.50), description="variation at which X ends, and Y")
-    exceptions_shown: int = Field(15, ge=1, description="most exceptions shown")
-    exceptions_each: int = Field(4, ge=1, description="most of them for one cause")
+    abc: tuple[Share, Share] = setting((0.80, 0.95), "share of value at which A ends, and B", "share")
+    xyz: tuple[Positive, Positive] = setting((0.25, 0.50), "variation at which X ends, and Y", "share")
+    exceptions_shown: int = setting(15, "most exceptions shown", "exceptions", ge=1)
+    exceptions_each: int = setting(4, "most of them for one cause", "exceptions", ge=1)
 
 
-class Company(_Settings):
+class Company(Settings):
     """Everything a company sets: money, horizon, policies, targets, and where each table comes from."""
 
-    name: str
-    currency: str = Field("EUR", pattern="^[A-Z]{3}$", description="the money of every amount")
-    language: str = "en"
-    fiscal_year_start: int = Field(1, ge=1, le=12, description="first month of the fiscal year")
-    horizon: int = Field(18, ge=1, le=60, description="months planned")
+    name: str = setting(..., "what the company is called", example="Alpenglow Outdoor")
+    currency: Currency = setting("EUR", "the money of every amount")
+    language: Literal["en"] = setting("en", "the language of the report")
+    fiscal_year_start: int = setting(1, "first month of the fiscal year", "month of the year", ge=1, le=12)
+    horizon: int = setting(18, "months planned", "months", ge=1, le=60)
     policies: Policies = Policies()
     consensus: Consensus = Consensus()
     cleansing: Cleansing = Cleansing()
-    reconciliation: Literal["mint_shrink", "wls_var", "wls_struct", "ols", "bottom_up", "top_down"] = Field(
-        "mint_shrink", description="how forecasts of products, families, regions and the total are made to add up"
+    reconciliation: Literal["mint_shrink", "wls_var", "wls_struct", "ols", "bottom_up", "top_down"] = setting(
+        "mint_shrink", "how forecasts of products, families, regions and the total are made to add up"
     )
     demand: DemandRules = DemandRules()
-    kpi_targets: dict[str, KpiTarget] = {}
-    assumptions: dict[str, Assumption] = {}
-    rates: dict[str, Positive] = Field({}, description="money of the company for one unit of another currency")
-    raw: str = Field(
-        "", description="folder of the raw files; relative to the company's folder, or $NAME, or ${NAME:-folder}"
+    kpi_targets: dict[KpiName, KpiTarget] = setting({}, "the target of a KPI, by the KPI's name")
+    assumptions: dict[str, Assumption] = setting({}, "what is missing and planned around, by a code of one's own")
+    rates: dict[Currency, Positive] = setting(
+        {}, "money of the company for one unit of another currency", "currency", example="{USD: 0.92}"
     )
-    workbook: str = Field(
-        "tables.xlsx", description="Excel workbook whose sheets are the tables that have no other source"
+    raw: str = setting(
+        "", "folder of the raw files; relative to the company's folder, or $NAME, or ${NAME:-folder}", example="exports"
     )
-    databases: dict[str, Database] = Field({}, description="databases that tables are read from")
-    tables: dict[str, Any] = Field(
+    workbook: str = setting("tables.xlsx", "Excel workbook whose sheets are the tables that have no other source")
+    databases: dict[str, Database] = setting({}, "databases that tables are read from, by a name of one's own")
+    tables: dict[str, Source] = setting(
         {},
-        description="where each table comes from; a table not named: sql/<table>.sql, "
-        "<table>.csv, <table>.parquet, or its sheet in the workbook",
+        "where each table comes from; a table not named: sql/<table>.sql, <table>.csv, <table>.parquet, or its sheet "
+        "in the workbook",
     )
 
     def raw_folder(self, folder: Path) -> Path:
@@ -204,7 +219,12 @@ def load_yaml(path: Path) -> tuple[Any, dict[tuple, int]]:
         raise SettingsError(f"{path}, line {line}: {error.problem}. Correct the YAML there.") from None
 
 
-def _fields_at(kind: Any, where: tuple) -> dict[str, Any]:
+def line_of(lines: Mapping[tuple, int], where: tuple) -> int:
+    """The line of the setting at path `where`, or of the nearest one above it that stands in the file."""
+    return next((lines[where[:n]] for n in range(len(where), -1, -1) if where[:n] in lines), 1)
+
+
+def _fields_at(kind: Any, where: tuple) -> Mapping[str, Any]:
     """The fields of the settings class found at `where` inside `kind`, through lists and dictionaries."""
     for part in where:
         if isinstance(kind, type) and issubclass(kind, BaseModel):
@@ -214,7 +234,7 @@ def _fields_at(kind: Any, where: tuple) -> dict[str, Any]:
     return getattr(kind, "model_fields", {})
 
 
-def validated(kind: type[Settings], document: Any, lines: dict[tuple, int], path: Path) -> Settings:
+def validated(kind: type[Kind], document: Any, lines: dict[tuple, int], path: Path) -> Kind:
     """`document` as `kind`, a settings class or a list or dictionary of one.
 
     Raises SettingsError that lists every mistake with its line and the nearest valid names.
@@ -222,15 +242,18 @@ def validated(kind: type[Settings], document: Any, lines: dict[tuple, int], path
     try:
         return TypeAdapter(kind).validate_python(document)
     except ValidationError as error:
-        said = []
+        found = []
         for mistake in error.errors():
-            where = tuple(mistake["loc"])
-            line = next((lines[where[:n]] for n in range(len(where), -1, -1) if where[:n] in lines), 1)
+            where = tuple(part for part in mistake["loc"] if part != "[key]")
             message = mistake["msg"].removeprefix("Value error, ")
             if mistake["type"] == "extra_forbidden":
                 message = "no such setting; " + nearest(str(where[-1]), _fields_at(kind, where[:-1]))
-            said.append(f"  line {line}: {'.'.join(map(str, where))}: {message}")
-        raise SettingsError(f"{path} has {len(said)} mistake(s):\n" + "\n".join(said)) from None
+            elif mistake["type"] == "literal_error":
+                valid = re.findall(r"'([^']*)'", mistake["ctx"]["expected"])
+                message = f"{mistake['input']!r} is not valid; " + nearest(str(mistake["input"]), valid)
+            found.append(f"  line {line_of(lines, where)}: {'.'.join(map(str, where))}: {message}")
+        found = sorted(dict.fromkeys(found), key=lambda text: int(text.split(":")[0].split()[-1]))
+        raise SettingsError(f"{path} has {len(found)} mistake(s):\n" + "\n".join(found)) from None
 
 
 def load_company(folder: Path) -> Company:

@@ -52,6 +52,7 @@ class Column:
 
     `required`: an empty cell is refused. An optional column may also be absent from the source; empty cells then hold
     `default` (which the data dictionary states), or NaN / NaT / "" where there is none.
+    `choices`: the words that may stand in a cell; a text may hold several of them, divided by blanks.
     `refs`: the tables in whose key the value must be found ("products or materials").
     `adds`: how the cells of several rows become one figure, for numbers: a key of ADDS, or a fraction of columns that
     is computed again ("(regular + overtime) / available"; a mean and its weight: "price * demand / demand").
@@ -71,6 +72,11 @@ class Column:
     adds: str | None = None
 
     @property
+    def is_money(self) -> bool:
+        """Whether the column holds money, by its unit."""
+        return self.kind == "number" and self.unit.startswith(MONEY)
+
+    @property
     def dtype(self) -> str:
         """The pandas dtype of the column in every checked frame."""
         return DTYPES[self.kind]
@@ -86,7 +92,7 @@ class Column:
     def allowed(self) -> str:
         """What may stand in a cell, in words."""
         if self.choices:
-            return "one of " + ", ".join(self.choices)
+            return ("one of " if self.kind == "choice" else "one or more of ") + ", ".join(self.choices)
         if self.refs:
             return "a " + " or ".join(f"{ref} key" for ref in self.refs)
         words = ALLOWED[self.kind]
@@ -121,6 +127,11 @@ class Column:
         over, under = self.parts
         return f"mean weighted by {under}" if over == f"{self.name} * {under}" else f"computed again: {self.adds}"
 
+    def fits(self, cell: str) -> bool:
+        """Whether a text is one of the choices; in a column of text, whether each of its words is."""
+        words = [cell] if self.kind == "choice" else cell.split()
+        return (cell == "" and not self.required) or all(word in self.choices for word in words)
+
     @property
     def rules(self) -> tuple[tuple[str, Callable[[pd.Series], pd.Series]], ...]:
         """(what a value must be, in words; the test of a series) for every rule of the column but its kind."""
@@ -132,8 +143,7 @@ class Column:
         if self.high is not None:
             rules.append((f"at most {self.high:g}", lambda s: s.le(self.high) | s.isna()))
         if self.choices:
-            allowed = [*self.choices] if self.required else [*self.choices, ""]
-            rules.append(("a valid choice", lambda s: s.isin(allowed)))
+            rules.append(("a valid choice", lambda s: s.map(self.fits).astype(bool)))
         if self.kind in ("text", "choice"):
             rules.append(("text", _is_text))
             if self.required:

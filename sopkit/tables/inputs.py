@@ -19,6 +19,7 @@ from sopkit.tables.declare import (
     units,
     whole,
 )
+from sopkit.tables.stages import BY_NAME
 
 
 def _input(
@@ -378,7 +379,6 @@ INPUTS = (
         "people", "human resources", "Who takes part in the process and what they may sign.", "name",
         text("name", "name", example="Ada Brandt"),
         text("role", "role in the process", example="demand planner"),
-        text("mail", "mail address", required=False, example="ada.brandt@demo.example"),
-        text("may_sign", "what this person may sign, divided by blanks", required=False, example="demand supply"),
+        text("may_sign", "the stages this person may sign, divided by blanks", choices=tuple(BY_NAME), required=False, example="demand supply"),
     ),
 )

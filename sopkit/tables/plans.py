@@ -20,11 +20,11 @@ from sopkit.tables.declare import (
     whole,
 )
 
-PRODUCT = text("product", "the product")
-MARKET = text("market", "the market")
-FAMILY = text("family", "the family")
-SITE = text("site", "the site")
-ITEM = text("item", "the product or material")
+PRODUCT = text("product", "the product", example="TENT-2P")
+MARKET = text("market", "the market", example="NORTH-RETAIL")
+FAMILY = text("family", "the family", example="TENTS")
+SITE = text("site", "the site", example="PLANT-N")
+ITEM = text("item", "the product or material", example="TENT-2P")
 MONTH = month()
 
 
@@ -54,11 +54,11 @@ PLANS = (
         "findings", "One thing wrong with the data.", "",
         text("table", "the table"),
         whole("row", "row in the spreadsheet or query, header = 1; 0 = the whole table", "row", ""),
-        text("column", "the column", required=False),
-        text("value", "what stands there", required=False),
+        text("column", "the column", required=False, example="hours"),
+        text("value", "what stands there", required=False, example="-4"),
         text("rule", "what is wrong"),
         choice("severity", "error: no plan can be made; warning: somebody should know", "error", "warning"),
-        text("allowed", "what may stand there", required=False),
+        text("allowed", "what may stand there", required=False, example="a number of at least 0"),
         text("fix", "what to do"),
     ),
     _collect(
@@ -67,7 +67,7 @@ PLANS = (
         text("place", "file, sheet, query or database"),
         whole("lines", "lines read, before any were added up", "lines", "sum"),
         text("sha256", "hash of what was read"),
-        text("statement", "the mapping and the query, where there are any", required=False),
+        text("statement", "the mapping and the query, where there are any", required=False, example="SELECT item AS product FROM stock"),
     ),
     _collect(
         "completeness", "How complete a table is, by family where that can be said.", "table family measure",
@@ -232,29 +232,29 @@ PLANS = (
     ),
     _demand(
         "overrides_applied", "Every override of the records, what it moves, and why; those not in force too.", "id",
-        whole("id", "number of the record", "", ""),
-        text("owner", "who said it"),
-        text("scope", "what it changes, in words"),
-        choice("action", "what it does", "add", "set", "scale"),
-        number("amount", "units a month, or the factor", "units or factor", "", low=None),
-        month("first_month", "first month changed"),
-        month("last_month", "last month changed"),
-        choice("status", "in force, or why not", "in force", "superseded", "expired", "past", "matches nothing"),
-        units("units", "units moved in the planned months", low=None),
-        money("money", "the same at net price"),
-        text("reason", "why"),
-        text("evidence", "where it can be seen", required=False),
-        month("expires", "last cycle in which it holds", required=False),
+        whole("id", "number of the record", "", "", example=12),
+        text("owner", "who said it", example="Ada Brandt"),
+        text("scope", "what it changes, in words", example="TENT-2P in NORTH-RETAIL"),
+        choice("action", "what it does", "add", "set", "scale", example="add"),
+        number("amount", "units a month, or the factor", "units or factor", "", low=None, example=150),
+        month("first_month", "first month changed", example="2026-11"),
+        month("last_month", "last month changed", example="2027-02"),
+        choice("status", "in force, or why not", "in force", "superseded", "expired", "past", "matches nothing", example="in force"),
+        units("units", "units moved in the planned months", low=None, example=600),
+        money("money", "the same at net price", example=98400.0),
+        text("reason", "why", example="second shop opens"),
+        text("evidence", "where it can be seen", required=False, example="contract of 2026-10-28"),
+        month("expires", "last cycle in which it holds", required=False, example="2027-02"),
     ),
     _demand(
         "override_effects", "What each override in force moved, to be judged in later cycles.", "id product market month",
-        whole("id", "number of the record", "", ""),
-        month("cycle", "the cycle"),
-        text("owner", "who said it"),
+        whole("id", "number of the record", "", "", example=12),
+        month("cycle", "the cycle", example="2026-11"),
+        text("owner", "who said it", example="Ada Brandt"),
         PRODUCT, MARKET, MONTH,
-        units("before", "forecast before the change"),
-        units("after", "forecast after the change"),
-        text("reason", "why"),
+        units("before", "forecast before the change", example=400),
+        units("after", "forecast after the change", example=550),
+        text("reason", "why", example="second shop opens"),
         apart="cycle",
     ),
     _demand(
@@ -631,11 +631,11 @@ PLANS = (
         "decision_log", "The decisions this plan stands on.", "question",
         text("question", "what was to be decided"),
         text("options", "what can be chosen, divided by commas"),
-        text("option", "the option chosen; empty = undecided", required=False),
+        text("option", "the option chosen; empty = undecided", required=False, example="second_shift"),
         text("recommendation", "what the numbers recommend, with what it brings", required=False),
-        text("reason", "why", required=False),
+        text("reason", "why", required=False, example="keeps the launch on time"),
         text("owner", "who carries it out", required=False),
-        text("decided_by", "who decided", required=False),
+        text("decided_by", "who decided", required=False, example="Greta Holm"),
         text("expected_effect", "what it should bring", required=False),
         month("due", "when it must be done", required=False),
         choice("status", "where it stands", "undecided", "approved", "rejected", "done"),
