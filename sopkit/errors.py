@@ -12,7 +12,7 @@ class Finding:
     """One thing wrong with the data: what, where, what is allowed, what to do.
 
     `row` is the row a person sees in the spreadsheet or query result (the header is row 1); 0 = the whole table.
-    `severity` is `stop` (no plan can be made) or `look` (a plan can be made; somebody should know).
+    `severity` is `error` (no plan can be made) or `warning` (a plan can be made; somebody should know).
     """
 
     table: str

@@ -244,7 +244,7 @@ def settings(folder: Path, text: str) -> Path:
         ("tables:\n  products:\n    rename: {Artikel: produkt}\n", 4, "did you mean 'product'"),
         ("tables:\n  products:\n    encoding: utf-99\n", 4, "no text encoding"),
         ("tables:\n  products:\n    encoding: base64\n", 4, "no text encoding"),
-        ("tables:\n  products:\n    decimal: ';'\n", 4, "Input should be '.' or ','"),
+        ("tables:\n  products:\n    decimal: ';'\n", 4, "';' is not valid; write '.' or ','"),
         ("tables:\n  products:\n    currency: USD\n", 4, "no rate for 'USD'"),
         ("tables:\n  products:\n    currency: {name: EUR}\n", 4, "name holds no money"),
         ("tables:\n  products:\n    sum_rows: true\n", 4, "rows cannot be added up"),

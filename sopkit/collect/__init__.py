@@ -41,20 +41,18 @@ class Collected:
         """The findings as text for a screen: at most `most` groups, the rest counted."""
         lines = self.grouped()
         rows = sum(len(frame) for frame in self.tables.values())
-        looks = len(self.findings) - self.errors
-        said = [
-            f"{len(self.tables)} tables, {rows:,} rows; {self.errors:,} finding(s) stop the plan, {looks:,} to look at."
-        ]
+        warnings = len(self.findings) - self.errors
+        text = [f"{len(self.tables)} tables, {rows:,} rows; {self.errors:,} error(s), {warnings:,} warning(s)."]
         for line in lines.head(most).itertuples():
             where = line.table + (f", column {line.column}" if line.column else "")
             value = f" ({line.values})" if line.values else ""
             row = f", row {line.rows}" if line.rows else ""
             allowed = f" Allowed: {line.allowed}." if line.allowed else ""
             times = f", {line.count:,} times" if line.count > 1 else ""
-            said.append(f"  {line.severity}  {where}{row}: {line.rule}{value}{times}.{allowed} {line.fix}")
+            text.append(f"  {line.severity}  {where}{row}: {line.rule}{value}{times}.{allowed} {line.fix}")
         if len(lines) > most:
-            said.append(f"  ... and {len(lines) - most:,} more kinds; --findings FILE.csv writes every finding.")
-        return "\n".join(said)
+            text.append(f"  ... and {len(lines) - most:,} more kinds; --findings FILE.csv writes every finding.")
+        return "\n".join(text)
 
     def book(self) -> Book:
         """The tables with corrected history and what people recorded for this company, as a book to plan from.

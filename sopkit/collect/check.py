@@ -240,7 +240,7 @@ def _column(column: Column, array: pa.ChunkedArray, source: Source, notes: _Note
         for fault in dict.fromkeys(f for f in faults if f):
             where = np.flatnonzero(np.array([f == fault for f in faults])[codes])
             notes.cells(
-                where, column.name, _shown(text, where), fault, _cures(column, fault, text, where), column.allowed
+                where, column.name, _shown(text, where), fault, _fixes(column, fault, text, where), column.allowed
             )
     if column.kind in ("text", "choice"):
         # two source words may mean one of ours: distinct categories, codes that follow
@@ -249,7 +249,7 @@ def _column(column: Column, array: pa.ChunkedArray, source: Source, notes: _Note
     return meanings[codes] if len(codes) else meanings[:0], wrong
 
 
-def _cures(column: Column, fault: str, text: pa.Array, where: np.ndarray) -> Any:
+def _fixes(column: Column, fault: str, text: pa.Array, where: np.ndarray) -> Any:
     if fault in ("is not a month", "is not a date", "is a day, not a month"):
         example = column.allowed.rpartition(" ")[2]
         if fault == "is a day, not a month":
@@ -407,7 +407,7 @@ def _bounds(column: Column, values: pd.Series, array: Any, notes: _Notes, bad: n
     if column.kind in ("number", "whole", "month", "date"):
         for words, holds in column.rules:
             if words == "first day of a month":
-                continue  # said by the parser, which knows whether rows are summed
+                continue  # found by the parser, which knows whether rows are summed
             where = np.flatnonzero((values.notna() & ~holds(values)).to_numpy())
             notes.cells(
                 where, column.name, _shown(array, where), f"must be {words}", "Correct the cell.", column.allowed
@@ -437,10 +437,10 @@ def _keys(table: Table, frame: pd.DataFrame, bad: np.ndarray, notes: _Notes) -> 
     repeated = first.to_numpy() != where
     rows = notes.extract.rows[first.to_numpy(dtype=int)[repeated]]
     months = [name for name in key if table[name].kind == "month"]
-    said = twice[repeated].assign(
+    names = twice[repeated].assign(
         **{name: frame.loc[twice.index[repeated], name].dt.strftime("%Y-%m") for name in months}
     )
-    values = [", ".join(map(str, line)) for line in said.itertuples(index=False)]
+    values = [", ".join(map(str, line)) for line in names.itertuples(index=False)]
     each = f"Keep one row for each {', '.join(key)}"
     notes.cells(
         where[repeated], ", ".join(key), values, "duplicated key", [f"{each}; the first is row {row}." for row in rows]

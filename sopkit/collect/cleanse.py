@@ -217,13 +217,13 @@ def _suspicions(
     cells = {}
     for t, s in np.argwhere(far.to_numpy()):
         sold, usual = raw.iat[t, s], expected.iat[t, s]
-        said = f"{sold:,.0f} sold where {usual:,.0f} were usual"
+        compared = f"{sold:,.0f} sold where {usual:,.0f} were usual"
         if sold >= DEAL * usual and alone.iat[t, s]:
-            method, reason = "one_off_deal", f"{said}, in one month only: a single order?"
+            method, reason = "one_off_deal", f"{compared}, in one month only: a single order?"
         elif sold == 0:
-            method, reason = "suspected_stock_out", f"{said}; no stock record tells why"
+            method, reason = "suspected_stock_out", f"{compared}; no stock record tells why"
         else:
-            method, reason = "outlier", f"{said}, {score.iat[t, s]:+.1f} deviations"
+            method, reason = "outlier", f"{compared}, {score.iat[t, s]:+.1f} deviations"
         if t == len(raw) - 1:
             reason += "; the newest month, so it may be the start of a change"
         cells[t, s] = (usual - sold, method, reason)

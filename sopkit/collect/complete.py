@@ -75,30 +75,30 @@ def findings(tables: Mapping[str, pd.DataFrame], company: Company, cycle: str) -
     declared = {assumption.table for assumption in company.assumptions.values()}
     for name in PLANNED_AROUND:
         if tables[name].empty and name not in declared:
-            rule = "is empty and no assumption says what is planned instead"
+            rule = "is empty and no assumption tells what is planned instead"
             fix = "Give it a source, or declare under `assumptions:` in company.yaml what is assumed and who answers."
             found.append(Finding(name, 0, "", "", rule, "warning", "", fix))
     return found + list(_expired_assumptions(company, cycle))
 
 
 def _assumptions(company: Company) -> pd.DataFrame:
-    rows = [(code, said.statement, said.table, said.owner, said.expires) for code, said in company.assumptions.items()]
+    rows = [(code, one.statement, one.table, one.owner, one.expires) for code, one in company.assumptions.items()]
     frame = pd.DataFrame(rows, columns=TABLES["assumptions"].names)
     return frame.assign(expires=pd.to_datetime(frame["expires"].replace("", None), format="%Y-%m", errors="coerce"))
 
 
 def _expired_assumptions(company: Company, cycle: str) -> Iterator[Finding]:
-    for code, said in company.assumptions.items():
-        if said.expires and said.expires < cycle:
+    for code, one in company.assumptions.items():
+        if one.expires and one.expires < cycle:
             yield Finding(
                 "assumptions",
                 0,
                 "expires",
-                said.expires,
+                one.expires,
                 f"assumption {code} has expired",
                 "warning",
                 f"{cycle} or later",
-                f"{said.owner} confirms it anew or the data are completed.",
+                f"{one.owner} confirms it anew or the data are completed.",
             )
 
 

@@ -376,7 +376,7 @@ def _capacity(tables: dict[str, pd.DataFrame], months: list[pd.Timestamp]) -> It
             row,
             "people_hours",
             f"{record['people_hours']:g}",
-            f"needs people, but {record['resource']} has no skill that says which",
+            f"needs people, but {record['resource']} has no skill that names them",
             f"0, or a skill of {record['resource']} in resources",
             "Name the skill in resources, or set people_hours to 0.",
         )

@@ -43,8 +43,8 @@ def load(folder: Path, cycle: str) -> Mapping:
     company = validated(Company, document, lines, path)
     mistakes = sorted(_against_declarations(company, lines, folder))
     if mistakes:
-        said = "\n".join(f"  line {line}: {text}" for line, text in mistakes)
-        raise SettingsError(f"{path} has {len(mistakes)} mistake(s):\n{said}")
+        text = "\n".join(f"  line {line}: {text}" for line, text in mistakes)
+        raise SettingsError(f"{path} has {len(mistakes)} mistake(s):\n{text}")
     try:
         raw = company.raw_folder(folder)
     except SettingsError as error:

@@ -17,10 +17,10 @@ def frames(
 ) -> dict[str, pd.DataFrame]:
     """Every table that stage collect writes, as declared; none where a finding stops the plan.
 
-    `answers` (table `history_answers`): what planners said to proposed corrections of history. `earlier` (columns of
+    `answers` (table `history_answers`): planners' answers to proposed corrections of history. `earlier` (columns of
     table `past_forecasts`): what earlier cycles froze. `effects` (table `override_effects`): what overrides moved in
     them, to be judged as `past_overrides`. A cycle that the company's own table holds is left out of both.
-    Raises FindingsError with every finding where one of them is a `stop`.
+    Raises FindingsError with every finding where one of them is an error.
     """
     if collected.errors:
         raise FindingsError(
@@ -30,8 +30,8 @@ def frames(
     tables = dict(collected.tables)
     if effects is not None and len(effects):
         # one person's overrides of a month are judged together: from before the first to after the last
-        said = effects.sort_values("id", kind="stable").groupby(list(TABLES["past_overrides"].key), as_index=False)
-        effects = said.agg(before=("before", "first"), after=("after", "last"), reason=("reason", "; ".join))
+        moved = effects.sort_values("id", kind="stable").groupby(list(TABLES["past_overrides"].key), as_index=False)
+        effects = moved.agg(before=("before", "first"), after=("after", "last"), reason=("reason", "; ".join))
     for name, kept in (("past_forecasts", earlier), ("past_overrides", effects)):
         if kept is not None and len(kept):
             known = tables[name]

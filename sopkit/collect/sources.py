@@ -676,10 +676,13 @@ def _database(table: Table, source: Source, mapping: Mapping) -> Extract:
             names, lines = list(result.keys()), result.fetchall()
     except (SQLAlchemyError, NoSuchModuleError, ImportError) as error:
         # `from error` would carry the URL's password into a traceback; the text is searched for it as well
-        said = _first_lines(getattr(error, "orig", None) or error)
-        said = said.replace(url.password, "***") if url.password else said
+        reason = _first_lines(getattr(error, "orig", None) or error)
+        reason = reason.replace(url.password, "***") if url.password else reason
         return failed(
-            table, place, "cannot be read", f"{said}. Check the server, the user, the password variable and the query."
+            table,
+            place,
+            "cannot be read",
+            f"{reason}. Check the server, the user, the password variable and the query.",
         )
     finally:
         if engine is not None:

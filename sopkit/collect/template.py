@@ -94,18 +94,18 @@ def _sheet(sheet: Any, table: Table, styles: dict[Any, Any], frame: pd.DataFrame
 
 def note(table: Table, column: Column) -> str:
     """What a heading's note says: meaning, unit, allowed, what empty means, example."""
-    said = [column.meaning[:1].upper() + column.meaning[1:] + "."]
+    about = [column.meaning[:1].upper() + column.meaning[1:] + "."]
     if column.unit and column.unit not in ("month", "day", "share"):
-        said.append(f"Unit: {column.unit}.")
-    said.append(f"Allowed: {column.allowed}.")
+        about.append(f"Unit: {column.unit}.")
+    about.append(f"Allowed: {column.allowed}.")
     if column.name in table.key:
-        said.append("Part of the key: " + ", ".join(table.key) + ".")
+        about.append("Part of the key: " + ", ".join(table.key) + ".")
     if not column.required:
         default = column.default
-        said.append("May stay empty." if default is None else f"Empty means {_plain(default)}.")
+        about.append("May stay empty." if default is None else f"Empty means {_plain(default)}.")
     if column.example not in (None, ""):
-        said.append(f"Example: {_plain(column.example)}")
-    return "\n".join(said)
+        about.append(f"Example: {_plain(column.example)}")
+    return "\n".join(about)
 
 
 def _plain(value: Any) -> str:

@@ -249,8 +249,10 @@ def validated(kind: type[Kind], document: Any, lines: dict[tuple, int], path: Pa
             if mistake["type"] == "extra_forbidden":
                 message = "no such setting; " + nearest(str(where[-1]), _fields_at(kind, where[:-1]))
             elif mistake["type"] == "literal_error":
-                valid = re.findall(r"'([^']*)'", mistake["ctx"]["expected"])
-                message = f"{mistake['input']!r} is not valid; " + nearest(str(mistake["input"]), valid)
+                expected = mistake["ctx"]["expected"]
+                hint = nearest(str(mistake["input"]), re.findall(r"'([^']*)'", expected))
+                message = f"{mistake['input']!r} is not valid; "
+                message += hint if hint.startswith("did you mean") else f"write {expected}"
             found.append(f"  line {line_of(lines, where)}: {'.'.join(map(str, where))}: {message}")
         found = sorted(dict.fromkeys(found), key=lambda text: int(text.split(":")[0].split()[-1]))
         raise SettingsError(f"{path} has {len(found)} mistake(s):\n" + "\n".join(found)) from None

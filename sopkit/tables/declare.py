@@ -235,28 +235,14 @@ class Table:
         Raises FindingsError for a missing required column, an unknown column, or values of another kind.
         """
         findings = []
-        for name in frame.columns.difference(self.names):
-            findings.append(
-                Finding(
-                    self.name,
-                    1,
-                    str(name),
-                    "",
-                    "unknown column",
-                    "error",
-                    ", ".join(self.names),
-                    f"Rename or remove it: {nearest(str(name), self.names)}",
-                )
-            )
+        for name in map(str, frame.columns.difference(self.names)):
+            fix = f"Rename or remove it: {nearest(name, self.names)}"
+            findings.append(self._finding(1, name, "", "unknown column", fix, allowed=", ".join(self.names)))
         out = {}
         for column in self.columns:
             if column.name not in frame:
                 if column.required:
-                    findings.append(
-                        Finding(
-                            self.name, 1, column.name, "", "missing column", "error", column.allowed, "Add the column."
-                        )
-                    )
+                    findings.append(self._finding(1, column.name, "", "missing column", "Add the column."))
                 out[column.name] = pd.Series(column.empty, index=frame.index)
             else:
                 out[column.name] = frame[column.name]
@@ -266,18 +252,7 @@ class Table:
             try:
                 out[column.name] = out[column.name].astype(column.dtype)
             except (TypeError, ValueError) as error:
-                findings.append(
-                    Finding(
-                        self.name,
-                        0,
-                        column.name,
-                        str(error)[:80],
-                        "wrong kind",
-                        "error",
-                        column.allowed,
-                        "Correct the values.",
-                    )
-                )
+                findings.append(self._finding(0, column.name, str(error)[:80], "wrong kind", "Correct the values."))
         if findings:
             raise FindingsError(findings, f"Table {self.name} does not fit its declaration")
         conformed = pd.DataFrame(out, columns=self.names)
@@ -300,54 +275,32 @@ class Table:
                 found += self._of_keys(frame)
         for later, earlier in self.not_before:
             for row in np.flatnonzero(frame[later] < frame[earlier])[:SHOWN_PER_RULE]:
-                found.append(
-                    Finding(
-                        self.name,
-                        int(row) + 2,
-                        later,
-                        str(frame[later].iloc[row])[:10],
-                        f"lies before {earlier}",
-                        "error",
-                        f"{self[later].allowed}, not before {earlier}",
-                        f"Correct {later} or {earlier}.",
-                    )
-                )
+                value, allowed = str(frame[later].iloc[row])[:10], f"{self[later].allowed}, not before {earlier}"
+                fix = f"Correct {later} or {earlier}."
+                found.append(self._finding(int(row) + 2, later, value, f"lies before {earlier}", fix, allowed=allowed))
         return found
+
+    def _finding(
+        self, row: int, column: str, value: str, rule: str, fix: str, *, allowed: str | None = None
+    ) -> Finding:
+        known = next((one.allowed for one in self.columns if one.name == column), "")
+        return Finding(self.name, row, column, value, rule, "error", known if allowed is None else allowed, fix)
 
     def _of_cases(self, cases: pd.DataFrame, count: int) -> Iterator[Finding]:
         for case in cases.itertuples():
-            column = next((c for c in self.columns if c.name == case.column), None)
             row = 0 if pd.isna(case.index) else int(case.index) + 2
             rule = "is empty" if case.check == "not_nullable" else f"must be {case.check}"
-            fix = f"Correct the {column.name if column else 'table'}" + (
-                f" ({count:,} such cells)." if count > 1 else "."
-            )
-            yield Finding(
-                self.name,
-                row,
-                str(case.column),
-                str(case.failure_case),
-                rule,
-                "error",
-                column.allowed if column else "",
-                fix,
-            )
+            fix = f"Correct the {case.column if case.column in self.names else 'table'}"
+            fix += f" ({count:,} such cells)." if count > 1 else "."
+            yield self._finding(row, str(case.column), str(case.failure_case), rule, fix)
 
     def _of_keys(self, frame: pd.DataFrame) -> Iterator[Finding]:
         key = list(self.key)
         again = frame.loc[frame.duplicated(key, keep="first"), key].head(SHOWN_PER_RULE)
-        for row, values in zip(again.index, again.itertuples(index=False), strict=True):
-            said = ", ".join(str(value)[:10] if isinstance(value, pd.Timestamp) else str(value) for value in values)
-            yield Finding(
-                self.name,
-                int(row) + 2,
-                ", ".join(key),
-                said,
-                "duplicated key",
-                "error",
-                "",
-                f"Keep one row for each {', '.join(key)}.",
-            )
+        for row, cells in zip(again.index, again.itertuples(index=False), strict=True):
+            value = ", ".join(str(cell)[:10] if isinstance(cell, pd.Timestamp) else str(cell) for cell in cells)
+            fix = f"Keep one row for each {', '.join(key)}."
+            yield self._finding(int(row) + 2, ", ".join(key), value, "duplicated key", fix)
 
     def check(self, frame: pd.DataFrame) -> pd.DataFrame:
         """`frame` conformed and checked; raises FindingsError naming every cell that breaks the declaration."""

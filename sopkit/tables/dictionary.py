@@ -24,11 +24,11 @@ HEAD = """\
 <!-- Made by `python -m sopkit.tables.dictionary` from the declarations in sopkit/tables. Do not edit. -->
 
 A company's folder holds `company.yaml` and its tables: as CSV files of a table's name, as sheets of `tables.xlsx`
-(`sopkit template` writes an empty one), or wherever `company.yaml` says they come from. Months are written `2026-11`,
+(`sopkit template` writes an empty one), or wherever `company.yaml` names their source. Months are written `2026-11`,
 days `2026-11-30`, shares as fractions (0.25 is 25 %), money in the company's currency, quantities in the unit of
 measure of the product. A column that is not needed may be absent; its empty cells then mean what stands under *empty*.
 
-*Adds up* says how the rows of a family, a quarter or the company become one figure: a flow adds up, a stock takes the
+*Adds up* tells how the rows of a family, a quarter or the company become one figure: a flow adds up, a stock takes the
 period's last month, a rate is computed again from its parts, and what does not add up is never added.
 
 Contents: [inputs](#inputs) · [records](#records) · [plans](#plans) · [settings](#settings)

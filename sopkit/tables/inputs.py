@@ -91,7 +91,7 @@ INPUTS = (
     ),
     # demand ---------------------------------------------------------------------------------------------------
     _input(
-        "sales_history", "sales", "What was sold in a month. Order lines are added up to months where the mapping says `sum_rows`.", "month product market",
+        "sales_history", "sales", "What was sold in a month. Order lines are added up to months where the mapping sets `sum_rows`.", "month product market",
         month(meaning="the month in which it was sold", example="2026-10"),
         ref("product", "products", "the product"),
         ref("market", "markets", "the market"),
@@ -371,7 +371,7 @@ INPUTS = (
         month(meaning="the month changed"),
         units("before", "forecast before the change", example=400),
         units("after", "forecast after the change", example=520),
-        text("reason", "why", required=False, example="customer said so"),
+        text("reason", "why", required=False, example="new contract"),
         apart="cycle",
         required=False,
     ),

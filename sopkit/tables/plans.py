@@ -70,7 +70,7 @@ PLANS = (
         text("statement", "the mapping and the query, where there are any", required=False, example="SELECT item AS product FROM stock"),
     ),
     _collect(
-        "completeness", "How complete a table is, by family where that can be said.", "table family measure",
+        "completeness", "How complete a table is, by family where families can be told apart.", "table family measure",
         text("table", "the table"),
         text("family", "the family, or `all`"),
         text("measure", "what was looked at"),
@@ -233,7 +233,7 @@ PLANS = (
     _demand(
         "overrides_applied", "Every override of the records, what it moves, and why; those not in force too.", "id",
         whole("id", "number of the record", "", "", example=12),
-        text("owner", "who said it", example="Ada Brandt"),
+        text("owner", "who recorded it", example="Ada Brandt"),
         text("scope", "what it changes, in words", example="TENT-2P in NORTH-RETAIL"),
         choice("action", "what it does", "add", "set", "scale", example="add"),
         number("amount", "units a month, or the factor", "units or factor", "", low=None, example=150),
@@ -250,7 +250,7 @@ PLANS = (
         "override_effects", "What each override in force moved, to be judged in later cycles.", "id product market month",
         whole("id", "number of the record", "", "", example=12),
         month("cycle", "the cycle", example="2026-11"),
-        text("owner", "who said it", example="Ada Brandt"),
+        text("owner", "who recorded it", example="Ada Brandt"),
         PRODUCT, MARKET, MONTH,
         units("before", "forecast before the change", example=400),
         units("after", "forecast after the change", example=550),
@@ -486,7 +486,7 @@ PLANS = (
         text("name", "its name in the model"),
         text("over", "what it is defined over", required=False),
         text("unit", "its unit", required=False),
-        text("sentence", "what it says"),
+        text("sentence", "what it means"),
         whole("size", "how many there are", "count", "sum"),
     ),
     _supply(

@@ -46,7 +46,7 @@ RECORDS = (
         month(),
         text("product", "the product", example="TENT-2P"),
         text("market", "the market", example="NORTH-RETAIL"),
-        choice("answer", "what the planner says", "accepted", "changed", "refused", example="changed"),
+        choice("answer", "the planner's answer", "accepted", "changed", "refused", example="changed"),
         number("quantity", "what the month counts if changed; empty otherwise", "units", "", required=False, example=410),
         text("reason", "why", example="real demand: two shops opened"),
     ),
