@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 if TYPE_CHECKING:
-    from sopkit.tables import Company
+    from sopkit.book import Book
 
 ERROR_SIGN = "Error = forecast - actual: positive = too much was forecast."
 
@@ -304,26 +304,29 @@ KPIS = {
 EIGHT = tuple(KPIS)[:8]
 NEAR_MONTHS = 3
 PAST, PLAN = "past", "plan"
+CASH_DAYS = ("days_inventory", "days_sales", "days_payables", "cash_to_cash")
 
 
-def kpi_table(tables: Mapping[str, pd.DataFrame], company: Company, cycle: str) -> pd.DataFrame:
+def value(book: Mapping[str, pd.DataFrame], name: str, period: str) -> float | None:
+    """A KPI of table `kpis` for a period (PAST, PLAN or a month); None where it could not be computed."""
+    rows = book["kpis"]
+    known = rows.loc[(rows["kpi"] == name) & (rows["period"] == period), "value"].dropna()
+    return float(known.iloc[0]) if len(known) else None
+
+
+def kpi_table(book: Book) -> pd.DataFrame:
     """Table `kpis`: every KPI by month, for the last twelve months (`past`) and the next twelve (`plan`).
 
     Past months come from the history tables, planned ones from the plan tables; a KPI whose tables are absent or empty
     is left out, never estimated. Targets and owners come from company.yaml and stand at the two totals.
     """
-    first = pd.Timestamp(cycle + "-01")
-    past = pd.date_range(end=first - pd.offsets.MonthBegin(), periods=12, freq="MS")
-    ahead = pd.DatetimeIndex(company.months(cycle))
-    has = {name: frame for name, frame in tables.items() if frame is not None and len(frame)}
-    uoms = has["products"]["uom"].unique() if "products" in has else []
-    units = {"currency": company.currency, "units": uoms[0] if len(uoms) == 1 else "units"}
+    past = pd.date_range(end=book.first - pd.offsets.MonthBegin(), periods=12, freq="MS")
     rows = []
     for measure in (_sales, _forecast, _stock, _capital, _making):
-        for name, kind, monthly, total in measure(has, past, ahead, company):
-            kpi, goal = KPIS[name], company.kpi_targets.get(name)
+        for name, kind, monthly, total in measure(book, past, book.months):
+            kpi, goal = KPIS[name], book.company.kpi_targets.get(name)
             better = kpi.better if kpi.better == "nearer 0" or goal is None else goal.better
-            about = (units.get(kpi.unit, kpi.unit), better, kind)
+            about = (book.unit(kpi.unit), better, kind)
             rows += [(name, f"{month:%Y-%m}", value, *about, None, "") for month, value in monthly.dropna().items()]
             whole = (goal.target, goal.owner) if goal else (None, "")
             rows.append((name, PAST if kind == "actual" else PLAN, total, *about, *whole))
@@ -334,36 +337,24 @@ def kpi_table(tables: Mapping[str, pd.DataFrame], company: Company, cycle: str) 
 Measured = Iterator[tuple[str, str, "pd.Series", float]]
 
 
-def standard_cost(tables: Mapping[str, pd.DataFrame]) -> pd.Series:
-    """Standard cost of every product and material, currency per unit, by code."""
-    keys = {"products": "product", "materials": "material"}
-    named = [tables[name].set_index(key)["standard_cost"] for name, key in keys.items() if len(tables.get(name, ()))]
-    return pd.concat(named)
-
-
-def _revenue(sales: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> pd.Series:
-    """Net sales of each row of history; where only units came, units x net price of the market, else the list price."""
-    price = sales["product"].map(tables["products"].set_index("product")["price"])
-    if "prices" in tables:
-        keys = pd.MultiIndex.from_frame(sales[["product", "market"]])
-        known = tables["prices"].set_index(["product", "market"])["price"].reindex(keys)
-        price = pd.Series(known.to_numpy(), index=sales.index).fillna(price)
-    return sales["revenue"].fillna(sales["quantity"] * price)
+def _has(book: Book, *names: str) -> bool:
+    return all(len(book[name]) for name in names)
 
 
 def _by_month(values: pd.Series, months: pd.Series, wanted: pd.DatetimeIndex) -> pd.Series:
     return values.groupby(months.to_numpy()).sum().reindex(wanted, fill_value=0.0)
 
 
-def _sales(has: Mapping[str, pd.DataFrame], past: pd.DatetimeIndex, ahead: pd.DatetimeIndex, _: Company) -> Measured:
+def _sales(book: Book, past: pd.DatetimeIndex, ahead: pd.DatetimeIndex) -> Measured:
     flows = {}
-    if {"sales_history", "products"} <= set(has):
-        sold = has["sales_history"]
-        cost = sold["quantity"] * sold["product"].map(standard_cost(has))
-        flows["actual"] = [_by_month(v, sold["month"], past) for v in (_revenue(sold, has), cost, sold["quantity"])]
-    if {"deliveries", "products"} <= set(has):
-        sold = has["deliveries"]
-        cost = sold["delivered"] * sold["product"].map(standard_cost(has))
+    if _has(book, "sales_history", "products"):
+        sold = book["sales_history"]
+        cost = book.at_cost(sold, "quantity", "product")
+        money = sold["revenue"].fillna(sold["quantity"] * book.net_prices(sold))
+        flows["actual"] = [_by_month(v, sold["month"], past) for v in (money, cost, sold["quantity"])]
+    if _has(book, "deliveries", "products"):
+        sold = book["deliveries"]
+        cost = book.at_cost(sold, "delivered", "product")
         money = sold["delivered"] * sold["price"]
         flows["plan"] = [_by_month(v, sold["month"], ahead) for v in (money, cost, sold["delivered"])]
         on_time = _by_month(units_on_time(sold), sold["month"], ahead)
@@ -376,47 +367,44 @@ def _sales(has: Mapping[str, pd.DataFrame], past: pd.DatetimeIndex, ahead: pd.Da
         yield "gross_margin", kind, rate, gross_margin(money[:12].sum(), cost[:12].sum())
 
 
-def _forecast(
-    has: Mapping[str, pd.DataFrame], past: pd.DatetimeIndex, _: pd.DatetimeIndex, company: Company
-) -> Measured:
-    if not {"past_forecasts", "sales_history"} <= set(has):
+def _forecast(book: Book, past: pd.DatetimeIndex, _: pd.DatetimeIndex) -> Measured:
+    if not _has(book, "past_forecasts", "sales_history"):
         return
-    said = has["past_forecasts"].query("stream == 'consensus'")
-    lag = said["month"].dt.to_period("M").astype("int64") - said["cycle"].dt.to_period("M").astype("int64")
-    said = said[(lag == company.consensus.lag) & said["month"].isin(past)]
-    if said.empty:
+    frozen = book["past_forecasts"].query("stream == 'consensus'")
+    frozen = frozen[(book.lag(frozen) == book.company.consensus.lag) & frozen["month"].isin(past)]
+    if frozen.empty:
         return
     key = ["product", "market", "month"]
-    sold = has["sales_history"].groupby(key)["quantity"].sum().rename("actual")
-    pairs = said.merge(sold.reset_index(), on=key, how="left").fillna({"actual": 0.0})
+    sold = book["sales_history"].groupby(key)["quantity"].sum().rename("actual")
+    pairs = frozen.merge(sold.reset_index(), on=key, how="left").fillna({"actual": 0.0})
     monthly = pairs.groupby("month")[["quantity", "actual"]]
     for name, measure in (("forecast_against_actual", bias), ("forecast_wape", wape)):
         by_month = monthly.apply(lambda m, measure=measure: measure(m["quantity"], m["actual"]))
         yield name, "actual", by_month, measure(pairs["quantity"], pairs["actual"])
 
 
-def _stock(has: Mapping[str, pd.DataFrame], past: pd.DatetimeIndex, ahead: pd.DatetimeIndex, _: Company) -> Measured:
+def _stock(book: Book, past: pd.DatetimeIndex, ahead: pd.DatetimeIndex) -> Measured:
     """Finished goods only: histories of materials are rare, and turns of two kinds of stock must not be compared."""
-    if "products" not in has:
+    if not _has(book, "products"):
         return
-    cost = has["products"].set_index("product")["standard_cost"]
+    cost = book["products"].set_index("product")["standard_cost"]
     goods, balances, flows = set(cost.index), {}, {}
-    if "stock_history" in has:
-        held = has["stock_history"][has["stock_history"]["item"].isin(goods)]
+    if _has(book, "stock_history"):
+        held = book["stock_history"][book["stock_history"]["item"].isin(goods)]
         opening = past[:1] - pd.offsets.MonthBegin()
         value = (held["quantity"] * held["item"].map(cost)).groupby(held["month"].to_numpy()).sum()
         balances["actual"] = value.reindex(opening.append(past))
-    if "stock" in has:
-        held = has["stock"][has["stock"]["item"].isin(goods)]
+    if _has(book, "stock"):
+        held = book["stock"][book["stock"]["item"].isin(goods)]
         value = _by_month(held["closing"] * held["item"].map(cost), held["month"], ahead)
         start = held[held["month"] == ahead[0]]
         opening = pd.Series({ahead[0] - pd.offsets.MonthBegin(): (start["opening"] * start["item"].map(cost)).sum()})
         balances["plan"] = pd.concat([opening, value])
-    if "sales_history" in has:
-        sold = has["sales_history"]
+    if _has(book, "sales_history"):
+        sold = book["sales_history"]
         flows["actual"] = _by_month(sold["quantity"] * sold["product"].map(cost), sold["month"], past)
-    if "deliveries" in has:
-        sold = has["deliveries"]
+    if _has(book, "deliveries"):
+        sold = book["deliveries"]
         flows["plan"] = _by_month(sold["delivered"] * sold["product"].map(cost), sold["month"], ahead)
         wanted = _by_month(sold["demand"] * sold["product"].map(cost), sold["month"], ahead)
         flows["wanted"] = pd.concat([flows.get("actual", wanted[:0]), wanted])
@@ -437,26 +425,26 @@ def _cover(value: float, month: pd.Timestamp, wanted: pd.Series) -> float:
     return days_of_cover(value, later, later.index.days_in_month)
 
 
-def _capital(has: Mapping[str, pd.DataFrame], past: pd.DatetimeIndex, ahead: pd.DatetimeIndex, _: Company) -> Measured:
-    if {"balance_sheet", "products", "stock_history"} <= set(has):
-        sheet = has["balance_sheet"].set_index("month").sort_index()
-        held = has["stock_history"]
-        value = (held["quantity"] * held["item"].map(standard_cost(has))).groupby(held["month"]).sum()
+def _capital(book: Book, past: pd.DatetimeIndex, ahead: pd.DatetimeIndex) -> Measured:
+    if _has(book, "balance_sheet", "products", "stock_history"):
+        sheet = book["balance_sheet"].set_index("month").sort_index()
+        held = book["stock_history"]
+        value = book.at_cost(held).groupby(held["month"]).sum()
         other = sheet["other_current_assets"] - sheet["other_current_liabilities"]
         capital = working_capital(value.reindex(sheet.index), sheet["receivables"], sheet["payables"], other)
         capital = capital[capital.index.isin(past)].dropna()
         if len(capital):
             yield "working_capital", "actual", capital, float(capital.mean())
-    if "working_capital" not in has:
+    if not _has(book, "working_capital"):
         return
-    plan = has["working_capital"].set_index("month").reindex(ahead)
+    plan = book["working_capital"].set_index("month").reindex(ahead)
     yield "working_capital", "plan", plan["working_capital"], float(plan["working_capital"][:12].mean())
-    if not {"pnl", "supply_plan"} <= set(has):
+    if not _has(book, "pnl", "supply_plan"):
         return
     year, none = ahead[:12], pd.Series(dtype=float)
     days = float(sum(year.days_in_month))
-    lines = has["pnl"][has["pnl"]["month"].isin(year)].groupby("line")["amount"].sum()
-    bought = has["supply_plan"].query("mode == 'buy'")
+    lines = book["pnl"][book["pnl"]["month"].isin(year)].groupby("line")["amount"].sum()
+    bought = book["supply_plan"].query("mode == 'buy'")
     bought = bought.loc[bought["month"].isin(year), "cost"].sum()
     mean = plan.loc[year].mean()
     dio = days_outstanding(mean["inventory"], -lines.get("cost of goods sold", 0.0), days)
@@ -468,39 +456,39 @@ def _capital(has: Mapping[str, pd.DataFrame], past: pd.DatetimeIndex, ahead: pd.
     yield "cash_to_cash", "plan", none, cash_to_cash(dio, dso, dpo)
 
 
-def _making(has: Mapping[str, pd.DataFrame], past: pd.DatetimeIndex, ahead: pd.DatetimeIndex, _: Company) -> Measured:
-    if "work_orders" in has:
-        done = has["work_orders"].assign(month=lambda f: f["finish"].dt.to_period("M").dt.to_timestamp())
+def _making(book: Book, past: pd.DatetimeIndex, ahead: pd.DatetimeIndex) -> Measured:
+    if _has(book, "work_orders"):
+        done = book["work_orders"].assign(month=lambda f: f["finish"].dt.to_period("M").dt.to_timestamp())
         done = done[done["month"].isin(past)]
         times = {month: cycle_time(part["start"], part["finish"]) for month, part in done.groupby("month")}
         whole = cycle_time(done["start"], done["finish"])
         for place, name in enumerate(("cycle_time", "cycle_time_p90")):
             yield name, "actual", pd.Series({month: pair[place] for month, pair in times.items()}), whole[place]
-    if "resource_load" in has:
-        load = has["resource_load"]
+    if _has(book, "resource_load"):
+        load = book["resource_load"]
         used = _by_month(load["regular"] + load["overtime"], load["month"], ahead)
         hours = _by_month(load["available"], load["month"], ahead)
         yield "capacity_utilisation", "plan", used / hours.where(hours > 0), capacity_utilisation(used[:12], hours[:12])
-    if {"demand_plan", "stock", "products"} <= set(has):
-        held = has["stock"][has["stock"]["item"].isin(has["products"]["product"])]
+    if _has(book, "demand_plan", "stock", "products"):
+        held = book["stock"][book["stock"]["item"].isin(book["products"]["product"])]
         target = _by_month(held["safety_stock"], held["month"], ahead)
         opening = float(held.loc[held["month"] == ahead[0], "opening"].sum())
-        wanted = _by_month(has["demand_plan"]["consensus"], has["demand_plan"]["month"], ahead)
+        wanted = _by_month(book["demand_plan"]["consensus"], book["demand_plan"]["month"], ahead)
         needed = wanted + target - target.shift(fill_value=opening)
         last = target.index[:12][-1]
         yield "production_forecast", "plan", needed, production_forecast(wanted[:12], target[last], opening)
-    if "production_history" in has:
-        made = _by_month(has["production_history"]["quantity"], has["production_history"]["month"], past)
+    if _has(book, "production_history"):
+        made = _by_month(book["production_history"]["quantity"], book["production_history"]["month"], past)
         yield "production_forecast", "actual", made, float(made.sum())
-    if {"past_plans", "products"} <= set(has):
-        yield from _kept(has, past, ahead)
+    if _has(book, "past_plans", "products"):
+        yield from _kept(book, past, ahead)
 
 
-def _kept(has: Mapping[str, pd.DataFrame], past: pd.DatetimeIndex, ahead: pd.DatetimeIndex) -> Measured:
+def _kept(book: Book, past: pd.DatetimeIndex, ahead: pd.DatetimeIndex) -> Measured:
     """How far plans moved from one cycle to the next, and how far production kept to the plan of its own month."""
-    plans = has["past_plans"].query("measure == 'production'").set_index(["cycle", "family", "month"])["quantity"]
+    plans = book["past_plans"].query("measure == 'production'").set_index(["cycle", "family", "month"])["quantity"]
     plans = {cycle: part.droplevel("cycle") for cycle, part in plans.groupby(level="cycle")}
-    family = has["products"].set_index("product")["family"]
+    family = book["products"].set_index("product")["family"]
 
     def by_family(frame: pd.DataFrame, item: str) -> pd.Series:
         return frame.groupby([frame[item].map(family).rename("family"), "month"])["quantity"].sum()
@@ -515,11 +503,11 @@ def _kept(has: Mapping[str, pd.DataFrame], past: pd.DatetimeIndex, ahead: pd.Dat
     change = pd.Series({now: moved(plans[now], last, now) for now, last in before.items()}, dtype=float)
     if len(change):
         yield "plan_stability", "actual", change, float(change.mean())
-    if "supply_plan" in has and cycles:
-        value = moved(by_family(has["supply_plan"], "item"), plans[cycles[-1]], ahead[0])
+    if _has(book, "supply_plan") and cycles:
+        value = moved(by_family(book["supply_plan"], "item"), plans[cycles[-1]], ahead[0])
         yield "plan_stability", "plan", pd.Series({ahead[0]: value}), value
-    if "production_history" in has:
-        made = by_family(has["production_history"], "product")
+    if _has(book, "production_history"):
+        made = by_family(book["production_history"], "product")
         own = {now: plan[plan.index.get_level_values("month") == now] for now, plan in plans.items() if now in past}
         pairs = {now: (made.reindex(plan.index, fill_value=0.0), plan) for now, plan in own.items() if len(plan)}
         if pairs:

@@ -12,10 +12,12 @@ import pandas as pd
 import pytest
 
 from sopkit import charts
+from sopkit.book import Book
 from sopkit.charts import Show, Tile
-from sopkit.tables import TABLES
+from sopkit.tables import TABLES, Company
 
 HOSTILE = '<script>alert("x")</script>\x00 & ]]> "datum.x" {{7*7}}'
+COMPANY = Company(name="Small Tents")
 MONTHS = pd.date_range("2026-05-01", periods=12, freq="MS")
 WORDS = {"title": f"Demand {HOSTILE}", "look_for": f"Spring is high {HOSTILE}"}
 
@@ -325,10 +327,13 @@ def test_the_module_is_light_until_something_is_drawn():
 
 
 def test_columns_take_their_heading_and_unit_from_the_declaration():
-    shown = charts.columns_of("override_owners", "owner overrides helped wape_before +money", "EUR")
+    shown = charts.columns_of(
+        "override_owners", "owner overrides helped wape_before +money", Book({}, COMPANY, "2026-11").unit
+    )
     assert shown["owner"] == charts.Show("Owner") and shown["helped"] == charts.Show("Helped", "share")
     assert shown["wape_before"].heading == "WAPE before"
     assert shown["money"] == charts.Show("Money", "EUR", sign=True) and shown["overrides"].unit == "count"
+    assert charts.columns_of("override_owners", "+money", money="Error removed")["money"].heading == "Error removed"
     assert charts.columns_of("pipeline_weight", "share")["share"].unit == "share"
     with pytest.raises(KeyError, match="wape_before"):
         charts.columns_of("override_owners", "wape_befor")

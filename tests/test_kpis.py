@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sopkit import kpis
+from sopkit.book import Book
 from sopkit.tables import TABLES, Company
 
 POSITIVE = st.lists(st.tuples(st.floats(0, 1e4), st.floats(1, 1e4)), min_size=1, max_size=24)
@@ -253,7 +254,7 @@ def small():
 
 
 def totals(tables, **more):
-    made = TABLES["kpis"].check(kpis.kpi_table(tables, company(**more), "2026-11"))
+    made = TABLES["kpis"].check(kpis.kpi_table(Book(tables, company(**more), "2026-11")))
     return made, made[made["period"].isin(["past", "plan"])].set_index(["kpi", "period"])["value"]
 
 

@@ -245,7 +245,12 @@ def small_plan(name: str = "Trail tent", decided: str | None = None) -> dict[str
     )
     tables |= decide(Book(tables, COMPANY, CYCLE, questions=[question]))
     tables = {key: TABLES[key].check(frame) for key, frame in tables.items() if key != "kpis"}
-    return tables | {"kpis": TABLES["kpis"].check(kpis.kpi_table(tables, COMPANY, CYCLE))}
+    return tables | {"kpis": TABLES["kpis"].check(kpis.kpi_table(Book(tables, COMPANY, CYCLE)))}
+
+
+def reported(tables: dict[str, pd.DataFrame], company: Company = COMPANY, manifest: dict = MANIFEST) -> dict:
+    """The pack of these tables."""
+    return pack.report(Book(tables, company, CYCLE, manifest=manifest))
 
 
 @pytest.fixture(scope="module")
@@ -255,7 +260,7 @@ def tables():
 
 @pytest.fixture(scope="module")
 def report(tables):
-    return pack.report(tables, COMPANY, CYCLE, MANIFEST)
+    return reported(tables)
 
 
 def part(report, key):
@@ -344,10 +349,10 @@ def test_scorecard_shows_the_eight_in_order_with_target_and_owner(report):
 
 def test_draft_until_every_question_is_decided(tables, report):
     assert report["draft"] and report["status"].startswith("DRAFT")
-    approved = pack.report(small_plan(decided="shift"), COMPANY, CYCLE)
+    approved = reported(small_plan(decided="shift"), manifest={})
     assert not approved["draft"] and "DRAFT" not in pack.page(approved)
     assert "Decided by Greta: “Evening shift Trail tent”. because Trail tent" in said(part(approved, "decisions"))
-    nobody = pack.report(tables | {"decision_log": TABLES["decision_log"].empty()}, COMPANY, CYCLE)
+    nobody = reported(tables | {"decision_log": TABLES["decision_log"].empty()}, manifest={})
     assert nobody["draft"]
 
 
@@ -384,27 +389,25 @@ def test_draft_until_every_question_is_decided(tables, report):
 def test_an_absent_table_costs_its_figure_not_the_pack(tables, absent):
     less = {name: frame for name, frame in tables.items() if name != absent}
     if absent not in ("kpis", "decision_log"):
-        less["kpis"] = TABLES["kpis"].check(kpis.kpi_table(less, COMPANY, CYCLE))
-    html = pack.page(pack.report(less, COMPANY, CYCLE))
+        less["kpis"] = TABLES["kpis"].check(kpis.kpi_table(Book(less, COMPANY, CYCLE)))
+    html = pack.page(reported(less, manifest={}))
     assert html.count("<section") == 15 and "nan" not in re.sub(r"<[^>]*>", " ", html).lower().split()
 
 
 def test_nothing_at_all_is_still_a_page():
-    html = pack.page(pack.report({}, COMPANY, CYCLE))
+    html = pack.page(reported({}, manifest={}))
     assert html.count("<section") == 15 and "There is no demand plan." in html
 
 
 def test_report_does_not_change_what_it_reads(tables):
     before = copy.deepcopy(tables)
-    pack.report(tables, COMPANY, CYCLE)
+    reported(tables)
     for name, frame in tables.items():
         pd.testing.assert_frame_equal(frame, before[name])
 
 
 def test_same_tables_same_bytes(tables):
-    assert pack.page(pack.report(tables, COMPANY, CYCLE, MANIFEST)) == pack.page(
-        pack.report(tables, COMPANY, CYCLE, MANIFEST)
-    )
+    assert pack.page(reported(tables)) == pack.page(reported(tables))
 
 
 # the page ------------------------------------------------------------------------------------------------------------
@@ -428,7 +431,7 @@ class Page(HTMLParser):
 
 
 def test_hostile_names_come_out_as_text_everywhere():
-    html = pack.page(pack.report(small_plan(HOSTILE), COMPANY.model_copy(update={"name": HOSTILE}), CYCLE, MANIFEST))
+    html = pack.page(reported(small_plan(HOSTILE), COMPANY.model_copy(update={"name": HOSTILE})))
     page = Page(html)
     assert "<script" not in html and "\x00" not in html
     assert not {tag for tag, _ in page.elements} & {

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from test_publish import COMPANY, CYCLE, HOSTILE, small_plan
 
+from sopkit.book import Book
 from sopkit.publish import workbook
 from sopkit.tables import TABLES
 
@@ -31,7 +32,7 @@ def plan():
 
 @pytest.fixture(scope="module")
 def content(plan):
-    return workbook.write(plan, COMPANY, CYCLE, "ab" * 32)
+    return workbook.write(Book(plan, COMPANY, CYCLE), "ab" * 32)
 
 
 def test_every_cell_of_every_table_of_the_demo_is_in_the_workbook(finished):
@@ -63,7 +64,7 @@ def test_the_workbook_of_a_run_is_verified_and_says_the_hash_of_its_plan(finishe
 
 
 def test_same_plan_same_bytes(plan, content):
-    assert workbook.write(plan, COMPANY, CYCLE, "ab" * 32) == content
+    assert workbook.write(Book(plan, COMPANY, CYCLE), "ab" * 32) == content
     made = openpyxl.load_workbook(BytesIO(content)).properties
     assert made.created == made.modified == datetime(2026, 11, 1)
 
@@ -73,7 +74,7 @@ def test_draft_is_said_on_the_first_sheet_and_above_every_printed_page(content):
     assert book.sheetnames == [workbook.FIRST, *workbook.SHEETS]
     assert "DRAFT" in book.worksheets[0]["A1"].value
     assert all("DRAFT, not decided" in sheet.oddHeader.right.text for sheet in book.worksheets)
-    approved = workbook.write(small_plan(decided="shift"), COMPANY, CYCLE)
+    approved = workbook.write(Book(small_plan(decided="shift"), COMPANY, CYCLE))
     again = openpyxl.load_workbook(BytesIO(approved))
     assert not [sheet for sheet in again.worksheets if "DRAFT" in sheet.oddHeader.right.text]
     said = [row[1] for row in first_sheet(approved) if row[0] == "Question"]
@@ -120,7 +121,7 @@ def test_a_planner_finds_notes_filters_and_the_headings_in_sight(plan, content):
 @pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", "https://example.org", HOSTILE, "x" * 40_000])
 def test_text_stays_text(name):
     few = {key: frame.head(3) for key, frame in small_plan(name).items()}
-    book = openpyxl.load_workbook(BytesIO(workbook.write(few, COMPANY.model_copy(update={"name": name}), CYCLE)))
+    book = openpyxl.load_workbook(BytesIO(workbook.write(Book(few, COMPANY.model_copy(update={"name": name}), CYCLE))))
     kinds = {cell.data_type for sheet in book.worksheets for row in sheet.iter_rows() for cell in row}
     assert kinds <= {"s", "n", "d", "inlineStr"}
     assert not [cell for sheet in book.worksheets[1:] for row in sheet.iter_rows() for cell in row if cell.hyperlink]
@@ -129,7 +130,7 @@ def test_text_stays_text(name):
 
 
 def test_a_table_of_too_many_rows_is_cut_and_the_first_sheet_says_so(plan):
-    content = workbook.write(plan, COMPANY, CYCLE, rows=10)
+    content = workbook.write(Book(plan, COMPANY, CYCLE), rows=10)
     assert len(sheet_of(content, "Demand plan")) == 10
     said = {row[0]: row[3] for row in first_sheet(content) if row[0] in workbook.SHEETS}
     assert said["Demand plan"].endswith("Only the first 10 rows are here; 46 more are in the cycle's tables.")
@@ -138,6 +139,6 @@ def test_a_table_of_too_many_rows_is_cut_and_the_first_sheet_says_so(plan):
 
 def test_a_cycle_with_nothing_in_it_still_has_every_sheet(plan):
     empty = {name: TABLES[name].empty() for name in plan}
-    book = openpyxl.load_workbook(BytesIO(workbook.write(empty, COMPANY, CYCLE)))
+    book = openpyxl.load_workbook(BytesIO(workbook.write(Book(empty, COMPANY, CYCLE))))
     assert book.sheetnames == [workbook.FIRST, *workbook.SHEETS]
     assert book["Demand plan"].max_row == 1 and book["Demand plan"]["A1"].value == "Product"

@@ -118,6 +118,11 @@ class Book(Mapping[str, pd.DataFrame]):
         """The next twelve months, or fewer where the horizon is shorter."""
         return self.months[:12]
 
+    @property
+    def span(self) -> str:
+        """The months that totals of a year are of: `next 12 months`."""
+        return f"next {len(self.year)} months"
+
     def near(self, frame: pd.DataFrame) -> pd.DataFrame:
         """The rows of the next twelve months (column `month`)."""
         return frame[frame["month"].isin(self.year)]

@@ -21,6 +21,7 @@ import pandas as pd
 
 from sopkit.process import without_grammar
 from sopkit.tables import TABLES
+from sopkit.tables.hierarchy import add_up
 from sopkit.words import heading, month_name, span
 
 if TYPE_CHECKING:
@@ -145,23 +146,25 @@ def empty(frame: pd.DataFrame | None, *columns: str | None) -> bool:
     return frame is None or frame.empty or not set(filter(None, columns)) <= set(frame.columns)
 
 
-def made(frame: pd.DataFrame, unit: str, column: str, alt: str, /, *, more: str = "", **about: Unpack[About]) -> Figure:
+def made(
+    frame: pd.DataFrame, unit: str, column: str, spoken: str, /, *, more: str = "", **about: Unpack[About]
+) -> Figure:
     """The figure of `frame`, whose numbers are in `column`: what the caller did not say of it is derived here.
 
-    `more` is added to the note; `chart` and `body` are set by the form.
+    `spoken`: the figure in words; `more` is added to the note; `chart` and `body` are set by the form.
     """
     source = tuple(about.get("source", "").split())
     declared = [TABLES[name] for name in source]
     measure = next((t[column].meaning for t in declared if column in t.names), heading(column) if column else "")
     months = [frame[name] for name in frame if pd.api.types.is_datetime64_any_dtype(frame[name])]
     known = next((values.dropna() for values in months if values.notna().any()), None)
-    words = {value for name in frame.select_dtypes("object") for value in frame[name].map(str).unique()[:20]}
-    shows = {SHOWN[word] for word in words & set(SHOWN)}
+    cells = (value for name in frame.select_dtypes("object") for value in frame[name])
+    shows = {SHOWN[value] for value in cells if declared and isinstance(value, str) and value in SHOWN}
     for table in declared:
         kind = "actual" if table.name.endswith("_history") else "budget" if table.name == "budget" else "plan"
         shows.add("scenario" if table.name.startswith("scenario") else kind)
     return Figure(
-        about.get("title", ""), unit, frame, about.get("look_for", ""), about.get("alt") or alt,
+        about.get("title", ""), unit, frame, about.get("look_for", ""), about.get("alt") or spoken,
         f"{about.get('note', '')} {more}".strip(), about.get("measure") or measure,
         about.get("period") or ("" if known is None else span(known.min(), known.max())),
         tuple(about.get("shows") or sorted(shows)), about.get("better", ""), source,
@@ -179,7 +182,11 @@ def points(
     """
     by, named = [name for name in keys.values() if name], [name for name in values.values() if name]
     if frame.duplicated(by).any():
-        if _RATES.fullmatch(unit):
+        tables = (TABLES[name] for name in source.split())
+        table = next((t for t in tables if set(t.names) <= set(frame) and set(named) <= set(t.names)), None)
+        if table:
+            frame = add_up(frame, table, by, named)
+        elif _RATES.fullmatch(unit):
             raise ValueError(
                 f"{named[0]!r} has several rows for one point of {', '.join(by)}, and a number in {unit} does not add "
                 "up: choose rows, give another series, or compute it again from its parts"

@@ -6,7 +6,7 @@ Why our own: great_tables takes 0.8 s a table, has no sparklines with a planned 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Unpack
 
 import pandas as pd
@@ -82,23 +82,23 @@ class Show(NamedTuple):
     planned_from: int | None = None
 
 
-def columns_of(
-    table: str, names: str, money: str = "currency", units: str = "units", **headings: str
-) -> dict[str, Show]:
+def _unit(declared: str) -> str:
+    return "units" if declared == "unit of measure" else declared
+
+
+def columns_of(table: str, names: str, unit: Callable[[str], str] = _unit, /, **headings: str) -> dict[str, Show]:
     """`names` (divided by blanks) of a declared table as `show` for `table`; `+name` shows the sign.
 
-    Headings are the columns' names, or those given as `name="Heading"`; units are declared, with `money` for the
-    currency and `units` for the unit of measure.
-    Raises KeyError with the nearest names for an unknown table or column.
+    Headings are the columns' names, or those given as `name="Heading"`; units are declared, `unit` (`book.unit`) turns
+    them into the company's. Raises KeyError with the nearest names for an unknown table or column.
     """
-    own = {"unit of measure": units, "currency": money, "currency per unit": f"{money} per unit", "": "number"}
     shown = {}
     for name in names.split():
         column = TABLES[table][name.lstrip("+")]
-        unit = own.get(column.unit, column.unit) if column.kind in ("number", "whole") else ""
+        own = " per ".join(map(unit, column.unit.split(" per "))) if column.kind in ("number", "whole") else ""
         # "overrides (overrides)" tells nothing twice
-        unit = "count" if unit == column.name != "share" else unit
-        shown[column.name] = Show(headings.get(column.name) or heading(column.name), unit, name[0] == "+")
+        own = "count" if own == column.name != "share" or column.kind == "whole" and not own else own
+        shown[column.name] = Show(headings.get(column.name) or heading(column.name), own, name[0] == "+")
     return shown
 
 
@@ -153,7 +153,7 @@ def table(
         more=f"{left:,} more rows are in the cycle's tables." if left > 0 else "", **about,
     )  # fmt: skip
     figure.measure = about.get("measure") or listed((plain(h.heading) for h, scale in columns.values() if scale), 9)
-    return _written(figure, head, rows)
+    return _written(figure, head, rows, "tight" if len(columns) > 8 else "")
 
 
 # Numbers by row and column -------------------------------------------------------------------------------------------
@@ -214,7 +214,7 @@ def heat_map(
     )
     shown = tidy.rename(columns={"row": row, "column": column, "y": value})
     figure = made(shown, scale.unit, value, alt, **about)
-    return _written(figure, [Cell(safe(row.replace("_", " "))), *_month_heads(wide.columns)], body, "heat")
+    return _written(figure, [Cell(safe(heading(row))), *_month_heads(wide.columns)], body, "heat")
 
 
 def statement(

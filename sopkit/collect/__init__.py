@@ -33,9 +33,9 @@ class Collected:
 
     def grouped(self) -> pd.DataFrame:
         """The findings for a person: one line for a table, column and rule, with the count and the first rows."""
-        from sopkit.collect import check
+        from sopkit.collect import figures
 
-        return check.grouped(self.findings)
+        return figures.grouped(self.findings)
 
     def summary(self, most: int = 20) -> str:
         """The findings as text for a screen: at most `most` groups, the rest counted."""

@@ -611,31 +611,3 @@ def _strays(mapping: CompanyMapping) -> pd.DataFrame:
         for name in names
         if not any(Path(name).match(pattern) for pattern in used if pattern)
     )
-
-
-# for people -----------------------------------------------------------------------------------------------------
-def grouped(findings: pd.DataFrame) -> pd.DataFrame:
-    """Findings of one table, column and rule as one line: how many, the first rows and values; worst first."""
-    by = ["severity", "table", "column", "rule"]
-    lines = (
-        findings.groupby(by, sort=False, dropna=False)
-        .agg(
-            count=("row", "size"),
-            rows=(
-                "row",
-                lambda rows: (
-                    ", ".join(str(row) for row in rows[rows.gt(0)].head(5)) + (", ..." if len(rows) > 5 else "")
-                ),
-            ),
-            values=("value", lambda values: ", ".join(dict.fromkeys(v for v in values.head(50) if v)).strip()[:120]),
-            allowed=("allowed", "first"),
-            fix=("fix", "first"),
-        )
-        .reset_index()
-    )
-    order = {table: place for place, table in enumerate(TABLES)}
-    lines["order"] = lines["table"].map(order).fillna(len(order))
-    lines = lines.sort_values(
-        ["severity", "order", "count"], ascending=[False, True, False], kind="stable", ignore_index=True
-    )
-    return lines.drop(columns="order")

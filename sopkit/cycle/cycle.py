@@ -44,6 +44,7 @@ class Cycle:
         self._read: dict[str, str] = {}  # sha256 of what was read so far
         self._recorded: dict[str, tuple[bytes, dict[str, Any]]] = {}  # records as they were read, for the snapshot
         self._wrote = False
+        self._given: tuple[Any, ...] = ()  # the stage's book, field by field, with what the stage wrote since
 
     @classmethod
     def open(cls, company: str, cycle: str, stage: str | None = None, *, reports: Path | None = None) -> Cycle:
@@ -177,7 +178,9 @@ class Cycle:
         questions = load_questions(self.answers("decisions.yaml")) if "decisions.yaml" in asked else []
         manifest = self.manifest
         there = self.reads if self.stage else [n for n in self.reads if n in RECORD_NAMES or n in manifest["tables"]]
-        return {name: self.read(name) for name in there}, self.company, self.cycle, scenarios, questions, manifest
+        tables = {name: self.read(name) for name in there}
+        self._given = (tables, self.company, self.cycle, scenarios, questions, manifest)
+        return self._given
 
     def earlier(self, name: str) -> pd.DataFrame:
         """Table `name` as the earlier cycles of the company kept it, one below the other; empty where none did."""
@@ -213,9 +216,10 @@ class Cycle:
         """
         return self.save({name: frame})[name]
 
-    def save(self, frames: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    def save(self, frames: Mapping[str, pd.DataFrame]) -> Plan:
         """Check all `frames` (name -> frame), then keep them all; nothing is written where one of them is wrong.
 
+        Returns them as a plan, on top of the book that the stage asked for: what its figures are made from.
         The first save of a stage replaces everything that an earlier run of the same stage left.
         """
         if self.stage is None:
@@ -241,7 +245,11 @@ class Cycle:
             manifest["tables"][name] = manifests.table_entry(self.stage, TABLES[name], content, len(checked[name]))
         self._wrote = self._wrote or bool(frames)
         self._store(manifest)
-        return checked
+        from sopkit.book import Plan
+
+        tables, *rest = self._given or ({}, self.company, self.cycle)
+        self._given = ({**tables, **checked}, *rest)
+        return Plan(*self._given)
 
     def write_file(self, name: str, content: str | bytes) -> Path:
         """Keep a file that is no table (`plan.html`) in the cycle's folder, its sha256 in the manifest."""

@@ -107,5 +107,5 @@ def plan(book: Book, *, engine: Engine | str | None = None) -> dict[str, pd.Data
 
 
 def is_draft(decision_log: pd.DataFrame) -> bool:
-    """Whether any question is still undecided, so that the plan is a draft."""
-    return bool((decision_log["status"] == UNDECIDED).any())
+    """Whether the plan is a draft: a question is still undecided, or nothing was asked at all."""
+    return decision_log.empty or bool((decision_log["status"] == UNDECIDED).any())

@@ -1,263 +1,372 @@
-"""The figures of the demand meeting, from the stage's own tables: what notebook 02 shows, one function a figure."""
+"""The figures of the demand meeting, one function a figure, from a book: notebook, pack and library show the same."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 import pandas as pd
 
 from sopkit import charts
-from sopkit.charts import Figure
+from sopkit.book import Book
+from sopkit.charts import Figure, Show
 from sopkit.demand.review import ALL
 from sopkit.kpis import ERROR_SIGN
-from sopkit.tables import Company
+from sopkit.words import amount, leaning, listed, number, sentence, several, span, than
 
-Plan = Mapping[str, pd.DataFrame]
-LAYER_WORDS = {
+LAYERS = {
     "lifecycle": "lifecycle", "market_conditions": "market conditions", "campaigns": "campaigns",
     "pipeline": "pipeline", "sales": "sales department", "override": "overrides",
 }  # fmt: skip
+STREAMS = {
+    "naive": "same month last year", "baseline": "statistical baseline", "campaigns": "campaigns",
+    "lifecycle": "lifecycle", "market_conditions": "market conditions", "pipeline": "CRM pipeline",
+    "statistical": "all layers", "sales": "sales department", "blended": "sales blended in",
+    "consensus": "overrides: consensus",
+}  # fmt: skip
 NOT_JUDGED = "No past forecast can be judged yet."
+
+
+def _ahead(book: Book) -> str:
+    return f"{several(book.company.consensus.lag, 'month')} ahead"
+
+
+def _lag(book: Book, table: str, family: str = "family == @ALL") -> pd.DataFrame:
+    """The rows of `table` at the lag at which this company judges."""
+    lag = book.company.consensus.lag
+    return book[table].query(f"{family} and lag == @lag", local_dict={"ALL": ALL, "lag": lag})
+
+
+def sold(book: Book) -> pd.DataFrame:
+    """Sales as they came: product, market, month, quantity; of corrected history where the raw one is not at hand."""
+    if len(book["sales_history"]):
+        return book["sales_history"]
+    return book["clean_history"].drop(columns="quantity").rename(columns={"raw": "quantity"})
 
 
 # The plan ----------------------------------------------------------------------------------------------------------
 
 
-def outlook(plan: Plan, clean_history: pd.DataFrame, company: Company, cycle: str) -> Figure:
-    """Three years of sales, the baseline, and the consensus with its range."""
+def outlook(book: Book, months: int = 24) -> Figure:
+    """Sales of the last `months`, the consensus with its range, the baseline and what the sales department expects."""
+    past = sold(book).groupby("month")["quantity"].sum().tail(months)
+    total = book["demand_levels"].query("level == 'total'").set_index("month")
+    if total.empty:
+        total = book["demand_plan"].groupby("month")[["baseline", "consensus", "p10", "p90"]].sum()
+    sales = book["demand_plan"].groupby("month")["sales"].sum(min_count=1).dropna()
+    lines = pd.concat([
+        past.rename("units").reset_index().assign(series="history"),
+        total[["baseline"]].rename(columns={"baseline": "units"}).reset_index().assign(series="baseline"),
+        total[["consensus", "p10", "p90"]].rename(columns={"consensus": "units"}).reset_index()
+        .assign(series="consensus"),
+        sales.rename("units").reset_index().assign(series="sales department"),
+    ], ignore_index=True)  # fmt: skip
+    consensus = total["consensus"].sum()
+    lean = sales.reindex(total.index).sum() / consensus - 1 if len(sales) and consensus else None
     return charts.line(
-        sold_and_planned(clean_history, plan["demand_levels"]), "units", series="series", low="p10", high="p90",
-        start=company.months(cycle)[0], title="Sold and planned, all products", unit="units",
-        look_for="Does the plan carry on from what was sold, season for season?",
+        lines if len(total) else None, "units", series="series", low="p10", high="p90", start=book.first,
+        order=("history", "consensus", "baseline", "sales department"), title="Demand, all products", unit=book.units,
+        source="demand_levels clean_history", better="higher", measure="units sold and planned",
+        look_for="The band is the range of the consensus: one month in five lies outside." if lean is None
+        else f"The sales department expects {than(lean, 'more', 'less')} than the consensus.",
+        note="Band: P10 to P90 of the consensus.", none="There is no demand plan.",
     )  # fmt: skip
 
 
-def families(plan: Plan) -> Figure:
+def families(book: Book) -> Figure:
     """The consensus of each family, month by month."""
     return charts.heat_map(
-        plan["demand_levels"].query("level == 'family'"), "node", "month", "consensus", title="Consensus by family",
-        unit="units", look_for="Where the seasons of the families peak together, supply will be short.",
+        book["demand_levels"].query("level == 'family'"), "node", "month", "consensus", title="Consensus by family",
+        unit=book.units, source="demand_levels", better="higher",
+        look_for="Where the seasons of the families peak together, supply falls short.",
     )  # fmt: skip
 
 
-def layers(plan: Plan) -> Figure:
+def by_family(book: Book) -> Figure:
+    """From baseline to consensus, layer by layer, beside last year's sales."""
+    near = book.near(book["demand_plan"])
+    near = near.assign(value=near["consensus"] * near["price"], sales=near["blended"] - near["statistical"])
+    steps = [*LAYERS, "consensus", "value"]
+    rows = near.groupby("family")[["baseline", *steps]].sum().reset_index()
+    past = sold(book)
+    past = past[past["month"] >= book.first - pd.DateOffset(months=12)]
+    rows["last"] = rows["family"].map(past.groupby(book.families(past["product"]))["quantity"].sum()).astype(float)
+    rows["growth"] = rows["consensus"] / rows["last"].where(rows["last"] > 0) - 1
+    rows["family"] = book.called(rows["family"], "families")
+    known = rows.dropna(subset="growth").sort_values("growth", ascending=False, kind="stable")
+    moving = {name: Show(sentence(words), book.units, True) for name, words in LAYERS.items()
+              if rows[name].abs().sum() > 0.5}  # fmt: skip
+    return charts.table(
+        rows,
+        {"family": "Family", "last": Show("Last 12 months", book.units), "baseline": Show("Baseline", book.units)}
+        | moving
+        | {"consensus": Show("Consensus", book.units), "growth": Show("Growth", "share", True),
+           "value": Show("Value", book.currency)},
+        title="From baseline to consensus", unit=f"{book.span}, at net prices", source="demand_plan sales_history",
+        period=span(book.year[0], book.year[-1]), better="higher",
+        look_for=f"Strongest growth: {known['family'].iloc[0]}, {amount(known['growth'].iloc[0], 'share', sign=True)}."
+        if len(known) else "", note="A layer that moves nothing is left out.",
+    )  # fmt: skip
+
+
+def lifecycle(book: Book) -> Figure:
+    """Launches and retirements in the planned months."""
+    products, names = book["products"], book.names("products")
+    volume = book["demand_plan"].groupby("product")["consensus"].sum()
+    kinds = (("Launch", "launch_month", "like_product"), ("Retirement", "end_month", "successor"))
+    rows = pd.concat([
+        products[products[month].between(book.first, book.months[-1])]
+        .assign(what=what, at=lambda f, m=month: f[m], other=lambda f, o=other: f[o].map(names).fillna("–"))
+        for what, month, other in kinds
+    ])  # fmt: skip
+    starts = int(rows["what"].eq("Launch").sum())
+    counts = f"{several(starts, 'launch', 'launches')}, {several(len(rows) - starts, 'retirement')}."
+    return charts.table(
+        rows.assign(units=rows["product"].map(volume).astype(float), product=rows["product"].map(names)),
+        {"what": "Change", "product": "Product", "at": "First or last month", "other": "Like product, or successor",
+         "units": Show("Planned", book.units)},
+        title="Launches and retirements", unit="in the planned months", source="products demand_plan",
+        look_for=sentence(counts), none="No product is launched or retired in the planned months.",
+    )  # fmt: skip
+
+
+def layers(book: Book) -> Figure:
     """What each layer adds to the baseline or takes from it."""
+    plan = book["demand_plan"].assign(sales=lambda f: f["blended"] - f["statistical"])
+    rows = plan.rename(columns=LAYERS).melt("month", [*LAYERS.values()], "layer", "units")
+    rows = rows.groupby(["layer", "month"], as_index=False)["units"].sum()
     return charts.bars(
-        by_layer(plan["demand_plan"]), "units", "layer", order=list(LAYER_WORDS.values()), unit="units",
-        title="What the layers add to the baseline", none="No layer changes the baseline.",
+        rows[rows.groupby("layer")["units"].transform(lambda units: units.abs().max()) > 0], "units", "layer",
+        order=list(LAYERS.values()), unit=book.units, title="What the layers add to the baseline",
+        source="demand_plan", none="No layer changes the baseline.", measure="units added to the baseline",
         look_for="Large bars rest on people's knowledge rather than on history: who answers for them?",
     )  # fmt: skip
 
 
-def weights(plan: Plan, company: Company) -> Figure:
+def weights(book: Book) -> Figure:
     """How much each stream counts in the consensus, and why."""
     return charts.table(
-        plan["stream_weights"], charts.columns_of("stream_weights", "family stream wape weight reason"),
-        title=f"How much each stream counts, by its error {company.consensus.lag} month(s) ahead",
+        book["stream_weights"], charts.columns_of("stream_weights", "family stream wape weight reason"),
+        title=f"How much each stream counts, by its error {_ahead(book)}", source="stream_weights",
         look_for="A stream counts by the inverse of its squared error, within the limits of company.yaml.",
     )  # fmt: skip
 
 
-def campaigns(plan: Plan) -> Figure:
+def campaigns(book: Book) -> Figure:
     """What past campaigns kept of their promise."""
     return charts.table(
-        plan["campaign_success"],
+        book["campaign_success"],
         charts.columns_of(
             "campaign_success", "campaign_kind campaigns +promised +achieved success pull_forward reason"),
         title="What campaigns kept of their promise", none="No campaign is planned and none was run.",
+        source="campaign_success", shows=["actual"],
         look_for="Planned campaigns count at the share that past ones of their kind kept.",
     )  # fmt: skip
 
 
-def pipeline(plan: Plan, most: int = 10) -> Figure:
+def pipeline(book: Book, most: int = 8) -> Figure:
     """The customers of the CRM that weigh most on production."""
+    deals = book["pipeline_weight"].sort_values("rank").head(most)
     return charts.table(
-        plan["pipeline_weight"].sort_values("rank").head(most),
-        charts.columns_of("pipeline_weight", "customer products first_month quantity added hours_if_won share"),
-        title="Opportunities that weigh most on production", none="The CRM holds no opportunity in the planned months.",
-        look_for="A deal is won whole or not at all: the plan holds its expected value, never its size.",
+        deals,
+        charts.columns_of(
+            "pipeline_weight", "customer products first_month quantity expected added value hours_if_won share",
+            book.unit, first_month="From", quantity="If all is won", added="In the plan"),
+        title="Opportunities in the CRM", unit="weighted by probability", source="pipeline_weight",
+        none="The CRM holds no opportunity in the planned months.",
+        look_for=f"{deals['customer'].iloc[0]} weighs most on production; a deal is won whole or not at all."
+        if len(deals) else "",
     )  # fmt: skip
 
 
-def changed(plan: Plan) -> Figure:
-    """From the last cycle's plan to this one's, layer by layer."""
+def changed(book: Book) -> Figure:
+    """From the last cycle's plan to this one's, layer by layer, in money."""
+    rows = book["demand_change"].query("family == @ALL", local_dict={"ALL": ALL}).sort_values("step")
+    steps, ends = rows.iloc[1:-1], rows.iloc[[0, -1]] if len(rows) > 1 else rows
+    moved = book["demand_change"].query("family != @ALL", local_dict={"ALL": ALL})
+    moved = moved.pivot(index="family", columns="step", values="money").agg(
+        lambda f: f.dropna().iloc[-1] - f.iloc[0], 1
+    )
+    most = moved.abs().idxmax() if len(moved) else ""
     return charts.waterfall(
-        **waterfall_of(plan["demand_change"]), step="layer", value="units", unit="units",
-        title="From the last plan to this one", none="No earlier cycle kept its forecasts.",
-        look_for="Each bar is what one layer changed over the months that both plans cover; nothing else moved.",
+        steps[steps["money"].abs() >= 0.5].assign(layer=lambda f: f["layer"].map(sentence)) if len(rows) > 2 else None,
+        "layer", "money", unit=book.currency, title="Demand plan, last cycle to this one", source="demand_change",
+        start=sentence(ends["layer"].iloc[0]) if len(ends) else "", shows=["plan", "last plan"],
+        end=sentence(ends["layer"].iloc[-1]) if len(ends) else "", better="higher",
+        opening=float(ends["money"].iloc[0]) if len(ends) else 0.0, period=rows["months"].iloc[0] if len(rows) else "",
+        look_for=f"Largest change of a family: {book.names('families').get(most, most)}, "
+        f"{amount(moved[most], book.currency, True)}." if most else "Each bar is one layer of the forecast.",
+        note=f"Over {rows['months'].iloc[0]}, at today's net prices. Layers that did not change are left out."
+        if len(rows) else "", none="There is no earlier plan to compare with.",
     )  # fmt: skip
 
 
 # Who was right -----------------------------------------------------------------------------------------------------
 
 
-def in_words(plan: Plan) -> Figure:
-    """What the past cycles say of streams, campaigns, steps and people."""
+def in_words(book: Book) -> Figure:
+    """What the past cycles show of streams, campaigns, steps and people."""
     return charts.table(
-        plan["demand_notes"].query("topic == 'who was right'"), {"subject": "Who", "sentence": "What past cycles say"},
-        title="In words", note=ERROR_SIGN, none=NOT_JUDGED,
+        book["demand_notes"].query("topic == 'who was right'"),
+        {"subject": "Who", "sentence": "What past cycles show"}, title="In words", note=ERROR_SIGN, none=NOT_JUDGED,
+        source="demand_notes", shows=["actual"],
     )  # fmt: skip
 
 
-def stair(plan: Plan, company: Company) -> Figure:
-    """The error after each step from naive to consensus."""
-    lag = company.consensus.lag
+def stair(book: Book) -> Figure:
+    """The error after each step from naive to consensus; a step that changes nothing is left out."""
+    rows = _lag(book, "fva").sort_values("step")
+    rows = rows.assign(name=rows["stream"].map(STREAMS).fillna(rows["name"]))
+    rows = rows[rows["fva"].isna() | (rows["fva"].abs() > 1e-9)]
+    harmful = rows[rows["fva"] < -0.0005]
     return charts.stair_step(
-        plan["fva"].query("family == @ALL and lag == @lag"), "name", "wape", unit="share", width=charts.WIDE,
-        title=f"Error after each step, {lag} month(s) ahead", none=NOT_JUDGED,
-        look_for="A step that adds error destroys value: stop it, or change who does it.",
+        rows, "name", "wape", unit="share", width=charts.WIDE, source="fva", none=NOT_JUDGED, shows=["actual"],
+        title=f"Error after each step, {_ahead(book)}",
+        look_for=f"What destroyed value: {listed(harmful['name'])}." if len(harmful) else "No step destroyed value.",
+        note="WAPE: sum of absolute errors / sum of sales. Blue steps made it better, vermillion ones worse.",
     )  # fmt: skip
 
 
-def accuracy(plan: Plan, company: Company) -> Figure:
+def accuracy(book: Book) -> Figure:
     """Every measure of every stream."""
-    lag = company.consensus.lag
+    rows = _lag(book, "forecast_accuracy").sort_values("wape")
+    rows = rows.assign(stream=rows["stream"].map(STREAMS).fillna(rows["stream"]))
+    known = rows.dropna(subset="bias").sort_values("bias", key=abs, kind="stable")
     return charts.table(
-        plan["forecast_accuracy"].query("family == @ALL and lag == @lag"),
-        charts.columns_of("forecast_accuracy", "stream forecast actual wape value_wape +bias +tracking_signal rmsse"),
-        title=f"Accuracy by stream, {lag} month(s) ahead", note=ERROR_SIGN, none=NOT_JUDGED,
-        look_for="A tracking signal beyond -4 or +4 is no chance; an RMSSE below 1 beats last month's sales.",
+        rows, charts.columns_of("forecast_accuracy", "stream wape value_wape +bias +tracking_signal rmsse"),
+        title="Whose forecast was right", unit=_ahead(book), none=NOT_JUDGED, source="forecast_accuracy",
+        better="lower", shows=["actual"],
+        look_for=f"The most biased stream is {known['stream'].iloc[-1]}: {leaning(known['bias'].iloc[-1])}."
+        if len(known) else "", note=f"{ERROR_SIGN} A tracking signal beyond -4 or +4 is no chance.",
     )  # fmt: skip
 
 
-def accuracy_by_lag(plan: Plan) -> Figure:
+def accuracy_by_lag(book: Book) -> Figure:
     """The error of every stream, the further ahead the worse."""
     return charts.heat_map(
-        plan["forecast_accuracy"].query("family == @ALL"), "stream", "lag", "wape", unit="share", none=NOT_JUDGED,
-        title="Error (WAPE) by months ahead", look_for="Which stream holds when decisions must be taken early?",
+        book["forecast_accuracy"].query("family == @ALL", local_dict={"ALL": ALL}), "stream", "lag", "wape",
+        unit="share", none=NOT_JUDGED, title="Error (WAPE) by months ahead", source="forecast_accuracy", better="lower",
+        shows=["actual"], look_for="Which stream holds when decisions must be taken early?",
     )  # fmt: skip
 
 
-def bias_by_family(plan: Plan, company: Company) -> Figure:
+def bias_by_family(book: Book) -> Figure:
     """The bias of every stream in every family."""
-    lag = company.consensus.lag
     return charts.heat_map(
-        plan["forecast_accuracy"].query("family != @ALL and lag == @lag"), "stream", "family", "bias", unit="share",
-        diverging=True, title=f"Bias by family, {lag} month(s) ahead", note=ERROR_SIGN, none=NOT_JUDGED,
+        _lag(book, "forecast_accuracy", "family != @ALL"), "stream", "family", "bias", unit="share", diverging=True,
+        title=f"Bias by family, {_ahead(book)}", note=ERROR_SIGN, none=NOT_JUDGED, source="forecast_accuracy",
+        better="nearer 0", shows=["actual"],
         look_for="A row of one colour is a habit of that stream; a column of one colour is a surprise of that market.",
     )  # fmt: skip
 
 
-def owners(plan: Plan, company: Company) -> Figure:
-    """Whose overrides help, by person and by role."""
-    return charts.table(
-        plan["override_owners"],
-        charts.columns_of(
-            "override_owners", "role owner overrides helped wape_before wape_after +money", company.currency),
-        title="Whose overrides help", none="Nobody's overrides can be judged yet.",
-        look_for="Below zero: the numbers alone would have been nearer.",
+def missed_by_product(book: Book) -> pd.Series:
+    """Absolute error of past consensus forecasts at list price, currency by product."""
+    past = book["past_forecasts"].query("stream == 'consensus'")
+    past = past[(book.lag(past) == book.company.consensus.lag) & (past["month"] < book.first)]
+    key = ["product", "market", "month"]
+    actual = sold(book).groupby(key)["quantity"].sum().rename("actual").reset_index()
+    both = past.merge(actual, on=key, how="left").fillna({"actual": 0.0})
+    price = both["product"].map(book["products"].set_index("product")["price"])
+    return ((both["quantity"] - both["actual"]).abs() * price).groupby(both["product"]).sum()
+
+
+def missed(book: Book) -> Figure:
+    """The products whose forecasts missed most, in money."""
+    money = missed_by_product(book).rename("money").reset_index()
+    money["product"] = book.called(money["product"], "products")
+    top = money.sort_values("money", ascending=False, kind="stable").head(1)
+    share = amount(top["money"].sum() / (money["money"].sum() or 1.0), "share")
+    return charts.ranking(
+        money, "product", "money", title="Missed most, by value", unit=book.currency, most=8, better="lower",
+        source="past_forecasts sales_history", shows=["actual"], measure="absolute error of the consensus",
+        look_for=f"{top['product'].iloc[0]} makes {share} of the error by value." if money["money"].sum() else "",
+        note=f"Absolute error of the consensus {_ahead(book)} x list price.", none=NOT_JUDGED,
     )  # fmt: skip
 
 
-def overrides_judged(plan: Plan, company: Company) -> Figure:
-    """The ten best and the ten worst overrides of the past."""
+def owners(book: Book) -> Figure:
+    """Whose overrides help, by person."""
+    rows = book["override_owners"].query("owner != @ALL", local_dict={"ALL": ALL}).sort_values("money")
+    worst = rows.iloc[0] if len(rows) else {"money": 0.0}
     return charts.table(
-        best_and_worst(plan["override_review"]),
+        rows,
+        charts.columns_of("override_owners", "owner role overrides helped wape_before wape_after +money", book.unit,
+                          owner="Who", overrides="Overrides judged", money="Error removed"),
+        title="Whose overrides help", none="No past override was judged.", unit="positive = error removed",
+        source="override_owners", better="higher", shows=["actual"],
+        look_for=f"{worst['owner']}'s overrides added {amount(-worst['money'], book.currency)} of error."
+        if worst["money"] < 0 else "Nobody's overrides did harm.",
+    )  # fmt: skip
+
+
+def overrides_judged(book: Book, each: int = 10) -> Figure:
+    """The `each` best and the `each` worst overrides of the past, best first."""
+    rows = book["override_review"].sort_values("rank", ignore_index=True)
+    return charts.table(
+        rows[(rows.index < each) | (rows.index >= len(rows) - each)],
         charts.columns_of(
-            "override_review", "owner product market month before after actual +gain +money reason", company.currency),
-        title="The ten best and the ten worst overrides", none="Nobody's overrides can be judged yet.",
+            "override_review", "owner product market month before after actual +gain +money reason", book.unit),
+        title="The best and the worst overrides", none="Nobody's overrides can be judged yet.",
+        source="override_review", better="higher", shows=["actual"],
         look_for="Are the worst ones alike: one owner, one reason?",
     )  # fmt: skip
 
 
-# What to look at, what to change -----------------------------------------------------------------------------------
+# Exceptions, overrides, effort and stock ----------------------------------------------------------------------------
 
 
-def exceptions(plan: Plan, company: Company) -> Figure:
+def exceptions(book: Book, most: int = 20) -> Figure:
     """What deserves the meeting's time, most money first."""
+    rows = book["exceptions"].sort_values("rank").head(most)
+    more = int(book["exception_causes"]["found"].sum()) - len(rows)
     return charts.table(
-        plan["exceptions"].sort_values("rank"),
-        charts.columns_of("exceptions", "cause money sentence advice", company.currency),
-        title="Exceptions", none="Nothing stands out this cycle.",
-        note=f"{plan['exception_causes']['found'].sum()} were found; all are counted by cause in exception_causes.",
+        rows,
+        charts.columns_of("exceptions", "sentence money advice", book.unit, sentence="What is the matter",
+                          money="At stake", advice="What to do"),
+        title="What deserves the meeting's time", unit="by money at stake", none="Nothing stands out this cycle.",
+        source="exceptions", look_for=f"{amount(rows['money'].sum(), book.currency)} hang on these "
+        f"{several(len(rows), 'exception')}.", note=f"{number(more)} smaller ones are not shown." if more > 0 else "",
     )  # fmt: skip
 
 
-def overrides(plan: Plan, company: Company) -> Figure:
-    """What each override moves, those not in force too."""
+def overrides(book: Book, *, in_force: bool = False) -> Figure:
+    """What each override moves; those not in force too, unless only those `in_force` are asked for."""
+    rows = book["overrides_applied"]
+    active = rows[rows["status"] == "in force"]
     return charts.table(
-        plan["overrides_applied"],
-        charts.columns_of(
-            "overrides_applied", "owner scope action first_month last_month status +units +money reason",
-            company.currency),
-        title="What the overrides move", none="Nobody has changed the numbers.",
-        look_for="Units and money over the planned months; what is not in force stays listed.",
+        active if in_force else rows,
+        charts.columns_of("overrides_applied", "scope first_month last_month status +units +money reason owner",
+                          book.unit, scope="What", first_month="From", last_month="To", money="In money"),
+        title="What the overrides move", none="Nobody has changed the numbers.", source="overrides_applied",
+        unit="over the planned months",
+        look_for=f"Overrides in force move the demand plan by {amount(active['money'].sum(), book.currency, True)}.",
     )  # fmt: skip
 
 
-def segments(plan: Plan, company: Company) -> Figure:
+def segments(book: Book) -> Figure:
     """Value and steadiness of each product, and how to plan it."""
     return charts.table(
-        plan["segments"].sort_values("cumulative"),
-        charts.columns_of("segments", "product value cumulative abc variation xyz pattern advice", company.currency),
-        title="Segments", look_for="A = few that make most of the value; X = steady once season and trend are out.",
+        book["segments"].sort_values("cumulative"),
+        charts.columns_of("segments", "product value cumulative abc variation xyz pattern advice", book.unit),
+        title="Segments", source="segments", shows=["actual"],
+        look_for="A = few that make most of the value; X = steady once season and trend are out.",
     )  # fmt: skip
 
 
-def safety_stock(plan: Plan, company: Company) -> Figure:
-    """What the forecast's error asks for beside today's targets."""
+def safety_stock(book: Book) -> Figure:
+    """What the forecast's error asks for beside today's safety stock."""
     return charts.table(
-        plan["safety_stock_proposal"],
+        book["safety_stock_proposal"],
         charts.columns_of(
-            "safety_stock_proposal", "site product error proposed current proposed_value +difference_value",
-            company.currency),
+            "safety_stock_proposal", "site product error proposed current proposed_value +difference_value", book.unit),
         title="Safety stock from the forecast's error", none="No site holds stock of a product by policy.",
+        source="safety_stock_proposal",
         look_for="Where the change is large, today's target was set by habit, not by the error it has to cover.",
     )  # fmt: skip
 
 
-def assumed(plan: Plan) -> Figure:
+def assumed(book: Book) -> Figure:
     """What the stage assumed or could not know."""
     return charts.table(
-        plan["demand_notes"].query("topic != 'who was right'"),
+        book["demand_notes"].query("topic != 'who was right'"),
         charts.columns_of("demand_notes", "topic subject sentence"), title="Assumptions and findings",
-        none="Nothing had to be assumed.",
+        none="Nothing had to be assumed.", source="demand_notes",
     )  # fmt: skip
-
-
-# Frames behind the figures -----------------------------------------------------------------------------------------
-
-
-def sold_and_planned(clean_history: pd.DataFrame, demand_levels: pd.DataFrame, months: int = 36) -> pd.DataFrame:
-    """The company's last `months` of sales beside its planned ones: month, series, units, p10, p90 (plan only)."""
-    sold = clean_history.groupby("month", as_index=False)["quantity"].sum().tail(months)
-    total = demand_levels[demand_levels["level"] == "total"]
-    columns = ["month", "series", "units", "p10", "p90"]
-    parts = [
-        sold.rename(columns={"quantity": "units"}).assign(series="history"),
-        total.rename(columns={"baseline": "units"})[["month", "units"]].assign(series="baseline"),
-        total.rename(columns={"consensus": "units"}).assign(series="consensus"),
-    ]
-    return pd.concat(parts, ignore_index=True)[columns]
-
-
-def by_layer(demand_plan: pd.DataFrame) -> pd.DataFrame:
-    """What each layer adds to or takes from the baseline, month by month: month, layer, units, money."""
-    steps = demand_plan.assign(sales=demand_plan["blended"] - demand_plan["statistical"])
-    parts = [
-        steps[["month"]].assign(layer=words, units=steps[name], money=steps[name] * steps["price"])
-        for name, words in LAYER_WORDS.items()
-    ]
-    out = pd.concat(parts).groupby(["layer", "month"], as_index=False)[["units", "money"]].sum()
-    return out[out.groupby("layer")["units"].transform(lambda units: units.abs().max()) > 0]
-
-
-def best_and_worst(override_review: pd.DataFrame, each: int = 10) -> pd.DataFrame:
-    """The `each` overrides that removed most error, in money, and the `each` that added most; best first."""
-    ranked = override_review.sort_values("rank", ignore_index=True)
-    return ranked[(ranked.index < each) | (ranked.index >= len(ranked) - each)]
-
-
-def waterfall_of(demand_change: pd.DataFrame, family: str = ALL) -> dict[str, object]:
-    """`demand_change` of one family as `charts.waterfall` takes it: frame, start, end and opening."""
-    rows = demand_change[demand_change["family"] == family].sort_values("step")
-    if rows.empty:
-        return {"frame": rows}
-    steps = rows.iloc[1:-1]
-    first, last = rows.iloc[0], rows.iloc[-1]
-    return {
-        "frame": steps[steps["units"].abs() > 0.5],
-        "start": first["layer"],
-        "end": last["layer"],
-        "opening": first["units"],
-    }

@@ -2,48 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sopkit.charts import Figure
+    import pandas as pd
+
+    from sopkit.book import Book
     from sopkit.cycle import Cycle
+    from sopkit.engine import Engine
 
 
-def prepare(c: Cycle) -> dict[str, Any]:
-    """The pack of the cycle (opened with stage `publish`) as a plain dictionary; table `kpis` is written."""
+def plan(book: Book, *, engine: Engine | str | None = None) -> dict[str, pd.DataFrame]:
+    """Table `kpis`: the KPIs of the book's plan, past and planned. `engine` is not used: nothing is solved here."""
     from sopkit import kpis
-    from sopkit.publish import pack
 
-    tables = c.tables()
-    tables |= c.save({"kpis": kpis.kpi_table(tables, c.company, c.cycle)})
-    return pack.report(tables, c.company, c.cycle, c.manifest)
+    return {"kpis": kpis.kpi_table(book)}
 
 
-def figure(report: Mapping[str, Any], *titles: str) -> Figure:
-    """The first of `titles` that the prepared report has: a first cycle has no last plan to show, so name a second.
-
-    KeyError with the nearest titles where there is none.
-    """
-    from sopkit.errors import nearest
-    from sopkit.publish import pack
-
-    found = {one.title: one for one in pack.figures(report)}
-    for title in titles:
-        if title in found:
-            return found[title]
-    raise KeyError(f"no figure {titles[0]!r} in this pack: {nearest(titles[0], found)}")
-
-
-def publish(c: Cycle, report: Mapping[str, Any] | None = None) -> Path:
-    """Write `plan.xlsx`, and `plan.html` from its report (prepared here unless given); the path of the page.
+def publish(c: Cycle, book: Book) -> Path:
+    """Write `plan.xlsx` and `plan.html` of `book` (every table, `kpis` among them); the path of the page.
 
     Each is put in place in one step: a reader sees the last one or this one, never half of it.
     """
     from sopkit.publish import pack, workbook
 
-    report = report or prepare(c)
-    tables = {name: c.read(name) for name in workbook.SHEETS.values()}
-    c.write_file("plan.xlsx", workbook.write(tables, c.company, c.cycle, c.plan_hash()))
-    return c.write_file("plan.html", pack.page(report))
+    book = replace(book, manifest=c.manifest)
+    c.write_file("plan.xlsx", workbook.write(book, c.plan_hash()))
+    return c.write_file("plan.html", pack.page(pack.report(book)))

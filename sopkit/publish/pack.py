@@ -12,57 +12,36 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from sopkit import charts
+from sopkit.book import Book
 from sopkit.charts import Figure
-from sopkit.publish import appendix, meeting, money, operations
-from sopkit.publish.paper import Paper
-from sopkit.tables import Company
+from sopkit.decide import is_draft
+from sopkit.publish import sections
 from sopkit.words import month_name
 
-# the order in which the meeting reads
-SECTIONS = (
-    meeting.decisions,
-    meeting.summary,
-    meeting.scorecard,
-    meeting.changed,
-    operations.accuracy,
-    operations.demand,
-    operations.supply,
-    operations.capacity,
-    money.gaps,
-    operations.inventory,
-    money.finance,
-    meeting.scenarios,
-    meeting.risks,
-)
+STATUS = {True: "DRAFT, not decided", False: "APPROVED"}
 
 
-def report(
-    tables: Mapping[str, pd.DataFrame], company: Company, cycle: str, manifest: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
+def report(book: Book) -> dict[str, Any]:
     """The pack as a plain dictionary: company, cycle, months, draft, date of data, sections with text and figures.
 
-    `tables`: every table of the cycle, `kpis` among them; one that is absent counts as empty. `manifest`: the cycle's
-    manifest.json (versions, hashes, parameters, when each stage ran).
+    `book`: every table of the cycle, `kpis` among them; one that is absent counts as empty. Its manifest (versions,
+    hashes, parameters, when each stage ran) is printed in appendix B.
     """
-    paper = Paper(tables, company, cycle, manifest or {})
-    collected = paper.manifest.get("stages", {}).get("collect", {}).get("written_at", "")
-    parts = [make(paper) for make in SECTIONS]
+    collected = book.manifest.get("stages", {}).get("collect", {}).get("written_at", "")
+    draft = is_draft(book["decision_log"])
+    main, more = sections.every(book)
     return {
-        "company": company.name,
-        "title": f"Sales & Operations Plan, {paper.first:%B %Y}",
-        "cycle": cycle,
-        "horizon": f"{month_name(paper.months[0])} to {month_name(paper.months[-1])}",
+        "company": book.company.name,
+        "title": f"Sales & Operations Plan, {book.first:%B %Y}",
+        "cycle": book.cycle,
+        "horizon": f"{month_name(book.months[0])} to {month_name(book.months[-1])}",
         "data_as_of": str(collected)[:16].replace("T", " ") + " UTC" if collected else "",
-        "currency": company.currency,
-        "draft": paper.draft,
-        "status": "DRAFT, not decided" if paper.draft else "APPROVED",
-        "sections": [{"number": str(place), **part} for place, part in enumerate(parts, start=1)],
-        "appendices": [
-            {"number": letter, **part} for letter, part in zip("AB", appendix.appendices(paper), strict=True)
-        ],
+        "currency": book.currency,
+        "draft": draft,
+        "status": STATUS[draft],
+        "sections": [{"number": str(place), **part} for place, part in enumerate(main, start=1)],
+        "appendices": [{"number": letter, **part} for letter, part in zip("AB", more, strict=True)],
     }
 
 

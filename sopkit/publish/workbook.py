@@ -9,11 +9,12 @@ from typing import Any
 import pandas as pd
 import xlsxwriter
 
+from sopkit.book import Book
 from sopkit.charts import columns_of, plain
-from sopkit.decide import UNDECIDED
-from sopkit.publish.paper import Paper
-from sopkit.tables import TABLES, Column, Company, Table
-from sopkit.tables.hierarchy import TOTAL, with_levels
+from sopkit.decide import UNDECIDED, is_draft
+from sopkit.publish.pack import STATUS
+from sopkit.tables import TABLES, Column, Table
+from sopkit.tables.hierarchy import TOTAL
 from sopkit.words import month_name, sentence
 
 FIRST = "About this plan"
@@ -69,16 +70,14 @@ NUMBERS = {
 }
 
 
-def write(
-    tables: Mapping[str, pd.DataFrame], company: Company, cycle: str, plan_hash: str = "", rows: int = ROWS
-) -> bytes:
-    """The workbook of a cycle from its `tables`: the same tables give the same bytes.
+def write(book: Book, plan_hash: str = "", rows: int = ROWS) -> bytes:
+    """The workbook of a book: the same tables give the same bytes.
 
     `plan_hash` stands on the first sheet (`Cycle.plan_hash`). A table of more than `rows` rows is cut there, and the
     first sheet says how many are left out. Family, region, fiscal quarter and year of every row are added, for pivots.
     Raises KeyError for a product without a family or a market without a region.
     """
-    paper, file = Paper(tables, company, cycle), BytesIO()
+    file = BytesIO()
     options = {
         "in_memory": True,
         "constant_memory": True,
@@ -86,32 +85,35 @@ def write(
         "strings_to_urls": False,
         "strings_to_numbers": False,
     }
-    with xlsxwriter.Workbook(file, options) as book:
+    with xlsxwriter.Workbook(file, options) as excel:
         # dates of the file are the cycle's, not the clock's: the same plan is the same file
-        book.set_properties(
-            {"title": _title(paper), "company": plain(company.name), "created": paper.first.to_pydatetime()}
-        )
-        style = _styles(book)
-        first = book.add_worksheet(FIRST)
-        frames = {sheet: _frame(paper, table) for sheet, table in SHEETS.items()}
-        _about(first, style, paper, plan_hash, {sheet: len(frame) for sheet, frame in frames.items()}, rows)
+        about = {"company": plain(book.company.name), "created": book.first.to_pydatetime()}
+        excel.set_properties({"title": _title(book), **about})
+        style = _styles(excel)
+        first = excel.add_worksheet(FIRST)
+        frames = {sheet: _frame(book, table) for sheet, table in SHEETS.items()}
+        _about(first, style, book, plan_hash, {sheet: len(frame) for sheet, frame in frames.items()}, rows)
         for name, frame in frames.items():
-            _table(book.add_worksheet(name), style, paper, TABLES[SHEETS[name]], frame.head(rows))
+            _table(excel.add_worksheet(name), style, book, TABLES[SHEETS[name]], frame.head(rows))
     return file.getvalue()
 
 
-def _title(paper: Paper) -> str:
-    state = " (DRAFT, not decided)" if paper.draft else ""
-    return f"{plain(paper.company.name)}: Sales & Operations Plan, {paper.first:%B %Y}{state}"
+def _title(book: Book) -> str:
+    state = f" ({_status(book)})" if is_draft(book["decision_log"]) else ""
+    return f"{plain(book.company.name)}: Sales & Operations Plan, {book.first:%B %Y}{state}"
 
 
-def _frame(paper: Paper, name: str) -> pd.DataFrame:
+def _status(book: Book) -> str:
+    return STATUS[is_draft(book["decision_log"])]
+
+
+def _frame(book: Book, name: str) -> pd.DataFrame:
     """A table, and behind its own columns the levels above its product, market and month."""
-    frame = paper[name]
-    return with_levels(frame, paper.tables, paper.company).drop(columns=TOTAL) if "month" in frame else frame
+    frame = book[name]
+    return book.with_levels(frame).drop(columns=TOTAL) if "month" in frame else frame
 
 
-def _styles(book: xlsxwriter.Workbook) -> dict[str, Any]:
+def _styles(excel: xlsxwriter.Workbook) -> dict[str, Any]:
     looks = {
         "title": {"bold": True, "font_size": 16, "font_color": "#0B3C5D"},
         "head": {"bold": True, "bg_color": "#0B3C5D", "font_color": "#FFFFFF", "text_wrap": True, "valign": "top"},
@@ -121,25 +123,23 @@ def _styles(book: xlsxwriter.Workbook) -> dict[str, Any]:
         "link": {"font_color": "#0B5FA5", "underline": True},
         **{shown: {"num_format": shown} for shown in ("#,##0", "#,##0.##", *NUMBERS.values(), *DATES.values())},
     }
-    return {name: book.add_format(look) for name, look in looks.items()}
+    return {name: excel.add_format(look) for name, look in looks.items()}
 
 
-def _about(
-    sheet: Any, style: dict[str, Any], paper: Paper, plan_hash: str, sizes: Mapping[str, int], rows: int
-) -> None:
+def _about(sheet: Any, style: dict[str, Any], book: Book, plan_hash: str, sizes: Mapping[str, int], rows: int) -> None:
     """What the workbook is, who decided, and what every sheet holds."""
     sheet.hide_gridlines(2)
     for place, width in enumerate((26, 26, 12, 96)):
         sheet.set_column(place, place, width)
-    sheet.write_string(0, 0, _title(paper), style["title"])
-    said = [
-        ("Company", plain(paper.company.name)),
-        ("Cycle", paper.cycle),
-        ("Months planned", f"{month_name(paper.months[0])} to {month_name(paper.months[-1])}"),
-        ("Status", "DRAFT, not decided" if paper.draft else "APPROVED"),
-        *_decided(paper),
-        ("Money", paper.money),
-        ("Quantities", "the product's unit of measure, see Products" if paper.units == "units" else paper.units),
+    sheet.write_string(0, 0, _title(book), style["title"])
+    lines = [
+        ("Company", plain(book.company.name)),
+        ("Cycle", book.cycle),
+        ("Months planned", f"{month_name(book.months[0])} to {month_name(book.months[-1])}"),
+        ("Status", _status(book)),
+        *_decided(book),
+        ("Money", book.currency),
+        ("Quantities", "the product's unit of measure, see Products" if book.units == "units" else book.units),
         ("Plan hash", plan_hash or "not known"),
         (
             "Where it is from",
@@ -148,10 +148,10 @@ def _about(
         ),
         ("Headings", "Point at one to read what its column means. Months are dates: the first day of each."),
     ]
-    for row, (label, text) in enumerate(said, 2):
+    for row, (label, text) in enumerate(lines, 2):
         sheet.write_string(row, 0, label, style["label"])
         sheet.write_string(row, 1, text[:LETTERS], style["alarm" if text.startswith("DRAFT") else "label"])
-    top = len(said) + 3
+    top = len(lines) + 3
     for place, heading in enumerate(("Sheet", "Table of the cycle", "Rows", "What a row is")):
         sheet.write_string(top, place, heading, style["head"])
     for row, (name, size) in enumerate(sizes.items(), top + 1):
@@ -161,10 +161,10 @@ def _about(
         sheet.write_string(row, 1, declared.name, style["wrap"])
         sheet.write_number(row, 2, min(size, rows), style["#,##0"])
         sheet.write_string(row, 3, declared.meaning + cut, style["wrap"])
-    _print(sheet, paper)
+    _print(sheet, book)
 
 
-def _decided(paper: Paper) -> list[tuple[str, str]]:
+def _decided(book: Book) -> list[tuple[str, str]]:
     """Every question with its answer and who gave it, or that it is open."""
     return [
         (
@@ -178,18 +178,18 @@ def _decided(paper: Paper) -> list[tuple[str, str]]:
                 )
             ),
         )
-        for row in paper["decision_log"].itertuples()
+        for row in book["decision_log"].itertuples()
     ]
 
 
-def _table(sheet: Any, style: dict[str, Any], paper: Paper, declared: Table, frame: pd.DataFrame) -> None:
+def _table(sheet: Any, style: dict[str, Any], book: Book, declared: Table, frame: pd.DataFrame) -> None:
     """One table from A1 on: headings with unit and note, filters, the first row always in sight."""
     own = {column.name: column for column in declared}
-    shown = columns_of(declared.name, " ".join(own), paper.money)
+    shown = columns_of(declared.name, " ".join(own), book.unit)
     columns = [own.get(name) or Column(name, "text", LEVELS[name]) for name in frame.columns]
     for place, column in enumerate(columns):
         heading = shown[column.name].heading if column.name in own else sentence(column.name.replace("_", " "))
-        unit = shown[column.name].unit.replace("units", paper.units) if column.name in own else ""
+        unit = shown[column.name].unit.replace("units", book.units) if column.name in own else ""
         # "number" counts nothing, and of "its unit" the column beside it tells
         heading += f" ({unit})" if unit not in ("", "number", "unit", "its unit") else ""
         text = frame[column.name].map(lambda value: len(plain(value))) if column.kind in ("text", "choice") else []
@@ -214,12 +214,12 @@ def _table(sheet: Any, style: dict[str, Any], paper: Paper, declared: Table, fra
                 if value is not pd.NaT:
                     sheet.write_datetime(row + 1, place, value.to_pydatetime(), looks[place][row])
             elif value != "":
-                said = ("yes" if value else "no") if column.kind == "flag" else plain(value)[:LETTERS]
-                sheet.write_string(row + 1, place, said)
+                text = ("yes" if value else "no") if column.kind == "flag" else plain(value)[:LETTERS]
+                sheet.write_string(row + 1, place, text)
     sheet.freeze_panes(1, 0)
     sheet.autofilter(0, 0, len(frame), len(columns) - 1)
     sheet.repeat_rows(0)
-    _print(sheet, paper)
+    _print(sheet, book)
 
 
 def _written(column: Column, unit: str) -> str:
@@ -229,18 +229,18 @@ def _written(column: Column, unit: str) -> str:
 
 
 def _note(column: Column, unit: str) -> str:
-    said = [sentence(column.meaning) + ".", f"Unit: {unit}." if unit else ""]
-    return "\n".join([*filter(None, said), "Empty = there is none." if not column.required else ""]).strip()
+    lines = [sentence(column.meaning) + ".", f"Unit: {unit}." if unit else ""]
+    return "\n".join([*filter(None, lines), "Empty = there is none." if not column.required else ""]).strip()
 
 
-def _print(sheet: Any, paper: Paper) -> None:
+def _print(sheet: Any, book: Book) -> None:
     """A4 across, one page wide; what it is, and DRAFT, above every page."""
     sheet.set_landscape()
     sheet.set_paper(9)
     sheet.fit_to_pages(1, 0)
     # & begins a code in a header
-    name = plain(paper.company.name).replace("&", "&&")[:100]
-    sheet.set_header(f"&L{name}, {paper.cycle}&C&A&R{'DRAFT, not decided' if paper.draft else 'APPROVED'}")
+    name = plain(book.company.name).replace("&", "&&")[:100]
+    sheet.set_header(f"&L{name}, {book.cycle}&C&A&R{_status(book)}")
     sheet.set_footer("&R&P / &N")
-    if paper.draft:
+    if is_draft(book["decision_log"]):
         sheet.set_tab_color("#B34700")

@@ -1,0 +1,113 @@
+"""The figures of data collection, one function a figure, from a book: notebook, pack and library show the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from sopkit import charts
+from sopkit.book import Book
+from sopkit.charts import Figure, Show
+from sopkit.tables import TABLES
+from sopkit.words import sentence, several
+
+
+def grouped(found: pd.DataFrame) -> pd.DataFrame:
+    """Findings of one table, column and rule as one line: how many, the first rows and values; errors first."""
+    lines = found.groupby(["severity", "table", "column", "rule"], sort=False, dropna=False, as_index=False).agg(
+        count=("row", "size"),
+        rows=("row", lambda rows: ", ".join(map(str, rows[rows > 0].head(5))) + (", ..." if len(rows) > 5 else "")),
+        values=("value", lambda values: ", ".join(dict.fromkeys(filter(None, values.head(50)))).strip()[:120]),
+        allowed=("allowed", "first"),
+        fix=("fix", "first"),
+    )
+    order = lines["table"].map({table: place for place, table in enumerate(TABLES)}).fillna(len(TABLES))
+    lines = lines.assign(order=order).sort_values(
+        ["severity", "order", "count"], ascending=[True, True, False], kind="stable", ignore_index=True
+    )
+    return lines.drop(columns="order")
+
+
+def findings(book: Mapping[str, pd.DataFrame], most: int = 200) -> Figure:
+    """What is wrong with the data (table findings), one row a table, column and rule; errors first."""
+    found = book["findings"]
+    rows, texts = grouped(found), {"column": "Column", "rows": "Rows", "values": "Values"}
+    texts = {name: words for name, words in texts.items() if rows[name].ne("").any()}
+    counts = f"{several(len(found), 'finding')} of {several(len(rows), 'kind')}"
+    return charts.table(
+        rows,
+        {"severity": "Severity", "table": "Table", **texts, "count": Show("Cells", "count"), "rule": "What is wrong",
+         "fix": "Fix"},
+        most=most, title="Findings in the data", unit="rows and cells", source="findings", shows=["actual"],
+        none="Nothing is wrong: every table fits its declaration.",
+        look_for=f"{sentence(counts)}: those who know the table can correct it before the demand meeting.",
+    )  # fmt: skip
+
+
+def sources(book: Book) -> Figure:
+    """Where each table came from."""
+    return charts.table(
+        book["sources"], charts.columns_of("sources", "table place lines", place="Read from"), source="sources",
+        title="Where each table came from", shows=["actual"],
+        look_for="A table missing here is planned without, or by an assumption.",
+    )  # fmt: skip
+
+
+def completeness(book: Book) -> Figure:
+    """How complete every table is, family by family."""
+    rows = book["completeness"].query("family != 'all'")
+    return charts.heat_map(
+        rows.assign(looked_at=rows["table"] + ": " + rows["measure"]), "looked_at", "family", "score", unit="share",
+        title="Completeness by family", source="completeness", better="higher", shows=["actual"],
+        look_for="Anything below 100 %: what is missing stands in the next table.",
+    )  # fmt: skip
+
+
+def missing(book: Book) -> Figure:
+    """What a plan wants and this company did not bring."""
+    return charts.table(
+        book["completeness"].query("family == 'all' and score < 1 and missing != ''"),
+        charts.columns_of("completeness", "table measure present wanted missing", missing="The first that are missing"),
+        title="What is missing", none="Nothing that a plan wants is missing.", source="completeness", shows=["actual"],
+    )  # fmt: skip
+
+
+def assumptions(book: Book) -> Figure:
+    """What is missing but planned around, each with an owner."""
+    return charts.table(
+        book["assumptions"],
+        charts.columns_of("assumptions", "statement table owner expires", statement="Assumption",
+                          table="Stands in for", expires="Holds until"),
+        title="Assumptions", unit="declared in company.yaml", none="Nothing had to be assumed.", source="assumptions",
+        look_for="What is missing but planned around, each with an owner.",
+    )  # fmt: skip
+
+
+def history(book: Book) -> Figure:
+    """Sales history as sold and corrected."""
+    names = {"raw": "as sold", "quantity": "corrected"}
+    rows = book["clean_history"].rename(columns=names).melt("month", [*names.values()], "history", "units")
+    return charts.line(
+        rows, "units", series="history", unit=book.units, title="Sales history, as sold and corrected",
+        source="clean_history", better="higher", measure="units sold",
+        look_for="Where the lines part, a correction counts; months with stock-outs lie above what was sold.",
+    )  # fmt: skip
+
+
+def corrections(book: Book, *, waiting: bool = False) -> Figure:
+    """Corrections of history; only those `waiting` for a planner's answer, where asked."""
+    rows = book["history_adjustments"]
+    open_ = rows[rows["status"] == "proposed"]
+    rows = open_ if waiting else rows
+    names = {"product": book.called(rows["product"], "products"), "market": book.called(rows["market"], "markets")}
+    return charts.table(
+        rows.assign(**names),
+        charts.columns_of("history_adjustments", "month product market +quantity reason method status", book.unit,
+                          quantity="Change", reason="Why", method="Found by"),
+        title="Corrections of history" + (" that wait for an answer" if waiting else ""), unit=book.units,
+        source="history_adjustments", shows=["actual"],
+        look_for=f"{sentence(several(len(open_), 'correction'))} proposed, not applied: history stays as it came until "
+        "a planner answers.",
+        none="No correction of history waits for an answer." if waiting else "History stands as it is.",
+    )  # fmt: skip

@@ -1,0 +1,253 @@
+"""The figures of the pack that belong to no earlier stage: stages, scorecard, one sheet a family, how it was made."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from sopkit import charts, kpis
+from sopkit.book import Book
+from sopkit.charts import Figure, Show, Tile
+from sopkit.demand.figures import sold
+from sopkit.tables import STAGES
+from sopkit.words import GLOSSARY, amount, leaning, listed, number, sentence, span, than
+
+SHEET = {
+    "last year": "sold in the month a year before", "consensus": "consensus", "p10": "low (P10)", "p90": "high (P90)",
+    "sales": "sales department", "supplied": "made and bought", "delivered": "delivered",
+    "stock": "stock at the end", "safety": "safety stock wanted", "budget": "stock in the budget",
+}  # fmt: skip
+RULES = ("objective", "decision", "balance", "limit", "policy", "cost")
+
+
+# The cycle and its scorecard ----------------------------------------------------------------------------------------
+
+
+def stages(book: Book) -> Figure:
+    """Where every stage stands, and who signed it."""
+    signed = book["sign_offs"].sort_values("id").drop_duplicates("stage", keep="last").set_index("stage")["author"]
+    made = {name: str(entry.get("written_at", "")) for name, entry in book.manifest.get("stages", {}).items()}
+    rows = pd.DataFrame([
+        (one.name.capitalize(), one.question, f"made {made[one.name][:16].replace('T', ' ')}" if made.get(one.name)
+         else "not recorded", signed.get(one.name, "not signed")) for one in STAGES
+    ], columns=["stage", "question", "state", "signed"])  # fmt: skip
+    open_ = rows.loc[rows["signed"] == "not signed", "stage"]
+    return charts.table(
+        rows, {"stage": "Stage", "question": "Question", "state": "State (UTC)", "signed": "Signed by"},
+        title="The six stages of this cycle", unit="times in UTC", source="sign_offs", period=f"cycle {book.cycle}",
+        look_for=f"Not signed yet: {listed(open_, 6)}." if len(open_) else "Every stage is signed.",
+    )  # fmt: skip
+
+
+def eight(book: Book) -> list[Tile]:
+    """The eight KPIs that the meeting asks for first, each with its months."""
+    return [_tile(book, name) for name in kpis.EIGHT]
+
+
+def _tile(book: Book, name: str) -> Tile:
+    kpi, rows = kpis.KPIS[name], book["kpis"][book["kpis"]["kpi"] == name]
+    period = kpis.PLAN if (rows["period"] == kpis.PLAN).any() else kpis.PAST
+    if not (rows["period"] == period).any():
+        return Tile(kpi.title, None, "units", "its tables are not there")
+    total = rows[rows["period"] == period].iloc[0]
+    months = rows[~rows["period"].isin([kpis.PAST, kpis.PLAN])].sort_values("period")
+    past = months[months["kind"] == "actual"].tail(12)
+    months = pd.concat([past, months[months["kind"] == "plan"].head(12)])
+    before = kpis.value(book, name, kpis.PAST) if period == kpis.PLAN else None
+    note = book.span if period == kpis.PLAN else f"last 12 months, {kpi.measured}"
+    note += f"; last 12: {amount(before, total['unit'])}" if before is not None else ""
+    return Tile(
+        kpi.title, total["value"], total["unit"], note, None if pd.isna(total["target"]) else total["target"],
+        total["better"], total["owner"], list(pd.to_datetime(months["period"] + "-01")), list(months["value"]),
+        len(past),
+    )  # fmt: skip
+
+
+def tiles(book: Book) -> Figure:
+    """The eight KPIs: value, target met or missed, owner, and their months."""
+    made = eight(book)
+    planned = [tile.name.lower() for tile in made if tile.note.startswith("next")]
+    return charts.tiles(
+        made, title="The eight KPIs", source="kpis", shows=["actual", "plan"],
+        look_for=f"Planned values stand for {listed(planned, 8)}; the others are what happened."
+        if planned else "What happened.",
+        note="Small lines: the last twelve months solid, planned months dashed. ▼ misses its target, ✓ meets it. "
+        + kpis.ERROR_SIGN,
+    )  # fmt: skip
+
+
+def scorecard(book: Book) -> Figure:
+    """The KPIs beside the eight, last and next twelve months."""
+    rest = book["kpis"][~book["kpis"]["kpi"].isin(kpis.EIGHT)].drop_duplicates("kpi").set_index("kpi")["unit"]
+    rows = pd.DataFrame([
+        {"kpi": kpi.title, "measured": kpi.measured,
+         **{p: amount(kpis.value(book, name, p), rest[name]) for p in (kpis.PAST, kpis.PLAN)}}
+        for name, kpi in kpis.KPIS.items() if name in rest
+    ])  # fmt: skip
+    wape = kpis.value(book, "forecast_wape", kpis.PAST)
+    bias = kpis.value(book, "forecast_against_actual", kpis.PAST)
+    return charts.table(
+        rows,
+        {"kpi": "KPI", kpis.PAST: "Last 12 months", kpis.PLAN: "Next 12 months", "measured": "What is measured"},
+        title="The rest of the scorecard", unit="each in its own unit", source="kpis", shows=["actual", "plan"],
+        look_for=f"The consensus missed by {amount(wape, 'share')} of sales and was {leaning(bias)}."
+        if wape is not None and bias is not None else "",
+    )  # fmt: skip
+
+
+# One sheet a family --------------------------------------------------------------------------------------------------
+
+
+def families(book: Book) -> dict[str, str]:
+    """The families that have products, code -> name."""
+    return {code: name for code, name in book.names("families").items() if code in set(book.family.values())}
+
+
+def _of(book: Book, table: str | pd.DataFrame, column: str, family: str) -> pd.Series:
+    frame = book[table] if isinstance(table, str) else table
+    items = frame["item"] if "item" in frame else frame["product"]
+    return frame[book.families(items) == family].groupby("month")[column].sum(min_count=1)
+
+
+def family_months(book: Book, family: str) -> Figure:
+    """A family's demand, supply and stock, month by month."""
+    name, budget = families(book).get(family, family), book["budget"]
+    year_ago = _of(book, sold(book), "quantity", family)
+    year_ago.index += pd.DateOffset(years=1)
+    lines = {
+        "last year": year_ago,
+        **{column: _of(book, "demand_plan", column, family) for column in ("consensus", "p10", "p90", "sales")},
+        "supplied": _of(book, "supply_plan", "quantity", family),
+        "delivered": _of(book, "deliveries", "delivered", family),
+        "stock": _of(book, "stock", "closing", family), "safety": _of(book, "stock", "safety_stock", family),
+        "budget": budget[budget["family"] == family].groupby("month")["stock"].sum(),
+    }  # fmt: skip
+    rows = pd.concat(
+        [v.rename("units").rename_axis("month").reset_index().assign(line=SHEET[n]) for n, v in lines.items()]
+    )
+    rows = rows[rows["month"].isin(book.months)].dropna()
+    ahead, back = (lines[n].reindex(book.year).sum() for n in ("consensus", "last year"))
+    against = f", {than(ahead / back - 1)} the year before." if back else "."
+    return charts.statement(
+        rows, "line", "month", "units", rows=list(SHEET.values()), bold=("consensus",), title=f"{name}, month by month",
+        unit=book.units, source="demand_plan supply_plan stock budget", measure="demand, supply and stock of a family",
+        shows=["last year", "plan", "budget"], none=f"Nothing is planned for {name}.",
+        look_for=f"{name}: {number(ahead)} {book.units} in the {book.span}{against}",
+    )  # fmt: skip
+
+
+def family_products(book: Book, family: str) -> Figure:
+    """A family's products: two years behind, the plan ahead, growth, cover, fill rate, class."""
+    products = [product for product, of in book.family.items() if of == family]
+    past = pd.date_range(end=book.first - pd.offsets.MonthBegin(), periods=24, freq="MS")
+
+    def months(frame: pd.DataFrame, column: str, wanted: pd.DatetimeIndex) -> pd.DataFrame:
+        wide = frame.pivot_table(index="product", columns="month", values=column, aggfunc="sum")
+        return wide.reindex(index=products, columns=wanted)
+
+    back, ahead = months(sold(book), "quantity", past), months(book["demand_plan"], "consensus", book.months)
+    rows = pd.DataFrame({"last": back.iloc[:, -12:].sum(axis=1), "near": ahead[book.year].sum(axis=1)}, products)
+    rows["growth"] = rows["near"] / rows["last"].where(rows["last"] > 0) - 1
+    start = book["stock"][book["stock"]["month"] == book.first].groupby("item")["opening"].sum()
+    days = book.months.days_in_month
+    rows["cover"] = [kpis.days_of_cover(start.get(p, 0.0), ahead.loc[p].fillna(0.0), days) for p in products]
+    served = book.near(book["deliveries"]).assign(on_time=kpis.units_on_time(book["deliveries"]))
+    served = served.groupby("product")[["on_time", "demand"]].sum()
+    rows["fill"] = (served["on_time"] / served["demand"].where(served["demand"] > 0)).fillna(1.0)
+    segments = book["segments"].set_index("product")
+    rows["class"] = segments["abc"] + " " + segments["xyz"]
+    lines = [[*past_, *plan] for past_, plan in zip(back.to_numpy(), ahead.to_numpy(), strict=True)]
+    return charts.table(
+        rows.assign(line=lines, product=[book.names("products")[product] for product in products])
+        .astype({"growth": float, "cover": float, "fill": float}),
+        {"product": "Product", "line": Show("Two years and the plan", planned_from=24),
+         "last": Show("Last 12 months", book.units), "near": Show(f"Next {len(book.year)}", book.units),
+         "growth": Show("Growth", "share", True), "cover": Show("Stock covers today", "days"),
+         "fill": Show("Fill rate", "share"), "class": "Class"},
+        title=f"{families(book).get(family, family)}, product by product", unit="lines: past solid, plan dashed",
+        source="demand_plan sales_history", shows=["actual", "plan"], period=span(past[0], book.months[-1]),
+        note="Class: value A to C, steadiness X to Z.",
+    )  # fmt: skip
+
+
+# How it was made -----------------------------------------------------------------------------------------------------
+
+
+def solver(book: Book) -> Figure:
+    """What the solver reported."""
+    return charts.table(
+        book["supply_run"], charts.columns_of("supply_run", "measure value"), title="How it was solved",
+        unit="as the solver reports it", none="No solver run is recorded.", source="supply_run",
+    )  # fmt: skip
+
+
+def model(book: Book) -> Figure:
+    """The model's objective, decisions, rules and costs; its sets and parameters stay in the cycle's table."""
+    rows = book["supply_formulation"].query("kind in @kinds and size > 0", local_dict={"kinds": RULES})
+    return charts.table(
+        rows.sort_values(["kind", "name"], key=lambda c: c.map(RULES.index) if c.name == "kind" else c, kind="stable"),
+        charts.columns_of("supply_formulation", "kind name sentence over unit size", kind="Part", over="For each",
+                          sentence="What it is", size="How many"),
+        title="The model", unit="generated from the model that was solved", none="No formulation is recorded.",
+        source="supply_formulation",
+    )  # fmt: skip
+
+
+def checks(book: Book) -> Figure:
+    """The plan re-derived without the model, rule by rule."""
+    rows = book["supply_checks"]
+    return charts.table(
+        rows.assign(holds=rows["holds"].map({True: "holds", False: "BROKEN"}), rule=rows["rule"].str.replace("_", " ")),
+        charts.columns_of("supply_checks", "rule rows worst holds", rows="Rows checked", worst="Largest violation",
+                          holds="Outcome"),
+        title="The plan re-derived without the model", unit="every rule, every row",
+        none="The plan was not re-derived.", source="supply_checks",
+    )  # fmt: skip
+
+
+def _pairs(title: str, unit: str, rows: pd.DataFrame, none: str = "") -> Figure:
+    """A table of text from settings or the manifest: its columns are its headings, numbers are counts or seconds."""
+    units = {"Seconds": "seconds", "Rows": "rows"}
+    show = {name: Show(name, units.get(name, "")) for name in rows}
+    return charts.table(rows, show, title=title, unit=unit, none=none or "Nothing is recorded.")
+
+
+def policies(book: Book) -> Figure:
+    """Policies of the company."""
+    rows = [(name.replace("_", " "), str(value)) for name, value in book.company.policies]
+    return _pairs("Policies of this company", "company.yaml", pd.DataFrame(rows, columns=["Policy", "Setting"]))
+
+
+def formulas() -> Figure:
+    """What each KPI measures."""
+    rows = [(kpi.title, kpi.unit, kpi.measured) for kpi in kpis.KPIS.values()]
+    return _pairs("What each KPI measures", "formulas with their sources in sopkit/kpis.py",
+                  pd.DataFrame(rows, columns=["KPI", "Unit", "What is measured"]))  # fmt: skip
+
+
+def glossary() -> Figure:
+    """The words of this pack, each with its meaning and its formula or unit."""
+    rows = [(sentence(one.term), one.meaning, one.formula) for one in GLOSSARY]
+    return _pairs("Glossary", "one name an idea", pd.DataFrame(rows, columns=["Word", "Meaning", "Formula or unit"]))
+
+
+def versions(book: Book) -> Figure:
+    """Software and its versions."""
+    rows = pd.DataFrame(sorted(book.manifest.get("versions", {}).items()), columns=["Software", "Version"])
+    return _pairs("Software", "versions", rows, "No versions are recorded.")
+
+
+def parameters(book: Book) -> Figure:
+    """Parameters and seconds of every stage."""
+    rows = [
+        (stage, ", ".join(f"{k} = {v}" for k, v in sorted((entry.get("parameters") or {}).items())) or "defaults",
+         float(entry.get("seconds") or "nan")) for stage, entry in book.manifest.get("stages", {}).items()
+    ]  # fmt: skip
+    return _pairs("Parameters of the run", "by stage", pd.DataFrame(rows, columns=["Stage", "Parameters", "Seconds"]),
+                  "No parameters are recorded.")  # fmt: skip
+
+
+def hashes(book: Book) -> Figure:
+    """Every table of the cycle with its hash."""
+    rows = [(n, e["stage"], e["rows"], e["sha256"]) for n, e in sorted(book.manifest.get("tables", {}).items())]
+    table = pd.DataFrame(rows, columns=["Table", "Written by", "Rows", "sha256"])
+    return _pairs("Every table of this cycle", "sha256 of its file", table, "No hashes are recorded.")

@@ -1,0 +1,279 @@
+"""The sections of the pack in reading order: each opens with its finding and selects the stages' own figures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sopkit import kpis
+from sopkit.book import Book
+from sopkit.charts import Figure
+from sopkit.collect import figures as collect
+from sopkit.decide import UNDECIDED
+from sopkit.decide import figures as decide
+from sopkit.demand import figures as demand
+from sopkit.publish import figures as own
+from sopkit.reconcile import figures as reconcile
+from sopkit.supply import figures as supply
+from sopkit.words import amount, counted, listed, month_name, number, quoted, sentence, several, than
+
+Body = Figure | list[Figure] | str
+
+
+def section(key: str, label: str, headline: str, *body: Body) -> dict[str, Any]:
+    """One section: its key in the page, its label in the list of contents, its finding, its text and figures.
+
+    A list of figures is shown side by side where there is room.
+    """
+    return {"key": key, "label": label, "headline": sentence(headline), "body": [part for part in body if part]}
+
+
+def filled(*figures: Figure) -> list[Figure]:
+    """Of `figures` those that have data: what a company does not have costs no room."""
+    return [figure for figure in figures if len(figure.frame)]
+
+
+def decisions(book: Book) -> dict[str, Any]:
+    """What must be decided, the options with their price and service, what the numbers recommend, by when, who."""
+    log = book["decision_log"]
+    if log.empty:
+        return section(
+            "decisions", "Decisions", "No question was put to this meeting.",
+            "Write the questions into decisions.yaml of the company; until one is decided this plan is a draft.",
+        )  # fmt: skip
+    open_ = log[log["status"] == UNDECIDED]
+    soon = month_name(open_["due"].min())
+    headline = (
+        f"{several(len(open_), 'decision')} required" + (f", the first by {soon}." if soon else ".")
+        if len(open_) else f"All decisions are made: {several(len(log), 'question')} answered."
+    )  # fmt: skip
+    more = f"{len(log) - 3:,} more questions are in the decision log; a meeting decides at most three well."
+    asked = [decide.question(book, place) for place in range(min(len(log), 3))]
+    return section("decisions", "Decisions required", headline, *asked, more if len(log) > 3 else "")
+
+
+def summary(book: Book) -> dict[str, Any]:
+    """The cycle in three sentences, where every stage stands and who signed it."""
+    money, *more = money_line(book), service_line(book), change_line(book)
+    return section("summary", "Cycle summary", money or "This cycle holds no plan in money.", *more, own.stages(book))
+
+
+def money_line(book: Book) -> str:
+    """Net sales of the next twelve months against last year and budget, and the margin."""
+    sales, last = (kpis.value(book, "total_sales", period) for period in (kpis.PLAN, kpis.PAST))
+    margin, budget = kpis.value(book, "gross_margin", kpis.PLAN), book.near(book["budget"])["sales"].sum()
+    if sales is None:
+        return ""
+    against = [f"{than(sales / last - 1)} the last twelve months"] if last else []
+    against += [f"{than(sales / budget - 1)} budget"] if budget else []
+    return (
+        f"The {book.span} bring net sales of {amount(sales, book.currency)}"
+        + (f", {listed(against)}" if against else "")
+        + (f", at a gross margin of {amount(margin, 'share')}." if margin is not None else ".")
+    )
+
+
+def service_line(book: Book) -> str:
+    """Fill rate of the next twelve months, and the fullest resource."""
+    fill, load = kpis.value(book, "fill_rate", kpis.PLAN), book.near(book["resource_load"])
+    if fill is None:
+        return ""
+    full = load[load["utilisation"] >= supply.FULL]["resource"].value_counts()
+    name = book.names("resources").get(full.index[0], full.index[0]) if len(full) else ""
+    return f"Supply meets {amount(fill, 'share')} of the demand of these months on time; " + (
+        f"{name} is full in {counted(int(full.iloc[0]))} of {several(len(book.year), 'month')}."
+        if name else "no resource is full."
+    )  # fmt: skip
+
+
+def change_line(book: Book) -> str:
+    """The demand plan against last cycle's, and the layer that moved it most."""
+    change = book["demand_change"].query("family == 'all'").sort_values("step")
+    if len(change) < 3 or not change["money"].iloc[0]:
+        return ""
+    driver = change.iloc[1:-1].sort_values("money", key=abs, kind="stable").iloc[-1]
+    moved = than(change["money"].iloc[-1] / change["money"].iloc[0] - 1, "more", "less")
+    return (
+        f"Against last cycle the demand plan brings {moved} over the months both plan; the largest step is "
+        f"{driver['layer']}, {amount(driver['money'], book.currency, True)}."
+    )
+
+
+def scorecard(book: Book) -> dict[str, Any]:
+    """The eight KPIs, then the rest of the scorecard."""
+    tiles = own.eight(book)
+    missed = [tile.name.lower() for tile in tiles if tile.missed]
+    if missed:
+        verb = "misses its" if len(missed) == 1 else "miss their"
+        headline = f"{counted(len(missed))} of the eight KPIs {verb} target: {listed(missed, 8)}."
+    else:
+        known = any(tile.missed is False for tile in tiles)
+        headline = "Every KPI that has a target meets it." if known else "No KPI has a target yet."
+    return section("scorecard", "Scorecard", headline, own.tiles(book), own.scorecard(book))
+
+
+def changed(book: Book) -> dict[str, Any]:
+    """From last cycle's demand plan to this one, driver by driver."""
+    figure = demand.changed(book)
+    if figure.chart is None:
+        return section("changed", "What changed", "There is no earlier plan to compare with.")
+    return section("changed", "What changed since the last plan", change_line(book) or figure.look_for, figure)
+
+
+def accuracy(book: Book) -> dict[str, Any]:
+    """How good the forecasts were: the stair from naive to consensus, errors by money, whose changes helped."""
+    stair = demand.stair(book)
+    if stair.chart is None:
+        return section("accuracy", "Forecast accuracy", "There are no past forecasts to judge yet.")
+    best, end = stair.frame.loc[stair.frame["wape"].idxmin()], stair.frame.iloc[-1]
+    headline = f"Every step to the consensus earned its keep: {amount(end['wape'], 'share')} error at the end."
+    if best["name"] != end["name"]:
+        headline = (
+            f"The forecast was best after the step {best['name']} ({amount(best['wape'], 'share')} error); the "
+            f"consensus ended at {amount(end['wape'], 'share')}."
+        )
+    pair = [demand.missed(book), demand.accuracy(book)]
+    return section("accuracy", "Forecast accuracy", headline, stair, pair, demand.owners(book))
+
+
+def demand_plan(book: Book) -> dict[str, Any]:
+    """What can be sold: history, consensus and its range, launches and retirements, overrides, exceptions."""
+    months = book["demand_plan"].groupby("month")["consensus"].sum().reindex(book.year)
+    if book["demand_plan"].empty:
+        return section("demand", "Demand plan", "There is no demand plan.")
+    before = demand.sold(book).groupby("month")["quantity"].sum().tail(12).sum()
+    headline = (
+        f"Demand of the {book.span} is {number(months.sum())} {book.units}"
+        + (f", {than(months.sum() / before - 1)} the last twelve" if before else "")
+        + f"; it peaks in {month_name(months.idxmax())}."
+    )
+    more = filled(demand.lifecycle(book), demand.overrides(book, in_force=True), demand.exceptions(book, 8))
+    return section("demand", "Demand plan", headline, demand.outlook(book), demand.by_family(book), *more)
+
+
+def supply_plan(book: Book) -> dict[str, Any]:
+    """What is made and bought to meet it, and what it costs."""
+    units = supply.modes(book)
+    if units.empty:
+        return section("supply", "Supply plan", "There is no supply plan.")
+    share = amount(units.max() / (units.sum() or 1.0), "share")
+    headline = f"{number(units.sum())} {book.units} are supplied in the {book.span}: {share} {units.idxmax()}."
+    figures = (supply.by_mode(book), supply.costs(book), *filled(supply.people(book)))
+    return section("supply", "Supply plan", headline, *figures)
+
+
+def capacity(book: Book) -> dict[str, Any]:
+    """How full every resource is, which limits bind, and the shadow price of one more hour or unit."""
+    if book["resource_load"].empty:
+        return section("capacity", "Capacity", "There are no resources in this plan.")
+    full, total = len(supply.full(book)), kpis.value(book, "capacity_utilisation", kpis.PLAN)
+    of = several(book["resource_load"]["resource"].nunique(), "resource")
+    headline = f"{counted(full)} of {of} {'is' if full == 1 else 'are'} full at some time"
+    headline += f"; all together work at {amount(total, 'share')} in the {book.span}." if total is not None else "."
+    return section("capacity", "Capacity", headline, supply.load(book), supply.limits(book))
+
+
+def gaps(book: Book) -> dict[str, Any]:
+    """Where plan and budget, or demand and supply, disagree: by family and month, with levers and their price."""
+    rows = book["gaps"]
+    if rows.empty:
+        return section("gaps", "Gaps and levers", "There is nothing to hold the plan against: no budget was brought.")
+    sales = rows[rows["gap"] == "sales-budget"]
+    short = -rows.query("gap == 'demand-supply' and difference < -0.5")["difference"].sum()
+    near = book.near(sales)["money"].sum()
+    against = (
+        f"sales lie {amount(abs(near), book.currency)} {'above' if near >= 0 else 'below'} budget in the {book.span}; "
+    )
+    met = f"supply misses {number(short)} {book.units} of demand in its month" if short else "supply meets all demand"
+    return section(
+        "gaps", "Gaps and levers", f"{against if len(sales) else ''}{met}.", reconcile.promised(book),
+        reconcile.against_budget(book), reconcile.unmet(book), *filled(supply.levers(book)),
+    )  # fmt: skip
+
+
+def inventory(book: Book) -> dict[str, Any]:
+    """Stock against what it should be, and how each market is served."""
+    if supply.goods(book, "stock").empty:
+        return section("inventory", "Inventory and service", "There is no stock in this plan.")
+    turns, cover = (kpis.value(book, name, kpis.PLAN) for name in ("inventory_turns", "days_of_cover"))
+    words = [f"Finished stock turns {number(turns, 1)} times a year"] if turns is not None else []
+    words += [f"covers {number(cover)} days of demand"] if cover is not None else []
+    return section(
+        "inventory", "Inventory and service", (listed(words) or "Stock by month") + ".", supply.stock(book),
+        supply.stock_value(book), supply.service(book),
+    )  # fmt: skip
+
+
+def finance(book: Book) -> dict[str, Any]:
+    """The plan in money: P&L by month and family, the bridge to budget, working capital and cash."""
+    near = book.near(book["pnl"])
+    if near.empty:
+        return section("finance", "Finance", "There is no statement.")
+    result, sales = near["amount"].sum(), near.loc[near["line"] == "net sales", "amount"].sum()
+    headline = f"The result of the {book.span} is {amount(result, book.currency)}"
+    headline += f", {amount(result / sales, 'share')} of net sales." if sales else "."
+    more = filled(reconcile.bridge(book), reconcile.capital(book))
+    return section("finance", "Finance", headline, reconcile.statement(book), reconcile.by_family(book), *more)
+
+
+def scenarios(book: Book) -> dict[str, Any]:
+    """The plan and every scenario side by side."""
+    change = reconcile.result_changes(book)
+    if change.empty:
+        return section("scenarios", "Scenarios", "No scenario was solved beside the plan.")
+    headline = "No scenario earns more than the plan."
+    if change.iloc[0] > 0.5:
+        more = amount(change.iloc[0], book.currency)
+        headline = f"{quoted(change.index[0])} brings {more} more than the plan over the horizon."
+    figures = (reconcile.scenarios(book), reconcile.gained(book), reconcile.changes(book))
+    return section("scenarios", "Scenarios", headline, *figures)
+
+
+def risks(book: Book) -> dict[str, Any]:
+    """What the plan stands on: assumptions, risks, opportunities, and what was wrong with the data."""
+    found = len(book["findings"])
+    return section(
+        "risks", "Assumptions, risks and findings",
+        f"The plan stands on {several(len(book['assumptions']), 'declared assumption')}; {several(found, 'finding')} "
+        f"in the data {'is' if found < 2 else 'are'} open.",
+        collect.assumptions(book), supply.suppliers(book), demand.pipeline(book), collect.findings(book, 12),
+        collect.corrections(book, waiting=True),
+    )  # fmt: skip
+
+
+def families(book: Book) -> dict[str, Any]:
+    """One sheet a family: its months, and its products with two years behind and the plan ahead."""
+    known = own.families(book)
+    sheets = [make(book, family) for family in known for make in (own.family_months, own.family_products)]
+    headline = f"{several(len(known), 'family', 'families')}, month by month."
+    return section("families", "One sheet a family", headline, *sheets)
+
+
+def reproduce(book: Book) -> dict[str, Any]:
+    """Versions, solver, parameters, hashes, checks, the model's rules, and where every word is defined."""
+    checks, run = book["supply_checks"], book["supply_run"]
+    status = dict(zip(run["measure"], run["value"], strict=True)).get("status", "")
+    broken = int((~checks["holds"].astype(bool)).sum())
+    kept = "holds all {} rules" if not broken else f"breaks {several(broken, 'rule')}"
+    kept = (
+        f"{kept.format(f'{len(checks):,}')} when re-derived without the model."
+        if len(checks)
+        else "was not re-derived."
+    )
+    return section(
+        "reproduce", "How to make it again",
+        (f"The solver calls this plan {status.lower()}; it " if status else "This plan ") + kept,
+        f"sopkit reproduce --company {book.manifest.get('company', '…')} --cycle {book.cycle} makes it again from its "
+        "own folder and compares every hash. The data dictionary, data/README.md of the project, explains all columns.",
+        "The numbers to go on working with are in plan.xlsx, which lies beside this page.",
+        own.glossary(), own.solver(book), own.model(book), own.checks(book), own.policies(book), own.formulas(),
+        own.versions(book), own.parameters(book), own.hashes(book),
+    )  # fmt: skip
+
+
+def every(book: Book) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Sections and appendices in the order in which the meeting reads."""
+    made = [make(book) for make in (
+        decisions, summary, scorecard, changed, accuracy, demand_plan, supply_plan, capacity, gaps, inventory, finance,
+        scenarios, risks,
+    )]  # fmt: skip
+    return made, [families(book), reproduce(book)]

@@ -1,0 +1,222 @@
+"""The figures of the pre-S&OP meeting, one function a figure, from a book: notebook, pack and library show the same."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from sopkit import charts, kpis
+from sopkit.book import Book
+from sopkit.charts import Figure, Show
+from sopkit.reconcile import BASE_TITLE, LINES, MEASURES, STEPS
+from sopkit.words import amount, month_name, number, quoted, sentence, span
+
+GAPS = {
+    "demand-supply": "Delivered against demand", "sales-budget": "Sales against budget",
+    "margin-budget": "Gross margin against budget", "production-budget": "Production against budget",
+    "stock-budget": "Stock against budget (sum of month ends)",
+}  # fmt: skip
+BRIDGE = {"volume": "Volume", "mix": "Mix", "rate": "Rate (price and cost)"}
+
+
+# Money --------------------------------------------------------------------------------------------------------------
+
+
+def statement(book: Book) -> Figure:
+    """Profit and loss by month; lines add up to the result."""
+    pnl = book["pnl"]
+    margin = pnl[pnl["line"].isin(LINES[:2])].assign(line="gross margin")
+    result = pnl.groupby("month")["amount"].sum()
+    return charts.statement(
+        pd.concat([pnl, margin, pnl.assign(line="result")]), "line", "month", "amount",
+        rows=[*LINES[:2], "gross margin", *LINES[2:], "result"], bold=("gross margin", "result"),
+        title="Profit and loss by month", unit=book.currency, source="pnl", better="higher",
+        look_for=f"The best month is {month_name(result.idxmax())}, the weakest {month_name(result.idxmin())}."
+        if len(result) else "", none="There is no statement.",
+        note="Goods are sold at standard cost; what supply really cost beyond it stands in its own line.",
+    )  # fmt: skip
+
+
+def by_family(book: Book) -> Figure:
+    """Net sales and gross margin of each family over the next twelve months, beside the budget's margin."""
+    near = book.near(book["pnl"])
+    wide = near.pivot_table(index="family", columns="line", values="amount", aggfunc="sum", fill_value=0.0)
+    wide = wide.reindex(columns=LINES[:2], fill_value=0.0)
+    wide["gross margin"] = wide.sum(axis=1)
+    rows = wide[wide[["net sales", "gross margin"]].ne(0).any(axis=1)]
+    budget = book.near(book["gaps"].query("gap == 'margin-budget'")).groupby("family")["money"].sum()
+    rows = rows.assign(budget=budget if len(budget) else float("nan"))
+    rows.loc["All"] = [*wide.sum(), budget.sum() if len(budget) else float("nan")]
+    rows["rate"] = rows["gross margin"] / rows["net sales"].where(rows["net sales"] > 0)
+    rows = rows.rename_axis("family").reset_index()
+    rows["family"] = book.called(rows["family"].replace("company", "Not of one family"), "families")
+    best = rows[rows["family"] != "All"].sort_values("rate", ascending=False, kind="stable").head(1)
+    return charts.table(
+        rows if len(near) else None,
+        {"family": "Family", "net sales": Show("Net sales", book.currency),
+         "gross margin": Show("Gross margin", book.currency), "rate": Show("Margin", "share"),
+         "budget": Show("Margin against budget", book.currency, True)},
+        total="All", title="Profit and loss by family", unit=book.span, source="pnl gaps", shows=["plan", "budget"],
+        period=book.span, better="higher", none="There is no statement.",
+        look_for=f"Best margin: {best['family'].iloc[0]}, {amount(best['rate'].iloc[0], 'share')} of net sales."
+        if len(best) else "",
+    )  # fmt: skip
+
+
+def net_sales(book: Book) -> Figure:
+    """Net sales of each family, month by month."""
+    rows = book["pnl"].query("line == 'net sales'")
+    return charts.bars(
+        rows.assign(family=book.called(rows["family"], "families")), "amount", "family", title="Net sales by family",
+        unit=book.currency, source="pnl", better="higher", measure="net sales", none="There is no statement.",
+        look_for="Seasons of the families against each other: where they peak together, capacity binds.",
+    )  # fmt: skip
+
+
+def bridge(book: Book) -> Figure:
+    """Gross margin from the budget to the plan: volume, mix and rate."""
+    steps = book["budget_bridge"].groupby("step")["amount"].sum().reindex(STEPS, fill_value=0.0)
+    inner = steps[list(BRIDGE)].rename(BRIDGE).rename_axis("step").reset_index()
+    worst, gap = inner.loc[inner["amount"].idxmin()], steps["plan"] - steps["budget"]
+    return charts.waterfall(
+        inner if len(book["budget_bridge"]) else None, "step", "amount", start="Budget", end="Plan",
+        opening=float(steps["budget"]), title="Gross margin, from budget to plan", unit=book.currency, height=240,
+        source="budget_bridge", shows=["budget", "plan"], better="higher", none="This company brought no budget.",
+        period=span(book.first, book.months[-1]), note="Over the whole horizon.",
+        look_for=f"The plan's margin is {amount(abs(gap), book.currency)} {'above' if gap >= 0 else 'below'} budget; "
+        + (f"the largest loss is {worst['step'].lower()}." if worst["amount"] < 0 else "no step loses."),
+    )  # fmt: skip
+
+
+def capital(book: Book) -> Figure:
+    """Working capital at each month's end and its parts; payables negative, so that the parts add up."""
+    rows = book["working_capital"]
+    parts = rows.assign(payables=-rows["payables"]).melt(
+        "month", ["inventory", "receivables", "payables", "other"], "part", "amount")  # fmt: skip
+    first, last = rows["working_capital"].iloc[[0, -1]] if len(rows) else (0.0, 0.0)
+    peak = month_name(rows.set_index("month")["working_capital"].idxmax()) if len(rows) else ""
+    days = {name: kpis.value(book, name, kpis.PLAN) for name in kpis.CASH_DAYS}
+    cash = (
+        "Money is tied up for {cash_to_cash} days: inventory {days_inventory} + customers {days_sales} - suppliers "
+        "{days_payables}.".format(**{name: number(value) for name, value in days.items()})
+        if None not in days.values() else ""
+    )  # fmt: skip
+    return charts.bars(
+        parts, "amount", "part", order=("inventory", "receivables", "other", "payables"), over=rows,
+        over_y="working_capital", over_name="working capital", unit=book.currency,
+        title="Working capital at the month's end", source="working_capital", better="lower", measure="working capital",
+        look_for=f"It goes from {amount(first, book.currency)} to {amount(last, book.currency)}; its peak is {peak}.",
+        note=cash, none="There is no balance sheet to plan working capital from.",
+    )  # fmt: skip
+
+
+# Gaps ---------------------------------------------------------------------------------------------------------------
+
+
+def promised(book: Book) -> Figure:
+    """Plan against demand and budget over the next twelve months, in % and in money."""
+    rows = book.near(book["gaps"]).groupby("gap", as_index=False)[["plan", "reference", "money"]].sum()
+    rows["share"] = (rows["plan"] - rows["reference"]) / rows["reference"].where(rows["reference"] != 0)
+    return charts.table(
+        rows.assign(gap=rows["gap"].map(GAPS)),
+        {"gap": "Gap", "share": Show("Difference", "share", True), "money": Show("In money", book.currency, True)},
+        title="Plan against what was promised", unit=book.span, source="gaps", shows=["plan", "budget"],
+        period=book.span, better="higher", none="There is nothing to hold the plan against: no budget was brought.",
+        look_for="Demand and stock are valued at price and standard cost; a minus is less than promised.",
+    )  # fmt: skip
+
+
+def against_budget(book: Book) -> Figure:
+    """Net sales against budget by family and month."""
+    rows = book["gaps"].query("gap == 'sales-budget'")
+    rows = rows.assign(family=book.called(rows["family"], "families"))
+    families = rows.groupby("family")["money"].sum()
+    below = len(families) and families.min() < 0
+    return charts.heat_map(
+        rows, "family", "month", "money", diverging=True, title="Sales against budget", unit=book.currency,
+        source="gaps", shows=["plan", "budget"], better="higher", none="This company brought no budget.",
+        look_for=f"Furthest below over the horizon: {families.idxmin()}, {amount(families.min(), book.currency, True)}."
+        if below else "No family falls short over the horizon.",
+    )  # fmt: skip
+
+
+def unmet(book: Book) -> Figure:
+    """Demand that supply does not meet in its month, with the lever that closes most of it."""
+    rows = book["gaps"].query("gap == 'demand-supply' and difference < -0.5")
+    rows = rows.groupby(["family", "lever"], as_index=False).agg(
+        months=("month", "nunique"), units=("difference", "sum"), money=("money", "sum"), gain=("lever_gain", "max")
+    )
+    return charts.table(
+        rows.assign(family=book.called(rows["family"], "families")).sort_values("money"),
+        {"family": "Family", "months": Show("Months", "count"), "units": Show("Shortfall", book.units, True),
+         "money": Show("In money", book.currency, True), "lever": "Best lever",
+         "gain": Show("It brings", book.currency, True)},
+        title="Demand that supply does not meet in its month", unit="over the horizon", source="gaps levers",
+        better="lower", look_for="Each shortage with the lever that closes most of it.",
+        none="Supply meets all demand in its month: no lever is needed.",
+    )  # fmt: skip
+
+
+# Scenarios ----------------------------------------------------------------------------------------------------------
+
+
+def _titles(book: Book) -> dict[str, str]:
+    named = book["scenario_results"].drop_duplicates("scenario")
+    return dict(zip(named["scenario"], named["title"], strict=True))
+
+
+def result_changes(book: Book) -> pd.Series:
+    """What each scenario adds to the result of the horizon, currency by title, best first."""
+    rows = book["scenario_results"].query("measure == 'result' and scenario != 'base'")
+    return rows.set_index("title")["difference"].sort_values(ascending=False, kind="stable")
+
+
+def scenarios(book: Book) -> Figure:
+    """The plan and every scenario side by side."""
+    rows, change = book["scenario_results"], result_changes(book)
+    return charts.comparison(
+        rows.assign(unit=rows["unit"].map(book.unit)) if len(change) else None, measures=MEASURES,
+        base_name=BASE_TITLE, title="Scenarios beside the plan", source="scenario_results",
+        shows=["plan", "scenario"], period="the whole horizon", note="Over the whole horizon.",
+        look_for=f"The worst, {quoted(change.index[-1])}, changes the result by "
+        f"{amount(change.iloc[-1], book.currency, True)}." if len(change) and change.iloc[-1] < -0.5
+        else "No scenario costs result; compare service and stock.",
+        none="No scenario was solved beside the plan.",
+    )  # fmt: skip
+
+
+def gained(book: Book) -> Figure:
+    """Result gained or lost against the plan by each scenario, added up over the months."""
+    wide = book["scenario_months"].pivot(index="month", columns="scenario", values="result")
+    rows = wide.sub(wide["base"], axis=0).drop(columns="base").cumsum() if "base" in wide else wide.head(0)
+    rows = rows.rename(columns=_titles(book)).reset_index().melt("month", var_name="series", value_name="money")
+    change = result_changes(book)
+    return charts.line(
+        rows.dropna(), "money", series="series", title="Result gained or lost against the plan, cumulative",
+        unit=book.currency, height=220, source="scenario_months", better="higher",
+        measure="result against the plan, cumulative", none="There are no months to compare.",
+        look_for=f"By the end the scenarios lie {amount(change.iloc[0] - change.iloc[-1], book.currency)} apart."
+        if len(change) else "",
+    )  # fmt: skip
+
+
+def by_scenario(book: Book, column: str) -> Figure:
+    """A column of scenario_months (net_sales, result, shortfall, stock_value), a line a scenario."""
+    names = {"stock_value": ("Stock value", "lower"), "shortfall": ("Units waiting or lost", "lower")}
+    title, better = names.get(column, (sentence(column.replace("_", " ")), "higher"))
+    rows = book["scenario_months"]
+    return charts.line(
+        rows.assign(series=rows["scenario"].map(_titles(book)).fillna(rows["scenario"])), column, series="series",
+        title=f"{title} by option", unit=book.currency if column != "shortfall" else book.units, better=better,
+        source="scenario_months", look_for="What an option costs before it pays, and where it fails its customers.",
+    )  # fmt: skip
+
+
+def changes(book: Book) -> Figure:
+    """What each scenario changes."""
+    rows = book["scenario_changes"]
+    return charts.table(
+        rows.assign(scenario=rows["scenario"].map(_titles(book)).fillna(rows["scenario"])),
+        {"scenario": "Scenario", "sentence": "What it changes", "rows": Show("Rows changed", "rows")},
+        title="What each scenario changes", unit="everything else as in the plan", source="scenario_changes",
+        none="This company has no scenarios: write them in scenarios.yaml.",
+    )  # fmt: skip

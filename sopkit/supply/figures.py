@@ -1,0 +1,262 @@
+"""The figures of the supply meeting, one function a figure, from a book: notebook, pack and library show the same."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from sopkit import charts, kpis
+from sopkit.book import Book
+from sopkit.charts import Figure, Show
+from sopkit.words import amount, heading, month_name, number, several
+
+MODES = {"make_regular": "made, regular hours", "make_overtime": "made, overtime", "buy": "bought"}
+FULL = 0.995  # a resource is full from this share of its regular hours on
+
+
+def goods(book: Book, table: str) -> pd.DataFrame:
+    """The rows of `table` (column `item`) that are of products, not of materials."""
+    return book[table][book[table]["item"].isin(book["products"]["product"])]
+
+
+def _places(book: Book, codes: pd.Series) -> pd.Series:
+    return book.called(codes, "sites", "suppliers", "markets", "resources")
+
+
+# The plan ----------------------------------------------------------------------------------------------------------
+
+
+def modes(book: Book) -> pd.Series:
+    """Units of finished goods supplied in the next twelve months, by mode."""
+    near = book.near(goods(book, "supply_plan"))
+    return near.groupby(near["mode"].map(MODES))["quantity"].sum()
+
+
+def by_mode(book: Book) -> Figure:
+    """Finished goods made and bought by mode, and demand."""
+    rows, units = goods(book, "supply_plan"), modes(book)
+    overtime = units.get(MODES["make_overtime"], 0.0) / (units.sum() or 1.0)
+    text = f"Overtime makes {amount(overtime, 'share')} of it." if overtime else "No overtime is needed."
+    return charts.bars(
+        rows.assign(mode=rows["mode"].map(MODES)), "quantity", "mode", order=tuple(MODES.values()),
+        over=book["deliveries"], over_y="demand", over_name="demand", title="Finished goods by mode, and demand",
+        unit=book.units, source="supply_plan deliveries", better="higher", note="By the month of making or ordering.",
+        look_for=f"{text} Where bars stand above the line, stock is built ahead; below it, stock is used.",
+        none="There is no supply plan.",
+    )  # fmt: skip
+
+
+def costs(book: Book) -> Figure:
+    """What supply costs over the next twelve months: cash, then service penalties."""
+    rows = book.near(book["supply_costs"]).query("cost != 'revenue'")
+    rows = rows.groupby(["cost", "penalty"], as_index=False)["amount"].sum()
+    rows = rows[rows["amount"].abs() > 0.5].sort_values(
+        ["penalty", "amount"], ascending=[True, False], ignore_index=True)  # fmt: skip
+    rows["kind"] = rows["penalty"].map({True: "Service penalties, not cash", False: "Cash"})
+    rows["cost"] = rows["cost"].map(heading)
+    cash = rows[~rows["penalty"]]
+    return charts.table(
+        rows, {"cost": "Cost", "amount": Show(f"Next {len(book.year)} months", book.currency)}, group="kind",
+        title="What supply costs", unit=book.currency, none="The plan carries no costs.", source="supply_costs",
+        better="lower", period=book.span,
+        look_for=f"Supply costs {amount(cash['amount'].sum(), book.currency)} in cash"
+        + (f"; the largest part is {cash['cost'].iloc[0].lower()}." if len(cash) else "."),
+    )  # fmt: skip
+
+
+def people(book: Book) -> Figure:
+    """People by site and skill, month by month."""
+    rows = book["people_plan"]
+    hired, gone = book.near(rows)[["hired", "laid_off"]].sum()
+    return charts.heat_map(
+        rows.assign(place=book.called(rows["site"], "sites").astype(object) + ", " + rows["skill"]),
+        "place", "month", "people", title="People by site and skill", unit="people", source="people_plan",
+        none="No people are planned.",
+        look_for=f"The plan hires {number(hired, 1)} and lays off {number(gone, 1)} in the {book.span}."
+        if hired + gone > 0.05 else "The plan neither hires nor lays off.",
+    )  # fmt: skip
+
+
+# What limits it -----------------------------------------------------------------------------------------------------
+
+
+def full(book: Book) -> pd.Series:
+    """Resource by name -> months in which it is full; the fullest first."""
+    load = book["resource_load"]
+    load = load[load["utilisation"] >= FULL]
+    return book.called(load["resource"], "resources").value_counts()
+
+
+def load(book: Book) -> Figure:
+    """How full every resource is, month by month; full cells are framed."""
+    rows, most = book["resource_load"], full(book)
+    return charts.heat_map(
+        rows.assign(resource=book.called(rows["resource"], "resources")), "resource", "month", "utilisation",
+        mark_from=FULL, title="Load of each resource", unit="share", source="resource_load",
+        look_for=f"{most.index[0]} is full in {several(int(most.iloc[0]), 'month')}; framed cells are full."
+        if len(most) else "No resource is full in any month.", none="There are no resources in this plan.",
+        note="Hours used, overtime included, in % of regular hours after maintenance: above 100 is overtime.",
+    )  # fmt: skip
+
+
+def limits(book: Book, most: int = 8) -> Figure:
+    """What keeps the plan from earning more, the highest shadow price first."""
+    rows = book["binding_limits"].sort_values("shadow_price", ascending=False, kind="stable").head(most)
+    top = next(rows.assign(place=_places(book, rows["place"])).itertuples(), None)
+    return charts.table(
+        rows,
+        charts.columns_of("binding_limits", "sentence month size unit shadow_price", book.unit, sentence="Limit",
+                          size="Size of the limit"),
+        title="What limits the plan", unit="shadow price: what one more unit of the limit brings",
+        source="binding_limits",
+        none="No limit keeps the plan from earning more: more capacity would bring nothing.",
+        look_for=f"The most valuable relief, {top.place} in {month_name(top.month)}, brings "
+        f"{amount(top.shadow_price, book.currency)} for one more {top.unit.rstrip('s')}." if top else "",
+    )  # fmt: skip
+
+
+# Shortfalls ---------------------------------------------------------------------------------------------------------
+
+
+def shortfall(book: Book) -> Figure:
+    """Demand that waits or is lost, and what is missing from safety stock, month by month."""
+    waiting = book["deliveries"].assign(units=lambda f: f["backlog"] + f["lost"], series="demand waiting or lost")
+    below = book["stock"].assign(units=lambda f: f["below_safety"], series="missing from safety stock")
+    rows = pd.concat([waiting, below])[["month", "series", "units"]]
+    months = waiting.groupby("month")["units"].sum()
+    return charts.line(
+        rows, "units", series="series", title="Where the plan falls short", unit=book.units, better="lower",
+        source="deliveries stock", measure="shortfall of demand and of safety stock",
+        look_for=f"Customers wait or are lost in {several(int((months > 0.5).sum()), 'month')}.",
+    )  # fmt: skip
+
+
+def _first_limits(book: Book) -> pd.DataFrame:
+    return book["why_short"].query("step == 1").sort_values(["kind", "quantity"], ascending=False)
+
+
+def behind(book: Book) -> Figure:
+    """The line, people or supplier that each shortage comes back to."""
+    rows = _first_limits(book)
+    rows = rows.groupby(_places(book, rows["limit_place"]))["quantity"].sum().reset_index()
+    return charts.ranking(
+        rows, "limit_place", "quantity",
+        title="What stands behind the shortages", unit=book.units, source="why_short", better="lower",
+        look_for="Units short, month by month, by the line, people or supplier that each comes back to.",
+        measure="units short by what limits them", none="Nothing is short in this plan.",
+    )  # fmt: skip
+
+
+def why_short(book: Book, most: int = 10) -> Figure:
+    """Why something is short, followed upstream to what binds."""
+    return charts.table(
+        _first_limits(book),
+        charts.columns_of("why_short", "sentence quantity", book.unit, sentence="Why", quantity="Units short"),
+        most=most, title="Why is it short?", source="why_short", better="lower",
+        look_for="Customers who wait come first, then safety stock; every row ends at what binds.",
+        none="Nothing is short in this plan.",
+    )  # fmt: skip
+
+
+def levers(book: Book, most: int = 8) -> Figure:
+    """Priced levers that the plan does not use, found by solving the plan again with each of them."""
+    rows = book["levers"].sort_values("gain", ascending=False)
+    return charts.table(
+        rows,
+        charts.columns_of("levers", "sentence months change +gain", book.unit, sentence="Lever", gain="It brings",
+                          change="Change of the tables"),
+        most=most, title="Levers that the plan does not use", unit="found by solving the plan again",
+        source="levers", better="higher",
+        look_for=f"The best lever brings {amount(rows['gain'].iloc[0], book.currency)}; two together bring less than "
+        "their sum." if len(rows) else "",
+        none="No lever would bring anything: nothing that money can buy is scarce.",
+    )  # fmt: skip
+
+
+def level_chase(book: Book) -> Figure:
+    """Hours of the plan beside a level plan and one that chases demand."""
+    return charts.line(
+        book["level_chase"], "hours", series="strategy", order=["plan", "level", "chase"], title="Level or chase?",
+        unit="hours", source="level_chase", shows=["plan", "scenario"],
+        look_for="The plan lies between steady hours (level) and hours that follow demand (chase).",
+    )  # fmt: skip
+
+
+def strategies(book: Book) -> Figure:
+    """What level and chase would cost."""
+    how = {"contribution_after_penalties": "sum", "overtime": "sum", "stock_value": "mean", "shortfall": "sum"}
+    return charts.table(
+        book["level_chase"].groupby("strategy", as_index=False, sort=False).agg(how),
+        charts.columns_of("level_chase", f"strategy {' '.join(how)}", book.unit, stock_value="Mean stock value"),
+        title="What level and chase would cost", source="level_chase", shows=["plan", "scenario"], better="higher",
+        look_for="Service penalties are counted, that of missing safety stock too: neither beats the plan.",
+    )  # fmt: skip
+
+
+# Stock and service ---------------------------------------------------------------------------------------------------
+
+
+def stock(book: Book) -> Figure:
+    """Finished stock at the month's end beside safety stock and budget."""
+    months = goods(book, "stock").groupby("month")[["closing", "safety_stock", "below_safety"]].sum()
+    budget = book["budget"][book["budget"]["month"].isin(months.index)].groupby("month")["stock"].sum()
+    series = {"planned stock": months["closing"], "safety stock": months["safety_stock"], "budget": budget}
+    rows = pd.concat([part.rename("units").reset_index().assign(series=name) for name, part in series.items()])
+    below = int((months["below_safety"] > 0.5).sum())
+    return charts.line(
+        rows if len(months) else None, "units", series="series", order=tuple(series), unit=book.units,
+        title="Finished stock at the month's end", source="stock budget", measure="finished stock at the month's end",
+        look_for=f"Stock falls below safety stock in {several(below, 'month')}." if below
+        else "Stock never falls below safety stock.", none="There is no stock in this plan.",
+    )  # fmt: skip
+
+
+def stock_value(book: Book) -> Figure:
+    """Stock value at standard cost, finished goods and materials."""
+    finished = book["stock"]["item"].isin(book["products"]["product"])
+    rows = book["stock"].assign(kind=finished.map({True: "finished goods", False: "materials"}))
+    value = rows.groupby("month")["value"].sum()
+    return charts.bars(
+        rows, "value", "kind", order=("finished goods", "materials"), title="Stock value at standard cost",
+        unit=book.currency, source="stock", better="lower", height=220, none="There is no stock in this plan.",
+        look_for=f"Stock ties up most money in {month_name(value.idxmax())}: {amount(value.max(), book.currency)}."
+        if len(value) else "",
+    )  # fmt: skip
+
+
+def service(book: Book) -> Figure:
+    """How each market is served over the next twelve months."""
+    rows = book.near(book["deliveries"])
+    rows = rows.assign(
+        on_time=kpis.units_on_time(book["deliveries"]).reindex(rows.index),
+        market=book.called(rows["market"], "markets"),
+    )
+    last = rows[rows["month"] == rows["month"].max()].groupby("market")["backlog"].sum()
+    rows = rows.groupby("market", as_index=False)[["demand", "on_time", "lost"]].sum()
+    rows["fill"] = rows["on_time"] / rows["demand"].where(rows["demand"] > 0)
+    rows["backlog"] = rows["market"].map(last).astype(float)
+    worst = rows.loc[rows["fill"].idxmin()] if rows["fill"].notna().any() else None
+    return charts.table(
+        rows,
+        {"market": "Market", "demand": Show("Demand", book.units), "on_time": Show("On time", book.units),
+         "lost": Show("Lost", book.units), "backlog": Show("Waiting at the end", book.units),
+         "fill": Show("Fill rate", "share")},
+        title="How each market is served", unit=book.span, source="deliveries", better="higher", period=book.span,
+        look_for=f"{worst['market']} is served worst: {amount(worst['fill'], 'share')} on time."
+        if worst is not None and worst["fill"] < 0.9995 else "Every market gets all it wants on time.",
+    )  # fmt: skip
+
+
+def suppliers(book: Book, most: int = 8) -> Figure:
+    """Suppliers at risk, and what the plan buys from them."""
+    rows = book["suppliers"][book["suppliers"]["risk"] > 0].sort_values("risk", ascending=False)
+    bought = book.near(book["supply_plan"].query("mode == 'buy'")).groupby("source")["cost"].sum()
+    rows = rows.assign(name=book.called(rows["supplier"], "suppliers"),
+                       bought=rows["supplier"].map(bought).fillna(0.0))  # fmt: skip
+    return charts.table(
+        rows.head(most),
+        {"name": "Supplier", "country": "Country", "risk": Show("Chance of a lost month in a year", "share"),
+         "bought": Show(f"Bought, {book.span}", book.currency)},
+        title="Suppliers at risk", unit="as purchasing judges them", source="suppliers supply_plan", better="lower",
+        period=book.span, none="No supplier is judged to be at risk.",
+        look_for=f"{rows['name'].iloc[0]} is the most likely to fail." if len(rows) else "",
+    )  # fmt: skip
