@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from sopkit.tables import INPUTS, PLANS, RECORDS, STAGES, TABLES, Column, Company, Table
+from sopkit.words import GLOSSARY
 
 EXAMPLES = Path(__file__).with_name("examples.yaml")
 HEAD = """\
@@ -31,7 +32,7 @@ measure of the product. A column that is not needed may be absent; its empty cel
 *Adds up* tells how the rows of a family, a quarter or the company become one figure: a flow adds up, a stock takes the
 period's last month, a rate is computed again from its parts, and what does not add up is never added.
 
-Contents: [inputs](#inputs) · [records](#records) · [plans](#plans) · [settings](#settings)
+Contents: [inputs](#inputs) · [records](#records) · [plans](#plans) · [settings](#settings) · [glossary](#glossary)
 """
 PARTS = (
     ("inputs", "What a company brings. Stage collect reads and checks it.", INPUTS),
@@ -55,7 +56,7 @@ class Setting(NamedTuple):
 
 
 def markdown() -> str:
-    """The whole dictionary: every table column by column, then every setting."""
+    """The whole dictionary: every table column by column, then every setting, then the glossary."""
     lines = [HEAD]
     for name, meaning, tables in PARTS:
         lines += [f"# {name.capitalize()}\n\n{meaning}\n", "| table | who knows | one row is |", "|---|---|---|"]
@@ -68,6 +69,9 @@ def markdown() -> str:
     lines.append("# Settings\n\nWhat may stand in `company.yaml`; `<name>` is a name of one's own.\n")
     lines += ["| setting | kind | default | unit | allowed | meaning | example |", "|---|---|---|---|---|---|---|"]
     lines += [_row(f"`{one.path}`", *one[1:]) for one in settings()]
+    lines.append("\n# Glossary\n\nOne name an idea: in columns, reports and messages.\n")
+    lines += ["| word | meaning | formula or unit |", "|---|---|---|"]
+    lines += [_row(term.term, term.meaning, term.formula) for term in GLOSSARY]
     return "\n".join(lines) + "\n"
 
 
