@@ -49,7 +49,6 @@ WIDE_TODAY = {
     "collect/check.py _convert",
     "collect/check.py cells",
     "collect/check.py whole",
-    "collect/contradictions.py _stop",
     "collect/sources.py _arrays",
     "collect/sources.py failed",
     "collect/sources.py stop",

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
+from sopkit.collect.contradictions import reached
 from sopkit.errors import Finding
 from sopkit.tables import TABLES, Company
 
@@ -186,7 +187,7 @@ def _network(tables: Mapping[str, pd.DataFrame], sold: pd.DataFrame) -> Iterator
     )
     markets = tables["markets"]["market"]
     yield "lanes", "markets that something reaches", _wanted(markets, markets.isin(lanes["destination"]))
-    reach = {site: _reached(site, lanes) for site in sources["site"].unique()}
+    reach = {site: reached([site], lanes) for site in sources["site"].unique()}
     pairs = sold[["product", "family"]].merge(markets, how="cross")
     arrived = {(row.item, market) for row in sources.itertuples() for market in reach[row.site]}
     there = pd.Series([pair in arrived for pair in zip(pairs["product"], pairs["market"], strict=True)], dtype=bool)
@@ -200,18 +201,6 @@ def _network(tables: Mapping[str, pd.DataFrame], sold: pd.DataFrame) -> Iterator
         stocked = set(tables["inventory"]["item"]) | set(tables["scheduled_receipts"]["item"])
         there = parts.isin(sourced | stocked)
         yield "bom", "components that can be made, bought or are in stock", _wanted(parts, there)
-
-
-def _reached(site: str, lanes: pd.DataFrame) -> set[str]:
-    """Everything that lanes lead to from `site`, over any number of stops."""
-    ways = lanes.groupby("origin")["destination"].agg(list).to_dict()
-    seen, open_ = {site}, [site]
-    while open_:
-        for place in ways.get(open_.pop(), []):
-            if place not in seen:
-                seen.add(place)
-                open_.append(place)
-    return seen
 
 
 def _stock(

@@ -5,397 +5,318 @@ Asked at collect, of the rows as they stand in the source, and by stage supply, 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
+from typing import Any
 
 import pandas as pd
 
 from sopkit.errors import Finding, SupplyDataError
 from sopkit.tables import TABLES, Company
 
-
-def _stop(table: str, row: int, column: str, value: object, rule: str, allowed: str, fix: str) -> Finding:
-    return Finding(table, row, column, str(value), rule, "error", allowed, fix)
-
-
-def _rows(frame: pd.DataFrame, wrong: pd.Series) -> Iterator[tuple[int, dict]]:
-    """The rows where `wrong` holds, with the number a person sees (the header is row 1)."""
-    for at, row in zip(frame.index[wrong], frame[wrong].to_dict("records"), strict=True):
-        yield int(at) + 2, row
+Tables = Mapping[str, pd.DataFrame]
+Months = list[pd.Timestamp]
+OFFER = ["supplier", "item", "site"]
 
 
-def bom_order(tables: dict[str, pd.DataFrame]) -> list[str]:
+class _Wrong:
+    """Findings about the rows of one table; rule, allowed and fix may name columns of the row: `{item}`."""
+
+    def __init__(self, table: str, frame: pd.DataFrame) -> None:
+        self.table, self.frame = table, frame
+
+    def where(
+        self, mask: pd.Series, column: str, rule: str, *, allowed: str, fix: str, severity: str = "error"
+    ) -> Iterator[Finding]:
+        """One finding for each row where `mask` holds, with the number a person sees (the header is row 1)."""
+        rows = self.frame[mask.to_numpy()]
+        for at, row in zip(rows.index, rows.to_dict("records"), strict=True):
+            texts = {name: _text(value) for name, value in row.items()}
+            about = rule.format(**texts), severity, allowed.format(**texts), fix.format(**texts)
+            yield Finding(self.table, int(at) + 2, column, texts[column], *about)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, pd.Timestamp):
+        return f"{value:%Y-%m}"
+    return f"{value:.12g}" if isinstance(value, float) else str(value)
+
+
+def bom_order(tables: Tables) -> list[str]:
     """All items, each after all of its components; items in a loop of the bill of materials are left out."""
-    components: dict[str, set[str]] = {}
-    for item, component in zip(tables["bom"]["item"], tables["bom"]["component"], strict=True):
-        components.setdefault(item, set()).add(component)
-    items = sorted(
-        {
-            *tables["products"]["product"],
-            *tables["materials"]["material"],
-            *components,
-            *tables["bom"]["component"],
-            *tables["inventory"]["item"],
-        }
-    )
+    bom = tables["bom"]
+    sorter: TopologicalSorter[str] = TopologicalSorter()
+    keys = (("products", "product"), ("materials", "material"), ("inventory", "item"), ("bom", "component"))
+    for table, key in keys:
+        for item in tables[table][key]:
+            sorter.add(item)
+    for item, component in zip(bom["item"], bom["component"], strict=True):
+        sorter.add(item, component)
+    try:
+        sorter.prepare()
+    except CycleError:
+        pass  # what is in no loop, and made of none, is still ordered
     order: list[str] = []
-    placed: set[str] = set()
-    while True:
-        ready = [item for item in items if item not in placed and components.get(item, set()) <= placed]
-        if not ready:
-            return order
+    while ready := sorted(sorter.get_ready()):
         order += ready
-        placed.update(ready)
+        sorter.done(*ready)
+    return order
 
 
-def _references(tables: dict[str, pd.DataFrame]) -> Iterator[Finding]:
+def reached(places: Iterable[str], lanes: pd.DataFrame) -> set[str]:
+    """Everything that lanes lead to from `places`, over any number of stops."""
+    onward = lanes.groupby("origin")["destination"].agg(list).to_dict()
+    seen: set[str] = set()
+    todo = sorted(places)
+    while todo:
+        for place in onward.get(todo.pop(), []):
+            if place not in seen:
+                seen.add(place)
+                todo.append(place)
+    return seen
+
+
+def _sources(tables: Tables) -> pd.DataFrame:
+    """Item and site of everything that is made, bought, on its way or in stock."""
+    made = tables["routings"].merge(tables["resources"][["resource", "site"]], on="resource", how="left")
+    stocked = tables["inventory"][tables["inventory"]["quantity"].gt(0)]
+    frames = [frame[["item", "site"]] for frame in (made, tables["offers"], tables["scheduled_receipts"], stocked)]
+    return pd.concat([frame for frame in frames if len(frame)] or frames, ignore_index=True).drop_duplicates()
+
+
+def _references(tables: Tables) -> Iterator[Finding]:
     for name, frame in tables.items():
         for column in TABLES[name]:
             refs = [ref for ref in column.refs if ref in tables]
             if not refs or len(refs) < len(column.refs) or frame.empty:
                 continue
             known = set().union(*(tables[ref][TABLES[ref].key[0]] for ref in refs))
-            values = frame[column.name]
-            for row, record in _rows(frame, ~values.isin(known) & values.ne("")):
-                yield _stop(
-                    name,
-                    row,
-                    column.name,
-                    record[column.name],
-                    "unknown",
-                    column.allowed,
-                    f"Add it to {' or '.join(refs)}, or correct it here.",
-                )
+            unknown = ~frame[column.name].isin(known) & frame[column.name].ne("")
+            fix = f"Add it to {' or '.join(refs)}, or correct it here."
+            yield from _Wrong(name, frame).where(unknown, column.name, "unknown", allowed=column.allowed, fix=fix)
 
 
-def _materials(tables: dict[str, pd.DataFrame]) -> Iterator[Finding]:
-    bom, routings, offers = tables["bom"], tables["routings"], tables["offers"]
-    ordered = set(bom_order(tables))
+def _materials(tables: Tables) -> Iterator[Finding]:
+    bom, ordered = tables["bom"], set(bom_order(tables))
+    wrong = _Wrong("bom", bom)
     looped = ~bom["item"].isin(ordered) & ~bom["component"].isin(ordered)
     above = pd.Series(True, index=bom.index)
     while above.any():  # what is made of a loop's item, but goes into none of them, is not part of the loop
         above = looped & ~bom["item"].isin(bom["component"][looped])
         looped &= ~above
-    for row, record in _rows(bom, looped):
-        yield _stop(
-            "bom",
-            row,
-            "component",
-            record["component"],
-            f"a loop: {record['item']} needs itself",
-            "components that are not made of the item",
-            "Remove one row of the loop.",
-        )
-    have = set(tables["inventory"].query("quantity > 0")["item"]) | set(tables["scheduled_receipts"]["item"])
-    made, bought = set(routings["item"]), set(offers["item"])
-    for row, record in _rows(
-        bom.drop_duplicates("item"), ~bom.drop_duplicates("item")["item"].isin(made | bought | have)
-    ):
-        yield _stop(
-            "bom",
-            row,
-            "item",
-            record["item"],
-            "has components but no routing",
-            "an item of routings",
-            "Add a routing, or an offer of a supplier.",
-        )
-    ends = bom[~bom["component"].isin(made | bought | have | set(bom["item"]))].drop_duplicates("component")
-    for row, record in _rows(ends, ends["component"].notna()):
-        yield _stop(
-            "bom",
-            row,
-            "component",
-            record["component"],
-            "nobody makes or sells it, and none is in stock",
-            "an item of routings or offers",
-            "Add a routing or an offer.",
-        )
-
-
-def _products(tables: dict[str, pd.DataFrame], months: list[pd.Timestamp]) -> Iterator[Finding]:
-    plan = tables["demand_plan"]
-    wanted = plan[plan["consensus"].gt(0) & plan["month"].isin(months)]
-    sources = {
-        *tables["routings"]["item"],
-        *tables["offers"]["item"],
-        *tables["scheduled_receipts"]["item"],
-        *tables["inventory"].query("quantity > 0")["item"],
-    }
-    made = set(tables["bom"]["item"])
-    orphans = wanted[~wanted["product"].isin(sources | made)].drop_duplicates("product")
-    for row, record in _rows(orphans, orphans["product"].notna()):
-        yield _stop(
-            "demand_plan",
-            row,
-            "product",
-            record["product"],
-            "demand for a product nobody can make or buy",
-            "a product with a routing, an offer or stock",
-            "Add a routing or an offer, or take it off the plan.",
-        )
-    lanes = tables["lanes"]
-    sites = set(tables["sites"]["site"])
-    where: dict[str, set[str]] = {}
-    for item, site in [
-        *zip(tables["inventory"]["item"], tables["inventory"]["site"], strict=True),
-        *zip(tables["scheduled_receipts"]["item"], tables["scheduled_receipts"]["site"], strict=True),
-        *zip(tables["offers"]["item"], tables["offers"]["site"], strict=True),
-        *zip(
-            tables["routings"]["item"],
-            tables["routings"]["resource"].map(
-                dict(zip(tables["resources"]["resource"], tables["resources"]["site"], strict=True))
-            ),
-            strict=True,
-        ),
-    ]:
-        where.setdefault(item, set()).add(site)
-    onward: dict[str, list[str]] = {}
-    for origin, destination in zip(lanes["origin"], lanes["destination"], strict=True):
-        onward.setdefault(origin, []).append(destination)
-    reach: dict[frozenset, set[str]] = {}
-    for row, record in _rows(wanted, ~wanted.duplicated(["product", "market"])):
-        start = frozenset(where.get(record["product"], ()))
-        if start and start not in reach:
-            reached, todo = set(), sorted(start)
-            while todo:
-                for place in onward.get(todo.pop(), []):
-                    if place not in reached:
-                        reached.add(place)
-                        todo += [place] if place in sites else []
-            reach[start] = reached
-        if start and record["market"] not in reach[start]:
-            yield _stop(
-                "demand_plan",
-                row,
-                "market",
-                record["market"],
-                f"no lane leads there from where {record['product']} can be",
-                "a market at the end of a lane",
-                "Add a lane, or take the demand off the plan.",
-            )
-
-
-def _lead_times(tables: dict[str, pd.DataFrame], months: list[pd.Timestamp]) -> Iterator[Finding]:
-    for name, column in (("offers", "lead_time"), ("lanes", "lead_time"), ("workforce", "hire_lead_time")):
-        frame = tables[name]
-        for row, record in _rows(frame, frame[column].ge(len(months))):
-            yield _stop(
-                name,
-                row,
-                column,
-                record[column],
-                f"longer than the horizon of {len(months)} months",
-                f"a whole number of at most {len(months) - 1}",
-                "Correct it, or remove the row.",
-            )
-
-
-def _lots(tables: dict[str, pd.DataFrame], months: list[pd.Timestamp]) -> Iterator[Finding]:
-    offers = tables["offers"]
-    for row, record in _rows(offers, offers["minimum_order"].gt(offers["capacity"])):
-        yield _stop(
-            "offers",
-            row,
-            "minimum_order",
-            f"{record['minimum_order']:.12g}",
-            f"minimum order above the capacity of {record['capacity']:.12g} a month",
-            f"at most {record['capacity']:.12g}",
-            "Correct the minimum order or the capacity.",
-        )
-    capacity = tables["capacity"]
-    capacity = capacity[capacity["month"].isin(months)]
-    most = (
-        (capacity["hours"] - capacity["maintenance"] + capacity["overtime_limit"]).groupby(capacity["resource"]).max()
+    yield from wrong.where(
+        looped,
+        "component",
+        "a loop: {item} needs itself",
+        allowed="components that are not made of the item",
+        fix="Remove one row of the loop.",
     )
-    routings = tables["routings"]
+    sourced = set(_sources(tables)["item"])
+    yield from wrong.where(
+        ~bom["item"].isin(sourced) & ~bom.duplicated("item"),
+        "item",
+        "has components but no routing",
+        allowed="an item of routings",
+        fix="Add a routing, or an offer of a supplier.",
+    )
+    ends = ~bom["component"].isin(sourced | set(bom["item"]))
+    yield from wrong.where(
+        ends & ~bom["component"].where(ends).duplicated(),
+        "component",
+        "nobody makes or sells it, and none is in stock",
+        allowed="an item of routings or offers",
+        fix="Add a routing or an offer.",
+    )
+
+
+def _products(tables: Tables, months: Months) -> Iterator[Finding]:
+    plan = tables["demand_plan"]
+    plan = plan[plan["consensus"].gt(0) & plan["month"].isin(months)]
+    wrong = _Wrong("demand_plan", plan)
+    sources = _sources(tables)
+    orphan = ~plan["product"].isin(set(sources["item"]) | set(tables["bom"]["item"]))
+    yield from wrong.where(
+        orphan & ~plan.duplicated("product"),
+        "product",
+        "demand for a product nobody can make or buy",
+        allowed="a product with a routing, an offer or stock",
+        fix="Add a routing or an offer, or take it off the plan.",
+    )
+    # a site that holds none of it yet may still send what is moved there
+    held = pd.concat([sources, tables["inventory"][["item", "site"]]]).dropna()
+    places = held.groupby("item")["site"].agg(frozenset).to_dict()
+    ways = {start: reached(start, tables["lanes"]) for start in set(places.values())}
+    pairs = plan[~plan.duplicated(["product", "market"])]
+    far = [
+        product in places and market not in ways[places[product]]
+        for product, market in zip(pairs["product"], pairs["market"], strict=True)
+    ]
+    yield from _Wrong("demand_plan", pairs).where(
+        pd.Series(far, dtype=bool),
+        "market",
+        "no lane leads there from where {product} can be",
+        allowed="a market at the end of a lane",
+        fix="Add a lane, or take the demand off the plan.",
+    )
+
+
+def _lead_times(tables: Tables, months: Months) -> Iterator[Finding]:
+    for name, column in (("offers", "lead_time"), ("lanes", "lead_time"), ("workforce", "hire_lead_time")):
+        yield from _Wrong(name, tables[name]).where(
+            tables[name][column].ge(len(months)),
+            column,
+            f"longer than the horizon of {len(months)} months",
+            allowed=f"a whole number of at most {len(months) - 1}",
+            fix="Correct it, or remove the row.",
+        )
+
+
+def _lots(tables: Tables, months: Months) -> Iterator[Finding]:
+    offers, capacity, routings = tables["offers"], tables["capacity"], tables["routings"]
+    yield from _Wrong("offers", offers).where(
+        offers["minimum_order"].gt(offers["capacity"]),
+        "minimum_order",
+        "minimum order above the capacity of {capacity} a month",
+        allowed="at most {capacity}",
+        fix="Correct the minimum order or the capacity.",
+    )
+    capacity = capacity[capacity["month"].isin(months)]
+    hours = capacity["hours"] - capacity["maintenance"] + capacity["overtime_limit"]
+    most = routings["resource"].map(hours.groupby(capacity["resource"]).max())
     wanted = routings["minimum_run"] * routings["hours"] / routings["yield"] + routings["setup_hours"]
-    there = routings["resource"].map(most)
-    for row, record in _rows(routings, routings["minimum_run"].gt(0) & wanted.gt(there * (1 + 1e-9))):
-        yield _stop(
-            "routings",
-            row,
-            "minimum_run",
-            f"{record['minimum_run']:g}",
-            f"minimum run above what {record['resource']} can make in any month",
-            f"what fits into {there[row - 2]:g} hours",
-            "Correct the minimum run or the capacity.",
-        )
+    yield from _Wrong("routings", routings.assign(most=most.map("{:g}".format))).where(
+        routings["minimum_run"].gt(0) & wanted.gt(most * (1 + 1e-9)),
+        "minimum_run",
+        "minimum run above what {resource} can make in any month",
+        allowed="what fits into {most} hours",
+        fix="Correct the minimum run or the capacity.",
+    )
 
 
-def _offers(tables: dict[str, pd.DataFrame], months: list[pd.Timestamp]) -> Iterator[Finding]:
-    key = ["supplier", "item", "site"]
+def _offers(tables: Tables, months: Months) -> Iterator[Finding]:
     offers, special = tables["offers"], tables["supplier_capacity"]
-    offered = pd.MultiIndex.from_frame(offers[key])
-    for row, record in _rows(special, ~pd.Series(pd.MultiIndex.from_frame(special[key]).isin(offered), dtype=bool)):
-        yield _stop(
-            "supplier_capacity",
-            row,
-            "supplier",
-            record["supplier"],
-            f"offers no {record['item']} to {record['site']}",
-            "supplier, item and site of a row of offers",
-            "Add the offer, or remove this row.",
-        )
+    offered = pd.MultiIndex.from_frame(offers[OFFER])
+    yield from _Wrong("supplier_capacity", special).where(
+        pd.Series(~pd.MultiIndex.from_frame(special[OFFER]).isin(offered), dtype=bool),
+        "supplier",
+        "offers no {item} to {site}",
+        allowed="supplier, item and site of a row of offers",
+        fix="Add the offer, or remove this row.",
+    )
     special = special[special["month"].isin(months)]
-    most = special.groupby(key)["capacity"].agg(["max", "count"]).reindex(offered)
+    most = special.groupby(OFFER)["capacity"].agg(["max", "count"]).reindex(offered)
     usual = offers["capacity"].to_numpy() != 0
     sells = (usual & (most["count"].fillna(0).to_numpy() < len(months))) | most["max"].gt(0).to_numpy()
     able = offers.assign(share=offers["share_limit"].where(sells, 0.0))
     shares = able.groupby(["item", "site"])["share"].transform("sum")
-    for row, record in _rows(able.assign(all=shares), sells & shares.lt(1 - 1e-9)):
-        yield _stop(
-            "offers",
-            row,
-            "share_limit",
-            f"{record['share_limit']:g}",
-            f"all who can deliver {record['item']} to {record['site']} may together sell only "
-            f"{record['all']:.0%} of it, so nothing could be bought",
-            "shares of one item and site that add up to 1 or more",
-            "Raise the share limits, or add an offer of another supplier.",
-        )
+    yield from _Wrong("offers", able.assign(all=shares.map("{:.0%}".format))).where(
+        sells & shares.lt(1 - 1e-9),
+        "share_limit",
+        "all who can deliver {item} to {site} may together sell only {all} of it, so nothing could be bought",
+        allowed="shares of one item and site that add up to 1 or more",
+        fix="Raise the share limits, or add an offer of another supplier.",
+    )
 
 
-def _overdue(tables: dict[str, pd.DataFrame], months: list[pd.Timestamp]) -> Iterator[Finding]:
+def _overdue(tables: Tables, months: Months) -> Iterator[Finding]:
     """Receipts that should be here already: planned without, so somebody should know."""
     receipts = tables["scheduled_receipts"]
-    for row, record in _rows(receipts, receipts["month"].lt(months[0]) & receipts["quantity"].gt(0)):
-        yield Finding(
-            "scheduled_receipts",
-            row,
-            "month",
-            f"{record['month']:%Y-%m}",
-            f"{record['quantity']:,g} of {record['item']} were due before the plan begins and are not counted",
-            "warning",
-            f"{months[0]:%Y-%m} or later",
-            "Say when they will come, or count them in inventory if they are there.",
-        )
+    yield from _Wrong("scheduled_receipts", receipts.assign(units=receipts["quantity"].map("{:,g}".format))).where(
+        receipts["month"].lt(months[0]) & receipts["quantity"].gt(0),
+        "month",
+        "{units} of {item} were due before the plan begins and are not counted",
+        allowed=f"{months[0]:%Y-%m} or later",
+        fix="Enter when they will come, or count them in inventory if they are there.",
+        severity="warning",
+    )
 
 
-def _people(tables: dict[str, pd.DataFrame], company: Company) -> Iterator[Finding]:
-    workforce = tables["workforce"]
-    if company.policies.whole_people:
-        for row, record in _rows(workforce, workforce["people"].mod(1).ne(0)):
-            yield _stop(
-                "workforce",
-                row,
-                "people",
-                f"{record['people']:g}",
-                "part of a person, but the settings say whole_people",
-                "a whole number",
-                "Round it, or set policies.whole_people to false.",
-            )
-
-
-def _capacity(tables: dict[str, pd.DataFrame], months: list[pd.Timestamp]) -> Iterator[Finding]:
-    capacity, resources = tables["capacity"], tables["resources"]
-    for row, record in _rows(capacity, capacity["maintenance"].gt(capacity["hours"])):
-        yield _stop(
-            "capacity",
-            row,
-            "maintenance",
-            f"{record['maintenance']:g}",
-            "more maintenance than hours",
-            f"at most {record['hours']:g}",
-            "Correct the maintenance or the hours.",
-        )
-    # what is missing has no row: named is the row after which it belongs, the header where there is none
+def _months(tables: Tables, months: Months) -> Iterator[Finding]:
+    """Planned months without capacity or working days: named is the row after which they belong."""
+    capacity, calendar = tables["capacity"], tables["calendar"]
     known = capacity.groupby("resource")["month"].agg(set)
     last = (capacity.reset_index().groupby("resource")["index"].max() + 2).to_dict()
-    used = set(tables["routings"]["resource"])
-    for _, record in _rows(resources, resources["resource"].isin(used)):
-        missing = sorted(set(months) - known.get(record["resource"], set()))
-        if missing:
-            yield _stop(
-                "capacity",
-                last.get(record["resource"], 1),
-                "month",
-                f"{missing[0]:%Y-%m}",
-                f"{record['resource']} lacks {len(missing)} planned month(s), first {missing[0]:%Y-%m}",
-                "a row for each planned month",
-                "Add the rows (0 hours where it stands still).",
-            )
-    if len(tables["workforce"]):
-        missing = sorted(set(months) - set(tables["calendar"]["month"]))
-        if missing:
-            yield _stop(
-                "calendar",
-                len(tables["calendar"]) + 1,
-                "month",
-                f"{missing[0]:%Y-%m}",
-                f"{len(missing)} planned month(s) have no working days",
-                "a row for each planned month",
-                "Add the months.",
-            )
-        crews = set(zip(tables["workforce"]["site"], tables["workforce"]["skill"], strict=True))
-        unmanned = pd.Series(
-            [
-                skill != "" and (site, skill) not in crews
-                for site, skill in zip(resources["site"], resources["skill"], strict=True)
-            ],
-            dtype=bool,
+    for resource in tables["resources"]["resource"][
+        tables["resources"]["resource"].isin(tables["routings"]["resource"])
+    ]:
+        if missing := sorted(set(months) - known.get(resource, set())):
+            first = f"{missing[0]:%Y-%m}"
+            rule = f"{resource} lacks {len(missing)} planned month(s), first {first}"
+            fix = "Add the rows (0 hours where it stands still)."
+            row = last.get(resource, 1)
+            yield Finding("capacity", row, "month", first, rule, "error", "a row for each planned month", fix)
+    missing = sorted(set(months) - set(calendar["month"]))
+    if missing and len(tables["workforce"]):
+        rule, allowed = f"{len(missing)} planned month(s) have no working days", "a row for each planned month"
+        first = f"{missing[0]:%Y-%m}"
+        yield Finding("calendar", len(calendar) + 1, "month", first, rule, "error", allowed, "Add the months.")
+
+
+def _people(tables: Tables, company: Company) -> Iterator[Finding]:
+    workforce, resources, routings = tables["workforce"], tables["resources"], tables["routings"]
+    if company.policies.whole_people:
+        yield from _Wrong("workforce", workforce).where(
+            workforce["people"].mod(1).ne(0),
+            "people",
+            "part of a person, but policies.whole_people is true",
+            allowed="a whole number",
+            fix="Round it, or set policies.whole_people to false.",
         )
-        for row, record in _rows(resources, unmanned):
-            yield _stop(
-                "resources",
-                row,
-                "skill",
-                record["skill"],
-                f"nobody with this skill works at {record['site']}",
-                "a skill of workforce at that site",
-                "Add the people to workforce, or empty the skill.",
-            )
-    site = dict(zip(resources["resource"], resources["site"], strict=True))
-    routings = tables["routings"]
+    if len(workforce):
+        crews = pd.MultiIndex.from_frame(workforce[["site", "skill"]])
+        manned = pd.MultiIndex.from_frame(resources[["site", "skill"]]).isin(crews)
+        yield from _Wrong("resources", resources).where(
+            resources["skill"].ne("") & ~manned,
+            "skill",
+            "nobody with this skill works at {site}",
+            allowed="a skill of workforce at that site",
+            fix="Add the people to workforce, or empty the skill.",
+        )
+    skill = routings["resource"].map(resources.set_index("resource")["skill"])
+    yield from _Wrong("routings", routings).where(
+        routings["people_hours"].gt(0) & skill.eq(""),
+        "people_hours",
+        "needs people, but {resource} has no skill",
+        allowed="0, or a skill of {resource} in resources",
+        fix="Name the skill in resources, or set people_hours to 0.",
+    )
+
+
+def _network(tables: Tables) -> Iterator[Finding]:
+    capacity, lanes, markets, routings = (tables[name] for name in ("capacity", "lanes", "markets", "routings"))
+    yield from _Wrong("capacity", capacity).where(
+        capacity["maintenance"].gt(capacity["hours"]),
+        "maintenance",
+        "more maintenance than hours",
+        allowed="at most {hours}",
+        fix="Correct the maintenance or the hours.",
+    )
     named = routings[routings["routing"].ne("")]
-    places = named.assign(site=named["resource"].map(site)).groupby(["item", "routing"])["site"].transform("nunique")
-    for row, record in _rows(named, places.gt(1)):
-        yield _stop(
-            "routings",
-            row,
-            "routing",
-            record["routing"],
-            "its operations stand at different sites",
-            "resources of one site",
-            "Divide it: make a semi-finished good at the first site and ship it.",
-        )
-    for row, record in _rows(tables["lanes"], tables["lanes"]["origin"].eq(tables["lanes"]["destination"])):
-        yield _stop(
-            "lanes",
-            row,
-            "destination",
-            record["destination"],
-            "the lane ends where it begins",
-            "another site, or a market",
-            "Correct the destination, or remove the row.",
-        )
-    skill = dict(zip(resources["resource"], resources["skill"], strict=True))
-    idle = routings["people_hours"].gt(0) & routings["resource"].map(skill).eq("")
-    for row, record in _rows(routings, idle):
-        yield _stop(
-            "routings",
-            row,
-            "people_hours",
-            f"{record['people_hours']:g}",
-            f"needs people, but {record['resource']} has no skill that names them",
-            f"0, or a skill of {record['resource']} in resources",
-            "Name the skill in resources, or set people_hours to 0.",
-        )
-    both = set(tables["sites"]["site"]) & set(tables["markets"]["market"])
-    for row, record in _rows(tables["markets"], tables["markets"]["market"].isin(both)):
-        yield _stop(
-            "markets",
-            row,
-            "market",
-            record["market"],
-            "a site has the same code",
-            "a code of its own",
-            "Rename the market or the site.",
-        )
+    site = named["resource"].map(tables["resources"].set_index("resource")["site"])
+    yield from _Wrong("routings", named).where(
+        named.assign(site=site).groupby(["item", "routing"])["site"].transform("nunique").gt(1),
+        "routing",
+        "its operations stand at different sites",
+        allowed="resources of one site",
+        fix="Divide it: make a semi-finished good at the first site and ship it.",
+    )
+    yield from _Wrong("lanes", lanes).where(
+        lanes["origin"].eq(lanes["destination"]),
+        "destination",
+        "the lane ends where it begins",
+        allowed="another site, or a market",
+        fix="Correct the destination, or remove the row.",
+    )
+    yield from _Wrong("markets", markets).where(
+        markets["market"].isin(tables["sites"]["site"]),
+        "market",
+        "a site has the same code",
+        allowed="a code of its own",
+        fix="Rename the market or the site.",
+    )
 
 
-def refuse_contradictions(
-    tables: dict[str, pd.DataFrame], company: Company, cycle: str, changed: Collection[str] | None = None
-) -> None:
+def refuse_contradictions(tables: Tables, company: Company, cycle: str, changed: Collection[str] | None = None) -> None:
     """Raise SupplyDataError with every contradiction in `tables` (conformed): NaN, negative or unknown values first,
 
     then BOM loops, products and components without a source, unreachable markets, lead times beyond the horizon,
@@ -410,13 +331,13 @@ def refuse_contradictions(
         raise SupplyDataError(found)
 
 
-def contradictions(tables: dict[str, pd.DataFrame], company: Company, cycle: str) -> list[Finding]:
+def contradictions(tables: Tables, company: Company, cycle: str) -> list[Finding]:
     """Every contradiction between `tables` (conformed, their references known); row 2 is a table's first row.
 
-    All stop the plan but receipts that are overdue: they are planned without. Reads what stage
+    All are errors but receipts that are overdue: they are planned without. Reads what stage
     supply reads; where demand_plan is empty, what only a demand can contradict is not asked.
     """
     months = company.months(cycle)
-    checks = (_products, _lead_times, _lots, _offers, _capacity, _overdue)
+    checks = (_products, _lead_times, _lots, _offers, _months, _overdue)
     found = [finding for check in checks for finding in check(tables, months)]
-    return [*found, *_materials(tables), *_people(tables, company)]
+    return [*found, *_materials(tables), *_people(tables, company), *_network(tables)]
