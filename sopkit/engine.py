@@ -26,7 +26,7 @@ Progress = Callable[[int, int], None]
 
 # A pool costs about 3 s before its first result (each worker imports the forecasting libraries anew): below this many
 # seconds of work it would cost more than it saves.
-WORTH_A_POOL = 8.0
+LEAST_FOR_A_POOL = 8.0
 
 
 class EngineError(SopkitError):
@@ -95,7 +95,7 @@ class Engine:
         items = list(items)
         if self.address:
             parts = self._on_cluster(function, items)
-        elif self.workers == 1 or len(items) < 2 or (seconds is not None and seconds < WORTH_A_POOL):
+        elif self.workers == 1 or len(items) < 2 or (seconds is not None and seconds < LEAST_FOR_A_POOL):
             parts = ((place, function(item)) for place, item in enumerate(items))
         else:
             parts = self._in_processes(function, items)

@@ -6,7 +6,7 @@ Sign of an error everywhere in sopkit: **error = F - A** (forecast less actual);
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ ERROR_SIGN = "Error = forecast - actual: positive = too much was forecast."
 # How good a forecast was -------------------------------------------------------------------------------------------
 
 
-def _pair(forecast: ArrayLike, actual: ArrayLike) -> tuple[NDArray, NDArray]:
+def _pair(forecast: ArrayLike, actual: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     forecast, actual = np.asarray(forecast, dtype=float), np.asarray(actual, dtype=float)
     if forecast.shape != actual.shape:
         raise ValueError(f"forecast has shape {forecast.shape}, actual {actual.shape}")
@@ -61,6 +61,7 @@ def wape(forecast: ArrayLike, actual: ArrayLike, value: ArrayLike | float = 1.0)
     `value`: money of a unit (price) for the value-weighted form. Source: Hyndman & Koehler 2006 ("MAD/mean").
     """
     forecast, actual = _pair(forecast, actual)
+    value = np.asarray(value, dtype=float)
     return _ratio((value * np.abs(forecast - actual)).sum(), (value * actual).sum())
 
 
@@ -73,10 +74,11 @@ def accuracy(forecast: ArrayLike, actual: ArrayLike, value: ArrayLike | float = 
 def bias(forecast: ArrayLike, actual: ArrayLike, value: ArrayLike | float = 1.0) -> float:
     """Sum value (F-A) / sum value A, a share; positive = too much was forecast. To be shown beside WAPE, always."""
     forecast, actual = _pair(forecast, actual)
+    value = np.asarray(value, dtype=float)
     return _ratio((value * (forecast - actual)).sum(), (value * actual).sum())
 
 
-def tracking_signal(forecast: ArrayLike, actual: ArrayLike) -> NDArray:
+def tracking_signal(forecast: ArrayLike, actual: ArrayLike) -> NDArray[np.float64]:
     """The running tracking signal, one value a month: cumulative error / MAD of the months so far; the last one counts.
 
     Beyond +-4 MAD (+-6 in some books) the forecast is biased. 0 while there is no error at all.
@@ -111,7 +113,7 @@ def rmsse(forecast: ArrayLike, actual: ArrayLike, history: ArrayLike, season: in
     return float(np.sqrt(np.square(forecast - actual).mean() / scale(history, season, power=2)))
 
 
-def forecast_value_added(errors: ArrayLike) -> NDArray:
+def forecast_value_added(errors: ArrayLike) -> NDArray[np.float64]:
     """FVA of each step of the stair after the first: error(step before) - error(this step), in the unit of the errors.
 
     Negative = the step destroys value. The steps telescope to first error - last error. Source: Gilliland 2010.
@@ -324,7 +326,7 @@ def kpi_table(book: Book) -> pd.DataFrame:
     rows = []
     for measure in (_sales, _forecast, _stock, _capital, _making):
         for name, kind, monthly, total in measure(book, past, book.months):
-            kpi, goal = KPIS[name], book.company.kpi_targets.get(name)
+            kpi, goal = KPIS[name], dict[str, Any](book.company.kpi_targets).get(name)
             better = kpi.better if kpi.better == "nearer 0" or goal is None else goal.better
             about = (book.unit(kpi.unit), better, kind)
             rows += [(name, f"{month:%Y-%m}", value, *about, None, "") for month, value in monthly.dropna().items()]
@@ -431,7 +433,7 @@ def _capital(book: Book, past: pd.DatetimeIndex, ahead: pd.DatetimeIndex) -> Mea
         held = book["stock_history"]
         value = book.at_cost(held).groupby(held["month"]).sum()
         other = sheet["other_current_assets"] - sheet["other_current_liabilities"]
-        capital = working_capital(value.reindex(sheet.index), sheet["receivables"], sheet["payables"], other)
+        capital: Any = working_capital(value.reindex(sheet.index), sheet["receivables"], sheet["payables"], other)
         capital = capital[capital.index.isin(past)].dropna()
         if len(capital):
             yield "working_capital", "actual", capital, float(capital.mean())

@@ -31,12 +31,14 @@ def number(value: float | None, decimals: int = 0, sign: bool = False) -> str:
 
 def percent(share: float | None, decimals: int = 0, sign: bool = False) -> str:
     """A share as people write it: 0.18 is `18 %`."""
-    return MISSING if _absent(share) else f"{number(100 * share, decimals, sign)} %"
+    return MISSING if share is None or _absent(share) else f"{number(100 * share, decimals, sign)} %"
 
 
 def money(value: float | None, currency: str, sign: bool = False) -> str:
     """Money in full: `12,345 EUR`, `61.54 EUR`; cents only below 100. `amount` is the rounded form."""
-    return MISSING if _absent(value) else f"{number(value, 0 if abs(value) >= 100 else 2, sign)} {currency}".strip()
+    if value is None or _absent(value):
+        return MISSING
+    return f"{number(value, 0 if abs(value) >= 100 else 2, sign)} {currency}".strip()
 
 
 class Scale(NamedTuple):
@@ -48,7 +50,7 @@ class Scale(NamedTuple):
 
     def text(self, value: float | None, sign: bool = False) -> str:
         """`value` without its unit."""
-        return MISSING if _absent(value) else number(value / self.factor, self.decimals, sign)
+        return MISSING if value is None or _absent(value) else number(value / self.factor, self.decimals, sign)
 
 
 def scale_of(values: Iterable[float], unit: str, *, small: bool = False) -> Scale:
@@ -80,7 +82,7 @@ def scale_of(values: Iterable[float], unit: str, *, small: bool = False) -> Scal
 
 def amount(value: float | None, unit: str, sign: bool = False) -> str:
     """A value with its unit, in one short text: `1.24 million EUR`, `93.1 %`, `4,210 pcs`."""
-    if _absent(value):
+    if value is None or _absent(value):
         return MISSING
     scale = scale_of([value], unit)
     return f"{scale.text(value, sign)} {scale.unit}"

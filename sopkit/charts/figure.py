@@ -141,9 +141,9 @@ def nothing(title: str, sentence: str = NONE) -> Figure:
     return Figure(title, "", alt=sentence, body=f'<p class="nothing">{safe(sentence)}</p>')
 
 
-def empty(frame: pd.DataFrame | None, *columns: str | None) -> bool:
-    """Whether there is nothing to draw: no frame, no rows, or a column is not there."""
-    return frame is None or frame.empty or not set(filter(None, columns)) <= set(frame.columns)
+def empty(frame: pd.DataFrame, *columns: str | None) -> bool:
+    """Whether there is nothing to draw: no rows, or a column is not there."""
+    return frame.empty or not set(filter(None, columns)) <= set(frame.columns)
 
 
 def made(
@@ -216,7 +216,8 @@ _AXIS = {
     "labelLimit": 170,
 }  # fmt: skip
 HOUSE = {
-    "font": FONT, "background": "transparent", "view": {"stroke": None}, "padding": 4, "axis": _AXIS,
+    "font": FONT, "background": "transparent", "view": {"stroke": None}, "axis": _AXIS,
+    "padding": {"left": 12, "top": 4, "right": 6, "bottom": 4},
     "axisX": {**_AXIS, "grid": False},
     "axisY": {
         **_AXIS, "domain": False, "ticks": False, "titleAngle": 0, "titleAlign": "left", "titleAnchor": "start",

@@ -97,7 +97,7 @@ def line(
 
     Several rows a point add up; ValueError where the column does not (see `points`), or without a unit.
     """
-    if empty(frame, x, y, series, low, high):
+    if frame is None or empty(frame, x, y, series, low, high):
         return nothing(about["title"], about.get("none", NONE))
     tidy = points(frame, {"x": x, "series": series}, {"y": y, "low": low, "high": high}, unit, about.get("source", ""))
     shown = tidy.rename(columns={"x": x, "y": y, "low": low, "high": high, "series": series})
@@ -139,7 +139,7 @@ def bars(
     over: pd.DataFrame | None = None, over_y: str = "", over_name: str = "", **about: Unpack[About],
 ) -> Figure:  # fmt: skip
     """Stacked bars over months, one colour a kind (`by`); `over` draws a black dashed line, such as demand."""
-    if empty(frame, x, y, by):
+    if frame is None or empty(frame, x, y, by):
         return nothing(about["title"], about.get("none", NONE))
     source = about.get("source", "")
     tidy = points(frame, {"x": x, "series": by}, {"y": y}, unit, source).sort_values(["x", "series"], ignore_index=True)
@@ -181,7 +181,7 @@ def waterfall(
     opening: float = 0.0, **about: Unpack[About],
 ) -> Figure:  # fmt: skip
     """From `opening` to the closing total, one bar a step: gains blue with a plus, losses vermillion with a minus."""
-    if empty(frame, step, value):
+    if frame is None or empty(frame, step, value):
         return nothing(about["title"], about.get("none", "Nothing changed."))
     about = {"width": WIDE, "height": 270, **about}
     rows, level = [(start, 0.0, opening, opening, "total")] if start else [], float(opening)
@@ -221,7 +221,7 @@ def ranking(
     frame: pd.DataFrame | None, item: str, value: str, *, unit: str, most: int = 10, **about: Unpack[About]
 ) -> Figure:
     """The `most` largest items (by size, sign kept) as bars with their numbers; what is left out is counted below."""
-    if empty(frame, item, value):
+    if frame is None or empty(frame, item, value):
         return nothing(about["title"], about.get("none", "There is nothing to rank."))
     tidy = points(frame, {"item": item}, {"y": value}, unit, about.get("source", ""))
     tidy = tidy.loc[tidy["y"].abs().sort_values(ascending=False, kind="stable").index].reset_index(drop=True)
@@ -255,7 +255,7 @@ def stair_step(
     **about: Unpack[About],
 ) -> Figure:  # fmt: skip
     """The error after each step of the process, and what the step added (blue) or destroyed (vermillion)."""
-    if empty(frame, step, value):
+    if frame is None or empty(frame, step, value):
         return nothing(about["title"], about.get("none", "No past cycles to judge the steps by."))
     about = {"width": NARROW, "height": HIGH - 20, "better": "lower" if lower_is_better else "higher", **about}
     tidy = points(frame, {"step": step}, {"y": value}, unit, about.get("source", ""))

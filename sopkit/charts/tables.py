@@ -132,7 +132,7 @@ def table(
     `group`: a column whose values head groups of rows; `total`: the row in bold, by its first column. ValueError for
     a column of numbers without a unit.
     """
-    if empty(frame, *show, group):
+    if frame is None or empty(frame, *show, group):
         return nothing(about["title"], about.get("none", "There is nothing to list."))
     columns = _shown(frame, show)
     head = [
@@ -190,7 +190,7 @@ def heat_map(
     `diverging`: blue above zero, vermillion below, the sign written in every cell. Several rows a cell add up;
     ValueError where the column does not.
     """
-    if empty(frame, row, column, value):
+    if frame is None or empty(frame, row, column, value):
         return nothing(about["title"], about.get("none", NONE))
     tidy = points(frame, {"row": row, "column": column}, {"y": value}, unit, about.get("source", ""))
     wide, finite = _wide(tidy, rows), tidy["y"].dropna()
@@ -222,7 +222,7 @@ def statement(
     bold: Sequence[str] = (), **about: Unpack[About],
 ) -> Figure:  # fmt: skip
     """Lines by month in one unit, such as a profit and loss statement; the lines in `bold` stand out."""
-    if empty(frame, row, column, value):
+    if frame is None or empty(frame, row, column, value):
         return nothing(about["title"], about.get("none", NONE))
     tidy = points(frame, {"row": row, "column": column}, {"y": value}, unit, about.get("source", ""))
     wide, scale = _wide(tidy, rows), scale_of(tidy["y"], unit, small=True)
@@ -243,7 +243,7 @@ def comparison(
 
     `frame`: columns measure, value, base, unit and `scenario`, such as table scenario_results.
     """
-    if empty(frame, scenario, "measure", "value", "base", "unit"):
+    if frame is None or empty(frame, scenario, "measure", "value", "base", "unit"):
         return nothing(about["title"], about.get("none", "No scenario was solved beside the base."))
     names, body = [name for name in dict.fromkeys(frame[scenario]) if name != base_name], []
     for what in in_order(frame["measure"], list(measures or ())):
@@ -316,14 +316,14 @@ class Tile(NamedTuple):
     @property
     def missed(self) -> bool | None:
         """Whether the target is missed; None where there is no target or no value."""
-        if not self.known or self.target is None or not math.isfinite(self.target):
+        if self.value is None or self.target is None or not math.isfinite(self.value + self.target):
             return None
         return self.value < self.target - 1e-9 if self.better == "higher" else self.value > self.target + 1e-9
 
     @property
     def html(self) -> str:
         """The tile: value, small line, target met or missed in words, owner."""
-        scale = scale_of([self.value] if self.known else [], self.unit)
+        scale = scale_of([self.value] if self.value is not None else [], self.unit)
         value, unit = (f"{safe(scale.text(self.value))} ", scale.unit) if self.known else ("", NOT_KNOWN)
         state = ""
         if self.missed is not None:

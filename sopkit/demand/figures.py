@@ -95,10 +95,9 @@ def by_family(book: Book) -> Figure:
               if rows[name].abs().sum() > 0.5}  # fmt: skip
     return charts.table(
         rows,
-        {"family": "Family", "last": Show("Last 12 months", book.units), "baseline": Show("Baseline", book.units)}
-        | moving
-        | {"consensus": Show("Consensus", book.units), "growth": Show("Growth", "share", True),
-           "value": Show("Value", book.currency)},
+        {"family": Show("Family"), "last": Show("Last 12 months", book.units),
+         "baseline": Show("Baseline", book.units), **moving, "consensus": Show("Consensus", book.units),
+         "growth": Show("Growth", "share", True), "value": Show("Value", book.currency)},
         title="From baseline to consensus", unit=f"{book.span}, at net prices", source="demand_plan sales_history",
         period=span(book.year[0], book.year[-1]), better="higher",
         look_for=f"Strongest growth: {known['family'].iloc[0]}, {amount(known['growth'].iloc[0], 'share', sign=True)}."
