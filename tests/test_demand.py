@@ -14,8 +14,9 @@ from scipy.special import ndtr
 
 from sopkit import demand, kpis
 from sopkit.book import Book
-from sopkit.demand import consensus, hierarchy, layers, review, steps, stock
-from sopkit.demand.layers import LAYERS, PAIR
+from sopkit.demand import campaigns, consensus, grid, hierarchy, judged, steps, stock, tournament
+from sopkit.demand.grid import PAIR
+from sopkit.demand.layers import LAYERS
 from sopkit.errors import SettingsError
 from sopkit.tables import BY_NAME, TABLES, Company
 
@@ -336,8 +337,8 @@ def made_campaigns(seed, pull, noise):
 @pytest.mark.parametrize("pull", [0.0, 0.4])
 def test_uplift_and_pull_forward_are_measured_where_nobody_did(pull):
     made = made_campaigns(3, pull, noise=0.02)
-    past = layers.past_grid(book(made))
-    row = layers.campaign_success(book(made), past).iloc[0]
+    past = grid.past_grid(book(made))
+    row = campaigns.campaign_success(book(made), past).iloc[0]
     assert row["achieved"] == pytest.approx(0.2, abs=0.02)
     assert row["success"] == pytest.approx(2 / 3, abs=0.06)
     assert row["pull_forward"] == pytest.approx(pull, abs=0.08)
@@ -346,8 +347,8 @@ def test_uplift_and_pull_forward_are_measured_where_nobody_did(pull):
 
 def test_noise_leaves_the_pull_forward_near_what_was_assumed():
     made = made_campaigns(3, 0.9, noise=0.9)
-    past = layers.past_grid(book(made))
-    assert layers.campaign_success(book(made), past)["pull_forward"].iloc[0] == pytest.approx(0.25, abs=0.15)
+    past = grid.past_grid(book(made))
+    assert campaigns.campaign_success(book(made), past)["pull_forward"].iloc[0] == pytest.approx(0.25, abs=0.15)
 
 
 def test_what_campaigns_and_conditions_did_is_taken_out_of_history():
@@ -367,9 +368,9 @@ def test_what_campaigns_and_conditions_did_is_taken_out_of_history():
         "campaigns": campaign,
         "market_conditions": TABLES["market_conditions"].check(driver),
     }
-    past = layers.past_grid(book(made))
-    success = layers.campaign_success(book(made), past).assign(pull_forward=0.25)
-    calm = layers.undisturbed(book(made), past, success, layers.Notes("normalise"))
+    past = grid.past_grid(book(made))
+    success = campaigns.campaign_success(book(made), past).assign(pull_forward=0.25)
+    calm = campaigns.undisturbed(book(made), past, success, grid.Notes("normalise"))
     assert np.allclose(calm, 100.0)
 
 
@@ -390,10 +391,10 @@ def test_a_campaign_that_still_runs_is_not_counted_twice():
     where = (flat["product"] == campaign["product"].iloc[0]) & (flat["month"] == "2026-10-01")
     flat.loc[where, "quantity"] = 150.0
     made |= {"clean_history": flat, "campaigns": campaign}
-    past = layers.past_grid(book(made))
-    success = layers.campaign_success(book(made), past)
+    past = grid.past_grid(book(made))
+    success = campaigns.campaign_success(book(made), past)
     assert success["success"].tolist() == [1.0] and success["campaigns"].tolist() == [0]
-    assert np.allclose(layers.undisturbed(book(made), past, success, layers.Notes("normalise")), 100.0)
+    assert np.allclose(campaigns.undisturbed(book(made), past, success, grid.Notes("normalise")), 100.0)
 
 
 def test_market_conditions_multiply(plan, tables, run):
@@ -545,13 +546,13 @@ def test_streams_count_by_the_inverse_of_their_squared_error():
         for stream, off in (("statistical", 0.1), ("sales", 0.2))
         for i in range(12)
     ]
-    judged = pd.DataFrame(rows, columns=["family", "stream", "lag", "quantity", "actual"])
+    known = pd.DataFrame(rows, columns=["family", "stream", "lag", "quantity", "actual"])
     free = COMPANY.model_copy(update={"consensus": Company.model_validate({"name": "x"}).consensus})
-    weights = consensus.stream_weights(judged, ["A"], free.consensus, layers.Notes("agree")).set_index("stream")
+    weights = consensus.stream_weights(known, ["A"], free.consensus, grid.Notes("agree")).set_index("stream")
     assert weights["weight"].to_dict() == pytest.approx({"statistical": 0.8, "sales": 0.2})
     assert weights.loc["sales", "wape"] == pytest.approx(0.2)
     tight = Company.model_validate({"name": "x", "consensus": {"streams": {"statistical": {"most": 0.7}, "sales": {}}}})
-    held = consensus.stream_weights(judged, ["A", "B"], tight.consensus, layers.Notes("agree")).set_index(
+    held = consensus.stream_weights(known, ["A", "B"], tight.consensus, grid.Notes("agree")).set_index(
         ["family", "stream"]
     )
     assert (
@@ -671,9 +672,9 @@ def test_the_stair_telescopes_and_starts_at_naive(plan):
 def test_naive_is_rebuilt_where_nobody_kept_it(tables, run):
     """Rebuilt from history it is what the demo's planners kept as naive."""
     kept = tables["past_forecasts"]
-    past = layers.past_grid(book(tables))
-    rebuilt = review.judged(
-        book(tables | {"past_forecasts": kept.query("stream != 'naive'")}), past, layers.Notes("agree")
+    past = grid.past_grid(book(tables))
+    rebuilt = judged.past_forecasts(
+        book(tables | {"past_forecasts": kept.query("stream != 'naive'")}), past, grid.Notes("agree")
     )
     both = rebuilt.query("stream == 'naive'").merge(kept.query("stream == 'naive'"), on=["cycle", *PAIR, "month"])
     assert len(both) == len(rebuilt.query("stream == 'naive'")) > 500
@@ -695,9 +696,9 @@ def test_this_cycle_is_frozen_as_it_will_be_judged(plan, tables):
 
 
 def test_forecasts_of_months_still_to_come_are_not_judged(plan, tables):
-    past = layers.past_grid(book(tables))
-    judged = review.judged(book(tables), past, layers.Notes("agree"))
-    assert judged["month"].max() == pd.Timestamp("2026-10-01") and (judged["cycle"] < FIRST).all()
+    past = grid.past_grid(book(tables))
+    found = judged.past_forecasts(book(tables), past, grid.Notes("agree"))
+    assert found["month"].max() == pd.Timestamp("2026-10-01") and (found["cycle"] < FIRST).all()
 
 
 # segments, exceptions, what changed ----------------------------------------------------------------------------
@@ -755,9 +756,9 @@ def test_nothing_changes_against_a_plan_that_is_the_same(tables, plan, run):
     older = tables["past_forecasts"].query("cycle < '2026-10-01'")
     change = run(tables | {"past_forecasts": pd.concat([older, same], ignore_index=True)})["demand_change"]
     steps = change[~change["layer"].str.startswith("plan of")]
-    assert len(steps) and not set(steps["layer"]) - {review.STEP_WORDS[name] for name in review.STAIR[1:]}
+    assert len(steps) and not set(steps["layer"]) - {judged.STEP_WORDS[name] for name in judged.STAIR[1:]}
     # weights may move with what is judged, so only what comes before them must stand still
-    still = steps[~steps["layer"].isin([review.STEP_WORDS["blended"]])]
+    still = steps[~steps["layer"].isin([judged.STEP_WORDS["blended"]])]
     assert np.allclose(still["units"], 0, atol=1e-6)
 
 
@@ -766,7 +767,7 @@ def test_nothing_changes_against_a_plan_that_is_the_same(tables, plan, run):
 
 def test_published_safety_stock():
     """Chopra & Meindl: 2,500 a week give or take 500, two weeks' lead time: 90 % needs 906, 1,000 give 92 %."""
-    error = stock.error_over_lead_time(500, 2)
+    error = 500 * np.sqrt(2)
     assert error == pytest.approx(707, abs=0.5)
     assert stock.safety_stock(0.90, error) == pytest.approx(906, abs=0.5)
     assert ndtr(1000 / error) == pytest.approx(0.92, abs=0.005)
@@ -799,11 +800,11 @@ def test_more_service_needs_more_stock_and_half_needs_none(tables, plan, run):
 
 def test_error_over_the_lead_time_derived_again(plan, tables, run):
     """One site and product by hand: backtest errors of its two markets, root mean squared, as a share of sales."""
-    past = layers.past_grid(book(tables))
-    success = layers.campaign_success(book(tables), past)
-    calm = layers.undisturbed(book(tables), past, success, layers.Notes("normalise"))
-    history = layers.history_table(book(tables), past, calm).rename(columns={"month": "ds", "quantity": "y"})
-    made = run.forecast(history, 18, layers.levels_of(history), engine=None)
+    past = grid.past_grid(book(tables))
+    success = campaigns.campaign_success(book(tables), past)
+    calm = campaigns.undisturbed(book(tables), past, success, grid.Notes("normalise"))
+    history = tournament.history_table(book(tables), past, calm).rename(columns={"month": "ds", "quantity": "y"})
+    made = run.forecast(history, 18, tournament.levels_of(history), engine=None)
     cv = made.base.cv[
         made.base.cv["unique_id"].isin([f"product x market: PACK-45/NORTH-{kind}" for kind in ("RETAIL", "ONLINE")])
     ]

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from scipy.optimize import brentq
 
-from sopkit.demand.layers import LEVELS, PAIR, Grid, Notes, make_grid, plannable
+from sopkit.demand.grid import CELL, Grid, Notes
+from sopkit.demand.tournament import LEVELS
 from sopkit.kpis import wape
+from sopkit.tables import TABLES
 from sopkit.words import percent
 
 if TYPE_CHECKING:
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
 LEAST_JUDGED = 12
 # Standard deviations from the middle to the ninetieth percentile of a normal distribution.
 NINETY = 1.2816
+Edges = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 # Weights -----------------------------------------------------------------------------------------------------------
@@ -29,17 +33,15 @@ def bounded_shares(wanted: np.ndarray, least: np.ndarray, most: np.ndarray) -> n
     """Shares that sum to 1 and stay within [least, most], as near to the proportions `wanted` as that allows.
 
     Each share is wanted x k, held at its limits; k is the one number for which they sum to 1. Limits that cannot sum
-    to 1 are widened to what can: the caller says so.
+    to 1 are widened to what can: the caller notes it.
     """
     least = least / max(least.sum(), 1.0)
     most = np.maximum(most, least) if np.maximum(most, least).sum() >= 1 else np.ones_like(most)
-    low, high = 0.0, 1.0
-    while np.clip(wanted * high, least, most).sum() < 1 and high < 1e18:
+    high = 1.0
+    while np.clip(wanted * high, least, most).sum() < 1:
         high *= 2
-    for _ in range(200):
-        middle = (low + high) / 2
-        low, high = (middle, high) if np.clip(wanted * middle, least, most).sum() < 1 else (low, middle)
-    share = np.clip(wanted * high, least, most)
+    k = brentq(lambda k: np.clip(wanted * k, least, most).sum() - 1, 0, high, xtol=1e-300, maxiter=2_000)
+    share = np.clip(wanted * k, least, most)
     return share / share.sum()
 
 
@@ -49,68 +51,55 @@ def stream_weights(judged: pd.DataFrame, families: list[str], rules: Consensus, 
     Weights by the inverse of the squared error are those of Bates & Granger 1969 with correlation left out.
     `judged`: stream, family, lag, quantity, actual of past forecasts. Returns the rows of `stream_weights`.
     """
-    names = list(rules.streams)
-    least = np.array([rules.streams[name].least for name in names])
-    most = np.array([rules.streams[name].most for name in names])
+    names, lag = list(rules.streams), rules.lag
+    least, most = np.array([(limit.least, limit.most) for limit in rules.streams.values()]).T
     if least.sum() > 1 or most.sum() < 1:
-        notes.say(
-            "consensus",
-            "limits",
-            f"The limits of consensus.streams cannot sum to 1 (least {least.sum():.2f}, most "
-            f"{most.sum():.2f}): they were widened. Correct company.yaml.",
-        )
-    at_lag = judged[(judged["lag"] == rules.lag) & judged["stream"].isin(names)]
-    groups = dict(iter(at_lag.groupby(["family", "stream"])))
+        sums = f"(least {least.sum():.2f}, most {most.sum():.2f})"
+        sentence = f"The limits of consensus.streams cannot sum to 1 {sums}: they were widened. Correct company.yaml."
+        notes.say("consensus", "limits", sentence)
+    at_lag = judged[(judged["lag"] == lag) & judged["stream"].isin(names)]
+    parts = {
+        key: (len(part), wape(part["quantity"], part["actual"])) for key, part in at_lag.groupby(["family", "stream"])
+    }
     rows = []
     for family in families:
-        missed, counts = [], []
-        for name in names:
-            part = groups.get((family, name))
-            counts.append(0 if part is None else len(part))
-            missed.append(np.nan if part is None else wape(part["quantity"], part["actual"]))
-        error = np.array(missed)
-        enough = np.isfinite(error).all() and min(counts) >= LEAST_JUDGED
+        counts, error = np.array([parts.get((family, name), (0, np.nan)) for name in names]).T
+        enough = np.isfinite(error).all() and counts.min() >= LEAST_JUDGED
         # an error of nothing at all would take everything: it counts as a hundredth of the others' at least
         floor = max(1e-6, np.nanmax(error) / 100) if enough else 1.0
         wanted = 1 / np.maximum(error, floor) ** 2 if enough else np.ones(len(names))
-        share = bounded_shares(wanted, least, most)
-        free = wanted / wanted.sum()
+        share, free = bounded_shares(wanted, least, most), wanted / wanted.sum()
         for i, name in enumerate(names):
             if not enough:
-                reason = f"no {LEAST_JUDGED} past forecasts of every stream at lag {rules.lag}: all count the same"
+                reason = f"no {LEAST_JUDGED} past forecasts of every stream at lag {lag}: all count the same"
             elif abs(share[i] - free[i]) < 1e-9:
-                reason = f"by its error at lag {rules.lag} ({counts[i]} forecasts judged)"
+                reason = f"by its error at lag {lag} ({counts[i]:.0f} forecasts judged)"
             else:
-                bound = "at least" if share[i] > free[i] else "at most"
-                limit = (
-                    f"its limit, {bound} {percent(share[i])}"
-                    if np.isclose(share[i], [least[i], most[i]]).any()
-                    else "other streams' limits"
-                )
-                reason = f"{percent(free[i])} by its error at lag {rules.lag}; held by {limit}"
+                bound = f"its limit, {'at least' if share[i] > free[i] else 'at most'} {percent(share[i])}"
+                limit = bound if np.isclose(share[i], [least[i], most[i]]).any() else "other streams' limits"
+                reason = f"{percent(free[i])} by its error at lag {lag}; held by {limit}"
             rows.append((family, name, error[i], share[i], reason))
-    return pd.DataFrame(rows, columns=["family", "stream", "wape", "weight", "reason"])
+    return pd.DataFrame(rows, columns=TABLES["stream_weights"].names)
 
 
 def blend(streams: Mapping[str, np.ndarray], weights: pd.DataFrame, grid: Grid, notes: Notes) -> np.ndarray:
     """The streams as one, by the weights of each pair's family; where a stream is silent the others share its weight.
 
-    `streams`: name -> grid matrix, NaN where the stream says nothing.
+    `streams`: name -> grid matrix, NaN where the stream has no forecast.
     """
     share = weights.pivot(index="family", columns="stream", values="weight")
     total, parts = grid.zeros(), grid.zeros()
     for name in share.columns:
         if name not in streams:
-            notes.say(
-                "consensus",
-                name,
-                f"consensus.streams names {name!r}, of which this cycle has no forecast: the others get its weight.",
+            sentence = (
+                f"consensus.streams names {name!r}, of which this cycle has no forecast: the others get its weight."
             )
+            notes.say("consensus", name, sentence)
             continue
         here = grid.pairs["family"].map(share[name]).to_numpy()[:, None] * ~np.isnan(streams[name])
         total += here
         parts += here * np.nan_to_num(streams[name])
-    # where all the weight lies on streams that say nothing, the numbers alone speak
+    # where all the weight lies on streams without a forecast, the statistical one stands alone
     return np.where(total > 0, parts / np.where(total > 0, total, 1.0), streams["statistical"])
 
 
@@ -128,124 +117,59 @@ def spread(before: np.ndarray, action: str, amount: float) -> np.ndarray:
     total = before.sum(axis=0)
     wanted = np.maximum(total + amount if action == "add" else np.full_like(total, amount), 0.0)
     even = np.full_like(before, 1 / len(before))
-    share = np.where(total > 0, before / np.where(total > 0, total, 1.0), even)
-    return share * wanted
+    return np.where(total > 0, before / np.where(total > 0, total, 1.0), even) * wanted
 
 
-def _status(overrides: pd.DataFrame, cycle: pd.Timestamp) -> pd.Series:
+def _status(overrides: pd.DataFrame, cycle: pd.Timestamp) -> np.ndarray:
     """`in force`, or why not; a record that supersedes another ends it even where it has expired itself."""
-    status = pd.Series("in force", overrides.index)
-    status[overrides["last_month"] < cycle] = "past"
-    status[overrides["expires"].notna() & (overrides["expires"] < cycle)] = "expired"
-    status[overrides["id"].isin(set(overrides["supersedes"]) - {0})] = "superseded"
-    return status
-
-
-def _scope(row) -> str:
-    named = [part for part in (row.product, row.family, row.market) if part]
-    return " in ".join(named) if named else "everything"
-
-
-def agreed_grid(book: Book) -> Grid:
-    """The pairs that the layers plan, and those that an override names besides."""
-    overrides = book["overrides"]
-    named = overrides.loc[(overrides["product"] != "") & (overrides["market"] != ""), PAIR]
-    return make_grid(pd.concat([book["demand_layers"][PAIR], plannable(named, book)]), book.months, book)
+    replaced = overrides["id"].isin(set(overrides["supersedes"]) - {0})
+    return np.select(
+        [replaced, overrides["expires"].notna() & (overrides["expires"] < cycle), overrides["last_month"] < cycle],
+        ["superseded", "expired", "past"],
+        "in force",
+    )
 
 
 def apply_overrides(
     book: Book, blended: np.ndarray, grid: Grid, notes: Notes
 ) -> tuple[np.ndarray, pd.DataFrame, pd.DataFrame]:
-    """Every override in force, in the order in which it was said, each on top of those before.
+    """Every override in force, in the order in which they were recorded, each on top of those before.
 
     Returns the consensus (grid matrix) and the rows of `overrides_applied` and `override_effects`.
     """
-    cycle, overrides = book.first, book["overrides"].sort_values("id", ignore_index=True)
-    overrides = overrides.assign(status=_status(overrides, cycle))
-    current, price = blended.copy(), grid.pairs["price"].to_numpy()[:, None]
-    applied, effects = [], []
-    for row in overrides.itertuples():
-        rows = np.ones(len(grid.pairs), bool)
-        for column in ("product", "family", "market"):
-            if getattr(row, column):
-                rows &= grid.pairs[column].to_numpy() == getattr(row, column)
-        months = np.asarray((grid.months >= row.first_month) & (grid.months <= row.last_month))
-        status, units, money = row.status, 0.0, 0.0
-        if status == "in force" and not (rows.any() and months.any()):
-            status = "matches nothing"
-            notes.say(
-                "overrides",
-                f"override {row.id}",
-                f"Override {row.id} of {row.author} ({_scope(row)}) matches nothing that is planned.",
-            )
-        elif status == "in force":
-            cells = np.ix_(rows, months)
-            before = current[cells]
-            after = spread(before, row.action, row.amount)
-            current[cells] = after
-            units, money = (after - before).sum(), ((after - before) * price[rows]).sum()
-            if row.action == "add" and not np.isclose(units, row.amount * months.sum()):
-                notes.say(
-                    "overrides",
-                    f"override {row.id}",
-                    f"Override {row.id} of {row.author} takes {-row.amount:,.0f} a month out of "
-                    f"{_scope(row)}, more than there is in some: those stop at 0.",
-                )
-            here = pd.DataFrame(
-                {
-                    "id": row.id,
-                    "cycle": cycle,
-                    "owner": row.author,
-                    "product": np.repeat(grid.pairs["product"].to_numpy()[rows], months.sum()),
-                    "market": np.repeat(grid.pairs["market"].to_numpy()[rows], months.sum()),
-                    "month": np.tile(grid.months[months], rows.sum()),
-                    "before": before.ravel(),
-                    "after": after.ravel(),
-                    "reason": row.reason,
-                }
-            )
-            effects.append(here)
-        applied.append(
-            (
-                row.id,
-                row.author,
-                _scope(row),
-                row.action,
-                row.amount,
-                row.first_month,
-                row.last_month,
-                status,
-                units,
-                money,
-                row.reason,
-                row.evidence,
-                row.expires,
-            )
-        )
-    columns = [
-        "id",
-        "owner",
-        "scope",
-        "action",
-        "amount",
-        "first_month",
-        "last_month",
-        "status",
-        "units",
-        "money",
-        "reason",
-        "evidence",
-        "expires",
-    ]
-    effect_columns = ["id", "cycle", "owner", "product", "market", "month", "before", "after", "reason"]
-    return (
-        current,
-        pd.DataFrame(applied, columns=columns),
-        pd.concat(effects, ignore_index=True) if effects else pd.DataFrame(columns=effect_columns),
+    overrides = book["overrides"].sort_values("id", ignore_index=True)
+    overrides = overrides.assign(
+        status=_status(overrides, book.first), owner=overrides["author"], units=0.0, money=0.0, scope=""
     )
+    current, price, effects = blended.copy(), grid.pairs["price"].to_numpy()[:, None], []
+    for row in overrides.itertuples():
+        scope = {name: getattr(row, name) for name in ("product", "family", "market") if getattr(row, name)}
+        rows = np.all([grid.pairs[name] == value for name, value in scope.items()], axis=0) & np.ones(len(price), bool)
+        months = np.asarray((grid.months >= row.first_month) & (grid.months <= row.last_month))
+        what, who = " in ".join(scope.values()) or "everything", f"Override {row.id} of {row.author}"
+        overrides.loc[row.Index, "scope"] = what
+        if row.status != "in force":
+            continue
+        if not (rows.any() and months.any()):
+            overrides.loc[row.Index, "status"] = "matches nothing"
+            notes.say("overrides", f"override {row.id}", f"{who} ({what}) matches nothing that is planned.")
+            continue
+        cells = np.ix_(rows, months)
+        before = current[cells]
+        after = current[cells] = spread(before, row.action, row.amount)
+        units = (after - before).sum()
+        overrides.loc[row.Index, ["units", "money"]] = units, ((after - before) * price[rows]).sum()
+        if row.action == "add" and not np.isclose(units, row.amount * months.sum()):
+            sentence = f"takes {-row.amount:,.0f} a month out of {what}, more than there is in some: those stop at 0."
+            notes.say("overrides", f"override {row.id}", f"{who} {sentence}")
+        here = Grid(grid.pairs[rows], grid.months[months]).long(before=before, after=after)
+        effects.append(here.assign(id=row.id, cycle=book.first, owner=row.author, reason=row.reason))
+    names = TABLES["override_effects"].names
+    moved = pd.concat(effects, ignore_index=True)[names] if effects else pd.DataFrame(columns=names)
+    return current, overrides[TABLES["overrides_applied"].names], moved
 
 
-Edges = tuple[np.ndarray, np.ndarray, np.ndarray]
+# Ranges ------------------------------------------------------------------------------------------------------------
 
 
 def consensus_range(
@@ -254,7 +178,7 @@ def consensus_range(
     """P10 and P90 of the consensus: the baseline's range in proportion, widened by opportunities that are won or lost.
 
     All but `family` (one a row) are rows x months: the baseline with its P10 and P90, the consensus, the variance of
-    the opportunities. Where the baseline says nothing (a launch), the median relative range of the family in that month
+    the opportunities. Where there is no baseline (a launch), the median relative range of the family in that month
     stands in. Ranges and opportunities are independent, so their squares add.
     """
     middle, low, high = baseline
@@ -293,3 +217,14 @@ def levels(book: Book, grid: Grid, base: np.ndarray, consensus: np.ndarray, vari
         p10, p90 = consensus_range(edges, total, summing @ variance, np.array(nodes))
         parts.append(here.long(baseline=summing @ base, consensus=total, p10=p10, p90=p90).assign(level=level))
     return pd.concat(parts, ignore_index=True).rename(columns={"product": "node"}).drop(columns="market")
+
+
+# Frozen ------------------------------------------------------------------------------------------------------------
+
+
+def frozen(plan: pd.DataFrame, naive: np.ndarray, cycle: pd.Timestamp) -> pd.DataFrame:
+    """This cycle's streams as they will be judged: the rows of `frozen_forecasts`, each layer as a cumulative step."""
+    steps = plan[["baseline", "lifecycle", "market_conditions", "campaigns"]].cumsum(axis=1).assign(naive=naive)
+    wide = pd.concat([plan[[*CELL, "statistical", "sales", "blended", "consensus"]], steps], axis=1)
+    out = wide.melt(CELL, var_name="stream", value_name="quantity").dropna(subset="quantity")
+    return out.assign(cycle=cycle, quantity=out["quantity"].clip(lower=0.0))

@@ -19,6 +19,8 @@ import pandas as pd
 NAIVE = "seasonal_naive"
 LIGHTGBM = ("lightgbm", "lightgbm_levels")
 MEAN = "mean_of_history"
+# Above this mean gap between months with sales a series is intermittent (Syntetos, Boylan & Croston 2005).
+INTERMITTENT_GAP = 1.32
 # A method may be this many times above the highest month of history; beyond it has exploded and is left out.
 EXPLODED = 10.0
 
@@ -184,6 +186,7 @@ def lightgbm(
     past: Mapping[int, np.ndarray],
     cutoff: pd.Timestamp,
     horizon: int,
+    *,
     freq: str,
     season: int,
     features: tuple[pd.DataFrame, pd.DataFrame] | None = None,
@@ -204,10 +207,23 @@ def lightgbm(
         own = own_season(y, season)
         adjusted[name] = replace(own, log=bool(own.past(y).min() > 0))
     level = {name: adjusted[name].past(y) for name, y in past.items()}
-    told = (cutoff, horizon, freq, season, features, seed)
-    monthly = _learnt(past, [Differences([1]), LocalStandardScaler()], "l1", *told)
-    yearly = _learnt(past, [Differences([season]), LocalStandardScaler()], "l2", *told)
-    levels = _learnt(level, [LocalStandardScaler()], "l1", *told)
+    ends = [pd.date_range(end=cutoff, periods=len(y), freq=freq) for y in past.values()]
+    index = {"unique_id": np.repeat(list(past), [len(y) for y in past.values()]), "ds": np.concatenate(ends)}
+
+    def learnt(series: Mapping[int, np.ndarray], objective: str, *transforms: Any) -> dict[int, np.ndarray]:
+        frame, ahead = pd.DataFrame(index | {"y": np.concatenate(list(series.values()))}), {}
+        if features is not None:
+            frame, ahead = frame.merge(features[0], on=["unique_id", "ds"], how="left"), {"X_df": features[1]}
+        learner = _learner(objective, [*transforms, LocalStandardScaler()], freq=freq, season=season, seed=seed)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            learner.fit(frame, static_features=[])
+            answer = learner.predict(horizon, **ahead)
+        return {name: part.to_numpy() for name, part in answer.groupby("unique_id")["ahead"]}
+
+    monthly = learnt(past, "l1", Differences([1]))
+    yearly = learnt(past, "l2", Differences([season]))
+    levels = learnt(level, "l1")
     out: dict[int, Values] = {}
     for name, y in past.items():
         back, _ = adjusted[name].back(levels[name], y[:0])
@@ -220,33 +236,12 @@ def lightgbm(
     return out
 
 
-def _learnt(
-    past: Mapping[int, np.ndarray],
-    transforms: list,
-    objective: str,
-    cutoff: pd.Timestamp,
-    horizon: int,
-    freq: str,
-    season: int,
-    features: tuple[pd.DataFrame, pd.DataFrame] | None,
-    seed: int,
-) -> dict[int, np.ndarray]:
-    """What one learner over all series says of each."""
+def _learner(objective: str, transforms: list[Any], *, freq: str, season: int, seed: int) -> Any:
+    """One learner over all series, on one thread and with a fixed seed; its forecast is column `ahead`."""
     from lightgbm import LGBMRegressor
     from mlforecast import MLForecast
     from mlforecast.lag_transforms import RollingMean
 
-    frame = pd.DataFrame(
-        {
-            "unique_id": np.repeat(list(past), [len(y) for y in past.values()]),
-            "ds": np.concatenate([pd.date_range(end=cutoff, periods=len(y), freq=freq) for y in past.values()]),
-            "y": np.concatenate(list(past.values())),
-        }
-    )
-    ahead = {}
-    if features is not None:
-        frame = frame.merge(features[0], on=["unique_id", "ds"], how="left")
-        ahead["X_df"] = features[1]
     model = LGBMRegressor(
         objective=objective,
         n_estimators=200,
@@ -262,20 +257,13 @@ def _learnt(
         force_row_wise=True,
         verbosity=-1,
     )
-    learner = MLForecast(
-        models={"said": model},
+    means = [RollingMean(3, min_samples=1), RollingMean(season, min_samples=1)]
+    return MLForecast(
+        models={"ahead": model},
         freq=freq,
         num_threads=1,
         target_transforms=transforms,
         lags=list(range(1, season + 2)),
-        lag_transforms={
-            1: [RollingMean(3, min_samples=1), RollingMean(season, min_samples=1)],
-            season: [RollingMean(3, min_samples=1)],
-        },
+        lag_transforms={1: means, season: [RollingMean(3, min_samples=1)]},
         date_features={12: ["month"], 4: ["quarter"]}.get(season, []),
     )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        learner.fit(frame, static_features=[])
-        said = learner.predict(horizon, **ahead)
-    return {name: part.to_numpy() for name, part in said.groupby("unique_id")["said"]}

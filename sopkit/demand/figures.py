@@ -7,7 +7,7 @@ import pandas as pd
 from sopkit import charts
 from sopkit.book import Book
 from sopkit.charts import Figure, Show
-from sopkit.demand.review import ALL
+from sopkit.demand.judged import ALL
 from sopkit.kpis import ERROR_SIGN
 from sopkit.words import amount, leaning, listed, number, sentence, several, span, than
 

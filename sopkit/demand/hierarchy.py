@@ -264,37 +264,3 @@ def _spread_down(base: baseline.Baseline, tree: Hierarchy, before: np.ndarray, m
     equal = tree.summing[at] / tree.summing[at].sum(axis=1, keepdims=True)
     share = np.divide(share, group, out=equal, where=group > 0)
     return share.T @ before[at]
-
-
-def spread(
-    rows: pd.DataFrame, edits: pd.DataFrame, on: Sequence[str], *, column: str = "quantity", edit: str = "quantity"
-) -> pd.DataFrame:
-    """`rows` with `column` changed so that each group named by `on` sums to its `edit` in `edits`.
-
-    The change is spread in proportion to what the rows hold (top-down where `on` is a total, middle-out where it is a
-    level between); where a group holds nothing it is spread equally. Groups not in `edits` stay as they are.
-    Raises SettingsError for an edit of a group that has no row, or that is edited twice.
-    """
-    on = list(on)
-    if edits.duplicated(on).any():
-        twice = edits[edits.duplicated(on)].iloc[0][on].to_dict()
-        raise SettingsError(f"{twice} is edited twice: one value a group and month.")
-    lost = edits.merge(rows[on].drop_duplicates(), on=on, how="left", indicator=True)
-    lost = lost[lost["_merge"] == "left_only"]
-    if len(lost):
-        raise SettingsError(f"No product x market is planned to spread over for {lost.iloc[0][on].to_dict()}.")
-    target = (
-        rows[on].merge(edits[[*on, edit]].rename(columns={edit: "_target"}), on=on, how="left")["_target"].to_numpy()
-    )
-    group = rows.groupby(on, sort=False)[column]
-    total, count = group.transform("sum").to_numpy(), group.transform("size").to_numpy()
-    values = rows[column].to_numpy(dtype=float)
-    share = np.divide(values, total, out=1.0 / count, where=total > 0)
-    return rows.assign(**{column: np.where(np.isnan(target), values, share * target)})
-
-
-def shares(rows: pd.DataFrame, on: Sequence[str], column: str = "quantity") -> pd.Series:
-    """Each row's share of its group `on`; equal shares where the group holds nothing."""
-    group = rows.groupby(list(on), sort=False)[column]
-    total = group.transform("sum")
-    return (rows[column] / total).where(total > 0, 1.0 / group.transform("size"))

@@ -1,7 +1,7 @@
 """The steps of demand planning, each from tables to tables: only what a change reaches is made again.
 
 `normalise` takes past campaigns and market conditions out of history, `forecast` runs the tournament, `layer` puts the
-planned ones on top, `agree` makes the consensus, `judge` says who was right and where to look. A later step knows what
+planned ones on top, `agree` makes the consensus, `judge` shows who was right and where to look. A later step knows what
 an earlier one found from its tables only. Which tables and settings each reads is declared in sopkit/tables/stages.py.
 """
 
@@ -12,8 +12,10 @@ from dataclasses import replace
 import pandas as pd
 
 from sopkit.book import Book
-from sopkit.demand import consensus, layers, review, stock
+from sopkit.demand import campaigns, consensus, exceptions, judged, layers, segments, stock, tournament
+from sopkit.demand.grid import Notes, past_grid
 from sopkit.demand.hierarchy import reconcile
+from sopkit.demand.lifecycle import lifecycle_layer
 from sopkit.engine import Engine
 from sopkit.tables import BY_NAME, TABLES
 
@@ -22,12 +24,12 @@ Tables = dict[str, pd.DataFrame]
 
 def normalise(book: Book) -> Tables:
     """History as it would have been without past campaigns and market conditions, and what campaigns kept."""
-    notes, past = layers.Notes("normalise"), layers.past_grid(book)
-    success = layers.campaign_success(book, past)
-    calm = layers.undisturbed(book, past, success, notes)
+    notes, past = Notes("normalise"), past_grid(book)
+    success = campaigns.campaign_success(book, past)
+    calm = campaigns.undisturbed(book, past, success, notes)
     return {
         "campaign_success": success,
-        "baseline_history": layers.history_table(book, past, calm),
+        "baseline_history": tournament.history_table(book, past, calm),
         "demand_notes": notes.beside(book["demand_notes"]),
     }
 
@@ -35,28 +37,27 @@ def normalise(book: Book) -> Tables:
 def forecast(book: Book, *, engine: Engine | str | None = None) -> Tables:
     """The statistical baseline with its range and the proof of it: a tournament over `baseline_history`, reconciled.
 
-    `engine` says where the forecasting runs (default: this machine).
+    `engine`: where the forecasting runs (default: this machine).
     """
-    notes, horizon = layers.Notes("forecast"), book.company.horizon
+    notes, horizon, method = Notes("forecast"), book.company.horizon, book.company.reconciliation
     history = book["baseline_history"].rename(columns={"month": "ds", "quantity": "y"})
-    features = layers.calendar_features(
-        book["calendar"], pd.date_range(history["ds"].min(), history["ds"].max(), freq="MS"), horizon
-    )
-    method = book.company.reconciliation
-    made = reconcile(history, horizon, layers.levels_of(history), method=method, engine=engine, exog=features)
-    out = layers.baseline_tables(made, notes, featured=features is not None)
+    months = pd.date_range(history["ds"].min(), history["ds"].max(), freq="MS")
+    features = tournament.calendar_features(book["calendar"], months, horizon)
+    levels = tournament.levels_of(history)
+    made = reconcile(history, horizon, levels, method=method, engine=engine, exog=features)
+    out = tournament.baseline_tables(made, notes, featured=features is not None)
     return out | {"demand_notes": notes.beside(book["demand_notes"])}
 
 
 def layer(book: Book) -> Tables:
     """The named layers over the baseline: lifecycle, market conditions, campaigns, pipeline; each its own column."""
-    notes, past, grid = layers.Notes("layer"), layers.past_grid(book), layers.planned_grid(book)
+    notes, past, grid = Notes("layer"), past_grid(book), layers.planned_grid(book)
     base, p10, p90 = (grid.matrix(book["baseline"], column) for column in ("quantity", "p10", "p90"))
-    lifecycle = layers.lifecycle_layer(book, grid, base, past, notes)
+    lifecycle = lifecycle_layer(book, grid, base, past, notes)
     volume = base + lifecycle
-    market = layers.market_layer(book, grid, volume)
-    campaigns = layers.campaign_layer(book, grid, volume, past, notes)
-    campaigns = campaigns.clip(min=-(volume + market))  # what is pulled forward cannot be more than there is
+    market = volume * layers.market_effects(book, grid)
+    extra = campaigns.campaign_layer(book, grid, volume, past, notes)
+    extra = extra.clip(min=-(volume + market))  # what is pulled forward cannot be more than there is
     deals, variance = layers.pipeline_layer(book, grid, notes)
     long = grid.long(
         baseline=base,
@@ -64,48 +65,64 @@ def layer(book: Book) -> Tables:
         p90=p90,
         lifecycle=lifecycle,
         market_conditions=market,
-        campaigns=campaigns,
+        campaigns=extra,
         pipeline=deals,
         pipeline_variance=variance,
-        statistical=volume + market + campaigns + deals,
+        statistical=volume + market + extra + deals,
     )
-    return {"demand_layers": long.drop(columns=["family", "price"]), "demand_notes": notes.beside(book["demand_notes"])}
+    notes_table = notes.beside(book["demand_notes"])
+    return {"demand_layers": long.drop(columns=["family", "price"]), "demand_notes": notes_table}
 
 
 def agree(book: Book) -> Tables:
     """The consensus: streams weighted by their past accuracy, then what people changed; frozen to be judged later."""
-    notes, past, grid = layers.Notes("agree"), layers.past_grid(book), consensus.agreed_grid(book)
-    kept = ("baseline", *layers.LAYERS, "statistical", "p10", "p90", "pipeline_variance")
-    made = {column: grid.matrix(book["demand_layers"], column) for column in kept}
-    base, low, high, variance = made["baseline"], made.pop("p10"), made.pop("p90"), made.pop("pipeline_variance")
-    judged = review.judged(book, past, notes)
-    weights = consensus.stream_weights(judged, sorted(set(grid.pairs["family"])), book.company.consensus, notes)
+    notes, past, grid = Notes("agree"), past_grid(book), layers.agreed_grid(book)
+    columns = ("baseline", *layers.LAYERS, "statistical", "p10", "p90", "pipeline_variance")
+    made = {column: grid.matrix(book["demand_layers"], column) for column in columns}
+    base, variance, edges = made["baseline"], made.pop("pipeline_variance"), (made.pop("p10"), made.pop("p90"))
+    known = judged.past_forecasts(book, past, notes)
+    weights = consensus.stream_weights(known, sorted(set(grid.pairs["family"])), book.company.consensus, notes)
     sales = grid.matrix(book["sales_forecast"], empty=float("nan"))
     blended = consensus.blend({"statistical": made["statistical"], "sales": sales}, weights, grid, notes)
     agreed, applied, effects = consensus.apply_overrides(book, blended, grid, notes)
-    family = grid.pairs["family"].to_numpy()
-    p10, p90 = consensus.consensus_range((base, low, high), agreed, variance, family)
-    plan = grid.long(
-        **made, sales=sales, blended=blended, override=agreed - blended, consensus=agreed, p10=p10, p90=p90
-    )
+    p10, p90 = consensus.consensus_range((base, *edges), agreed, variance, grid.pairs["family"].to_numpy())
+    made |= {"sales": sales, "blended": blended, "override": agreed - blended, "consensus": agreed}
+    plan = grid.long(**made, p10=p10, p90=p90)
+    lag = book.lag(plan.assign(cycle=book.first)).to_numpy()
     return {
         "demand_plan": plan,
         "demand_levels": consensus.levels(book, grid, base, agreed, variance),
         "stream_weights": weights,
         "overrides_applied": applied,
         "override_effects": effects,
-        "frozen_forecasts": review.frozen(plan, past, book.first),
+        "frozen_forecasts": consensus.frozen(plan, past.naive(plan, lag, book.first), book.first),
         "demand_notes": notes.beside(book["demand_notes"]),
     }
 
 
 def judge(book: Book) -> Tables:
     """Who was right so far, where effort pays, what deserves the meeting's time, and the safety stock it asks for."""
-    notes, past = layers.Notes("judge"), layers.past_grid(book)
-    out = {"pipeline_weight": layers.pipeline_weight(book), "safety_stock_proposal": stock.proposal(book, notes)}
-    judged = review.judged(book, past, layers.Notes("agree"))  # what it could not judge is said by that step
-    out |= review.review(book, past, judged, notes)
-    return out | {"demand_notes": notes.beside(book["demand_notes"])}
+    notes, past = Notes("judge"), past_grid(book)
+    known = judged.past_forecasts(book, past, Notes("agree"))  # what could not be judged is noted by that step
+    proposed = stock.proposal(book, notes)
+    reviewed, owners = judged.overrides_judged(book)
+    out = {
+        "forecast_accuracy": judged.accuracy(known, past),
+        "fva": judged.stair(known),
+        "override_review": reviewed,
+        "override_owners": owners,
+    }
+    judged.say_who_was_right(book, known, out, notes)
+    shown, causes = exceptions.exceptions(book, known, out["forecast_accuracy"])
+    return out | {
+        "safety_stock_proposal": proposed,
+        "pipeline_weight": layers.pipeline_weight(book),
+        "segments": segments.segments(book, past),
+        "exceptions": shown,
+        "exception_causes": causes,
+        "demand_change": judged.changed(book, notes),
+        "demand_notes": notes.beside(book["demand_notes"]),
+    }
 
 
 def run(book: Book, *, engine: Engine | str | None = None, kept: Book | None = None) -> Tables:

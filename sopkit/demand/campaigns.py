@@ -1,0 +1,204 @@
+"""Campaigns: what past ones kept of their promise, their effect taken out of history, the planned ones put in again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from sopkit.demand.grid import Grid, Notes, Past
+from sopkit.demand.layers import market_effects
+from sopkit.words import percent
+
+if TYPE_CHECKING:
+    from sopkit.book import Book
+
+# How far the assumed pull-forward is trusted before any is measured (standard deviation of a share).
+PULL_FORWARD_DOUBT = 0.15
+COLUMNS = ["campaign_kind", "campaigns", "promised", "achieved", "success", "pull_forward", "reason"]
+
+
+def usual_sales(past: Grid, sold: np.ndarray, disturbed: np.ndarray) -> np.ndarray:
+    """What each month would usually sell: the level of its year x the month's share of it in undisturbed years.
+
+    NaN where there are not two undisturbed years to tell from.
+    """
+    count = sold.shape[1]
+    if count < 24:
+        return np.full(sold.shape, np.nan)
+    # the mean of the twelve months around: every calendar month once, so no season is left in it
+    first = np.clip(np.arange(count) - 6, 0, count - 12)
+    out, filled = np.full(sold.shape, np.nan), sold
+    for _ in range(3 if disturbed.any() else 1):  # what disturbed the level is replaced by what is usual, and again
+        total = np.concatenate([np.zeros((len(sold), 1)), filled.cumsum(axis=1)], axis=1)
+        level = (total[:, first + 12] - total[:, first]) / 12
+        with np.errstate(all="ignore"):
+            ratio = np.where((level > 0) & ~disturbed, sold / level, np.nan)
+        for month in range(1, 13):
+            same = past.months.month == month
+            years = ratio[:, same]
+            known = np.isfinite(years).sum(axis=1)
+            share = np.where(known >= 2, np.nansum(years, axis=1) / np.maximum(known, 1), np.nan)
+            out[:, same] = share[:, None] * level[:, same]
+        filled = np.where(disturbed & np.isfinite(out), out, sold)
+    return out
+
+
+def _span(past: Grid, row: Any, after: int) -> tuple[int | None, int, int, int]:
+    """Row, first month, month after the last, and end of the months after, of a campaign within the past."""
+    pair = past.row.get((row.product, row.market))
+    first, last = past.months.searchsorted([row.start_month, row.end_month + pd.DateOffset(months=1)])
+    return pair, int(first), int(last), int(min(last + after, len(past.months)))
+
+
+def _share_brought(uplift: float) -> float:
+    """The share of a campaign's sales that it brought."""
+    return uplift / (1 + uplift)
+
+
+def campaign_success(book: Book, past: Past) -> pd.DataFrame:
+    """What past campaigns of each kind kept of their promise, and the share of their extra units missing afterwards.
+
+    Success = sum of achieved uplifts / sum of promised ones. An uplift nobody measured is measured here against the
+    month's usual sales. The pull-forward is measured alike and weighed against the company's assumption by the
+    precision of both (normal with known variance: Gelman et al., Bayesian Data Analysis, section 2.5).
+    Returns the rows of `campaign_success`.
+    """
+    rules, campaigns, sold = book.company.demand, book["campaigns"], past.sold
+    after, started = rules.pull_forward_months, campaigns["start_month"] < book.first
+    done = campaigns[campaigns["end_month"] < book.first]
+    spans = [_span(past, row, after) for row in done.itertuples()]
+    disturbed = np.zeros(sold.shape, bool)
+    # those that still run disturb the months before too, but there is no verdict on them yet
+    for pair, first, _, end in (_span(past, row, after) for row in campaigns[started].itertuples()):
+        if pair is not None:
+            disturbed[pair, first:end] = True
+    usual = usual_sales(past, sold, disturbed)
+    with np.errstate(all="ignore"):
+        off = np.where(disturbed | (usual <= 0), np.nan, sold / usual - 1)
+        spread = off - np.nanmean(off)
+        doubt = np.sqrt(np.nansum(spread**2, axis=1) / np.maximum(np.isfinite(off).sum(axis=1), 1))
+    uplifts, dip, extra, noise = done["achieved_uplift"].to_numpy(copy=True), *np.full((3, len(done)), np.nan)
+    for i, (pair, first, last, end) in enumerate(spans):
+        if pair is None or last == first:
+            continue
+        expected, brought = usual[pair, first:last].sum(), sold[pair, first:last].sum()
+        if np.isnan(uplifts[i]) and expected > 0:
+            uplifts[i] = brought / expected - 1
+        extra[i] = brought * _share_brought(uplifts[i]) if uplifts[i] > -1 else np.nan
+        if end - last == after:
+            dip[i] = usual[pair, last:end].sum() - sold[pair, last:end].sum()
+            noise[i] = doubt[pair] * np.sqrt(np.square(usual[pair, last:end]).sum())
+    done = done.assign(uplift=uplifts, dip=dip, extra=extra, noise=noise, guessed=done["achieved_uplift"].isna())
+    rows = [_success_of(kind, group, rules.pull_forward) for kind, group in done.groupby("campaign_kind", sort=True)]
+    promised, kept = done.loc[done["uplift"].notna(), ["promised_uplift", "uplift"]].sum()
+    for kind in set(campaigns["campaign_kind"]) - set(done["campaign_kind"]):
+        success, how = 1.0, "no campaign was ever measured: the promise is taken in full"
+        if promised > 0:
+            success, how = max(kept / promised, 0.0), "none of this kind yet: the rate of all kinds"
+        rows.append((kind, 0, np.nan, np.nan, success, rules.pull_forward, f"{how}; pull-forward as assumed"))
+    return pd.DataFrame(rows, columns=COLUMNS).sort_values("campaign_kind", ignore_index=True)
+
+
+def _success_of(kind: str, group: pd.DataFrame, assumed: float) -> tuple[Any, ...]:
+    known = group[group["uplift"].notna()]
+    promised, achieved = known["promised_uplift"].mean(), known["uplift"].mean()
+    how = [f"{len(known)} past campaigns"]
+    if known["guessed"].any():
+        how.append(f"{int(known['guessed'].sum())} measured here against usual sales")
+    if not promised > 0:
+        how.append("nothing was promised: taken in full")
+    # only upward campaigns borrow from the months after
+    judged, pulled = group[(group["extra"] > 0) & group["dip"].notna() & (group["noise"] > 0)], assumed
+    if len(judged):
+        extra, noise = judged["extra"].sum(), np.sqrt(np.square(judged["noise"]).sum())
+        seen, error = judged["dip"].sum() / extra, noise / extra
+        trust = 1 / error**2, 1 / PULL_FORWARD_DOUBT**2
+        pulled = (seen * trust[0] + assumed * trust[1]) / sum(trust)
+        how.append(
+            f"pull-forward seen {percent(seen)} give or take {percent(error)}, "
+            f"assumed {percent(assumed)} give or take {percent(PULL_FORWARD_DOUBT)}"
+        )
+    else:
+        how.append("pull-forward as assumed")
+    success = max(achieved / promised, 0.0) if promised > 0 else 1.0
+    return kind, len(known), promised, achieved, success, float(np.clip(pulled, 0, 1)), "; ".join(how)
+
+
+def undisturbed(book: Book, past: Past, success: pd.DataFrame, notes: Notes) -> np.ndarray:
+    """History with the effects of past campaigns and market conditions taken out (their layers put them in again).
+
+    A campaign that still runs has been at work in the months before the cycle too.
+    """
+    sold, campaigns, after = past.sold, book["campaigns"], book.company.demand.pull_forward_months
+    factor, shift, used = np.ones(sold.shape), np.zeros(sold.shape), 0
+    rates = success.set_index("campaign_kind")
+    for row in campaigns[campaigns["start_month"] < book.first].itertuples():
+        pair, first, last, end = _span(past, row, after)
+        if pair is None or last == first:
+            continue
+        rate, uplift = rates.loc[row.campaign_kind], row.achieved_uplift
+        if np.isnan(uplift):
+            uplift = row.promised_uplift * rate["success"]
+        factor[pair, first:last] += uplift
+        extra = sold[pair, first:last].sum() * _share_brought(uplift) if uplift > -0.9 else 0.0
+        if extra > 0 and end > last:
+            shift[pair, last:end] += extra * rate["pull_forward"] / after
+        used += 1
+    if used:
+        sentence = f"The effect of {used} past campaigns (product x market) was taken out of the history "
+        sentence += "before the baseline was made; the campaigns layer puts planned ones in."
+        notes.say("campaigns", "history", sentence)
+    effects = market_effects(book, past)
+    if (effects != 0).any():
+        conditions = book["market_conditions"]
+        drivers = ", ".join(sorted(set(conditions.loc[conditions["month"] < book.first, "driver"])))
+        sentence = "Their past effect was taken out of the history before the baseline was made; the layer puts their "
+        notes.say("market conditions", drivers, f"{sentence}planned effect in.")
+    # an effect of nearly -100 % leaves nothing to scale up from: such a month is left as it was
+    whole = factor * (1 + effects)
+    return np.where(whole > 0.1, sold / np.where(whole > 0.1, whole, 1.0), sold) + shift
+
+
+def campaign_layer(book: Book, grid: Grid, volume: np.ndarray, past: Past, notes: Notes) -> np.ndarray:
+    """Units that campaigns bring at the success rate of their kind, less what they pull forward from the months after.
+
+    A campaign that ended just before the cycle still takes from its first months.
+    """
+    out, after = grid.zeros(), book.company.demand.pull_forward_months
+    rates, campaigns = book["campaign_success"].set_index("campaign_kind"), book["campaigns"]
+    planned: dict[str, list[float]] = {}
+    for row in campaigns[campaigns["end_month"] >= book.first - pd.DateOffset(months=after)].itertuples():
+        pair = grid.row.get((row.product, row.market))
+        if pair is None or row.start_month > grid.months[-1]:
+            continue
+        rate = rates.loc[row.campaign_kind]
+        over = row.end_month < book.first and not np.isnan(row.achieved_uplift)
+        uplift = row.achieved_uplift if over else row.promised_uplift * rate["success"]
+        first, last = grid.months.searchsorted([row.start_month, row.end_month + pd.DateOffset(months=1)])
+        base = volume[pair, first:last]
+        out[pair, first:last] += base * uplift
+        total = extra = (base * uplift).sum()
+        before, past_first, past_last, _ = _span(past, row, 0)
+        if before is not None and uplift > -0.9:
+            total = total + past.sold[before, past_first:past_last].sum() * _share_brought(uplift)
+        if total > 0:
+            # months after the campaign, of which some may lie before the cycle or beyond the horizon
+            at = grid.months.get_indexer(pd.date_range(row.end_month, periods=after + 1, freq="MS")[1:])
+            np.add.at(out[pair], at[at >= 0], -total * rate["pull_forward"] / after)
+        if row.end_month >= book.first:
+            promised = base.sum() * row.promised_uplift
+            sums = planned.setdefault(row.campaign_kind, [0.0, 0.0, 0.0])
+            for at, value in enumerate((promised, extra, (promised - extra) * grid.pairs["price"].iat[pair])):
+                sums[at] += value
+    for kind, (promised, counted, money) in sorted(planned.items()):
+        rate = rates.loc[kind]
+        kept = f"past ones kept {percent(rate['success'])} of their promise"
+        kept = kept if rate["campaigns"] else rate["reason"].split(";")[0]
+        sentence = (
+            f"Planned campaigns promise {promised:,.0f} extra units; {kept}, so the plan counts on {counted:,.0f}"
+        )
+        sentence += f", and takes {percent(rate['pull_forward'])} of them from the months after."
+        notes.say("campaigns", kind, sentence, money)
+    return out

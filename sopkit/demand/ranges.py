@@ -1,0 +1,149 @@
+"""How sure a forecast is: the distribution of the backtest's errors, by kind of series and months ahead."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.special import ndtr
+
+from sopkit.demand.panel import FIXED, Panel
+
+_GRID = np.arange(1, 100) / 100  # the levels at which the distribution of errors is kept
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """The distribution of errors (actual - forecast): `shapes` in sizes of a series, group x step x level of _GRID."""
+
+    shapes: np.ndarray
+    group: np.ndarray  # the group of each series: 0 regular and short, 1 intermittent
+    sizes: np.ndarray  # how much each series moves, in its own unit
+    persistence: float  # correlation of a series' errors from one month to the next
+    shared: float  # correlation of the errors of two series in a month
+
+    def at(self, level: float) -> np.ndarray:
+        """What to add to the mean for the quantile `level` (0 to 1): series x step."""
+        one = np.array([[np.interp(level, _GRID, grid) for grid in steps] for steps in self.shapes])
+        return self.sizes[:, None] * one[self.group]
+
+    def paths(self, mean: np.ndarray, n: int, seed: int) -> np.ndarray:
+        """`n` possible futures around `mean` (series x step): series x step x path.
+
+        A Gaussian copula ties the months of a series and the series of a month together as the backtest's errors were
+        tied; each month's own distribution is the one that the quantiles are read from.
+        """
+        random = np.random.default_rng(seed)
+        series, steps = mean.shape
+        common = _walk(random, (n, 1, steps), self.persistence)
+        own = _walk(random, (n, series, steps), self.persistence)
+        chance = ndtr(np.sqrt(self.shared) * common + np.sqrt(1 - self.shared) * own)
+        out = np.empty((series, steps, n))
+        for group in range(len(self.shapes)):
+            mine = self.group == group
+            for step in range(steps):
+                out[mine, step] = np.interp(chance[:, mine, step].T, _GRID, self.shapes[group, step])
+        return np.maximum(mean[:, :, None] + self.sizes[:, None, None] * out, 0.0)
+
+
+def _size(y: np.ndarray, season: int) -> float:
+    """How much a series moves: the mean absolute change from year to year, or month to month with less history."""
+    lag = season if len(y) >= season + 3 else 1
+    return float(np.abs(y[lag:] - y[:-lag]).mean()) if len(y) > lag else np.nan
+
+
+def errors_of(panel: Panel, cv: pd.DataFrame) -> pd.DataFrame:
+    """Errors of the backtest in sizes the series had at the cutoff: series (its place), group, offset, step, error."""
+    place = {series.name: at for at, series in enumerate(panel.series) if series.kind not in FIXED}
+    frame = cv.loc[cv["unique_id"].isin(place), ["unique_id", "cutoff", "y", "chosen"]]
+    series, offset = frame["unique_id"].map(place), len(panel.months) - 1 - panel.months.get_indexer(frame["cutoff"])
+    frame = frame.assign(series=series, offset=offset)
+    sizes = {
+        (at, back): _size(panel.series[at].before(back), panel.season)
+        for at, back in frame[["series", "offset"]].drop_duplicates().itertuples(index=False)
+    }
+    intermittent = {at: int(one.kind == "intermittent") for at, one in enumerate(panel.series)}
+    size = np.array([sizes[key] for key in zip(frame["series"], frame["offset"], strict=True)], dtype=float)
+    with np.errstate(all="ignore"):
+        error = (frame["y"] - frame["chosen"]).astype(float) / np.where(size > 0, size, np.nan)
+    step = frame.groupby(["series", "offset"]).cumcount() + 1
+    frame = frame.assign(group=frame["series"].map(intermittent), step=step, error=error).dropna(subset="error")
+    kinds = dict.fromkeys(("series", "group", "offset", "step"), int)
+    return frame[["series", "group", "offset", "step", "error"]].astype(kinds).reset_index(drop=True)
+
+
+def _shapes(errors: pd.DataFrame, horizon: int) -> np.ndarray:
+    """The distribution of errors: group x step x level. Regular series are centred: their mean is their median.
+
+    A step takes the errors one step before and after it too. Steps beyond the backtest's grow with the square root of
+    time. Finite-sample quantiles (k / (n + 1)), as split conformal prediction takes them.
+    """
+    out = np.zeros((2, horizon, len(_GRID)))
+    for group in (0, 1):
+        mine = errors[errors["group"] == group]
+        mine = mine if len(mine) >= 20 else errors
+        if mine.empty:
+            continue
+        by_step = {step: part.to_numpy() for step, part in mine.groupby("step")["error"]}
+        last = max(by_step)
+        for step in range(1, horizon + 1):
+            near = np.concatenate([by_step[s] for s in (step - 1, step, step + 1) if s in by_step] or [by_step[last]])
+            near = near if len(near) >= 10 else mine["error"].to_numpy()
+            grid = np.quantile(near, _GRID, method="weibull") * np.sqrt(max(step / last, 1.0))
+            out[group, step - 1] = grid if group else grid - grid[len(_GRID) // 2]
+    return out
+
+
+def ranges_of(panel: Panel, errors: pd.DataFrame) -> Ranges:
+    """The ranges of every series from the errors of all."""
+    kinds = np.array([series.kind for series in panel.series])
+    sizes = np.array([0.0 if series.kind in FIXED else _size(series.y, panel.season) for series in panel.series])
+    means = np.array([np.abs(series.y).mean() for series in panel.series])
+    usual = ~np.isin(kinds, (*FIXED, "few")) & (means > 0) & (sizes > 0)
+    relative = float(np.median(sizes[usual] / means[usual])) if usual.any() else 0.25
+    sizes = np.where((kinds == "few") | np.isnan(sizes), relative * means, sizes)
+    return Ranges(_shapes(errors, panel.horizon), (kinds == "intermittent").astype(int), sizes, *_ties(errors))
+
+
+def _ties(errors: pd.DataFrame) -> tuple[float, float]:
+    """Correlation of errors one month apart in a series, and between two series in a month, both from 0 to 0.98."""
+    wide = errors.pivot(index=["series", "offset"], columns="step", values="error")
+    ranks = wide.rank() / (wide.count() + 1) - 0.5
+    spread = (ranks**2).stack().mean()
+    if not spread > 0:
+        return 0.0, 0.0
+    next_month = (ranks * ranks.shift(1, axis=1)).stack().mean() / spread
+    month = (ranks.groupby("offset").mean() ** 2).stack().mean() / spread
+    alone = 1 / wide.groupby("offset").size().mean()  # what the mean of untied series would show
+    tied = (month - alone) / (1 - alone) if alone < 1 else 0.0
+    return tuple(float(np.clip(0.0 if np.isnan(value) else value, 0, 0.98)) for value in (next_month, tied))
+
+
+def _walk(random: np.random.Generator, size: tuple[int, int, int], persistence: float) -> np.ndarray:
+    """Standard normal values that follow each other with correlation `persistence` along the last axis."""
+    out = random.standard_normal(size)
+    for step in range(1, size[-1]):
+        out[..., step] = persistence * out[..., step - 1] + np.sqrt(1 - persistence**2) * out[..., step]
+    return out
+
+
+def coverage_of(errors: pd.DataFrame, levels: Sequence[float]) -> pd.DataFrame:
+    """How often the backtest's actuals lay inside the range, each fifth of the series judged by the other four."""
+    fold = errors["series"] % 5 if errors["series"].nunique() >= 5 else errors["offset"]
+    inside = dict.fromkeys(sorted({80, *levels}), 0)
+    for one in sorted(fold.unique()):
+        mine, others = errors[fold == one], errors[fold != one]
+        shapes = _shapes(others if len(others) else mine, int(mine["step"].max()))
+        for level in inside:
+            low, high = (
+                np.apply_along_axis(lambda grid, at=at: np.interp(at, _GRID, grid), 2, shapes)[
+                    mine["group"], mine["step"] - 1
+                ]
+                for at in (0.5 - level / 200, 0.5 + level / 200)
+            )
+            inside[level] += int(mine["error"].between(low, high).sum())
+    share = 100 / len(errors) if len(errors) else np.nan
+    rows = [(level, share * count, len(errors)) for level, count in inside.items()]
+    return pd.DataFrame(rows, columns=["level", "measured", "months"])

@@ -1,0 +1,106 @@
+"""Between the tables and the forecaster: the history it gets, what it may know in advance, its answer as tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from sopkit.demand.contestants import LIGHTGBM, NAIVE
+from sopkit.demand.grid import PAIR, Notes, Past
+
+if TYPE_CHECKING:
+    from sopkit.book import Book
+    from sopkit.demand.hierarchy import Coherent
+
+LEVELS = ("total", "family", "region")
+
+
+def history_table(book: Book, past: Past, values: np.ndarray) -> pd.DataFrame:
+    """`values` from each pair's first month on: the rows of `baseline_history`."""
+    long = past.long(quantity=values)
+    first = book["clean_history"].groupby(PAIR)["month"].min()
+    start = first.reindex(pd.MultiIndex.from_frame(past.pairs[PAIR])).to_numpy()
+    long = long[long["month"].to_numpy() >= np.repeat(start, len(past.months))].reset_index(drop=True)
+    return book.with_levels(long)[[*PAIR, "family", "region", "month", "quantity"]]
+
+
+def calendar_features(calendar: pd.DataFrame, past: pd.DatetimeIndex, horizon: int) -> dict[str, pd.DataFrame] | None:
+    """What the forecaster may know of each month in advance, from `calendar`: "history" and "future" (ds and features).
+
+    The logarithm of working days / the usual days of that month of the year, its change since the month before, and
+    since the year before (the learners forecast changes). None where no month differs from its usual days. The calendar
+    is announced, so nothing is seen too early. Market conditions and campaigns are no features: they are layers, and
+    their effect is taken out of the history. Nor is the price: `prices` has no dates, so what was planned is not known.
+    """
+    months = pd.date_range(past[0], periods=len(past) + horizon, freq="MS")
+    days = calendar.drop_duplicates("month").set_index("month")["working_days"].reindex(months)
+    off = np.log((days / days.groupby(days.index.month).transform("mean")).where(lambda ratio: ratio > 0)).fillna(0.0)
+    if off.abs().lt(1e-9).all():
+        return None
+    frame = pd.DataFrame(
+        {
+            "ds": months,
+            "working_days": off.to_numpy(),
+            "working_days_on_month": off.diff().fillna(0.0).to_numpy(),
+            "working_days_on_year": off.diff(12).fillna(0.0).to_numpy(),
+        }
+    )
+    return {"history": frame.head(len(past)), "future": frame.tail(horizon)}
+
+
+def levels_of(history: pd.DataFrame) -> list[tuple[str, ...]]:
+    """The levels at which it is worth forecasting: those that have more than one node and fewer than the bottom."""
+    bottom = len(history[PAIR].drop_duplicates())
+    wanted = [("family",), ("region",), ("family", "region")]
+    counts = {level: len(history[list(level)].drop_duplicates()) for level in wanted}
+    kept = [level for level in wanted if 1 < counts[level] < bottom]
+    if counts[("family", "region")] in (counts[("family",)], counts[("region",)]):
+        kept = [level for level in kept if len(level) == 1]
+    return ([()] if bottom > 1 else []) + kept + [tuple(PAIR)]
+
+
+def baseline_tables(made: Coherent, notes: Notes, featured: bool = False) -> dict[str, pd.DataFrame]:
+    """The forecaster's answer as the tables that step `forecast` writes.
+
+    `featured`: LightGBM was given the working days, which the notes say where it counts.
+    """
+    base, columns = made.base, {"ds": "month", "mean": "quantity", "y": "actual", "chosen": "forecast"}
+    for sentence in made.notes:
+        notes.say("baseline", "hierarchy", sentence)
+    rmsse = base.accuracy.pivot(index="unique_id", columns="model", values="rmsse")
+    if {"chosen", NAIVE} <= set(rmsse):
+        rmsse = rmsse.dropna(subset=["chosen", NAIVE])
+        better, count = int((rmsse["chosen"] <= rmsse[NAIVE]).sum()), len(rmsse)
+        sentence = (
+            f"In the backtest the baseline beat seasonal naive in {better} of {count} series (RMSSE); the others "
+        )
+        notes.say("baseline", "seasonal naive", f"{sentence}are named in baseline_notes.")
+    learnt = base.weights.loc[base.weights["model"].isin(LIGHTGBM), "unique_id"].nunique()
+    if featured and learnt:
+        sentence = f"LightGBM knew each month's working days against the usual ones; it counts in {learnt} of "
+        sentence += (
+            f"{base.weights['unique_id'].nunique()} series. Campaigns and market conditions are layers and so no "
+        )
+        notes.say(
+            "baseline", "working days", f"{sentence}features of it; nor are prices, whose past plans nobody kept."
+        )
+    for row in base.coverage.itertuples():
+        sentence = f"The {row.level} % range held {row.measured:.0f} % of what was sold in the backtest "
+        notes.say("baseline", "range", f"{sentence}({row.months:,} months).")
+    nodes = made.forecast[made.forecast["level"].isin(LEVELS)]
+    nodes = nodes.assign(node=nodes["unique_id"].str.split(": ", n=1).str[-1])  # the total is called `total` alone
+    names = made.bottom[["unique_id", *PAIR]].drop_duplicates()
+    tables = {
+        "baseline": made.bottom[[*PAIR, "ds", "mean", "p10", "p50", "p90", "model"]],
+        "baseline_levels": nodes[["level", "node", "ds", "mean", "p10", "p90"]],
+        "backtest_months": base.cv.merge(names, on="unique_id")[[*PAIR, "cutoff", "ds", "y", "chosen"]],
+    }
+    return {name: frame.rename(columns=columns) for name, frame in tables.items()} | {
+        "backtest": base.accuracy.rename(columns={"unique_id": "series"}),
+        "baseline_notes": base.notes.rename(columns={"unique_id": "series"}).drop_duplicates(),
+        "forecast_coverage": base.coverage.assign(
+            level=base.coverage["level"] / 100, measured=base.coverage["measured"] / 100
+        ),
+    }
