@@ -205,6 +205,21 @@ def test_no_history_is_said_plainly(tables):
         demand.plan(book(tables, cycle="2020-01"))
 
 
+@pytest.mark.parametrize("months", [1, 2, 3, 4, 8, 15])
+def test_few_months_of_history_are_planned_and_what_cannot_be_known_is_said(months, tables):
+    """Every table fits its declaration; the coverage of the range is empty, and a note gives the reason."""
+    some = few(tables, "TENT-2P", "TENT-3P", "STOVE-G1", "BAG-EXPED")
+    history = some["clean_history"]
+    late = history[history["month"] >= FIRST - pd.DateOffset(months=months)].reset_index(drop=True)
+    made = demand.plan(book(some | {"clean_history": late}))
+    plan = {name: TABLES[name].check(frame) for name, frame in made.items()}
+    frame = plan["demand_plan"]
+    assert len(frame) == len(late[PAIR].drop_duplicates()) * 18
+    assert np.isfinite(frame[["baseline", "consensus", "p10", "p90"]]).all(axis=None) and frame["consensus"].sum() > 0
+    assert plan["forecast_coverage"]["measured"].isna().all() and (plan["forecast_coverage"]["months"] == 0).all()
+    assert sentences(plan, "range", "not known", "too short for a backtest")
+
+
 # lifecycle -----------------------------------------------------------------------------------------------------
 
 

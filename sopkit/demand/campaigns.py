@@ -77,7 +77,7 @@ def campaign_success(book: Book, past: Past) -> pd.DataFrame:
     usual = usual_sales(past, sold, disturbed)
     with np.errstate(all="ignore"):
         off = np.where(disturbed | (usual <= 0), np.nan, sold / usual - 1)
-        spread = off - np.nanmean(off)
+        spread = off - (np.nanmean(off) if np.isfinite(off).any() else 0.0)
         doubt = np.sqrt(np.nansum(spread**2, axis=1) / np.maximum(np.isfinite(off).sum(axis=1), 1))
     uplifts, dip, extra, noise = done["achieved_uplift"].to_numpy(copy=True), *np.full((3, len(done)), np.nan)
     for i, (pair, first, last, end) in enumerate(spans):

@@ -54,9 +54,13 @@ class Grid:
         seen[rows[inside], columns[inside]] = True
         return np.where(seen, out, empty)
 
+    @cached_property
+    def _index(self) -> pd.MultiIndex:
+        return pd.MultiIndex.from_frame(self.pairs[PAIR])
+
     def at(self, frame: pd.DataFrame) -> np.ndarray:
         """The row of each product and market of `frame`; -1 where the grid has none."""
-        return pd.MultiIndex.from_frame(self.pairs[PAIR]).get_indexer(pd.MultiIndex.from_frame(frame[PAIR]))
+        return self._index.get_indexer(pd.MultiIndex.from_frame(frame[PAIR]))
 
     def long(self, **matrices: np.ndarray) -> pd.DataFrame:
         """One row a pair and month, the pairs' columns first, then one column a matrix."""

@@ -222,7 +222,10 @@ def _projected(base: baseline.Baseline, tree: Hierarchy, before: np.ndarray, met
         .to_numpy()
         for column in ("y", "fitted")
     }
-    wide["fitted"] = wide["y"] - _never_zero(wide["y"] - wide["fitted"])
+    errors = wide["y"] - wide["fitted"]
+    if method in ("mint_shrink", "wls_var") and not np.nansum(np.abs(errors)) > 0:
+        return None
+    wide["fitted"] = wide["y"] - _never_zero(errors)
     try:
         if method == "wls_var" and len(before) > DENSE_NODES:
             from scipy.sparse import csr_matrix

@@ -88,7 +88,9 @@ def baseline_tables(made: Coherent, notes: Notes, featured: bool = False) -> dic
         )
     for row in base.coverage.itertuples():
         sentence = f"The {row.level} % range held {row.measured:.0f} % of what was sold in the backtest "
-        notes.say("baseline", "range", f"{sentence}({row.months:,} months).")
+        sentence += f"({row.months:,} months)."
+        unknown = f"How often the {row.level} % range holds is not known: history is too short for a backtest."
+        notes.say("baseline", "range", sentence if row.months else unknown)
     nodes = made.forecast[made.forecast["level"].isin(LEVELS)]
     nodes = nodes.assign(node=nodes["unique_id"].str.split(": ", n=1).str[-1])  # the total is called `total` alone
     names = made.bottom[["unique_id", *PAIR]].drop_duplicates()

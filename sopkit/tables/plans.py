@@ -160,7 +160,7 @@ PLANS = (
     _demand(
         "forecast_coverage", "How often the range of the baseline held what was sold, in the backtest.", "level",
         share("level", "chance that was promised"),
-        share("measured", "share of months inside the range", "measured * months / months"),
+        share("measured", "share of months inside; empty = too short for a backtest", "measured * months / months", required=False),
         whole("months", "months judged", "months", "sum"),
         apart="level",
     ),
