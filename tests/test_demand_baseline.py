@@ -7,6 +7,7 @@ import pytest
 from sopkit.demand import baseline, hierarchy
 from sopkit.demand.contestants import lightgbm
 from sopkit.demand.grid import Grid, Notes
+from sopkit.demand.panel import kind_of
 from sopkit.demand.tournament import baseline_tables, calendar_features
 from sopkit.errors import FindingsError, SettingsError
 
@@ -74,7 +75,7 @@ def test_every_series_gets_a_full_finite_answer(odd):
         ("three", "Only 3 month", 42, 42),
         ("short", "less than two years", 60, 160),
         ("sparse", "intermittent", 0.5, 6),
-        ("ended", "Nothing sold in its last 12 months", 0, 0),
+        ("ended", "Nothing sold in its last 18 months", 0, 0),
         ("stopped", "No rows in its last 4 month", 0, 130),
         ("returns", "1 month(s) below 0", 0, 160),
         ("gap", "2 missing month(s) filled", 60, 180),
@@ -83,6 +84,32 @@ def test_every_series_gets_a_full_finite_answer(odd):
 def test_an_awkward_series_gets_a_sensible_answer_and_a_sentence(odd, name, said, low, high):
     assert said in _note(odd, name)
     assert low <= _of(odd.forecast, name)["mean"].mean() <= high
+
+
+def test_what_stopped_selling_ends_but_not_what_pauses_every_year_or_sells_seldom():
+    """Eight months without a sale end a product that never paused; a winter without sales is no end, nor is a gap."""
+    winter = np.tile(np.r_[np.full(6, 50.0), np.zeros(6)], 4)
+    seldom = np.zeros(48)
+    seldom[[3, 9, 20, 26, 38]] = 10.0
+    dead = np.r_[_seasonal(months=40), np.zeros(8)]
+    paused = np.r_[_seasonal(months=20), np.zeros(4), _seasonal(months=18), np.zeros(6)]
+    kinds = {name: kind_of(np.asarray(y), 12) for name, y in locals().copy().items() if isinstance(y, np.ndarray)}
+    assert kinds.pop("dead") == "ended" and "ended" not in kinds.values()
+
+
+def test_a_product_that_ended_gets_nothing_of_its_siblings_volume():
+    """Eight months dead beside a product that grows: the dead one is forecast as 0 once all levels add up."""
+    rows = [
+        _series("", y).assign(product=name, family="F", market="M").drop(columns="unique_id")
+        for name, y in (
+            ("DEAD", np.r_[_seasonal(seed=1)[:40], np.zeros(8)]),
+            ("A", _seasonal(seed=2)),
+            ("B", _seasonal(seed=3)),
+        )
+    ]
+    found = hierarchy.reconcile(pd.concat(rows), 6, ((), ("product", "market")))
+    mean = found.bottom.groupby("product")["mean"].agg(["min", "max"])
+    assert (mean.loc["DEAD"] == 0).all() and (mean.loc[["A", "B"], "min"] > 0).all() and found.gap < 1e-6
 
 
 def test_seasonal_history_is_forecast_seasonally(odd):

@@ -148,6 +148,7 @@ def coherent(base: baseline.Baseline, tree: Hierarchy, method: str = "mint_shrin
     if (low < 0).any():
         notes.append(f"{int((low < 0).sum())} bottom forecast(s) came out below 0 and were set to 0 before summing.")
         low = np.maximum(low, 0.0)
+    low[(before[-len(low) :] == 0).all(axis=1)] = 0.0  # what has ended gets nothing of its siblings' volume
     after = tree.summing @ low
     out = frame.reset_index()
     quantiles = [column for column in out if column.startswith("p") and column[1:].replace(".", "").isdigit()]

@@ -107,10 +107,10 @@ def _ready(name: str, values: np.ndarray, present: np.ndarray, season: int) -> S
     known = values[~np.isnan(values)]
     if not len(known):
         return Series(name, np.zeros(len(values)), "zero", ("No month has a value: forecast as 0.",))
-    quiet = len(values) - 1 - int(np.flatnonzero(present)[-1])
-    if quiet:
-        values[len(values) - quiet :] = 0.0
-        notes.append(f"No rows in its last {quiet} month(s): taken as nothing sold.")
+    late = len(values) - 1 - int(np.flatnonzero(present)[-1])
+    if late:
+        values[len(values) - late :] = 0.0
+        notes.append(f"No rows in its last {late} month(s): taken as nothing sold.")
     absent = ~present & np.isnan(values)
     if absent.any() and (absent.sum() >= 0.2 * len(values) or (known == 0).any()):
         values[absent] = 0.0
@@ -123,9 +123,10 @@ def _ready(name: str, values: np.ndarray, present: np.ndarray, season: int) -> S
     if negative:
         notes.append(f"{negative} month(s) below 0 (net returns) used as they are; no forecast is below 0.")
     kind = kind_of(values, season)
+    quiet = len(values) - 1 - int(np.flatnonzero(values).max(initial=-1))
     sentences = {
         "zero": "Nothing was ever sold: forecast as 0.",
-        "ended": f"Nothing sold in its last {season} months: forecast as 0.",
+        "ended": f"Nothing sold in its last {quiet} months: taken as ended, forecast as 0.",
         "constant": "The same value every month: carried forward, and its range is that one value.",
         "few": f"Only {len(values)} month(s) of history: their mean, with the relative range of the others.",
         "short": f"{len(values)} months of history, less than two years: the season the longer series share, if any.",
@@ -138,7 +139,7 @@ def kind_of(y: np.ndarray, season: int) -> str:
     """The kind of a history without holes."""
     if not y.any():
         return "zero"
-    if len(y) > season > 1 and not y[-season:].any():
+    if season > 1 and _ended(y, season):
         return "ended"
     if len(y) <= 3:
         return "few"
@@ -148,6 +149,19 @@ def kind_of(y: np.ndarray, season: int) -> str:
     if (len(y) - sold[0]) / len(sold) > INTERMITTENT_GAP:
         return "intermittent"
     return "short" if len(y) < 2 * season else "regular"
+
+
+def _ended(y: np.ndarray, season: int) -> bool:
+    """No sale for a season, or for half of one in a series that never paused half as long since it began.
+
+    A season without sales, or demand in a few months only, is no end: it was there before.
+    """
+    sold = np.flatnonzero(y)
+    quiet = len(y) - 1 - sold[-1]
+    if quiet >= season:
+        return True
+    pauses = np.diff(sold) - 1
+    return bool(len(sold) >= season and quiet >= season / 2 and 2 * pauses.max(initial=0) < quiet)
 
 
 def _filled(values: np.ndarray, season: int) -> np.ndarray:
