@@ -133,6 +133,19 @@ def test_a_future_spike_is_not_seen_before_it_happens():
     assert ahead[1] > 3 * ahead[0]
 
 
+def test_a_missing_month_is_filled_with_what_was_known_at_the_cutoff():
+    """A hole just before the cutoff, ten times the sales after it: the forecast made at the cutoff stays the same."""
+    calm = pd.concat([_series(f"S{i}", _seasonal(100 * (i + 1), seed=i)) for i in range(3)])
+    cutoff = max(baseline.forecast(calm, 6).cv["cutoff"])
+    hole = (calm["unique_id"] == "S1") & (calm["ds"] == cutoff)
+    calm = calm[~hole]
+    spiked = calm.copy()
+    spiked.loc[(spiked["ds"] > cutoff) & (spiked["unique_id"] == "S1"), "y"] *= 10
+    before, after = baseline.forecast(calm, 6).cv, baseline.forecast(spiked, 6).cv
+    columns = [name for name in before if name != "y"]
+    pd.testing.assert_frame_equal(before[columns], after[columns], check_exact=True)
+
+
 def test_the_same_input_gives_the_same_output_in_any_row_order():
     history = pd.concat([_series(f"S{i}", _seasonal(seed=i)) for i in range(3)])
     one = baseline.forecast(history, 6)

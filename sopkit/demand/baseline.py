@@ -229,7 +229,7 @@ def _weights(panel: Panel, names: Sequence[str], given: Mapping[int, np.ndarray]
         for at, series in enumerate(panel.series):
             start = len(series.y) - past
             if steps > 0 and start > 0 and np.isfinite(given[past][at]).any():
-                error = given[past][at, :, :steps] - series.y[start : start + steps]
+                error = given[past][at, :, :steps] - series.before(offset)[start : start + steps]
                 squares[at] += (error**2).sum(axis=1)
                 months[at] += steps
     loss = np.sqrt(squares / np.where(months > 0, months, np.nan))

@@ -21,10 +21,16 @@ class Series:
     y: np.ndarray
     kind: str  # regular, short (under two years), intermittent, few (up to 3 months), constant, zero, ended
     notes: tuple[str, ...]
+    season: int = 1
+    holes: np.ndarray | None = None  # months that were missing and are filled in `y`
 
     def before(self, offset: int) -> np.ndarray:
-        """The history known `offset` months before its end."""
-        return self.y[: max(len(self.y) - offset, 0)]
+        """The history known `offset` months before its end, missing months filled with what was known then."""
+        y = self.y[: max(len(self.y) - offset, 0)]
+        if offset == 0 or self.holes is None or not self.holes[: len(y)].any():
+            return y
+        known = np.where(self.holes[: len(y)], np.nan, y)
+        return np.zeros(len(y)) if np.isnan(known).all() else _filled(known, self.season)
 
 
 @dataclass(frozen=True)
@@ -115,10 +121,10 @@ def _ready(name: str, values: np.ndarray, present: np.ndarray, season: int) -> S
     if absent.any() and (absent.sum() >= 0.2 * len(values) or (known == 0).any()):
         values[absent] = 0.0
         notes.append(f"{absent.sum()} month(s) without a row: taken as nothing sold.")
-    holes = int(np.isnan(values).sum())
-    if holes:
+    holes = np.isnan(values)
+    if holes.any():
         values = _filled(values, season)
-        notes.append(f"{holes} missing month(s) filled from the same month of other years and its neighbours.")
+        notes.append(f"{holes.sum()} missing month(s) filled from the same month of other years and its neighbours.")
     negative = int((values < 0).sum())
     if negative:
         notes.append(f"{negative} month(s) below 0 (net returns) used as they are; no forecast is below 0.")
@@ -132,7 +138,8 @@ def _ready(name: str, values: np.ndarray, present: np.ndarray, season: int) -> S
         "short": f"{len(values)} months of history, less than two years: the season the longer series share, if any.",
         "intermittent": "Sold in some months only: methods for intermittent demand, judged by RMSSE.",
     }
-    return Series(name, values, kind, (*notes, sentences[kind]) if kind in sentences else tuple(notes))
+    notes += [sentences[kind]] if kind in sentences else []
+    return Series(name, values, kind, tuple(notes), season, holes if holes.any() else None)
 
 
 def kind_of(y: np.ndarray, season: int) -> str:
