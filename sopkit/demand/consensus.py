@@ -37,10 +37,14 @@ def bounded_shares(wanted: np.ndarray, least: np.ndarray, most: np.ndarray) -> n
     """
     least = least / max(least.sum(), 1.0)
     most = np.maximum(most, least) if np.maximum(most, least).sum() >= 1 else np.ones_like(most)
+
+    def over(k: float) -> float:
+        return float(np.clip(wanted * k, least, most).sum()) - 1
+
     high = 1.0
-    while np.clip(wanted * high, least, most).sum() < 1:
+    while over(high) < 0:
         high *= 2
-    k = brentq(lambda k: np.clip(wanted * k, least, most).sum() - 1, 0, high, xtol=1e-300, maxiter=2_000)
+    k = 0.0 if over(0.0) >= 0 else brentq(over, 0.0, high, xtol=1e-300, maxiter=2_000)
     share = np.clip(wanted * k, least, most)
     return share / share.sum()
 
