@@ -48,11 +48,6 @@ class Panel:
         """Names of the series, in their order."""
         return [series.name for series in self.series]
 
-    @property
-    def ahead(self) -> pd.DatetimeIndex:
-        """The months to forecast."""
-        return self.after(0)
-
     def cutoff(self, offset: int) -> pd.Timestamp:
         """The last month known `offset` months before the end."""
         return self.months[len(self.months) - 1 - offset]
