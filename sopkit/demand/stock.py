@@ -106,8 +106,9 @@ def proposal(book: Book, notes: Notes) -> pd.DataFrame:
     out["error"] = share * out["mean"] * out["lead_time"]
     out["proposed"] = safety_stock(out["service_level"].to_numpy(), out["error"].to_numpy())
     out["difference"] = out["proposed"] - out["current"]
+    cost = out["product"].map(book["products"].set_index("product")["standard_cost"])
     for column in ("proposed", "current", "difference"):
-        out[f"{column}_value"] = book.at_cost(out, column, "product")
+        out[f"{column}_value"] = out[column] * cost
     source = np.where(out["origin"].fillna("") == "", "made here", "from " + out["origin"].fillna(""))
     source = np.where(found, source, "no way in found")
     out["reason"] = [
