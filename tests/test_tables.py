@@ -8,6 +8,7 @@ from typing import get_args
 
 import numpy as np
 import pandas as pd
+import pandera.pandas as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -80,6 +81,33 @@ def test_checking_twice_changes_nothing():
 )
 def test_each_broken_rule_is_one_finding(change, finding):
     assert findings(OPENINGS, pd.DataFrame(ONE | change)) == [finding]
+
+
+CELLS = {
+    "open": st.sampled_from([pd.Timestamp(day) for day in ("2026-11-01", "2026-11-05", "1900-01-01")] + [pd.NaT]),
+    "close": st.sampled_from([pd.Timestamp("2027-01-01"), pd.NaT]),
+    "site": st.sampled_from(["S", "T", "", 7, None]),
+    "kind": st.sampled_from(["plant", "", "shop"]),
+    "owned": st.booleans(),
+    "part": st.sampled_from([0.5, 1.5, -1.0, np.nan, np.inf]),
+    "people": st.sampled_from([1, -1]),
+    "rent": st.sampled_from([1.0, 1e15, np.nan, -np.inf]),
+}
+
+
+@settings(deadline=None)
+@given(st.lists(st.fixed_dictionaries(CELLS), max_size=3))
+def test_the_short_way_of_checking_finds_exactly_what_pandera_finds(rows):
+    types = {c.name: c.dtype for c in OPENINGS}
+    frame = pd.DataFrame(rows, columns=OPENINGS.names).astype(types)
+    try:
+        OPENINGS.schema.validate(frame, lazy=True)
+        whole = True
+    except pa.errors.SchemaErrors:
+        whole = False
+    assert OPENINGS._holds(frame) == whole
+    for wrong in (frame.drop(columns="part"), frame.assign(more=1), frame.astype({"people": "float64"})):
+        assert not OPENINGS._holds(wrong)
 
 
 def test_missing_and_unknown_columns_are_named_with_the_nearest():

@@ -240,17 +240,22 @@ def _cleaned(node: Any) -> Any:
     return _FORBIDDEN.sub("", node) if isinstance(node, str) else node
 
 
+def draw(spec: dict[str, Any]) -> str:
+    """A Vega-Lite specification as SVG; the kernels of a run let one process do it, for its start takes 0.7 s."""
+    import vl_convert
+
+    return vl_convert.vegalite_to_svg(spec, vl_version="6.1")
+
+
 def svg(chart: altair.TopLevelMixin, alt: str, width: int = WIDE, height: int = HIGH) -> str:
     """An Altair chart as inline SVG: a label for screen readers, tooltips from the `description` channel as <title>.
 
     A width or height that was set on the chart itself stands over those given.
     """
-    import vl_convert
-
     # these forms are fixed and tested: Altair's check against its schema would cost a third of every chart
     spec = {"width": width, "height": height, **_cleaned(chart.to_dict(validate=False))}
     spec |= {"config": HOUSE, "autosize": {"type": "fit", "contains": "padding"}}
-    root = ElementTree.fromstring(vl_convert.vegalite_to_svg(spec, vl_version="6.1"))
+    root = ElementTree.fromstring(draw(spec))
     # ids must differ between the figures of a page and be the same in every run: the library counts on and on
     mark = "f" + hashlib.sha256((alt + json.dumps(spec, sort_keys=True)).encode()).hexdigest()[:8]
     ids = {name: f"{mark}-{n}" for n, name in enumerate(e.attrib["id"] for e in root.iter() if "id" in e.attrib)}

@@ -16,6 +16,7 @@ import os
 import pkgutil
 import select
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -26,12 +27,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 import sopkit
 from sopkit.errors import StageError
 from sopkit.process import ONE_THREAD, without_grammar
-from sopkit.tables import TABLES
 
 with without_grammar():
     from jupyter_client.asynchronous.client import AsyncKernelClient
@@ -42,13 +40,12 @@ FORKS = sys.platform == "linux" and hasattr(os, "pidfd_open")
 # what is imported late, when it is first needed: by every notebook, and by that of one stage
 SHARED = (
     "sopkit.cycle sopkit.records pyarrow.parquet pandera.pandas altair vl_convert ipywidgets anywidget "
-    "sopkit.charts sopkit.workbench ipykernel.kernelapp ipykernel.ipkernel"
+    "sqlalchemy.dialects.sqlite sqlite3 sopkit.charts.figure sopkit.workbench ipykernel.kernelapp ipykernel.ipkernel"
 ).split()
 LATE = {
     "collect": ["duckdb"],
     "demand": ["statsforecast.models", "hierarchicalforecast.methods", "utilsforecast.losses"],
     "supply": ["pyomo.environ", "highspy"],
-    "publish": ["jinja2", "xlsxwriter", "nbconvert.exporters"],
 }
 
 
@@ -57,7 +54,7 @@ LATE = {
 
 def steps(stages: Iterable[str]) -> Iterator[tuple[str, str]]:
     """(stage, module) for everything that the notebooks of `stages` import, in the order in which it is needed."""
-    yield from (("", name) for name in (*SHARED, ""))
+    yield from (("", name) for name in SHARED)
     for stage in stages:
         room = Path(sopkit.__file__).parent / stage
         for name in (f"sopkit.{stage}", *(f"sopkit.{stage}.{found.name}" for found in pkgutil.iter_modules([room]))):
@@ -65,13 +62,16 @@ def steps(stages: Iterable[str]) -> Iterator[tuple[str, str]]:
         yield from ((stage, name) for name in LATE.get(stage, ()))
 
 
-def serve(stages: Iterable[str]) -> None:
+def serve(stages: Iterable[str], renderer: str) -> None:
     """Be the warm process: import, and fork a kernel for each request (a JSON line on standard input).
 
     Answers the kernel's process id, or 0 where no fork can be taken. Ends, with its kernels, when the input closes.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the runner, which then closes the input
-    cold, kernels, requests = deque(steps(stages)), set(), sys.stdin.buffer.raw
+    cold, requests = deque(steps(stages)), sys.stdin.buffer.raw
+    for _ in SHARED:
+        _import(cold.popleft()[1])
+    kernels = {_start_renderer(renderer)} if _alone() else set()
     while True:
         while cold and not select.select([requests], [], [], 0)[0]:
             _import(cold.popleft()[1])
@@ -83,10 +83,11 @@ def serve(stages: Iterable[str]) -> None:
         for pair in [pair for pair in cold if pair[0] in ("", request["stage"])]:
             cold.remove(pair)
             _import(pair[1])
-        alone = len(os.listdir("/proc/self/task")) == 1
         gc.freeze()  # a collection in the child would copy every page of the imported modules
+        alone = _alone()
         pid = os.fork() if alone else 0
         if alone and not pid:
+            _draw_there(renderer)
             _become_kernel(request)
         kernels |= {pid} - {0}
         os.write(1, f"{pid}\n".encode())
@@ -96,17 +97,14 @@ def serve(stages: Iterable[str]) -> None:
     os._exit(0)
 
 
-def _import(name: str) -> None:
-    """Import `name`, or what a first check and a first look into records import late.
+def _alone() -> bool:
+    return len(os.listdir("/proc/self/task")) == 1
 
-    What cannot be imported is left to the notebook, which then says so.
-    """
+
+def _import(name: str) -> None:
+    """Import `name`; what cannot be imported is left to the notebook, which then says so."""
     with suppress(Exception), without_grammar():
-        if name:
-            importlib.import_module(name)
-        else:
-            TABLES["families"].check(TABLES["families"].empty())
-            importlib.import_module("sopkit.records").Records("sqlite://").read("overrides")
+        importlib.import_module(name)
 
 
 def _become_kernel(request: Mapping[str, Any]) -> None:
@@ -128,13 +126,45 @@ def _become_kernel(request: Mapping[str, Any]) -> None:
         os._exit(1)
 
 
-def draw_one() -> None:
-    """Draw a figure and a table, so that the notebook's first one does not wait until the renderer has started."""
-    with suppress(Exception):
-        charts = importlib.import_module("sopkit.charts")
-        nothing = pd.DataFrame({"month": [pd.Timestamp("2026-01-01")], "units": [0.0]})
-        charts.line(nothing, "units", title="", unit="units", look_for="")
-        charts.table(nothing, {"month": "Month"}, title="")
+def _charts() -> Any:
+    return importlib.import_module("sopkit.charts.figure")
+
+
+def _start_renderer(path: str) -> int:
+    """Fork the process that draws the charts of all kernels: starting to draw would cost each of them 0.7 s."""
+    with socket.socket(socket.AF_UNIX) as door:
+        door.bind(path)
+        door.listen()
+        warm = os.getpid()
+        if pid := os.fork():
+            return pid
+        try:
+            os.setsid()
+            os.dup2(2, 1)
+            door.settimeout(1.0)
+            while os.getppid() == warm:
+                with suppress(Exception):  # what cannot be drawn gets no answer: the kernel then draws, and says why
+                    with door.accept()[0] as line, line.makefile("rb") as asked:
+                        line.settimeout(None)
+                        line.sendall(_charts().draw(json.loads(asked.read())).encode())
+        finally:
+            os._exit(0)
+
+
+def _draw_there(path: str) -> None:
+    """Let the charts of this process be drawn by the renderer at `path`; where it does not answer, here as before."""
+    here = _charts().draw
+
+    def draw(spec: dict[str, Any]) -> str:
+        with suppress(OSError), socket.socket(socket.AF_UNIX) as line:
+            line.connect(path)
+            line.sendall(json.dumps(spec).encode())
+            line.shutdown(socket.SHUT_WR)
+            with line.makefile("rb") as drawn:
+                return drawn.read().decode() or here(spec)
+        return here(spec)
+
+    _charts().draw = draw
 
 
 # the runner's side -------------------------------------------------------------------------------------------------
@@ -204,9 +234,11 @@ class Kernels:
             },
         )
         self._turn = threading.Lock()
-        self.warm, self._warm = warm, None
+        self._warm: subprocess.Popen[bytes] | None = None
         if warm and FORKS:
-            code = f"from sopkit.cycle.kernels import serve; serve({list(stages)!r})"
+            self._folder = tempfile.TemporaryDirectory(prefix="sopkit-")
+            renderer = str(Path(self._folder.name) / "renderer")
+            code = f"from sopkit.cycle.kernels import serve; serve({list(stages)!r}, {renderer!r})"
             pipe = subprocess.PIPE
             self._warm = subprocess.Popen(
                 [sys.executable, "-c", code], stdin=pipe, stdout=pipe, env=self.environment, cwd=self.cwd
@@ -235,6 +267,7 @@ class Kernels:
                 self._warm.stdin.close()
             self._warm.stdout.close()
             self._warm.wait()
+            self._folder.cleanup()
 
 
 class Kernel:
@@ -258,11 +291,10 @@ class Kernel:
         self._thread.start()
 
     def _start(self, kernels: Kernels) -> None:
-        arguments = ["--HistoryManager.enabled=False"]
-        if kernels.warm:
-            arguments.append("--IPKernelApp.exec_lines=__import__('sopkit.cycle.kernels').cycle.kernels.draw_one()")
         try:
-            self.manager.start_kernel(env=kernels.environment, cwd=kernels.cwd, extra_arguments=arguments)
+            self.manager.start_kernel(
+                env=kernels.environment, cwd=kernels.cwd, extra_arguments=["--HistoryManager.enabled=False"]
+            )
         except BaseException as error:
             self._error = error
 

@@ -154,12 +154,17 @@ class Column:
             rules.append((f"from {DAYS[0]:%Y} to {DAYS[1]:%Y}", lambda s: s.isna() | s.between(*DAYS)))
         return tuple(rules)
 
+    @property
+    def may_lack(self) -> bool:
+        """Whether a checked cell may hold NaN or NaT."""
+        return not self.required and self.kind not in ("text", "choice", "whole", "flag")
+
     def pandera(self) -> pa.Column:
         """The column as pandera checks it."""
         return pa.Column(
             self.dtype,
             checks=[pa.Check(holds, error=words, ignore_na=False) for words, holds in self.rules],
-            nullable=not self.required and self.kind not in ("text", "choice", "whole", "flag"),
+            nullable=self.may_lack,
             metadata={"unit": self.unit, "meaning": self.meaning, "example": self.example},
         )
 
@@ -263,9 +268,10 @@ class Table:
 
         At most SHOWN_PER_RULE cells a rule; a row whose key stood in a row above is one finding.
         """
-        found = []
+        found: list[Finding] = []
         try:
-            self.schema.validate(frame, lazy=True)
+            if not self._holds(frame):
+                self.schema.validate(frame, lazy=True)
         except pa.errors.SchemaErrors as errors:
             cases = errors.failure_cases.astype({"check": str})
             for (_, check), group in cases.groupby(["column", "check"], dropna=False, sort=False):
@@ -285,6 +291,17 @@ class Table:
     ) -> Finding:
         known = next((one.allowed for one in self.columns if one.name == column), "")
         return Finding(self.name, row, column, value, rule, "error", known if allowed is None else allowed, fix)
+
+    def _holds(self, frame: pd.DataFrame) -> bool:
+        """Whether pandera would find nothing: the same rules, each once over its column, in a tenth of the time."""
+        if list(frame.columns) != self.names or (self.key and frame.duplicated(list(self.key)).any()):
+            return False
+        return all(
+            frame[column.name].dtype == column.dtype
+            and (column.may_lack or frame[column.name].notna().all())
+            and all(holds(frame[column.name]).all() for _, holds in column.rules)
+            for column in self
+        )
 
     def _of_cases(self, cases: pd.DataFrame, count: int) -> Iterator[Finding]:
         for case in cases.itertuples():
