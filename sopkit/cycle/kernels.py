@@ -27,7 +27,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import sopkit
 from sopkit.errors import StageError
 from sopkit.process import ONE_THREAD, without_grammar
 
@@ -37,29 +36,23 @@ with without_grammar():
     from jupyter_client.provisioning import LocalProvisioner
 
 FORKS = sys.platform == "linux" and hasattr(os, "pidfd_open")
-# what is imported late, when it is first needed: by every notebook, and by that of one stage
+ROOMS = Path(__file__).parents[1]
+# what every notebook imports, sooner or later; a room names what it imports late itself: IMPORTED_LATE
 SHARED = (
-    "sopkit.cycle sopkit.records pyarrow.parquet pandera.pandas altair vl_convert ipywidgets anywidget "
-    "sqlalchemy.dialects.sqlite sqlite3 sopkit.charts.figure sopkit.workbench ipykernel.kernelapp ipykernel.ipkernel"
+    "pyarrow.parquet sqlite3 altair duckdb vl_convert sopkit.cycle sopkit.records sopkit.charts.figure sopkit.charts "
+    "sopkit.workbench ipykernel.kernelapp ipykernel.ipkernel"
 ).split()
-LATE = {
-    "collect": ["duckdb"],
-    "demand": ["statsforecast.models", "hierarchicalforecast.methods", "utilsforecast.losses"],
-    "supply": ["pyomo.environ", "highspy"],
-}
 
 
 # the warm process --------------------------------------------------------------------------------------------------
 
 
-def steps(stages: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """(stage, module) for everything that the notebooks of `stages` import, in the order in which it is needed."""
+def rooms(stages: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """(stage, module) for all that the notebooks of `stages` import, in the order in which they need it."""
     yield from (("", name) for name in SHARED)
     for stage in stages:
-        room = Path(sopkit.__file__).parent / stage
-        for name in (f"sopkit.{stage}", *(f"sopkit.{stage}.{found.name}" for found in pkgutil.iter_modules([room]))):
-            yield stage, name
-        yield from ((stage, name) for name in LATE.get(stage, ()))
+        yield stage, f"sopkit.{stage}"
+        yield from ((stage, f"sopkit.{stage}.{found.name}") for found in pkgutil.iter_modules([ROOMS / stage]))
 
 
 def serve(stages: Iterable[str], renderer: str) -> None:
@@ -68,7 +61,7 @@ def serve(stages: Iterable[str], renderer: str) -> None:
     Answers the kernel's process id, or 0 where no fork can be taken. Ends, with its kernels, when the input closes.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the runner, which then closes the input
-    cold, requests = deque(steps(stages)), sys.stdin.buffer.raw
+    cold, requests = deque(rooms(stages)), sys.stdin.buffer.raw
     for _ in SHARED:
         _import(cold.popleft()[1])
     kernels = {_start_renderer(renderer)} if _alone() else set()
@@ -102,9 +95,10 @@ def _alone() -> bool:
 
 
 def _import(name: str) -> None:
-    """Import `name`; what cannot be imported is left to the notebook, which then says so."""
+    """Import `name` and what it imports late; what cannot be imported is left to the notebook, which then says so."""
     with suppress(Exception), without_grammar():
-        importlib.import_module(name)
+        for late in getattr(importlib.import_module(name), "IMPORTED_LATE", ()):
+            importlib.import_module(late)
 
 
 def _become_kernel(request: Mapping[str, Any]) -> None:
@@ -218,7 +212,7 @@ class Kernels:
     """Starts the kernels of a run over `stages`, in `cwd`, with `environment` over that of this process."""
 
     def __init__(self, stages: Sequence[str], cwd: Path, environment: Mapping[str, str], *, warm: bool = True) -> None:
-        package = str(Path(sopkit.__file__).parents[1])
+        package = str(ROOMS.parent)
         self.cwd, self.environment = (
             str(cwd),
             ONE_THREAD

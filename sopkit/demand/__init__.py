@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from sopkit.book import Book
     from sopkit.engine import Engine
 
+# what the room imports late: a run imports it once, for all kernels
+IMPORTED_LATE = ("statsforecast.models", "hierarchicalforecast.methods")
+
 
 def plan(book: Book, *, engine: Engine | str | None = None, kept: Book | None = None) -> dict[str, pd.DataFrame]:
     """Every table that the demand stage writes, from those it reads: baseline, layers, consensus and their proof.
