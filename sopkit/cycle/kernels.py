@@ -87,6 +87,7 @@ def serve(stages: Iterable[str], renderer: str) -> None:
     for pid in kernels:
         with suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
     os._exit(0)
 
 
