@@ -55,42 +55,26 @@ class _Notes:
     frames: list[pd.DataFrame] = field(default_factory=list)
 
     def cells(
-        self,
-        where: np.ndarray,
-        column: str,
-        values: Iterable[str],
-        rule: str,
-        fix: Any,
-        allowed: str = "",
-        severity: str = "error",
+        self, where: np.ndarray, column: str, values: Iterable[str], rule: str, fix: Any, *, allowed: str | None = None
     ) -> None:
-        """One finding for each position in `where`; `values` and `fix` may differ by cell."""
-        if len(where):
-            fixes = [fix] * len(where) if isinstance(fix, str) else list(fix)
-            if self.extract.parts:
-                fixes = [f"{text} (in {self.extract.place_of(int(at))})" for text, at in zip(fixes, where, strict=True)]
-            self.frames.append(
-                pd.DataFrame(
-                    {
-                        "table": self.table.name,
-                        "row": self.extract.rows[where],
-                        "column": column,
-                        "value": [printable(value) for value in values],
-                        "rule": rule,
-                        "severity": severity,
-                        "allowed": allowed,
-                        "fix": fixes,
-                    }
-                )
-            )
+        """One error for each position in `where`; `values` and `fix` may differ by cell."""
+        if not len(where):
+            return
+        fixes = [fix] * len(where) if isinstance(fix, str) else list(fix)
+        if self.extract.parts:
+            fixes = [f"{text} (in {self.extract.place_of(int(at))})" for text, at in zip(fixes, where, strict=True)]
+        if allowed is None:
+            allowed = self.table[column].allowed
+        about = {"column": column, "value": [printable(value) for value in values], "rule": rule, "severity": "error"}
+        rows = {"table": self.table.name, "row": self.extract.rows[where]} | about | {"allowed": allowed, "fix": fixes}
+        self.frames.append(pd.DataFrame(rows))
 
-    def whole(
-        self, row: int, column: str, value: str, rule: str, fix: str, allowed: str = "", severity: str = "error"
+    def header(
+        self, column: str, rule: str, fix: str, *, value: str = "", allowed: str = "", severity: str = "error"
     ) -> None:
-        """A finding on the table or its header."""
-        self.frames.append(
-            as_frame([Finding(self.table.name, row, printable(column), printable(value), rule, severity, allowed, fix)])
-        )
+        """A finding on the table's header."""
+        name, text = printable(column), printable(value)
+        self.frames.append(as_frame([Finding(self.table.name, 1, name, text, rule, severity, allowed, fix)]))
 
 
 def as_frame(findings: Iterable[Finding]) -> pd.DataFrame:
@@ -115,15 +99,9 @@ def checked(table: Table, source: Source, extract: Extract, factors: Mapping[str
         return Checked(table, extract, None, table.empty(), together(notes.frames))
     columns = _named(table, source, extract, notes)
     if not len(extract.rows):
-        notes.whole(
-            1,
-            "",
-            "",
-            "has no rows",
-            f"Fill the table, or remove {extract.place}.",
-            "at least one row" if table.required else "",
-            "error" if table.required else "warning",
-        )
+        allowed, severity = ("at least one row", "error") if table.required else ("", "warning")
+        fix = f"Fill the table, or remove {extract.place}."
+        notes.header("", "has no rows", fix, allowed=allowed, severity=severity)
     lines, bad = {}, np.zeros(len(extract.rows), dtype=bool)
     for column in table:
         array = columns.get(column.name)
@@ -134,19 +112,13 @@ def checked(table: Table, source: Source, extract: Extract, factors: Mapping[str
         lines[column.name] = values
         bad |= wrong
     frame = pd.DataFrame(lines, columns=table.names)
-    _convert(table, source, frame, factors, columns, notes, bad)
+    _convert(source, frame, factors, notes, cells=columns, bad=bad)
     for column in table:
         _bounds(column, frame[column.name], columns.get(column.name), notes, bad)
     for later, earlier in table.not_before:
         where = np.flatnonzero((frame[later] < frame[earlier]).to_numpy() & ~bad)
-        notes.cells(
-            where,
-            later,
-            _shown(columns.get(later), where),
-            f"lies before {earlier}",
-            f"Correct {later} or {earlier}.",
-            f"{table[later].allowed}, not before {earlier}",
-        )
+        allowed, fix = f"{table[later].allowed}, not before {earlier}", f"Correct {later} or {earlier}."
+        notes.cells(where, later, _shown(columns.get(later), where), f"lies before {earlier}", fix, allowed=allowed)
     for column in table:
         if not column.required:
             frame[column.name] = _filled(column, frame[column.name])
@@ -168,19 +140,13 @@ def _named(table: Table, source: Source, extract: Extract, notes: _Notes) -> dic
     absent = [column for column in table if column.name not in columns]
     for name in source.rename:
         if name not in found:
-            notes.whole(
-                1,
-                name,
-                name,
-                "column to be renamed is missing",
-                "Correct it under `rename:` in company.yaml: " + nearest(name, found),
-                ", ".join(found),
-            )
+            fix = "Correct it under `rename:` in company.yaml: " + nearest(name, found)
+            notes.header(name, "column to be renamed is missing", fix, value=name, allowed=", ".join(found))
     for column in absent:
         if column.required and column.name not in source.rename.values():
             others = [name for name in found if ours[name] not in table.names]
-            fix = "Add the column, or say under `rename:` in company.yaml which column it is; "
-            notes.whole(1, column.name, "", "column is missing", fix + nearest(column.name, others), column.allowed)
+            fix = "Add the column, or name it under `rename:` in company.yaml; " + nearest(column.name, others)
+            notes.header(column.name, "column is missing", fix, allowed=column.allowed)
     for name in found:
         if ours[name] in table.names or name in source.ignore or "*" in source.ignore:
             continue
@@ -189,16 +155,10 @@ def _named(table: Table, source: Source, extract: Extract, notes: _Notes) -> dic
             continue
         close = nearest(name.lower(), [column.name for column in absent])
         meant = close.startswith("did you mean")
-        notes.whole(
-            1,
-            name,
-            name,
-            "unknown column",
-            f"Rename it, or name it under `rename:` or `ignore:` in company.yaml: "
-            f"{close if meant else nearest(name, table.names)}",
-            ", ".join(table.names),
-            "error" if meant else "warning",
-        )
+        fix = "Rename it, or name it under `rename:` or `ignore:` in company.yaml: "
+        fix += close if meant else nearest(name, table.names)
+        severity = "error" if meant else "warning"
+        notes.header(name, "unknown column", fix, value=name, allowed=", ".join(table.names), severity=severity)
     return columns
 
 
@@ -239,9 +199,7 @@ def _column(column: Column, array: pa.ChunkedArray, source: Source, notes: _Note
         wrong = at_fault[codes]
         for fault in dict.fromkeys(f for f in faults if f):
             where = np.flatnonzero(np.array([f == fault for f in faults])[codes])
-            notes.cells(
-                where, column.name, _shown(text, where), fault, _fixes(column, fault, text, where), column.allowed
-            )
+            notes.cells(where, column.name, _shown(text, where), fault, _fixes(column, fault, text, where))
     if column.kind in ("text", "choice"):
         # two source words may mean one of ours: distinct categories, codes that follow
         kinds, inverse = np.unique(np.array([*meanings, ""], dtype=object), return_inverse=True)
@@ -299,17 +257,15 @@ def _numbers(column: Column, array: pa.ChunkedArray, source: Source, notes: _Not
             if not pa.types.is_floating(array.type)
             else ", or leave the cell empty."
         )
-        notes.cells(where, column.name, _shown(text, where), "is not a number", fix, column.allowed)
+        notes.cells(where, column.name, _shown(text, where), "is not a number", fix)
     if column.required:
         where = np.flatnonzero(empty)
-        notes.cells(where, column.name, [""] * len(where), "is empty", "Fill the cell.", column.allowed)
+        notes.cells(where, column.name, [""] * len(where), "is empty", "Fill the cell.")
         wrong = wrong | empty
     if column.kind == "whole":
         parts = ~np.isnan(values) & np.isfinite(values) & (values != np.floor(np.where(np.isfinite(values), values, 0)))
         where = np.flatnonzero(parts)
-        notes.cells(
-            where, column.name, _shown(text, where), "is not a whole number", "Round the number.", column.allowed
-        )
+        notes.cells(where, column.name, _shown(text, where), "is not a whole number", "Round the number.")
         wrong = wrong | parts
     return values, wrong
 
@@ -374,29 +330,18 @@ def _parsed(texts: pd.Series, written: str) -> pd.Series:
 
 
 def _convert(
-    table: Table,
-    source: Source,
-    frame: pd.DataFrame,
-    factors: Mapping[str, Any],
-    columns: dict[str, Any],
-    notes: _Notes,
-    bad: np.ndarray,
+    source: Source, frame: pd.DataFrame, factors: Mapping[str, Any], notes: _Notes, *, cells: dict, bad: np.ndarray
 ) -> None:
     """Units and money into ours, at the stated factors and rates, in place."""
-    for column in table:
+    for column in notes.table:
         if column.name in source.multiply:
             frame[column.name] = frame[column.name] * source.multiply[column.name]
         code = source.currency_of(column)
         if code == "market":
             rates = frame["market"].astype(object).map(factors["market"]).to_numpy(dtype=float)
             where = np.flatnonzero(np.isnan(rates) & frame[column.name].notna().to_numpy() & ~bad)
-            notes.cells(
-                where,
-                column.name,
-                _shown(columns.get("market"), where),
-                "no rate for the currency of this market",
-                "Add the rate under `rates:` in company.yaml, or the market to markets.",
-            )
+            rule, fix = "no rate for the currency of this market", "Add the rate under `rates:` in company.yaml."
+            notes.cells(where, column.name, _shown(cells.get("market"), where), rule, fix, allowed="")
             frame[column.name] = frame[column.name] * rates
         elif code:
             frame[column.name] = frame[column.name] * factors[code]
@@ -409,9 +354,7 @@ def _bounds(column: Column, values: pd.Series, array: Any, notes: _Notes, bad: n
             if words == "first day of a month":
                 continue  # found by the parser, which knows whether rows are summed
             where = np.flatnonzero((values.notna() & ~holds(values)).to_numpy())
-            notes.cells(
-                where, column.name, _shown(array, where), f"must be {words}", "Correct the cell.", column.allowed
-            )
+            notes.cells(where, column.name, _shown(array, where), f"must be {words}", "Correct the cell.")
             bad[where] = True
 
 
@@ -442,9 +385,8 @@ def _keys(table: Table, frame: pd.DataFrame, bad: np.ndarray, notes: _Notes) -> 
     )
     values = [", ".join(map(str, line)) for line in names.itertuples(index=False)]
     each = f"Keep one row for each {', '.join(key)}"
-    notes.cells(
-        where[repeated], ", ".join(key), values, "duplicated key", [f"{each}; the first is row {row}." for row in rows]
-    )
+    fixes = [f"{each}; the first is row {row}." for row in rows]
+    notes.cells(where[repeated], ", ".join(key), values, "duplicated key", fixes, allowed="")
 
 
 def _ready(table: Table, frame: pd.DataFrame, sum_rows: bool) -> pd.DataFrame:
@@ -503,14 +445,8 @@ def _orphans(one: Checked, column: Column, orphans: list[str], valid: list[str])
     where = np.flatnonzero(values.isin(orphans).to_numpy())
     named = values.iloc[where].tolist()
     notes = _Notes(one.table, one.extract)
-    notes.cells(
-        where,
-        column.name,
-        named,
-        f"is not in {places}",
-        [fixes.get(v, f"Add it to {places}, or correct it.") for v in named],
-        column.allowed,
-    )
+    texts = [fixes.get(value, f"Add it to {places}, or correct it.") for value in named]
+    notes.cells(where, column.name, named, f"is not in {places}", texts)
     return together(notes.frames)
 
 
@@ -533,7 +469,7 @@ def everything(mapping: CompanyMapping, memory: dict | None = None) -> Collected
                     f"Put {table.name}.csv into {mapping.folder}, add its sheet to {mapping.company.workbook}, "
                     "or say under `tables:` in company.yaml where it comes from."
                 )
-                frames.append(as_frame([stop(table.name, 0, "", "", "table is missing", fix)]))
+                frames.append(as_frame([stop(table.name, (0, ""), "", "table is missing", fix)]))
             continue
         kept = memory.get((table.name, "checked"))
         if kept is None or kept[0] is not read or kept[1] != factors:

@@ -63,9 +63,9 @@ class Extract:
         return inside[-1] if inside else ""
 
 
-def stop(table: str, row: int, column: str, value: object, rule: str, fix: str, allowed: str = "") -> Finding:
-    """A finding that stops the plan."""
-    return Finding(table, row, printable(column), printable(value), rule, "error", allowed, fix)
+def stop(table: str, where: tuple[int, str], value: object, rule: str, fix: str) -> Finding:
+    """An error at a row and column of a table."""
+    return Finding(table, where[0], printable(where[1]), printable(value), rule, "error", "", fix)
 
 
 def printable(value: object, most: int = 80) -> str:
@@ -104,9 +104,9 @@ def extract(table: Table, mapping: Mapping, memory: dict | None = None) -> Extra
         return failed(table, source.file or table.name, "cannot be opened", f"{error.strerror or error}. Correct that.")
 
 
-def failed(table: Table, place: str, rule: str, fix: str, row: int = 0, column: str = "", value: str = "") -> Extract:
+def failed(table: Table, place: str, rule: str, fix: str, row: int = 0) -> Extract:
     """An extract of a source that could not be read."""
-    finding = stop(table.name, row, column, value or place, rule, fix)
+    finding = stop(table.name, (row, ""), place, rule, fix)
     return Extract(table.name, place, pa.table({}), np.empty(0, dtype=np.int64), (finding,))
 
 
@@ -298,7 +298,11 @@ def _csv_cell_by_cell(
     names = _unique(header)
     chunks, rows = [], []
     for numbers, cells in _chunks(table, reader, header, source.skip + 2, findings):
-        chunks.append(pa.table(_arrays(table, header, cells, numbers, source.encoding, findings), names=names))
+        chunks.append(
+            pa.table(
+                _arrays(table, header, cells, numbers=numbers, encoding=source.encoding, findings=findings), names=names
+            )
+        )
         rows.append(numbers)
     if not chunks:
         return pa.table([pa.array([], pa.string())] * len(header), names=names), np.empty(0, dtype=np.int64)
@@ -352,8 +356,7 @@ def _chunks(
                 findings.append(
                     stop(
                         table.name,
-                        row,
-                        header[-1] or f"column {width}",
+                        (row, header[-1] or f"column {width}"),
                         line[width],
                         f"row has {len(line)} cells, the header {width}",
                         "Quote the cell that holds the delimiter, or remove the extra cells.",
@@ -375,6 +378,7 @@ def _arrays(
     table: Table,
     header: list[str],
     cells: list[tuple[str, ...]],
+    *,
     numbers: np.ndarray,
     encoding: str,
     findings: list[Finding],
@@ -390,8 +394,7 @@ def _arrays(
                     findings.append(
                         stop(
                             table.name,
-                            int(row),
-                            name or f"column {place}",
+                            (int(row), name or f"column {place}"),
                             _shown(value),
                             f"holds bytes that are not {encoding}",
                             "Save the file as UTF-8, or name its `encoding` in company.yaml (often cp1252).",
@@ -412,7 +415,7 @@ def _unique(header: list[str]) -> list[str]:
 
 def _header_findings(table: Table, header: list[str]) -> list[Finding]:
     return [
-        stop(table.name, 1, name, name, "column comes twice", "Keep one of them.")
+        stop(table.name, (1, name), name, "column comes twice", "Keep one of them.")
         for place, name in enumerate(header)
         if name and name in header[:place]
     ]
@@ -458,8 +461,7 @@ def read_sheet(table: Table, source: Source, content: bytes, place: str, optiona
     findings = [
         stop(
             table.name,
-            row,
-            "",
+            (row, ""),
             address,
             rule,
             "Open the workbook in a spreadsheet program, let it calculate, save it; or write the value itself.",

@@ -33,6 +33,7 @@ def report(book: Book) -> dict[str, Any]:
     main, more = sections.every(book)
     return {
         "company": book.company.name,
+        "language": book.company.language,
         "title": f"Sales & Operations Plan, {book.first:%B %Y}",
         "cycle": book.cycle,
         "horizon": f"{month_name(book.months[0])} to {month_name(book.months[-1])}",
