@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import demo_company as demo
 import numpy as np
 import pandas as pd
@@ -10,9 +12,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small_company import company, made, read
+from test_supply import full
 
 from sopkit.engine import Engine
-from sopkit.supply.matrix import Matrix, matrix, templates
+from sopkit.supply import accelerator
+from sopkit.supply.accelerator import held, matrix
+from sopkit.supply.matrix import Matrix, walked
 from sopkit.supply.model import build
 from sopkit.supply.network import Network, prepared
 from sopkit.supply.solve import Loaded, Parts, Session, built, solve
@@ -34,6 +39,13 @@ def same(one: Matrix, other: Matrix) -> None:
     assert list(one.rows) == list(other.rows) and list(one.columns) == list(other.columns)
     for name in one.rows:
         assert one.rows[name].index.equals(other.rows[name].index), name
+    for name in one.columns:
+        assert one.columns[name].index.equals(other.columns[name].index), name
+    assert list(one.expressions) == list(other.expressions)
+    for name, (names, entries, constant) in one.expressions.items():
+        assert names.index.equals(other.expressions[name][0].index), name
+        assert abs(entries - other.expressions[name][1]).sum() == pytest.approx(0, abs=1e-9), name
+        np.testing.assert_allclose(constant, other.expressions[name][2])
 
 
 # the matrix --------------------------------------------------------------------------------------------------------
@@ -55,20 +67,28 @@ POLICIES = [
 @pytest.mark.parametrize("policies", POLICIES, ids=str)
 def test_both_ways_of_handing_over_give_the_same_matrix(little, policies) -> None:
     network = Network(prepared(little), company(LITTLE.horizon, **policies), CYCLE)
-    fast, plain = matrix(built(network)), matrix(build(network))
-    assert not fast.walked and len(plain.walked) > 5, "one way reads templates only, the other walks every row"
+    fast, plain = matrix(built(network)), walked(build(network))
+    assert not fast.note, "every rule is read at once"
     same(fast, plain)
-    for name, (_, entries, constant) in fast.expressions.items():
-        assert abs(entries - plain.expressions[name][1]).sum() == pytest.approx(0, abs=1e-9), name
-        np.testing.assert_allclose(constant, plain.expressions[name][2])
 
 
 def test_whole_demo_with_its_story_gives_the_same_matrix() -> None:
     network = Network(prepared(made(demo.SMALL)), company(6), CYCLE)
-    same(matrix(built(network)), matrix(build(network)))
+    fast = matrix(built(network))
+    assert not fast.note
+    same(fast, walked(build(network)))
 
 
-def odd_rules() -> pyo.ConcreteModel:
+def test_a_company_in_which_every_rule_has_rows_gives_the_same_matrix() -> None:
+    tables, policies = full()
+    for allocation in ("priority", "fair_share"):
+        network = Network(prepared(tables), company(4, **policies | {"allocation": allocation}), "2026-01")
+        fast = matrix(built(network))
+        assert not fast.note
+        same(fast, walked(build(network)))
+
+
+def odd_rules(held=nullcontext) -> pyo.ConcreteModel:
     """Rules of every shape that the reader has to know: lags, ranges, both sides, literals, several sums, an `if`."""
     m = pyo.ConcreteModel()
     m.T = pyo.RangeSet(0, 4)
@@ -79,34 +99,84 @@ def odd_rules() -> pyo.ConcreteModel:
     m.twin = pyo.Param(m.P, initialize={"a": "b", "b": "a"}, within=pyo.Any)
     m.x = pyo.Var(m.P, m.T, within=pyo.NonNegativeReals, dense=False, bounds=lambda m, p, t: (m.cost[p], 10 + t))
     m.y = pyo.Var(within=pyo.Integers, bounds=(-3, 3))
-    m.lag = pyo.Constraint(
-        m.P, m.LATER, rule=lambda m, p, t: m.x[p, t] - m.x[m.twin[p], t - 1] / 4 <= m.cost[p] * 3 + m.y
-    )
-    m.range = pyo.Constraint(m.P, m.T, rule=lambda m, p, t: (1, m.x[p, t] + m.x["a", 0], 20))
-    m.fewer = pyo.Constraint(m.T, rule=lambda m, t: 7 >= -sum(m.cost[p] * m.x[p, t] for p in m.P) + 1)
-    m.near = pyo.Constraint(m.P, rule=lambda m, p: m.x[p, 0] + sum(m.x[q, t] for q, t in m.NEAR[p]) + m.y == 5)
-    m.some = pyo.Constraint(m.P, m.T, rule=lambda m, p, t: pyo.Constraint.Skip if t == 2 else m.x[p, t] >= 0.1 * t)
-    m.gain = pyo.Expression(m.T, rule=lambda m, t: sum((3 - m.cost[p]) * m.x[p, t] for p in m.P) + 1)
-    m.total = pyo.Objective(expr=sum(m.gain[t] for t in m.T) - 2 * m.y, sense=pyo.maximize)
+    with held(m):
+        m.lag = pyo.Constraint(
+            m.P, m.LATER, rule=lambda m, p, t: m.x[p, t] - m.x[m.twin[p], t - 1] / 4 <= m.cost[p] * 3 + m.y
+        )
+        m.range = pyo.Constraint(m.P, m.T, rule=lambda m, p, t: (1, m.x[p, t] + m.x["a", 0], 20))
+        m.fewer = pyo.Constraint(m.T, rule=lambda m, t: 7 >= -sum(m.cost[p] * m.x[p, t] for p in m.P) + 1)
+        m.near = pyo.Constraint(m.P, rule=lambda m, p: m.x[p, 0] + sum(m.x[q, t] for q, t in m.NEAR[p]) + m.y == 5)
+        m.some = pyo.Constraint(m.P, m.T, rule=lambda m, p, t: pyo.Constraint.Skip if t == 2 else m.x[p, t] >= 0.1 * t)
+        m.gain = pyo.Expression(m.T, rule=lambda m, t: sum((3 - m.cost[p]) * m.x[p, t] for p in m.P) + 1)
+        m.total = pyo.Objective(rule=lambda m: sum(m.gain[t] for t in m.T) - 2 * m.y, sense=pyo.maximize)
     return m
 
 
 def test_rules_of_every_shape_are_read_as_pyomo_reads_them() -> None:
-    with templates():
-        fast = matrix(odd_rules())
-    assert fast.walked == ["some"], "a rule with an `if` on an index is walked, all others are read at once"
-    same(fast, matrix(odd_rules()))
+    fast = matrix(odd_rules(held))
+    assert [why.split(":")[0] for why in fast.note.split("; ")] == ["range", "some"], fast.note
+    same(fast, walked(odd_rules()))
 
 
 def test_an_index_that_a_param_does_not_have_is_named() -> None:
-    with templates():
-        m = pyo.ConcreteModel()
-        m.T = pyo.Set(initialize=["jan", "feb"])
-        m.price = pyo.Param(m.T, initialize={"jan": 1.0})
-        m.x = pyo.Var(m.T, within=pyo.NonNegativeReals, dense=False)
+    m = pyo.ConcreteModel()
+    m.T = pyo.Set(initialize=["jan", "feb"])
+    m.price = pyo.Param(m.T, initialize={"jan": 1.0})
+    m.x = pyo.Var(m.T, within=pyo.NonNegativeReals, dense=False)
+    with held(m):
         m.best = pyo.Objective(rule=lambda m: sum(m.price[t] * m.x[t] for t in m.T))
-    with pytest.raises(KeyError, match="price has no .*feb"):
+    with pytest.raises(ValueError, match="price.*feb"):
         matrix(m)
+
+
+# the accelerator broken ----------------------------------------------------------------------------------------------
+
+
+def broken_by_another_pyomo(monkeypatch) -> str:
+    monkeypatch.setattr("pyomo.__version__", "7.0.0")
+    return "every rule, because Pyomo 7.0.0"
+
+
+def broken_inside(monkeypatch) -> str:
+    def run(self, component, rule):
+        raise AttributeError("'IndexedConstraint' object has no attribute '_rule'")
+
+    monkeypatch.setattr(accelerator._Quick, "_run", run)
+    return "stock_balance: 'IndexedConstraint' object has no attribute '_rule'"
+
+
+def broken_before_the_first_rule(monkeypatch) -> str:
+    monkeypatch.delattr(accelerator, "_Loop")
+    return "every rule, because of NameError"
+
+
+def broken_by_a_name_that_is_gone(monkeypatch) -> str:
+    """What Pyomo forgets once its Set is made; only the accelerator asks for it again."""
+    whole = accelerator._Quick.read
+
+    def read(self, note=""):
+        del self.model.SWITCHED._init_dimen
+        return whole(self, note)
+
+    monkeypatch.setattr(accelerator._Quick, "read", read)
+    return "_init_dimen"
+
+
+BROKEN = [broken_by_another_pyomo, broken_inside, broken_before_the_first_rule, broken_by_a_name_that_is_gone]
+
+
+@pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.__name__)
+def test_a_broken_accelerator_falls_back_to_the_plain_walk_and_table_supply_run_tells(
+    little, session, broken, monkeypatch
+) -> None:
+    why = broken(monkeypatch)
+    again = Session(little, company(LITTLE.horizon), CYCLE)
+    assert why in again.base.matrix.note
+    same(again.base.matrix, session.base.matrix)
+    run, usual = (one.plan()["supply_run"].set_index("measure")["value"] for one in (again, session))
+    assert why in run["read row by row"]
+    assert "read row by row" not in usual.index
+    assert run.drop("read row by row").equals(usual)
 
 
 # independent parts -------------------------------------------------------------------------------------------------

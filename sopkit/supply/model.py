@@ -6,6 +6,9 @@ Every component's `doc` is the sentence a planner would say, with the unit. `net
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+
 import pyomo.environ as pyo
 
 from sopkit.supply.network import START, Network
@@ -23,8 +26,13 @@ POLICY = tuple(
 """Named prices of a policy: they steer the plan, nobody is paid."""
 
 
-def build(network: Network) -> pyo.ConcreteModel:
+Held = Callable[[pyo.ConcreteModel], AbstractContextManager[None]]
+
+
+def build(network: Network, held: Held = nullcontext) -> pyo.ConcreteModel:
     """The supply model of `network`: quantities in units of measure, hours, people and the company's currency.
+
+    `held(model)` is the block in which the rules are declared: `accelerator.held` keeps them unread.
 
     Balances follow Chopra & Meindl, Supply Chain Management (aggregate planning), and Pochet & Wolsey, Production
     Planning by Mixed Integer Programming (lots, bills of materials); shelf life is first in, first out.
@@ -34,16 +42,12 @@ def build(network: Network) -> pyo.ConcreteModel:
     _parameters(m, network)
     _decisions(m, network)
     m.part_of = {}
-    for part, declare in (("balance", _balances), ("limit", _limits), ("policy", _policies)):
-        declare(m)
-        m.part_of |= {rule.name: m.part_of.get(rule.name, part) for rule in m.component_objects(pyo.Constraint)}
-    _money(m)
-    m.profit = pyo.Objective(
-        sense=pyo.maximize,
-        expr=sum(m.revenue[t] for t in m.MONTHS)
-        - sum(cost[t] for cost in map(m.component, CASH + POLICY) for t in cost.index_set()),
-        doc="Earn the most: revenue less every named cost (currency)",
-    )
+    with held(m):
+        for part, declare in (("balance", _balances), ("limit", _limits), ("policy", _policies)):
+            declare(m)
+            m.part_of |= {rule.name: m.part_of.get(rule.name, part) for rule in m.component_objects(pyo.Constraint)}
+        _money(m)
+        _objective(m)
     return m
 
 
@@ -61,7 +65,7 @@ def _sets(m: pyo.ConcreteModel, network: Network) -> None:
     m.LAST = listed(network.time.months[-1:], "the last planned month")
     m.LEADS = listed(network.time.leads, "lead times in whole months")
     m.BEFORE = pyo.Set(
-        m.LEADS, m.MONTHS, initialize=network.time.before, doc="the month so many months before, if planned"
+        m.LEADS, m.MONTHS, dimen=1, initialize=network.time.before, doc="the month so many months before, if planned"
     )
 
     # where things can be
@@ -107,10 +111,10 @@ def _sets(m: pyo.ConcreteModel, network: Network) -> None:
     m.SITES_OF = neighbours(m.AGEING, network.stock.ageing, "sites where an item with a shelf life can be")
     m.LIVES = listed(network.stock.lives, "shelf lives in whole months")
     m.YOUNG = pyo.Set(
-        m.LIVES, m.MONTHS, initialize=network.stock.young, doc="months whose goods are young at a month's end"
+        m.LIVES, m.MONTHS, dimen=1, initialize=network.stock.young, doc="months whose goods are young at a month's end"
     )
     m.UNDERWAY = pyo.Set(
-        m.LEADS, m.MONTHS, initialize=network.time.underway, doc="months of leaving of what is on its way"
+        m.LEADS, m.MONTHS, dimen=1, initialize=network.time.underway, doc="months of leaving of what is on its way"
     )
 
     # who works
@@ -589,3 +593,10 @@ def _money(m: pyo.ConcreteModel) -> None:
             sum(m.make_more[i, w, t] + m.make_less[i, w, t] for i, w in m.MAKES)
             + sum(m.order_more[s, i, n, t] + m.order_less[s, i, n, t] for s, i, n in m.OFFERS)
         )
+
+
+def _objective(m: pyo.ConcreteModel) -> None:
+    @m.Objective(sense=pyo.maximize, doc="Earn the most: revenue less every named cost (currency)")
+    def profit(m):
+        costs = [m.component(cost) for cost in CASH + POLICY]
+        return sum(m.revenue[t] for t in m.MONTHS) - sum(sum(cost[t] for t in cost.index_set()) for cost in costs)

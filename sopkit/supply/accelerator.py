@@ -1,0 +1,494 @@
+"""The same matrix without a row of Pyomo: every rule is run once, over arrays of all its indices.
+
+A rule such as `lambda m, i, t: sum(m.usage[i, j] * m.make[j, t] for j in m.USES[i]) <= m.limit[i, t]` is called with
+arrays of labels for `i` and `t` and with a view of the model for `m`. In the view a Param gives the array of its
+values, a Var its columns, and a Set is a loop of one step, in which every row stands once for each member; what leaves
+the loop is summed up. So 40,000 rows cost as much as one rule.
+
+Pyomo's private names are used here and nowhere else: `_constructed`, `_rule`, `_init_sense`, `_rule_domain`,
+`_rule_bounds`, `_rule_init`, `_init_dimen` and `_data`. Where Pyomo is another than the one tested, or a rule is not to
+be read this way (an `if` on an index), the plain walk of `matrix.py` reads it, and `Matrix.note` says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyomo
+from pyomo.environ import Constraint, Expression, Objective, Param, RangeSet, Set, Var, value
+from scipy.sparse import coo_array, csr_array
+
+from sopkit.supply.matrix import Labels, Matrix, Rows, Walk, bounds, walked
+
+TESTED = "6.10."
+"""The versions of Pyomo whose private names are known."""
+
+_DENSE = 20_000_000  # keys: a set's lookup table is an array up to here, a sorted search above
+
+
+@contextmanager
+def held(model: Any) -> Iterator[None]:
+    """Within this block the rules declared on `model` are kept and not run: no object for each row."""
+    if not pyomo.__version__.startswith(TESTED):
+        yield
+        return
+    model._constructed = False
+    try:
+        yield
+    finally:
+        model._constructed = True
+
+
+def matrix(model: Any) -> Matrix:
+    """The matrix of a model: of held rules at once, of all others row by row; where that fails, all row by row."""
+    if not pyomo.__version__.startswith(TESTED):
+        return walked(model, f"every rule, because Pyomo {pyomo.__version__} is not one of {TESTED}x")
+    try:
+        return _Quick(model).read()
+    except _WalkError as wrong:  # the plain walk said what is wrong: it is the truth
+        raise wrong.why from None
+    except Exception as error:
+        return walked(model, f"every rule, because of {type(error).__name__}: {error}")
+
+
+class _WalkError(Exception):
+    """The plain walk of one component failed, and says why."""
+
+    def __init__(self, why: Exception) -> None:
+        self.why = why
+
+
+class _NotReadableError(Exception):
+    """The rule does something that is not done over a whole set: walk it instead."""
+
+
+class _Loop:
+    """The rows for which a rule is run: its whole index set, or inside a loop over a Set each row once a member."""
+
+    def __init__(self, size: int, parent: _Loop | None = None, origin: np.ndarray | None = None) -> None:
+        self.size, self.parent, self.origin = size, parent, origin
+        self.depth: int = parent.depth + 1 if parent else 0
+
+
+class _Value:
+    """What a rule reckons with: one linear expression for each row of a loop, or one label."""
+
+    def __init__(self, quick: _Quick, constant: np.ndarray, parts: tuple = ()) -> None:
+        self.quick, self.loop = quick, quick.loop
+        self.constant, self.parts = constant, parts  # parts: arrays of row, column, coefficient
+
+    def here(self) -> _Value:
+        """Itself for the rows of the loop that is running: repeated inside a loop, summed up outside of it."""
+        up, down, mine, its = self.loop, self.quick.loop, None, None
+        while up is not down:
+            if up.depth >= down.depth:
+                mine, up = up.origin if mine is None else up.origin[mine], up.parent
+            else:
+                its, down = down.origin if its is None else down.origin[its], down.parent
+        constant, parts = self.constant, self.parts
+        if mine is not None:
+            constant = np.bincount(mine, weights=constant, minlength=up.size)
+            parts = tuple((mine[row], col, coef) for row, col, coef in parts)
+        if its is not None:
+            constant = constant[its]
+            if parts:
+                repeated = _csr(parts, up.size, self.quick.total)[its].tocoo()
+                parts = ((repeated.row, repeated.col, repeated.data),)
+        return self if mine is its is None else _Value(self.quick, constant, parts)
+
+    def other(self, of: Any) -> _Value:
+        """The other side of an operation."""
+        if isinstance(of, _Value):
+            return of.here()
+        if isinstance(of, (int, float, np.number)):
+            return _Value(self.quick, np.full(self.quick.loop.size, float(of)))
+        raise _NotReadableError(f"{type(of).__name__} is no number")
+
+    def __add__(self, of: Any) -> _Value:
+        one, two = self.here(), self.other(of)
+        return _Value(self.quick, one.constant + two.constant, one.parts + two.parts)
+
+    def __neg__(self) -> _Value:
+        return self * -1.0
+
+    def __sub__(self, of: Any) -> _Value:
+        return self + -self.other(of)
+
+    def __rsub__(self, of: Any) -> _Value:
+        return -self + of
+
+    def __mul__(self, of: Any) -> _Value:
+        one, two = self.here(), self.other(of)
+        if one.parts and two.parts:
+            raise _NotReadableError("a product of decisions")
+        parts, by = (one.parts, two.constant) if one.parts else (two.parts, one.constant)
+        scaled = tuple((row, col, coef * by[row]) for row, col, coef in parts)
+        return _Value(self.quick, one.constant * two.constant, scaled)
+
+    def __truediv__(self, of: Any) -> _Value:
+        by = self.other(of)
+        if by.parts:
+            raise _NotReadableError("division by a decision")
+        return self * _Value(self.quick, 1.0 / by.constant)
+
+    def __le__(self, of: Any) -> _Relation:
+        return _Relation(self.here(), self.other(of), equal=False)
+
+    def __ge__(self, of: Any) -> _Relation:
+        return _Relation(self.other(of), self.here(), equal=False)
+
+    def __eq__(self, of: object) -> _Relation:  # type: ignore[override]
+        return _Relation(self.here(), self.other(of), equal=True)
+
+    def __bool__(self) -> bool:
+        raise _NotReadableError("a condition")
+
+    __radd__, __rmul__, __hash__ = __add__, __mul__, None  # type: ignore[assignment]
+
+
+class _Label(_Value):
+    """One label for each row, as a code; reckoned with as a number where it is one."""
+
+    def __init__(self, quick: _Quick, codes: np.ndarray) -> None:
+        self.quick, self.loop, self.codes, self.parts = quick, quick.loop, codes, ()
+
+    @property
+    def constant(self) -> np.ndarray:  # type: ignore[override]
+        legend = [label if isinstance(label, (int, float)) else np.nan for label in self.quick.code]
+        got = np.asarray(legend, dtype=float)[self.codes]
+        if np.isnan(got).any():
+            raise _NotReadableError("a label where a number belongs")
+        return got
+
+    def here(self) -> _Label:
+        """Itself for the rows of the loop that is running."""
+        codes, loop, origins = self.codes, self.quick.loop, []
+        while loop is not self.loop:
+            if loop.parent is None:
+                raise _NotReadableError("an index outside of its loop")
+            origins.append(loop.origin)
+            loop = loop.parent
+        for origin in reversed(origins):
+            codes = codes[origin]
+        return _Label(self.quick, codes) if origins else self
+
+
+class _Relation:
+    """left <= right or left == right, as a rule returns it."""
+
+    def __init__(self, left: _Value, right: _Value, *, equal: bool) -> None:
+        self.left, self.right, self.equal = left, right, equal
+
+    def __bool__(self) -> bool:
+        raise _NotReadableError("a condition")
+
+    def rows(self, size: int, total: int) -> tuple[csr_array, np.ndarray, np.ndarray]:
+        """Coefficients and bounds; as Pyomo has it, the body is the side with decisions, or left - right."""
+        left, right = (_csr(side.parts, size, total) for side in (self.left, self.right))
+        turned = (np.diff(left.indptr) == 0) & (np.diff(right.indptr) > 0)  # row by row: the body is the right side
+        sign = np.where(turned, -1.0, 1.0)
+        bound = (self.right.constant - self.left.constant) * sign
+        body = left - right if len(self.right.parts) else left
+        if turned.any():
+            body = csr_array(body.multiply(sign[:, None]))
+        nothing = np.full(size, np.inf)
+        low = bound if self.equal else np.where(turned, bound, -nothing)
+        return body, low, bound if self.equal else np.where(turned, nothing, bound)
+
+
+class _View:
+    """The model as a rule sees it: a component gives arrays."""
+
+    def __init__(self, quick: _Quick) -> None:
+        self._quick = quick
+
+    def __getattr__(self, name: str) -> Any:
+        component = self._quick.model.component(name)
+        if component is None:
+            raise _NotReadableError(f"{name} is no component")
+        seen = _Component(self._quick, component)
+        return seen if component.is_indexed() or component.ctype in (Set, RangeSet) else seen[()]
+
+    component = __getattr__
+
+
+class _Component:
+    """A Set to loop over, or a Set, Param, Var or Expression to ask by its index."""
+
+    def __init__(self, quick: _Quick, of: Any) -> None:
+        self.quick, self.of = quick, of
+
+    def index_set(self) -> _Component:
+        return _Component(self.quick, self.of.index_set())
+
+    def __iter__(self) -> Iterator[Any]:
+        index, size = self.quick.index(self.of), self.quick.loop.size
+        members = [np.tile(codes, size) for codes in index.members()]
+        yield from self._loop(np.repeat(np.arange(size), index.size), members)
+
+    def _loop(self, origin: np.ndarray, members: list[np.ndarray]) -> Iterator[Any]:
+        """One step over all members; `origin` is the row that each stands for."""
+        quick, outer = self.quick, self.quick.loop
+        quick.loop = _Loop(len(origin), outer, origin)
+        labels = tuple(_Label(quick, codes) for codes in members)
+        yield labels[0] if len(labels) == 1 else labels
+        quick.loop = outer
+
+    def _members(self, places: np.ndarray) -> Iterator[Any]:
+        """A loop over the members that an indexed Set has for each row."""
+        first, counts, members = self.quick.members(self.of)
+        counts, first = counts[places], first[places]
+        origin = np.repeat(np.arange(len(places)), counts)
+        taken = np.arange(len(origin)) + np.repeat(first - np.cumsum(counts) + counts, counts)
+        yield from self._loop(origin, [codes[taken] for codes in members])
+
+    def __getitem__(self, key: Any) -> Any:
+        quick, of = self.quick, self.of
+        places = np.zeros(quick.loop.size, dtype="int64")
+        if of.is_indexed():
+            index = quick.index(of.index_set())  # first: its members must have codes before they are looked for
+            places = index.find([quick.codes(label) for label in (key if type(key) is tuple else (key,))])
+            if len(places) and places.min() < 0:
+                raise _NotReadableError(f"{of.local_name} has no such member")
+        if of.ctype is Set:
+            return self._members(places)
+        if of.ctype is Var:
+            columns = quick.start[id(of)] + places
+            return _Value(quick, np.zeros(len(columns)), ((np.arange(len(columns)), columns, np.ones(len(columns))),))
+        if of.ctype is Expression:
+            entries, constant, _ = quick.expression(of)
+            picked = entries[places].tocoo()
+            return _Value(quick, constant[places], ((picked.row, picked.col, picked.data),))
+        values, labels = quick.values(of)
+        return _Label(quick, values[places]) if labels else _Value(quick, values[places])
+
+
+class _Positions:
+    """Where the members of one plain set stand, found for whole arrays of codes at once; -1 = no member."""
+
+    def __init__(self, codes: list[np.ndarray]) -> None:
+        self.codes, self.size, self.tables = codes, len(codes[0]), []
+        for column in codes:
+            present = np.unique(column)
+            table = np.full(present.max(initial=-1) + 2, -1)  # the last is for every code that is not there, and for -1
+            table[present] = np.arange(len(present))
+            self.tables.append(table)
+        room = float(np.prod([table.max(initial=0) + 1.0 for table in self.tables]))
+        if room >= 2**62:
+            raise _NotReadableError("too many labels for one key")
+        keys = self._keys(codes)
+        self.sparse = pd.Index(keys) if room > _DENSE else None
+        if self.sparse is None:
+            self.at = np.full(int(room) + 1, -1)
+            self.at[keys] = np.arange(self.size)
+
+    def _keys(self, codes: list[np.ndarray]) -> np.ndarray:
+        key, missing = np.zeros(len(codes[0]), dtype="int64"), False
+        for column, table in zip(codes, self.tables, strict=True):
+            place = table[np.minimum(column, len(table) - 1)]
+            key, missing = key * (table.max(initial=0) + 1) + place, missing | (place < 0)
+        return np.where(missing, -1, key)
+
+    def find(self, codes: list[np.ndarray]) -> np.ndarray:
+        keys = self._keys(codes)
+        return self.at[keys] if self.sparse is None else self.sparse.get_indexer(keys)
+
+
+class _Index:
+    """An index set as the product of its plain sets."""
+
+    def __init__(self, factors: list[_Positions]) -> None:
+        self.factors = factors
+        self.size = int(np.prod([factor.size for factor in factors]))
+
+    def members(self) -> list[np.ndarray]:
+        """The codes of every member, one array for each index, in the order of iteration."""
+        out, before, after = [], 1, self.size
+        for factor in self.factors:
+            after //= max(1, factor.size)
+            out += [np.tile(np.repeat(codes, after), before) for codes in factor.codes]
+            before *= factor.size
+        return out
+
+    def find(self, codes: list[np.ndarray]) -> np.ndarray:
+        """The position of each tuple of codes, -1 where it is no member."""
+        position, first = np.zeros(len(codes[0]), dtype="int64"), 0
+        for factor in self.factors:
+            found = factor.find(codes[first : first + len(factor.codes)])
+            position = np.where((position < 0) | (found < 0), -1, position * factor.size + found)
+            first += len(factor.codes)
+        if first != len(codes):
+            raise _NotReadableError("more indices than the set has")
+        return position
+
+
+class _Quick(Walk):
+    """Reads one model, a rule at a time, and walks what cannot be read so."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__(model)
+        self.view, self.loop = _View(self), _Loop(1)
+        self.known: dict[int, Any] = {}  # what was read of a Set, Param or Expression
+        self.slow: dict[str, str] = {}
+        rules = model.component_objects((Constraint, Expression, Objective))
+        self.made = {id(rule) for rule in rules if rule.is_constructed()}
+
+    def read(self, note: str = "") -> Matrix:
+        whole = super().read(note)
+        whole.note = "; ".join(f"{name}: {why}" for name, why in self.slow.items())
+        return whole
+
+    def _tried(self, component: Any, read: Callable[[Any], Any], walk: Callable[[Walk, Any], Any]) -> Any:
+        """What `read` gives, or else `walk`, which is the truth: it reads the component, or says what is wrong."""
+        outer = self.loop
+        try:
+            if id(component) in self.made:
+                raise _NotReadableError("its rows were made already")
+            return read(component)
+        except _WalkError:
+            raise
+        except Exception as error:
+            self.slow[component.local_name] = str(error) or type(error).__name__
+        finally:
+            self.loop = outer
+        try:
+            return walk(self, component)
+        except Exception as error:
+            raise _WalkError(error) from error
+
+    def _run(self, component: Any, rule: Any) -> Any:
+        """What a rule gives, run once for all indices of its component."""
+        labels: Any = None
+        self.loop = whole = _Loop(1)
+        if component.is_indexed():
+            index = self.index(component.index_set())
+            self.loop = whole = _Loop(index.size)
+            labels = tuple(_Label(self, codes) for codes in index.members())
+        got = rule(self.view, labels[0] if labels and len(labels) == 1 else labels)
+        if self.loop is not whole:
+            raise _NotReadableError("a loop that ends before its last member")
+        return got
+
+    def decision(self, variable: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, Labels]:
+        return self._tried(variable, self._decision, Walk.decision)
+
+    def _decision(self, variable: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, Labels]:
+        if not variable._rule_domain.constant() or variable._rule_init is not None:
+            raise _NotReadableError("a domain or a start of each member")
+        labels = self.labels_of(variable)
+        domain = variable._rule_domain(self.model, None, variable)
+        pairs = [domain.bounds(), (None, None)]
+        if variable._rule_bounds is not None:
+            pairs[1] = self._run(variable, variable._rule_bounds)
+        low, high = np.full(self.size(variable), -np.inf), np.full(self.size(variable), np.inf)
+        for least, most in pairs:
+            low = low if least is None else np.maximum(low, getattr(least, "constant", least))
+            high = high if most is None else np.minimum(high, getattr(most, "constant", most))
+        whole = np.full(len(low), domain.isdiscrete())
+        for data in variable.values() if not variable.is_indexed() else variable._data.values():  # made by name
+            at = self.column(data) - self.start[id(variable)]
+            low[at], high[at], whole[at] = bounds(data)
+        return low, high, whole, labels
+
+    def rule(self, rule: Any) -> Rows:
+        return self._tried(rule, self._rule, Walk.rule)
+
+    def _rule(self, rule: Any) -> Rows:
+        relation = self._run(rule, rule._rule)
+        if not isinstance(relation, _Relation):
+            raise _NotReadableError("no relation of two sides")
+        return *relation.rows(self.size(rule), self.total), self.labels_of(rule)
+
+    def objective(self, objective: Any) -> tuple[np.ndarray, float, Any]:
+        return self._tried(objective, self._objective, Walk.objective)
+
+    def _objective(self, objective: Any) -> tuple[np.ndarray, float, Any]:
+        got = self._run(objective, objective._rule).here()
+        sense = objective._init_sense(self.model, None)
+        return _csr(got.parts, 1, self.total).toarray()[0], float(got.constant[0]), sense
+
+    def expression(self, expression: Any) -> tuple[csr_array, np.ndarray, Labels]:
+        if id(expression) not in self.known:  # kept, because others are made of it
+            self.known[id(expression)] = self._tried(expression, self._expression, Walk.expression)
+        return self.known[id(expression)]
+
+    def _expression(self, expression: Any) -> tuple[csr_array, np.ndarray, Labels]:
+        got = self._run(expression, expression._rule)
+        got = _Value(self, np.zeros(self.loop.size)) + got
+        return _csr(got.parts, self.loop.size, self.total), got.constant, self.labels_of(expression)
+
+    def size(self, component: Any) -> int:
+        """How many members a component has."""
+        return self.index(component.index_set()).size if component.is_indexed() else 1
+
+    def labels_of(self, component: Any) -> Labels:
+        """The labels of all members of a component."""
+        return tuple(self.index(component.index_set()).members()) if component.is_indexed() else ()
+
+    def codes(self, label: Any) -> np.ndarray:
+        """One index of a component, for each row of the loop that is running."""
+        if isinstance(label, _Label):
+            return label.here().codes
+        if not isinstance(label, _Value):
+            return np.full(self.loop.size, self.code.get(label, -1))
+        distinct, place = np.unique(label.here().constant, return_inverse=True)
+        return np.array([self.code.get(number, -1) for number in distinct.tolist()], dtype="int64")[place]
+
+    def index(self, index_set: Any) -> _Index:
+        """An index set, kept because many components share it."""
+        known = self.known.get(id(index_set))
+        if known is None:
+            index_set.construct()
+            parts = list(index_set.subsets())
+            known = self.known[id(index_set)] = _Index([_Positions(self.encode(p, p.dimen)) for p in parts])
+        return known
+
+    def values(self, param: Any) -> tuple[np.ndarray, bool]:
+        """The values of a Param in the order of its index set, and whether they are labels."""
+        known = self.known.get(id(param))
+        if known is None:
+            if not param.is_indexed():
+                return np.array([value(param)], dtype=float), False
+            index, given = self.index(param.index_set()), param._data
+            places = index.find(self.encode(given, param.dim())) if given else np.zeros(0, dtype="int64")
+            listed, default = list(given.values()), param.default()
+            labels = any(isinstance(one, str) for one in listed)
+            if labels:
+                known = np.full(index.size, -1), labels
+                known[0][places] = self.encode(listed)[0]
+            else:
+                known = np.full(index.size, np.nan if default is Param.NoValue else default, dtype=float), labels
+                known[0][places] = listed
+            if len(places) < index.size and (labels or default is Param.NoValue):
+                raise _NotReadableError(f"{param.local_name} has no value for some members")
+            self.known[id(param)] = known
+        return known
+
+    def members(self, indexed: Any) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
+        """The members of an indexed Set, one after the other: where each begins, how many, and their codes."""
+        known = self.known.get(id(indexed))
+        if known is None:
+            index, lists = self.index(indexed.index_set()), [list(data) for data in indexed.values()]
+            places = index.find(self.encode(indexed.keys(), indexed.dim()))
+            lengths = np.array([len(one) for one in lists], dtype="int64")
+            first, count = np.zeros(index.size, dtype="int64"), np.zeros(index.size, dtype="int64")
+            first[places], count[places] = np.cumsum(lengths) - lengths, lengths
+            width = max((data.dimen for data in indexed.values() if len(data)), default=None)
+            codes = self.encode(chain.from_iterable(lists), width or indexed._init_dimen(self.model, None))
+            known = self.known[id(indexed)] = first, count, codes
+        return known
+
+
+def _csr(parts: tuple, rows: int, columns: int) -> csr_array:
+    """Entries by row, column and coefficient as a matrix, without those of zero."""
+    if not parts:
+        return csr_array((rows, columns))
+    row, col, coef = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    matrix = coo_array((coef, (row, col)), shape=(rows, columns)).tocsr()
+    matrix.eliminate_zeros()
+    return matrix
