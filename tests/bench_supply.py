@@ -22,9 +22,11 @@ import numpy as np
 import pandas as pd
 from small_company import company, made
 
+from sopkit.book import Book
 from sopkit.supply.matrix import Matrix, matrix
-from sopkit.supply.network import Network, prepared
-from sopkit.supply.solve import Loaded, Parts, Session, built, solve
+from sopkit.supply.network import Network
+from sopkit.supply.resolve import Session, built
+from sopkit.supply.solve import Loaded, Parts, solve
 
 SCENARIOS = 20
 COLD_CHECKS = 3
@@ -71,7 +73,7 @@ def _silent() -> Iterator[None]:
 def _hand_over(tables: dict[str, pd.DataFrame]) -> Iterator[dict]:
     """Build and hand over against linopy; the whole way against HiGHS alone on the same matrix."""
     settings = company(demo.REFERENCE.horizon)
-    network, seconds = _clocked(lambda: Network(prepared(tables), settings, demo.CYCLE))
+    network, seconds = _clocked(lambda: Network(Book.of(tables, settings, demo.CYCLE)))
     yield _figure("reference: tables checked and turned into sets", seconds, "s")
     build_peer = _linopy(tables)
     ours, theirs = [], []
@@ -203,13 +205,13 @@ def _again(tables: dict[str, pd.DataFrame]) -> Iterator[dict]:
     settings = company(demo.REFERENCE.horizon)
     wished = {"safety_stock": 20.0, "safety_stock_price": 3.0}  # the reference has no stock targets: give it some
     tables = tables | {"policies": tables["policies"].assign(**wished)}
-    session, cold = _clocked(lambda: Session(tables, settings, demo.CYCLE))
+    session, cold = _clocked(lambda: Session(Book.of(tables, settings, demo.CYCLE)))
     spent, worst, colds = [], 0.0, [cold]
     for number, changed in enumerate(_changes(tables)):
         solution, seconds = _clocked(lambda changed=changed: session.resolve(changed))
         spent.append(seconds)
         if number % (SCENARIOS // COLD_CHECKS) == 0:
-            again, seconds = _clocked(lambda changed=changed: Session(tables | changed, settings, demo.CYCLE))
+            again, seconds = _clocked(lambda changed=changed: Session(Book.of(tables | changed, settings, demo.CYCLE)))
             colds.append(seconds)
             worst = max(worst, abs(again.base.profit - solution.profit) / abs(again.base.profit))
     cold = float(np.median(colds))
@@ -231,7 +233,7 @@ def _two_companies() -> Matrix:
             both.setdefault(name, []).append(coded if name != "calendar" else frame)
     tables = {name: pd.concat(frames, ignore_index=True) for name, frames in both.items() if name != "calendar"}
     tables |= {"calendar": both["calendar"][0]}
-    return matrix(built(Network(prepared(tables), company(size.horizon), demo.CYCLE)))
+    return matrix(built(Network(Book.of(tables, company(size.horizon), demo.CYCLE))))
 
 
 def _apart() -> Iterator[dict]:
@@ -250,7 +252,7 @@ def _growth(sizes: list[int]) -> Iterator[dict]:
     for products in sizes:
         tables, settings = made(demo.sparse(products)), company(demo.sparse(products).horizon)
         start = time.perf_counter()
-        session, processor = _clocked(lambda: Session(tables, settings, demo.CYCLE))  # noqa: B023
+        session, processor = _clocked(lambda: Session(Book.of(tables, settings, demo.CYCLE)))  # noqa: B023
         wall = time.perf_counter() - start
         last = products == sizes[-1]
         name = f"sparse, {products:,} products x 24 months"

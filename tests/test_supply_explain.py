@@ -7,8 +7,9 @@ import pytest
 from small_company import company, made, read
 from test_supply_solve import CYCLE, LITTLE
 
+from sopkit.book import Book
 from sopkit.supply.explain import explain
-from sopkit.supply.solve import Session
+from sopkit.supply.resolve import Session
 
 LAYERS = "baseline lifecycle market_conditions campaigns pipeline statistical blended override p10 p90".split()
 
@@ -87,7 +88,7 @@ WORKSHOP = """
 def workshop(bulbs: float, chairs: float = 0.1) -> Session:
     tables = read(WORKSHOP.format(bulbs=bulbs, chairs=chairs))
     tables["demand_plan"] = tables["demand_plan"].assign(**{layer: 0.0 for layer in LAYERS})
-    return Session(tables, company(2), CYCLE)
+    return Session(Book.of(tables, company(2), CYCLE))
 
 
 def test_worth_of_an_hour_by_hand() -> None:
@@ -123,7 +124,7 @@ def test_a_shortage_that_nothing_but_its_price_stands_behind_is_said_so() -> Non
     session = workshop(bulbs=0, chairs=20)  # no lamps, so the line has time; a chair at 3 does not pay for half an hour
     prices = session.tables["demand_plan"]["price"].where(session.tables["demand_plan"]["product"] != "CHAIR", 3.0)
     cheap = session.tables | {"demand_plan": session.tables["demand_plan"].assign(price=prices)}
-    why = explain(Session(cheap, company(2), CYCLE))["why_short"].set_index("item")
+    why = explain(Session(Book.of(cheap, company(2), CYCLE)))["why_short"].set_index("item")
     assert why.loc["CHAIR", "limit"].tolist() == ["price"] * 2
     assert why.loc["CHAIR", "quantity"].tolist() == pytest.approx([20.0, 20.0])
     assert why.loc["CHAIR", "sentence"].str.contains("costs more than it brings").all()
@@ -168,7 +169,7 @@ def tight() -> Session:
     """A small demo company with a fifth more demand than the sales department's forecast corrected for its bias."""
     tables = made(LITTLE)
     tables["demand_plan"]["consensus"] *= 1.6
-    return Session(tables, company(LITTLE.horizon), CYCLE)
+    return Session(Book.of(tables, company(LITTLE.horizon), CYCLE))
 
 
 def test_worth_of_an_hour_is_what_one_hour_more_brings(tight) -> None:
@@ -188,7 +189,7 @@ def test_worth_of_an_hour_is_what_one_hour_more_brings(tight) -> None:
 def test_worth_of_an_hour_beside_whole_numbers_is_what_a_little_more_brings() -> None:
     session = workshop(bulbs=1000)
     switched = session.tables["routings"].assign(setup_hours=3.0, setup_cost=5.0)
-    session = Session(session.tables | {"routings": switched}, company(2), CYCLE)
+    session = Session(Book.of(session.tables | {"routings": switched}, company(2), CYCLE))
     assert session.base.matrix.integer.any()
     binding, capacity = explain(session)["binding_limits"], session.tables["capacity"]
     column = {"regular_capacity": "hours", "overtime_capacity": "overtime_limit"}

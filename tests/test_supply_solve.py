@@ -14,20 +14,22 @@ from hypothesis import strategies as st
 from small_company import company, made, read
 from test_supply import full
 
+from sopkit.book import Book
 from sopkit.engine import Engine
 from sopkit.supply import accelerator
 from sopkit.supply.accelerator import held, matrix
 from sopkit.supply.matrix import Matrix, walked
 from sopkit.supply.model import build
-from sopkit.supply.network import Network, prepared
-from sopkit.supply.solve import Loaded, Parts, Session, built, solve
+from sopkit.supply.network import Network
+from sopkit.supply.resolve import Session, built
+from sopkit.supply.solve import Loaded, Parts, solve
 
 LITTLE = demo.Size(products=4, families=2, plants=2, dcs=1, markets=3, resources=3, materials=3, history=24, horizon=6)
 CYCLE = demo.CYCLE
 
 
 def cold(tables: dict[str, pd.DataFrame], settings_) -> float:
-    return solve(built(Network(prepared(tables), settings_, CYCLE))).profit
+    return solve(built(Network(Book.of(tables, settings_, CYCLE)))).profit
 
 
 def same(one: Matrix, other: Matrix) -> None:
@@ -66,14 +68,14 @@ POLICIES = [
 
 @pytest.mark.parametrize("policies", POLICIES, ids=str)
 def test_both_ways_of_handing_over_give_the_same_matrix(little, policies) -> None:
-    network = Network(prepared(little), company(LITTLE.horizon, **policies), CYCLE)
+    network = Network(Book.of(little, company(LITTLE.horizon, **policies), CYCLE))
     fast, plain = matrix(built(network)), walked(build(network))
     assert not fast.note, "every rule is read at once"
     same(fast, plain)
 
 
 def test_whole_demo_with_its_story_gives_the_same_matrix() -> None:
-    network = Network(prepared(made(demo.SMALL)), company(6), CYCLE)
+    network = Network(Book.of(made(demo.SMALL), company(6), CYCLE))
     fast = matrix(built(network))
     assert not fast.note
     same(fast, walked(build(network)))
@@ -82,7 +84,7 @@ def test_whole_demo_with_its_story_gives_the_same_matrix() -> None:
 def test_a_company_in_which_every_rule_has_rows_gives_the_same_matrix() -> None:
     tables, policies = full()
     for allocation in ("priority", "fair_share"):
-        network = Network(prepared(tables), company(4, **policies | {"allocation": allocation}), "2026-01")
+        network = Network(Book.of(tables, company(4, **policies | {"allocation": allocation}), "2026-01"))
         fast = matrix(built(network))
         assert not fast.note
         same(fast, walked(build(network)))
@@ -170,7 +172,7 @@ def test_a_broken_accelerator_falls_back_to_the_plain_walk_and_table_supply_run_
     little, session, broken, monkeypatch
 ) -> None:
     why = broken(monkeypatch)
-    again = Session(little, company(LITTLE.horizon), CYCLE)
+    again = Session(Book.of(little, company(LITTLE.horizon), CYCLE))
     assert why in again.base.matrix.note
     same(again.base.matrix, session.base.matrix)
     run, usual = (one.plan()["supply_run"].set_index("measure")["value"] for one in (again, session))
@@ -245,7 +247,7 @@ def two_trades() -> dict[str, pd.DataFrame]:
 
 
 def test_products_that_share_nothing_are_solved_apart_and_their_profits_tie(two_trades) -> None:
-    whole = matrix(built(Network(prepared(two_trades), company(2), CYCLE)))
+    whole = matrix(built(Network(Book.of(two_trades, company(2), CYCLE))))
     apart = Parts(whole, least=0)
     assert len(apart.places) == 2
     assert sum(answer.profit for answer in (apart.answer(), *apart.answers)[1:]) == pytest.approx(apart.answer().profit)
@@ -257,18 +259,18 @@ def test_products_that_share_nothing_are_solved_apart_and_their_profits_tie(two_
 
 
 def test_a_shared_stock_budget_joins_what_would_be_apart(two_trades) -> None:
-    whole = matrix(built(Network(prepared(two_trades), company(2, stock_budget=100), CYCLE)))
+    whole = matrix(built(Network(Book.of(two_trades, company(2, stock_budget=100), CYCLE))))
     assert whole.heaps(2) is None, "one budget over both trades: nothing can be split"
 
 
 def test_only_the_changed_part_is_solved_again(two_trades, monkeypatch) -> None:
-    parts = Parts(matrix(built(Network(prepared(two_trades), company(2), CYCLE))), least=0)
+    parts = Parts(matrix(built(Network(Book.of(two_trades, company(2), CYCLE)))), least=0)
     parts.answer()
     assert len(parts.places) > 1
     solved, answer = [], Loaded.answer
     monkeypatch.setattr(Loaded, "answer", lambda part: solved.append(part) or answer(part))
     two_trades["capacity"].loc[two_trades["capacity"]["resource"].eq("L1"), "hours"] += 1
-    parts.changed(matrix(built(Network(prepared(two_trades), company(2), CYCLE))))
+    parts.changed(matrix(built(Network(Book.of(two_trades, company(2), CYCLE)))))
     assert len(solved) == 1
 
 
@@ -277,7 +279,7 @@ def test_only_the_changed_part_is_solved_again(two_trades, monkeypatch) -> None:
 
 @pytest.fixture(scope="module")
 def session(little) -> Session:
-    return Session(little, company(LITTLE.horizon), CYCLE)
+    return Session(Book.of(little, company(LITTLE.horizon), CYCLE))
 
 
 CHANGES = st.lists(
@@ -331,7 +333,7 @@ def test_a_change_of_structure_is_loaded_anew(session, little) -> None:
 def test_whole_numbers_are_found_again_after_a_change(little) -> None:
     whole = company(LITTLE.horizon, whole_people=True)
     routings = little["routings"].assign(minimum_run=30.0, setup_cost=150.0)
-    session = Session(little | {"routings": routings}, whole, CYCLE)
+    session = Session(Book.of(little | {"routings": routings}, whole, CYCLE))
     assert session.base.measures["whole-number decisions"] > 0
     more = little["demand_plan"].assign(consensus=little["demand_plan"]["consensus"] * 1.2)
     again = session.resolve({"demand_plan": more})

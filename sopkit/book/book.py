@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 import pandas as pd
 
 from sopkit.book import ask
-from sopkit.errors import nearest
+from sopkit.errors import FindingsError, nearest
 from sopkit.tables import TABLES, Company, hierarchy
 
 if TYPE_CHECKING:
@@ -54,13 +54,16 @@ class Book(Mapping[str, pd.DataFrame]):
         A demand plan may be thin (product, market, month, consensus): family, net price and the layers are filled in.
         Raises FindingsError naming every cell that breaks its declaration, KeyError for a table that does not exist.
         """
-        checked = {}
+        checked, findings = {}, []
         for name, frame in tables.items():
             if name not in TABLES:
                 raise KeyError(f"no table {name!r}: {nearest(name, TABLES)}")
             if frame is not self.tables.get(name):
                 whole = self._whole_demand(frame, tables) if name == "demand_plan" else frame
-                checked[name] = TABLES[name].check(whole)
+                checked[name] = TABLES[name].conform(whole)
+                findings += TABLES[name].findings(checked[name])
+        if findings:
+            raise FindingsError(findings, "Tables do not fit their declarations")
         return replace(self, tables={**self.tables, **checked}, company=company or self.company)
 
     def _whole_demand(self, frame: pd.DataFrame, beside: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

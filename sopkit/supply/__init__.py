@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from sopkit.book import Book
     from sopkit.engine import Engine
-    from sopkit.supply.solve import Session
+    from sopkit.supply.resolve import Session
 
 READS = BY_NAME["supply"].reads
 
@@ -30,8 +30,8 @@ def plan(book: Book, *, engine: Engine | str | None = None, explained: bool = Tr
 def session(book: Book, *, engine: Engine | str | None = None) -> Session:
     """The supply model of `book` kept in the solver, to ask again what a changed table would bring."""
     from sopkit.engine import Engine
-    from sopkit.supply.solve import Session
+    from sopkit.supply.resolve import Session
 
     if isinstance(engine, str):
         engine = Engine(engine)
-    return Session(dict(book), book.company, book.cycle, engine=engine, changed=())
+    return Session(book, engine=engine)

@@ -28,6 +28,8 @@ from sopkit.supply.matrix import Labels, Matrix, Rows, Walk, bounds, walked
 TESTED = "6.10."
 """The versions of Pyomo whose private names are known."""
 
+_BUILT = "_constructed"  # Pyomo runs a rule at once where it is declared on a block that is
+
 _DENSE = 20_000_000  # keys: a set's lookup table is an array up to here, a sorted search above
 
 
@@ -37,11 +39,11 @@ def held(model: Any) -> Iterator[None]:
     if not pyomo.__version__.startswith(TESTED):
         yield
         return
-    model._constructed = False
+    setattr(model, _BUILT, False)
     try:
         yield
     finally:
-        model._constructed = True
+        setattr(model, _BUILT, True)
 
 
 def matrix(model: Any) -> Matrix:
@@ -361,18 +363,22 @@ class _Quick(Walk):
         except Exception as error:
             raise _WalkError(error) from error
 
-    def _run(self, component: Any, rule: Any) -> Any:
-        """What a rule gives, run once for all indices of its component."""
-        labels: Any = None
-        self.loop = whole = _Loop(1)
-        if component.is_indexed():
-            index = self.index(component.index_set())
-            self.loop = whole = _Loop(index.size)
-            labels = tuple(_Label(self, codes) for codes in index.members())
-        got = rule(self.view, labels[0] if labels and len(labels) == 1 else labels)
+    def _run(self, component: Any, rule: Any) -> tuple[Any, Labels]:
+        """What a rule gives, run once for all indices of its component, and the labels of these."""
+        size, labels = self._whole(component)
+        self.loop = whole = _Loop(size)
+        places = tuple(_Label(self, codes) for codes in labels)
+        got = rule(self.view, places[0] if len(places) == 1 else places)
         if self.loop is not whole:
             raise _NotReadableError("a loop that ends before its last member")
-        return got
+        return got, labels
+
+    def _whole(self, component: Any) -> tuple[int, Labels]:
+        """How many members a component has, and their labels."""
+        if not component.is_indexed():
+            return 1, ()
+        index = self.index(component.index_set())
+        return index.size, tuple(index.members())
 
     def decision(self, variable: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, Labels]:
         return self._tried(variable, self._decision, Walk.decision)
@@ -380,12 +386,12 @@ class _Quick(Walk):
     def _decision(self, variable: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, Labels]:
         if not variable._rule_domain.constant() or variable._rule_init is not None:
             raise _NotReadableError("a domain or a start of each member")
-        labels = self.labels_of(variable)
+        size, labels = self._whole(variable)
         domain = variable._rule_domain(self.model, None, variable)
         pairs = [domain.bounds(), (None, None)]
         if variable._rule_bounds is not None:
-            pairs[1] = self._run(variable, variable._rule_bounds)
-        low, high = np.full(self.size(variable), -np.inf), np.full(self.size(variable), np.inf)
+            pairs[1] = self._run(variable, variable._rule_bounds)[0]
+        low, high = np.full(size, -np.inf), np.full(size, np.inf)
         for least, most in pairs:
             low = low if least is None else np.maximum(low, getattr(least, "constant", least))
             high = high if most is None else np.minimum(high, getattr(most, "constant", most))
@@ -399,16 +405,16 @@ class _Quick(Walk):
         return self._tried(rule, self._rule, Walk.rule)
 
     def _rule(self, rule: Any) -> Rows:
-        relation = self._run(rule, rule._rule)
+        relation, labels = self._run(rule, rule._rule)
         if not isinstance(relation, _Relation):
             raise _NotReadableError("no relation of two sides")
-        return *relation.rows(self.size(rule), self.total), self.labels_of(rule)
+        return *relation.rows(self.loop.size, self.total), labels
 
     def objective(self, objective: Any) -> tuple[np.ndarray, float, Any]:
         return self._tried(objective, self._objective, Walk.objective)
 
     def _objective(self, objective: Any) -> tuple[np.ndarray, float, Any]:
-        got = self._run(objective, objective._rule).here()
+        got = self._run(objective, objective._rule)[0].here()
         sense = objective._init_sense(self.model, None)
         return _csr(got.parts, 1, self.total).toarray()[0], float(got.constant[0]), sense
 
@@ -418,17 +424,9 @@ class _Quick(Walk):
         return self.known[id(expression)]
 
     def _expression(self, expression: Any) -> tuple[csr_array, np.ndarray, Labels]:
-        got = self._run(expression, expression._rule)
+        got, labels = self._run(expression, expression._rule)
         got = _Value(self, np.zeros(self.loop.size)) + got
-        return _csr(got.parts, self.loop.size, self.total), got.constant, self.labels_of(expression)
-
-    def size(self, component: Any) -> int:
-        """How many members a component has."""
-        return self.index(component.index_set()).size if component.is_indexed() else 1
-
-    def labels_of(self, component: Any) -> Labels:
-        """The labels of all members of a component."""
-        return tuple(self.index(component.index_set()).members()) if component.is_indexed() else ()
+        return _csr(got.parts, self.loop.size, self.total), got.constant, labels
 
     def codes(self, label: Any) -> np.ndarray:
         """One index of a component, for each row of the loop that is running."""
@@ -486,9 +484,8 @@ class _Quick(Walk):
 
 def _csr(parts: tuple, rows: int, columns: int) -> csr_array:
     """Entries by row, column and coefficient as a matrix, without those of zero."""
-    if not parts:
-        return csr_array((rows, columns))
-    row, col, coef = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    nothing = np.zeros(0, dtype="int64")
+    row, col, coef = (np.concatenate(arrays) for arrays in zip((nothing, nothing, nothing), *parts, strict=True))
     matrix = coo_array((coef, (row, col)), shape=(rows, columns)).tocsr()
     matrix.eliminate_zeros()
     return matrix

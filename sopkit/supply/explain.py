@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -16,9 +17,12 @@ from scipy.sparse import csc_array
 from sopkit.supply.matrix import Names
 from sopkit.supply.model import CASH, POLICY
 from sopkit.supply.network import START, Network
-from sopkit.supply.solve import Loaded, Session, Solution
+from sopkit.supply.solve import Loaded, Solution
 from sopkit.tables import TABLES
 from sopkit.words import money, month_name, span
+
+if TYPE_CHECKING:
+    from sopkit.supply.resolve import Session
 
 NOTHING = 1e-6
 MOST_LIMITS = 3
@@ -137,7 +141,7 @@ class _Explained:
     def __init__(self, session: Session) -> None:
         self.session, self.solution = session, session.base
         self.network: Network = session.base.network
-        self.currency = session.company.currency
+        self.currency = session.book.currency
         self.limits, self.name = _limits(self.network), _names(self.network)
         self.matrix, self.answer = self.solution.matrix, self.solution.answer
         self.time = dict(zip(self.network.time.months, self.network.time.timestamps, strict=True))

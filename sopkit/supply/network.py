@@ -15,10 +15,13 @@ from collections.abc import Collection, Iterable
 
 import pandas as pd
 
+from sopkit.book import Book
 from sopkit.collect.contradictions import bom_order, refuse_contradictions
-from sopkit.tables import TABLES, Company
+from sopkit.tables import BY_NAME
 from sopkit.tables.company import Policies
-from sopkit.tables.stages import BY_NAME
+
+READS = BY_NAME["supply"].reads
+"""The tables that stage supply reads."""
 
 START = "start"
 """The moment before the first planned month: what is on hand, waiting or employed then is given, not decided."""
@@ -30,16 +33,6 @@ PREMIUM, PREMIUM_STEP, PREMIUM_SPAN = 10.0, 100.0, 1e6
 """A unit short in the last priority class costs 10 times the dearest unit, one class up 100 times that, and so on."""
 
 Tables = dict[str, pd.DataFrame]
-
-
-def prepared(tables: Tables, changed: Collection[str] | None = None) -> Tables:
-    """Every input table that stage supply reads, as declared; a table that is not given is empty.
-
-    `changed`: the only tables that may not be as declared yet (all if None); the others are taken as they are.
-    """
-    reads = BY_NAME["supply"].reads
-    given = {name: tables[name] if name in tables else TABLES[name].empty() for name in reads}
-    return {n: TABLES[n].conform(f) if changed is None or n in changed else f for n, f in given.items()}
 
 
 def _keys(frame: pd.DataFrame, key: str) -> Iterable:
@@ -92,17 +85,16 @@ class Group:
 
 
 class Network(Group):
-    """The company as the model sees it, in groups; each is made from the tables and the groups above it.
+    """The company of a book as the model sees it, in groups; each is made from the tables and the groups above it.
 
-    Made from the tables stage supply reads (as `prepared` gives them), the company's settings and the cycle.
-    `changed`: the only tables whose cells were not checked before (all if None).
     Raises SupplyDataError, naming table and row, where the data contradict each other.
     """
 
-    def __init__(self, tables: Tables, company: Company, cycle: str, *, changed: Collection[str] | None = None) -> None:
-        refuse_contradictions(tables, company, cycle, changed)
-        self.tables, self.policies = tables, company.policies
-        self.time = Time(tables, company, cycle)
+    def __init__(self, book: Book) -> None:
+        tables = {name: book[name] for name in READS}
+        refuse_contradictions(tables, book.company, book.cycle, changed=())
+        self.book, self.tables, self.policies = book, tables, book.company.policies
+        self.time = Time(book)
         self.making = Making(tables)
         self.demand = Demand(tables, self.policies, self.time)
         self.last_plan = LastPlan(tables, self.policies, self.time, self.demand.emergency_price)
@@ -120,13 +112,13 @@ class Network(Group):
 class Time(Group):
     """Months as text, `previous` from the first to START, and the months before, by lead time."""
 
-    def __init__(self, tables: Tables, company: Company, cycle: str) -> None:
-        self.timestamps = company.months(cycle)
+    def __init__(self, book: Book) -> None:
+        self.timestamps = list(book.months)
         self.months = [f"{month:%Y-%m}" for month in self.timestamps]
         self.position = {month: at for at, month in enumerate(self.months)}
         self.ends = [START, *self.months]
         self.previous = dict(zip(self.months, self.ends, strict=False))
-        self.leads = list(range(max([0, *tables["lanes"]["lead_time"], *tables["offers"]["lead_time"]]) + 1))
+        self.leads = list(range(max([0, *book["lanes"]["lead_time"], *book["offers"]["lead_time"]]) + 1))
         at_each = [(lead, at, month) for lead in self.leads for at, month in enumerate(self.months)]
         self.underway = {(lead, month): self.last(lead, month) for lead, _, month in at_each}
         self.before = {(lead, month): [self.months[at - lead]] if at >= lead else [] for lead, at, month in at_each}

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -15,11 +14,9 @@ import pyomo.environ as pyo
 
 from sopkit.engine import Engine
 from sopkit.errors import StageError
-from sopkit.supply.accelerator import held, matrix
+from sopkit.supply.accelerator import matrix
 from sopkit.supply.matrix import Matrix, Names
-from sopkit.supply.model import build
-from sopkit.supply.network import Network, prepared
-from sopkit.tables import Company
+from sopkit.supply.network import Network
 
 GAP = 1e-6
 """Relative gap at which a plan with whole numbers is taken as best."""
@@ -294,18 +291,11 @@ class Solution:
 
     A Constraint's values are its shadow price: the contribution after penalties gained by one more unit on its
     right-hand side; with whole numbers it is that of the plan with these held fixed. `measures` says how it was
-    solved, `seconds` how long it took.
+    solved.
     """
 
-    def __init__(
-        self,
-        model: pyo.ConcreteModel,
-        read: Matrix,
-        answer: Answer,
-        seconds: dict[str, float],
-        network: Network | None = None,
-    ) -> None:
-        self.model, self.matrix, self.answer, self.seconds, self.network = model, read, answer, seconds, network
+    def __init__(self, model: pyo.ConcreteModel, read: Matrix, answer: Answer, network: Network | None = None) -> None:
+        self.model, self.matrix, self.answer, self.network = model, read, answer, network
         self.values, self.shadow_price, self.profit = answer.values, answer.shadow_price, answer.profit
         self.measures = {
             "contribution after penalties": answer.profit,
@@ -342,96 +332,5 @@ def _series(values: np.ndarray, names: Names) -> pd.Series:
 
 def solve(model: pyo.ConcreteModel, *, engine: Engine | None = None) -> Solution:
     """Solve `model`, its independent parts side by side; raises StageError where HiGHS finds no best plan."""
-    start = time.perf_counter()
     whole = matrix(model)
-    handed = time.perf_counter()
-    parts = Parts(whole, engine)
-    answer = parts.answer()
-    seconds = {"hand over": handed - start, "solve": time.perf_counter() - handed}
-    return Solution(model, whole, answer, seconds)
-
-
-def built(network: Network) -> pyo.ConcreteModel:
-    """The supply model of `network`, its rules held for the accelerator."""
-    return build(network, held)
-
-
-class Session:
-    """A company's supply model kept in HiGHS, to ask again and again what a changed table would bring.
-
-    Every question is a change over the base, not over the last question. Where only bounds and costs differ (demand,
-    capacity, prices, stock targets), these alone are passed into the loaded model and the solver starts from the last
-    plan; anything else (a new supplier, another routing) is loaded anew. `how` says which. `changed`: the only tables
-    that were not checked before (all if None).
-    """
-
-    def __init__(
-        self,
-        tables: dict[str, pd.DataFrame],
-        company: Company,
-        cycle: str,
-        *,
-        engine: Engine | None = None,
-        changed: Collection[str] | None = None,
-    ) -> None:
-        self.company, self.cycle, self.engine = company, cycle, engine
-        self.tables = prepared(tables, changed)
-        self.how = "loaded"
-        start = time.perf_counter()
-        network = Network(self.tables, company, cycle, changed=changed)
-        model = built(network)
-        self.parts = Parts(matrix(model), engine)
-        answer = self.parts.answer()
-        self.base = Solution(model, self.parts.matrix, answer, {"solve": time.perf_counter() - start}, network)
-
-    def resolve(self, changed: dict[str, pd.DataFrame] | None = None, *, company: Company | None = None) -> Solution:
-        """The best plan with the tables `changed` (whole tables, by name) and, where given, another company's settings.
-
-        Raises SupplyDataError where the changed tables contradict each other.
-        """
-        start = time.perf_counter()
-        network = Network(
-            self.tables | prepared_of(changed), company or self.company, self.cycle, changed=set(changed or ())
-        )
-        model = built(network)
-        new = matrix(model)
-        if self.parts.matrix.same_structure(new):
-            self.how = "bounds and costs"
-            answer = self.parts.changed(new)
-        else:
-            self.how = "anew"
-            answer = Parts(new, self.engine).answer()
-        return Solution(model, new, answer, {"solve again": time.perf_counter() - start}, network)
-
-    def plan(
-        self, changed: dict[str, pd.DataFrame] | None = None, *, company: Company | None = None, explained: bool = False
-    ) -> dict[str, pd.DataFrame]:
-        """Every table of stage supply for the base or the changed tables, re-derived in pandas.
-
-        `explained`: with the tables that say why not more; for the base only.
-
-        Raises SupplyDataError where the changed tables contradict each other, StageError where a plan breaks a rule.
-        """
-        from sopkit.supply.check import checked
-        from sopkit.supply.explain import explain
-        from sopkit.supply.results import written
-
-        company = company or self.company
-        asked = bool(changed) or company != self.company
-        solution = self.resolve(changed, company=company) if asked else self.base
-        network = solution.network
-        tables = checked(network.tables, company, self.cycle, written(network, solution.model, solution))
-        return tables | explain(self) if explained and not asked else tables
-
-
-def prepared_of(changed: dict[str, pd.DataFrame] | None) -> dict[str, pd.DataFrame]:
-    """The changed tables as declared; raises KeyError for a table that stage supply does not read."""
-    from sopkit.errors import nearest
-    from sopkit.tables import TABLES
-    from sopkit.tables.stages import BY_NAME
-
-    reads = BY_NAME["supply"].reads
-    for name in changed or {}:
-        if name not in reads:
-            raise KeyError(f"stage supply reads no table {name!r}: {nearest(name, reads)}")
-    return {name: TABLES[name].conform(frame) for name, frame in (changed or {}).items()}
+    return Solution(model, whole, Parts(whole, engine).answer())

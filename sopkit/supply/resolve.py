@@ -1,0 +1,77 @@
+"""A company's supply model kept in the solver, to ask again and again what a change would bring."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+import pyomo.environ as pyo
+
+from sopkit.book import Book
+from sopkit.engine import Engine
+from sopkit.errors import nearest
+from sopkit.supply.accelerator import held, matrix
+from sopkit.supply.check import checked
+from sopkit.supply.explain import explain
+from sopkit.supply.model import build
+from sopkit.supply.network import READS, Network
+from sopkit.supply.results import written
+from sopkit.supply.solve import Parts, Solution
+
+Changed = Book | Mapping[str, pd.DataFrame] | None
+"""What differs from the base: another book, or whole tables by name."""
+
+
+def built(network: Network) -> pyo.ConcreteModel:
+    """The supply model of `network`, its rules held for the accelerator."""
+    return build(network, held)
+
+
+class Session:
+    """The supply model of a book, kept in HiGHS.
+
+    Every question is a change over the base, not over the last question. Where only bounds and costs differ (demand,
+    capacity, prices, stock targets), these alone are passed into the loaded model and the solver starts from the last
+    plan; anything else (a new supplier, another routing) is loaded anew. `how` says which.
+    """
+
+    def __init__(self, book: Book, *, engine: Engine | None = None) -> None:
+        self.book, self.engine, self.how = book, engine, "loaded"
+        network = Network(book)
+        self.tables, model = network.tables, built(network)
+        self.parts = Parts(matrix(model), engine)
+        self.base = Solution(model, self.parts.matrix, self.parts.answer(), network)
+
+    def resolve(self, changed: Changed = None) -> Solution:
+        """The best plan of another book, or with other tables.
+
+        Raises FindingsError where a changed table breaks its declaration, SupplyDataError where tables contradict each
+        other, KeyError for a table that stage supply does not read.
+        """
+        if not isinstance(changed, Book):
+            for name in changed or ():
+                if name not in READS:
+                    raise KeyError(f"stage supply reads no table {name!r}: {nearest(name, READS)}")
+            changed = self.book.with_tables(changed or {})
+        network = Network(changed)
+        model = built(network)
+        new = matrix(model)
+        if self.parts.matrix.same_structure(new):
+            self.how = "bounds and costs"
+            answer = self.parts.changed(new)
+        else:
+            self.how = "anew"
+            answer = Parts(new, self.engine).answer()
+        return Solution(model, new, answer, network)
+
+    def plan(self, changed: Changed = None, *, explained: bool = False) -> dict[str, pd.DataFrame]:
+        """Every table of stage supply for the base or for what changed, re-derived in pandas.
+
+        `explained`: with the tables that explain why not more; for the base only. Raises what `resolve` raises, and
+        StageError where a plan breaks one of its rules.
+        """
+        solution = self.base if changed is None else self.resolve(changed)
+        book = solution.network.book
+        plan = written(solution.network, solution.model, solution)
+        plan = checked(solution.network.tables, book.company, book.cycle, plan)
+        return plan | explain(self) if explained and changed is None else plan
