@@ -35,7 +35,6 @@ IN_CIRCLES_TODAY = {
     *("sopkit.book", "sopkit.book.book", "sopkit.book.plan", "sopkit.book.scenarios"),
     *("sopkit.reconcile", "sopkit.reconcile.compare", "sopkit.reconcile.finance", "sopkit.reconcile.gaps"),
     *("sopkit.collect", "sopkit.collect.check", "sopkit.collect.snapshot"),
-    *("sopkit.supply", "sopkit.supply.explain", "sopkit.supply.results", "sopkit.supply.solve"),
 }
 CHANGES_TODAY = {"field size", "namespaces"}
 

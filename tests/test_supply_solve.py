@@ -352,8 +352,10 @@ def test_an_answer_does_not_depend_on_the_questions_asked_before(little) -> None
     tables = {name: frame.assign(holding_cost=0.0) if name == "policies" else frame for name, frame in little.items()}
     hours = tables["capacity"]["hours"]
     questions = [{"capacity": tables["capacity"].assign(hours=hours * factor)} for factor in (0.5, 1.0, 1.3)]
-    fresh = [Session(tables, company(LITTLE.horizon), CYCLE).resolve(question).values for question in questions]
-    session = Session(tables, company(LITTLE.horizon), CYCLE)
+    fresh = [
+        Session(Book.of(tables, company(LITTLE.horizon), CYCLE)).resolve(question).values for question in questions
+    ]
+    session = Session(Book.of(tables, company(LITTLE.horizon), CYCLE))
     for at in (2, 0, 1, 2, 1, 0):
         assert (session.resolve(questions[at]).values == fresh[at]).all()
     assert (session.resolve().values == session.base.values).all()
