@@ -65,26 +65,3 @@ def results(base: Plan, plans: Mapping[str, Plan]) -> pd.DataFrame:
     measured = {compare.BASE: (base.title, measures(base))}
     measured |= {code: (other.title, measures(other)) for code, other in plans.items()}
     return compare.side_by_side(measured, base.currency)
-
-
-def bridge_opening(bridge: pd.DataFrame) -> float:
-    """The budget's gross margin that table budget_bridge starts from, in currency."""
-    return float(bridge.loc[bridge["step"] == STEPS[0], "amount"].sum())
-
-
-def bridge_steps(bridge: pd.DataFrame) -> pd.DataFrame:
-    """Table budget_bridge summed over families: a row a step between budget and plan (step, amount in currency)."""
-    total = bridge.groupby("step")["amount"].sum()
-    return total.reindex([step for step in STEPS[1:-1] if step in total.index]).reset_index()
-
-
-def worst(gaps: pd.DataFrame, gap: str, most: int = 12) -> pd.DataFrame:
-    """The `most` rows of one kind of gap that cost most money (plan below reference), worst first."""
-    below = gaps[(gaps["gap"] == gap) & (gaps["difference"] < -0.5)]
-    return below.sort_values("money").head(most).reset_index(drop=True)
-
-
-def capital_parts(capital: pd.DataFrame) -> pd.DataFrame:
-    """Table working_capital as rows month, part, amount; payables negative, so that the parts add up."""
-    parts = capital.assign(payables=-capital["payables"])
-    return parts.melt("month", ["inventory", "receivables", "payables", "other"], "part", "amount")
