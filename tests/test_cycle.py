@@ -291,6 +291,16 @@ def test_staleness_follows_the_tables(collected: Cycle, company: Path) -> None:
     assert opened(None).stale()["demand"] == "collect is stale"
 
 
+def test_a_changed_setting_makes_stale_what_was_planned_with_it(collected: Cycle, company: Path) -> None:
+    demand = opened("demand")
+    assert demand.company.horizon == 3
+    demand.read("families")
+    demand.save({"demand_plan": demand_plan(1.0)})
+    (company / "company.yaml").write_text("name: Acme\nhorizon: 4\n")
+    opened("collect").save({"families": FAMILIES, "products": PRODUCTS, "people": PEOPLE})
+    assert opened(None).stale()["demand"] == "snapshot/company.yaml changed"
+
+
 def test_a_signature_holds_for_the_tables_as_they_were(collected: Cycle) -> None:
     demand = opened("demand")
     demand.read("people")

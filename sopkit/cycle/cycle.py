@@ -83,6 +83,7 @@ class Cycle:
             if self.stage not in (None, "collect"):
                 raise self._not_made("the settings", "collect")
             return load_company(self._source)
+        self.file("company.yaml")  # settings count as read: another policy makes another plan
         return load_company(kept)
 
     @property
