@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import os
+import re
 from itertools import product as every
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from small_company import CYCLE, company, demand, monthly, months, read
 from sopkit import supply
 from sopkit.book import Book
 from sopkit.errors import FindingsError, StageError, SupplyDataError
+from sopkit.supply import model
 from sopkit.supply.check import checks
 from sopkit.supply.model import CASH, POLICY, build
 from sopkit.supply.network import Network
@@ -801,6 +804,28 @@ def test_rule_says_what_its_golden_lp_says(spoken, name, tmp_path):
         golden.parent.mkdir(parents=True, exist_ok=True)
         golden.write_text(text, encoding="utf-8")
     assert text == golden.read_text(encoding="utf-8")
+
+
+def test_one_letter_has_one_meaning_in_every_rule():
+    """The legend at the top of model.py names every letter, and every set gives its members the same letters."""
+    text = Path(model.__file__).read_text(encoding="utf-8")
+    tree = ast.parse(text)
+    legend = set(re.findall(r"(?<= )([a-z])  [a-z]", ast.get_docstring(tree) or ""))
+    letters = {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg) and len(node.arg) == 1}
+    letters |= {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and len(n.id) == 1}
+    assert letters == legend
+    built, rules = spoken_model(), 0
+    meant = {}
+    for function in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.decorator_list):
+        sets = [over.attr for over in function.decorator_list[0].args]
+        given = [argument.arg for argument in function.args.args][1:]
+        for name in sets:
+            width = built.component(name).dimen
+            mine, given = tuple(given[:width]), given[width:]
+            assert meant.setdefault(name, mine) == mine, f"{function.name}: {name} is {meant[name]} elsewhere"
+        assert not given, function.name
+        rules += 1
+    assert rules == len(TEXTS) + 1  # and the objective
 
 
 def test_no_rule_is_without_golden_lp_and_no_golden_lp_without_rule():

@@ -2,6 +2,16 @@
 
 One Pyomo model, read from top to bottom: sets, parameters, decisions, balances, limits, policies, money, objective.
 Every component's `doc` is the sentence a planner would say, with the unit. `network` holds what is possible.
+
+One letter, one meaning, in every rule (a test holds it):
+
+    i  item: a product or a material         t  month
+    j  item that i goes into                 n  site
+    p  product                               o  origin of a lane: a site
+    w  way of making: a routing              d  destination of a lane: a site or a market
+    r  resource                              k  market
+    s  supplier                              c  priority class of markets
+    q  skill (qualification) of people       m  the model
 """
 
 from __future__ import annotations
@@ -138,14 +148,14 @@ def _sets(m: pyo.ConcreteModel, network: Network) -> None:
         m.FAIR, network.allocation.given_up, "months whose lost demand is still short: all, if it could wait"
     )
     m.FAIR_CLASSES = listed(network.allocation.fair_classes, "product, priority class and month that shares fairly", 3)
-    m.KEPT_MAKES = listed(sorted(network.kept.make), "item, way and month that the last plan spoke of", 3)
-    m.KEPT_ORDERS = listed(sorted(network.kept.order), "offer and month that the last plan spoke of", 4)
+    m.KEPT_MAKES = listed(sorted(network.kept.make), "item, way and month that the last plan covers", 3)
+    m.KEPT_ORDERS = listed(sorted(network.kept.order), "offer and month that the last plan covers", 4)
     m.KEPT_MONTHS = listed(network.last_plan.months, "months of the last plan whose change has a price")
 
 
 def _parameters(m: pyo.ConcreteModel, network: Network) -> None:
     def number(*over, of, doc, within=pyo.NonNegativeReals):
-        """A number for each of `over`, 0 where the tables say nothing; NaN and negative numbers are refused."""
+        """A number for each of `over`, 0 where the tables hold none; NaN and negative numbers are refused."""
         known = of if len(over) != 1 else {key: of[key] for key in over[0] if key in of}
         return pyo.Param(*over, initialize=known, default=0, within=within, doc=doc)
 
@@ -288,10 +298,10 @@ def _decisions(m: pyo.ConcreteModel, network: Network) -> None:
     m.overflow = pyo.Var(m.STORES, m.MONTHS, **units, doc="use space beyond a site's own (m3)")
     m.exceed_budget = pyo.Var(m.BUDGETS, **units, doc="hold more money in stock than budgeted (currency)")
     m.worst_share = pyo.Var(m.FAIR_CLASSES, **units, doc="leave short at worst, within a class (share)")
-    m.make_more = pyo.Var(m.KEPT_MAKES, **units, doc="make more than the last plan said (units)")
-    m.make_less = pyo.Var(m.KEPT_MAKES, **units, doc="make less than the last plan said (units)")
-    m.order_more = pyo.Var(m.KEPT_ORDERS, **units, doc="order more than the last plan said (units)")
-    m.order_less = pyo.Var(m.KEPT_ORDERS, **units, doc="order less than the last plan said (units)")
+    m.make_more = pyo.Var(m.KEPT_MAKES, **units, doc="make more than the last plan (units)")
+    m.make_less = pyo.Var(m.KEPT_MAKES, **units, doc="make less than the last plan (units)")
+    m.order_more = pyo.Var(m.KEPT_ORDERS, **units, doc="order more than the last plan (units)")
+    m.order_less = pyo.Var(m.KEPT_ORDERS, **units, doc="order less than the last plan (units)")
 
 
 def _balances(m: pyo.ConcreteModel) -> None:
@@ -335,12 +345,12 @@ def _balances(m: pyo.ConcreteModel) -> None:
         )
 
     @m.Constraint(m.CREWS, doc="The plan starts with the people employed (people)")
-    def opening_people(m, n, k):
-        return m.employ[n, k, START] == m.people[n, k]
+    def opening_people(m, n, q):
+        return m.employ[n, q, START] == m.people[n, q]
 
     @m.Constraint(m.CREWS, m.MONTHS, doc="People stay, start when hired and go when laid off (people)")
-    def people_balance(m, n, k, t):
-        return m.employ[n, k, t] == m.employ[n, k, m.previous[t]] + m.hire[n, k, t] - m.lay_off[n, k, t]
+    def people_balance(m, n, q, t):
+        return m.employ[n, q, t] == m.employ[n, q, m.previous[t]] + m.hire[n, q, t] - m.lay_off[n, q, t]
 
 
 def _limits(m: pyo.ConcreteModel) -> None:
@@ -361,24 +371,24 @@ def _limits(m: pyo.ConcreteModel) -> None:
         return m.make[i, w, t] >= m.minimum_run[i, w] * m.set_up[i, w, t]
 
     @m.Constraint(m.CREWS, m.MONTHS, doc="People's work fits into their regular hours and overtime (hours)")
-    def people_work(m, n, k, t):
+    def people_work(m, n, q, t):
         return (
-            sum(m.crew_size[r] * (m.run[r, t] + m.run_overtime[r, t]) for r in m.MANNED[n, k])
-            + sum(m.people_hours[i, w, n, k] * m.make[i, w, t] for i, w in m.BY_HAND[n, k])
-            <= m.person_hours[n, k, t] * m.employ[n, k, t] + m.work_overtime[n, k, t]
+            sum(m.crew_size[r] * (m.run[r, t] + m.run_overtime[r, t]) for r in m.MANNED[n, q])
+            + sum(m.people_hours[i, w, n, q] * m.make[i, w, t] for i, w in m.BY_HAND[n, q])
+            <= m.person_hours[n, q, t] * m.employ[n, q, t] + m.work_overtime[n, q, t]
         )
 
     @m.Constraint(m.CREWS, m.MONTHS, doc="Nobody works more overtime than allowed (hours)")
-    def people_overtime_limit(m, n, k, t):
-        return m.work_overtime[n, k, t] <= m.person_overtime[n, k] * m.employ[n, k, t]
+    def people_overtime_limit(m, n, q, t):
+        return m.work_overtime[n, q, t] <= m.person_overtime[n, q] * m.employ[n, q, t]
 
     @m.Constraint(m.HIRING_LIMITS, m.MONTHS, doc="No more people start in a month than can be taken in (people)")
-    def hiring_limit(m, n, k, t):
-        return m.hire[n, k, t] <= m.most_hires[n, k]
+    def hiring_limit(m, n, q, t):
+        return m.hire[n, q, t] <= m.most_hires[n, q]
 
     @m.Constraint(m.TOO_EARLY_HIRES, doc="Nobody starts before the time it takes to hire has passed (people)")
-    def no_early_hires(m, n, k, t):
-        return m.hire[n, k, t] == 0
+    def no_early_hires(m, n, q, t):
+        return m.hire[n, q, t] == 0
 
     @m.Constraint(m.LIMITED_ORDERS, doc="No more is ordered than the supplier can deliver (units)")
     def supplier_capacity(m, s, i, n, t):
@@ -526,19 +536,19 @@ def _money(m: pyo.ConcreteModel) -> None:
 
     @m.Expression(m.MONTHS, doc="Wages of the people employed, busy or not (currency)")
     def wages(m, t):
-        return sum(m.wage[n, k] * m.employ[n, k, t] for n, k in m.CREWS)
+        return sum(m.wage[n, q] * m.employ[n, q, t] for n, q in m.CREWS)
 
     @m.Expression(m.MONTHS, doc="Overtime of people (currency)")
     def people_overtime(m, t):
-        return sum(m.people_overtime_cost[n, k] * m.work_overtime[n, k, t] for n, k in m.CREWS)
+        return sum(m.people_overtime_cost[n, q] * m.work_overtime[n, q, t] for n, q in m.CREWS)
 
     @m.Expression(m.MONTHS, doc="Hiring (currency)")
     def hiring(m, t):
-        return sum(m.hire_cost[n, k] * m.hire[n, k, t] for n, k in m.CREWS)
+        return sum(m.hire_cost[n, q] * m.hire[n, q, t] for n, q in m.CREWS)
 
     @m.Expression(m.MONTHS, doc="Laying off (currency)")
     def laying_off(m, t):
-        return sum(m.layoff_cost[n, k] * m.lay_off[n, k, t] for n, k in m.CREWS)
+        return sum(m.layoff_cost[n, q] * m.lay_off[n, q, t] for n, q in m.CREWS)
 
     @m.Expression(m.LATER_MONTHS, doc="Running longer or shorter than the month before (currency)")
     def changing_rate(m, t):

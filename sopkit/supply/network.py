@@ -3,8 +3,7 @@
 Only what can happen is listed. An item is kept only where it can come to be and is of use, a lane carries only
 what can be at its start and is wanted at its end, and a way of making exists only where every component can be had.
 
-Letters, as in model.py: i item, p product, n site, k market (of people: skill), d destination, o origin, s supplier,
-w way of making, r resource, c priority class, t month.
+Letters as in model.py.
 """
 
 from __future__ import annotations
@@ -451,11 +450,11 @@ class People(Group):
         self.too_early = [(*crew, t) for crew in self.crews for t in time.months[: lead[crew]]]
         runs = _keys(tables["resources"], "resource site skill")
         used, known, made = set(resources.names), set(self.crews), set(flow.makes)
-        self.manned = Lists(((n, k), r) for r, n, k in runs if r in used and (n, k) in known)
+        self.manned = Lists(((n, q), r) for r, n, q in runs if r in used and (n, q) in known)
         self.crew_size = _dict(tables["resources"], "resource", "crew")
-        hand_work = [(i, w, n, k) for i, w, n, k in making.people_hours if (i, w) in made and (n, k) in known]
+        hand_work = [(i, w, n, q) for i, w, n, q in making.people_hours if (i, w) in made and (n, q) in known]
         self.hand_work = sorted(hand_work)
-        self.by_hand = Lists(((n, k), (i, w)) for i, w, n, k in hand_work)
+        self.by_hand = Lists(((n, q), (i, w)) for i, w, n, q in hand_work)
 
 
 class Lots(Group):
