@@ -23,6 +23,8 @@ LONG = {
     **dict.fromkeys(
         (
             "charts.py",
+            "collect/check.py",
+            "collect/sources.py",
             "cycle.py",
             "publish/meeting.py",
             "publish/operations.py",
