@@ -9,11 +9,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sopkit.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from sopkit.book import Book
     from sopkit.cycle import Cycle
-
-__version__ = "0.1.0"
 
 
 def open(company: str, cycle: str, *, reports: Path | str | None = None) -> Cycle:  # noqa: A001

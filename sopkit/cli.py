@@ -78,6 +78,7 @@ def check(
 def run(
     company: CompanyOption,
     cycle: CycleOption,
+    *,
     since: Annotated[str, typer.Option("--from", help="First stage to run.")] = "",
     only: Annotated[list[str] | None, typer.Option("--only", help="Run this stage only; may be repeated.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Leave out stages that are finished and not stale.")] = False,

@@ -115,12 +115,12 @@ class Engine:
             self._client.close()
             self._client = None
 
-    def _in_processes(self, function: Callable, items: Sequence) -> Iterator[tuple[int, Any]]:
+    def _in_processes(self, function: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[tuple[int, Any]]:
         left = set(range(len(items)))
         deaths: dict[int, int] = {}
         while left:
             pool = self._processes()
-            running: dict[Future, int] = {}
+            running: dict[Future[Any], int] = {}
             queue = iter(sorted(left))
             try:
                 # No more parts are handed out than there are workers, so a death points at few suspects.
@@ -157,7 +157,7 @@ class Engine:
             self._pool = ProcessPoolExecutor(self.workers, context, initializer=_one_thread)
         return self._pool
 
-    def _on_cluster(self, function: Callable, items: Sequence) -> Iterator[tuple[int, Any]]:
+    def _on_cluster(self, function: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[tuple[int, Any]]:
         client = self._cluster()
         from distributed import as_completed
         from distributed.scheduler import KilledWorker

@@ -9,7 +9,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from sopkit.collect import Collected, collect
+from sopkit.collect import collect
+from sopkit.collect.collected import Collected
 from sopkit.errors import FindingsError
 from sopkit.tables import TABLES
 

@@ -228,6 +228,9 @@ def test_the_screen_shows_groups_and_counts(tmp_path):
     assert len(collected.summary().splitlines()) <= 22
     line = next(line for line in collected.summary().splitlines() if "capacity, column hours" in line)
     assert "2,500 times" in line and "row 2, 3, 4, 5, 6, ..." in line
+    more = small(tmp_path, capacity="resource,month,hours,colour\nL1,2026-11,-1,red\n")
+    severities = collect(more, CYCLE).grouped()["severity"].tolist()
+    assert set(severities) == {"error", "warning"} and severities == sorted(severities), "errors first"
 
 
 # mapping --------------------------------------------------------------------------------------------------------

@@ -529,11 +529,22 @@ def test_what_was_tampered_with_is_found(own_run: Path) -> None:
     assert any("not those that the event log saw" in line for line in cycle.verify())
 
 
-def test_the_demo_plan_is_made_again_hash_for_hash_without_its_company(own_run: Path) -> None:
+def test_a_changed_plan_is_not_reproduced_and_all_around_it_is(own_run: Path) -> None:
+    """Whoever changes a table and its hash everywhere is found; a clean plan: test_cli."""
     shutil.rmtree(own_run / "data" / "demo")
+    cycle = Cycle.open("demo", "2026-11")
+    manifest, path = cycle.manifest, cycle.folder / "tables" / "stock.parquet"
+    frame = pd.read_parquet(path)
+    frame.loc[0, "closing"] += 1
+    frame.to_parquet(path)
+    manifest["tables"]["stock"]["sha256"] = files.sha256(path)
+    for stage in manifest["stages"].values():
+        stage["read"] |= {"stock": files.sha256(path)} if "stock" in stage["read"] else {}
+    (cycle.folder / "manifest.json").write_text(json.dumps(manifest))
     different, same, versions = cycles.reproduce("demo", "2026-11", progress=False)
-    assert different == [] and versions == []
-    assert {"demand_plan", "supply_plan", "pnl", "kpis"} <= set(same)
+    assert different == ["stock: other bytes than the first time"] and versions == []
+    made = {name for name, entry in manifest["tables"].items() if entry["stage"] not in ("collect", "records")}
+    assert set(same) == made - {"stock"} and {"demand_plan", "supply_plan", "pnl", "kpis"} <= set(same)
 
 
 # the kernels ------------------------------------------------------------------------------------------------------

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from sopkit.charts import Figure
 
 THIS = "This plan"
-ACTIONS = ("column", "set", "add", "scale", "rows", "drop")  # words of a change; every other says which rows
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -18,7 +18,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from rapidfuzz import process as fuzzy
 
-from sopkit.collect import Collected, complete
+from sopkit.collect import complete
+from sopkit.collect.collected import Collected
 from sopkit.collect.contradictions import contradictions
 from sopkit.collect.mapping import INPUT_TABLES
 from sopkit.collect.mapping import Mapping as CompanyMapping

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pandas as pd
 
-from sopkit.collect import Collected, cleanse, complete
+from sopkit.collect import cleanse, complete
 from sopkit.errors import Finding, FindingsError
 from sopkit.tables import TABLES
+
+if TYPE_CHECKING:
+    from sopkit.collect.collected import Collected
 
 
 def frames(

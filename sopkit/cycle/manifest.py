@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import platform
-import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -20,6 +19,7 @@ import pandas as pd
 from sopkit.errors import StageError
 from sopkit.files import folder_hash, replace_file, sha256
 from sopkit.tables import BY_NAME, RECORDS, STAGES, Stage, Table, load_company
+from sopkit.version import __version__
 
 RECORD_NAMES = frozenset(record.name for record in RECORDS)
 # what people answer is taken when it is needed, everything else of a company when `collect` runs
@@ -51,7 +51,7 @@ def now() -> str:
 
 def versions() -> dict[str, str]:
     """The versions of Python, sopkit and the libraries that a plan's numbers hang on."""
-    found = {"python": platform.python_version(), "sopkit": sys.modules["sopkit"].__version__}
+    found = {"python": platform.python_version(), "sopkit": __version__}
     for name in LIBRARIES:
         try:
             found[name] = version(name)

@@ -92,7 +92,7 @@ def write(book: Book, plan_hash: str = "", rows: int = ROWS) -> bytes:
         style = _styles(excel)
         first = excel.add_worksheet(FIRST)
         frames = {sheet: _frame(book, table) for sheet, table in SHEETS.items()}
-        _about(first, style, book, plan_hash, {sheet: len(frame) for sheet, frame in frames.items()}, rows)
+        _about(first, style, book, plan_hash, {sheet: len(frame) for sheet, frame in frames.items()}, rows=rows)
         for name, frame in frames.items():
             _table(excel.add_worksheet(name), style, book, TABLES[SHEETS[name]], frame.head(rows))
     return file.getvalue()
@@ -126,7 +126,9 @@ def _styles(excel: xlsxwriter.Workbook) -> dict[str, Any]:
     return {name: excel.add_format(look) for name, look in looks.items()}
 
 
-def _about(sheet: Any, style: dict[str, Any], book: Book, plan_hash: str, sizes: Mapping[str, int], rows: int) -> None:
+def _about(
+    sheet: Any, style: dict[str, Any], book: Book, plan_hash: str, sizes: Mapping[str, int], *, rows: int
+) -> None:
     """What the workbook is, who decided, and what every sheet holds."""
     sheet.hide_gridlines(2)
     for place, width in enumerate((26, 26, 12, 96)):

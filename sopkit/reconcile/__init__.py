@@ -11,10 +11,6 @@ if TYPE_CHECKING:
     from sopkit.book import Book, Plan
     from sopkit.engine import Engine
 
-# lines of the statement, in its order; everything else the supply plan pays is set against standard cost
-LINES = ("net sales", "cost of goods sold", "freight", "warehousing", "supply cost against standard")
-STEPS = ("budget", "volume", "mix", "rate", "plan")
-BASE_TITLE = "The plan as it stands"  # what the base is called among the scenarios
 # what plans are compared by, in the order of every comparison, as people read it
 MEASURES = {
     "net sales": "Net sales",

@@ -10,9 +10,10 @@ from sopkit import kpis
 from sopkit.book import Book, Plan, Scenario
 from sopkit.engine import Engine
 from sopkit.errors import SopkitError
-from sopkit.reconcile import BASE_TITLE, finance
+from sopkit.reconcile import finance
 
 BASE = "base"
+BASE_TITLE = "The plan as it stands"  # what the base is called among the scenarios
 CENT = 0.01
 UNITS = {
     "net sales": "currency",

@@ -7,7 +7,9 @@ import pandas as pd
 from sopkit import charts, kpis
 from sopkit.book import Book
 from sopkit.charts import Figure, Show
-from sopkit.reconcile import BASE_TITLE, LINES, MEASURES, STEPS
+from sopkit.reconcile import MEASURES
+from sopkit.reconcile.compare import BASE_TITLE
+from sopkit.reconcile.finance import LINES, STEPS
 from sopkit.words import amount, month_name, number, quoted, sentence, span
 
 GAPS = {

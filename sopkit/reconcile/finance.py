@@ -10,8 +10,10 @@ import numpy as np
 import pandas as pd
 
 from sopkit.book import Book
-from sopkit.reconcile import LINES
 
+# lines of the statement, in its order; everything else the supply plan pays is set against standard cost
+LINES = ("net sales", "cost of goods sold", "freight", "warehousing", "supply cost against standard")
+STEPS = ("budget", "volume", "mix", "rate", "plan")
 COMPANY = "company"
 LINE_OF_COST = {"freight": "freight", "holding": "warehousing"}
 MONTH_DAYS = 30

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -30,7 +31,7 @@ PRICED_EXCEPTIONS = tuple(
 )
 """Costs whose quantities stand in table `supply_exceptions` with their price."""
 
-Violation = pd.Series
+Violation: TypeAlias = pd.Series
 """By how much a rule is broken, over the places and months it was looked at; 0 or less = it holds."""
 
 

@@ -121,7 +121,11 @@ def _kinds(declared: Table, column: Column, within_months: bool) -> tuple[str, .
     found = [{declared[name].adds for name in names} for names in named]
     if within_months:
         found = [kinds - {"month"} | {"sum"} if "month" in kinds else kinds for kinds in found]
-    return tuple(kind for (kind,) in found) if all(len(k) == 1 and k <= {"sum", "end", "start"} for k in found) else ()
+    return (
+        tuple(str(kind) for (kind,) in found)
+        if all(len(k) == 1 and k <= {"sum", "end", "start"} for k in found)
+        else ()
+    )
 
 
 def _added(frame: pd.DataFrame, keys: list[str], cells: pd.DataFrame, kind: str, time: str) -> pd.DataFrame:

@@ -25,7 +25,8 @@ from sopkit.tables.stages import BY_NAME
 def _input(
     name: str, owner: str, meaning: str, key: str, *columns: Column, not_before: str = "", apart: str = "", required: bool = True
 ) -> Table:
-    pairs = (tuple(not_before.split()),) if not_before else ()
+    later, earlier = not_before.split() if not_before else ("", "")
+    pairs = ((later, earlier),) if later else ()
     return Table(name, "collect", owner, meaning, tuple(key.split()), columns, required, pairs, tuple(apart.split()))
 
 

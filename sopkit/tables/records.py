@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sopkit.tables.declare import Table, choice, month, number, text, whole
+from sopkit.tables.declare import Column, Table, choice, month, number, text, whole
 
 
-def _record(name: str, owner: str, meaning: str, key: str, *columns) -> Table:
+def _record(name: str, owner: str, meaning: str, key: str, *columns: Column) -> Table:
     about = (
         whole("id", "number of the record", "", "", low=1, example=12),
         text("cycle", "the cycle in which it was recorded", example="2026-11"),
