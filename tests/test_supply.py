@@ -907,8 +907,7 @@ TAMPERED = {
 @pytest.mark.parametrize("rule", TAMPERED)
 def test_a_tampered_plan_is_caught_by_the_name_of_the_rule(full_plan, rule):
     tables, policies = full()
-    given_, settings_ = inputs(tables, 4), company(4, **policies)
-    table, broken = checks(given_, settings_, CYCLE, TAMPERED[rule](full_plan))
+    table, broken = checks(Book.of(tables, company(4, **policies), CYCLE), TAMPERED[rule](full_plan))
     assert not table.set_index("rule").loc[rule, "holds"], broken
 
 
@@ -920,7 +919,7 @@ def test_goods_that_arrive_too_early_are_caught(full_plan, table, column, rule):
     tables, policies = full()
     late = full_plan[table].copy()
     late.loc[late["source"].eq("IRON") if table == "supply_plan" else late["destination"].eq("DC"), column] = MONTHS[0]
-    found, _ = checks(inputs(tables, 4), company(4, **policies), CYCLE, full_plan | {table: late})
+    found, _ = checks(Book.of(tables, company(4, **policies), CYCLE), full_plan | {table: late})
     assert not found.set_index("rule").loc[rule, "holds"]
 
 
@@ -928,7 +927,7 @@ def test_what_is_made_must_be_there_in_the_month_in_which_it_is_made(full_plan):
     tables, policies = full()
     made = full_plan["supply_plan"]
     late = made.assign(available=made["available"] + pd.DateOffset(months=1)).where(made["mode"].ne("buy"), made)
-    found, _ = checks(inputs(tables, 4), company(4, **policies), CYCLE, full_plan | {"supply_plan": late})
+    found, _ = checks(Book.of(tables, company(4, **policies), CYCLE), full_plan | {"supply_plan": late})
     assert not found.set_index("rule").loc["stock_balance", "holds"]
 
 

@@ -493,105 +493,97 @@ def _policies(m: pyo.ConcreteModel) -> None:
 
 
 def _money(m: pyo.ConcreteModel) -> None:
-    @m.Expression(m.MONTHS, doc="What reaches a market, at its net price (currency)")
-    def revenue(m, t):
-        return sum(
-            m.price[p, k, t] * m.ship[o, k, p, sent]
-            for p, k in m.DEMANDED
-            for o in m.ORIGINS[p, k]
-            for sent in m.BEFORE[m.lane_lead[o, k], t]
+    """Money by what it is paid for and by month: the tables hold these amounts, the objective is their sum."""
+
+    @m.Expression(m.DEMANDED, m.MONTHS, doc="What reaches a market, at its net price (currency)")
+    def revenue(m, p, k, t):
+        return m.price[p, k, t] * sum(
+            m.ship[o, k, p, sent] for o in m.ORIGINS[p, k] for sent in m.BEFORE[m.lane_lead[o, k], t]
         )
 
-    @m.Expression(m.MONTHS, doc="Variable cost of making (currency)")
-    def making(m, t):
-        return sum(m.make_cost[i, w] * m.make[i, w, t] for i, w in m.MAKES)
+    @m.Expression(m.MAKES, m.MONTHS, doc="Variable cost of making (currency)")
+    def making(m, i, w, t):
+        return m.make_cost[i, w] * m.make[i, w, t]
 
-    @m.Expression(m.MONTHS, doc="Regular hours of resources (currency)")
-    def regular_hours(m, t):
-        return sum(m.hour_cost[r] * m.run[r, t] for r in m.RESOURCES)
+    @m.Expression(m.RESOURCES, m.MONTHS, doc="Regular hours of a resource (currency)")
+    def regular_hours(m, r, t):
+        return m.hour_cost[r] * m.run[r, t]
 
-    @m.Expression(m.MONTHS, doc="Overtime hours of resources (currency)")
-    def overtime_hours(m, t):
-        return sum(m.overtime_cost[r] * m.run_overtime[r, t] for r in m.RESOURCES)
+    @m.Expression(m.RESOURCES, m.MONTHS, doc="Overtime hours of a resource (currency)")
+    def overtime_hours(m, r, t):
+        return m.overtime_cost[r] * m.run_overtime[r, t]
 
-    @m.Expression(m.MONTHS, doc="Set-ups (currency)")
-    def setting_up(m, t):
-        return sum(m.set_up_cost[i, w] * m.set_up[i, w, t] for i, w in m.SET_UPS)
+    @m.Expression(m.SET_UPS, m.MONTHS, doc="A set-up (currency)")
+    def setting_up(m, i, w, t):
+        return m.set_up_cost[i, w] * m.set_up[i, w, t]
 
-    @m.Expression(m.MONTHS, doc="What suppliers deliver, in the month of arrival (currency)")
-    def buying(m, t):
-        return sum(
-            m.offer_price[s, i, n] * m.buy[s, i, n, sent]
-            for s, i, n in m.OFFERS
-            for sent in m.BEFORE[m.offer_lead[s, i, n], t]
-        )
+    @m.Expression(m.OFFERS, m.MONTHS, doc="What a supplier delivers, in the month of arrival (currency)")
+    def buying(m, s, i, n, t):
+        return m.offer_price[s, i, n] * sum(m.buy[s, i, n, sent] for sent in m.BEFORE[m.offer_lead[s, i, n], t])
 
-    @m.Expression(m.MONTHS, doc="Shipments, in the month of leaving (currency)")
-    def freight(m, t):
-        return sum(m.lane_cost[o, d] * m.ship[o, d, i, t] for o, d, i in m.SHIPS)
+    @m.Expression(m.SHIPS, m.MONTHS, doc="Shipments, in the month of leaving (currency)")
+    def freight(m, o, d, i, t):
+        return m.lane_cost[o, d] * m.ship[o, d, i, t]
 
-    @m.Expression(m.MONTHS, doc="Stock at the month's end (currency)")
-    def holding(m, t):
-        return sum(m.holding_cost[i, n] * m.hold[i, n, t] for i, n in m.STOCKS)
+    @m.Expression(m.STOCKS, m.MONTHS, doc="Stock at the month's end (currency)")
+    def holding(m, i, n, t):
+        return m.holding_cost[i, n] * m.hold[i, n, t]
 
-    @m.Expression(m.MONTHS, doc="Wages of the people employed, busy or not (currency)")
-    def wages(m, t):
-        return sum(m.wage[n, q] * m.employ[n, q, t] for n, q in m.CREWS)
+    @m.Expression(m.CREWS, m.MONTHS, doc="Wages of the people employed, busy or not (currency)")
+    def wages(m, n, q, t):
+        return m.wage[n, q] * m.employ[n, q, t]
 
-    @m.Expression(m.MONTHS, doc="Overtime of people (currency)")
-    def people_overtime(m, t):
-        return sum(m.people_overtime_cost[n, q] * m.work_overtime[n, q, t] for n, q in m.CREWS)
+    @m.Expression(m.CREWS, m.MONTHS, doc="Overtime of people (currency)")
+    def people_overtime(m, n, q, t):
+        return m.people_overtime_cost[n, q] * m.work_overtime[n, q, t]
 
-    @m.Expression(m.MONTHS, doc="Hiring (currency)")
-    def hiring(m, t):
-        return sum(m.hire_cost[n, q] * m.hire[n, q, t] for n, q in m.CREWS)
+    @m.Expression(m.CREWS, m.MONTHS, doc="Hiring (currency)")
+    def hiring(m, n, q, t):
+        return m.hire_cost[n, q] * m.hire[n, q, t]
 
-    @m.Expression(m.MONTHS, doc="Laying off (currency)")
-    def laying_off(m, t):
-        return sum(m.layoff_cost[n, q] * m.lay_off[n, q, t] for n, q in m.CREWS)
+    @m.Expression(m.CREWS, m.MONTHS, doc="Laying off (currency)")
+    def laying_off(m, n, q, t):
+        return m.layoff_cost[n, q] * m.lay_off[n, q, t]
 
-    @m.Expression(m.LATER_MONTHS, doc="Running longer or shorter than the month before (currency)")
-    def changing_rate(m, t):
-        return sum(m.change_price[r] * (m.run_more[r, t] + m.run_less[r, t]) for r in m.PACED)
+    @m.Expression(m.PACED, m.LATER_MONTHS, doc="Running longer or shorter than the month before (currency)")
+    def changing_rate(m, r, t):
+        return m.change_price[r] * (m.run_more[r, t] + m.run_less[r, t])
 
-    @m.Expression(m.MONTHS, doc="Policy: demand waiting at the month's end (currency)")
-    def waiting(m, t):
-        return sum(m.waiting_price[p, k] * m.wait[p, k, t] for p, k in m.DEMANDED)
+    @m.Expression(m.DEMANDED, m.MONTHS, doc="Policy: demand waiting at the month's end (currency)")
+    def waiting(m, p, k, t):
+        return m.waiting_price[p, k] * m.wait[p, k, t]
 
-    @m.Expression(m.LAST, doc="Policy: demand still waiting when the horizon ends (currency)")
-    def left_waiting(m, t):
-        return sum(m.left_waiting_price * m.wait[p, k, t] for p, k in m.DEMANDED)
+    @m.Expression(m.DEMANDED, m.LAST, doc="Policy: demand still waiting when the horizon ends (currency)")
+    def left_waiting(m, p, k, t):
+        return m.left_waiting_price * m.wait[p, k, t]
 
-    @m.Expression(m.MONTHS, doc="Policy: demand lost (currency)")
-    def losing(m, t):
-        return sum(m.losing_price[p, k] * m.lose[p, k, t] for p, k in m.DEMANDED)
+    @m.Expression(m.DEMANDED, m.MONTHS, doc="Policy: demand lost (currency)")
+    def losing(m, p, k, t):
+        return m.losing_price[p, k] * m.lose[p, k, t]
 
-    @m.Expression(m.MONTHS, doc="Policy: safety stock missing at the month's end (currency)")
-    def missing_safety_stock(m, t):
-        return sum(m.safety_price[i, n] * m.fall_below_safety[i, n, t] for i, n in m.SAFE)
+    @m.Expression(m.SAFE, m.MONTHS, doc="Policy: safety stock missing at the month's end (currency)")
+    def missing_safety_stock(m, i, n, t):
+        return m.safety_price[i, n] * m.fall_below_safety[i, n, t]
 
-    @m.Expression(m.LAST, doc="Policy: target end stock missing (currency)")
-    def missing_end_stock(m, t):
-        return sum(m.end_stock_price[i, n] * m.miss_end_stock[i, n, t] for i, n in m.TARGETED)
+    @m.Expression(m.TARGETED, m.LAST, doc="Policy: target end stock missing (currency)")
+    def missing_end_stock(m, i, n, t):
+        return m.end_stock_price[i, n] * m.miss_end_stock[i, n, t]
 
-    @m.Expression(m.MONTHS, doc="Policy, emergency: stock above its maximum (currency)")
-    def stock_above_maximum(m, t):
-        return sum(m.emergency_price * m.exceed_maximum[i, n, t] for i, n in m.CAPPED)
+    @m.Expression(m.CAPPED, m.MONTHS, doc="Policy, emergency: stock above its maximum (currency)")
+    def stock_above_maximum(m, i, n, t):
+        return m.emergency_price * m.exceed_maximum[i, n, t]
 
-    @m.Expression(m.MONTHS, doc="Policy: space beyond a site's own (currency)")
-    def space_overflow(m, t):
-        return sum(m.overflow_price[n] * m.overflow[n, t] for n in m.STORES)
+    @m.Expression(m.STORES, m.MONTHS, doc="Policy: space beyond a site's own (currency)")
+    def space_overflow(m, n, t):
+        return m.overflow_price[n] * m.overflow[n, t]
 
     @m.Expression(m.BUDGETS, doc="Policy: money in stock above its budget (currency)")
     def above_stock_budget(m, t):
         return m.stock_budget_price * m.exceed_budget[t]
 
-    @m.Expression(m.MONTHS, doc="Policy: premium on demand short, by priority class (currency)")
-    def out_of_order(m, t):
-        return sum(
-            m.premium[m.market_class[k]] * (m.wait[p, k, t] + m.months_short[p, k, t] * m.lose[p, k, t])
-            for p, k in m.RANKED
-        )
+    @m.Expression(m.RANKED, m.MONTHS, doc="Policy: premium on demand short, by priority class (currency)")
+    def out_of_order(m, p, k, t):
+        return m.premium[m.market_class[k]] * (m.wait[p, k, t] + m.months_short[p, k, t] * m.lose[p, k, t])
 
     @m.Expression(m.FAIR_CLASSES, doc="Policy: premium on the worst share short within a class (currency)")
     def unfair_shares(m, p, c, t):
@@ -608,5 +600,7 @@ def _money(m: pyo.ConcreteModel) -> None:
 def _objective(m: pyo.ConcreteModel) -> None:
     @m.Objective(sense=pyo.maximize, doc="Earn the most: revenue less every named cost (currency)")
     def profit(m):
-        costs = [m.component(cost) for cost in CASH + POLICY]
-        return sum(m.revenue[t] for t in m.MONTHS) - sum(sum(cost[t] for t in cost.index_set()) for cost in costs)
+        income, *costs = (m.component(name) for name in ("revenue", *CASH, *POLICY))
+        return sum(income[at] for at in income.index_set()) - sum(
+            sum(cost[at] for at in cost.index_set()) for cost in costs
+        )

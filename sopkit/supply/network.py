@@ -546,7 +546,7 @@ class Allocation(Group):
         demand = network.demand
         classes = sorted({self.market_class[market] for market in demand.markets})
         step = min(PREMIUM_STEP, PREMIUM_SPAN ** (1 / max(1, len(classes) - 1)))
-        freight = max([0.0, *network.lanes.cost.values()]) * (1 + len(network.flow.items_at))
+        freight = max([0.0, *network.tables["lanes"]["cost"]]) * (1 + len(network.tables["sites"]))
         waits = len(network.time.months) if any(demand.may_wait.values()) else 1
         premium, waiting, losing = {}, 0.0, 0.0
         for rank, c in enumerate(reversed(classes)):

@@ -71,7 +71,5 @@ class Session:
         StageError where a plan breaks one of its rules.
         """
         solution = self.base if changed is None else self.resolve(changed)
-        book = solution.network.book
-        plan = written(solution.network, solution.model, solution)
-        plan = checked(solution.network.tables, book.company, book.cycle, plan)
+        plan = checked(solution.network.book, written(solution.network, solution.model, solution))
         return plan | explain(self) if explained and changed is None else plan

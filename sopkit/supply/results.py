@@ -1,7 +1,10 @@
-"""The solved model as tables: the only form in which anyone else sees it."""
+"""The solved model as tables: the only form in which anyone else sees it. Quantities and money are only read."""
 
 from __future__ import annotations
 
+import copy
+
+import numpy as np
 import pandas as pd
 import pyomo.environ as pyo
 
@@ -15,13 +18,20 @@ from sopkit.tables import TABLES
 NOTHING = 1e-6
 """Quantities below this are the solver's tolerance, not a decision."""
 
+ITEM_AT = {"buying": 1, "freight": 2} | dict.fromkeys(
+    "revenue making setting_up holding waiting left_waiting losing missing_safety_stock missing_end_stock "
+    "stock_above_maximum out_of_order unfair_shares".split(),
+    0,
+)
+"""Where the item stands in the index of a named cost; of hours each item takes its share, other costs have no item."""
+
 
 def written(network: Network, model: pyo.ConcreteModel, solution: Solution) -> dict[str, pd.DataFrame]:
     """Every table of stage supply but `supply_checks`, from a solved model; months are Timestamps again."""
     found = _Found(network, model, solution)
     tables = {
         "supply_plan": found.supply_plan(),
-        "shipments": found.shipments(),
+        "shipments": found.ship,
         "stock": found.stock(),
         "deliveries": found.deliveries(),
         "resource_load": found.resource_load(),
@@ -32,6 +42,11 @@ def written(network: Network, model: pyo.ConcreteModel, solution: Solution) -> d
         "binding_limits": TABLES["binding_limits"].empty(),
         "supply_run": found.supply_run(),
     }
+    moment = dict(zip(network.time.months, network.time.timestamps, strict=True))
+    for frame in tables.values():
+        for column in frame.columns.intersection(["month", "available", "arrival"]):
+            if frame[column].dtype == object:  # `available` may also be hours
+                frame[column] = pd.to_datetime(frame[column].map(moment))
     return {name: TABLES[name].conform(frame) for name, frame in tables.items()}
 
 
@@ -41,30 +56,30 @@ def _stacked(parts: list[pd.DataFrame]) -> pd.DataFrame:
 
 
 class _Found:
-    """Decisions as frames, one after the other; every frame has text months until it is written."""
+    """Decisions and money as frames; months are text until they are written."""
 
     def __init__(self, network: Network, model: pyo.ConcreteModel, solution: Solution) -> None:
-        self.network, self.model, self.solution = network, model, solution
-        self.moment = dict(zip(network.time.months, network.time.timestamps, strict=True))
-        self.position = {month: at for at, month in enumerate(network.time.months)}
-        self.make = self._lines(model.make, "item way month")
-        self.buy = self._lines(model.buy, "supplier item site month")
-        self.ship = self._lines(model.ship, "origin destination item month")
-        self.scrap = self._lines(model.scrap, "item site month")
-        self.make["site"] = self._of(self.make, "item way", network.making.site)
-        self.buy["available"] = self._later(self.buy, self._of(self.buy, "supplier item site", network.buying.lead))
-        self.ship["arrival"] = self._later(self.ship, self._of(self.ship, "origin destination", network.lanes.lead))
+        self.network, self.model, self.solution = network, model, copy.copy(solution)
+        noise = np.abs(solution.values) <= NOTHING
+        if "worst_share" in solution.matrix.columns:  # a share of many units
+            noise[solution.matrix.columns["worst_share"].where] = False
+        self.solution.values = np.where(noise, 0.0, solution.values)
+        self.make = self._lines("make", "item way month")
+        self.buy = self._lines("buy", "supplier item site month")
+        self.ship = self._lines("ship", "origin destination item month")
+        self.make["site"] = np.array(self._of(self.make, "item way", network.making.site), dtype=object)
+        self.buy["available"] = self._later(self.buy, "supplier item site", network.buying.lead)
+        self.ship["arrival"] = self._later(self.ship, "origin destination", network.lanes.lead)
+        self.ship = self._with_money(self.ship, "freight", "origin destination item month")
         self.work = self._work()
 
-    def _lines(self, component: pyo.Component, names: str, keep: str = "positive") -> pd.DataFrame:
-        """A decision as rows: its index in columns called `names`, its value as `quantity`; noise is 0."""
-        series = self.solution[component]
-        series = series.where(series.abs() > NOTHING, 0.0)
-        if keep == "positive":
-            series = series[series.ne(0)]
-        index = series.index.to_frame(index=False) if len(series) else pd.DataFrame(columns=range(len(names.split())))
-        index.columns = names.split()
-        return index.assign(quantity=series.to_numpy(dtype=float)).astype({name: object for name in names.split()})
+    def _lines(self, name: str, index: str, *, quantity: str = "quantity", all_rows: bool = False) -> pd.DataFrame:
+        """A decision or cost as rows: its index in columns called `index`, its value as `quantity`; without zeros."""
+        series, names = self.solution[name], index.split()
+        series = series if all_rows else series[series.ne(0)]
+        frame = series.index.to_frame(index=False) if len(series) else pd.DataFrame(columns=range(len(names)))
+        frame.columns = names
+        return frame.assign(**{quantity: series.to_numpy(dtype=float)}).astype(dict.fromkeys(names, object))
 
     @staticmethod
     def _of(frame: pd.DataFrame, columns: str, values: dict, default: float | None = None) -> list:
@@ -73,340 +88,240 @@ class _Found:
         keys = frame[names[0]] if len(names) == 1 else zip(*(frame[name] for name in names), strict=True)
         return [values[key] if default is None else values.get(key, default) for key in keys]
 
-    def _later(self, frame: pd.DataFrame, leads: list[int]) -> list[str]:
-        months = self.network.time.months
-        return [months[self.position[month] + lead] for month, lead in zip(frame["month"], leads, strict=True)]
+    def _later(self, frame: pd.DataFrame, columns: str, lead: dict) -> np.ndarray:
+        """The month in which what leaves in `month` arrives."""
+        time, leads = self.network.time, self._of(frame, columns, lead)
+        months = (time.months[time.position[month] + lead] for month, lead in zip(frame["month"], leads, strict=True))
+        return np.array(list(months), dtype=object)
 
-    def _dated(self, frame: pd.DataFrame, *columns: str) -> pd.DataFrame:
-        return frame.assign(**{name: pd.to_datetime(frame[name].map(self.moment)) for name in columns or ("month",)})
+    def _with_money(self, frame: pd.DataFrame, cost: str, index: str, column: str = "cost") -> pd.DataFrame:
+        """`frame` with the named cost of each row, 0 where there is none."""
+        return frame.merge(self._lines(cost, index, quantity=column), "left", index.split()).fillna({column: 0.0})
+
+    def _every(self, pairs: list[tuple], names: list[str]) -> pd.MultiIndex:
+        return pd.MultiIndex.from_tuples([(*pair, t) for pair in pairs for t in self.network.time.months], names=names)
 
     def _work(self) -> pd.DataFrame:
-        """Hours each lot takes of each resource, and which part of them is overtime (the resource's own share)."""
-        network = self.network
-        set_ups = self._lines(self.model.set_up, "item way month").assign(set_up=1.0).drop(columns="quantity")
-        lots = self.make.merge(set_ups, on=["item", "way", "month"], how="left").fillna({"set_up": 0.0})
-        operations = pd.DataFrame(network.resources.operations, columns=["item", "way", "resource"])
-        operations["hours"] = self._of(operations, "item way resource", network.making.hours)
-        operations["set_up_hours"] = self._of(operations, "item way resource", network.making.set_up_hours)
-        work = lots.merge(operations, on=["item", "way"])
-        work["hours"] = work["hours"] * work["quantity"] + work["set_up_hours"] * work["set_up"]
-        overtime = self._lines(self.model.run_overtime, "resource month").rename(columns={"quantity": "overtime_run"})
-        total = work.groupby(["resource", "month"])["hours"].transform("sum")
-        work = (
-            work.assign(total=total).merge(overtime, on=["resource", "month"], how="left").fillna({"overtime_run": 0.0})
+        """Hours each lot takes of each resource, and its part of the resource's overtime and of the money for hours."""
+        network, month = self.network, ["resource", "month"]
+        set_ups = self._lines("set_up", "item way month", quantity="set_up")
+        lots = self.make.merge(set_ups, "left", ["item", "way", "month"]).fillna({"set_up": 0.0})
+        work = lots.merge(pd.DataFrame(network.resources.operations, columns=["item", "way", "resource"]))
+        each, lost = (
+            np.array(self._of(work, "item way resource", hours), dtype=float)
+            for hours in (network.making.hours, network.making.set_up_hours)
         )
-        share = (work["overtime_run"] / work["total"].where(work["total"].gt(0))).fillna(0.0).clip(upper=1.0)
-        work["overtime"] = work["hours"] * share
-        work["regular"] = work["hours"] - work["overtime"]
-        work["regular_cost"] = work["regular"] * self._of(work, "resource", network.resources.hour_cost)
-        work["overtime_cost"] = work["overtime"] * self._of(work, "resource", network.resources.overtime_cost)
-        return work
+        work["hours"] = each * work["quantity"] + lost * work["set_up"].round()
+        work = work.merge(self._lines("run_overtime", "resource month", quantity="overtime"), "left", month)
+        work = self._with_money(work, "regular_hours", "resource month", "regular_cost")
+        work = self._with_money(work, "overtime_hours", "resource month", "overtime_cost")
+        total = work.groupby(month)["hours"].transform("sum")
+        share = (work["hours"] / total.where(total.gt(0))).fillna(0.0)
+        shared = ["overtime", "regular_cost", "overtime_cost"]
+        work[shared] = work[shared].fillna(0.0).mul(share, axis=0)
+        work["overtime"] = work[["overtime", "hours"]].min(axis=1)
+        return work.assign(regular=work["hours"] - work["overtime"])
 
     def supply_plan(self) -> pd.DataFrame:
-        network = self.network
-        key = ["item", "way", "site", "month"]
-        lots = self.make.merge(
-            self.work.groupby(["item", "way", "month"], as_index=False)[
-                ["hours", "regular", "overtime", "regular_cost", "overtime_cost", "set_up"]
-            ].agg(
-                {
-                    "hours": "sum",
-                    "regular": "sum",
-                    "overtime": "sum",
-                    "regular_cost": "sum",
-                    "overtime_cost": "sum",
-                    "set_up": "max",
-                }
-            ),
-            on=["item", "way", "month"],
-            how="left",
-        ).fillna(0.0)
+        """Lots, in regular time and overtime by their hours, and orders."""
+        key, sums = ["item", "way", "month"], ["hours", "regular", "overtime", "regular_cost", "overtime_cost"]
+        lots = self.make.merge(self.work.groupby(key)[sums].sum(), "left", left_on=key, right_index=True).fillna(0.0)
+        lots = self._with_money(lots, "making", "item way month", "making")
+        lots = self._with_money(lots, "setting_up", "item way month", "setting_up")
         part = (lots["overtime"] / lots["hours"].where(lots["hours"].gt(0))).fillna(0.0)
-        lots["other"] = lots["quantity"] * self._of(lots, "item way", network.making.cost) + lots["set_up"] * self._of(
-            lots, "item way", network.making.set_up_cost
-        )
         rows = []
         for mode, weight, hours in (("make_regular", 1 - part, "regular"), ("make_overtime", part, "overtime")):
-            some = lots[key].assign(
+            some = lots[["item", "site", "month"]].assign(
                 mode=mode,
+                source=lots["way"],
                 quantity=lots["quantity"] * weight,
                 hours=lots[hours],
-                cost=lots[f"{hours}_cost"] + lots["other"] * weight,
+                cost=lots[f"{hours}_cost"] + (lots["making"] + lots["setting_up"]) * weight,
                 available=lots["month"],
             )
-            rows.append(
-                some[some["quantity"].gt(NOTHING) | some["hours"].gt(NOTHING)].rename(columns={"way": "source"})
-            )
-        bought = self.buy.rename(columns={"supplier": "source"}).assign(mode="buy", hours=0.0)
-        bought["cost"] = bought["quantity"] * self._of(bought, "source item site", network.buying.price)
-        return self._dated(_stacked([*rows, bought]), "month", "available")
-
-    def shipments(self) -> pd.DataFrame:
-        cost = self.ship["quantity"] * self._of(self.ship, "origin destination", self.network.lanes.cost)
-        return self._dated(self.ship.assign(cost=cost), "month", "arrival")
+            rows.append(some[some["quantity"].gt(NOTHING) | some["hours"].gt(NOTHING)])
+        bought = self._with_money(self.buy, "buying", "supplier item site available")
+        rows.append(bought.rename(columns={"supplier": "source"}).assign(mode="buy", hours=0.0))
+        return _stacked(rows)
 
     def stock(self) -> pd.DataFrame:
-        network, model = self.network, self.model
+        """Opening stock, what comes in, what goes out and closing stock of each item and site by month."""
+        network, names = self.network, ["item", "site", "month"]
         if not network.flow.stocks:
             return TABLES["stock"].empty()
-        every = pd.MultiIndex.from_tuples(
-            [(i, n, t) for i, n in network.flow.stocks for t in network.time.months], names=["item", "site", "month"]
-        )
+        every = self._every(network.flow.stocks, names)
 
-        def summed(frame: pd.DataFrame, site: str = "site", month: str = "month", item: str = "item") -> pd.Series:
-            return (
-                frame.groupby([item, site, month])["quantity"]
-                .sum()
-                .rename_axis(every.names)
-                .reindex(every, fill_value=0.0)
-            )
+        def summed(frame: pd.DataFrame, *key: str) -> pd.Series:
+            return frame.groupby(list(key))["quantity"].sum().rename_axis(names).reindex(every, fill_value=0.0)
 
-        used = self.make.merge(
-            pd.DataFrame(
-                [(i, w, c, q) for (i, w, c), q in network.flow.usage.items()],
-                columns=["item", "way", "component", "usage"],
-            ),
-            on=["item", "way"],
+        usage = pd.DataFrame(
+            [(*at, each) for at, each in network.flow.usage.items()], columns=["item", "way", "component", "each"]
         )
-        used["quantity"] *= used["usage"]
-        receipts = (
-            pd.Series(network.stock.receipts, dtype=float).reindex(every, fill_value=0.0)
-            if network.stock.receipts
-            else 0.0
+        used = self.make.merge(usage, on=["item", "way"])
+        used["quantity"] *= used["each"]
+        receipts = pd.DataFrame(
+            [(*at, quantity) for at, quantity in network.stock.receipts.items()], columns=[*names, "quantity"]
         )
-        held = self._lines(model.hold, "item site month", keep="all").set_index(every.names)["quantity"]
-        closing = held.reindex(every)
-        before = pd.MultiIndex.from_arrays(
-            [every.get_level_values(0), every.get_level_values(1), every.get_level_values(2).map(network.time.previous)]
-        )
-        scrapped = summed(self.scrap)
+        inward = self.ship[self.ship["destination"].isin(network.flow.items_at)]
+        scrapped = summed(self._lines("scrap", "item site month"), *names)
+        held = self._lines("hold", "item site month", all_rows=True).set_index(names)["quantity"]
+        before = every.set_levels(every.levels[2].map(network.time.previous), level=2)
         frame = pd.DataFrame(
             {
                 "opening": held.reindex(before).to_numpy(),
-                "received": receipts
-                + summed(self.make)
-                + summed(self.buy, month="available")
-                + summed(
-                    self.ship[self.ship["destination"].isin(network.flow.items_at)], site="destination", month="arrival"
-                ),
-                "issued": summed(used, item="component") + summed(self.ship, site="origin") + scrapped,
+                "received": summed(receipts, *names)
+                + summed(self.make, *names)
+                + summed(self.buy, "item", "site", "available")
+                + summed(inward, "item", "destination", "arrival"),
+                "issued": summed(used, "component", "site", "month")
+                + summed(self.ship, "item", "origin", "month")
+                + scrapped,
                 "scrapped": scrapped,
-                "closing": closing,
-            },
-            index=every,
+                "closing": held.reindex(every),
+            }
         ).reset_index()
         frame["safety_stock"] = self._of(frame, "item site month", network.stock.safety_stock, 0.0)
         frame["below_safety"] = (frame["safety_stock"] - frame["closing"]).clip(lower=0.0)
-        frame["value"] = frame["closing"] * self._of(frame, "item", network.stock.standard_cost)
-        return self._dated(frame)
+        return frame.assign(value=frame["closing"] * self._of(frame, "item", network.stock.standard_cost))
 
     def deliveries(self) -> pd.DataFrame:
-        network = self.network
+        """Demand of each product and market by month, what arrived, waits and is lost."""
+        network, index = self.network, "product market month"
         if not network.demand.pairs:
             return TABLES["deliveries"].empty()
-        every = pd.MultiIndex.from_tuples(
-            [(p, k, t) for p, k in network.demand.pairs for t in network.time.months],
-            names=["product", "market", "month"],
-        )
-        arrived = self.ship.groupby(["item", "destination", "arrival"])["quantity"].sum().rename_axis(every.names)
-        waiting = self._lines(self.model.wait, "product market month", keep="all").set_index(every.names)["quantity"]
-        lost = self._lines(self.model.lose, "product market month", keep="all").set_index(every.names)["quantity"]
-        frame = pd.DataFrame(
-            {
-                "demand": pd.Series(network.demand.quantity, dtype=float)
-                .rename_axis(every.names)
-                .reindex(every, fill_value=0.0)
-                if network.demand.quantity
-                else 0.0,
-                "delivered": arrived.reindex(every, fill_value=0.0),
-                "backlog": waiting.reindex(every),
-                "lost": lost.reindex(every),
-            },
-            index=every,
-        ).reset_index()
-        frame["price"] = self._of(frame, "product market month", network.demand.price)
-        return self._dated(frame)
+        names = index.split()
+        every = self._every(network.demand.pairs, names)
+        arrived = self.ship.groupby(["item", "destination", "arrival"])["quantity"].sum().rename_axis(names)
+        frame = pd.DataFrame({"delivered": arrived.reindex(every, fill_value=0.0)}).reset_index()
+        for column, decision in (("backlog", "wait"), ("lost", "lose")):
+            frame = frame.merge(self._lines(decision, index, quantity=column, all_rows=True), "left", names)
+        frame["demand"] = self._of(frame, index, network.demand.quantity, 0.0)
+        return frame.assign(price=self._of(frame, index, network.demand.price))
 
     def resource_load(self) -> pd.DataFrame:
-        network = self.network
-        frame = pd.DataFrame(
-            [(r, t) for r in network.resources.names for t in network.time.months], columns=["resource", "month"]
-        )
-        hours = self.work.groupby(["resource", "month"])[["regular", "overtime"]].sum()
-        frame = frame.merge(hours, left_on=["resource", "month"], right_index=True, how="left").fillna(0.0)
-        sites = self.network.tables["resources"].set_index("resource")["site"]
-        frame["site"] = frame["resource"].map(sites)
-        frame["available"] = self._of(frame, "resource month", network.resources.regular_limit)
-        frame["overtime_limit"] = self._of(frame, "resource month", network.resources.overtime_limit)
-        frame["utilisation"] = (frame["regular"] + frame["overtime"]) / frame["available"].where(
-            frame["available"].gt(0)
-        )
-        return self._dated(frame)
+        """Hours of each resource by month."""
+        resources, names = self.network.resources, ["resource", "month"]
+        if not resources.names:
+            return TABLES["resource_load"].empty()
+        every = self._every([(name,) for name in resources.names], names)
+        frame = self.work.groupby(names)[["regular", "overtime"]].sum().reindex(every, fill_value=0.0).reset_index()
+        frame["site"] = frame["resource"].map(self.network.tables["resources"].set_index("resource")["site"])
+        frame["available"] = self._of(frame, "resource month", resources.regular_limit)
+        frame["overtime_limit"] = self._of(frame, "resource month", resources.overtime_limit)
+        hours = frame["regular"] + frame["overtime"]
+        return frame.assign(utilisation=hours / frame["available"].where(frame["available"].gt(0)))
 
     def people_plan(self) -> pd.DataFrame:
-        network, model = self.network, self.model
+        """People of each site and skill by month, and the hours they work."""
+        network, index = self.network, "site skill month"
         if not network.people.crews:
             return TABLES["people_plan"].empty()
-        names = ["site", "skill", "month"]
-        people = self._lines(model.employ, " ".join(names), keep="all").rename(columns={"quantity": "people"})
-        frame = people[people["month"].isin(network.time.months)]
-        for name, component in (("hired", model.hire), ("laid_off", model.lay_off), ("overtime", model.work_overtime)):
-            found = self._lines(component, " ".join(names), keep="all").rename(columns={"quantity": name})
-            frame = frame.merge(found, on=names)
-        frame["available"] = frame["people"] * self._of(frame, "site skill month", network.people.hours)
-        skills = network.tables["resources"].set_index("resource")["skill"]
-        machine = self.work.assign(skill=self.work["resource"].map(skills))
-        machine = machine.assign(work=machine["hours"] * self._of(machine, "resource", network.people.crew_size))
-        hand = self.make.merge(
-            pd.DataFrame(
-                [(i, w, k, h) for (i, w, _, k), h in network.making.people_hours.items()],
-                columns=["item", "way", "skill", "hours"],
-            ),
-            on=["item", "way"],
-        )
-        hand = hand.assign(work=hand["quantity"] * hand["hours"])
-        work = (
-            _stacked([machine[[*names, "work"]], hand[[*names, "work"]]]).groupby(names, as_index=False)["work"].sum()
-        )
-        frame = frame.merge(work.astype(dict.fromkeys(names, object)), on=names, how="left").fillna({"work": 0.0})
-        frame["used"] = frame["work"] - frame["overtime"].clip(upper=frame["work"])
-        return self._dated(frame.drop(columns="work"))
+        names = index.split()
+        frame = self._every(network.people.crews, names).to_frame(index=False)
+        for column, decision in (
+            ("people", "employ"),
+            ("hired", "hire"),
+            ("laid_off", "lay_off"),
+            ("overtime", "work_overtime"),
+        ):
+            frame = frame.merge(self._lines(decision, index, quantity=column, all_rows=True), "left", names)
+        frame["available"] = frame["people"] * self._of(frame, index, network.people.hours)
+        machine = self.work.merge(network.tables["resources"][["resource", "skill", "crew"]], on="resource")
+        machine["work"] = machine["hours"] * machine["crew"]
+        by_hand = [(i, w, k, hours) for (i, w, _, k), hours in network.making.people_hours.items()]
+        hand = self.make.merge(pd.DataFrame(by_hand, columns=["item", "way", "skill", "each"]), on=["item", "way"])
+        hand["work"] = hand["quantity"] * hand["each"]
+        work = _stacked([machine[[*names, "work"]], hand[[*names, "work"]]]).groupby(names)["work"].sum()
+        needed = work.reindex(pd.MultiIndex.from_frame(frame[names]), fill_value=0.0).to_numpy()
+        return frame.assign(used=needed - np.minimum(frame["overtime"], needed))
 
     def supply_costs(self) -> pd.DataFrame:
-        """Money by named cost: from quantities and prices where it belongs to an item, else from the model."""
-        network, model = self.network, self.model
-
-        def priced(
-            cost: str, frame: pd.DataFrame, price: list, item: str = "item", month: str = "month"
-        ) -> pd.DataFrame:
-            return pd.DataFrame(
-                {"cost": cost, "item": frame[item], "month": frame[month], "amount": frame["quantity"] * price}
-            )
-
-        def lines(component: pyo.Component, names: str) -> pd.DataFrame:
-            return self._lines(component, names)
-
-        sold = self.ship[self.ship["destination"].isin({market for _, market in network.demand.pairs})]
-        held = lines(model.hold, "item site month")
-        held = held[held["month"].isin(self.position)]
-        wait, lost = lines(model.wait, "product market month"), lines(model.lose, "product market month")
-        left = wait[wait["month"].eq(network.time.months[-1])]
-        short = lines(model.fall_below_safety, "item site month")
-        missed = lines(model.miss_end_stock, "item site month")
-        above = lines(model.exceed_maximum, "item site month")
-        lots = (
-            self.work.groupby(["item", "way", "month"], as_index=False)["set_up"]
-            .max()
-            .rename(columns={"set_up": "quantity"})
-        )
-        parts = [
-            priced("revenue", sold, self._of(sold, "item destination arrival", network.demand.price), month="arrival"),
-            priced("making", self.make, self._of(self.make, "item way", network.making.cost)),
-            self.work.rename(columns={"regular_cost": "amount"})[["item", "month", "amount"]].assign(
-                cost="regular_hours"
-            ),
-            self.work.rename(columns={"overtime_cost": "amount"})[["item", "month", "amount"]].assign(
-                cost="overtime_hours"
-            ),
-            priced("setting_up", lots, self._of(lots, "item way", network.making.set_up_cost)),
-            priced(
-                "buying", self.buy, self._of(self.buy, "supplier item site", network.buying.price), month="available"
-            ),
-            priced("freight", self.ship, self._of(self.ship, "origin destination", network.lanes.cost)),
-            priced("holding", held, self._of(held, "item site", network.stock.holding_cost, 0.0)),
-            priced("waiting", wait, self._of(wait, "product market", network.demand.waiting_price), "product"),
-            priced("left_waiting", left, [network.demand.left_waiting_price] * len(left), "product"),
-            priced("losing", lost, self._of(lost, "product market", network.demand.losing_price), "product"),
-            priced("missing_safety_stock", short, self._of(short, "item site", network.stock.safety_price)),
-            priced("missing_end_stock", missed, self._of(missed, "item site", network.stock.end_stock_price)),
-            priced("stock_above_maximum", above, [network.demand.emergency_price] * len(above)),
-        ]
-        by_item = {part["cost"].iloc[0] for part in parts if len(part)}
-        for cost in CASH + POLICY:
-            if cost not in by_item:
-                amounts = self.solution[model.component(cost)]
-                month = amounts.index.get_level_values(-1) if amounts.index.nlevels > 1 else amounts.index
-                item = amounts.index.get_level_values(0) if amounts.index.nlevels > 1 else ""
-                parts.append(pd.DataFrame({"cost": cost, "item": item, "month": month, "amount": amounts.to_numpy()}))
-        costs = _stacked(parts)
-        costs = costs.groupby(["cost", "item", "month"], as_index=False)["amount"].sum()
+        """Revenue and every named cost by item and month, as the model has them."""
+        parts = []
+        for cost in ("revenue", *CASH, *POLICY):
+            if cost in ("regular_hours", "overtime_hours"):
+                part = self.work[["item", "month"]].assign(amount=self.work[cost.replace("hours", "cost")])
+            else:
+                amounts = self.solution[cost]
+                index = amounts.index
+                items = index.get_level_values(ITEM_AT[cost]) if cost in ITEM_AT and len(amounts) else ""
+                part = pd.DataFrame({"item": items, "month": index.get_level_values(-1), "amount": amounts.to_numpy()})
+            parts.append(part[part["amount"].ne(0)].assign(cost=cost))
+        costs = _stacked(parts).groupby(["cost", "item", "month"], as_index=False)["amount"].sum()
         costs = costs[costs["amount"].abs().gt(NOTHING)]
-        return self._dated(costs.assign(penalty=costs["cost"].isin(POLICY)))
+        return costs.assign(penalty=costs["cost"].isin(POLICY))
 
     def supply_exceptions(self) -> pd.DataFrame:
         """Every wish or limit passed, with its price; safety stock, backlog and lost sales are in their own tables."""
-        network, model = self.network, self.model
-        last, emergency = network.time.months[-1], network.demand.emergency_price
-        wait, lost = self._lines(model.wait, "item place month"), self._lines(model.lose, "item place month")
-        left = wait[wait["month"].eq(last)] if network.demand.left_waiting_price else wait[:0]
+        network, key = self.network, "item place month"
+        demand, allocation, stock = network.demand, network.allocation, network.stock
+        wait, lost = self._lines("wait", key), self._lines("lose", key)
         never = [
-            network.demand.losing_price[pair] == emergency and not network.demand.may_wait[pair]
+            demand.losing_price[pair] == demand.emergency_price and not demand.may_wait[pair]
             for pair in zip(lost["item"], lost["place"], strict=True)
         ]
-        missed = self._lines(model.miss_end_stock, "item place month")
-        overflow = self._lines(model.overflow, "place month")
-        over_budget = self._lines(model.exceed_budget, "month")
-        above = self._lines(model.exceed_maximum, "item place month")
-        months_short = self._of(lost, "item place month", network.allocation.months_short, 0.0)
-        ranked = _stacked([wait, lost.assign(quantity=lost["quantity"] * months_short)])
-        ranked = ranked[among(ranked, "item place", set(network.allocation.ranked))]
-        ranked = ranked.groupby(["item", "place", "month"], as_index=False)["quantity"].sum()
-        premium = [network.allocation.premium[network.allocation.market_class[market]] for market in ranked["place"]]
-        unfair = self._lines(model.worst_share, "item place month")
-        unfair["quantity"] *= self._of(unfair, "item place month", network.allocation.class_base)
-        parts = [
-            left.assign(cost="left_waiting", price=network.demand.left_waiting_price, unit="units"),
-            lost[never].assign(cost="losing", price=emergency, unit="units"),
-            ranked.assign(cost="out_of_order", price=premium, unit="units"),
-            unfair.assign(
-                cost="unfair_shares", price=self._of(unfair, "place", network.allocation.premium), unit="units"
-            ).assign(place="class " + unfair["place"].astype(str)),
-            missed.assign(
-                cost="missing_end_stock",
-                price=self._of(missed, "item place", network.stock.end_stock_price),
-                unit="units",
-            ),
-            above.assign(cost="stock_above_maximum", price=emergency, unit="units"),
-            overflow.assign(
-                cost="space_overflow", price=self._of(overflow, "place", network.stock.overflow_price), unit="m3"
-            ),
-            over_budget.assign(cost="above_stock_budget", price=network.policies.stock_budget_price, unit="currency"),
+        short = lost.assign(quantity=lost["quantity"] * self._of(lost, key, allocation.months_short, 0.0))
+        short = _stacked([wait, short])
+        short = short[among(short, "item place", set(allocation.ranked))]
+        shares, last = self._lines("worst_share", key), network.time.months[-1]
+        shares["quantity"] *= self._of(shares, key, allocation.class_base)
+        shares = shares[shares["quantity"].gt(NOTHING)]
+        missed, overflow = self._lines("miss_end_stock", key), self._lines("overflow", "place month")
+        # what the last plan had for a way or an offer that is gone is no decision, so it is reported and not charged
+        gone = pd.DataFrame(
+            [(*at, q) for at, q in network.kept.gone.items()], columns=["place", "item", "month", "quantity"]
+        )
+        changes = [
+            *(self._lines(decision, key) for decision in ("make_more", "make_less")),
+            *(self._lines(decision, "place item site month") for decision in ("order_more", "order_less")),
         ]
-        for component, names in (
-            (model.make_more, "item place month"),
-            (model.make_less, "item place month"),
-            (model.order_more, "place item site month"),
-            (model.order_less, "place item site month"),
-        ):
-            changed = (
-                self._lines(component, names).groupby(["item", "place", "month"], as_index=False)["quantity"].sum()
-            )
-            parts.append(
-                changed.assign(
-                    cost="changing_the_plan",
-                    price=self._of(changed, "month", network.last_plan.change_price),
-                    unit="units",
-                )
-            )
-        # what the last plan said of a way or an offer that is gone: no decision, so not charged, but said
-        names = ["place", "item", "month", "quantity"]
-        gone = pd.DataFrame([(*at, quantity) for at, quantity in network.kept.gone.items()], columns=names)
-        parts.append(gone.assign(cost="changing_the_plan", price=0.0, unit="units"))
-        frame = _stacked(parts).reindex(columns=["cost", "place", "item", "month", "unit", "quantity", "price"])
-        frame = frame.fillna({"item": "", "place": ""})
+        parts = [
+            ("losing", lost[never], demand.emergency_price),
+            (
+                "out_of_order",
+                short,
+                self._of(short.assign(rank=short["place"].map(allocation.market_class)), "rank", allocation.premium),
+            ),
+            (
+                "unfair_shares",
+                shares.assign(place="class " + shares["place"].astype(str)),
+                self._of(shares, "place", allocation.premium),
+            ),
+            ("missing_end_stock", missed, self._of(missed, "item place", stock.end_stock_price)),
+            ("stock_above_maximum", self._lines("exceed_maximum", key), demand.emergency_price),
+            ("space_overflow", overflow, self._of(overflow, "place", stock.overflow_price)),
+            ("above_stock_budget", self._lines("exceed_budget", "month"), stock.budget_price),
+            ("changing_the_plan", gone, 0.0),
+            *(
+                ("changing_the_plan", frame, self._of(frame, "month", network.last_plan.change_price))
+                for frame in changes
+            ),
+        ]
+        if demand.left_waiting_price:
+            parts.append(("left_waiting", wait[wait["month"].eq(last)], demand.left_waiting_price))
+        keys = ["cost", "place", "item", "month"]
+        frame = _stacked([frame.assign(cost=cost, price=price) for cost, frame, price in parts])
+        frame = frame.reindex(columns=[*keys, "quantity", "price"]).fillna({"item": "", "place": ""})
         frame = (
             frame.assign(paid=frame["quantity"] * frame["price"])
-            .groupby(["cost", "place", "item", "month", "unit"], as_index=False)
+            .groupby(keys, as_index=False)
             .agg(amount=("quantity", "sum"), price=("price", "min"), most=("price", "max"), paid=("paid", "sum"))
         )
         frame["price"] = frame["price"].where(frame["price"].eq(frame["most"]), frame["paid"] / frame["amount"])
-        return self._dated(frame.drop(columns=["most", "paid"]))
+        units = frame["cost"].map({"space_overflow": "m3", "above_stock_budget": "currency"}).fillna("units")
+        return frame.assign(unit=units).drop(columns=["most", "paid"])
 
     def supply_run(self) -> pd.DataFrame:
+        """How the plan was solved, what it earns, and the prices of policies that stand in no table."""
+        policy, demand = self.network.policies.allocation, self.network.demand
+        premiums = {} if policy == "profit" else self.network.allocation.premium
         measures = self.solution.measures | {
             PROFIT: f"{self.solution.profit:,.2f}",
-            "price of an emergency": self.network.demand.emergency_price,
-            "allocation": self.network.policies.allocation,
+            "price of an emergency": demand.emergency_price,
+            "allocation": policy,
+            **{f"premium of class {number}": price for number, price in premiums.items()},
         }
-        said = {name: f"{value:,.6g}" if isinstance(value, float) else str(value) for name, value in measures.items()}
-        return pd.DataFrame({"measure": list(said), "value": list(said.values())})
+        reported = {
+            name: f"{value:,.6g}" if isinstance(value, float) else str(value) for name, value in measures.items()
+        }
+        return pd.DataFrame({"measure": list(reported), "value": list(reported.values())})

@@ -1,0 +1,332 @@
+"""The plan's quantities and money once more, in pandas: beside each row of the plan what the input tables hold for it.
+
+Nothing here knows the model; `check` compares what is counted here with what the plan reports. Prices of policies are
+derived from their definitions:
+
+- *dearest unit*: the highest of list prices, net prices of planned months, offers, prices of a lost unit, and 1;
+- *emergency* (a promise or limit that the tables call unbreakable is broken): 1,000 times the dearest unit;
+- *premium* of a priority class on a unit short: 10 times the dearest unit in the last class and 100 times more from
+  class to class (less where there are more than four: a million from the last to the first), and never less than what
+  a unit can bring or save at most, in its own class or in a lower one.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from sopkit.book import Book
+
+STOCK, DUE, EXCEPTION = ["item", "site", "month"], ["product", "market", "month"], ["cost", "place", "item", "month"]
+COSTS = tuple(
+    "revenue making regular_hours overtime_hours setting_up buying freight holding wages people_overtime hiring "
+    "laying_off changing_rate waiting left_waiting losing missing_safety_stock missing_end_stock stock_above_maximum "
+    "space_overflow above_stock_budget out_of_order unfair_shares changing_the_plan".split()
+)
+"""Revenue and every named cost of table `supply_costs`."""
+
+OFFER, WAY, LANE = ["supplier", "item", "site"], ["item", "way"], ["origin", "destination"]
+
+
+class Recount:
+    """The tables that stage supply reads (`book`) and writes (`plan`), counted again."""
+
+    def __init__(self, book: Book, plan: dict[str, pd.DataFrame]) -> None:
+        self.book, self.plan, self.policies = book, plan, book.company.policies
+        self.months = list(book.months)
+        self.last = self.months[-1]
+        lines = plan["supply_plan"]
+        buys = lines["mode"].eq("buy")
+        self.made = lines[~buys].rename(columns={"source": "way"})
+        self.bought = self._beside(lines[buys].rename(columns={"source": "supplier"}), "offers", OFFER)
+        self.shipped = self._beside(plan["shipments"], "lanes", LANE)
+        inner = self.shipped["destination"].isin(book["sites"]["site"])
+        self.inward, self.outward = self.shipped[inner], self.shipped[~inner]
+        self.steps = self._steps()
+        self.ways = self.steps.groupby(WAY, as_index=False).agg(
+            way_site=("site", "first"),
+            started=("started", "max"),
+            unit_cost=("unit_cost", "sum"),
+            setup_cost=("setup_cost", "sum"),
+            minimum_run=("minimum_run", "max"),
+        )
+        lots = self.made.groupby([*WAY, "site", "month"], as_index=False)["quantity"].sum()
+        self.lots = lots.merge(self.ways, "left", WAY)
+        self.work = lots.merge(self.steps.drop(columns="site"), on=WAY)
+        self.work["load"] = self.work["hours"] * self.work["started"] * self.work["quantity"] + self.work["setup_hours"]
+        self.load = self._beside(plan["resource_load"], "resources", ["resource"]).set_index(["resource", "month"])
+        people = self._beside(plan["people_plan"], "workforce", ["site", "skill"]).merge(
+            book["calendar"], "left", "month"
+        )
+        self.people = people.set_index(["site", "skill", "month"])
+        self.stock, self.due = self._stock(), self._due()
+
+    def _beside(self, frame: pd.DataFrame, table: str, key: list[str]) -> pd.DataFrame:
+        """The rows of `frame`, and beside them those of input `table`: a column that both have is `..._given` there."""
+        return frame.merge(self.book[table], "left", key, suffixes=("", "_given"))
+
+    def at(self, months: pd.Series | pd.Index) -> np.ndarray:
+        """The position of each month in the plan; NaN for a month that is not planned."""
+        position = self.book.months.get_indexer(pd.DatetimeIndex(months)).astype(float)
+        return np.where(position < 0, np.nan, position)
+
+    def _steps(self) -> pd.DataFrame:
+        """Operations, and what each starts for one good unit of the way: 1 / product of its own and later yields."""
+        steps = self._beside(self.book["routings"], "resources", ["resource"])
+        steps["way"] = steps["routing"].where(steps["routing"].ne(""), steps["resource"])
+        steps = steps.sort_values([*WAY, "operation", "resource"], ascending=[True, True, False, False])
+        steps["started"] = 1.0 / steps.groupby(WAY)["yield"].cumprod()
+        return steps.assign(unit_cost=steps["cost"] * steps["started"])
+
+    def _stock(self) -> pd.DataFrame:
+        """Stock by item, site and month, with its policy, its item and the safety stock wanted there.
+
+        A product launched or retired has a safety stock at a month's end while it is on sale in the next month.
+        """
+        names = (("products", "product"), ("materials", "material"))
+        items = pd.concat([self.book[table].rename(columns={key: "item"}) for table, key in names])
+        stock = self._beside(self.plan["stock"], "policies", ["item", "site"]).merge(items, "left", "item")
+        numbers = ["safety_stock_given", "safety_stock_price", "holding_cost", "target_end_stock"]
+        stock[numbers] = stock[numbers].fillna(0.0)
+        following = stock["month"] + pd.DateOffset(months=1)
+        idle = stock["launch_month"].gt(following) | stock["end_month"].lt(following)
+        return stock.assign(wanted=stock["safety_stock_given"].mask(idle, 0.0)).set_index(STOCK).sort_index()
+
+    def _due(self) -> pd.DataFrame:
+        """Demand by product, market and month, with its net price, its class and what may become of it unmet."""
+        due = self._beside(self.plan["deliveries"], "service_policies", ["product", "market"])
+        due = due.merge(self.book["demand_plan"][[*DUE, "price"]], "left", DUE, suffixes=("", "_given"))
+        due = due.merge(self.book["products"][["product", "price"]], "left", "product", suffixes=("", "_listed"))
+        due = due.merge(self.book["markets"][["market", "priority"]], "left", "market")
+        due["price_given"] = due["price_given"].fillna(due["price_listed"])
+        due["unmet"] = due["unmet"].fillna("lost")
+        due["waits"] = due["unmet"].isin(["backlog", "either"])
+        due["lost_price"] = due["lost_price"].mask(due["unmet"].eq("neither"), self.emergency).fillna(0.0)
+        due["backlog_price"] = due["backlog_price"].fillna(0.0)
+        return due.set_index(DUE).sort_index()
+
+    @cached_property
+    def reach(self) -> dict[tuple[str, str], int]:
+        """The first month, counted from 0, in which an item can be at a site: on hand, ordered, bought, made, sent."""
+        book, first = self.book, {}
+        receipts = book["scheduled_receipts"]
+        receipts = receipts[receipts["month"].isin(self.months) & receipts["quantity"].gt(0)]
+        on_hand = book["inventory"][book["inventory"]["quantity"].gt(0)]
+        parts = book["bom"].groupby("item")["component"].agg(list).to_dict()
+        onward = {
+            o: list(zip(some["destination"], some["lead_time"], strict=True))
+            for o, some in book["lanes"].groupby("origin")
+        }
+        comes = [
+            *((item, site, 0) for item, site in zip(on_hand["item"], on_hand["site"], strict=True)),
+            *zip(receipts["item"], receipts["site"], self.at(receipts["month"]), strict=True),
+            *book["offers"][["item", "site", "lead_time"]].itertuples(index=False, name=None),
+        ]
+        makes = self.ways[["item", "way_site"]].to_numpy().tolist()
+        news = True
+        while news:
+            made = [(i, n, max([0, *(first.get((part, n), np.inf) for part in parts.get(i, []))])) for i, n in makes]
+            sent = [(i, to, month + lead) for (i, n), month in first.items() for to, lead in onward.get(n, [])]
+            news = False
+            for item, site, month in [*comes, *made, *sent]:
+                if month < first.get((item, site), len(self.months)):
+                    first[item, site], news = month, True
+        return first
+
+    # prices of policies ------------------------------------------------------------------------------------------
+    @cached_property
+    def dearest(self) -> float:
+        """The value of the dearest unit (currency)."""
+        book = self.book
+        asked = book["demand_plan"]
+        planned = asked.loc[asked["month"].isin(self.months), "price"]
+        prices = [book["products"]["price"], planned, book["offers"]["price"], book["service_policies"]["lost_price"]]
+        return max(1.0, float(pd.concat(prices).max()))
+
+    @property
+    def emergency(self) -> float:
+        """The price of a unit of what the tables call unbreakable (currency)."""
+        return 1_000.0 * self.dearest
+
+    @property
+    def left_waiting_price(self) -> float:
+        """The price of a unit that still waits when the horizon ends (currency)."""
+        return self.emergency if self.policies.backlog_at_end == "forbidden" else 0.0
+
+    @cached_property
+    def premiums(self) -> pd.Series:
+        """The premium of each priority class on a unit short (currency), as defined at the head of this file."""
+        pairs = self.due.groupby(["product", "market"])[
+            ["priority", "waits", "unmet", "backlog_price", "lost_price"]
+        ].first()
+        classes = sorted(pairs["priority"].unique(), reverse=True)
+        step = min(100.0, 1e6 ** (1 / max(1, len(classes) - 1)))
+        waits = len(self.months) if pairs["waits"].any() else 1
+        freight = self.book["lanes"]["cost"].max() * (1 + len(self.book["sites"]))
+        premiums: dict[int, float] = {}
+        waiting = losing = 0.0  # the dearest of the classes seen so far
+        for rank, number in enumerate(classes):
+            lower = waits * (max(premiums.values()) + waiting) + losing + self.left_waiting_price if premiums else 0.0
+            here = pairs[pairs["priority"].eq(number)]
+            waiting = max([waiting, *here.loc[here["waits"], "backlog_price"]])
+            losing = max([losing, *here.loc[here["unmet"].ne("backlog"), "lost_price"]])
+            own = waits * waiting + (losing if losing < self.emergency else self.dearest)
+            premiums[number] = max(10 * self.dearest * step**rank, max(lower, own) + self.dearest + freight)
+        return pd.Series(premiums, dtype=float)
+
+    # what is passed, and at what price ---------------------------------------------------------------------------
+    @cached_property
+    def recorded(self) -> pd.DataFrame:
+        """Table `supply_exceptions` by cost, place, item and month."""
+        return self.plan["supply_exceptions"].set_index(EXCEPTION)
+
+    @cached_property
+    def exceptions(self) -> pd.DataFrame:
+        """What the plan's quantities pass of every wish and limit (`amount`), and the price of a unit of it (`price`).
+
+        By cost, place, item and month. The worst share short of a class is decided by the plan, so it has no amount.
+        """
+        due = self.due.reset_index().rename(columns={"market": "place", "product": "item"})
+        stock = self.stock.reset_index().rename(columns={"site": "place"})
+        ending, end = due[due["month"].eq(self.last)], stock[stock["month"].eq(self.last)]
+        must, limited = due[due["unmet"].eq("neither")], stock[stock["maximum_stock"].notna()]
+        target = end["target_end_stock"].where(end["target_end_stock"].gt(0), end["wanted"])
+        missing_price = self.policies.end_stock_price or end["standard_cost"] + end["safety_stock_price"]
+        parts = [
+            ("losing", must, must["lost"], self.emergency),
+            ("missing_end_stock", end, (target - end["closing"]).clip(lower=0), missing_price),
+            (
+                "stock_above_maximum",
+                limited,
+                (limited["closing"] - limited["maximum_stock"]).clip(lower=0),
+                self.emergency,
+            ),
+            self._space(stock),
+            self._budget(stock),
+            self._changes(),
+        ]
+        if self.left_waiting_price:
+            parts.append(("left_waiting", ending, ending["backlog"], self.left_waiting_price))
+        if self.policies.allocation == "priority":  # lost where it could wait, a unit is short to the end
+            to_the_end = np.where(due["waits"], len(self.months) - self.at(due["month"]), 1)
+            premium = due["priority"].map(self.premiums)
+            parts.append(("out_of_order", due, due["backlog"] + due["lost"] * to_the_end, premium))
+        if self.policies.allocation == "fair_share":
+            shares = self.fair.reset_index().drop_duplicates(["item", "place", "month"])
+            parts.append(("unfair_shares", shares, np.nan, shares["priority"].map(self.premiums)))
+        frames = [
+            frame.reindex(columns=EXCEPTION[1:], fill_value="").assign(cost=cost, amount=amount, price=price)
+            for cost, frame, amount, price in parts
+        ]
+        return pd.concat([frame for frame in frames if len(frame)] or frames).set_index(EXCEPTION)
+
+    def _space(self, stock: pd.DataFrame) -> tuple:
+        used = (stock["closing"] * stock["volume"]).groupby([stock["place"], stock["month"]]).sum().rename("used")
+        sites = self.book["sites"].rename(columns={"site": "place"})
+        frame = used.reset_index().merge(sites[sites["storage"].notna()], on="place")
+        price = frame["overflow_price"].where(frame["overflow_price"].gt(0), self.emergency)
+        return "space_overflow", frame, (frame["used"] - frame["storage"]).clip(lower=0), price
+
+    def _budget(self, stock: pd.DataFrame) -> tuple:
+        budget = self.policies.stock_budget
+        frame = self.book.at_cost(stock, "closing").groupby(stock["month"]).sum().rename("value").reset_index()
+        frame = frame if budget is not None else frame[:0]
+        return (
+            "above_stock_budget",
+            frame,
+            (frame["value"] - (budget or 0)).clip(lower=0),
+            self.policies.stock_budget_price,
+        )
+
+    def _changes(self) -> tuple:
+        """Changes of what is made and bought, in months of the last plan that are frozen or whose change has a price.
+
+        What it held of an offer that is gone, or of a way whose components nobody can have, is not charged.
+        """
+        last, key = self.book["last_supply_plan"], ["bought", "source", "item", "site", "month"]
+        lines = pd.concat([self.plan["supply_plan"], last.assign(quantity=-last["quantity"])])
+        lines = lines[lines["month"].isin(set(last["month"]) & set(self.months))]
+        lines["bought"] = lines["mode"].eq("buy")
+        lines["site"] = lines["site"].where(lines["bought"], "")
+        lines["price"] = np.where(
+            self.at(lines["month"]) < self.policies.frozen_months, self.emergency, self.policies.plan_change_price
+        )
+        lines = lines[lines["price"].gt(0)]
+        change = lines.groupby(key).agg(amount=("quantity", "sum"), price=("price", "first")).reset_index()
+        offers = set(zip(*(self.book["offers"][name] for name in OFFER), strict=True))
+        parts = self.book["bom"].groupby("item")["component"].agg(list).to_dict()
+        ways = {
+            (way, item)
+            for item, way, site in self.ways[[*WAY, "way_site"]].to_numpy().tolist()
+            if all((part, site) in self.reach for part in parts.get(item, []))
+        }
+        possible = [
+            (source, item, site) in offers if bought else (source, item) in ways
+            for bought, source, item, site, _ in change[key].itertuples(index=False)
+        ]
+        change["amount"] = change["amount"].abs()
+        change["paid"] = change["amount"] * change["price"].where(possible, 0.0)
+        total = (
+            change.rename(columns={"source": "place"})
+            .groupby(["place", "item", "month"], as_index=False)[["amount", "paid"]]
+            .sum()
+        )
+        return "changing_the_plan", total, total["amount"], total["paid"] / total["amount"].where(total["amount"].gt(0))
+
+    @cached_property
+    def fair(self) -> pd.DataFrame:
+        """Who shares short supply within a class, where goods can have arrived: what it asks, what it is short."""
+        due = self.due.reset_index()
+        asked, lost = (due.groupby(["product", "market"])[column].cumsum() for column in ("demand", "lost"))
+        due["base"] = asked.where(due["waits"], due["demand"])
+        due["short"] = due["backlog"] + lost.where(due["waits"], due["lost"])
+        lanes = self.book["lanes"].groupby("destination")[["origin", "lead_time"]]
+        arrives = {
+            (product, market): min(
+                self.reach.get((product, origin), np.inf) + lead
+                for origin, lead in lanes.get_group(market).itertuples(index=False)
+            )
+            for product, market in self.due.index.droplevel("month").unique()
+        }
+        first = np.array([arrives[pair] for pair in zip(due["product"], due["market"], strict=True)])
+        due = due[(self.at(due["month"]) >= first) & due["base"].gt(0)]
+        due = due.assign(place="class " + due["priority"].astype(str), item=due["product"])
+        return due.set_index(DUE)
+
+    # money -------------------------------------------------------------------------------------------------------
+    @cached_property
+    def costs(self) -> pd.Series:
+        """Money by named cost and month, from quantities of the plan and prices derived here."""
+        due, stock, load, people = (frame.reset_index() for frame in (self.due, self.stock, self.load, self.people))
+        lots, bought, shipped = self.lots, self.bought, self.shipped
+        sold = self.outward.drop(columns="month").rename(
+            columns={"item": "product", "destination": "market", "arrival": "month"}
+        )
+        sold = sold.merge(due[[*DUE, "price_given"]], "left", DUE)
+        change = (load["regular"] + load["overtime"]).groupby(load["resource"]).diff().abs().fillna(0.0)
+        passed = self.recorded.join(self.exceptions["price"], rsuffix="_given").reset_index()
+        passed = passed[passed["cost"].ne("losing")]  # of these all lost units have a price, in table deliveries
+        parts = [
+            ("revenue", sold["month"], sold["quantity"] * sold["price_given"]),
+            ("making", lots["month"], lots["quantity"] * lots["unit_cost"]),
+            ("regular_hours", load["month"], load["regular"] * load["hour_cost"]),
+            ("overtime_hours", load["month"], load["overtime"] * load["overtime_cost"]),
+            ("setting_up", lots["month"], lots["setup_cost"]),
+            ("buying", bought["available"], bought["quantity"] * bought["price"]),
+            ("freight", shipped["month"], shipped["quantity"] * shipped["cost_given"]),
+            ("holding", stock["month"], stock["closing"] * stock["holding_cost"]),
+            ("wages", people["month"], people["people"] * people["wage"]),
+            ("people_overtime", people["month"], people["overtime"] * people["overtime_cost"]),
+            ("hiring", people["month"], people["hired"] * people["hire_cost"]),
+            ("laying_off", people["month"], people["laid_off"] * people["layoff_cost"]),
+            ("changing_rate", load["month"], change * load["change_price"]),
+            ("waiting", due["month"], due["backlog"] * due["backlog_price"]),
+            ("losing", due["month"], due["lost"] * due["lost_price"]),
+            ("missing_safety_stock", stock["month"], stock["below_safety"] * stock["safety_stock_price"]),
+            (passed["cost"], passed["month"], passed["amount"] * passed["price_given"]),
+        ]
+        frames = [pd.DataFrame({"cost": cost, "month": month, "amount": amount}) for cost, month, amount in parts]
+        frames = [frame for frame in frames if len(frame)] or frames[:1]
+        return pd.concat(frames).groupby(["cost", "month"])["amount"].sum()
