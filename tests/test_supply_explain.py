@@ -226,7 +226,10 @@ def test_level_keeps_the_hours_and_no_strategy_beats_the_plan(tight) -> None:
 
 
 def test_chase_builds_nothing_ahead_where_the_plan_does() -> None:
-    """20 lamps are asked in November, 80 in December; 110 hours make 55 a month, so 25 are made ahead, at cost 40."""
+    """20 lamps are asked in November, 80 in December; regular hours make 50 a month, so 30 are made ahead, at cost 40.
+
+    Without stock December has 110 hours, overtime included: 55 lamps, and 25 are short.
+    """
     session = workshop(bulbs=1000)
     asked = session.tables["demand_plan"]
     lamps = asked["product"].eq("LAMP")
@@ -235,7 +238,7 @@ def test_chase_builds_nothing_ahead_where_the_plan_does() -> None:
     tables = session.tables | {"demand_plan": asked.assign(consensus=consensus), "policies": holding}
     table = explain(Session(tables, company(2), CYCLE))["level_chase"].set_index(["strategy", "month"])
     november, december = table.index.levels[1]
-    assert table.loc[("plan", november), "stock_value"] == pytest.approx(1000, abs=5)
+    assert table.loc[("plan", november), "stock_value"] == pytest.approx(1200, abs=5)
     assert table.loc[("plan", december), "shortfall"] == pytest.approx(0, abs=0.2)
     assert table.loc[("chase", november), "stock_value"] == pytest.approx(0, abs=5)
     assert table.loc[("chase", december), "shortfall"] == pytest.approx(25, abs=0.2)
