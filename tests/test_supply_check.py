@@ -18,8 +18,8 @@ from sopkit.errors import StageError
 from sopkit.supply.check import checked, checks
 from sopkit.supply.model import CASH, POLICY
 from sopkit.supply.network import Network
-from sopkit.supply.results import written
 from sopkit.supply.resolve import built
+from sopkit.supply.results import written
 from sopkit.supply.solve import solve
 
 COSTS = ("revenue", *CASH, *POLICY)

@@ -236,7 +236,7 @@ def test_chase_builds_nothing_ahead_where_the_plan_does() -> None:
     consensus = asked["consensus"].mask(lamps, asked["month"].dt.month.map({11: 20.0, 12: 80.0}))
     holding = pd.DataFrame({"site": "SHOP", "item": ["LAMP", "CHAIR", "BULB"], "holding_cost": 0.1})
     tables = session.tables | {"demand_plan": asked.assign(consensus=consensus), "policies": holding}
-    table = explain(Session(tables, company(2), CYCLE))["level_chase"].set_index(["strategy", "month"])
+    table = explain(Session(Book.of(tables, company(2), CYCLE)))["level_chase"].set_index(["strategy", "month"])
     november, december = table.index.levels[1]
     assert table.loc[("plan", november), "stock_value"] == pytest.approx(1200, abs=5)
     assert table.loc[("plan", december), "shortfall"] == pytest.approx(0, abs=0.2)
