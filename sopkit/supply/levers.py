@@ -122,7 +122,7 @@ def _people(solved: Solved) -> Iterator[Lever]:
             place=" ".join(crew),
             change=f"hours of {crew[1]} people at {hourly:,.2f} an hour",
             unit="hours",
-            sentence=solved.text("Temporary {k} people at {n}, at ", "n k", crew) + f"{each} an hour",
+            sentence=solved.text("Temporary {q} people at {n}, at ", "n q", crew) + f"{each} an hour",
         )
         for index in members:
             most = FIFTH * max(1.0, people.hours[index] * solved.solution["employ"][index])
@@ -136,7 +136,7 @@ def _people(solved: Solved) -> Iterator[Lever]:
             place=" ".join(crew),
             change="workforce.most_hires + 2",
             unit="people",
-            sentence=solved.text("Two more {k} people hired at {n}, decided by ", "n k", crew) + month_name(decide),
+            sentence=solved.text("Two more {q} people hired at {n}, decided by ", "n q", crew) + month_name(decide),
         )
         lever.add(first[-1], {solved.row("hiring_limit", *first): -1.0}, 2.0)
         yield lever

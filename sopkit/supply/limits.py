@@ -37,10 +37,10 @@ class Limit:
 LIMITS = {
     "regular_capacity": Limit("r t", "hours", "hour on {r}", "{r}"),
     "overtime_capacity": Limit("r t", "hours", "overtime hour on {r}", "{r}"),
-    "people_work": Limit("n k t", "hours", "hour of {k} people at {n}", "{n} {k}"),
-    "people_overtime_limit": Limit("n k t", "hours", "overtime hour of {k} people at {n}", "{n} {k}"),
-    "hiring_limit": Limit("n k t", "people", "{k} person hired at {n}", "{n} {k}"),
-    "no_early_hires": Limit("n k t", "people", "{k} person who could start at {n} at once", "{n} {k}"),
+    "people_work": Limit("n q t", "hours", "hour of {q} people at {n}", "{n} {q}"),
+    "people_overtime_limit": Limit("n q t", "hours", "overtime hour of {q} people at {n}", "{n} {q}"),
+    "hiring_limit": Limit("n q t", "people", "{q} person hired at {n}", "{n} {q}"),
+    "no_early_hires": Limit("n q t", "people", "{q} person who could start at {n} at once", "{n} {q}"),
     "supplier_capacity": Limit("s i n t", "units", "unit of {i} from {s} for {n}", "{s} {n}", "{i}"),
     "lane_limit": Limit("o d t", "units", "unit on the way from {o} to {d}", "{o} {d}"),
     "stock_maximum": Limit("i n t", "units", "unit of {i} allowed in stock at {n}", "{n}", "{i}"),
@@ -55,7 +55,7 @@ LIMITS = {
     "no_late_shipments": Limit(
         "o d i t", "units", "sent so late that it would arrive after the plan", "{o} {d}", "{i}", given=True
     ),
-    "opening_people": Limit("n k", "people", "employed at the start", "{n} {k}", given=True),
+    "opening_people": Limit("n q", "people", "employed at the start", "{n} {q}", given=True),
 }
 
 
@@ -81,7 +81,7 @@ class Solved:
         """`pattern` with the members of `index` by their letters: as people call them, or as `codes`."""
         named = zip(letters.split(), index, strict=False)
         return pattern.format(
-            **{letter: code if codes or letter in "kt" else self.name(code) for letter, code in named}
+            **{letter: code if codes or letter in "qt" else self.name(code) for letter, code in named}
         )
 
     def one_more(self, rule: str, index: tuple) -> str:
