@@ -82,16 +82,47 @@ class _Message(widgets.HTML):
         lines = "<br>".join(html.escape(line) for line in text.splitlines())
         self.value = f'<div role="{"alert" if wrong else "status"}" style="color:{colour}">{lines}</div>'
 
-    def refuse(self, error: SopkitError, what: str) -> None:
-        """Why `what` failed: a line for everything wrong with what was to be stored, else what the error says."""
+    def refuse(self, error: SopkitError) -> None:
+        """Why it failed: a line for everything wrong with what was to be stored, else what the error says."""
         if not isinstance(error, RecordError):
             self.say(str(error), wrong=True)
             return
-        said = [f"{f.column or what} {f.value} {f.rule}. {f.fix}" for f in error.findings]
+        said = [f"{f.column or f.table} {f.value} {f.rule}. {f.fix}" for f in error.findings]
         self.say("\n".join(["Nothing was stored.", *(" ".join(line.split()) for line in said)]), wrong=True)
 
 
-class AnswerForm(widgets.VBox):
+class _Form(widgets.VBox):
+    """Controls under a heading, in the order in which they were made, a line that says what happened, and figures."""
+
+    def __init__(self, cycle: Cycle) -> None:
+        self.cycle = cycle
+
+    def _lay_out(self, heading: str) -> None:
+        controls = [one for one in vars(self).values() if isinstance(one, widgets.Widget)]
+        super().__init__([widgets.HTML(f"<h3>{heading}</h3>"), *controls])
+
+    def _finish(self, verb: str) -> None:
+        """The button that stores, the line that says what happened, and the figure that shows it."""
+        self.store = widgets.Button(description=verb, button_style="primary")
+        self.message = _Message()
+        self.shown = widgets.HTML()
+        self.store.on_click(self._stored)
+
+    def _stored(self, _: Any) -> None:
+        """Store what the form holds, once; an error of ours is a message, never a traceback."""
+        self.store.disabled = True
+        try:
+            self._store()
+        except SopkitError as error:
+            self.message.refuse(error)
+        finally:
+            self.store.disabled = False
+
+    def _store(self) -> None:
+        raise NotImplementedError
+
+
+class AnswerForm(_Form):
     """A planner's answer to a proposed correction of history: accepted, refused, or another quantity; why, and by whom.
 
     The answer goes into record table `history_answers`. History is corrected by it when stage collect runs again: until
@@ -99,7 +130,7 @@ class AnswerForm(widgets.VBox):
     """
 
     def __init__(self, cycle: Cycle) -> None:
-        self.cycle = cycle
+        super().__init__(cycle)
         self.history = cycle.read("clean_history")
         self.corrections = self._corrections()
         self.which = _choice("Show", [("what waits for an answer", "waiting"), ("every correction", ALL)])
@@ -119,9 +150,7 @@ class AnswerForm(widgets.VBox):
         self.quantity = widgets.FloatText(description="Month counts", disabled=True, style=LABEL, layout=WIDE)
         self.reason = _words("Reason", "what really happened in that month")
         self.owner = _person("Owner", _people(cycle))
-        self.store = widgets.Button(description="Store answer", button_style="primary")
-        self.message = _Message()
-        self.shown = widgets.HTML()
+        self._finish("Store answer")
         self.recorded = widgets.HTML()
         self._show_recorded()
         self._offer()
@@ -130,24 +159,7 @@ class AnswerForm(widgets.VBox):
         self.correction.observe(self._pick, "value")
         for control in (self.answer, self.quantity):
             control.observe(self._show, "value")
-        self.store.on_click(self._store)
-        super().__init__(
-            [
-                widgets.HTML("<h3>Answer a proposed correction</h3>"),
-                self.which,
-                self.product,
-                self.market,
-                self.correction,
-                self.answer,
-                self.quantity,
-                self.reason,
-                self.owner,
-                self.store,
-                self.message,
-                self.shown,
-                self.recorded,
-            ]
-        )
+        self._lay_out("Answer a proposed correction")
 
     def _corrections(self) -> pd.DataFrame:
         """One row a corrected month of a series: raw, quantity (what counts now), proposed; largest change first."""
@@ -227,29 +239,21 @@ class AnswerForm(widgets.VBox):
             look_for=f"{words.month_name(row['month'])}: {row['reason']}.",
         )._repr_html_()
 
-    def _store(self, _: Any) -> None:
+    def _store(self) -> None:
         row = self._row
         if row is None:
             self.message.say("Nothing was stored. Choose a correction first.", wrong=True)
             return
-        said = self.answer.value
-        counts = self._counts(row)
-        self.store.disabled = True
-        try:
-            number = self.cycle.records.add(
-                "history_answers",
-                author=self.owner.value,
-                cycle=self.cycle.cycle,
-                answer=said,
-                quantity=counts if said == "changed" else None,
-                reason=self.reason.value,
-                **{name: row[name] for name in CELL},
-            )
-        except SopkitError as error:
-            self.message.refuse(error, "answer")
-            return
-        finally:
-            self.store.disabled = False
+        given, counts = self.answer.value, self._counts(row)
+        number = self.cycle.records.add(
+            "history_answers",
+            author=self.owner.value,
+            cycle=self.cycle.cycle,
+            answer=given,
+            quantity=counts if given == "changed" else None,
+            reason=self.reason.value,
+            **{name: row[name] for name in CELL},
+        )
         self.answer.value, self.reason.value = "", ""
         self._show_recorded()
         self._offer()
@@ -283,7 +287,7 @@ class AnswerForm(widgets.VBox):
         )._repr_html_()
 
 
-class OverrideForm(widgets.VBox):
+class OverrideForm(_Form):
     """A person's change to the demand plan: what, when, how much, why, and who answers for it.
 
     Storing needs a reason and an owner and says so; what is stored goes into the records, and the consensus of the
@@ -291,7 +295,7 @@ class OverrideForm(widgets.VBox):
     """
 
     def __init__(self, cycle: Cycle) -> None:
-        self.cycle = cycle
+        super().__init__(cycle)
         self.products = cycle.read("products")
         months = _month_options(cycle.months)
         self.family = _choice("Family", [("all families", ALL), *_names(cycle.read("families"), "family")])
@@ -308,9 +312,7 @@ class OverrideForm(widgets.VBox):
         self.evidence = _words("Evidence", "where it can be seen")
         self.expires = _choice("Holds", [("until superseded", None), *((f"up to cycle {a}", m) for a, m in months)])
         self.supersedes = _choice("Replaces", [])
-        self.store = widgets.Button(description="Store override", button_style="primary")
-        self.message = _Message()
-        self.shown = widgets.HTML()
+        self._finish("Store override")
         self.recorded = widgets.HTML()
         self._offer_products()
         self._show_recorded()
@@ -318,28 +320,7 @@ class OverrideForm(widgets.VBox):
         self.family.observe(self._offer_products, "value")
         for picker in (self.family, self.product, self.market):
             picker.observe(lambda _: self._show(self.cycle.read("demand_plan")), "value")
-        self.store.on_click(self._store)
-        super().__init__(
-            [
-                widgets.HTML("<h3>Change the plan, with a reason</h3>"),
-                self.family,
-                self.product,
-                self.market,
-                self.first,
-                self.last,
-                self.action,
-                self.amount,
-                self.reason,
-                self.owner,
-                self.evidence,
-                self.expires,
-                self.supersedes,
-                self.store,
-                self.message,
-                self.shown,
-                self.recorded,
-            ]
-        )
+        self._lay_out("Change the plan, with a reason")
 
     def _offer_products(self, _: Any = None) -> None:
         offered = self.products
@@ -366,20 +347,13 @@ class OverrideForm(widgets.VBox):
             "supersedes": self.supersedes.value,
         }
 
-    def _store(self, _: Any) -> None:
+    def _store(self) -> None:
         from sopkit import demand
 
-        self.store.disabled = True
         before, kept = self.cycle.read("demand_plan"), self._as_it_stands()
-        try:
-            number = self.cycle.records.add("overrides", author=self.owner.value, cycle=self.cycle.cycle, **self.fields)
-            self.message.say(f"Override {number} is stored; the consensus is being made again ...")
-            plan = self.cycle.save(demand.plan(self.cycle.book, kept=kept))
-        except SopkitError as error:
-            self.message.refuse(error, "override")
-            return
-        finally:
-            self.store.disabled = False
+        number = self.cycle.records.add("overrides", author=self.owner.value, cycle=self.cycle.cycle, **self.fields)
+        self.message.say(f"Override {number} is stored; the consensus is being made again ...")
+        plan = self.cycle.save(demand.plan(self.cycle.book, kept=kept))
         after = plan["demand_plan"]
         change = after["consensus"].sum() - before["consensus"].sum()
         self.message.say(
@@ -462,14 +436,14 @@ class OverrideForm(widgets.VBox):
         )._repr_html_()
 
 
-class WhatIf(widgets.VBox):
+class WhatIf(_Form):
     """Hours of a resource, its overtime, or a supplier's capacity, more or less in some months: what would it bring?
 
     Each change solves the supply plan again and shows it beside the plan of the cycle. Nothing is stored.
     """
 
     def __init__(self, cycle: Cycle) -> None:
-        self.cycle = cycle
+        super().__init__(cycle)
         self.tables = cycle.book
         months = _month_options(cycle.months)
         self.lever = _choice("Change", [(words, lever) for lever, words in LEVERS.items()])
@@ -486,18 +460,7 @@ class WhatIf(widgets.VBox):
         self.lever.observe(self._offer_places, "value")
         for control in (self.place, self.first, self.last, self.percent):
             control.observe(self._solve, "value")
-        super().__init__(
-            [
-                widgets.HTML("<h3>What if there were more, or less?</h3>"),
-                self.lever,
-                self.place,
-                self.first,
-                self.last,
-                self.percent,
-                self.message,
-                self.shown,
-            ]
-        )
+        self._lay_out("What if there were more, or less?")
         self.message.say("Move the slider: the plan is solved again, nothing is stored.")
 
     @cached_property
@@ -548,7 +511,7 @@ class WhatIf(widgets.VBox):
         self.message.say(f"Solved: {gain} of result after penalties.")
 
 
-class DecisionForm(widgets.VBox):
+class DecisionForm(_Form):
     """The meeting's answer to a question: which option, why, who decided, and who carries it out by when.
 
     An answer that makes no sense is refused before it is stored. What is stored goes into the records, and the
@@ -558,40 +521,23 @@ class DecisionForm(widgets.VBox):
     def __init__(self, cycle: Cycle) -> None:
         from sopkit import decide
 
-        self.cycle = cycle
+        super().__init__(cycle)
         self.book = cycle.book
         results = self.book["scenario_results"]
         self.titles = results.drop_duplicates("scenario").set_index("scenario")["title"]
         self.questions = decide.questions(self.book)
         self.question = _choice("Question", [(asked.question, at) for at, asked in enumerate(self.questions)])
+        self.advice = widgets.HTML()
         self.option = _choice("Decision", [])
         self.reason = _words("Reason", "why this option, in a sentence")
         self.by = _person("Decided by", _people(cycle, "decide"))
         self.owner = _choice("Carried out by", [("as asked", ""), *_people(cycle)])
         self.due = _choice("Due", [("as asked", None), *_month_options(cycle.months)])
-        self.store = widgets.Button(description="Store decision", button_style="primary")
-        self.message = _Message()
-        self.advice = widgets.HTML()
-        self.shown = widgets.HTML()
+        self._finish("Store decision")
         self.question.observe(self._offer_options, "value")
-        self.store.on_click(self._store)
         self._show(self._log())
         self._offer_options()
-        super().__init__(
-            [
-                widgets.HTML("<h3>Decide, with a reason</h3>"),
-                self.question,
-                self.advice,
-                self.option,
-                self.reason,
-                self.by,
-                self.owner,
-                self.due,
-                self.store,
-                self.message,
-                self.shown,
-            ]
-        )
+        self._lay_out("Decide, with a reason")
 
     def _offer_options(self, _: Any = None) -> None:
         from sopkit import decide
@@ -601,7 +547,7 @@ class DecisionForm(widgets.VBox):
         advice = decide.recommend(asked, self.book["scenario_results"], self.book.currency)[1]
         self.advice.value = f'<p style="max-width:46em">The numbers recommend: {html.escape(advice)}</p>'
 
-    def _store(self, _: Any) -> None:
+    def _store(self) -> None:
         from sopkit import decide
 
         asked = self.questions[self.question.value]
@@ -618,13 +564,9 @@ class DecisionForm(widgets.VBox):
         if missing:
             self.message.say(f"Nothing was stored. Say {' and '.join(missing)}.", wrong=True)
             return
-        try:
-            number = self.cycle.records.add("decisions", author=self.by.value, cycle=self.cycle.cycle, **fields)
-            self.book = self.cycle.book
-            log = self.cycle.write("decision_log", self._log())
-        except SopkitError as error:
-            self.message.refuse(error, "decision")
-            return
+        number = self.cycle.records.add("decisions", author=self.by.value, cycle=self.cycle.cycle, **fields)
+        self.book = self.cycle.book
+        log = self.cycle.write("decision_log", self._log())
         left = int((log["status"] == decide.UNDECIDED).sum())
         self.message.say(
             f"Decision {number} by {self.by.value} is stored: {self.option.label}. "
