@@ -88,7 +88,7 @@ def test_an_answer_is_refused_without_answer_reason_and_owner_then_stored_and_co
     )
     assert offered.startswith(cell) and "units, " in offered and row["reason"].split(",")[0] in offered
     assert 'role="alert"' in nothing and "Nothing was stored" in nothing
-    for field in ("answer", "reason is missing", "by is missing"):
+    for field in ("answer", "reason is missing", "author is missing"):
         assert field in nothing
     assert 'role="alert"' in negative and "quantity -1.0 must be at least 0" in negative
     assert stored.startswith("True\n") and 'role="status"' in stored and "Answer 1 by Ada Brandt is stored" in stored
@@ -135,8 +135,8 @@ def test_an_override_is_refused_without_reason_and_owner_then_stored_and_changes
         f"w.product.value = 'TENT-2P'\nw.amount.value = 150\nw.reason.value = 'second <b>shop</b>'\n{told}\n"
         "print('consensus before' in w.shown.value, w.recorded.value.count('&lt;b&gt;'), '<b>' in w.recorded.value)",
     )
-    assert 'role="alert"' in nothing and "reason is missing" in nothing and "by is missing" in nothing
-    assert "reason is missing" in no_reason and "by is missing" not in no_reason
+    assert 'role="alert"' in nothing and "reason is missing" in nothing and "author is missing" in nothing
+    assert "reason is missing" in no_reason and "author is missing" not in no_reason
     assert 'role="status"' in stored and "Override 1 by Ada Brandt is stored" in stored and "+150 units" in stored
     assert "True 1 False" in stored, "the change is shown, and what people type is escaped"
     cycle = Cycle.open("demo", "2026-11")
