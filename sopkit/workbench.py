@@ -8,21 +8,17 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterable
-from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import ipywidgets as widgets
 import pandas as pd
 
 from sopkit import charts, words
-from sopkit.book import Change
+from sopkit.book import Change, Plan
 from sopkit.cycle import Cycle
 from sopkit.errors import RecordError, SopkitError
 from sopkit.tables import TABLES
-
-if TYPE_CHECKING:
-    from sopkit.book import Book, Plan
 
 LABEL = {"description_width": "9.5em"}
 WIDE = widgets.Layout(width="34em")
@@ -291,11 +287,13 @@ class OverrideForm(_Form):
     """A person's change to the demand plan: what, when, how much, why, and who answers for it.
 
     Storing needs a reason and an owner and says so; what is stored goes into the records, and the consensus of the
-    cycle is made again and shown before and after.
+    cycle is made again and shown before and after. `plan` is the plan as it then stands, for the cells below.
     """
 
     def __init__(self, cycle: Cycle) -> None:
         super().__init__(cycle)
+        made = {name: cycle.read(name) for name, table in TABLES.items() if table.stage == "demand"}
+        self.plan = Plan({**cycle.book.tables, **made}, cycle.company, cycle.cycle)
         self.products = cycle.read("products")
         months = _month_options(cycle.months)
         self.family = _choice("Family", [("all families", ALL), *_names(cycle.read("families"), "family")])
@@ -316,10 +314,10 @@ class OverrideForm(_Form):
         self.recorded = widgets.HTML()
         self._offer_products()
         self._show_recorded()
-        self._show(cycle.read("demand_plan"))
+        self._show(self.plan["demand_plan"])
         self.family.observe(self._offer_products, "value")
         for picker in (self.family, self.product, self.market):
-            picker.observe(lambda _: self._show(self.cycle.read("demand_plan")), "value")
+            picker.observe(lambda _: self._show(self.plan["demand_plan"]), "value")
         self._lay_out("Change the plan, with a reason")
 
     def _offer_products(self, _: Any = None) -> None:
@@ -350,11 +348,11 @@ class OverrideForm(_Form):
     def _store(self) -> None:
         from sopkit import demand
 
-        before, kept = self.cycle.read("demand_plan"), self._as_it_stands()
+        before, kept = self.plan["demand_plan"], None if "demand" in self.cycle.stale() else self.plan
         number = self.cycle.records.add("overrides", author=self.owner.value, cycle=self.cycle.cycle, **self.fields)
         self.message.say(f"Override {number} is stored; the consensus is being made again ...")
-        plan = self.cycle.save(demand.plan(self.cycle.book, kept=kept))
-        after = plan["demand_plan"]
+        self.plan = self.cycle.save(demand.plan(self.cycle.book, kept=kept))
+        after = self.plan["demand_plan"]
         change = after["consensus"].sum() - before["consensus"].sum()
         self.message.say(
             f"Override {number} by {self.owner.value} is stored. The consensus changed by "
@@ -363,14 +361,6 @@ class OverrideForm(_Form):
         self.reason.value = self.evidence.value = ""
         self._show(after, before)
         self._show_recorded()
-
-    def _as_it_stands(self) -> Book | None:
-        """What the demand stage read and wrote; None where that no longer fits together and all must be made anew."""
-        if "demand" in self.cycle.stale():
-            return None
-        book = self.cycle.book
-        made = {name: self.cycle.read(name) for name, table in TABLES.items() if table.stage == "demand"}
-        return replace(book, tables={**book.tables, **made})
 
     def _scope(self, plan: pd.DataFrame) -> pd.Series:
         for name in ("product", "family", "market"):
@@ -391,15 +381,11 @@ class OverrideForm(_Form):
             "units",
             series="series",
             title=f"Consensus demand: {where or 'everything planned'}",
-            unit=self._unit(),
+            unit=self.plan.units,
             look_for="What the demand meeting signs, month by month.",
             height=200,
             none="Nothing is planned for this choice.",
         )._repr_html_()
-
-    def _unit(self) -> str:
-        units = set(self.products["uom"])
-        return units.pop() if len(units) == 1 else "units"
 
     def _show_recorded(self) -> None:
         said = self.cycle.read("overrides")

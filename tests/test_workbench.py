@@ -133,8 +133,10 @@ def test_an_override_is_refused_without_reason_and_owner_then_stored_and_changes
         told,
         f"w.owner.value = 'Ada Brandt'\n{told}",
         f"w.product.value = 'TENT-2P'\nw.amount.value = 150\nw.reason.value = 'second <b>shop</b>'\n{told}\n"
-        "print('consensus before' in w.shown.value, w.recorded.value.count('&lt;b&gt;'), '<b>' in w.recorded.value)",
+        "print('consensus before' in w.shown.value, w.recorded.value.count('&lt;b&gt;'), '<b>' in w.recorded.value)\n"
+        "print(w.plan['overrides_applied']['status'].tolist(), w.plan['demand_plan']['override'].sum().round(6))",
     )
+    assert "['in force'] 150.0" in stored, "the cells below get the plan with the override"
     assert 'role="alert"' in nothing and "reason is missing" in nothing and "author is missing" in nothing
     assert "reason is missing" in no_reason and "author is missing" not in no_reason
     assert 'role="status"' in stored and "Override 1 by Ada Brandt is stored" in stored and "+150 units" in stored

@@ -238,8 +238,7 @@ class Book(Mapping[str, pd.DataFrame]):
 
         # every stage is a room of its name whose door is `plan(book, engine=...)`: the book knows no more of it
         frames = import_module(f"sopkit.{stage}").plan(self, engine=engine)
-        made: Plan = Plan(**{one.name: getattr(self, one.name) for one in fields(Book)})
-        return made.with_tables(frames)
+        return Plan(**{one.name: getattr(self, one.name) for one in fields(Book)}).with_tables(frames)
 
     # what it is ----------------------------------------------------------------------------------------------------
 
