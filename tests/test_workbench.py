@@ -36,8 +36,8 @@ def played(stage: str, *cells: str) -> list[str]:
     notebook = nbformat.read(PROJECT / "notebooks" / next(s.notebook for s in STAGES if s.name == stage), as_version=4)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     opening = next(n for n, cell in enumerate(code) if "Cycle.open(" in cell.source)
-    control = next(cell for cell in code if "workbench." in cell.source and cell.source.count("\n") == 0)
-    control.source = f"w = {control.source}"
+    control = next(cell for cell in code if re.search(r"workbench\.\w+\(c\)", cell.source))
+    control.source = "w = " + re.search(r"workbench\.\w+\(c\)", control.source).group()
     start = [*code[:opening], new_code_cell(OPENING.format(stage=stage)), control]
     notebook.cells = [*start, *map(new_code_cell, cells)]
     NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(PROJECT)}}).execute()
