@@ -1,4 +1,4 @@
-"""The script that compares plans number for number finds a changed number, and takes a renamed column for what it is."""
+"""The script that compares plans finds a changed number, and takes a renamed column for what it is."""
 
 from __future__ import annotations
 
