@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sopkit.collect import check_company, collect, mapping, new_company, write_template
-from sopkit.collect.sources import formula_safe, formula_text
+from sopkit.collect.extract import formula_safe, formula_text
 from sopkit.errors import FindingsError, SettingsError
 from sopkit.files import to_parquet
 from sopkit.tables import INPUTS, TABLES, written_by

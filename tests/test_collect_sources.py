@@ -20,7 +20,7 @@ import xlsxwriter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sopkit.collect import check, collect, sources
+from sopkit.collect import check, collect, csv_files, queries, sheets
 from sopkit.errors import SettingsError
 from sopkit.tables import TABLES, Source
 
@@ -47,7 +47,7 @@ def found(folder: Path, table: str) -> list[tuple]:
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_csv_of_any_delimiter_encoding_and_line_end(encoding, delimiter, end):
     text = end.join([f"family{delimiter}name", f'ZÜRICH{delimiter}"two{delimiter} {end}lines ""quoted"""', ""])
-    read = sources.read_csv(FAMILIES, Source(encoding=encoding), text.encode(encoding), "f.csv")
+    read = csv_files.read_csv(FAMILIES, Source(encoding=encoding), text.encode(encoding), "f.csv")
     assert read.findings == ()
     assert read.columns.to_pydict() == {"family": ["ZÜRICH"], "name": [f'two{delimiter} {end}lines "quoted"']}
 
@@ -59,7 +59,7 @@ def test_csv_of_any_delimiter_encoding_and_line_end(encoding, delimiter, end):
 )
 def test_what_pandas_writes_is_read_back_cell_by_cell(rows):
     frame = pd.DataFrame(rows, columns=["family", "name"])
-    read = sources.read_csv(FAMILIES, Source(delimiter=","), frame.to_csv(index=False).encode(), "f.csv")
+    read = csv_files.read_csv(FAMILIES, Source(delimiter=","), frame.to_csv(index=False).encode(), "f.csv")
     kept = [row for row in rows if any(cell.strip() for cell in row)]
     assert list(zip(*(read.columns.to_pydict().values()), strict=True)) == kept or kept == [] == read.rows.tolist()
 
@@ -67,10 +67,10 @@ def test_what_pandas_writes_is_read_back_cell_by_cell(rows):
 @given(st.text(st.sampled_from('",ab \n\r\ufeff'), max_size=14), st.integers(0, 2))
 def test_the_fast_reader_and_the_exact_one_read_the_same(text, skip):
     content = ("above\n" * skip + "family,name\n" + text).encode()
-    fast = sources.read_csv(FAMILIES, Source(skip=skip), content, "f.csv")
+    fast = csv_files.read_csv(FAMILIES, Source(skip=skip), content, "f.csv")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sources, "_clean_csv", lambda *_: None)
-        exact = sources.read_csv(FAMILIES, Source(skip=skip), content, "f.csv")
+        patch.setattr(csv_files, "_clean_csv", lambda *_: None)
+        exact = csv_files.read_csv(FAMILIES, Source(skip=skip), content, "f.csv")
     assert fast.columns.to_pydict() == exact.columns.to_pydict()
     assert fast.rows.tolist() == exact.rows.tolist()
     assert fast.findings == exact.findings
@@ -111,7 +111,7 @@ def test_a_column_that_comes_twice_is_named(tmp_path):
 def test_numbers_are_read_as_the_mapping_says(settings, text, value):
     content = f'month;product;market;quantity\n2026-10;P;M;"{text}"\n'.encode()
     read = check.checked(
-        TABLES["sales_history"], settings, sources.read_csv(TABLES["sales_history"], settings, content, "f"), {}
+        TABLES["sales_history"], settings, csv_files.read_csv(TABLES["sales_history"], settings, content, "f"), {}
     )
     assert read.frame["quantity"].tolist() == [value]
 
@@ -122,7 +122,7 @@ def test_numbers_are_read_as_the_mapping_says(settings, text, value):
 def test_what_is_not_surely_a_number_is_refused(text):
     content = f'month;product;market;quantity\n2026-10;P;M;"{text}"\n'.encode()
     read = check.checked(
-        TABLES["sales_history"], Source(), sources.read_csv(TABLES["sales_history"], Source(), content, "f"), {}
+        TABLES["sales_history"], Source(), csv_files.read_csv(TABLES["sales_history"], Source(), content, "f"), {}
     )
     assert read.findings[["row", "column", "rule", "severity"]].values.tolist() == [
         [2, "quantity", "is not a number", "error"]
@@ -133,7 +133,7 @@ def test_a_decimal_point_is_refused_where_the_comma_is_said_to_be_the_mark():
     content = b"month;product;market;quantity\n2026-10;P;M;1.5\n"
     settings = Source(decimal=",")
     read = check.checked(
-        TABLES["sales_history"], settings, sources.read_csv(TABLES["sales_history"], settings, content, "f"), {}
+        TABLES["sales_history"], settings, csv_files.read_csv(TABLES["sales_history"], settings, content, "f"), {}
     )
     assert read.frame is None
 
@@ -144,7 +144,7 @@ def test_a_decimal_point_is_refused_where_the_comma_is_said_to_be_the_mark():
 def test_months_are_read_in_every_unmistakable_way(text):
     content = f"month;product;market;quantity\n{text};P;M;1\n".encode()
     read = check.checked(
-        TABLES["sales_history"], Source(), sources.read_csv(TABLES["sales_history"], Source(), content, "f"), {}
+        TABLES["sales_history"], Source(), csv_files.read_csv(TABLES["sales_history"], Source(), content, "f"), {}
     )
     assert read.frame["month"].tolist() == [pd.Timestamp("2026-10-01")]
 
@@ -155,7 +155,7 @@ def test_months_are_read_in_every_unmistakable_way(text):
 def test_months_that_could_mean_two_things_or_none_are_refused(text):
     content = f"month;product;market;quantity\n{text};P;M;1\n".encode()
     read = check.checked(
-        TABLES["sales_history"], Source(), sources.read_csv(TABLES["sales_history"], Source(), content, "f"), {}
+        TABLES["sales_history"], Source(), csv_files.read_csv(TABLES["sales_history"], Source(), content, "f"), {}
     )
     assert read.findings[["row", "column", "value"]].values.tolist() == [[2, "month", text]]
 
@@ -212,7 +212,7 @@ def test_a_number_cell_is_that_number_whatever_marks_the_texts_have(tmp_path, mi
     rows = [["product", "market", "price"], ["A", "N", 454.77], ["B", "N", 12], ["C", "N", "1.000,50" if mixed else 3]]
     workbook(tmp_path / "p.xlsx", {"prices": rows})
     table, mapped = TABLES["prices"], Source(file="p.xlsx", decimal=",", thousands=".")
-    read = sources.read_sheet(table, mapped, (tmp_path / "p.xlsx").read_bytes(), "p.xlsx")
+    read = sheets.read_sheet(table, mapped, (tmp_path / "p.xlsx").read_bytes(), "p.xlsx")
     frame = check.checked(table, mapped, read, {}).frame
     assert frame["price"].tolist() == [454.77, 12.0, 1000.5 if mixed else 3.0]
 
@@ -241,7 +241,7 @@ def test_a_date_cell_is_that_date_however_the_texts_are_written(tmp_path):
         default_date_format="yyyy-mm",
     )
     table, mapped = TABLES["calendar"], Source(file="c.xlsx", dates="%d.%m.%Y")
-    read = sources.read_sheet(table, mapped, (tmp_path / "c.xlsx").read_bytes(), "c.xlsx")
+    read = sheets.read_sheet(table, mapped, (tmp_path / "c.xlsx").read_bytes(), "c.xlsx")
     checked = check.checked(table, mapped, read, {})
     assert checked.findings.empty
     assert checked.frame["month"].tolist() == [pd.Timestamp("2026-11-01"), pd.Timestamp("2026-12-01")]
@@ -573,7 +573,7 @@ def test_the_url_hides_the_password_it_was_given(tmp_path, monkeypatch):
     from sopkit.collect import mapping
 
     monkeypatch.setenv("TEST_ERP_PASSWORD", SECRET)
-    url = sources.database_url("erp", mapping.load(erp(tmp_path, 5432), CYCLE))
+    url = queries.database_url("erp", mapping.load(erp(tmp_path, 5432), CYCLE))
     assert url.password == SECRET
     assert "Geheim" not in f"{url} {url!r}"
 

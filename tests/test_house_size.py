@@ -20,16 +20,7 @@ LONG = {
     "tables/plans.py": "declarations: every plan table once",
     # the rebuilding of the house splits or shortens these: the list only shrinks
     **dict.fromkeys(
-        (
-            "collect/check.py",
-            "collect/sources.py",
-            "supply/check.py",
-            "supply/explain.py",
-            "supply/model.py",
-            "supply/network.py",
-            "workbench.py",
-        ),
-        "today",
+        ("supply/check.py", "supply/explain.py", "supply/model.py", "supply/network.py", "workbench.py"), "today"
     ),
 }
 MOST_POSITIONAL = 5

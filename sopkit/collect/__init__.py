@@ -26,7 +26,7 @@ def check_company(company_folder: Path | str, cycle: str, findings_file: Path | 
     """`collect`, and every finding, however many, written to the CSV `findings_file` if one is named."""
     collected = collect(company_folder, cycle)
     if findings_file is not None:
-        from sopkit.collect.sources import formula_safe
+        from sopkit.collect.extract import formula_safe
 
         texts = collected.findings.select_dtypes("object").columns
         safe = collected.findings.assign(**{name: collected.findings[name].map(formula_safe) for name in texts})

@@ -6,34 +6,28 @@ text, so that two million rows cost little more than the different words in them
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 from rapidfuzz import process as fuzzy
 
 from sopkit.collect import complete
+from sopkit.collect.cells import Notes, as_frame, column_of, shown, strings, together
 from sopkit.collect.collected import Collected
 from sopkit.collect.contradictions import contradictions
+from sopkit.collect.extract import Extract, stop
 from sopkit.collect.mapping import INPUT_TABLES
 from sopkit.collect.mapping import Mapping as CompanyMapping
-from sopkit.collect.sources import Extract, extract, formula_text, printable, stop, texts
+from sopkit.collect.sources import extract
 from sopkit.errors import Finding, nearest
 from sopkit.tables import BY_NAME, TABLES, Column, Source, Table
 
-NUMBER = r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?$"
-DATE_FORMATS = ("%Y-%m", "%Y-%m-%d", "%b %Y", "%B %Y", "ISO8601")
-FLAGS = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 HINTS = 100  # hints for misspelt words: so many a column, the rest is told how to look
-LONGEST = 1_000
-CHOICE = "must be one of the choices"
-CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 
 @dataclass(frozen=True)
@@ -47,55 +41,12 @@ class Checked:
     findings: pd.DataFrame
 
 
-@dataclass
-class _Notes:
-    """The findings of one table, gathered as frames: one call a rule, however many cells break it."""
-
-    table: Table
-    extract: Extract
-    frames: list[pd.DataFrame] = field(default_factory=list)
-
-    def cells(
-        self, where: np.ndarray, column: str, values: Iterable[str], rule: str, fix: Any, *, allowed: str | None = None
-    ) -> None:
-        """One error for each position in `where`; `values` and `fix` may differ by cell."""
-        if not len(where):
-            return
-        fixes = [fix] * len(where) if isinstance(fix, str) else list(fix)
-        if self.extract.parts:
-            fixes = [f"{text} (in {self.extract.place_of(int(at))})" for text, at in zip(fixes, where, strict=True)]
-        if allowed is None:
-            allowed = self.table[column].allowed
-        about = {"column": column, "value": [printable(value) for value in values], "rule": rule, "severity": "error"}
-        rows = {"table": self.table.name, "row": self.extract.rows[where]} | about | {"allowed": allowed, "fix": fixes}
-        self.frames.append(pd.DataFrame(rows))
-
-    def header(
-        self, column: str, rule: str, fix: str, *, value: str = "", allowed: str = "", severity: str = "error"
-    ) -> None:
-        """A finding on the table's header."""
-        name, text = printable(column), printable(value)
-        self.frames.append(as_frame([Finding(self.table.name, 1, name, text, rule, severity, allowed, fix)]))
-
-
-def as_frame(findings: Iterable[Finding]) -> pd.DataFrame:
-    """Findings as a frame of table `findings`, in their order."""
-    rows = [finding.as_row() for finding in findings]
-    return pd.DataFrame(rows, columns=TABLES["findings"].names).astype({"row": "int64"})
-
-
-def together(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
-    """Frames of findings as one, in their order."""
-    frames = [frame for frame in frames if len(frame)]
-    return pd.concat(frames, ignore_index=True) if frames else as_frame([])
-
-
 def checked(table: Table, source: Source, extract: Extract, factors: Mapping[str, Any]) -> Checked:
     """`extract` as `table`: renamed, converted, parsed and checked; every finding at once.
 
     `factors`: rate of each currency, and under "market" the rate of each market's currency (see `mapping`).
     """
-    notes = _Notes(table, extract, [as_frame(extract.findings)] if extract.findings else [])
+    notes = Notes(table, extract, [as_frame(extract.findings)] if extract.findings else [])
     if not extract.columns.column_names:
         return Checked(table, extract, None, table.empty(), together(notes.frames))
     columns = _named(table, source, extract, notes)
@@ -109,7 +60,7 @@ def checked(table: Table, source: Source, extract: Extract, factors: Mapping[str
         if array is None:
             lines[column.name] = pd.Series(column.empty, index=range(len(extract.rows)), dtype=column.dtype)
             continue
-        values, wrong = _column(column, array, source, notes)
+        values, wrong = column_of(column, array, source, notes)
         lines[column.name] = values
         bad |= wrong
     frame = pd.DataFrame(lines, columns=table.names)
@@ -119,7 +70,7 @@ def checked(table: Table, source: Source, extract: Extract, factors: Mapping[str
     for later, earlier in table.not_before:
         where = np.flatnonzero((frame[later] < frame[earlier]).to_numpy() & ~bad)
         allowed, fix = f"{table[later].allowed}, not before {earlier}", f"Correct {later} or {earlier}."
-        notes.cells(where, later, _shown(columns.get(later), where), f"lies before {earlier}", fix, allowed=allowed)
+        notes.cells(where, later, shown(columns.get(later), where), f"lies before {earlier}", fix, allowed=allowed)
     for column in table:
         if not column.required:
             frame[column.name] = _filled(column, frame[column.name])
@@ -130,7 +81,7 @@ def checked(table: Table, source: Source, extract: Extract, factors: Mapping[str
     return Checked(table, extract, ready, frame, findings)
 
 
-def _named(table: Table, source: Source, extract: Extract, notes: _Notes) -> dict[str, pa.Array]:
+def _named(table: Table, source: Source, extract: Extract, notes: Notes) -> dict[str, pa.Array]:
     """Our column -> its cells, for the columns that are there; what is missing or unknown is noted."""
     found = extract.columns.column_names
     ours = {name: source.rename.get(name, name) for name in found}
@@ -152,7 +103,7 @@ def _named(table: Table, source: Source, extract: Extract, notes: _Notes) -> dic
         if ours[name] in table.names or name in source.ignore or "*" in source.ignore:
             continue
         empty = not name.strip()
-        if empty and not any(cell.strip() for cell in _strings(extract.columns.column(name)).to_pylist()):
+        if empty and not any(cell.strip() for cell in strings(extract.columns.column(name)).to_pylist()):
             continue
         close = nearest(name.lower(), [column.name for column in absent])
         meant = close.startswith("did you mean")
@@ -163,175 +114,8 @@ def _named(table: Table, source: Source, extract: Extract, notes: _Notes) -> dic
     return columns
 
 
-# cells ----------------------------------------------------------------------------------------------------------
-def _strings(array: pa.ChunkedArray | pa.Array) -> pa.Array:
-    """The cells as text, blanks around them removed."""
-    if isinstance(array, pa.ChunkedArray):
-        array = array.combine_chunks()
-    if not pa.types.is_string(array.type):
-        array = texts(array.to_pylist())
-    return pc.utf8_trim_whitespace(array.fill_null("") if array.null_count else array)
-
-
-def _shown(array: pa.ChunkedArray | pa.Array | None, where: np.ndarray) -> list[str]:
-    """What stands in the source at positions `where`."""
-    return [""] * len(where) if array is None else _strings(array.take(pa.array(where))).to_pylist()
-
-
-def _column(column: Column, array: pa.ChunkedArray, source: Source, notes: _Notes) -> tuple[Any, np.ndarray]:
-    """(values, positions that are wrong as a mask) of one column; wrong and empty cells hold the kind's nothing."""
-    if column.kind in ("number", "whole"):
-        return _numbers(column, array, source, notes)
-    if column.kind in ("month", "date") and pa.types.is_temporal(array.type) and not pa.types.is_time(array.type):
-        array = pc.cast(array, pa.timestamp("us"), safe=False)
-    text = _strings(array)
-    encoded = text.dictionary_encode()
-    codes = encoded.indices.to_numpy()
-    words = [source.values.get(column.name, {}).get(word, word) for word in encoded.dictionary.to_pylist()]
-    words = ["" if word in source.empty else word for word in words]
-    meanings, faults = {"text": _texts_of, "choice": _choices, "flag": _flags}.get(column.kind, _days)(
-        column, words, source, notes.table
-    )
-    if column.required:
-        faults = ["is empty" if word == "" else fault for word, fault in zip(words, faults, strict=True)]
-    wrong = np.zeros(len(codes), dtype=bool)
-    if any(faults):
-        at_fault = np.array([fault is not None for fault in faults], dtype=bool)
-        wrong = at_fault[codes]
-        for fault in dict.fromkeys(f for f in faults if f):
-            where = np.flatnonzero(np.array([f == fault for f in faults])[codes])
-            notes.cells(where, column.name, _shown(text, where), fault, _fixes(column, fault, text, where))
-    if column.kind in ("text", "choice"):
-        # two source words may mean one of ours: distinct categories, codes that follow
-        kinds, inverse = np.unique(np.array([*meanings, ""], dtype=object), return_inverse=True)
-        return pd.Categorical.from_codes(inverse[codes] if len(codes) else codes, kinds), wrong
-    return meanings[codes] if len(codes) else meanings[:0], wrong
-
-
-def _fixes(column: Column, fault: str, text: pa.Array, where: np.ndarray) -> Any:
-    if fault in ("is not a month", "is not a date", "is a day, not a month"):
-        example = column.allowed.rpartition(" ")[2]
-        if fault == "is a day, not a month":
-            return f"Write it like {example}; days are added up to months with `sum_rows: true` in company.yaml."
-        return f"Write it like {example}, or name the pattern of the column under `dates` in company.yaml (%d.%m.%Y)."
-    if fault != CHOICE:
-        return "Fill the cell." if fault == "is empty" else "Correct the cell."
-    hints: dict[str, str] = {}
-    fixes = []
-    for value in text.take(pa.array(where)).to_pylist():
-        if value not in hints and len(hints) < HINTS:
-            wrong = next((word for word in value.split() if word not in column.choices), value)
-            hints[value] = nearest((value if column.kind == "choice" else wrong).lower(), column.choices)
-        fixes.append(f"Correct the cell: {hints.get(value, 'see what is allowed.')}")
-    return fixes
-
-
-def _numbers(column: Column, array: pa.ChunkedArray, source: Source, notes: _Notes) -> tuple[np.ndarray, np.ndarray]:
-    if isinstance(array, pa.ChunkedArray):
-        array = array.combine_chunks()
-    if pa.types.is_integer(array.type) or pa.types.is_floating(array.type) or pa.types.is_decimal(array.type):
-        empty = pc.is_null(array).to_numpy(zero_copy_only=False)
-        values = pc.cast(array, pa.float64(), safe=False).to_numpy(zero_copy_only=False)
-        wrong = np.isnan(values) & ~empty
-        text = array
-    else:
-        text = _strings(array)
-        plain = text
-        for theirs, ours in source.values.get(column.name, {}).items():
-            plain = pc.if_else(pc.equal(plain, theirs), ours, plain)
-        if source.empty:
-            plain = pc.if_else(pc.is_in(plain, pa.array(source.empty)), "", plain)
-        if source.thousands:
-            plain = pc.replace_substring(plain, source.thousands, "")
-        if source.decimal != ".":
-            # a dot is no decimal mark here: a cell with one is refused, not read as a thousand times less
-            plain = pc.replace_substring(pc.replace_substring(plain, ".", "?"), source.decimal, ".")
-        empty = pc.equal(plain, "").to_numpy(zero_copy_only=False)
-        fits = pc.match_substring_regex(plain, NUMBER)
-        values = pc.cast(pc.if_else(fits, plain, None), pa.float64()).to_numpy(zero_copy_only=False)
-        wrong = ~fits.to_numpy(zero_copy_only=False) & ~empty
-    where = np.flatnonzero(wrong)
-    if len(where):
-        fix = "Write a number" + (
-            f" with the decimal mark {source.decimal!r}; other marks are set by `decimal` and `thousands` "
-            "in company.yaml."
-            if not pa.types.is_floating(array.type)
-            else ", or leave the cell empty."
-        )
-        notes.cells(where, column.name, _shown(text, where), "is not a number", fix)
-    if column.required:
-        where = np.flatnonzero(empty)
-        notes.cells(where, column.name, [""] * len(where), "is empty", "Fill the cell.")
-        wrong = wrong | empty
-    if column.kind == "whole":
-        parts = ~np.isnan(values) & np.isfinite(values) & (values != np.floor(np.where(np.isfinite(values), values, 0)))
-        where = np.flatnonzero(parts)
-        notes.cells(where, column.name, _shown(text, where), "is not a whole number", "Round the number.")
-        wrong = wrong | parts
-    return values, wrong
-
-
-def _texts_of(column: Column, words: list[str], source: Source, table: Table) -> tuple[list[str], list[str | None]]:
-    meanings = [formula_text(word) for word in words]
-    # a code with an invisible character looks like another code that it is not; a name may have lines and fine blanks
-    code = column.refs or column.name in table.key
-    faults: list[str | None] = []
-    for word in meanings:
-        clean = word.isprintable() if code else not CONTROLS.search(word)
-        long = f"is longer than {LONGEST:,} characters" if len(word) > LONGEST else None
-        fault = long if clean else "holds characters that cannot be seen"
-        faults.append(fault if fault or not column.choices or column.fits(word) else CHOICE)
-    return meanings, faults
-
-
-def _choices(column: Column, words: list[str], source: Source, table: Table) -> tuple[list[str], list[str | None]]:
-    return words, [None if word == "" or word in column.choices else CHOICE for word in words]
-
-
-def _flags(column: Column, words: list[str], source: Source, table: Table) -> tuple[np.ndarray, list[str | None]]:
-    default = bool(column.empty)
-    meanings = np.array([default if word == "" else FLAGS.get(word.lower(), default) for word in words], dtype=bool)
-    return meanings, [None if word == "" or word.lower() in FLAGS else "is neither yes nor no" for word in words]
-
-
-def _days(column: Column, words: list[str], source: Source, table: Table) -> tuple[np.ndarray, list[str | None]]:
-    texts = pd.Series(words, dtype=object)
-    days = pd.Series(pd.NaT, index=texts.index, dtype="datetime64[ns]")
-    # a date cell of a spreadsheet or database comes as 2026-11-30, however the texts beside it are written
-    cells = () if source.dates.startswith("%Y") else ("%Y-%m-%d",)
-    for written in (source.dates, *cells) if source.dates else DATE_FORMATS:
-        left = days.isna() & texts.ne("")
-        if written == "ISO8601":
-            left &= texts.str.len().gt(10)  # a day with its time; "2026" alone would pass for January
-        if not left.any():
-            break
-        days[left] = _parsed(texts[left], written)
-    unread = "is not a month" if column.kind == "month" else "is not a date"
-    faults = [unread if word and day is pd.NaT else None for word, day in zip(words, days, strict=True)]
-    if column.kind == "month":
-        if source.sum_rows:
-            days = days.dt.to_period("M").dt.to_timestamp()
-        else:
-            inside = days.dt.day.gt(1)
-            faults = ["is a day, not a month" if late else fault for late, fault in zip(inside, faults, strict=True)]
-    else:
-        days = days.dt.normalize()
-    return days.to_numpy(), faults
-
-
-def _parsed(texts: pd.Series, written: str) -> pd.Series:
-    import warnings
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        read = pd.to_datetime(texts, format=written, errors="coerce")
-    if read.dtype == object or getattr(read.dtype, "tz", None) is not None:
-        read = pd.to_datetime(read, errors="coerce", utc=True).dt.tz_localize(None)
-    return read
-
-
 def _convert(
-    source: Source, frame: pd.DataFrame, factors: Mapping[str, Any], notes: _Notes, *, cells: dict, bad: np.ndarray
+    source: Source, frame: pd.DataFrame, factors: Mapping[str, Any], notes: Notes, *, cells: dict, bad: np.ndarray
 ) -> None:
     """Units and money into ours, at the stated factors and rates, in place."""
     for column in notes.table:
@@ -342,20 +126,20 @@ def _convert(
             rates = frame["market"].astype(object).map(factors["market"]).to_numpy(dtype=float)
             where = np.flatnonzero(np.isnan(rates) & frame[column.name].notna().to_numpy() & ~bad)
             rule, fix = "no rate for the currency of this market", "Add the rate under `rates:` in company.yaml."
-            notes.cells(where, column.name, _shown(cells.get("market"), where), rule, fix, allowed="")
+            notes.cells(where, column.name, shown(cells.get("market"), where), rule, fix, allowed="")
             frame[column.name] = frame[column.name] * rates
         elif code:
             frame[column.name] = frame[column.name] * factors[code]
 
 
-def _bounds(column: Column, values: pd.Series, array: Any, notes: _Notes, bad: np.ndarray) -> None:
+def _bounds(column: Column, values: pd.Series, array: Any, notes: Notes, bad: np.ndarray) -> None:
     """Findings for values that break a rule of `column`."""
     if column.kind in ("number", "whole", "month", "date"):
         for words, holds in column.rules:
             if words == "first day of a month":
                 continue  # found by the parser, which knows whether rows are summed
             where = np.flatnonzero((values.notna() & ~holds(values)).to_numpy())
-            notes.cells(where, column.name, _shown(array, where), f"must be {words}", "Correct the cell.")
+            notes.cells(where, column.name, shown(array, where), f"must be {words}", "Correct the cell.")
             bad[where] = True
 
 
@@ -369,7 +153,7 @@ def _filled(column: Column, values: pd.Series) -> pd.Series:
     return values.where(values.notna(), column.default)
 
 
-def _keys(table: Table, frame: pd.DataFrame, bad: np.ndarray, notes: _Notes) -> None:
+def _keys(table: Table, frame: pd.DataFrame, bad: np.ndarray, notes: Notes) -> None:
     """One finding for each row whose key stood in a row above."""
     key = list(table.key)
     again = frame.duplicated(key, keep=False).to_numpy() & ~bad
@@ -445,7 +229,7 @@ def _orphans(one: Checked, column: Column, orphans: list[str], valid: list[str])
     values = one.lines[column.name].astype(object)
     where = np.flatnonzero(values.isin(orphans).to_numpy())
     named = values.iloc[where].tolist()
-    notes = _Notes(one.table, one.extract)
+    notes = Notes(one.table, one.extract)
     texts = [fixes.get(value, f"Add it to {places}, or correct it.") for value in named]
     notes.cells(where, column.name, named, f"is not in {places}", texts)
     return together(notes.frames)

@@ -11,8 +11,8 @@ import pandas as pd
 import xlsxwriter
 from xlsxwriter.utility import xl_col_to_name
 
+from sopkit.collect.extract import formula_safe
 from sopkit.collect.mapping import INPUT_TABLES
-from sopkit.collect.sources import formula_safe
 from sopkit.tables import Column, Table
 
 ROWS = 10_000  # rows that have drop-downs and formats

@@ -1,0 +1,143 @@
+"""What one source holds for one table, and the small helpers that every kind of source needs."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from sopkit.errors import Finding
+from sopkit.tables import Source, Table
+
+HEADER_WITHIN = 12  # lines in which the column names are looked for, to say where they stand
+
+
+@dataclass(frozen=True)
+class Extract:
+    """What one source holds for one table: columns, the row a person sees of each line, and what could not be read."""
+
+    table: str
+    place: str
+    columns: pa.Table
+    rows: np.ndarray
+    findings: tuple[Finding, ...] = ()
+    sha256: str = ""
+    parts: tuple[tuple[int, str], ...] = ()
+    statement: str = ""
+
+    def place_of(self, position: int) -> str:
+        """The file that line `position` (0 = first) came from, where several files make the table; else ""."""
+        inside = [name for first, name in self.parts if first <= position]
+        return inside[-1] if inside else ""
+
+
+def stop(table: str, where: tuple[int, str], value: object, rule: str, fix: str) -> Finding:
+    """An error at a row and column of a table."""
+    return Finding(table, where[0], printable(where[1]), printable(value), rule, "error", "", fix)
+
+
+def printable(value: object, most: int = 80) -> str:
+    """A cell's value as a screen may show it: cut, and no character that could steer a terminal."""
+    text = str(value)
+    text = text if len(text) <= most else text[: most - 3] + "..."
+    return (
+        text if text.isprintable() else "".join(mark if mark.isprintable() else f"\\x{ord(mark):02x}" for mark in text)
+    )
+
+
+def formula_safe(text: str) -> str:
+    """`text` with an apostrophe before what a spreadsheet would run as a formula."""
+    return "'" + text if re.match(r"'*[=+\-@\t\r]", text) else text
+
+
+def formula_text(text: str) -> str:
+    """The text that `formula_safe` was given."""
+    return text[1:] if re.match(r"'+[=+\-@\t\r]", text) else text
+
+
+def failed(table: Table, place: str, rule: str, fix: str, row: int = 0) -> Extract:
+    """An extract of a source that could not be read."""
+    finding = stop(table.name, (row, ""), place, rule, fix)
+    return Extract(table.name, place, pa.table({}), np.empty(0, dtype=np.int64), (finding,))
+
+
+def names_below(table: Table, source: Source, lines: list[list[str]]) -> int:
+    """How many lines above the one with the column names; 0 where the first has one, or none of `lines` has two."""
+    known = set(table.names) | set(source.rename) | set(source.ignore)
+    if not lines or known & set(lines[0]):
+        return 0
+    return next((above for above, line in enumerate(lines) if len(known & set(line)) > 1), 0)
+
+
+def below_a_title(table: Table, place: str, source: Source, above: int) -> Extract:
+    """The one finding about a file or sheet that has a title over its column names."""
+    row = source.skip + above + 1
+    return failed(
+        table,
+        place,
+        "has no header",
+        f"The column names stand in row {row}: remove the lines above, or set "
+        f"`tables: {{{table.name}: {{skip: {row - 1}}}}}` in company.yaml.",
+        source.skip + 1,
+    )
+
+
+def unique(header: list[str]) -> list[str]:
+    """`header` with a mark on names that came before: arrow wants names to differ."""
+    return [name if name not in header[:place] else f"{name} (column {place + 1})" for place, name in enumerate(header)]
+
+
+def header_findings(table: Table, header: list[str]) -> list[Finding]:
+    """One error for each column name that came before."""
+    return [
+        stop(table.name, (1, name), name, "column comes twice", "Keep one of them.")
+        for place, name in enumerate(header)
+        if name and name in header[:place]
+    ]
+
+
+def texts(values: Iterable[Any], decimal: str = ".") -> pa.Array:
+    """Cells of any kind as text, each as a person would type it who writes `decimal` in numbers."""
+    return pa.array([_text(value, decimal) for value in values], pa.string())
+
+
+def _text(value: Any, decimal: str = ".") -> str:
+    """A cell's value as a person would type it; a number with the decimal mark that the source's texts have."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        whole = value.is_integer() and abs(value) < 2**53
+        return str(int(value)) if whole else repr(value).replace(".", decimal)
+    if isinstance(value, Decimal):
+        return str(value).replace(".", decimal)
+    if isinstance(value, datetime):
+        return value.date().isoformat() if (value.hour, value.minute, value.second) == (0, 0, 0) else value.isoformat()
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return str(value)
+
+
+def sha(content: bytes | pa.Buffer) -> str:
+    """The sha256 of what was read."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def sha_of_columns(columns: pa.Table) -> str:
+    """The sha256 of the result of a query."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, columns.schema) as stream:
+        stream.write_table(columns.combine_chunks())
+    return sha(sink.getvalue())
