@@ -91,16 +91,8 @@ def _assumptions(company: Company) -> pd.DataFrame:
 def _expired_assumptions(company: Company, cycle: str) -> Iterator[Finding]:
     for code, one in company.assumptions.items():
         if one.expires and one.expires < cycle:
-            yield Finding(
-                "assumptions",
-                0,
-                "expires",
-                one.expires,
-                f"assumption {code} has expired",
-                "warning",
-                f"{cycle} or later",
-                f"{one.owner} confirms it anew or the data are completed.",
-            )
+            rule, fix = f"assumption {code} has expired", f"{one.owner} confirms it anew or the data are completed."
+            yield Finding("assumptions", 0, "expires", one.expires, rule, "warning", f"{cycle} or later", fix)
 
 
 def _counted(table: str, measure: str, wanted: pd.DataFrame) -> Iterator[tuple]:

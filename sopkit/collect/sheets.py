@@ -49,12 +49,8 @@ def read_sheet(table: Table, source: Source, content: bytes, place: str, optiona
             if optional and not meant:
                 return None
             if optional:
-                return failed(
-                    table,
-                    place,
-                    f"has no sheet {name!r}, but a sheet {printable(strangers[meant[0]])!r} of no table",
-                    f"Rename the sheet to {name}, or to a name that is not so near.",
-                )
+                rule = f"has no sheet {name!r}, but a sheet {printable(strangers[meant[0]])!r} of no table"
+                return failed(table, place, rule, f"Rename the sheet to {name}, or to a name that is not so near.")
             return failed(
                 table,
                 place,
