@@ -326,7 +326,7 @@ def kpi_table(book: Book) -> pd.DataFrame:
     rows = []
     for measure in (_sales, _forecast, _stock, _capital, _making):
         for name, kind, monthly, total in measure(book, past, book.months):
-            kpi, goal = KPIS[name], dict[str, Any](book.company.kpi_targets).get(name)
+            kpi, goal = KPIS[name], {str(k): goal for k, goal in book.company.kpi_targets.items()}.get(name)
             better = kpi.better if kpi.better == "nearer 0" or goal is None else goal.better
             about = (book.unit(kpi.unit), better, kind)
             rows += [(name, f"{month:%Y-%m}", value, *about, None, "") for month, value in monthly.dropna().items()]

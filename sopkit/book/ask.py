@@ -85,9 +85,9 @@ def plot(
     about, unit = declared[column], book.unit(declared[column].unit)
     title = f"{_words(name)}: {_words(column).lower()}" + (f" by {_words(by).lower()}" if by else "")
     seen = "; ".join([about.meaning, *(f"{_words(key).lower()} {_listed(value)}" for key, value in where.items())])
-    words = {"title": title, "unit": unit, "look_for": look_for or f"{seen[:1].upper()}{seen[1:]}."}
+    words: dict[str, Any] = {"title": title, "unit": unit, "look_for": look_for or f"{seen[:1].upper()}{seen[1:]}."}
     if "month" in frame:
-        return charts.line(frame, column, **({"series": by} if by else {}), **words)
+        return charts.line(frame, column, series=by or None, **words)
     if period in frame and by:
         return charts.heat_map(frame, by, period, column, **words)
     return charts.ranking(frame, by or next(iter(frame)), column, **words)

@@ -81,7 +81,7 @@ class Change(BaseModel):
             return f"{self.table}: {self.column} becomes {self.set} ({where})"
         if self.add is not None:
             return f"{self.table}: {self.column} {self.add:+,g} ({where})"
-        return f"{self.table}: {self.column} {self.scale - 1:+.1%} ({where})"
+        return f"{self.table}: {self.column} {(self.scale or 0.0) - 1:+.1%} ({where})"
 
 
 class Scenario(BaseModel):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from sopkit.collect.collected import Collected
 
 
-def collect(company_folder: Path | str, cycle: str, *, memory: dict | None = None) -> Collected:
+def collect(company_folder: Path | str, cycle: str, *, memory: dict[str, Any] | None = None) -> Collected:
     """Read, convert and check every input table of the company in `company_folder` for `cycle`.
 
     Nothing is written. `memory`: a dictionary in which the caller keeps tables whose source did not change, for those

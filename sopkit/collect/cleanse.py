@@ -10,6 +10,7 @@ the series itself (outlier, one-off deal, suspected stock-out, trading days) is 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -85,7 +86,7 @@ def _proposals(raw: pd.DataFrame, tables: Mapping[str, pd.DataFrame], company: C
     return rows[rows["quantity"].ne(0)]
 
 
-def _rows(raw: pd.DataFrame, cells: Mapping[tuple[int, int], tuple[float, str, str]]) -> pd.DataFrame:
+def _rows(raw: pd.DataFrame, cells: Mapping[tuple[Any, Any], tuple[float, str, str]]) -> pd.DataFrame:
     """Cells {(month, series): (quantity, method, reason)} as rows of history_adjustments without their status."""
     return pd.DataFrame(
         [(raw.index[t], *raw.columns[s], *what) for (t, s), what in cells.items()],

@@ -93,17 +93,17 @@ def _against_declarations(company: Company, lines: dict[tuple, int], folder: Pat
         if source.thousands and source.thousands == source.decimal:
             yield at(name, "thousands"), f"{name}: the decimal mark and the thousands mark are both {source.decimal!r}"
         yield from ((at(name, *where), f"{name}: {text}") for where, text in _columns_of(table, source))
-        currencies = (
+        currencies: dict[tuple[str, ...], str] = (
             {(): source.currency}
             if isinstance(source.currency, str)
             else {(column,): code for column, code in source.currency.items()}
         )
-        for where, code in currencies.items():
+        for column, code in currencies.items():
             if code == "market" and "market" not in table.names:
-                yield at(name, "currency", *where), f"{name} has no column market to take a currency from"
+                yield at(name, "currency", *column), f"{name} has no column market to take a currency from"
             elif code and code not in ("market", company.currency) and code not in company.rates:
                 yield (
-                    at(name, "currency", *where),
+                    at(name, "currency", *column),
                     (f"{name}: no rate for {code!r}: add it under `rates:` ({company.currency} for one {code})"),
                 )
 

@@ -41,7 +41,7 @@ def write(path: Path, tables: Mapping[str, pd.DataFrame] | None = None) -> None:
     with xlsxwriter.Workbook(path, options) as book:
         # the same template is the same file, byte for byte
         book.set_properties({"title": "sopkit tables", "created": datetime(2026, 1, 1)})
-        styles = {
+        styles: dict[str | bool, Any] = {
             "title": book.add_format({"bold": True, "font_size": 16, "font_color": "#123A5A"}),
             "wrap": book.add_format({"text_wrap": True, "valign": "top"}),
             "link": book.add_format({"font_color": "#0B5FA5", "underline": True, "valign": "top"}),

@@ -7,6 +7,7 @@ stage it reads everything and writes nothing.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from functools import cached_property
 from html import escape
 from pathlib import Path
@@ -82,7 +83,7 @@ class Cycle:
         if self.stage == "collect" or not (kept / "company.yaml").is_file():
             if self.stage not in (None, "collect"):
                 raise self._not_made("the settings", "collect")
-            return load_company(self._source)
+            return load_company(self.company_folder)
         self.file("company.yaml")  # settings count as read: another policy makes another plan
         return load_company(kept)
 
@@ -169,9 +170,9 @@ class Cycle:
         """The cycle's plan as a value that can be asked, changed and compared; `book` with what was planned on it."""
         from sopkit.book import Plan
 
-        return Plan(*self._asked(), title=f"Plan of {self.cycle}")
+        return replace(Plan(*self._asked()), title=f"Plan of {self.cycle}")
 
-    def _asked(self) -> tuple[Any, ...]:
+    def _asked(self) -> Any:
         from sopkit.book import load_questions, load_scenarios
 
         asked = BY_NAME[self.stage].settings if self.stage else ("scenarios.yaml", "decisions.yaml")
@@ -240,7 +241,7 @@ class Cycle:
                 del manifest["tables"][name]
                 (self.folder / "tables" / f"{name}.parquet").unlink(missing_ok=True)
             if self.stage == "collect":
-                self._snapshot(manifest, {path.name for path in self._source.glob("*.yaml")} - ANSWERS)
+                self._snapshot(manifest, {path.name for path in self.company_folder.glob("*.yaml")} - ANSWERS)
         for name, content in contents.items():
             replace_file(self.folder / "tables" / f"{name}.parquet", content)
             manifest["tables"][name] = manifests.table_entry(self.stage, TABLES[name], content, len(checked[name]))
@@ -264,8 +265,9 @@ class Cycle:
         return self.folder / name
 
     def _snapshot(self, manifest: dict[str, Any], names: Collection[str]) -> None:
+        source: Any = self._source
         for name in sorted(names):
-            path, key = self._source / name, f"snapshot/{name}"
+            path, key = source / name, f"snapshot/{name}"
             if path.is_file():
                 replace_file(self.folder / key, path.read_bytes())
                 manifest["files"][key] = {"stage": "collect", "sha256": sha256(path)}

@@ -61,7 +61,8 @@ def serve(stages: Iterable[str], renderer: str) -> None:
     Answers the kernel's process id, or 0 where no fork can be taken. Ends, with its kernels, when the input closes.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the runner, which then closes the input
-    cold, requests = deque(rooms(stages)), sys.stdin.buffer.raw
+    cold: deque[tuple[str, str]] = deque(rooms(stages))
+    requests: Any = sys.stdin.buffer.raw  # type: ignore[union-attr]
     for _ in SHARED:
         _import(cold.popleft()[1])
     kernels = {_start_renderer(renderer)} if _alone() else set()
@@ -201,10 +202,11 @@ class _Provisioner(LocalProvisioner):
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> Any:
         arguments = cmd[cmd.index("-f") :] if "-f" in cmd else []
-        self.process = self.kernels.fork(self.stage, arguments, kwargs["env"], str(kwargs.get("cwd") or os.getcwd()))
-        if self.process is None:
+        forked: Any = self.kernels.fork(self.stage, arguments, kwargs["env"], str(kwargs.get("cwd") or os.getcwd()))
+        if forked is None:
             return await super().launch_kernel(cmd, **kwargs)
-        self.pid = self.pgid = self.process.pid
+        self.process = forked
+        self.pid = self.pgid = forked.pid
         self.cwd = kwargs.get("cwd")
         return self.connection_info
 
@@ -218,7 +220,7 @@ class Kernels:
             str(cwd),
             ONE_THREAD
             | os.environ
-            | environment
+            | dict(environment)
             | {
                 # the checkout that started the run is the one that runs, whatever the working folder
                 "PYTHONPATH": os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH")))),
@@ -249,18 +251,25 @@ class Kernels:
             return None
         request = {"stage": stage, "arguments": arguments, "env": dict(env), "cwd": cwd}
         with self._turn, suppress(OSError, ValueError):
-            self._warm.stdin.write(json.dumps(request).encode() + b"\n")
-            self._warm.stdin.flush()
-            pid = int(self._warm.stdout.readline())
+            given, answers = self._pipes()
+            given.write(json.dumps(request).encode() + b"\n")
+            given.flush()
+            pid = int(answers.readline())
             return _Forked(pid) if pid else None
         return None
+
+    def _pipes(self) -> tuple[Any, Any]:
+        """Where requests go to the warm process, and where its answers come from."""
+        assert self._warm is not None
+        return self._warm.stdin, self._warm.stdout
 
     def close(self) -> None:
         """End the warm process and every kernel that is left of it."""
         if self._warm is not None:
+            given, answers = self._pipes()
             with suppress(OSError):
-                self._warm.stdin.close()
-            self._warm.stdout.close()
+                given.close()
+            answers.close()
             self._warm.wait()
             self._folder.cleanup()
 

@@ -18,7 +18,7 @@ from sopkit.process import without_grammar
 from sopkit.tables import BY_NAME, STAGES, Stage, parse_cycle
 
 if TYPE_CHECKING:
-    from sopkit.cycle.kernels import Kernel, Kernels
+    from sopkit.cycle.kernels import Kernel
 
 
 def notebook_parameters(path: Path) -> dict[str, Any]:
@@ -29,7 +29,7 @@ def notebook_parameters(path: Path) -> dict[str, Any]:
             found = {}
             for node in ast.parse("".join(cell["source"])).body:
                 if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
-                    target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
+                    target: Any = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
                     found[target.id] = ast.literal_eval(node.value)
             return found
     raise SettingsError(f"{path} has no cell tagged `parameters`.")
@@ -70,9 +70,9 @@ def run(
     """
     found = find_notebooks(notebooks)
     cycle = parse_cycle(cycle)
-    for stage in (*only, *([since] if since else [])):
-        if stage not in BY_NAME:
-            raise SettingsError(f"no stage {stage!r}: {nearest(stage, BY_NAME)}")
+    for name in (*only, *([since] if since else [])):
+        if name not in BY_NAME:
+            raise SettingsError(f"no stage {name!r}: {nearest(name, BY_NAME)}")
     first = BY_NAME[since].number if since else 1
     stages = [stage for stage in STAGES if stage.number >= first and (not only or stage.name in only)]
     chosen = _checked_parameters({stage.name: found[stage.name] for stage in stages}, parameters or {})
@@ -154,7 +154,7 @@ class _Runner:
             disable=not progress or not sys.stderr.isatty(),
             leave=False,
         )
-        self.kernels: Kernels | None = None
+        self.kernels: Any = None  # Kernels, once the run begins
         self.next: tuple[Stage, Kernel] | None = None
 
     def begin(self, stages: list[str], warm: bool) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -90,7 +91,7 @@ def forecast(
     panel = panel_of(history, horizon, freq, season)
     # forecasts are tried a whole horizon back, and two thirds of one
     offsets = (0, *sorted({max(1, round(horizon * 2 / 3)), horizon}))
-    works = [*_all(panel, offsets, exog, seed), *_few(panel, offsets)]
+    works: list[_All | _Few] = [*_all(panel, offsets, exog, seed), *_few(panel, offsets)]
     seconds = SECONDS_A_FIT * len(panel.series) * len(offsets)
     answers = engine_at(engine).map(_run, works, seconds=seconds, progress=progress)
     names, given, fitted = _gathered(answers, panel, offsets)
@@ -151,7 +152,7 @@ class _All:
     def run(self) -> Answers:
         """What LightGBM forecasts."""
         one, cutoff = self.panel, self.panel.cutoff(self.offset)
-        more = {"freq": one.freq, "season": one.season, "features": self.features, "seed": self.seed}
+        more: dict[str, Any] = {"freq": one.freq, "season": one.season, "features": self.features, "seed": self.seed}
         found = lightgbm(self.past, cutoff, one.horizon, **more)
         return {(at, self.offset): (values, {}) for at, values in found.items()}
 

@@ -216,7 +216,7 @@ def levels(book: Book, grid: Grid, base: np.ndarray, consensus: np.ndarray, vari
             mine = forecast[forecast["level"] == "total"].assign(node=nodes[0])
         here = Grid(pd.DataFrame({"product": nodes, "market": ""}), grid.months)
         mine = mine.assign(product=mine["node"], market="")
-        edges = tuple(here.matrix(mine, column) for column in ("quantity", "p10", "p90"))
+        edges = here.matrix(mine, "quantity"), here.matrix(mine, "p10"), here.matrix(mine, "p90")
         total = summing @ consensus
         p10, p90 = consensus_range(edges, total, summing @ variance, np.array(nodes))
         parts.append(here.long(baseline=summing @ base, consensus=total, p10=p10, p90=p90).assign(level=level))

@@ -39,7 +39,8 @@ def statistical(
         return {NAIVE: np.zeros(horizon)}, {}
     if kind == "few":
         return {MEAN: np.full(horizon, max(y.mean(), 0.0))}, {}
-    said, fitted = {NAIVE: seasonal_naive(y, horizon, season)}, {}
+    fitted: Values = {}
+    said = {NAIVE: seasonal_naive(y, horizon, season)}
     if kind == "constant":
         return said, fitted
     with warnings.catch_warnings(), np.errstate(all="ignore"):
@@ -173,7 +174,7 @@ def _statsforecast() -> ModuleType:
         # Where dask is installed, utilsforecast imports its frames (1.3 s) to offer them too: none come this way.
         held = dask in sys.modules
         if not held:
-            sys.modules[dask] = None
+            sys.modules[dask] = None  # type: ignore[assignment]
         try:
             import_module(name)
         finally:
@@ -257,7 +258,7 @@ def _learner(objective: str, transforms: list[Any], *, freq: str, season: int, s
         force_row_wise=True,
         verbosity=-1,
     )
-    means = [RollingMean(3, min_samples=1), RollingMean(season, min_samples=1)]
+    means: list[Any] = [RollingMean(3, min_samples=1), RollingMean(season, min_samples=1)]
     return MLForecast(
         models={"ahead": model},
         freq=freq,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -124,7 +125,8 @@ def coherent(base: baseline.Baseline, tree: Hierarchy, method: str = "mint_shrin
     steps = base.forecast["ds"].nunique()
     frame = base.forecast.set_index("unique_id").loc[ids]
     before = frame["mean"].to_numpy().reshape(len(ids), steps)
-    notes = []
+    notes: list[str] = []
+    low: Any
     if method == "mint_shrink" and len(ids) > DENSE_NODES:
         notes.append(f"{len(ids):,} nodes: reconciled with error variances only (wls_var).")
         method = "wls_var"

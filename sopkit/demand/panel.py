@@ -79,7 +79,7 @@ def panel_of(history: pd.DataFrame, horizon: int, freq: str, season: int) -> Pan
     months = pd.date_range(first - pd.tseries.frequencies.to_offset(freq), last, freq=freq)
     months = months[months >= first] if len(months) else months
     frame["at"] = months.get_indexer(frame["ds"])
-    found = []
+    found: list[Finding] = []
     for wrong, column, rule, fix in (
         (frame["at"] < 0, "ds", "is not the first day of its month", "Use the first day of the month."),
         (frame.duplicated(["unique_id", "ds"], keep=False), "ds", "stands twice", "Sum the rows of a month first."),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -118,7 +119,8 @@ def _ties(errors: pd.DataFrame) -> tuple[float, float]:
     month = (ranks.groupby("offset").mean() ** 2).stack().mean() / spread
     alone = 1 / wide.groupby("offset").size().mean()  # what the mean of untied series would show
     tied = (month - alone) / (1 - alone) if alone < 1 else 0.0
-    return tuple(float(np.clip(0.0 if np.isnan(value) else value, 0, 0.98)) for value in (next_month, tied))
+    held = [float(np.clip(0.0 if np.isnan(value) else value, 0, 0.98)) for value in (next_month, tied)]
+    return held[0], held[1]
 
 
 def _walk(random: np.random.Generator, size: tuple[int, int, int], persistence: float) -> np.ndarray:
@@ -133,14 +135,13 @@ def coverage_of(errors: pd.DataFrame, levels: Sequence[float]) -> pd.DataFrame:
     """How often the backtest's actuals lay inside the range, each fifth of the series judged by the other four."""
     fold = errors["series"] % 5 if errors["series"].nunique() >= 5 else errors["offset"]
     inside = dict.fromkeys(sorted({80, *levels}), 0)
+    read: Any = np.apply_along_axis
     for one in sorted(fold.unique()):
         mine, others = errors[fold == one], errors[fold != one]
         shapes = _shapes(others if len(others) else mine, int(mine["step"].max()))
         for level in inside:
             low, high = (
-                np.apply_along_axis(lambda grid, at=at: np.interp(at, _GRID, grid), 2, shapes)[
-                    mine["group"], mine["step"] - 1
-                ]
+                read(lambda grid, at=at: np.interp(at, _GRID, grid), 2, shapes)[mine["group"], mine["step"] - 1]
                 for at in (0.5 - level / 200, 0.5 + level / 200)
             )
             inside[level] += int(mine["error"].between(low, high).sum())

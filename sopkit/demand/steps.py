@@ -129,11 +129,12 @@ def run(book: Book, *, engine: Engine | str | None = None, kept: Book | None = N
     """Every table of the stage, step by step; see `sopkit.demand.plan`."""
     ways = {"normalise": normalise, "layer": layer, "agree": agree, "judge": judge}
     steps = BY_NAME["demand"].steps
-    known = kept is not None and all(name in kept for step in steps for name in step.writes)
-    written = {name: kept[name] for step in steps for name in step.writes} if known else {}
+    if kept is not None and not all(name in kept for step in steps for name in step.writes):
+        kept = None
+    written = {name: kept[name] for step in steps for name in step.writes} if kept is not None else {}
     for step in steps:
         now = replace(book, tables={**book.tables, **written})
-        if known and not step.reached(now, kept):
+        if kept is not None and not step.reached(now, kept):
             continue
         made = forecast(now, engine=engine) if step.name == "forecast" else ways[step.name](now)
         written |= {name: TABLES[name].conform(frame) for name, frame in made.items()}

@@ -28,13 +28,13 @@ def checked(declared: Table, row: Mapping[str, Any], known: Collection[int]) -> 
         wrong.append(_wrong(name, column, "is no field of this record", nearest(column, declared.names)))
         del row[column]
     frame = pd.DataFrame([row])
-    for column in (column for column in declared if column.kind in ("month", "date") and column.name in frame):
+    for day in (one for one in declared if one.kind in ("month", "date") and one.name in frame):
         try:
-            frame[column.name] = pd.to_datetime(frame[column.name]).astype("datetime64[ns]")
+            frame[day.name] = pd.to_datetime(frame[day.name]).astype("datetime64[ns]")
         except (ValueError, TypeError):
-            value = str(row[column.name])
-            wrong.append(_wrong(name, column.name, "is no date", "Write it like 2026-11.", value, column.allowed))
-            frame[column.name] = pd.Timestamp("2000-01-01")
+            value = str(row[day.name])
+            wrong.append(_wrong(name, day.name, "is no date", "Write it like 2026-11.", value, day.allowed))
+            frame[day.name] = pd.Timestamp("2000-01-01")
     try:
         frame = declared.conform(frame)
         found = declared.findings(frame)

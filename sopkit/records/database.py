@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import sqlalchemy as sa
@@ -36,7 +37,7 @@ EVENTS = sa.Table(
 
 
 def _sql_table(record: Table) -> sa.Table:
-    columns = (
+    columns: Iterator[sa.Column[Any]] = (
         sa.Column(
             STORED.get(column.name, column.name),
             KINDS[column.kind],

@@ -100,7 +100,7 @@ class Records:
             connection.execute(sql.insert(), {"company": self.company} | row)
             body = {STORED.get(name, name): _plain(value) for name, value in row.items()}
             self._append(connection, "record", table, row | {"body": body})
-        return row["id"]
+        return int(row["id"])
 
     def log(self, kind: str, name: str, *, author: str, cycle: str, **body: Any) -> None:
         """Add an event that is no record, such as a stage that ran."""
@@ -139,7 +139,7 @@ class Records:
             frame = frame[~frame["id"].isin(frame["supersedes"]) & holds]
         return frame.reset_index(drop=True)
 
-    def _rows(self, sql: sa.Table, asked: sa.Select) -> list[Any]:
+    def _rows(self, sql: sa.Table, asked: sa.Select[Any]) -> list[Any]:
         """What the database answers; nothing where its table is not made yet."""
         if sql.name not in self._made:
             self._look()

@@ -86,7 +86,10 @@ class _Value:
 
     def here(self) -> _Value:
         """Itself for the rows of the loop that is running: repeated inside a loop, summed up outside of it."""
-        up, down, mine, its = self.loop, self.quick.loop, None, None
+        up: Any = self.loop
+        down: Any = self.quick.loop
+        mine: Any = None
+        its: Any = None
         while up is not down:
             if up.depth >= down.depth:
                 mine, up = up.origin if mine is None else up.origin[mine], up.parent

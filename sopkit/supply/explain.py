@@ -7,7 +7,7 @@ more unit of a limit brings.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -93,7 +93,8 @@ def _people_hours(solved: Solved, rule: str, index: tuple) -> float:
 
 def why_short(solved: Solved) -> pd.DataFrame:
     """For every shortage the limits that one more unit would need, found along the plan's own prices."""
-    trail, rows = _Trail(solved.solution), []
+    trail = _Trail(solved.solution)
+    rows: list[Any] = []
     for kind, (decision, rule, _) in SHORTAGES.items():
         if decision in solved.matrix.columns and rule in solved.matrix.rows:
             sign = solved.supplying(rule)

@@ -46,7 +46,7 @@ def _kind(model: pyo.ConcreteModel, component: pyo.Component) -> str | None:
 def _unit(doc: str) -> tuple[str, str]:
     """The sentence and the unit that stands in brackets at its end."""
     match = re.fullmatch(r"(.*?)(?: \(([^()]*)\))?", doc)
-    return match[1], match[2] or ""
+    return (match[1], match[2] or "") if match else (doc, "")
 
 
 def _over(component: pyo.Component) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -171,7 +172,8 @@ def _second_supplier(solved: Solved) -> Iterator[Lever]:
 
 def _subcontract(solved: Solved) -> Iterator[Lever]:
     """A short product bought ready-made, from next month on, for the sites that deliver it to markets."""
-    network, short = solved.network, {}
+    network = solved.network
+    short: dict[Any, float] = {}
     for decision in ("lose", "wait", "fall_below_safety"):  # units short, at worst in a month
         series = solved.solution[decision]
         for (item, _), quantity in series.groupby(level=[0, 2]).sum().items() if len(series) else ():

@@ -175,7 +175,8 @@ class Walk:
             raise ValueError("the model has no objective")
         cost, offset, sense = self.objective(objective)
         expressions = {e.local_name: self.expression(e) for e in self.model.component_objects(Expression, active=True)}
-        low, high, whole = (_join(got[part] for got in columns.values()) for part in range(3))
+        bounded: list[Any] = [*columns.values()]
+        low, high, whole = (_join([got[part] for got in bounded]) for part in range(3))
         legend = np.empty(len(self.code), dtype=object)
         legend[:] = list(self.code)
         blocks = [block for block, *_ in rows.values()]

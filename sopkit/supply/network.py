@@ -11,6 +11,8 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable
+from functools import partial
+from typing import Any
 
 import pandas as pd
 
@@ -151,9 +153,10 @@ class Making(Group):
         backwards = ways.sort_values(["operation", "resource"], ascending=False)
         backwards = backwards.sort_values(["item", "way"], kind="stable")
         self.site = {}
-        self.started, self.cost = defaultdict(lambda: 1.0), defaultdict(float)
-        self.set_up_cost, self.minimum_run = defaultdict(float), defaultdict(float)
-        self.hours, self.set_up_hours, self.people_hours = defaultdict(float), defaultdict(float), defaultdict(float)
+        numbers = partial(defaultdict[Any, float], float)
+        self.started, self.cost = defaultdict[Any, float](lambda: 1.0), numbers()
+        self.set_up_cost, self.minimum_run = numbers(), numbers()
+        self.hours, self.set_up_hours, self.people_hours = numbers(), numbers(), numbers()
         for row in backwards.to_dict("records"):
             make, resource = (row["item"], row["way"]), row["resource"]
             self.site[make] = site[resource]
@@ -260,7 +263,7 @@ class Flow(Group):
         onward = Lists(
             (o, (d, lead)) for o, d, lead in zip(lanes["origin"], lanes["destination"], lanes["lead_time"], strict=True)
         )
-        first = defaultdict(dict)
+        first: dict[str, dict[str, float]] = defaultdict(dict)
 
         def sooner(item: str, site: str, at: float) -> bool:
             better = at < first[item].get(site, math.inf)
@@ -467,7 +470,8 @@ class Lots(Group):
 
     def __init__(self, network: Network) -> None:
         making, stock, resources, buying = network.making, network.stock, network.resources, network.buying
-        wishes, need, lots = defaultdict(float, stock.end_stock), defaultdict(float), defaultdict(float)
+        numbers = partial(defaultdict[Any, float], float)
+        wishes, need, lots = numbers(stock.end_stock), numbers(), numbers()
         for (item, site, _), least in stock.safety_stock.items():
             wishes[item, site] = max(wishes[item, site], least)
         for (item, *_), quantity in [*network.demand.total.items(), *wishes.items(), *network.last_plan.made.items()]:
@@ -479,7 +483,7 @@ class Lots(Group):
             *((i, lot) for (_, i, _), lot in buying.minimum_order.items()),
         ]:
             lots[item] = max(lots[item], lot)
-        most_started = defaultdict(lambda: 1.0)
+        most_started = defaultdict[str, float](lambda: 1.0)
         for (item, _), started in making.started.items():
             most_started[item] = max(most_started[item], started)
         for item in reversed(making.order):
@@ -519,7 +523,7 @@ class Allocation(Group):
             for pair in self.ranked
             for at, t in enumerate(months)
         }
-        self.fair_base, self.class_base = {}, defaultdict(float)
+        self.fair_base, self.class_base = {}, defaultdict[Any, float](float)
         for p, k in demand.pairs if policy == "fair_share" else []:
             origins = network.flow.origins[p, k]
             arrives = min([network.flow.earliest[p, o] + network.lanes.lead[o, k] for o in origins], default=math.inf)
@@ -548,7 +552,8 @@ class Allocation(Group):
         step = min(PREMIUM_STEP, PREMIUM_SPAN ** (1 / max(1, len(classes) - 1)))
         freight = max([0.0, *network.tables["lanes"]["cost"]]) * (1 + len(network.tables["sites"]))
         waits = len(network.time.months) if any(demand.may_wait.values()) else 1
-        premium, waiting, losing = {}, 0.0, 0.0
+        premium: dict[Any, float] = {}
+        waiting = losing = 0.0
         for rank, c in enumerate(reversed(classes)):
             outranked = 0.0
             if premium:

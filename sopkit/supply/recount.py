@@ -110,7 +110,8 @@ class Recount:
     @cached_property
     def reach(self) -> dict[tuple[str, str], int]:
         """The first month, counted from 0, in which an item can be at a site: on hand, ordered, bought, made, sent."""
-        book, first = self.book, {}
+        book = self.book
+        first: dict[tuple[str, str], int] = {}
         receipts = book["scheduled_receipts"]
         receipts = receipts[receipts["month"].isin(self.months) & receipts["quantity"].gt(0)]
         on_hand = book["inventory"][book["inventory"]["quantity"].gt(0)]

@@ -135,7 +135,8 @@ class Loaded:
     def _rows(self, rows: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> None:
         if len(rows):
             rows = rows.astype("int32")
-            self.highs.changeRowsBounds(len(rows), rows, lower[rows], upper[rows])
+            change: Any = self.highs.changeRowsBounds  # type: ignore[attr-defined]
+            change(len(rows), rows, lower[rows], upper[rows])
 
     def _whole_numbers(self) -> float:
         """Find the whole numbers and hold them fixed; the gap that is left."""
@@ -196,8 +197,14 @@ def _passed(given: Matrix) -> highspy.Highs:
     lp.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
     lp.a_matrix_.start_, lp.a_matrix_.index_, lp.a_matrix_.value_ = given.a.indptr, given.a.indices, given.a.data
     highs = highspy.Highs()
-    options = {"output_flag": False, "threads": 1, "parallel": "off", "random_seed": 0, "mip_rel_gap": GAP}
-    for option, value in options.items():
+    options: dict[str, Any] = {
+        "output_flag": False,
+        "threads": 1,
+        "parallel": "off",
+        "random_seed": 0,
+        "mip_rel_gap": GAP,
+    }
+    for option, value in (options | {"mip_rel_gap": GAP}).items():
         highs.setOptionValue(option, value)
     highs.passModel(lp)
     return highs
@@ -220,7 +227,8 @@ class Parts:
         heap = whole.heaps(engine.workers if engine else 2) if whole.shape[0] >= least else None
         self.places: list[tuple[np.ndarray | None, np.ndarray | None]] = [(None, None)]
         if heap is not None:
-            self.places = [tuple(np.flatnonzero(at == number) for at in heap) for number in range(heap[1].max() + 1)]
+            numbers = range(heap[1].max() + 1)
+            self.places = [(np.flatnonzero(heap[0] == one), np.flatnonzero(heap[1] == one)) for one in numbers]
         self.loaded: list[Loaded | None] = [None] * len(self.places)
         self.answers: list[Answer] = []  # of the matrix itself; a changed one has answers of its own
 
@@ -232,8 +240,8 @@ class Parts:
                     partial(_solved_elsewhere, large=self.large), [self.part(self.matrix, p) for p in self.places]
                 )
             else:
-                self.loaded = [Loaded(self.part(self.matrix, place), large=self.large) for place in self.places]
-                self.answers = [part.answer() for part in self.loaded]
+                loaded = [Loaded(self.part(self.matrix, place), large=self.large) for place in self.places]
+                self.loaded, self.answers = [*loaded], [part.answer() for part in loaded]
         return self._whole(self.answers, self.matrix)
 
     def changed(self, other: Matrix) -> Answer:
@@ -266,7 +274,8 @@ class Parts:
     @staticmethod
     def part(whole: Matrix, place: tuple[np.ndarray | None, np.ndarray | None]) -> Matrix:
         """The part at rows and columns `place`."""
-        return whole if place[0] is None else whole.part(*place)
+        rows, columns = place
+        return whole if rows is None or columns is None else whole.part(rows, columns)
 
     def _whole(self, answers: list[Answer], of: Matrix) -> Answer:
         if len(answers) == 1:
@@ -295,7 +304,8 @@ class Solution:
     """
 
     def __init__(self, model: pyo.ConcreteModel, read: Matrix, answer: Answer, network: Network | None = None) -> None:
-        self.model, self.matrix, self.answer, self.network = model, read, answer, network
+        self.model, self.matrix, self.answer = model, read, answer
+        self.network: Network = network  # type: ignore[assignment]  # absent where a model is solved by itself
         self.values, self.shadow_price, self.profit = answer.values, answer.shadow_price, answer.profit
         self.measures = {
             "contribution after penalties": answer.profit,

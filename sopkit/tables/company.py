@@ -16,6 +16,7 @@ from sopkit.errors import SettingsError, nearest
 from sopkit.tables.source import Currency, Positive, Settings, Share, Source, setting
 
 Kind = TypeVar("Kind")
+Place = tuple[Any, ...]  # keys and numbers that lead to a part of a document
 Better = Literal["higher", "lower"]
 Stream = Literal["statistical", "sales"]
 KpiName = Literal[
@@ -183,14 +184,14 @@ class Company(Settings):
             )
         return folder / place
 
-    def months(self, cycle: str) -> list:
+    def months(self, cycle: str) -> list[Any]:
         """The planned months as pandas Timestamps: the cycle's own month first."""
         import pandas as pd
 
         return list(pd.date_range(pd.Timestamp(cycle + "-01"), periods=self.horizon, freq="MS"))
 
 
-def _lines(node: yaml.Node, path: tuple = ()) -> dict[tuple, int]:
+def _lines(node: yaml.Node, path: Place = ()) -> dict[Place, int]:
     """The line of every key and item in a YAML document, by its path."""
     lines = {path: node.start_mark.line + 1}
     if isinstance(node, yaml.MappingNode):
@@ -203,7 +204,7 @@ def _lines(node: yaml.Node, path: tuple = ()) -> dict[tuple, int]:
     return lines
 
 
-def load_yaml(path: Path) -> tuple[Any, dict[tuple, int]]:
+def load_yaml(path: Path) -> tuple[Any, dict[Place, int]]:
     """The document at `path` and the line of each of its parts; raises SettingsError where it is not YAML."""
     try:
         text = path.read_text(encoding="utf-8")
@@ -219,12 +220,12 @@ def load_yaml(path: Path) -> tuple[Any, dict[tuple, int]]:
         raise SettingsError(f"{path}, line {line}: {error.problem}. Correct the YAML there.") from None
 
 
-def line_of(lines: Mapping[tuple, int], where: tuple) -> int:
+def line_of(lines: Mapping[Place, int], where: Place) -> int:
     """The line of the setting at path `where`, or of the nearest one above it that stands in the file."""
     return next((lines[where[:n]] for n in range(len(where), -1, -1) if where[:n] in lines), 1)
 
 
-def _fields_at(kind: Any, where: tuple) -> Mapping[str, Any]:
+def _fields_at(kind: Any, where: Place) -> Mapping[str, Any]:
     """The fields of the settings class found at `where` inside `kind`, through lists and dictionaries."""
     for part in where:
         if isinstance(kind, type) and issubclass(kind, BaseModel):
@@ -234,7 +235,7 @@ def _fields_at(kind: Any, where: tuple) -> Mapping[str, Any]:
     return getattr(kind, "model_fields", {})
 
 
-def validated(kind: type[Kind], document: Any, lines: dict[tuple, int], path: Path) -> Kind:
+def validated(kind: type[Kind], document: Any, lines: dict[Place, int], path: Path) -> Kind:
     """`document` as `kind`, a settings class or a list or dictionary of one.
 
     Raises SettingsError that lists every mistake with its line and the nearest valid names.
