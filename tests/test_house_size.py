@@ -13,15 +13,14 @@ PROJECT = Path(__file__).resolve().parents[1]
 PACKAGE = PROJECT / "sopkit"
 
 # code lines of the package: neither blank nor comment. Goal 15,000; lowered with every landing that makes it smaller
-MOST = 16_900
+MOST = 16_800
 MOST_IN_A_FILE = 400
 # longer files, with the reason
 LONG = {
+    "supply/model.py": "the whole model on one stretch, as visitors read it",
+    "supply/network.py": "the groups of the network, each made from those above it",
     "tables/plans.py": "declarations: every plan table once",
-    # the rebuilding of the house splits or shortens these: the list only shrinks
-    **dict.fromkeys(
-        ("supply/check.py", "supply/explain.py", "supply/model.py", "supply/network.py", "workbench.py"), "today"
-    ),
+    "workbench.py": "four forms and what they share",
 }
 MOST_POSITIONAL = 5
 

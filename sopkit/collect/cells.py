@@ -96,6 +96,7 @@ def column_of(column: Column, array: pa.ChunkedArray, source: Source, notes: Not
     codes = encoded.indices.to_numpy()
     words = [source.values.get(column.name, {}).get(word, word) for word in encoded.dictionary.to_pylist()]
     words = ["" if word in source.empty else word for word in words]
+    meanings: Any
     meanings, faults = {"text": _texts_of, "choice": _choices, "flag": _flags}.get(column.kind, _days)(
         column, words, source, notes.table
     )
@@ -110,7 +111,8 @@ def column_of(column: Column, array: pa.ChunkedArray, source: Source, notes: Not
             notes.cells(where, column.name, shown(text, where), fault, _fixes(column, fault, text, where))
     if column.kind in ("text", "choice"):
         # two source words may mean one of ours: distinct categories, codes that follow
-        kinds, inverse = np.unique(np.array([*meanings, ""], dtype=object), return_inverse=True)
+        whole: Any = np.append(np.array(meanings, dtype=object), "")
+        kinds, inverse = np.unique(whole, return_inverse=True)
         return pd.Categorical.from_codes(inverse[codes] if len(codes) else codes, kinds), wrong
     return meanings[codes] if len(codes) else meanings[:0], wrong
 

@@ -52,11 +52,11 @@ def read_csv(table: Table, source: Source, content: bytes, place: str) -> Extrac
         split = [re.split(r"\s*[,;\t|]\s*", line.strip().replace('"', "")) for line in head]
         if not source.delimiter and (below := names_below(table, source, split)):
             return below_a_title(table, place, source, below)
-        lines = _after(*head[1:], rest=lines)
+        rest = _after(*head[1:], rest=lines)
         if not first.strip():
             return failed(table, place, "has no header", "Write the column names into the first row.", 1)
         delimiter = source.delimiter or _delimiter(first, table, source)
-        reader = csv.reader(_after(first, rest=lines), delimiter=delimiter)
+        reader = csv.reader(_after(first, rest=rest), delimiter=delimiter)
         header = [name.strip().encode("utf-8", "replace").decode() for name in next(reader)]
         whole_header = reader.line_num == 1
         read = _clean_csv(source, content, header, delimiter) if whole_header else None

@@ -63,7 +63,7 @@ def _files(table: Table, source: Source, mapping: Mapping, memory: dict) -> Extr
         _file(table, source, path, content, optional=not source.file)
         for path, content in zip(found, contents, strict=True)
     ]
-    whole = extracts[0] if len(extracts) == 1 else _joined(table, source, extracts)
+    whole = extracts[0] if len(extracts) == 1 else _joined(table, source, [one for one in extracts if one])
     memory[table.name] = (known, whole)
     return whole
 

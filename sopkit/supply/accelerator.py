@@ -72,7 +72,7 @@ class _NotReadableError(Exception):
 class _Loop:
     """The rows for which a rule is run: its whole index set, or inside a loop over a Set each row once a member."""
 
-    def __init__(self, size: int, parent: _Loop | None = None, origin: np.ndarray | None = None) -> None:
+    def __init__(self, size: int, parent: Any = None, origin: Any = None) -> None:
         self.size, self.parent, self.origin = size, parent, origin
         self.depth: int = parent.depth + 1 if parent else 0
 
@@ -86,10 +86,7 @@ class _Value:
 
     def here(self) -> _Value:
         """Itself for the rows of the loop that is running: repeated inside a loop, summed up outside of it."""
-        up: Any = self.loop
-        down: Any = self.quick.loop
-        mine: Any = None
-        its: Any = None
+        up, down, mine, its = self.loop, self.quick.loop, None, None
         while up is not down:
             if up.depth >= down.depth:
                 mine, up = up.origin if mine is None else up.origin[mine], up.parent

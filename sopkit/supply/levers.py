@@ -143,7 +143,7 @@ def _people(solved: Solved) -> Iterator[Lever]:
         yield lever
 
 
-def _bring(solved: Solved, lever: Lever, at: tuple[str, str], months: list[str], most: float, price: float) -> Lever:
+def _bring(solved: Solved, lever: Lever, at: tuple[str, str], months: list[str], *, most: float, price: float) -> Lever:
     """`lever` with a column for each of `months` in which units at `price` come to an item and site."""
     for month in months:
         lever.add(month, {solved.row("stock_balance", *at, month): solved.supplying("stock_balance")}, most, price)
@@ -167,7 +167,7 @@ def _second_supplier(solved: Solved) -> Iterator[Lever]:
         )
         most = max(buying.capacity.get((*offer, month), 0.0) for offer in known for month in solved.months)
         if solved.months[lead:]:
-            yield _bring(solved, lever, (item, site), solved.months[lead:], most, price)
+            yield _bring(solved, lever, (item, site), solved.months[lead:], most=most, price=price)
 
 
 def _subcontract(solved: Solved) -> Iterator[Lever]:
@@ -192,7 +192,7 @@ def _subcontract(solved: Solved) -> Iterator[Lever]:
                 sentence=f"{solved.name(product)} bought ready-made for {solved.name(site)}, at "
                 f"{money(price, solved.currency)}",
             )
-            yield _bring(solved, lever, (product, site), solved.months[1:], most, price)
+            yield _bring(solved, lever, (product, site), solved.months[1:], most=most, price=price)
 
 
 def _expedite(solved: Solved) -> Iterator[Lever]:
@@ -233,7 +233,8 @@ def _express(solved: Solved) -> Iterator[Lever]:
         )
         for month in solved.months[: buying.lead[offer]]:
             if abs(solved.price("stock_balance", item, site, month)) > price:
-                _bring(solved, lever, (item, site), [month], buying.capacity.get((*offer, month), np.inf), price)
+                most = buying.capacity.get((*offer, month), np.inf)
+                _bring(solved, lever, (item, site), [month], most=most, price=price)
         if lever.columns:
             yield lever
 
