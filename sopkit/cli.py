@@ -136,9 +136,9 @@ def publish(company: CompanyOption, cycle: CycleOption) -> None:
 
     stale = {stage: why for stage, why in Cycle.open(company, cycle).stale().items() if stage != "publish"}
     if stale:
-        said = "; ".join(f"{stage} ({why})" for stage, why in stale.items())
+        reasons = "; ".join(f"{stage} ({why})" for stage, why in stale.items())
         raise SettingsError(
-            f"Nothing was published, stale: {said}. Run `sopkit run --company {company} --cycle {cycle} --resume`."
+            f"Nothing was published, stale: {reasons}. Run `sopkit run --company {company} --cycle {cycle} --resume`."
         )
     done = run_cycle(company, cycle, only=["publish"])
     typer.echo(done.folder / "plan.html")

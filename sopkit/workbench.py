@@ -83,8 +83,8 @@ class _Message(widgets.HTML):
         if not isinstance(error, RecordError):
             self.say(str(error), wrong=True)
             return
-        said = [f"{f.column or f.table} {f.value} {f.rule}. {f.fix}" for f in error.findings]
-        self.say("\n".join(["Nothing was stored.", *(" ".join(line.split()) for line in said)]), wrong=True)
+        lines = [f"{f.column or f.table} {f.value} {f.rule}. {f.fix}" for f in error.findings]
+        self.say("\n".join(["Nothing was stored.", *(" ".join(line.split()) for line in lines)]), wrong=True)
 
 
 class _Form(widgets.VBox):
@@ -262,11 +262,13 @@ class AnswerForm(_Form):
         )
 
     def _show_recorded(self) -> None:
-        said = self.cycle.read("history_answers")
-        holds = ~said.duplicated(CELL, keep="last")
-        said = said.assign(number=said["id"].astype(str), holds=holds.map({True: "yes", False: "answered again"}))
+        recorded = self.cycle.read("history_answers")
+        holds = ~recorded.duplicated(CELL, keep="last")
+        recorded = recorded.assign(
+            number=recorded["id"].astype(str), holds=holds.map({True: "yes", False: "answered again"})
+        )
         self.recorded.value = charts.table(
-            said.iloc[::-1],
+            recorded.iloc[::-1],
             {
                 "number": "No.",
                 "author": "Owner",
@@ -388,26 +390,27 @@ class OverrideForm(_Form):
         )._repr_html_()
 
     def _show_recorded(self) -> None:
-        said = self.cycle.read("overrides")
+        recorded = self.cycle.read("overrides")
         self.supersedes.options = [
             ("nothing", 0),
-            *((f"override {row.id} by {row.author}: {row.reason}", row.id) for row in said.itertuples()),
+            *((f"override {row.id} by {row.author}: {row.reason}", row.id) for row in recorded.itertuples()),
         ]
         self.supersedes.value = 0
         name = words.month_name
-        said = said.assign(
+        recorded = recorded.assign(
             what=[
                 " · ".join(filter(None, (row.family, row.product, row.market))) or "everything"
-                for row in said.itertuples()
+                for row in recorded.itertuples()
             ],
-            change=[f"{row.action} {row.amount:,g}" for row in said.itertuples()],
+            change=[f"{row.action} {row.amount:,g}" for row in recorded.itertuples()],
             months=[
-                " to ".join(dict.fromkeys((name(row.first_month), name(row.last_month)))) for row in said.itertuples()
+                " to ".join(dict.fromkeys((name(row.first_month), name(row.last_month))))
+                for row in recorded.itertuples()
             ],
-            number=said["id"].astype(str),
+            number=recorded["id"].astype(str),
         )
         self.recorded.value = charts.table(
-            said,
+            recorded,
             {
                 "number": "No.",
                 "author": "Owner",
@@ -546,7 +549,7 @@ class DecisionForm(_Form):
             "status": "approved" if self.option.value else decide.UNDECIDED,
         }
         needed = {"a reason": fields["reason"], "who decided": self.by.value}
-        missing = [words for words, said in needed.items() if not said]
+        missing = [what for what, given in needed.items() if not given]
         if missing:
             self.message.say(f"Nothing was stored. Say {' and '.join(missing)}.", wrong=True)
             return
@@ -568,9 +571,9 @@ class DecisionForm(_Form):
         return decide.plan(self.book)["decision_log"]
 
     def _show(self, log: pd.DataFrame) -> None:
-        said = log.assign(decided=log["option"].map(self.titles).fillna("open"))
+        recorded = log.assign(decided=log["option"].map(self.titles).fillna("open"))
         self.shown.value = charts.table(
-            said,
+            recorded,
             {
                 "question": "Question",
                 "decided": "Decision",

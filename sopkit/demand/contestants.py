@@ -30,7 +30,7 @@ Values = dict[str, np.ndarray]
 def statistical(
     y: np.ndarray, horizon: int, season: int, kind: str, profile: np.ndarray | None = None
 ) -> tuple[Values, Values]:
-    """What each method for this kind of series says after `y`, and would have said one month ahead in the past.
+    """What each method for this kind of series forecasts after `y`, and would have forecast in the past, a month ahead.
 
     Returns name -> `horizon` values, and name -> len(y) values (methods that smooth over the whole past have none).
     `profile` is the season of the longer series around `y`'s end: `season` factors, the first for the next month.
@@ -40,9 +40,9 @@ def statistical(
     if kind == "few":
         return {MEAN: np.full(horizon, max(y.mean(), 0.0))}, {}
     fitted: Values = {}
-    said = {NAIVE: seasonal_naive(y, horizon, season)}
+    ahead_of = {NAIVE: seasonal_naive(y, horizon, season)}
     if kind == "constant":
-        return said, fitted
+        return ahead_of, fitted
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # a method that cannot fit is left out below, not reported line by line
         for name, (model, adjusted) in _methods(y, season, kind, profile).items():
@@ -52,10 +52,10 @@ def statistical(
                 continue
             ahead, past = adjusted.back(answer["mean"], answer["fitted"])
             if np.isfinite(ahead).all() and np.abs(ahead).max() <= EXPLODED * np.abs(y).max():
-                said[name] = np.maximum(ahead, 0.0)
+                ahead_of[name] = np.maximum(ahead, 0.0)
                 if name != "mfles":
                     fitted[name] = past
-    return said, fitted
+    return ahead_of, fitted
 
 
 @dataclass(frozen=True)

@@ -158,7 +158,7 @@ def _campaigns(book: Book) -> Iterator[Found]:
         if missing > 0 and rate[kind] < KEPT:
             sentence = f"{campaign} promises {missing:,.0f} more {product} than campaigns of its kind ever kept "
             sentence += f"({percent(rate[kind])} of the promise); it costs {rows['cost'].sum():,.0f} {book.currency}."
-            yield product, "", money, sentence, "plan at what was kept; ask whether it is worth its cost"
+            yield product, "", money, sentence, "plan at what was kept; ask whether it pays for itself"
 
 
 def _overrides(book: Book) -> Iterator[Found]:

@@ -186,10 +186,10 @@ def _held(base: baseline.Baseline, tree: Hierarchy, method: str, season: int) ->
     sold = base.fitted.pivot(index="unique_id", columns="ds", values="y").reindex(ids)
     found = []
     for _, rows in base.cv.groupby("cutoff"):
-        said = rows.pivot(index="unique_id", columns="ds", values="chosen").reindex(ids)
-        actual = sold[said.columns].fillna(0.0).to_numpy()
-        judged, steps = said.notna().to_numpy(), said.shape[1]
-        before = np.where(judged, said.to_numpy(), actual)
+        forecasts = rows.pivot(index="unique_id", columns="ds", values="chosen").reindex(ids)
+        actual = sold[forecasts.columns].fillna(0.0).to_numpy()
+        judged, steps = forecasts.notna().to_numpy(), forecasts.shape[1]
+        before = np.where(judged, forecasts.to_numpy(), actual)
         down = method == "top_down" or method.startswith("middle_out")
         bottom = _spread_down(base, tree, before, method, season) if down else _projected(base, tree, before, method)
         if bottom is None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # Above this squared variation of sizes demand is erratic or lumpy (Syntetos, Boylan & Croston 2005).
 WILD = 0.49
 _ADVICE = {
-    "AX": "let the numbers plan it; look when an exception says so",
+    "AX": "let the numbers plan it; look when an exception names it",
     "AY": "numbers first, then what people know of events; every cycle",
     "AZ": "talk to the customers behind it every cycle; hold safety stock deliberately",
     "BX": "let the numbers plan it",

@@ -52,7 +52,7 @@ def matrix(model: Any) -> Matrix:
         return walked(model, f"every rule, because Pyomo {pyomo.__version__} is not one of {TESTED}x")
     try:
         return _Quick(model).read()
-    except _WalkError as wrong:  # the plain walk said what is wrong: it is the truth
+    except _WalkError as wrong:  # the plain walk names what is wrong: it is the truth
         raise wrong.why from None
     except Exception as error:
         return walked(model, f"every rule, because of {type(error).__name__}: {error}")

@@ -291,8 +291,8 @@ class _Rules(Recount):
         return self._passed("space_overflow")
 
     def rule_money_in_stock(self) -> Violation:
-        worth = self.stock["closing"] * self.stock["standard_cost"]
-        return _all([_unequal(self.stock["value"], worth, CENT), self._passed("above_stock_budget")])
+        value = self.stock["closing"] * self.stock["standard_cost"]
+        return _all([_unequal(self.stock["value"], value, CENT), self._passed("above_stock_budget")])
 
     def rule_out_of_order(self) -> Violation:
         return self._passed("out_of_order", "left_waiting", "losing")
