@@ -6,8 +6,10 @@ them, `sopkit.open(company, cycle)` gives a cycle that was run. Nothing here wri
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from sopkit.version import __version__ as __version__
 
@@ -41,4 +43,24 @@ def demo(cycle: str = "2026-11") -> Book:
     """The inputs of the demo company, which this project ships in data/demo."""
     from sopkit.files import find_company
 
-    return book(find_company("demo"), cycle)
+    return _book(find_company("demo"), cycle)
+
+
+_book = book
+
+
+class _Room(ModuleType):
+    def __call__(self, folder: Path | str, cycle: str) -> Book:
+        return _book(folder, cycle)
+
+
+class _Package(ModuleType):
+    """Python puts the room `sopkit.book` in the place of the function once that is imported: both answer a call."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "book" and isinstance(value, ModuleType):
+            value.__class__ = _Room
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

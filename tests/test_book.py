@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -245,6 +247,16 @@ def test_a_scenario_of_the_file_is_what_the_batch_solved(finished):
     warm = plan.what_if(plan.scenarios["second_shift"])
     gain = [one.measures()["result"] - one.measures()["service penalties"] for one in (warm, again)]
     assert gain[0] == pytest.approx(gain[1], rel=1e-4)
+
+
+def test_sopkit_book_is_called_before_and_after_its_room_is_imported(tmp_path):
+    code = (
+        "import sopkit\nfirst = sopkit.demo()\nagain = sopkit.demo()\nfrom sopkit.book import Book\n"
+        "import sopkit.book as room\nfrom sopkit.files import find_company\n"
+        "third = sopkit.book(find_company('demo'), '2026-11')\n"
+        "assert room.Book is Book is type(first) is type(again) is type(third) is sopkit.book.Book"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).resolve().parents[1], check=True)
 
 
 def test_the_demo_book_gives_the_plan_of_the_batch(demo_run, finished):
