@@ -41,7 +41,6 @@ SHOWN = {
 # characters that no XML document may hold: a name that contains one must not cost the whole figure
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _RATES = re.compile(r"share|ratio|MAD|days|months|.+ per .+|.+ a year")
-ElementTree.register_namespace("", SVG)
 
 
 def plain(value: Any) -> str:
@@ -277,6 +276,9 @@ def svg(chart: altair.TopLevelMixin, alt: str, width: int = WIDE, height: int = 
     root.set("class", "wide" if spec["width"] > NARROW else "narrow")
     root.set("role", "img")
     root.set("aria-label", plain(alt))
+    for element in root.iter():  # one namespace, said once
+        element.tag = element.tag.removeprefix(f"{{{SVG}}}")
+    root.attrib = {"xmlns": SVG, **root.attrib}
     return ElementTree.tostring(root, encoding="unicode", short_empty_elements=True)
 
 
