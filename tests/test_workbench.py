@@ -179,7 +179,7 @@ def test_a_what_if_solves_again_and_stands_beside_the_plan(own_environment: Path
     assert float(gain.search(same)[1].replace(",", "").replace("+", "")) == 0
     assert not gain.search(more)[1].startswith(("-", "−")), "more capacity never costs more"
     assert gain.search(none)[1].startswith(("-", "−"))
-    assert "fill rate" in less and "This plan" in less and "SEW-N available hours -50 %" in less
+    assert "Fill rate" in less and "Plan of 2026-11" in less and "SEW-N available hours -50 %" in less
     assert "first month is after the last" in months
     assert (Cycle.open("demo", "2026-11").folder / "manifest.json").read_bytes() == before, "a what-if stores nothing"
 
@@ -205,7 +205,7 @@ def test_a_decision_needs_a_reason_and_a_name_and_ends_the_draft(own_environment
     log = cycle.read("decision_log").set_index("question")
     assert log.loc["Which plan do we run?", ["option", "status"]].tolist() == ["", "undecided"]
     other = log[log["option"] == "second_source"].iloc[0]
-    assert (other["author"], other["owner"], other["reason"]) == ("Greta Holm", "Lars Eriksen", "too risky")
+    assert (other["decided_by"], other["owner"], other["reason"]) == ("Greta Holm", "Lars Eriksen", "too risky")
     assert cycle.stale() == {"publish": "decision_log changed"}
     assert len(cycle.records.read("decisions")) == 3, "nothing that was said is lost"
 
@@ -222,7 +222,7 @@ def lab(own_environment: Path, tmp_path: Path) -> Iterator[str]:
         notebook = nbformat.read(PROJECT / "notebooks" / name, as_version=4)
         code = [cell for cell in notebook.cells if cell.cell_type == "code"]
         parameters = next(cell for cell in code if "parameters" in cell.metadata.get("tags", []))
-        control = next(cell for cell in code if "workbench." in cell.source and cell.source.count("\n") == 0)
+        control = next(cell for cell in code if re.search(r"workbench\.\w+\(c\)", cell.source))
         notebook.cells = [parameters, new_code_cell(OPENING.format(stage=stage)), control]
         nbformat.write(notebook, tmp_path / "notebooks" / name)
     with socket.socket() as free:
