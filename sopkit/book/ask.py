@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from sopkit.errors import SettingsError, nearest
-from sopkit.tables import TABLES, Table
+from sopkit.tables import Table
+from sopkit.tables import table as declaration
 from sopkit.tables.hierarchy import add_up
+from sopkit.words import heading, sentence
 
 if TYPE_CHECKING:
     from sopkit.book.book import Book
@@ -56,7 +58,7 @@ def table(
     book: Book, name: str, columns: Sequence[str], *, by: str | Sequence[str], period: str, where: Mapping[str, Any]
 ) -> pd.DataFrame:
     """See `Book.table`."""
-    declared, full = TABLES[name] if name in TABLES else _unknown(name), with_levels(book, name)
+    declared, full = _declared(name), with_levels(book, name)
     full = full[chosen(full, where, f"table {name}")]
     if not by and not period:
         return full[list(columns) if columns else declared.names].reset_index(drop=True)
@@ -80,12 +82,12 @@ def plot(
     """See `Book.plot`."""
     from sopkit import charts
 
-    declared = TABLES[name] if name in TABLES else _unknown(name)
+    declared = _declared(name)
     frame = table(book, name, [column], by=by, period=period, where=where)
     about, unit = declared[column], book.unit(declared[column].unit)
-    title = f"{_words(name)}: {_words(column).lower()}" + (f" by {_words(by).lower()}" if by else "")
-    seen = "; ".join([about.meaning, *(f"{_words(key).lower()} {_listed(value)}" for key, value in where.items())])
-    words: dict[str, Any] = {"title": title, "unit": unit, "look_for": look_for or f"{seen[:1].upper()}{seen[1:]}."}
+    title = f"{heading(name)}: {_plain(column)}" + (f" by {_plain(by)}" if by else "")
+    seen = "; ".join([about.meaning, *(f"{_plain(key)} {_listed(value)}" for key, value in where.items())])
+    words: dict[str, Any] = {"title": title, "unit": unit, "look_for": look_for or f"{sentence(seen)}."}
     if "month" in frame:
         return charts.line(frame, column, series=by or None, **words)
     if period in frame and by:
@@ -93,13 +95,16 @@ def plot(
     return charts.ranking(frame, by or next(iter(frame)), column, **words)
 
 
-def _words(name: str) -> str:
-    return name[:1].upper() + name[1:].replace("_", " ")
+def _plain(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def _listed(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list | tuple | set) else str(value).replace("..", " to ")
 
 
-def _unknown(name: str) -> Table:
-    raise SettingsError(f"no table {name!r}: {nearest(name, TABLES)}")
+def _declared(name: str) -> Table:
+    try:
+        return declaration(name)
+    except KeyError as error:
+        raise SettingsError(error.args[0]) from None

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Self
 import pandas as pd
 
 from sopkit.book import ask
-from sopkit.errors import FindingsError, nearest
+from sopkit.errors import FindingsError
 from sopkit.tables import TABLES, Company, hierarchy
+from sopkit.tables import table as declaration
 
 if TYPE_CHECKING:
     from sopkit.book.plan import Plan
@@ -56,12 +57,11 @@ class Book(Mapping[str, pd.DataFrame]):
         """
         checked, findings = {}, []
         for name, frame in tables.items():
-            if name not in TABLES:
-                raise KeyError(f"no table {name!r}: {nearest(name, TABLES)}")
+            declared = declaration(name)
             if frame is not self.tables.get(name):
                 whole = self._whole_demand(frame, tables) if name == "demand_plan" else frame
-                checked[name] = TABLES[name].conform(whole)
-                findings += TABLES[name].findings(checked[name])
+                checked[name] = declared.conform(whole)
+                findings += declared.findings(checked[name])
         if findings:
             raise FindingsError(findings, "Tables do not fit their declarations")
         return replace(self, tables={**self.tables, **checked}, company=company or self.company)
@@ -89,11 +89,7 @@ class Book(Mapping[str, pd.DataFrame]):
     def __getitem__(self, name: str) -> pd.DataFrame:
         """Table `name`; without rows where nobody brought it. KeyError with the nearest names for an unknown one."""
         frame = self.tables.get(name)
-        if frame is None:
-            if name not in TABLES:
-                raise KeyError(f"no table {name!r}: {nearest(name, TABLES)}")
-            return TABLES[name].empty()
-        return frame
+        return declaration(name).empty() if frame is None else frame
 
     def __contains__(self, name: object) -> bool:
         return name in self.tables
