@@ -22,7 +22,7 @@ plan: $(INSTALLED)
 	$(BIN)/sopkit run --company $(COMPANY) --cycle $(CYCLE)
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest $(if $(ROOM),--room $(ROOM))
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(if $(ROOM),--room $(ROOM))
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check --quiet

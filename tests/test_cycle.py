@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
@@ -20,8 +21,9 @@ from nbformat.sign import NotebookNotary
 from nbformat.v4 import new_code_cell, new_notebook
 
 from sopkit import cycle as cycles
-from sopkit import files
+from sopkit import demand, files, records
 from sopkit.cycle import Cycle, kernels
+from sopkit.demand import steps
 from sopkit.errors import FindingsError, SettingsError, StageError
 from sopkit.tables import STAGES, TABLES, written_by
 
@@ -515,6 +517,53 @@ def test_the_demo_plan_is_whole(finished: Cycle) -> None:
         assert required <= set(manifest["tables"]), f"stage {stage.name} did not write all its tables"
     for name in manifest["tables"]:
         finished.read(name)
+
+
+def plans_demand_again(company: str = "demo") -> dict:
+    """Demand of the cycle planned again as notebook 02 does it; AskedAgainError where it would run the tournament."""
+    opened = Cycle.open(company, "2026-11", stage="demand")
+    made = demand.plan(opened.book, kept=opened.kept)
+    return {name: files.sha256(files.to_parquet(TABLES[name], TABLES[name].check(made[name]))) for name in made}
+
+
+class AskedAgainError(Exception):
+    """The tournament was asked for."""
+
+
+def test_what_the_hashes_prove_unchanged_is_not_planned_again(own_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def tournament(*_: object, **__: object) -> None:
+        raise AskedAgainError
+
+    monkeypatch.setattr(steps, "reconcile", tournament)
+    folder = own_run / "reports" / "demo" / "2026-11"
+    was = Cycle.open("demo", "2026-11").manifest
+    kept = {name: entry["sha256"] for name, entry in was["tables"].items() if entry["stage"] == "demand"}
+    assert plans_demand_again() == kept
+
+    records.Records.of("demo").add(
+        "overrides", author="Ada Brandt", cycle="2026-11", product="TENT-2P", first_month="2026-12",
+        last_month="2026-12", action="add", amount=10, reason="a shop opens",
+    )  # fmt: skip
+    after = plans_demand_again()
+    assert after["baseline"] == kept["baseline"] and after["demand_plan"] != kept["demand_plan"]
+
+    def spoiled(change: Callable[[dict], None]) -> None:
+        manifest = json.loads((folder / "manifest.json").read_text())
+        change(manifest)
+        (folder / "manifest.json").write_text(json.dumps(manifest))
+        with pytest.raises(AskedAgainError):
+            plans_demand_again()
+        (folder / "manifest.json").write_text(json.dumps(was))
+
+    read = was["stages"]["demand"]["read"]
+    assert "calendar" in read and "snapshot/company.yaml" in read
+    # the calendar, a setting, the package, or a table that the stage wrote: each is another one than when it ran
+    spoiled(lambda manifest: manifest["stages"]["demand"]["read"].update(calendar="0" * 64))
+    spoiled(lambda manifest: manifest["stages"]["demand"]["read"].update({"snapshot/company.yaml": "0" * 64}))
+    spoiled(lambda manifest: manifest["stages"]["demand"].update(code="0" * 64))
+    (folder / "tables" / "baseline.parquet").write_bytes(b"not what was written")
+    with pytest.raises(AskedAgainError):
+        plans_demand_again()
 
 
 def test_what_was_tampered_with_is_found(own_run: Path) -> None:

@@ -63,6 +63,7 @@ PROGRAMS = {
     "nbstripout": "takes outputs out of notebooks before a commit",
     "nbval": "pytest --nbval-lax",
     "pre-commit": ".pre-commit-config.yaml",
+    "pytest-xdist": "make test, on every core",
     "ruff": "make check",
     "types-pyyaml": "mypy reads it",
     "vulture": "make check",

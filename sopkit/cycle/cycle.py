@@ -172,6 +172,31 @@ class Cycle:
 
         return replace(Plan(*self._asked()), title=f"Plan of {self.cycle}")
 
+    @property
+    def kept(self) -> Book | None:
+        """What the stage wrote when it last ran, beside what it read then: `plan(c.book, kept=c.kept)` starts from it.
+
+        Only what the manifest proves counts as unchanged: a table that is another one today has no content here, so it
+        equals nothing. None where the stage never ran, or where settings, the package or a library are others today.
+        """
+        from sopkit.book import Book
+
+        tables, *rest = self._given or self._asked()
+        manifest = self.manifest
+        entry = manifest["stages"].get(self.stage, {})
+        then, now = entry.get("read", {}), self._read
+        wrote = [name for name, one in manifest["tables"].items() if one["stage"] == self.stage]
+        if not wrote or entry.get("code") != manifests.code_hash():
+            return None
+        if then.get("snapshot/company.yaml") != now.get("snapshot/company.yaml"):
+            return None
+        other = pd.DataFrame({"changed since": []})
+        read = {name: frame if then.get(name) == now.get(name) else other for name, frame in tables.items()}
+        try:
+            return Book({**read, **{name: self.read(name) for name in wrote}}, *rest)
+        except StageError:  # a file is not the one that was written: the stage makes everything again
+            return None
+
     def _asked(self) -> Any:
         from sopkit.book import load_questions, load_scenarios
 
@@ -283,6 +308,7 @@ class Cycle:
         manifest["versions"] = manifests.versions()
         entry = manifest["stages"].setdefault(self.stage, {})
         entry |= {"read": dict(sorted(self._read.items())), "written_at": manifests.now()}
+        entry["code"] = manifests.code_hash()
         if entry.get("state") != "running":
             entry["state"] = "done"
         manifests.store(self.folder, manifest)

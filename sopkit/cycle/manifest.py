@@ -60,6 +60,13 @@ def versions() -> dict[str, str]:
     return found
 
 
+def code_hash() -> str:
+    """One sha256 over the package's own files and the versions of what its numbers hang on."""
+    package = Path(__file__).parents[1]
+    files = [f"{path.relative_to(package).as_posix()} {sha256(path)}\n" for path in sorted(package.rglob("*.py"))]
+    return sha256("".join([*files, json.dumps(versions(), sort_keys=True)]).encode())
+
+
 def declaration_hash(declared: Table) -> str:
     """A short hash of all that a table's declaration says."""
     return sha256(repr(declared).encode())[:16]
