@@ -56,7 +56,7 @@ class Scale(NamedTuple):
 def scale_of(values: Iterable[float], unit: str, *, small: bool = False) -> Scale:
     """The scale that shows `values` in `unit` with few digits: shares as %, large money in thousands or millions.
 
-    `small`: one step finer for money, so that a small line of a table beside a large one is still seen.
+    `small`: one step finer for money, as figures show it: thousands from 1,000 on, so that all of a page agree.
     Raises ValueError where `unit` is empty: a number without a unit is not shown.
     """
     if not unit.strip():
@@ -70,6 +70,8 @@ def scale_of(values: Iterable[float], unit: str, *, small: bool = False) -> Scal
         return Scale(0.01, "%", 1)
     if currency or largest >= 1e7:
         steps = (("billion", 1e9, 1e9), ("million", 1e6, 1e6), ("thousand", 1e3, 1e4))
+        # a figure's money keeps to thousands, so that two tables of one page are read on one scale
+        steps = (*steps[:2], ("thousand", 1e3, 1e3)) if small and currency else steps
         at = next((at for at, (_, _, least) in enumerate(steps) if largest >= least), None)
         if at is not None:
             finer = bool(small and currency)
@@ -152,6 +154,11 @@ def heading(name: str) -> str:
 
 
 _CAPITALS = frozenset("wape rmsse mase abc xyz fva kpi crm".split())
+
+
+def shortened(text: str, letters: int = 40) -> str:
+    """`text`, or its beginning with an ellipsis."""
+    return text if len(text) <= letters else text[: letters - 1].rstrip() + "…"
 
 
 def quoted(name: str) -> str:

@@ -175,9 +175,11 @@ def test_absent_data_gives_a_sentence(frame):
 def test_axes_carry_months_units_and_thousands():
     plain = charts.line(tidy(), "quantity", series="kind", title="Demand", unit="pcs", look_for="")
     words = Page(plain.html).words
-    assert "Nov 2026" in words and "pcs" in words and "3,000" in words
+    assert "Nov 2026" in words and " in pcs" in words
+    # numbers stand on the marks; instead of a value axis a drawn length tells the scale
+    assert {"buy 3,300", "Tents 2,100", "1,000"} <= set(words) and "scale: 1,000 pcs" in words
     money = charts.bars(tidy().assign(quantity=2.5e6), "quantity", "kind", title="Sales", unit="EUR", look_for="")
-    assert money.unit == "million EUR" and "million EUR" in Page(money.html).words
+    assert money.unit == "thousand EUR" and " in thousand EUR" in Page(money.html).words
 
 
 def test_several_rows_a_point_add_up_in_every_form() -> None:
@@ -268,12 +270,14 @@ def test_heat_map_writes_every_number_and_frames_the_full_cells():
     assert re.findall(r"<td[^>]*>([^<]*)</td>", gap.html) == ["+5", "−50", "+12", "–"]
 
 
-def test_waterfall_adds_up_and_says_when_its_axis_is_cut():
+def test_waterfall_adds_up_and_draws_small_steps_on_a_second_scale():
     steps = pd.DataFrame({"driver": ["volume", "price"], "money": [250_000.0, -100_000.0]})
     words = {"title": "Bridge", "unit": "EUR", "look_for": ""}
     figure = charts.waterfall(steps, "driver", "money", start="Last", end="Now", opening=8_000_000.0, **words)
-    assert "Now: 8.15 million EUR" in figure.alt and "volume: +0.25" in figure.alt and "not at 0" in figure.note
-    assert "not at 0" not in charts.waterfall(steps, "driver", "money", **words).note
+    assert "Now: 8,150 thousand EUR" in figure.alt and "volume: +250" in figure.alt
+    assert "drawn a second time" in figure.note and figure.html.count("<title>scale: ") == 2
+    alone = charts.waterfall(steps, "driver", "money", **words)
+    assert "second time" not in alone.note and alone.html.count("<title>scale: ") == 1
 
 
 def test_ranking_is_by_size_and_says_what_it_leaves_out():

@@ -127,6 +127,11 @@ class Book(Mapping[str, pd.DataFrame]):
         return frame[frame["month"].isin(self.year)]
 
     @property
+    def who(self) -> str:
+        """Whose numbers these are, as figures say it in their first line."""
+        return self.company.name
+
+    @property
     def currency(self) -> str:
         """The company's currency."""
         return self.company.currency

@@ -19,25 +19,20 @@ from xml.etree import ElementTree
 
 import pandas as pd
 
+from sopkit.charts.notation import INK, QUIET, RULE, SHOWN
 from sopkit.process import without_grammar
 from sopkit.tables import TABLES
 from sopkit.tables.hierarchy import add_up
-from sopkit.words import heading, month_name, span
+from sopkit.words import heading, listed, month_name, span
 
 if TYPE_CHECKING:
     import altair
 
-INK, QUIET, RULE = "#1b2430", "#5b6672", "#d7dce1"
 FONT = "Arial, Liberation Sans, Helvetica, sans-serif"
 WIDE, NARROW, HIGH = 880, 430, 260
 CSS = Path(__file__).with_name("house.css").read_text(encoding="utf-8")
 SVG = "http://www.w3.org/2000/svg"
 NONE = "There are no such numbers in this cycle."
-# what the values of a figure are: the table they come from decides, but for series that carry one of these words
-SHOWN = {
-    "history": "actual", "actual": "actual", "as sold": "actual", "corrected": "actual", "budget": "budget",
-    "target": "budget", "last year": "last year", "last plan": "last plan", "scenario": "scenario",
-}  # fmt: skip
 # characters that no XML document may hold: a name that contains one must not cost the whole figure
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _RATES = re.compile(r"share|ratio|MAD|days|months|.+ per .+|.+ a year")
@@ -58,12 +53,15 @@ def safe(value: Any) -> str:
 class About(TypedDict, total=False):
     """What every form of figure may be told beside its frame; all but the title may be left out.
 
-    `look_for`: the sentence that says what to see. `none`: what stands there without data. `alt`: the figure in words.
+    `who`: the company, and the part of it that is shown. `look_for`: the message, what to see in it. `none`: what
+    stands there without data. `alt`: the figure in words.
     `source`: the tables it is made from, divided by blanks. `measure`: what the numbers measure (else as the table
     declares). `shows`: actual, plan, budget, last plan, last year, scenario (else by the tables and series).
-    `better`: higher, lower or "nearer 0". `period`: the months, where the frame has no column of months.
+    `better`: higher, lower or "nearer 0". `period`: the months, where the frame has no column of months; `mark`: the
+    name or month that the message points at.
     """
 
+    who: str
     title: str
     look_for: str
     note: str
@@ -74,6 +72,7 @@ class About(TypedDict, total=False):
     shows: Sequence[str]
     better: str
     period: str
+    mark: Any
     width: int
     height: int
 
@@ -94,6 +93,7 @@ class Figure:
     note: str = field(default="", repr=False)
     measure: str = ""
     period: str = ""
+    who: str = ""
     shows: Sequence[str] = ()
     better: str = ""
     source: Sequence[str] = ()
@@ -107,16 +107,31 @@ class Figure:
         return TABLES[self.source[0]].key if self.source else ()
 
     @property
+    def heading(self) -> tuple[str, str, str]:
+        """The title in three lines: who, what in which unit, when and which scenarios."""
+        told = " " if self.chart is None else " in "
+        when = ", ".join(filter(None, [self.period, listed(self.shows, 9)]))
+        return self.who, f"{self.title}{told}{self.unit}" if self.unit else self.title, when
+
+    @property
     def html(self) -> str:
         """The figure for the pack: no style sheet, no script. `chart` is drawn as it now is."""
-        finding = f'<p class="finding">{safe(self.look_for)}</p>' if self.look_for else ""
-        note = f'<p class="note">{safe(self.note)}</p>' if self.note else ""
-        unit = f' <span class="unit">{safe(self.unit)}</span>' if self.unit else ""
+        who, what, when = map(safe, self.heading)
+        title = safe(self.title)
+        lines = (
+            ("finding", safe(self.look_for)),
+            ("who", who),
+            ("title", f'{title}<span class="unit">{what[len(title) :]}</span>'),
+            ("when", when),
+        )
+        told = "".join(f'<p class="{kind}">{text}</p>' for kind, text in lines if text)
+        source = "Source: " + listed([name.replace("_", " ") for name in self.source], 9) if self.source else ""
+        below = " ".join(filter(None, [self.note, source]))
+        note = f'<p class="note">{safe(below)}</p>' if below else ""
         body = self.body if self.chart is None else svg(self.chart, self.alt, *self.size)
         return (
-            f'<figure class="sop-figure"><figcaption>{finding}'
-            f'<p class="title">{safe(self.title)}{unit}</p></figcaption>'
-            f'<div class="scroll">{body}</div>{note}</figure>'
+            f'<figure class="sop-figure"><figcaption>{told}</figcaption>'
+            f'<div class="scroll" tabindex="0" role="group" aria-label="{title}">{body}</div>{note}</figure>'
         )
 
     def __html__(self) -> str:
@@ -165,7 +180,7 @@ def made(
     return Figure(
         about.get("title", ""), unit, frame, about.get("look_for", ""), about.get("alt") or spoken,
         f"{about.get('note', '')} {more}".strip(), about.get("measure") or measure,
-        about.get("period") or ("" if known is None else span(known.min(), known.max())),
+        about.get("period") or ("" if known is None else span(known.min(), known.max())), about.get("who", ""),
         tuple(about.get("shows") or sorted(shows)), about.get("better", ""), source,
         size=(about.get("width", WIDE), about.get("height", HIGH)),
     )  # fmt: skip
@@ -219,12 +234,7 @@ HOUSE = {
     "padding": {"left": 12, "top": 4, "right": 6, "bottom": 4},
     "axisX": {**_AXIS, "grid": False},
     "axisY": {
-        **_AXIS, "domain": False, "ticks": False, "titleAngle": 0, "titleAlign": "left", "titleAnchor": "start",
-        "titleX": 0, "titleY": -10, "titleBaseline": "bottom",
-    },
-    "legend": {
-        "orient": "top", "title": None, "labelFontSize": 12, "labelColor": INK, "labelFont": FONT, "symbolSize": 110,
-        "labelLimit": 430, "columnPadding": 16, "offset": 26, "symbolStrokeWidth": 2.5, "columns": 6,
+        **_AXIS, "domain": False, "ticks": False, "grid": False,
     },
     "text": {"font": FONT, "fontSize": 12, "fill": INK},
 }  # fmt: skip
@@ -268,9 +278,10 @@ def svg(chart: altair.TopLevelMixin, alt: str, width: int = WIDE, height: int = 
             if name == "id":
                 element.set(name, ids[value])
             elif "url(#" in value:
-                element.set(name, re.sub(r"(?<=url\(#)[^)]+", lambda found: ids[found[0]], value))
+                element.set(name, re.sub(r"(?<=url\(#)[^)]+", lambda at: ids.get(at[0], f"{mark}-{at[0]}"), value))
             elif name in ("d", "transform", "x", "y", "x2", "y2"):
                 element.set(name, re.sub(r"(\.\d)\d+", r"\1", value))
+    _patterns(root, mark)
     wide, high = root.attrib.pop("width", str(width)), root.attrib.pop("height", str(height))
     root.attrib.setdefault("viewBox", f"0 0 {wide} {high}")
     root.set("class", "wide" if spec["width"] > NARROW else "narrow")
@@ -280,6 +291,20 @@ def svg(chart: altair.TopLevelMixin, alt: str, width: int = WIDE, height: int = 
         element.tag = element.tag.removeprefix(f"{{{SVG}}}")
     root.attrib = {"xmlns": SVG, **root.attrib}
     return ElementTree.tostring(root, encoding="unicode", short_empty_elements=True)
+
+
+def _patterns(root: ElementTree.Element, mark: str) -> None:
+    """Put in the patterns of the hatched bars: lines in the colour that the pattern's name ends with."""
+    used = {value[5:-1] for e in root.iter() for value in e.attrib.values() if value.startswith(f"url(#{mark}-hatch-")}
+    defs = ElementTree.Element(f"{{{SVG}}}defs")
+    for name in sorted(used):
+        colour = "#" + name.rpartition("-")[2]
+        about = {"id": name, "width": "5", "height": "5", "patternUnits": "userSpaceOnUse"}
+        pattern = ElementTree.SubElement(defs, f"{{{SVG}}}pattern", about | {"patternTransform": "rotate(45)"})
+        ElementTree.SubElement(pattern, f"{{{SVG}}}rect", {"width": "5", "height": "5", "fill": "#fff"})
+        ElementTree.SubElement(pattern, f"{{{SVG}}}rect", {"width": "2.4", "height": "5", "fill": colour})
+    if used:
+        root.insert(0, defs)
 
 
 def data(frame: pd.DataFrame) -> Any:

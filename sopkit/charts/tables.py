@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Unpack
 import pandas as pd
 
 from sopkit.charts.figure import NONE, SVG, About, Figure, empty, in_order, made, nothing, plain, points, safe
-from sopkit.charts.forms import BLUE, VERMILLION
+from sopkit.charts.notation import BAD, GOOD
 from sopkit.tables import TABLES
 from sopkit.words import Scale, amount, heading, listed, number, scale_of, sentence, span
 
@@ -169,9 +169,9 @@ def _shade(value: float, lowest: float, highest: float, diverging: bool) -> str:
     if not math.isfinite(value):
         return ""
     if diverging:
-        share, colour = abs(value) / (max(abs(lowest), abs(highest)) or 1.0), BLUE if value > 0 else VERMILLION
+        share, colour = abs(value) / (max(abs(lowest), abs(highest)) or 1.0), GOOD if value > 0 else BAD
     else:
-        share, colour = (value - lowest) / ((highest - lowest) or 1.0), BLUE
+        share, colour = (value - lowest) / ((highest - lowest) or 1.0), GOOD
     share = 0.04 + 0.72 * share if share else 0.0
     return f"background:{_tint(share, colour)}" + (";color:#fff" if share > 0.55 else "")
 
@@ -281,7 +281,7 @@ def spark(
         if len(part) < 2:
             return ""
         corners = " ".join(f"{x:.1f},{y:.1f}" for x, y, _ in part)
-        return f'<polyline points="{corners}" fill="none" stroke="{BLUE}" stroke-width="1.6"{extra}/>'
+        return f'<polyline points="{corners}" fill="none" stroke="{GOOD}" stroke-width="1.6"{extra}/>'
 
     split = len(values) if planned_from is None else planned_from
     past, plan = [p for p in place if p[2] < split], [p for p in place if p[2] >= split - 1]
@@ -290,7 +290,7 @@ def spark(
     return (
         f'<svg xmlns="{SVG}" viewBox="0 0 {width} {height}" style="max-width:{width}px" role="img" '
         f'aria-label="{safe(alt)}"><title>{safe(alt)}</title>{drawn}'
-        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.6" fill="{BLUE}"/></svg>'
+        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.6" fill="{GOOD}"/></svg>'
     )
 
 

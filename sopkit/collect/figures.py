@@ -39,7 +39,8 @@ def findings(book: Mapping[str, pd.DataFrame], most: int = 200) -> Figure:
         rows,
         {"severity": "Severity", "table": "Table", **texts, "count": Show("Cells", "count"), "rule": "What is wrong",
          "fix": "Fix"},
-        most=most, title="Findings in the data", unit="rows and cells", source="findings", shows=["actual"],
+        most=most,
+        who=book.who, title="Findings in the data", unit="rows and cells", source="findings", shows=["actual"],
         none="Nothing is wrong: every table fits its declaration.",
         look_for=f"{sentence(counts)}: those who know the table can correct it before the demand meeting.",
     )  # fmt: skip
@@ -49,7 +50,7 @@ def sources(book: Book) -> Figure:
     """Where each table came from."""
     return charts.table(
         book["sources"], charts.columns_of("sources", "table place lines", place="Read from"), source="sources",
-        title="Where each table came from", shows=["actual"],
+        who=book.who, title="Where each table came from", shows=["actual"],
         look_for="A table missing here is planned without, or by an assumption.",
     )  # fmt: skip
 
@@ -59,7 +60,7 @@ def completeness(book: Book) -> Figure:
     rows = book["completeness"].query("family != 'all'")
     return charts.heat_map(
         rows.assign(looked_at=rows["table"] + ": " + rows["measure"]), "looked_at", "family", "score", unit="share",
-        title="Completeness by family", source="completeness", better="higher", shows=["actual"],
+        who=book.who, title="Completeness by family", source="completeness", better="higher", shows=["actual"],
         look_for="Anything below 100 %: what is missing stands in the next table.",
     )  # fmt: skip
 
@@ -69,6 +70,7 @@ def missing(book: Book) -> Figure:
     return charts.table(
         book["completeness"].query("family == 'all' and score < 1 and missing != ''"),
         charts.columns_of("completeness", "table measure present wanted missing", missing="The first that are missing"),
+        who=book.who,
         title="What is missing", none="Nothing that a plan wants is missing.", source="completeness", shows=["actual"],
     )  # fmt: skip
 
@@ -79,6 +81,7 @@ def assumptions(book: Book) -> Figure:
         book["assumptions"],
         charts.columns_of("assumptions", "statement table owner expires", statement="Assumption",
                           table="Stands in for", expires="Holds until"),
+        who=book.who,
         title="Assumptions", unit="declared in company.yaml", none="Nothing had to be assumed.", source="assumptions",
         look_for="What is missing but planned around, each with an owner.",
     )  # fmt: skip
@@ -89,7 +92,7 @@ def history(book: Book) -> Figure:
     names = {"raw": "as sold", "quantity": "corrected"}
     rows = book["clean_history"].rename(columns=names).melt("month", [*names.values()], "history", "units")
     return charts.line(
-        rows, "units", series="history", unit=book.units, title="Sales history, as sold and corrected",
+        rows, "units", series="history", unit=book.units, who=book.who, title="Sales history, as sold and corrected",
         source="clean_history", better="higher", measure="units sold",
         look_for="Where the lines part, a correction counts; months with stock-outs lie above what was sold.",
     )  # fmt: skip
@@ -105,7 +108,7 @@ def corrections(book: Book, *, waiting: bool = False) -> Figure:
         rows.assign(**names),
         charts.columns_of("history_adjustments", "month product market +quantity reason method status", book.unit,
                           quantity="Change", reason="Why", method="Found by"),
-        title="Corrections of history" + (" that wait for an answer" if waiting else ""), unit=book.units,
+        who=book.who, title="Corrections of history" + (" that wait for an answer" if waiting else ""), unit=book.units,
         source="history_adjustments", shows=["actual"],
         look_for=f"{sentence(several(len(open_), 'correction'))} proposed, not applied: history stays as it came until "
         "a planner answers.",

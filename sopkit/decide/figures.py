@@ -11,7 +11,7 @@ from sopkit import charts
 from sopkit.book import Book
 from sopkit.charts import Figure, Show
 from sopkit.decide import UNDECIDED
-from sopkit.words import amount, month_name, number, quoted, sentence
+from sopkit.words import amount, month_name, number, quoted, sentence, shortened
 
 # what the options of a question are compared by: value or difference from the plan, measure, kind of unit
 COMPARED = (
@@ -27,7 +27,7 @@ def log(book: Book) -> Figure:
     columns = "question options recommendation option reason decided_by owner due status"
     return charts.table(
         rows, charts.columns_of("decision_log", columns, recommendation="The numbers recommend", option="Decided"),
-        title="Decision log", source="decision_log", none="No question was put to this meeting.",
+        who=book.who, title="Decision log", source="decision_log", none="No question was put to this meeting.",
         look_for=f"{number(undecided)} of {number(len(rows))} questions undecided: the plan is a draft." if undecided
         else "Every question is answered; each answer has a reason.",
     )  # fmt: skip
@@ -58,7 +58,8 @@ def _options(book: Book, row: Any) -> Figure:
         text = _recommended(book, best, codes, titles) or "The numbers recommend nothing."
     due = f"due {month_name(row['due'])}" if pd.notna(row["due"]) else ""
     return charts.table(
-        options.astype(dict.fromkeys(show, float)), {"option": "Option", **show}, title=row["question"], look_for=text,
+        options.astype(dict.fromkeys(show, float)), {"option": "Option", **show},
+        who=book.who, title=row["question"], look_for=text,
         unit=", ".join(filter(None, [f"owner {row['owner']}" if row["owner"] else "", due])) or "open",
         alt=f"Options of the question: {row['question']}", source="scenario_results decision_log",
         shows=["plan", "scenario"], period="the whole horizon",
@@ -73,8 +74,9 @@ def _recommended(book: Book, code: str, codes: Sequence[str], titles: dict[str, 
     if code not in wide or not rivals:
         return ""
     change = wide[code] - wide[rivals[0]]
+    named, other = (quoted(shortened(titles[name])) for name in (code, rivals[0]))
     return (
-        f"Recommended: {quoted(titles[code])}. Against {quoted(titles[rivals[0]])} it changes the result by "
+        f"Recommended: {named}. Against {other} it changes the result by "
         f"{amount(change.get('result', 0.0), book.currency, True)}, service penalties by "
         f"{amount(change.get('service penalties', 0.0), book.currency, True)} and the fill rate by "
         f"{number(change.get('fill rate', 0.0) * 100, 1, True)} points."

@@ -62,7 +62,8 @@ def outlook(book: Book, months: int = 24) -> Figure:
     lean = sales.reindex(total.index).sum() / consensus - 1 if len(sales) and consensus else None
     return charts.line(
         lines if len(total) else None, "units", series="series", low="p10", high="p90", start=book.first,
-        order=("history", "consensus", "baseline", "sales department"), title="Demand, all products", unit=book.units,
+        order=("history", "consensus", "baseline", "sales department"),
+        who=book.who, title="Demand, all products", unit=book.units,
         source="demand_levels clean_history", better="higher", measure="units sold and planned",
         look_for="The band is the range of the consensus: one month in five lies outside." if lean is None
         else f"The sales department expects {than(lean, 'more', 'less')} than the consensus.",
@@ -73,7 +74,8 @@ def outlook(book: Book, months: int = 24) -> Figure:
 def families(book: Book) -> Figure:
     """The consensus of each family, month by month."""
     return charts.heat_map(
-        book["demand_levels"].query("level == 'family'"), "node", "month", "consensus", title="Consensus by family",
+        book["demand_levels"].query("level == 'family'"), "node", "month", "consensus",
+        who=book.who, title="Consensus by family",
         unit=book.units, source="demand_levels", better="higher",
         look_for="Where the seasons of the families peak together, supply falls short.",
     )  # fmt: skip
@@ -98,6 +100,7 @@ def by_family(book: Book) -> Figure:
         {"family": Show("Family"), "last": Show("Last 12 months", book.units),
          "baseline": Show("Baseline", book.units), **moving, "consensus": Show("Consensus", book.units),
          "growth": Show("Growth", "share", True), "value": Show("Value", book.currency)},
+        who=book.who,
         title="From baseline to consensus", unit=f"{book.span}, at net prices", source="demand_plan sales_history",
         period=span(book.year[0], book.year[-1]), better="higher",
         look_for=f"Strongest growth: {known['family'].iloc[0]}, {amount(known['growth'].iloc[0], 'share', sign=True)}."
@@ -121,7 +124,7 @@ def lifecycle(book: Book) -> Figure:
         rows.assign(units=rows["product"].map(volume).astype(float), product=rows["product"].map(names)),
         {"what": "Change", "product": "Product", "at": "First or last month", "other": "Like product, or successor",
          "units": Show("Planned", book.units)},
-        title="Launches and retirements", unit="in the planned months", source="products demand_plan",
+        who=book.who, title="Launches and retirements", unit="in the planned months", source="products demand_plan",
         look_for=sentence(counts), none="No product is launched or retired in the planned months.",
     )  # fmt: skip
 
@@ -133,7 +136,7 @@ def layers(book: Book) -> Figure:
     rows = rows.groupby(["layer", "month"], as_index=False)["units"].sum()
     return charts.bars(
         rows[rows.groupby("layer")["units"].transform(lambda units: units.abs().max()) > 0], "units", "layer",
-        order=list(LAYERS.values()), unit=book.units, title="What the layers add to the baseline",
+        order=list(LAYERS.values()), unit=book.units, who=book.who, title="What the layers add to the baseline",
         source="demand_plan", none="No layer changes the baseline.", measure="units added to the baseline",
         look_for="Large bars rest on people's knowledge rather than on history: who answers for them?",
     )  # fmt: skip
@@ -143,7 +146,7 @@ def weights(book: Book) -> Figure:
     """How much each stream counts in the consensus, and why."""
     return charts.table(
         book["stream_weights"], charts.columns_of("stream_weights", "family stream wape weight reason"),
-        title=f"How much each stream counts, by its error {_ahead(book)}", source="stream_weights",
+        who=book.who, title=f"How much each stream counts, by its error {_ahead(book)}", source="stream_weights",
         look_for="A stream counts by the inverse of its squared error, within the limits of company.yaml.",
     )  # fmt: skip
 
@@ -154,7 +157,7 @@ def campaigns(book: Book) -> Figure:
         book["campaign_success"],
         charts.columns_of(
             "campaign_success", "campaign_kind campaigns +promised +achieved success pull_forward reason"),
-        title="What campaigns kept of their promise", none="No campaign is planned and none was run.",
+        who=book.who, title="What campaigns kept of their promise", none="No campaign is planned and none was run.",
         source="campaign_success", shows=["actual"],
         look_for="Planned campaigns count at the share that past ones of their kind kept.",
     )  # fmt: skip
@@ -168,7 +171,7 @@ def pipeline(book: Book, most: int = 8) -> Figure:
         charts.columns_of(
             "pipeline_weight", "customer products first_month quantity expected added value hours_if_won share",
             book.unit, first_month="From", quantity="If all is won", added="In the plan"),
-        title="Opportunities in the CRM", unit="weighted by probability", source="pipeline_weight",
+        who=book.who, title="Opportunities in the CRM", unit="weighted by probability", source="pipeline_weight",
         none="The CRM holds no opportunity in the planned months.",
         look_for=f"{deals['customer'].iloc[0]} weighs most on production; a deal is won whole or not at all."
         if len(deals) else "",
@@ -186,8 +189,9 @@ def changed(book: Book) -> Figure:
     most = moved.abs().idxmax() if len(moved) else ""
     return charts.waterfall(
         steps[steps["money"].abs() >= 0.5].assign(layer=lambda f: f["layer"].map(sentence)) if len(rows) > 2 else None,
-        "layer", "money", unit=book.currency, title="Demand plan, last cycle to this one", source="demand_change",
-        start=sentence(ends["layer"].iloc[0]) if len(ends) else "", shows=["plan", "last plan"],
+        "layer", "money", unit=book.currency,
+        who=book.who, title="Demand plan, last cycle to this one", source="demand_change",
+        start=sentence(ends["layer"].iloc[0]) if len(ends) else "", shows=["last plan", "plan"],
         end=sentence(ends["layer"].iloc[-1]) if len(ends) else "", better="higher",
         opening=float(ends["money"].iloc[0]) if len(ends) else 0.0, period=rows["months"].iloc[0] if len(rows) else "",
         look_for=f"Largest change of a family: {book.names('families').get(most, most)}, "
@@ -204,7 +208,8 @@ def in_words(book: Book) -> Figure:
     """What the past cycles show of streams, campaigns, steps and people."""
     return charts.table(
         book["demand_notes"].query("topic == 'who was right'"),
-        {"subject": "Who", "sentence": "What past cycles show"}, title="In words", note=ERROR_SIGN, none=NOT_JUDGED,
+        {"subject": "Who", "sentence": "What past cycles show"},
+        who=book.who, title="In words", note=ERROR_SIGN, none=NOT_JUDGED,
         source="demand_notes", shows=["actual"],
     )  # fmt: skip
 
@@ -217,7 +222,7 @@ def stair(book: Book) -> Figure:
     harmful = rows[rows["fva"] < -0.0005]
     return charts.stair_step(
         rows, "name", "wape", unit="share", width=charts.WIDE, source="fva", none=NOT_JUDGED, shows=["actual"],
-        title=f"Error after each step, {_ahead(book)}",
+        who=book.who, title=f"Error after each step, {_ahead(book)}",
         look_for=f"What destroyed value: {listed(harmful['name'])}." if len(harmful) else "No step destroyed value.",
         note="WAPE: sum of absolute errors / sum of sales. Blue steps made it better, vermillion ones worse.",
     )  # fmt: skip
@@ -230,7 +235,7 @@ def accuracy(book: Book) -> Figure:
     known = rows.dropna(subset="bias").sort_values("bias", key=abs, kind="stable")
     return charts.table(
         rows, charts.columns_of("forecast_accuracy", "stream wape value_wape +bias +tracking_signal rmsse"),
-        title="Whose forecast was right", unit=_ahead(book), none=NOT_JUDGED, source="forecast_accuracy",
+        who=book.who, title="Whose forecast was right", unit=_ahead(book), none=NOT_JUDGED, source="forecast_accuracy",
         better="lower", shows=["actual"],
         look_for=f"The most biased stream is {known['stream'].iloc[-1]}: {leaning(known['bias'].iloc[-1])}."
         if len(known) else "", note=f"{ERROR_SIGN} A tracking signal beyond -4 or +4 is no chance.",
@@ -241,7 +246,8 @@ def accuracy_by_lag(book: Book) -> Figure:
     """The error of every stream, the further ahead the worse."""
     return charts.heat_map(
         book["forecast_accuracy"].query("family == @ALL", local_dict={"ALL": ALL}), "stream", "lag", "wape",
-        unit="share", none=NOT_JUDGED, title="Error (WAPE) by months ahead", source="forecast_accuracy", better="lower",
+        unit="share", none=NOT_JUDGED,
+        who=book.who, title="Error (WAPE) by months ahead", source="forecast_accuracy", better="lower",
         shows=["actual"], look_for="Which stream holds when decisions must be taken early?",
     )  # fmt: skip
 
@@ -250,6 +256,7 @@ def bias_by_family(book: Book) -> Figure:
     """The bias of every stream in every family."""
     return charts.heat_map(
         _lag(book, "forecast_accuracy", "family != @ALL"), "stream", "family", "bias", unit="share", diverging=True,
+        who=book.who,
         title=f"Bias by family, {_ahead(book)}", note=ERROR_SIGN, none=NOT_JUDGED, source="forecast_accuracy",
         better="nearer 0", shows=["actual"],
         look_for="A row of one colour is a habit of that stream; a column of one colour is a surprise of that market.",
@@ -274,7 +281,8 @@ def missed(book: Book) -> Figure:
     top = money.sort_values("money", ascending=False, kind="stable").head(1)
     share = amount(top["money"].sum() / (money["money"].sum() or 1.0), "share")
     return charts.ranking(
-        money, "product", "money", title="Missed most, by value", unit=book.currency, most=8, better="lower",
+        money, "product", "money",
+        who=book.who, title="Missed most, by value", unit=book.currency, most=8, better="lower",
         source="past_forecasts sales_history", shows=["actual"], measure="absolute error of the consensus",
         look_for=f"{top['product'].iloc[0]} makes {share} of the error by value." if money["money"].sum() else "",
         note=f"Absolute error of the consensus {_ahead(book)} x list price.", none=NOT_JUDGED,
@@ -289,6 +297,7 @@ def owners(book: Book) -> Figure:
         rows,
         charts.columns_of("override_owners", "owner role overrides helped wape_before wape_after +money", book.unit,
                           owner="Who", overrides="Overrides judged", money="Error removed"),
+        who=book.who,
         title="Whose overrides help", none="No past override was judged.", unit="positive = error removed",
         source="override_owners", better="higher", shows=["actual"],
         look_for=f"{worst['owner']}'s overrides added {amount(-worst['money'], book.currency)} of error."
@@ -303,7 +312,7 @@ def overrides_judged(book: Book, each: int = 10) -> Figure:
         rows[(rows.index < each) | (rows.index >= len(rows) - each)],
         charts.columns_of(
             "override_review", "owner product market month before after actual +gain +money reason", book.unit),
-        title="The best and the worst overrides", none="Nobody's overrides can be judged yet.",
+        who=book.who, title="The best and the worst overrides", none="Nobody's overrides can be judged yet.",
         source="override_review", better="higher", shows=["actual"],
         look_for="Are the worst ones alike: one owner, one reason?",
     )  # fmt: skip
@@ -320,6 +329,7 @@ def exceptions(book: Book, most: int = 20) -> Figure:
         rows,
         charts.columns_of("exceptions", "sentence money advice", book.unit, sentence="What is the matter",
                           money="At stake", advice="What to do"),
+        who=book.who,
         title="What deserves the meeting's time", unit="by money at stake", none="Nothing stands out this cycle.",
         source="exceptions", look_for=f"{amount(rows['money'].sum(), book.currency)} hang on these "
         f"{several(len(rows), 'exception')}.", note=f"{number(more)} smaller ones are not shown." if more > 0 else "",
@@ -334,6 +344,7 @@ def overrides(book: Book, *, in_force: bool = False) -> Figure:
         active if in_force else rows,
         charts.columns_of("overrides_applied", "scope first_month last_month status +units +money reason owner",
                           book.unit, scope="What", first_month="From", last_month="To", money="In money"),
+        who=book.who,
         title="What the overrides move", none="Nobody has changed the numbers.", source="overrides_applied",
         unit="over the planned months",
         look_for=f"Overrides in force move the demand plan by {amount(active['money'].sum(), book.currency, True)}.",
@@ -345,7 +356,7 @@ def segments(book: Book) -> Figure:
     return charts.table(
         book["segments"].sort_values("cumulative"),
         charts.columns_of("segments", "product value cumulative abc variation xyz pattern advice", book.unit),
-        title="Segments", source="segments", shows=["actual"],
+        who=book.who, title="Segments", source="segments", shows=["actual"],
         look_for="A = few that make most of the value; X = steady once season and trend are out.",
     )  # fmt: skip
 
@@ -356,6 +367,7 @@ def safety_stock(book: Book) -> Figure:
         book["safety_stock_proposal"],
         charts.columns_of(
             "safety_stock_proposal", "site product error proposed current proposed_value +difference_value", book.unit),
+        who=book.who,
         title="Safety stock from the forecast's error", none="No site holds stock of a product by policy.",
         source="safety_stock_proposal",
         look_for="Where the change is large, today's target was set by habit, not by the error it has to cover.",
@@ -366,6 +378,6 @@ def assumed(book: Book) -> Figure:
     """What the stage assumed or could not know."""
     return charts.table(
         book["demand_notes"].query("topic != 'who was right'"),
-        charts.columns_of("demand_notes", "topic subject sentence"), title="Assumptions and findings",
+        charts.columns_of("demand_notes", "topic subject sentence"), who=book.who, title="Assumptions and findings",
         none="Nothing had to be assumed.", source="demand_notes",
     )  # fmt: skip

@@ -16,6 +16,7 @@ SHEET = {
     "sales": "sales department", "supplied": "made and bought", "delivered": "delivered",
     "stock": "stock at the end", "safety": "safety stock wanted", "budget": "stock in the budget",
 }  # fmt: skip
+WHO = "sopkit"  # figures of the programme itself, not of the company
 RULES = ("objective", "decision", "balance", "limit", "policy", "cost")
 
 
@@ -33,6 +34,7 @@ def stages(book: Book) -> Figure:
     open_ = rows.loc[rows["signed"] == "not signed", "stage"]
     return charts.table(
         rows, {"stage": "Stage", "question": "Question", "state": "State (UTC)", "signed": "Signed by"},
+        who=book.who,
         title="The six stages of this cycle", unit="times in UTC", source="sign_offs", period=f"cycle {book.cycle}",
         look_for=f"Not signed yet: {listed(open_, 6)}." if len(open_) else "Every stage is signed.",
     )  # fmt: skip
@@ -67,7 +69,7 @@ def tiles(book: Book) -> Figure:
     made = eight(book)
     planned = [tile.name.lower() for tile in made if tile.note.startswith("next")]
     return charts.tiles(
-        made, title="The eight KPIs", source="kpis", shows=["actual", "plan"],
+        made, who=book.who, title="The eight KPIs", source="kpis", shows=["actual", "plan"],
         look_for=f"Planned values stand for {listed(planned, 8)}; the others are what happened."
         if planned else "What happened.",
         note="Small lines: the last twelve months solid, planned months dashed. ▼ misses its target, ✓ meets it. "
@@ -88,6 +90,7 @@ def scorecard(book: Book) -> Figure:
     return charts.table(
         rows,
         {"kpi": "KPI", kpis.PAST: "Last 12 months", kpis.PLAN: "Next 12 months", "measured": "What is measured"},
+        who=book.who,
         title="The rest of the scorecard", unit="each in its own unit", source="kpis", shows=["actual", "plan"],
         look_for=f"The consensus missed by {amount(wape, 'share')} of sales and was {leaning(bias)}."
         if wape is not None and bias is not None else "",
@@ -128,7 +131,8 @@ def family_months(book: Book, family: str) -> Figure:
     ahead, back = (lines[n].reindex(book.year).sum() for n in ("consensus", "last year"))
     against = f", {than(ahead / back - 1)} the year before." if back else "."
     return charts.statement(
-        rows, "line", "month", "units", rows=list(SHEET.values()), bold=("consensus",), title=f"{name}, month by month",
+        rows, "line", "month", "units", rows=list(SHEET.values()), bold=("consensus",),
+        who=book.who, title=f"{name}, month by month",
         unit=book.units, source="demand_plan supply_plan stock budget", measure="demand, supply and stock of a family",
         shows=["last year", "plan", "budget"], none=f"Nothing is planned for {name}.",
         look_for=f"{name}: {number(ahead)} {book.units} in the {book.span}{against}",
@@ -163,6 +167,7 @@ def family_products(book: Book, family: str) -> Figure:
          "last": Show("Last 12 months", book.units), "near": Show(f"Next {len(book.year)}", book.units),
          "growth": Show("Growth", "share", True), "cover": Show("Stock covers today", "days"),
          "fill": Show("Fill rate", "share"), "class": "Class"},
+        who=book.who,
         title=f"{families(book).get(family, family)}, product by product", unit="lines: past solid, plan dashed",
         source="demand_plan sales_history", shows=["actual", "plan"], period=span(past[0], book.months[-1]),
         note="Class: value A to C, steadiness X to Z.",
@@ -175,7 +180,7 @@ def family_products(book: Book, family: str) -> Figure:
 def solver(book: Book) -> Figure:
     """What the solver reported."""
     return charts.table(
-        book["supply_run"], charts.columns_of("supply_run", "measure value"), title="How it was solved",
+        book["supply_run"], charts.columns_of("supply_run", "measure value"), who=book.who, title="How it was solved",
         unit="as the solver reports it", none="No solver run is recorded.", source="supply_run",
     )  # fmt: skip
 
@@ -187,6 +192,7 @@ def model(book: Book) -> Figure:
         rows.sort_values(["kind", "name"], key=lambda c: c.map(RULES.index) if c.name == "kind" else c, kind="stable"),
         charts.columns_of("supply_formulation", "kind name sentence over unit size", kind="Part", over="For each",
                           sentence="What it is", size="How many"),
+        who=book.who,
         title="The model", unit="generated from the model that was solved", none="No formulation is recorded.",
         source="supply_formulation",
     )  # fmt: skip
@@ -199,35 +205,38 @@ def checks(book: Book) -> Figure:
         rows.assign(holds=rows["holds"].map({True: "holds", False: "BROKEN"}), rule=rows["rule"].str.replace("_", " ")),
         charts.columns_of("supply_checks", "rule rows worst holds", rows="Rows checked", worst="Largest violation",
                           holds="Outcome"),
-        title="The plan re-derived without the model", unit="every rule, every row",
+        who=book.who, title="The plan re-derived without the model", unit="every rule, every row",
         none="The plan was not re-derived.", source="supply_checks",
     )  # fmt: skip
 
 
-def _pairs(title: str, unit: str, rows: pd.DataFrame, none: str = "") -> Figure:
+def _pairs(title: str, unit: str, rows: pd.DataFrame, none: str = "", *, source: str = "manifest.json") -> Figure:
     """A table of text from settings or the manifest: its columns are its headings, numbers are counts or seconds."""
     units = {"Seconds": "seconds", "Rows": "rows"}
     show = {name: Show(name, units.get(name, "")) for name in rows}
-    return charts.table(rows, show, title=title, unit=unit, none=none or "Nothing is recorded.")
+    return charts.table(rows, show, who=WHO, title=title, unit=unit, none=none or "Nothing is recorded.",
+                        note=f"Source: {source}.")  # fmt: skip
 
 
 def policies(book: Book) -> Figure:
     """Policies of the company."""
     rows = [(name.replace("_", " "), str(value)) for name, value in book.company.policies]
-    return _pairs("Policies of this company", "company.yaml", pd.DataFrame(rows, columns=["Policy", "Setting"]))
+    return _pairs("Policies of this company", "company.yaml", pd.DataFrame(rows, columns=["Policy", "Setting"]),
+                  source="company.yaml")  # fmt: skip
 
 
 def formulas() -> Figure:
     """What each KPI measures."""
     rows = [(kpi.title, kpi.unit, kpi.measured) for kpi in kpis.KPIS.values()]
     return _pairs("What each KPI measures", "formulas with their sources in sopkit/kpis.py",
-                  pd.DataFrame(rows, columns=["KPI", "Unit", "What is measured"]))  # fmt: skip
+                  pd.DataFrame(rows, columns=["KPI", "Unit", "What is measured"]), source="sopkit/kpis.py")  # fmt: skip
 
 
 def glossary() -> Figure:
     """The words of this pack, each with its meaning and its formula or unit."""
     rows = [(sentence(one.term), one.meaning, one.formula) for one in GLOSSARY]
-    return _pairs("Glossary", "one name an idea", pd.DataFrame(rows, columns=["Word", "Meaning", "Formula or unit"]))
+    return _pairs("Glossary", "one name an idea", pd.DataFrame(rows, columns=["Word", "Meaning", "Formula or unit"]),
+                  source="sopkit/words.py")  # fmt: skip
 
 
 def versions(book: Book) -> Figure:

@@ -23,44 +23,118 @@ BRIDGE = {"volume": "Volume", "mix": "Mix", "rate": "Rate (price and cost)"}
 # Money --------------------------------------------------------------------------------------------------------------
 
 
+def _year_ago(book: Book) -> pd.DataFrame:
+    """Sales of the months a year before the next twelve: family, market, month, net sales and cost of goods sold."""
+    sold = book["sales_history"]
+    sold = sold[(sold["month"] + pd.DateOffset(years=1)).isin(book.year)]
+    money = sold["revenue"].fillna(sold["quantity"] * book.net_prices(sold))
+    goods = -book.at_cost(sold, item="product")
+    return sold.assign(family=book.families(sold["product"]), **{LINES[0]: money, LINES[1]: goods})
+
+
+def _margins(frame: pd.DataFrame) -> pd.DataFrame:
+    """Net sales, cost of goods sold and gross margin: a line each, from the two columns."""
+    return frame.assign(**{"gross margin": frame[LINES[0]] + frame[LINES[1]]})
+
+
 def statement(book: Book) -> Figure:
-    """Profit and loss by month; lines add up to the result."""
-    pnl = book["pnl"]
-    margin = pnl[pnl["line"].isin(LINES[:2])].assign(line="gross margin")
-    result = pnl.groupby("month")["amount"].sum()
-    return charts.statement(
-        pd.concat([pnl, margin, pnl.assign(line="result")]), "line", "month", "amount",
-        rows=[*LINES[:2], "gross margin", *LINES[2:], "result"], bold=("gross margin", "result"),
-        title="Profit and loss by month", unit=book.currency, source="pnl", better="higher",
-        look_for=f"The best month is {month_name(result.idxmax())}, the weakest {month_name(result.idxmin())}."
-        if len(result) else "", none="There is no statement.",
-        note="Goods are sold at standard cost; what supply really cost beyond it stands in its own line.",
+    """Profit and loss of the next twelve months beside last year and budget, with the differences drawn."""
+    lines, near = book.near(book["pnl"]).groupby("line")["amount"].sum(), book.near(book["budget"])
+    planned = lines.reindex(LINES, fill_value=0.0)
+    rows = [*LINES[:2], "gross margin", *LINES[2:], "result"]
+    plan = planned.to_dict() | {"gross margin": planned.iloc[:2].sum(), "result": lines.sum()}
+    ago = _margins(_year_ago(book))
+    past = ago[[*LINES[:2], "gross margin"]].sum() if len(ago) else {}
+    sales, margin = near["sales"].sum(), near["margin"].sum()
+    wanted = {LINES[0]: sales, LINES[1]: margin - sales, "gross margin": margin} if len(near) else {}
+    frame = pd.DataFrame(
+        {
+            "line": rows,
+            "last year": [past.get(name) for name in rows],
+            "budget": [wanted.get(name) for name in rows],
+            "plan": [plan[name] for name in rows],
+        }
+    )
+    change = plan["gross margin"] - margin if len(near) else plan["gross margin"] - past.get("gross margin", 0.0)
+    return charts.variances(
+        frame.astype({"last year": float, "budget": float}) if len(lines) else None, "line", unit=book.currency,
+        against=("last year", "budget"), bold=("gross margin", "result"), who=book.who, title="Profit and loss",
+        period=book.span, source="pnl sales_history budget", better="higher", none="There is no statement.",
+        look_for=f"The gross margin lies {amount(abs(change), book.currency)} {'above' if change >= 0 else 'below'} "
+        f"{'budget' if len(near) else 'last year'}.",
+        note="Goods at standard cost; what supply costs beyond it has its own line. Last year and budget know no more "
+        "lines.",
     )  # fmt: skip
 
 
+def by_month(book: Book) -> Figure:
+    """Profit and loss by month, with net sales and margin of last year and budget below."""
+    pnl, ago = book["pnl"], _margins(_year_ago(book))
+    margin = pnl[pnl["line"].isin(LINES[:2])].assign(line="gross margin")
+    ago = ago.assign(month=ago["month"] + pd.DateOffset(years=1)).groupby("month")[[LINES[0], "gross margin"]].sum()
+    budget = book["budget"].rename(columns={"sales": LINES[0], "margin": "gross margin"})
+    budget = budget[budget["month"].isin(book.months)].groupby("month")[[LINES[0], "gross margin"]].sum()
+    yard = {"last year": ago, "budget": budget}
+    more = [part.rename(columns=lambda line, n=name: f"{line}, {n}").reset_index().melt("month", var_name="line",
+            value_name="amount") for name, part in yard.items()]  # fmt: skip
+    rows = [*LINES[:2], "gross margin", *LINES[2:], "result"]
+    rows += [f"{line}, {name}" for line in (LINES[0], "gross margin") for name in yard]
+    result = pnl.groupby("month")["amount"].sum()
+    return charts.statement(
+        pd.concat([pnl, margin, pnl.assign(line="result"), *more]) if len(pnl) else None, "line", "month", "amount",
+        rows=rows, bold=("gross margin", "result"), who=book.who, title="Profit and loss by month", unit=book.currency,
+        source="pnl sales_history budget", better="higher", shows=["last year", "budget", "plan"],
+        look_for=f"The best month is {month_name(result.idxmax())}, the weakest {month_name(result.idxmin())}."
+        if len(result) else "", none="There is no statement.",
+    )  # fmt: skip
+
+
+def _net_sales(book: Book, column: str) -> pd.DataFrame:
+    """Net sales of the next twelve months and last year by `column` of deliveries and sales, the sum below."""
+    near = book.near(book["deliveries"])
+    near = near.assign(family=book.families(near["product"]), plan=near["delivered"] * near["price"])
+    rows = near.groupby(column)["plan"].sum().to_frame()
+    rows["last year"] = _year_ago(book).groupby(column)[LINES[0]].sum().reindex(rows.index)
+    return rows.sort_values("plan", ascending=False, kind="stable")
+
+
+def _with_total(book: Book, rows: pd.DataFrame, table: str, most: int = 12) -> pd.DataFrame:
+    """Rows by name, the smallest together as `Rest`, and the sum of all: the parts add up to it."""
+    whole, rest = rows.sum(min_count=1), rows.iloc[most:].sum(min_count=1)
+    rows = rows.head(most).rename(index=book.names(table))
+    if len(rest.dropna()) and len(rows) == most:
+        rows.loc["Rest"] = rest
+    rows.loc["All"] = whole
+    return rows.rename_axis("name").reset_index()
+
+
 def by_family(book: Book) -> Figure:
-    """Net sales and gross margin of each family over the next twelve months, beside the budget's margin."""
-    near = book.near(book["pnl"])
-    wide = near.pivot_table(index="family", columns="line", values="amount", aggfunc="sum", fill_value=0.0)
-    wide = wide.reindex(columns=LINES[:2], fill_value=0.0)
-    wide["gross margin"] = wide.sum(axis=1)
-    rows = wide[wide[["net sales", "gross margin"]].ne(0).any(axis=1)]
-    budget = book.near(book["gaps"].query("gap == 'margin-budget'")).groupby("family")["money"].sum()
-    rows = rows.assign(budget=budget if len(budget) else float("nan"))
-    rows.loc["All"] = [*wide.sum(), budget.sum() if len(budget) else float("nan")]
-    rows["rate"] = rows["gross margin"] / rows["net sales"].where(rows["net sales"] > 0)
-    rows = rows.rename_axis("family").reset_index()
-    rows["family"] = book.called(rows["family"].replace("company", "Not of one family"), "families")
-    best = rows[rows["family"] != "All"].sort_values("rate", ascending=False, kind="stable").head(1)
-    return charts.table(
-        rows if len(near) else None,
-        {"family": "Family", "net sales": Show("Net sales", book.currency),
-         "gross margin": Show("Gross margin", book.currency), "rate": Show("Margin", "share"),
-         "budget": Show("Margin against budget", book.currency, True)},
-        total="All", title="Profit and loss by family", unit=book.span, source="pnl gaps", shows=["plan", "budget"],
-        period=book.span, better="higher", none="There is no statement.",
-        look_for=f"Best margin: {best['family'].iloc[0]}, {amount(best['rate'].iloc[0], 'share')} of net sales."
-        if len(best) else "",
+    """Net sales of each family over the next twelve months beside last year and budget."""
+    rows = _net_sales(book, "family")
+    budget = book.near(book["budget"]).groupby("family")["sales"].sum()
+    rows["budget"] = budget.reindex(rows.index).astype(float)
+    rows = _with_total(book, rows[["last year", "budget", "plan"]], "families")
+    change = (rows["plan"] - rows["budget" if len(budget) else "last year"])[:-1]
+    return charts.variances(
+        rows if len(rows) > 1 else None, "name", unit=book.currency, against=("last year", "budget"), bold=("All",),
+        who=book.who, title="Net sales by family", period=book.span, source="deliveries sales_history budget",
+        better="higher", none="Nothing is sold in this plan.",
+        look_for=f"{rows['name'].iloc[change.argmin()]} is furthest from it: "
+        f"{amount(change.min(), book.currency, True)}." if change.notna().any() and change.min() < 0
+        else "No family lies below.",
+    )  # fmt: skip
+
+
+def by_market(book: Book) -> Figure:
+    """Net sales of each market over the next twelve months beside last year."""
+    rows = _with_total(book, _net_sales(book, "market")[["last year", "plan"]], "markets")
+    grown = (rows["plan"] / rows["last year"].where(rows["last year"] > 0) - 1)[:-1]
+    return charts.variances(
+        rows if len(rows) > 1 else None, "name", unit=book.currency, against=("last year",), bold=("All",),
+        who=book.who, title="Net sales by market", period=book.span, source="deliveries sales_history",
+        better="higher", none="Nothing is sold in this plan.",
+        look_for=f"{rows['name'].iloc[grown.argmax()]} grows most: {amount(grown.max(), 'share', True)}."
+        if grown.notna().any() else "",
     )  # fmt: skip
 
 
@@ -68,7 +142,8 @@ def net_sales(book: Book) -> Figure:
     """Net sales of each family, month by month."""
     rows = book["pnl"].query("line == 'net sales'")
     return charts.bars(
-        rows.assign(family=book.called(rows["family"], "families")), "amount", "family", title="Net sales by family",
+        rows.assign(family=book.called(rows["family"], "families")), "amount", "family",
+        who=book.who, title="Net sales by family",
         unit=book.currency, source="pnl", better="higher", measure="net sales", none="There is no statement.",
         look_for="Seasons of the families against each other: where they peak together, capacity binds.",
     )  # fmt: skip
@@ -81,7 +156,8 @@ def bridge(book: Book) -> Figure:
     worst, gap = inner.loc[inner["amount"].idxmin()], steps["plan"] - steps["budget"]
     return charts.waterfall(
         inner if len(book["budget_bridge"]) else None, "step", "amount", start="Budget", end="Plan",
-        opening=float(steps["budget"]), title="Gross margin, from budget to plan", unit=book.currency, height=240,
+        opening=float(steps["budget"]),
+        who=book.who, title="Gross margin, from budget to plan", unit=book.currency, height=240,
         source="budget_bridge", shows=["budget", "plan"], better="higher", none="This company brought no budget.",
         period=span(book.first, book.months[-1]), note="Over the whole horizon.",
         look_for=f"The plan's margin is {amount(abs(gap), book.currency)} {'above' if gap >= 0 else 'below'} budget; "
@@ -105,6 +181,7 @@ def capital(book: Book) -> Figure:
     return charts.bars(
         parts, "amount", "part", order=("inventory", "receivables", "other", "payables"), over=rows,
         over_y="working_capital", over_name="working capital", unit=book.currency,
+        who=book.who,
         title="Working capital at the month's end", source="working_capital", better="lower", measure="working capital",
         look_for=f"It goes from {amount(first, book.currency)} to {amount(last, book.currency)}; its peak is {peak}.",
         note=cash, none="There is no balance sheet to plan working capital from.",
@@ -121,7 +198,7 @@ def promised(book: Book) -> Figure:
     return charts.table(
         rows.assign(gap=rows["gap"].map(GAPS)),
         {"gap": "Gap", "share": Show("Difference", "share", True), "money": Show("In money", book.currency, True)},
-        title="Plan against what was promised", unit=book.span, source="gaps", shows=["plan", "budget"],
+        who=book.who, title="Plan against what was promised", unit=book.span, source="gaps", shows=["plan", "budget"],
         period=book.span, better="higher", none="There is nothing to hold the plan against: no budget was brought.",
         look_for="Demand and stock are valued at price and standard cost; a minus is less than promised.",
     )  # fmt: skip
@@ -134,7 +211,8 @@ def against_budget(book: Book) -> Figure:
     families = rows.groupby("family")["money"].sum()
     below = len(families) and families.min() < 0
     return charts.heat_map(
-        rows, "family", "month", "money", diverging=True, title="Sales against budget", unit=book.currency,
+        rows, "family", "month", "money", diverging=True,
+        who=book.who, title="Sales against budget", unit=book.currency,
         source="gaps", shows=["plan", "budget"], better="higher", none="This company brought no budget.",
         look_for=f"Furthest below over the horizon: {families.idxmin()}, {amount(families.min(), book.currency, True)}."
         if below else "No family falls short over the horizon.",
@@ -152,6 +230,7 @@ def unmet(book: Book) -> Figure:
         {"family": "Family", "months": Show("Months", "count"), "units": Show("Shortfall", book.units, True),
          "money": Show("In money", book.currency, True), "lever": "Best lever",
          "gain": Show("It brings", book.currency, True)},
+        who=book.who,
         title="Demand that supply does not meet in its month", unit="over the horizon", source="gaps levers",
         better="lower", look_for="Each shortage with the lever that closes most of it.",
         none="Supply meets all demand in its month: no lever is needed.",
@@ -177,7 +256,7 @@ def scenarios(book: Book) -> Figure:
     rows, change = book["scenario_results"], result_changes(book)
     return charts.comparison(
         rows.assign(unit=rows["unit"].map(book.unit)) if len(change) else None, measures=MEASURES,
-        base_name=BASE_TITLE, title="Scenarios beside the plan", source="scenario_results",
+        base_name=BASE_TITLE, who=book.who, title="Scenarios beside the plan", source="scenario_results",
         shows=["plan", "scenario"], period="the whole horizon", note="Over the whole horizon.",
         look_for=f"The worst, {quoted(change.index[-1])}, changes the result by "
         f"{amount(change.iloc[-1], book.currency, True)}." if len(change) and change.iloc[-1] < -0.5
@@ -193,7 +272,8 @@ def gained(book: Book) -> Figure:
     rows = rows.rename(columns=_titles(book)).reset_index().melt("month", var_name="series", value_name="money")
     change = result_changes(book)
     return charts.line(
-        rows.dropna(), "money", series="series", title="Result gained or lost against the plan, cumulative",
+        rows.dropna(), "money", series="series",
+        who=book.who, title="Result gained or lost against the plan, cumulative",
         unit=book.currency, height=220, source="scenario_months", better="higher",
         measure="result against the plan, cumulative", none="There are no months to compare.",
         look_for=f"By the end the scenarios lie {amount(change.iloc[0] - change.iloc[-1], book.currency)} apart."
@@ -208,6 +288,7 @@ def by_scenario(book: Book, column: str) -> Figure:
     rows = book["scenario_months"]
     return charts.line(
         rows.assign(series=rows["scenario"].map(_titles(book)).fillna(rows["scenario"])), column, series="series",
+        who=book.who,
         title=f"{title} by option", unit=book.currency if column != "shortfall" else book.units, better=better,
         source="scenario_months", look_for="What an option costs before it pays, and where it fails its customers.",
     )  # fmt: skip
@@ -219,6 +300,7 @@ def changes(book: Book) -> Figure:
     return charts.table(
         rows.assign(scenario=rows["scenario"].map(_titles(book)).fillna(rows["scenario"])),
         {"scenario": "Scenario", "sentence": "What it changes", "rows": Show("Rows changed", "rows")},
+        who=book.who,
         title="What each scenario changes", unit="everything else as in the plan", source="scenario_changes",
         none="This company has no scenarios: write them in scenarios.yaml.",
     )  # fmt: skip

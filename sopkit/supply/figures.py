@@ -38,7 +38,8 @@ def by_mode(book: Book) -> Figure:
     text = f"Overtime makes {amount(overtime, 'share')} of it." if overtime else "No overtime is needed."
     return charts.bars(
         rows.assign(mode=rows["mode"].map(MODES)), "quantity", "mode", order=tuple(MODES.values()),
-        over=book["deliveries"], over_y="demand", over_name="demand", title="Finished goods by mode, and demand",
+        over=book["deliveries"], over_y="demand", over_name="demand",
+        who=book.who, title="Finished goods by mode, and demand",
         unit=book.units, source="supply_plan deliveries", better="higher", note="By the month of making or ordering.",
         look_for=f"{text} Where bars stand above the line, stock is built ahead; below it, stock is used.",
         none="There is no supply plan.",
@@ -56,7 +57,8 @@ def costs(book: Book) -> Figure:
     cash = rows[~rows["penalty"]]
     return charts.table(
         rows, {"cost": "Cost", "amount": Show(f"Next {len(book.year)} months", book.currency)}, group="kind",
-        title="What supply costs", unit=book.currency, none="The plan carries no costs.", source="supply_costs",
+        who=book.who,
+        title="What supply costs", unit="by kind of cost", none="The plan carries no costs.", source="supply_costs",
         better="lower", period=book.span,
         look_for=f"Supply costs {amount(cash['amount'].sum(), book.currency)} in cash"
         + (f"; the largest part is {cash['cost'].iloc[0].lower()}." if len(cash) else "."),
@@ -69,7 +71,7 @@ def people(book: Book) -> Figure:
     hired, gone = book.near(rows)[["hired", "laid_off"]].sum()
     return charts.heat_map(
         rows.assign(place=book.called(rows["site"], "sites").astype(object) + ", " + rows["skill"]),
-        "place", "month", "people", title="People by site and skill", unit="people", source="people_plan",
+        "place", "month", "people", who=book.who, title="People by site and skill", unit="people", source="people_plan",
         none="No people are planned.",
         look_for=f"The plan hires {number(hired, 1)} and lays off {number(gone, 1)} in the {book.span}."
         if hired + gone > 0.05 else "The plan neither hires nor lays off.",
@@ -91,7 +93,7 @@ def load(book: Book) -> Figure:
     rows, most = book["resource_load"], full(book)
     return charts.heat_map(
         rows.assign(resource=book.called(rows["resource"], "resources")), "resource", "month", "utilisation",
-        mark_from=FULL, title="Load of each resource", unit="share", source="resource_load",
+        mark_from=FULL, who=book.who, title="Load of each resource", unit="share", source="resource_load",
         look_for=f"{most.index[0]} is full in {several(int(most.iloc[0]), 'month')}; framed cells are full."
         if len(most) else "No resource is full in any month.", none="There are no resources in this plan.",
         note="Hours used, overtime included, in % of regular hours after maintenance: above 100 is overtime.",
@@ -106,7 +108,7 @@ def limits(book: Book, most: int = 8) -> Figure:
         rows,
         charts.columns_of("binding_limits", "sentence month size unit shadow_price", book.unit, sentence="Limit",
                           size="Size of the limit"),
-        title="What limits the plan", unit="shadow price: what one more unit of the limit brings",
+        who=book.who, title="What limits the plan", unit="shadow price: what one more unit of the limit brings",
         source="binding_limits",
         none="No limit keeps the plan from earning more: more capacity would bring nothing.",
         look_for=f"The most valuable relief, {top.place} in {month_name(top.month)}, brings "
@@ -124,7 +126,8 @@ def shortfall(book: Book) -> Figure:
     rows = pd.concat([waiting, below])[["month", "series", "units"]]
     months = waiting.groupby("month")["units"].sum()
     return charts.line(
-        rows, "units", series="series", title="Where the plan falls short", unit=book.units, better="lower",
+        rows, "units", series="series",
+        who=book.who, title="Where the plan falls short", unit=book.units, better="lower",
         source="deliveries stock", measure="shortfall of demand and of safety stock",
         look_for=f"Customers wait or are lost in {several(int((months > 0.5).sum()), 'month')}.",
     )  # fmt: skip
@@ -140,7 +143,7 @@ def behind(book: Book) -> Figure:
     rows = rows.groupby(_places(book, rows["limit_place"]))["quantity"].sum().reset_index()
     return charts.ranking(
         rows, "limit_place", "quantity",
-        title="What stands behind the shortages", unit=book.units, source="why_short", better="lower",
+        who=book.who, title="What stands behind the shortages", unit=book.units, source="why_short", better="lower",
         look_for="Units short, month by month, by the line, people or supplier that each comes back to.",
         measure="units short by what limits them", none="Nothing is short in this plan.",
     )  # fmt: skip
@@ -151,7 +154,7 @@ def why_short(book: Book, most: int = 10) -> Figure:
     return charts.table(
         _first_limits(book),
         charts.columns_of("why_short", "sentence quantity", book.unit, sentence="Why", quantity="Units short"),
-        most=most, title="Why is it short?", source="why_short", better="lower",
+        most=most, who=book.who, title="Why is it short?", source="why_short", better="lower",
         look_for="Customers who wait come first, then safety stock; every row ends at what binds.",
         none="Nothing is short in this plan.",
     )  # fmt: skip
@@ -164,7 +167,7 @@ def levers(book: Book, most: int = 8) -> Figure:
         rows,
         charts.columns_of("levers", "sentence months change +gain", book.unit, sentence="Lever", gain="It brings",
                           change="Change of the tables"),
-        most=most, title="Levers that the plan does not use", unit="found by solving the plan again",
+        most=most, who=book.who, title="Levers that the plan does not use", unit="found by solving the plan again",
         source="levers", better="higher",
         look_for=f"The best lever brings {amount(rows['gain'].iloc[0], book.currency)}; two together bring less than "
         "their sum." if len(rows) else "",
@@ -175,7 +178,8 @@ def levers(book: Book, most: int = 8) -> Figure:
 def level_chase(book: Book) -> Figure:
     """Hours of the plan beside a level plan and one that chases demand."""
     return charts.line(
-        book["level_chase"], "hours", series="strategy", order=["plan", "level", "chase"], title="Level or chase?",
+        book["level_chase"], "hours", series="strategy", order=["plan", "level", "chase"],
+        who=book.who, title="Level or chase?",
         unit="hours", source="level_chase", shows=["plan", "scenario"],
         look_for="The plan lies between steady hours (level) and hours that follow demand (chase).",
     )  # fmt: skip
@@ -187,6 +191,7 @@ def strategies(book: Book) -> Figure:
     return charts.table(
         book["level_chase"].groupby("strategy", as_index=False, sort=False).agg(how),
         charts.columns_of("level_chase", f"strategy {' '.join(how)}", book.unit, stock_value="Mean stock value"),
+        who=book.who,
         title="What level and chase would cost", source="level_chase", shows=["plan", "scenario"], better="higher",
         look_for="Service penalties are counted, that of missing safety stock too: neither beats the plan.",
     )  # fmt: skip
@@ -204,6 +209,7 @@ def stock(book: Book) -> Figure:
     below = int((months["below_safety"] > 0.5).sum())
     return charts.line(
         rows if len(months) else None, "units", series="series", order=tuple(series), unit=book.units,
+        who=book.who,
         title="Finished stock at the month's end", source="stock budget", measure="finished stock at the month's end",
         look_for=f"Stock falls below safety stock in {several(below, 'month')}." if below
         else "Stock never falls below safety stock.", none="There is no stock in this plan.",
@@ -216,7 +222,8 @@ def stock_value(book: Book) -> Figure:
     rows = book["stock"].assign(kind=finished.map({True: "finished goods", False: "materials"}))
     value = rows.groupby("month")["value"].sum()
     return charts.bars(
-        rows, "value", "kind", order=("finished goods", "materials"), title="Stock value at standard cost",
+        rows, "value", "kind", order=("finished goods", "materials"),
+        who=book.who, title="Stock value at standard cost",
         unit=book.currency, source="stock", better="lower", height=220, none="There is no stock in this plan.",
         look_for=f"Stock ties up most money in {month_name(value.idxmax())}: {amount(value.max(), book.currency)}."
         if len(value) else "",
@@ -240,6 +247,7 @@ def service(book: Book) -> Figure:
         {"market": "Market", "demand": Show("Demand", book.units), "on_time": Show("On time", book.units),
          "lost": Show("Lost", book.units), "backlog": Show("Waiting at the end", book.units),
          "fill": Show("Fill rate", "share")},
+        who=book.who,
         title="How each market is served", unit=book.span, source="deliveries", better="higher", period=book.span,
         look_for=f"{worst['market']} is served worst: {amount(worst['fill'], 'share')} on time."
         if worst is not None and worst["fill"] < 0.9995 else "Every market gets all it wants on time.",
@@ -256,6 +264,7 @@ def suppliers(book: Book, most: int = 8) -> Figure:
         rows.head(most),
         {"name": "Supplier", "country": "Country", "risk": Show("Chance of a lost month in a year", "share"),
          "bought": Show(f"Bought, {book.span}", book.currency)},
+        who=book.who,
         title="Suppliers at risk", unit="as purchasing judges them", source="suppliers supply_plan", better="lower",
         period=book.span, none="No supplier is judged to be at risk.",
         look_for=f"{rows['name'].iloc[0]} is the most likely to fail." if len(rows) else "",

@@ -1,0 +1,129 @@
+"""What the drawn forms share: axes of months, the scale marker in place of a value axis, labels that keep apart."""
+
+from __future__ import annotations
+
+import json
+import math
+import textwrap
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pandas as pd
+
+from sopkit.charts.figure import Figure, data, plain, vega
+from sopkit.charts.notation import INK, QUIET
+from sopkit.words import Scale, scale_of
+
+# widths of Helvetica's letters in thousandths of the type size (Adobe's published metrics), narrow to wide
+_WIDTHS = {222: "ijl'|", 278: " !,./:;[]\\It·f", 333: "()-`r", 500: "ckJsvxyz", 556: "abdeghnopquL#$?_0123456789–",
+           584: "+<=>~−", 611: "FTZ", 667: "ABEKPSVXY&", 722: "CDHNRUw", 778: "GOQ", 833: "mM",
+           889: "%", 944: "W"}  # fmt: skip
+_WIDTH = {letter: width for width, letters in _WIDTHS.items() for letter in letters}
+
+
+def text_width(text: str, size: float) -> float:
+    """Pixels that `text` takes in the figures' font."""
+    return sum(_WIDTH.get(letter, 600) for letter in text) * size / 1000
+
+
+def wrapped(texts: Iterable[str], size: float) -> float:
+    """Pixels that the longest of `texts` takes, with some to spare for another font."""
+    return 1.08 * max((text_width(text, size) for text in texts), default=0.0)
+
+
+def drawn(figure: Figure, *layers: Any, zero: bool = True, beside: Iterable[str] = ()) -> Figure:
+    """`figure` with its chart: layers on one scale above the line of zero; room for what is written `beside` them."""
+    for layer in layers:
+        for channel in (layer.encoding.x, layer.encoding.y):
+            # numbers stand on the marks and a drawn length tells the scale: no value axis
+            if str(getattr(channel, "shorthand", "")).endswith(":Q"):
+                channel.axis = None
+    v = vega()
+    rule = v.Chart(data(pd.DataFrame({"y": [0.0]}))).mark_rule(color=INK, strokeWidth=1, aria=False)
+    base = [rule.encode(y=v.Y("y:Q", axis=None))] if zero else []
+    # a reader's machine may put a wider font in the place of ours
+    padding = {"left": 12, "top": 4, "right": 6 + 0.2 * wrapped(beside, 11), "bottom": 4}
+    figure.chart = v.layer(*layers, *base).properties(padding=padding)
+    return figure
+
+
+def label_list(labels: Sequence[str], letters: int) -> str:
+    """A Vega expression that turns 0, 1, 2... into labels broken into lines; a label is JSON text, never code."""
+    broken = [textwrap.wrap(plain(label), letters, break_long_words=False) or [""] for label in labels]
+    return f"{json.dumps(broken)}[datum.value]"
+
+
+def axis_of(months: pd.Series, width: float) -> Any:
+    """An axis of months written `Nov 2026`, as many as fit side by side."""
+    count = (months.max().to_period("M") - months.min().to_period("M")).n + 1
+    step = next((step for step in (1, 2, 3, 6, 12, 24) if count / step * 76 <= width - 70), 36)
+    shown = pd.date_range(months.min(), months.max(), freq="MS")[::step]
+    values = [vega().DateTime(year=month.year, month=month.month) for month in shown]
+    return vega().Axis(title=None, format="%b %Y", values=values, labelFlush=True, domain=False)
+
+
+def month_labels(months: pd.DatetimeIndex) -> Any:
+    """An axis of columns 0, 1, 2...: the month below each, the year below the first and below January."""
+    labels = [
+        [month.strftime("%b"), *([month.strftime("%Y")] if not place or month.month == 1 else [])]
+        for place, month in enumerate(months)
+    ]
+    expression = f"{json.dumps(labels)}[datum.value]"
+    return vega().Axis(
+        title=None, labelAngle=0, ticks=False, labelOverlap=False, labelExpr=expression, labelFontSize=11, domain=False
+    )
+
+
+def short_scale(values: Iterable[float], unit: str, pitch: float) -> Scale:
+    """The scale in which every number fits above a column of `pitch` pixels."""
+    values = list(values)
+    scale = scale_of(values, unit, small=True)
+    longest = max((text_width(scale.text(value), 10) for value in values), default=0.0)
+    # money keeps the one scale of the page
+    if longest <= pitch - 1 or scale.factor != 1.0 or unit == "share":
+        return scale
+    return Scale(1e3, f"thousand {unit}", 1 if max(map(abs, values)) < 1e6 else 0)
+
+
+def scale_marker(step: float, scale: Scale, zero: float = 0.0, pixels: float = 1.0) -> list[Any]:
+    """A drawn length of `step`, from `zero` on, with its value left of the chart: what a value axis would tell."""
+    step = nice(step)
+    text, end = scale.text(step * scale.factor), zero + step * pixels
+    row = pd.DataFrame({"y": [zero], "y2": [end], "m": [(zero + end) / 2], "text": [text],
+                        "d": [f"scale: {text} {scale.unit}"]})  # fmt: skip
+    v = vega()
+    base = v.Chart(data(row)).encode(x=v.value(-6))
+    rule = base.mark_rule(strokeWidth=3, color=QUIET).encode(y="y:Q", y2="y2:Q", description="d:N")
+    label = base.mark_text(align="right", dx=-5, fontSize=10, color=QUIET, aria=False).encode(y="m:Q", text="text:N")
+    return [rule, label]
+
+
+def nice(value: float) -> float:
+    """The largest 1, 2 or 5 x 10^n that is not above `value`."""
+    if value <= 0:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(value))
+    return next(step * power for step in (5.0, 2.0, 1.0) if step * power <= value * (1 + 1e-9))
+
+
+def apart(values: pd.Series, least: float) -> list[float]:
+    """`values` moved as little as needed so that any two are `least` apart, in their own order."""
+    order = values.reset_index(drop=True).sort_values(kind="stable")
+    placed: list[float] = []
+    for value in order:
+        placed.append(max(value, placed[-1] + least) if placed else value)
+    # what was pushed up comes down by half of it: the middle stays where it was
+    shift = (sum(placed) - sum(order)) / max(len(placed), 1)
+    moved = pd.Series([value - shift for value in placed], index=order.index)
+    return moved.sort_index().tolist()
+
+
+def marked(point: pd.DataFrame, x: str, y: str, dy: int = -11) -> list[Any]:
+    """The point that the message makes: a ring around it and its number in bold."""
+    v = vega()
+    rows = point.assign(
+        m=[f"message: {plain(name)} {text}" for name, text in zip(point["x"], point["text"], strict=True)]
+    )
+    base = v.Chart(data(rows)).encode(x=x, y=y)
+    ring = base.mark_point(size=70, color=INK, filled=False, strokeWidth=1.6).encode(description="m:N")
+    return [ring, base.mark_text(dy=dy, fontSize=11, fontWeight="bold", aria=False).encode(text="text:N")]
