@@ -172,7 +172,11 @@ def waterfall(
     tidy["d"] = [f"{r.step}: {r.text} {scale.unit}" for r in tidy.itertuples()]
     shown = tidy[["step", "change"]].rename(columns={"step": step, "change": value})
     levels = tidy.loc[inner, ["y", "y2"]].to_numpy()
-    reach, least, most = float(levels.max() - levels.min()), float(levels.min()), float(tidy[["y", "y2"]].to_numpy().max())
+    reach, least, most = (
+        float(levels.max() - levels.min()),
+        float(levels.min()),
+        float(tidy[["y", "y2"]].to_numpy().max()),
+    )
     lowest = min(0.0, float(tidy[["y", "y2"]].to_numpy().min()))
     two = bool(start) and 0 < reach < 0.45 * (most - lowest)
     usable = high_px - 74

@@ -212,7 +212,8 @@ def finance(book: Book) -> dict[str, Any]:
     headline = f"The result of the {book.span} is {amount(result, book.currency)}"
     headline += f", {amount(result / sales, 'share')} of net sales." if sales else "."
     more = filled(reconcile.bridge(book), reconcile.capital(book))
-    return section("finance", "Finance", headline, reconcile.statement(book), reconcile.by_family(book), *more)
+    return section("finance", "Finance", headline, reconcile.statement(book), reconcile.by_family(book),
+                   reconcile.by_market(book), *more)  # fmt: skip
 
 
 def scenarios(book: Book) -> dict[str, Any]:
@@ -245,7 +246,7 @@ def families(book: Book) -> dict[str, Any]:
     known = own.families(book)
     sheets = [make(book, family) for family in known for make in (own.family_months, own.family_products)]
     headline = f"{several(len(known), 'family', 'families')}, month by month."
-    return section("families", "One sheet a family", headline, *sheets)
+    return section("families", "One sheet a family", headline, reconcile.by_month(book), *sheets)
 
 
 def reproduce(book: Book) -> dict[str, Any]:
