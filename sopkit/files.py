@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Collection
 from pathlib import Path
 
 import pandas as pd
@@ -68,13 +67,14 @@ def sha256(content: bytes | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def folder_hash(folder: Path, without: Collection[str] = ()) -> str:
-    """One sha256 over names and contents of the files in `folder`; the records database and `without` do not count."""
-    files = sorted(
-        path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(("records.sqlite", "."))
-    )
-    lines = [f"{path.relative_to(folder).as_posix()} {sha256(path)}\n" for path in files if path.name not in without]
-    return sha256("".join(lines).encode())
+def is_source(path: Path) -> bool:
+    """Whether `path` is a file that may hold data: neither hidden nor a lock that a spreadsheet program left."""
+    return path.is_file() and not path.name.startswith((".", "~$"))
+
+
+def is_inside(path: Path, *folders: Path) -> bool:
+    """Whether `path` lies in one of `folders` when every link is followed."""
+    return any(path.resolve().is_relative_to(folder.resolve()) for folder in folders)
 
 
 def replace_file(path: Path, content: bytes) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sopkit.errors import SettingsError
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -20,6 +22,17 @@ def collect(company_folder: Path | str, cycle: str, *, memory: dict[str, Any] | 
     from sopkit.collect import check, mapping
 
     return check.everything(mapping.load(Path(company_folder), cycle), memory)
+
+
+def files_read(company_folder: Path | str) -> dict[str, Path]:
+    """The files that the company's mapping reads, by their place; only company.yaml where that is wrong."""
+    from sopkit.collect import mapping, sources
+
+    folder = Path(company_folder)
+    try:
+        return sources.files_read(mapping.load(folder, "2000-01"))
+    except SettingsError:
+        return {"company.yaml": folder / "company.yaml"}
 
 
 def check_company(company_folder: Path | str, cycle: str, findings_file: Path | None = None) -> Collected:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,11 +11,17 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from sopkit.errors import SettingsError, nearest
+from sopkit.files import is_inside
 from sopkit.tables import INPUTS, TABLES, Company, Source, Table, load_yaml, parse_cycle, validated
 from sopkit.tables.company import line_of
 
 INPUT_TABLES: dict[str, Table] = {table.name: table for table in INPUTS}
 # a quantity, an amount of money or hours may be added up over rows; a price, a share or a stock level may not
+FOLDERS = {
+    "file": "name a file in the raw folder (`raw:`)",
+    "sql": "name a file in the company's folder",
+    "workbook": "name a workbook in the company's folder or the raw folder",
+}
 ADDABLE_UNITS = ("unit of measure", "currency", "hours")
 
 
@@ -56,7 +63,17 @@ def load(folder: Path, cycle: str) -> Mapping:
             f"{path}, line {lines.get(('raw',), 1)}: the folder of the raw files does not exist: {raw}. "
             f"{fix} the folder that holds them."
         )
+    about = f"{path}, line {lines.get(('raw',), 1)}: the folder of the raw files"
+    if folder.resolve().is_relative_to(raw.resolve()) and not raw.samefile(folder):
+        raise SettingsError(f"{about} holds this company's own folder: {raw}. Name a folder of raw files only.")
+    if company.raw and os.path.normpath(raw).startswith(os.path.normpath(folder)) and not is_inside(raw, folder):
+        raise SettingsError(f"{about} is a link that leads out: {raw}. Write the folder it leads to under `raw:`.")
     return Mapping(folder=folder, raw=raw, cycle=parse_cycle(cycle), company=company)
+
+
+def leads_out(place: str) -> bool:
+    """Whether a place inside a folder would lead out of it."""
+    return Path(place).is_absolute() or ".." in Path(place).parts
 
 
 def _against_declarations(company: Company, lines: dict[tuple, int], folder: Path) -> Iterator[tuple[int, str]]:
@@ -65,6 +82,9 @@ def _against_declarations(company: Company, lines: dict[tuple, int], folder: Pat
         if assumed.table and assumed.table not in TABLES:
             where = line_of(lines, ("assumptions", code, "table"))
             yield where, f"assumption {code}: no table is called {assumed.table!r}; {nearest(assumed.table, TABLES)}"
+
+    if leads_out(company.workbook):
+        yield line_of(lines, ("workbook",)), f"{company.workbook} leads out of the folder; {FOLDERS['workbook']}"
 
     def at(*where: Any) -> int:
         return line_of(lines, ("tables", *where))
@@ -77,6 +97,9 @@ def _against_declarations(company: Company, lines: dict[tuple, int], folder: Pat
         places = [field for field in ("file", "sql", "database") if getattr(source, field)]
         if len(places) > 1:
             yield at(name), f"{name} has {len(places)} sources ({', '.join(places)}); keep one"
+        for field in ("file", "sql"):
+            if leads_out(getattr(source, field)):
+                yield at(name, field), f"{name}: {getattr(source, field)} leads out of the folder; {FOLDERS[field]}"
         for field in ("sheet", "delimiter", "encoding", "skip"):
             if (source.sql or source.database) and field in source.model_fields_set:
                 yield at(name, field), f"{name}: `{field}` is for a file; a query does not use it: remove it"

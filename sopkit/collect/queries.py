@@ -2,64 +2,172 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from python_calamine import CalamineError, CalamineWorkbook
 
 from sopkit.collect.extract import Extract, failed, header_findings, sha_of_columns, texts, unique
 from sopkit.collect.mapping import Mapping
 from sopkit.errors import SettingsError
+from sopkit.files import is_inside, is_source
 from sopkit.tables import Source, Table
+from sopkit.tables.source import RawFile
+
+READERS = (".csv", ".tsv", ".txt", ".parquet")
+SPREADSHEETS = (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods")
 
 
 def duckdb_query(table: Table, path: Path, mapping: Mapping) -> Extract:
-    """The result of one DuckDB SELECT over the raw files: `dw.Sales.parquet` is `dw.Sales`, `orders.csv` is `orders`.
+    """The result of one DuckDB SELECT over the raw files; each is a view, made only where its name stands in a query.
 
-    One thread, so that sums are the same to the last bit every time; no file outside the company's own folders and no
-    network can be reached.
+    `orders.csv` is `orders`, `dw.Sales.parquet` is `dw.Sales`, `2026/orders.csv` is `"2026".orders`, a sheet of
+    `plan.xlsx` is `plan.Sheet` and its first one `plan`. One thread, so that sums are the same to the last bit every
+    time; nothing outside the raw folder can be read, nothing written, and no network reached.
     """
     import duckdb
 
     text = path.read_text(encoding="utf-8")
     place = f"query {path.relative_to(mapping.folder)}"
-    with duckdb.connect(config={"threads": 1, "allow_community_extensions": False}) as connection:
+    with (
+        duckdb.connect(config={"threads": 1, "allow_community_extensions": False}) as connection,
+        tempfile.TemporaryDirectory(prefix="sopkit-") as temporary,
+    ):
+        reading = ""
         try:
-            _views(connection, mapping.raw)
-            allowed = [str(mapping.raw.resolve()), str(mapping.folder.resolve())]
-            connection.execute("SET allowed_directories = $1", [allowed])
-            connection.execute("SET enable_external_access = false")
-            for name, value in (("raw", allowed[0]), ("cycle", mapping.cycle), ("currency", mapping.company.currency)):
-                connection.execute(f"SET VARIABLE {name} = $1", [value])
-            shared = mapping.folder / "sql" / "_shared.sql"
-            if shared.is_file():
-                for statement in _statements(connection, shared, "CREATE"):
-                    connection.execute(statement)
             query = _statements(connection, path, "SELECT")[0]
+            shared = _shared(connection, mapping, text)
+            for name, value in (
+                ("raw", str(mapping.raw.resolve())),
+                ("cycle", mapping.cycle),
+                ("currency", mapping.company.currency),
+            ):
+                connection.execute(f"SET VARIABLE {name} = $1", [value])
+            whole = "\n".join([text, *(statement.query for statement in shared)])
+            named = [one for one in raw_files(mapping) if is_named(one, whole)]
+            for file in named:
+                reading = file.relative_to(mapping.raw).as_posix()
+                _view(connection, file, mapping, Path(temporary))
+            reading = ""
+            _shut(connection, mapping, [*named, *Path(temporary).iterdir()])
+            for statement in shared:
+                connection.execute(statement)
             columns = connection.sql(query.query).to_arrow_table()
-        except duckdb.Error as error:
-            return failed(table, place, "query fails", f"{_first_lines(error)}. Correct the query.")
+        except (duckdb.Error, UnicodeError, CalamineError, ValueError) as error:
+            said = _first_lines(error)
+            inside = [one for one in raw_files(mapping) if str(one.resolve()) in str(error)]
+            if reading := reading or (inside[0].relative_to(mapping.raw).as_posix() if inside else ""):
+                settings = f"`raw_files: {{{json.dumps(reading)}: {{encoding: cp1252}}}}`"
+                fix = f"Export {reading} again, or say in company.yaml how it is written, like {settings} ({said})."
+                return failed(table, place, f"raw file {reading} cannot be read", fix)
+            return failed(table, place, "query fails", f"{said}. Correct the query.")
     return Extract(table.name, place, columns, np.arange(columns.num_rows) + 2, (), sha_of_columns(columns), (), text)
 
 
-def _views(connection: Any, raw: Path) -> None:
-    """One view for each raw file, in a schema where its name has a dot."""
-    readers = {".parquet": "read_parquet", ".csv": "read_csv"}
-    for path in sorted(raw.iterdir()) if raw.is_dir() else []:
-        if reader := readers.get(path.suffix.lower()):
-            schema, _, name = path.stem.rpartition(".")
-            if schema:
-                connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{_quoted(schema)}"')
-            view = f'"{_quoted(schema)}"."{_quoted(name)}"' if schema else f'"{_quoted(name)}"'
-            connection.execute(
-                f"CREATE VIEW {view} AS SELECT * FROM {reader}('{str(path.resolve()).replace(chr(39), chr(39) * 2)}')"
-            )
+def raw_files(mapping: Mapping) -> list[Path]:
+    """Every file that a query may name: in the raw folder and below it; no lock file of Excel's, no link out of it."""
+    return [
+        path
+        for path in sorted(mapping.raw.rglob("*"))
+        if path.suffix.lower() in (*READERS, *SPREADSHEETS) and is_source(path) and is_inside(path, mapping.raw)
+    ]
 
 
-def _quoted(name: str) -> str:
-    return name.replace('"', '""')
+def is_named(path: Path, text: str) -> bool:
+    """Whether a query's `text` may read the raw file at `path`: it names it, or it reads files by their place."""
+    name = re.escape(path.stem.rpartition(".")[2])
+    by_place = r"\bread_\w+\s*\(|getvariable\s*\(\s*'raw'"
+    return bool(re.search(rf"(?<!\w){name}(?!\w)|{by_place}", text, re.IGNORECASE))
+
+
+def _shared(connection: Any, mapping: Mapping, text: str) -> list[Any]:
+    """The statements of sql/_shared.sql that a query's `text` uses, those that they use themselves before them."""
+    path = mapping.folder / "sql" / "_shared.sql"
+    used: list[Any] = []
+    for statement in reversed(_statements(connection, path, "CREATE") if path.is_file() else []):
+        made = re.search(
+            r"\b(?:VIEW|MACRO|FUNCTION)\s+(?:IF\s+NOT\s+EXISTS\s+)?([\w.\"]+)", statement.query, re.IGNORECASE
+        )
+        name = made[1].strip('"').rpartition(".")[2] if made else ""
+        if not name or re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text, re.IGNORECASE):
+            text += "\n" + statement.query
+            used.insert(0, statement)
+    return used
+
+
+def _shut(connection: Any, mapping: Mapping, named: list[Path]) -> None:
+    """From here on `connection` reads nothing but the raw files: not the records, no other company, not through a link.
+
+    Where the raw folder is the company's own, only the files that the query names are open to it.
+    """
+    apart = not mapping.folder.resolve().is_relative_to(mapping.raw.resolve())
+    connection.execute("SET allowed_directories = $1", [[str(mapping.raw.resolve())] if apart else []])
+    connection.execute("SET allowed_paths = $1", [[str(path.resolve()) for path in named]])
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+
+
+def _view(connection: Any, path: Path, mapping: Mapping, temporary: Path) -> None:
+    """The raw file at `path` as a view, in a schema where its name has a dot or it lies in a sub-folder."""
+    inside = path.relative_to(mapping.raw)
+    schema, _, name = ".".join((*inside.parts[:-1], path.stem)).rpartition(".")
+    if path.suffix.lower() in SPREADSHEETS:
+        return _sheets(connection, path, (schema, name))
+    if path.suffix.lower() == ".parquet":
+        return _create(connection, (schema, name), f"read_parquet({_literal(str(path.resolve()))})")
+    options = next((one for like, one in mapping.company.raw_files.items() if inside.match(like)), RawFile())
+    place = path.resolve()
+    if options.encoding.lower().replace("_", "-") not in ("utf-8", "utf8"):
+        place = temporary / f"{len(list(temporary.iterdir()))}.csv"
+        place.write_text(path.read_text(encoding=options.encoding), encoding="utf-8")
+    wanted = {"delim": options.delimiter, "decimal_separator": options.decimal, "skip": options.skip}
+    said = "".join(
+        f", {key} = {_literal(value) if isinstance(value, str) else value}"
+        for key, value in wanted.items()
+        if value not in ("", 0, ".")
+    )
+    _create(connection, (schema, name), f"read_csv({_literal(str(place))}{said})")
+
+
+def _sheets(connection: Any, path: Path, view: tuple[str, str]) -> None:
+    """The sheets of a workbook as views, the first of them also by the workbook's own name."""
+    workbook = CalamineWorkbook.from_path(str(path))
+    whole = ".".join(filter(None, view))
+    for place, sheet in enumerate(workbook.sheet_names):
+        lines = [line for line in workbook.get_sheet_by_name(sheet).to_python() if any(str(c).strip() for c in line)]
+        if not lines:
+            continue
+        header = unique([str(cell).strip() or f"column {at}" for at, cell in enumerate(lines[0], 1)])
+        arrays = [
+            _column(tuple(None if cell == "" else cell for cell in cells), ".")
+            for cells in zip(*lines[1:], strict=True)
+        ]
+        kept = f"sopkit {whole} {place}"
+        connection.register(kept, pa.table(arrays or [pa.array([], pa.string())] * len(header), names=header))
+        _create(connection, (whole, sheet), _identifier(kept))
+        if not place:
+            _create(connection, view, _identifier(kept))
+
+
+def _create(connection: Any, view: tuple[str, str], source: str) -> None:
+    schema, name = map(_identifier, view)
+    if view[0]:
+        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+    connection.execute(f"CREATE VIEW {f'{schema}.' if view[0] else ''}{name} AS SELECT * FROM {source}")
+
+
+def _identifier(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _statements(connection: Any, path: Path, kind: str) -> list[Any]:
@@ -75,8 +183,8 @@ def _first_lines(error: Exception, most: int = 300) -> str:
     return " ".join(str(error).split())[:most].rstrip(".")
 
 
-def database_url(name: str, mapping: Mapping) -> Any:
-    """The SQLAlchemy URL of database `name`, with its password from the environment; it hides it when printed."""
+def database_url(name: str, mapping: Mapping, *, secret: bool = True) -> Any:
+    """The SQLAlchemy URL of database `name`, if `secret` with the password of the environment; it hides it if printed."""
     from sqlalchemy import make_url
     from sqlalchemy.exc import ArgumentError
 
@@ -87,7 +195,7 @@ def database_url(name: str, mapping: Mapping) -> Any:
         raise SettingsError(
             f"databases.{name}.url is no SQLAlchemy URL; write it like postgresql+psycopg://user@host/db."
         ) from None
-    if settings.password_env:
+    if secret and settings.password_env:
         password = os.environ.get(settings.password_env)
         if password is None:
             raise SettingsError(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,11 +19,10 @@ import pyarrow.parquet as pq
 from sopkit.collect.csv_files import read_csv
 from sopkit.collect.extract import Extract, failed, sha, texts
 from sopkit.collect.mapping import Mapping
-from sopkit.collect.queries import database_query, duckdb_query
+from sopkit.collect.queries import SPREADSHEETS, database_query, database_url, duckdb_query, is_named, raw_files
 from sopkit.collect.sheets import read_sheet
-from sopkit.tables import Source, Table
-
-SPREADSHEETS = (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods")
+from sopkit.files import is_inside, is_source
+from sopkit.tables import INPUTS, Source, Table
 
 
 def extract(table: Table, mapping: Mapping, memory: dict | None = None) -> Extract | None:
@@ -42,6 +42,31 @@ def extract(table: Table, mapping: Mapping, memory: dict | None = None) -> Extra
         return failed(table, source.file or table.name, "cannot be opened", f"{error.strerror or error}. Correct that.")
 
 
+def files_read(mapping: Mapping) -> dict[str, Path]:
+    """Every file that the mapping reads, by its place: settings, queries and the raw files they name, sources.
+
+    What else lies in the company's folder (notes, backups, a lock file of Excel's) counts for nothing.
+    """
+    found = [mapping.folder / name for name in ("company.yaml", "scenarios.yaml")]
+    texts = []
+    for table in INPUTS:
+        source = mapping.source(table.name)
+        query = mapping.folder / (source.sql or f"sql/{table.name}.sql")
+        if source.database:
+            url = database_url(source.database, mapping, secret=False)
+            found += [Path(url.database or "")] if url.drivername.startswith("sqlite") else []
+        elif source.sql or (query.is_file() and not source.file):
+            texts.append(query)
+        else:
+            found += _found(table, source, mapping)
+    if texts:
+        texts.append(mapping.folder / "sql" / "_shared.sql")
+        found += texts
+        whole = "\n".join(path.read_text(encoding="utf-8", errors="replace") for path in texts if path.is_file())
+        found += [path for path in raw_files(mapping) if is_named(path, whole)]
+    return {os.path.relpath(path, mapping.folder): path for path in sorted(set(found)) if path.is_file()}
+
+
 def _files(table: Table, source: Source, mapping: Mapping, memory: dict) -> Extract | None:
     found = _found(table, source, mapping)
     if source.file and not found:
@@ -53,8 +78,20 @@ def _files(table: Table, source: Source, mapping: Mapping, memory: dict) -> Extr
         )
     if not found:
         return None
+    out = [path.name for path in found if not is_inside(path, mapping.folder, mapping.raw)]
+    if out:
+        return failed(
+            table,
+            out[0],
+            "is a link that leads out of the company's folder",
+            "Copy the file into the folder, or name the folder it lies in under `raw:` in company.yaml.",
+        )
     contents = [path.read_bytes() for path in found]
     digests = [sha(content) for content in contents]
+    for place, digest in enumerate(digests):
+        if digest in digests[:place]:
+            twice = f"has the same content as {found[digests.index(digest)].name}"
+            return failed(table, found[place].name, twice, "Remove one of the two: its rows would count twice.")
     known = (source.model_dump_json(), [path.name for path in found], digests)
     if table.name in memory and memory[table.name][0] == known:
         return memory[table.name][1]
@@ -72,7 +109,7 @@ def _found(table: Table, source: Source, mapping: Mapping) -> list[Path]:
     """The files that hold `table`: those the mapping names, or the first of the table's name, or the workbook."""
     if source.file:
         named = sorted(mapping.raw.glob(source.file)) if "*" in source.file else [mapping.raw / source.file]
-        return [path for path in named if path.is_file()]
+        return [path for path in named if path.is_file() and is_source(path)]
     # some systems take Prices.CSV for prices.csv, so people do too
     there = [
         (folder, path)
@@ -93,7 +130,7 @@ def _found(table: Table, source: Source, mapping: Mapping) -> list[Path]:
 def _listed(folder: Path, most: int = 12) -> str:
     if not folder.is_dir():
         return "nothing: the folder does not exist"
-    names = sorted(path.name for path in folder.iterdir() if path.is_file())
+    names = sorted(path.name for path in folder.iterdir() if path.is_file() and is_source(path))
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "") or "no file"
 
 

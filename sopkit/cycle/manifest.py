@@ -17,8 +17,8 @@ from typing import Any
 import pandas as pd
 
 from sopkit.errors import StageError
-from sopkit.files import folder_hash, replace_file, sha256
-from sopkit.tables import BY_NAME, RECORDS, STAGES, Stage, Table, load_company
+from sopkit.files import replace_file, sha256
+from sopkit.tables import BY_NAME, RECORDS, STAGES, Stage, Table
 from sopkit.version import __version__
 
 RECORD_NAMES = frozenset(record.name for record in RECORDS)
@@ -73,10 +73,10 @@ def declaration_hash(declared: Table) -> str:
 
 
 def source_hash(folder: Path) -> str:
-    """One sha256 over a company's `folder` and over its raw files where they lie elsewhere."""
-    whole, raw = folder_hash(folder, ANSWERS), load_company(folder).raw_folder(folder).resolve()
-    inside = raw.is_relative_to(folder.resolve())
-    return whole if inside else sha256(f"{whole} {folder_hash(raw, ANSWERS)}".encode())
+    """One sha256 over all that the mapping of the company in `folder` reads; of its settings only if they are wrong."""
+    from sopkit.collect import files_read
+
+    return sha256("".join(f"{name} {sha256(path)}\n" for name, path in files_read(folder).items()).encode())
 
 
 def table_entry(stage: str, declared: Table, content: bytes, rows: int) -> dict[str, Any]:

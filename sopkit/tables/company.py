@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError, field_validator
 
 from sopkit.errors import SettingsError, nearest
-from sopkit.tables.source import Currency, Positive, Settings, Share, Source, setting
+from sopkit.tables.source import Currency, Positive, RawFile, Settings, Share, Source, setting
 
 Kind = TypeVar("Kind")
 Place = tuple[Any, ...]  # keys and numbers that lead to a part of a document
@@ -162,6 +162,11 @@ class Company(Settings):
     )
     raw: str = setting(
         "", "folder of the raw files; relative to the company's folder, or $NAME, or ${NAME:-folder}", example="exports"
+    )
+    raw_files: dict[str, RawFile] = setting(
+        {},
+        "how raw files that queries read are written, by name or pattern",
+        example="{orders_*.csv: {encoding: cp1252, delimiter: ;, decimal: ','}}",
     )
     workbook: str = setting("tables.xlsx", "Excel workbook whose sheets are the tables that have no other source")
     databases: dict[str, Database] = setting({}, "databases that tables are read from, by a name of one's own")

@@ -135,7 +135,12 @@ def settings(kind: type[BaseModel] = Company, path: str = "") -> Iterator[Settin
         if field.description:
             yield _setting(place, field)
         if inner:
-            by_name = {"kpi_targets": "<kpi>.", "streams": "<stream>.", "tables": "<table>."}.get(name, "<name>.")
+            by_name = {
+                "kpi_targets": "<kpi>.",
+                "streams": "<stream>.",
+                "tables": "<table>.",
+                "raw_files": "<file>.",
+            }.get(name, "<name>.")
             yield from settings(inner, f"{place}." + (by_name if get_origin(field.annotation) is dict else ""))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from sopkit.tables.declare import Column
 
@@ -24,6 +24,26 @@ class Settings(BaseModel):
     """A part of the settings: frozen, and without unknown names."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _known_encoding(name: str) -> str:
+    try:
+        b"a".decode(name, "replace")
+    except LookupError:
+        raise ValueError(f"no text encoding is called {name!r}; try utf-8, cp1252, latin-1 or utf-16") from None
+    return name
+
+
+Encoding = Annotated[str, AfterValidator(_known_encoding)]
+
+
+class RawFile(Settings):
+    """How a raw file that queries read is written; what is not said is found from the file."""
+
+    encoding: Encoding = setting("utf-8", "encoding of the file", example="cp1252")
+    delimiter: str = setting("", "character between cells; empty = found from the file", example=";", max_length=1)
+    decimal: Literal[".", ","] = setting(".", "decimal mark of numbers", example=",")
+    skip: int = setting(0, "lines above the header", "lines", ge=0)
 
 
 class Source(Settings):
@@ -45,7 +65,7 @@ class Source(Settings):
     delimiter: str = setting(
         "", "character between CSV cells; empty = found from the header", example=";", max_length=1
     )
-    encoding: str = setting("utf-8", "encoding of a CSV file")
+    encoding: Encoding = setting("utf-8", "encoding of a CSV file")
     decimal: Literal[".", ","] = setting(".", "decimal mark of numbers")
     thousands: str = setting("", "mark between thousands, removed", example=",", max_length=1)
     dates: str = setting("", "how dates are written; empty = 2026-11 or 2026-11-30", example="%d.%m.%Y")
@@ -68,15 +88,6 @@ class Source(Settings):
     )
     sum_rows: bool = setting(False, "add up rows of one key; days become months")
     ignore: tuple[str, ...] = setting((), "their columns that are not needed; `*` = all others", example="[Notiz]")
-
-    @field_validator("encoding")
-    @classmethod
-    def _encoding_exists(cls, name: str) -> str:
-        try:
-            b"a".decode(name, "replace")
-        except LookupError:
-            raise ValueError(f"no text encoding is called {name!r}; try utf-8, cp1252, latin-1 or utf-16") from None
-        return name
 
     @field_validator("constants", mode="before")
     @classmethod
