@@ -33,13 +33,11 @@ def new(
 ) -> None:
     """Make the folder of a new company: settings, and the workbook with one sheet a table, ready to be filled."""
     from sopkit.collect import new_company
-    from sopkit.files import data_root
+    from sopkit.files import data_root, is_plain_name
 
-    if not name or Path(name).name != name or name.startswith("."):
+    if not is_plain_name(name):
         raise SettingsError(f"{name!r} cannot be the name of a folder. Give a plain name like `acme`.")
     folder = data_root() / name
-    if folder.exists() and any(folder.iterdir()):
-        raise SettingsError(f"{folder} exists and is not empty. Choose another name.")
     new_company(folder, name=title or name)
     typer.echo(
         f"{folder} is ready. Fill its tables, then look at them with: sopkit check --company {name} --cycle YYYY-MM"
@@ -180,3 +178,8 @@ def main() -> None:
     except SopkitError as error:
         print(error, file=sys.stderr)
         raise SystemExit(2 if isinstance(error, SettingsError) else 1) from None
+    except OSError as error:
+        from sopkit.files import unwritable
+
+        print(unwritable(error.filename or "a file", error), file=sys.stderr)
+        raise SystemExit(1) from None

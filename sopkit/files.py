@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import threading
@@ -23,6 +24,9 @@ ARROW = {
     "month": pa.timestamp("ns"),
     "date": pa.timestamp("ns"),
 }
+
+
+PROBE = 1 << 16  # bytes written to see whether a folder takes them
 
 
 def project_root(start: Path | None = None) -> Path:
@@ -86,6 +90,28 @@ def replace_file(path: Path, content: bytes) -> None:
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def refuse_unwritable(folder: Path) -> None:
+    """Raise SettingsError, one sentence with the cure, where nothing can be written to `folder` or its disk is full."""
+    try:
+        replace_file(folder / ".probe", bytes(PROBE))
+        (folder / ".probe").unlink()
+    except OSError as error:
+        raise SettingsError(unwritable(folder, error)) from None
+
+
+def unwritable(place: Path | str, error: OSError) -> str:
+    """What to tell a person about a file or folder that could not be read or written."""
+    cures = {
+        errno.ENOSPC: "Free some space there, then run the same command again.",
+        errno.EDQUOT: "Free some of your space there, then run the same command again.",
+        errno.ENOENT: "Correct the path, or make the folder.",
+    }
+    cure = cures.get(
+        error.errno or 0, "Ask for the right to it, or choose another place (SOPKIT_REPORTS, SOPKIT_DATA)."
+    )
+    return f"{place} cannot be used: {error.strerror or error}. {cure}"
 
 
 def to_parquet(declared: Table, frame: pd.DataFrame) -> bytes:

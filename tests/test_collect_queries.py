@@ -48,7 +48,8 @@ def test_a_broken_raw_file_harms_only_the_query_that_names_it_and_is_named(tmp_p
 def test_encoding_delimiter_and_decimal_are_set_for_each_file(tmp_path: Path) -> None:
     company(
         tmp_path,
-        "raw_files:\n  old_*.csv: {encoding: cp1252, delimiter: ';', decimal: ',', skip: 1}\n  u16.csv: {encoding: utf-16}\n",
+        "raw_files:\n  old_*.csv: {encoding: cp1252, delimiter: ';', decimal: ',', skip: 1}\n"
+        "  u16.csv: {encoding: utf-16}\n",
         families="SELECT code || '|' || name || '|' || (price * 2)::INT AS family FROM old_prices "
         "UNION ALL SELECT code FROM u16",
     )
@@ -60,7 +61,8 @@ def test_encoding_delimiter_and_decimal_are_set_for_each_file(tmp_path: Path) ->
 def test_sub_folders_and_sheets_are_views(tmp_path: Path) -> None:
     company(
         tmp_path,
-        families='SELECT code AS family FROM "2025".orders UNION SELECT code FROM plan UNION SELECT code || n::INT FROM plan."Q 2"',
+        families='SELECT code AS family FROM "2025".orders UNION SELECT code FROM plan '
+        'UNION SELECT code || n::INT FROM plan."Q 2"',
     )
     (tmp_path / "exports" / "2025").mkdir()
     (tmp_path / "exports" / "2025" / "orders.csv").write_text("code\nA\n")
@@ -121,7 +123,9 @@ def house(tmp_path: Path) -> Path:
         "SELECT name AS family FROM duckdb_secrets()",
     ],
 )
-def test_a_query_reads_its_raw_folder_and_nothing_else(house: Path, monkeypatch: pytest.MonkeyPatch, query: str) -> None:
+def test_a_query_reads_its_raw_folder_and_nothing_else(
+    house: Path, monkeypatch: pytest.MonkeyPatch, query: str
+) -> None:
     monkeypatch.setenv("SOPKIT_TEST_SECRET", SECRET)
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(0.01)
@@ -133,7 +137,9 @@ def test_a_query_reads_its_raw_folder_and_nothing_else(house: Path, monkeypatch:
             server.accept()
 
 
-@pytest.mark.parametrize("deed", ["COPY (SELECT 1) TO '{}'", "SET lock_configuration = false", "INSTALL httpfs", "ATTACH '{}'"])
+@pytest.mark.parametrize(
+    "deed", ["COPY (SELECT 1) TO '{}'", "SET lock_configuration = false", "INSTALL httpfs", "ATTACH '{}'"]
+)
 def test_a_query_writes_nothing_and_changes_no_setting(house: Path, deed: str) -> None:
     before = sorted(house.rglob("*"))
     company(house, families=deed.format(house / "new.csv"))

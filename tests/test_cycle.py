@@ -491,6 +491,42 @@ def test_a_run_that_is_killed_says_so_and_goes_on(company: Path, notebooks: Path
     assert run(notebooks, resume=True).stale() == {}
 
 
+def test_a_cycle_is_run_by_one_process_at_a_time(company: Path, notebooks: Path) -> None:
+    """The second is refused by name and changes nothing; the lock of a process that was killed is nobody's."""
+    rewrite(notebooks, "supply", "import time\ntime.sleep(600)")
+    script = (
+        "import sys\nfrom pathlib import Path\nfrom sopkit import cycle\n"
+        "cycle.run('acme', '2026-11', notebooks=Path(sys.argv[1]), progress=False)"
+    )
+    runner = subprocess.Popen([sys.executable, "-c", script, str(notebooks)], cwd=PROJECT, start_new_session=True)
+    while opened(None).manifest["stages"].get("supply", {}).get("state") != "running":
+        assert runner.poll() is None
+        time.sleep(0.1)
+    before = (opened(None).folder / "manifest.json").read_bytes()
+    with pytest.raises(StageError, match=f"acme 2026-11 is being run by process {runner.pid} of .* wait until"):
+        run(notebooks)
+    with pytest.raises(StageError, match=f"is being run by process {runner.pid}"):
+        Cycle.open("acme", "2026-11", stage="demand").save({})
+    assert (opened(None).folder / "manifest.json").read_bytes() == before
+    status = opened(None).status().set_index("stage")
+    assert status.loc["supply", "state"] == "running" and str(runner.pid) in status.loc["supply", "why stale"]
+    os.killpg(runner.pid, signal.SIGKILL)
+    runner.wait()
+    assert opened(None).status().set_index("stage").loc["supply", "why stale"] == "was interrupted"
+    rewrite(notebooks, "supply", "c.save({})")
+    assert run(notebooks, resume=True).stale() == {}
+
+
+def test_what_the_mapping_does_not_read_makes_nothing_stale(company: Path, notebooks: Path) -> None:
+    (company / "families.csv").write_text("family\nA\n")
+    run(notebooks, only=["collect"])
+    for name in ("~$tables.xlsx", "notes.md", "families.csv.bak", "families (copy).csv", ".families.csv.swp"):
+        (company / name).write_text("x")
+    assert "collect" not in opened(None).stale()
+    (company / "products.csv").write_text("product\nA\n")
+    assert opened(None).stale()["collect"] == "the files in acme/ changed"
+
+
 def test_plain_papermill_runs_one_notebook(company: Path, notebooks: Path) -> None:
     import papermill
 

@@ -36,7 +36,12 @@ def files_read(company_folder: Path | str) -> dict[str, Path]:
 
 
 def check_company(company_folder: Path | str, cycle: str, findings_file: Path | None = None) -> Collected:
-    """`collect`, and every finding, however many, written to the CSV `findings_file` if one is named."""
+    """`collect`, and every finding, however many, written to the CSV `findings_file` if one is named.
+
+    Raises SettingsError where that file cannot be written, or holds something else than findings.
+    """
+    if findings_file is not None:
+        _refuse_overwriting(findings_file)
     collected = collect(company_folder, cycle)
     if findings_file is not None:
         from sopkit.collect.extract import formula_safe
@@ -47,8 +52,22 @@ def check_company(company_folder: Path | str, cycle: str, findings_file: Path | 
     return collected
 
 
+def _refuse_overwriting(path: Path) -> None:
+    from sopkit.files import unwritable
+    from sopkit.tables import TABLES
+
+    try:
+        with path.open("a+", encoding="utf-8") as file:
+            file.seek(0)
+            first = file.readline().strip()
+    except (OSError, UnicodeError) as error:
+        raise SettingsError(unwritable(path, error) if isinstance(error, OSError) else f"{path} is no text.") from None
+    if first not in ("", ",".join(TABLES["findings"].names)):
+        raise SettingsError(f"{path} exists and holds no findings; nothing was written. Choose another name.")
+
+
 def write_template(path: Path | str, tables: dict[str, pd.DataFrame] | None = None) -> None:
-    """Write the Excel template to `path`, filled with `tables` where they are given."""
+    """Write the Excel template to `path`, filled with `tables` where given; SettingsError if a file is there."""
     from sopkit.collect import template
 
     template.write(Path(path), tables)
@@ -61,6 +80,8 @@ def new_company(folder: Path | str, name: str = "") -> None:
 
     folder = Path(folder)
     name = name or folder.name
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise SettingsError(f"{folder} exists and is not empty. Choose another name.")
     for place in (folder, folder / "exports", folder / "sql"):
         place.mkdir(parents=True, exist_ok=True)
     settings = Template((Path(__file__).parent / "new_company.yaml").read_text(encoding="utf-8"))

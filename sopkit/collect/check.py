@@ -27,6 +27,7 @@ from sopkit.collect.sources import extract
 from sopkit.errors import Finding, nearest
 from sopkit.tables import BY_NAME, TABLES, Column, Source, Table
 
+REPEATS, REPEATED = 20, 0.4  # rows, and share of a file, from which repeats are no chance
 HINTS = 100  # hints for misspelt words: so many a column, the rest is told how to look
 
 
@@ -74,7 +75,9 @@ def checked(table: Table, source: Source, extract: Extract, factors: Mapping[str
     for column in table:
         if not column.required:
             frame[column.name] = _filled(column, frame[column.name])
-    if not source.sum_rows and columns.keys() >= {name for name in table.key if table[name].required}:
+    if source.sum_rows:
+        _repeats(extract, notes)
+    elif columns.keys() >= {name for name in table.key if table[name].required}:
         _keys(table, frame, bad, notes)
     findings = together(notes.frames)
     ready = None if findings["severity"].eq("error").any() else _ready(table, frame, source.sum_rows)
@@ -172,6 +175,43 @@ def _keys(table: Table, frame: pd.DataFrame, bad: np.ndarray, notes: Notes) -> N
     each = f"Keep one row for each {', '.join(key)}"
     fixes = [f"{each}; the first is row {row}." for row in rows]
     notes.cells(where[repeated], ", ".join(key), values, "duplicated key", fixes, allowed="")
+
+
+def _repeats(extract: Extract, notes: Notes) -> None:
+    """Rows that stand more than once with all their cells count more than once: a finding a file.
+
+    Most often a file was exported twice, or two exports overlap. An error where the repeats are no chance: 20 rows or
+    more, and at least two of five of the file's.
+    """
+    codes = pd.Series(_row_codes(extract.columns))
+    again = codes.duplicated().to_numpy()
+    if not again.any():
+        return
+    first = pd.Series(codes.index).groupby(codes, sort=False).transform("first").to_numpy()
+    starts = [start for start, _ in extract.parts] or [0]
+    part = np.searchsorted(starts, np.arange(len(again)), side="right")
+    for number in sorted(set(part[again])):
+        where = np.flatnonzero(again & (part == number))
+        size, place = int((part == number).sum()), extract.place_of(int(where[0])) or extract.place
+        source_row = int(first[where[0]])
+        like = f"row {extract.rows[source_row]}"
+        like += f" of {extract.place_of(source_row)}" if part[source_row] != number else ""
+        rule = (
+            f"{len(where):,} of {size:,} rows repeat others with all their cells and count again (this one is {like})"
+        )
+        fix = f"Remove them from {place}, or export a column that tells them apart (an order and its line)."
+        severity = "error" if len(where) >= REPEATS and len(where) / size >= REPEATED else "warning"
+        at = int(extract.rows[where[0]])
+        notes.frames.append(as_frame([Finding(notes.table.name, at, "", "", rule, severity, "", fix)]))
+
+
+def _row_codes(columns: pa.Table) -> np.ndarray:
+    """A number for each row, the same for rows that are the same cell for cell (by 64 bits of hash)."""
+    codes = np.zeros(columns.num_rows, dtype=np.uint64)
+    for column in columns.columns:
+        kinds = column.combine_chunks().dictionary_encode(null_encoding="encode").indices.to_numpy()
+        codes = pd.util.hash_array(codes * np.uint64(0x9E3779B97F4A7C15) + kinds.astype(np.uint64))
+    return codes
 
 
 def _ready(table: Table, frame: pd.DataFrame, sum_rows: bool) -> pd.DataFrame:

@@ -184,7 +184,7 @@ def _first_lines(error: Exception, most: int = 300) -> str:
 
 
 def database_url(name: str, mapping: Mapping, *, secret: bool = True) -> Any:
-    """The SQLAlchemy URL of database `name`, if `secret` with the password of the environment; it hides it if printed."""
+    """The SQLAlchemy URL of database `name`, if `secret` with its password of the environment; it hides that."""
     from sqlalchemy import make_url
     from sqlalchemy.exc import ArgumentError
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +14,8 @@ from xlsxwriter.utility import xl_col_to_name
 
 from sopkit.collect.extract import formula_safe
 from sopkit.collect.mapping import INPUT_TABLES
+from sopkit.errors import SettingsError
+from sopkit.files import unwritable
 from sopkit.tables import Column, Table
 
 ROWS = 10_000  # rows that have drop-downs and formats
@@ -36,9 +39,20 @@ FORMATS = {"month": "yyyy-mm", "date": "yyyy-mm-dd", "number": "General", "whole
 
 
 def write(path: Path, tables: Mapping[str, pd.DataFrame] | None = None) -> None:
-    """Write the template to `path`; `tables` fills its sheets with what is known already."""
+    """Write the template to `path`, never over a file; `tables` fills its sheets with what is known already.
+
+    Raises SettingsError where a file is there, or none can be made.
+    """
+    if path.exists():
+        raise SettingsError(
+            f"{path} exists and was not touched: what people typed is never overwritten. Write the template under "
+            "another name and copy the rows over, or move the file away first."
+        )
+    if path.suffix.lower() != ".xlsx":
+        raise SettingsError(f"{path} is no name of a workbook: let it end in .xlsx.")
+    content = io.BytesIO()
     options = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
-    with xlsxwriter.Workbook(path, options) as book:
+    with xlsxwriter.Workbook(content, options) as book:
         # the same template is the same file, byte for byte
         book.set_properties({"title": "sopkit tables", "created": datetime(2026, 1, 1)})
         styles: dict[str | bool, Any] = {
@@ -53,6 +67,11 @@ def write(path: Path, tables: Mapping[str, pd.DataFrame] | None = None) -> None:
         _instructions(book.add_worksheet(INSTRUCTIONS), styles)
         for table in INPUT_TABLES.values():
             _sheet(book.add_worksheet(table.name), table, styles, (tables or {}).get(table.name))
+    try:
+        with path.open("xb") as file:  # a file that came meanwhile is not overwritten either
+            file.write(content.getvalue())
+    except OSError as error:
+        raise SettingsError(unwritable(path, error)) from None
 
 
 def _instructions(sheet: Any, styles: dict[Any, Any]) -> None:

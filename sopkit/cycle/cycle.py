@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from sopkit.cycle import lock as locks
 from sopkit.cycle import manifest as manifests
 from sopkit.cycle.manifest import ANSWERS, RECORD_NAMES
 from sopkit.errors import SettingsError, SopkitError, StageError, nearest
@@ -251,6 +252,7 @@ class Cycle:
         """
         if self.stage is None:
             raise StageError("A cycle opened without a stage is for reading. Open it with stage=... to write.")
+        locks.refuse_beside_a_run(self.folder, f"{self.company_name} {self.cycle}")
         mine = written_by(self.stage)
         for name in frames:
             if name not in mine:
@@ -346,17 +348,19 @@ class Cycle:
 
     def status(self) -> pd.DataFrame:
         """One row a stage: state, when it was written, seconds, who signed it as it stands, and why it is stale."""
-        manifest, stale = self.manifest, self.stale()
+        manifest, stale, runs = self.manifest, self.stale(), locks.holder(self.folder)
         signed = self.records.read("sign_offs", cycle=self.cycle).query("cycle == @self.cycle")
         rows = []
         for stage in STAGES:
             entry, mine = manifest["stages"].get(stage.name, {}), signed[signed["stage"] == stage.name]
+            if runs and entry.get("state") == "running":
+                stale[stage.name] = f"runs: {runs}"
             holds = set(mine.loc[mine["plan_hash"] == manifests.plan_hash(manifest, stage.name), "author"])
             lapsed = sorted(f"({name}, before a change)" for name in set(mine["author"]) - holds)
             rows.append(
                 {
                     "stage": stage.name,
-                    "state": entry.get("state", "-") if stage.name not in stale else "stale",
+                    "state": entry.get("state", "-") if stage.name not in stale or runs else "stale",
                     "written": entry.get("written_at", "-"),
                     "seconds": entry.get("seconds", "-"),
                     "signed by": ", ".join([*sorted(holds), *lapsed]) or "-",

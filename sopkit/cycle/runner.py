@@ -10,10 +10,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sopkit.cycle import lock as locks
 from sopkit.cycle.cycle import Cycle
 from sopkit.cycle.manifest import now
+from sopkit.engine import Engine
 from sopkit.errors import SettingsError, StageError, nearest
-from sopkit.files import data_root, find_company, project_root
+from sopkit.files import data_root, find_company, project_root, refuse_unwritable
 from sopkit.process import without_grammar
 from sopkit.tables import BY_NAME, STAGES, Stage, parse_cycle
 
@@ -67,6 +69,7 @@ def run(
     in `<cycle folder>/notebooks`. Names and values are all checked before anything runs: SettingsError. With `warm`
     kernels are forked from one process that has imported the libraries (on Linux), else they are plain ones.
     A stage that fails raises StageError, which says what failed and what to do; its half-executed notebook is kept.
+    So does a cycle that another process runs.
     """
     found = find_notebooks(notebooks)
     cycle = parse_cycle(cycle)
@@ -80,7 +83,24 @@ def run(
     if any(stage.name == "collect" for stage in stages):
         find_company(company)
 
-    running = _Runner(opened, found, chosen, progress)
+    Engine(str((parameters or {}).get("engine") or ""))  # refuses what is no address
+    refuse_unwritable(opened.folder)
+    with locks.alone(opened.folder, f"{company} {cycle}"):
+        _run(opened, found, stages, chosen, resume=resume, progress=progress, warm=warm)
+    return opened
+
+
+def _run(
+    cycle: Cycle,
+    notebooks: Mapping[str, Path],
+    stages: list[Stage],
+    parameters: Mapping[str, dict[str, Any]],
+    *,
+    resume: bool,
+    progress: bool,
+    warm: bool,
+) -> None:
+    running = _Runner(cycle, notebooks, parameters, progress)
     try:
         # what hangs on a stale stage is stale too, so none is missing here
         wanted = [stage for stage in stages if not resume or running.must_run(stage)]
@@ -93,7 +113,6 @@ def run(
                 running.stage(stage, next((one for one in wanted if one.number > stage.number), None))
     finally:
         running.close()
-    return opened
 
 
 def _checked_parameters(notebooks: Mapping[str, Path], parameters: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
