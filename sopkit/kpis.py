@@ -453,6 +453,8 @@ def _capital(book: Book, past: pd.DatetimeIndex, ahead: pd.DatetimeIndex) -> Mea
     dso = days_outstanding(mean["receivables"], lines.get("net sales", 0.0), days)
     dpo = days_outstanding(mean["payables"], bought, days)
     yield "days_inventory", "plan", none, dio
+    if not _has(book, "balance_sheet"):
+        return  # what customers owe and suppliers are owed is not known: 0 days would be a lie
     yield "days_sales", "plan", none, dso
     yield "days_payables", "plan", none, dpo
     yield "cash_to_cash", "plan", none, cash_to_cash(dio, dso, dpo)

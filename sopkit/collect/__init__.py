@@ -78,6 +78,8 @@ def new_company(folder: Path | str, name: str = "") -> None:
     import json
     from string import Template
 
+    from sopkit.tables.dictionary import commented
+
     folder = Path(folder)
     name = name or folder.name
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -85,6 +87,6 @@ def new_company(folder: Path | str, name: str = "") -> None:
     for place in (folder, folder / "exports", folder / "sql"):
         place.mkdir(parents=True, exist_ok=True)
     settings = Template((Path(__file__).parent / "new_company.yaml").read_text(encoding="utf-8"))
-    text = settings.substitute(name=name, quoted=json.dumps(name, ensure_ascii=False))
+    text = settings.substitute(name=name, quoted=json.dumps(name, ensure_ascii=False), settings=commented())
     (folder / "company.yaml").write_text(text, encoding="utf-8")
     write_template(folder / "tables.xlsx")

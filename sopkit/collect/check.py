@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 from rapidfuzz import process as fuzzy
 
-from sopkit.collect import complete
+from sopkit.collect import complete, unused
 from sopkit.collect.cells import Notes, as_frame, column_of, shown, strings, together
 from sopkit.collect.collected import Collected
 from sopkit.collect.contradictions import contradictions
@@ -301,7 +301,8 @@ def everything(mapping: CompanyMapping, memory: dict | None = None) -> Collected
             kept = memory[table.name, "checked"] = (read, dict(factors), checked(table, source, read, factors))
         done[table.name] = kept[2]
         frames.append(kept[2].findings)
-    findings = together([*frames, _strays(mapping), references(done)])
+    idle = as_frame(unused.findings(mapping, {name: one.lines for name, one in done.items()}))
+    findings = together([*frames, _strays(mapping), idle, references(done)])
     stopped = set(findings.loc[findings["severity"].eq("error"), "table"])
     tables = {
         name: done[name].frame if name in done else table.empty()

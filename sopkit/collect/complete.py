@@ -21,6 +21,7 @@ HISTORY = 24  # months of history from which a season can be told from chance
 REGULAR = 2 / 3  # share of months with a sale from which an empty month is a gap, not a habit
 STALE = 12  # months after which data say nothing about the plan
 LISTED = 5
+COUNTED = 7  # days before the plan's first month in which stock may have been counted
 DATED = {  # tables that should reach up to the last closed month
     "sales_history": "month",
     "stock_history": "month",
@@ -73,13 +74,55 @@ def findings(tables: Mapping[str, pd.DataFrame], company: Company, cycle: str) -
         rule = f"incomplete: {row.measure} ({row.present:,.0f} of {row.wanted:,.0f}); missing: {row.missing}"
         fix = "Complete the source, or declare under `assumptions:` in company.yaml how it is planned around."
         found.append(Finding(row.table, 0, "", "", rule, "warning", "", fix))
+    found += _unmet_demand(tables)
     declared = {assumption.table for assumption in company.assumptions.values()}
     for name in PLANNED_AROUND:
         if tables[name].empty and name not in declared:
             rule = "is empty and no assumption tells what is planned instead"
             fix = "Give it a source, or declare under `assumptions:` in company.yaml what is assumed and who answers."
             found.append(Finding(name, 0, "", "", rule, "warning", "", fix))
-    return found + list(_expired_assumptions(company, cycle))
+    return [*found, *_stock_date(tables, cycle), *_expired_assumptions(company, cycle)]
+
+
+def _unmet_demand(tables: Mapping[str, pd.DataFrame]) -> Iterator[Finding]:
+    """Products and markets without a service policy: what is not delivered in its month is lost, at no price."""
+    pairs, known = tables["sales_history"][["product", "market"]].drop_duplicates(), tables["service_policies"]
+    keys = pd.MultiIndex.from_frame(pairs.astype(object))
+    bare = pairs[~keys.isin(pd.MultiIndex.from_frame(known[["product", "market"]].astype(object)))]
+    if len(bare):
+        named = ", ".join(f"{row.product} in {row.market}" for row in bare.head(LISTED).itertuples())
+        named += f" and {len(bare) - LISTED:,} more" if len(bare) > LISTED else ""
+        rule = (
+            f"{len(bare):,} of {len(pairs):,} products and markets have no service policy: what is not delivered in "
+            f"its month is lost, and nothing but its margin speaks against that; missing: {named}"
+        )
+        fix = "Add them with what a waiting or lost unit costs."
+        yield Finding("service_policies", 0, "", "", rule, "warning", "", fix)
+
+
+def _stock_date(tables: Mapping[str, pd.DataFrame], cycle: str) -> Iterator[Finding]:
+    """Stock that was counted before the month that the plan begins with: last month's export in this month's cycle."""
+    stock, start = tables["inventory"], pd.Timestamp(f"{cycle}-01")
+    allowed = f"{start - pd.Timedelta(days=1):%Y-%m-%d} or later"
+    old = stock[stock["as_of"].lt(start - pd.Timedelta(days=COUNTED))]
+    if len(old):
+        day = old["as_of"].min()
+        rule = f"{len(old):,} of {len(stock):,} rows were counted {(start - day).days} days before the plan begins"
+        fix = "Export the stock again: sales and receipts since then are missing from it."
+        yield Finding("inventory", 0, "as_of", f"{day:%Y-%m-%d}", rule, "warning", allowed, fix)
+    held = tables["stock_history"]
+    if stock["as_of"].notna().any() or held.empty:
+        return
+    months = {back: start - pd.DateOffset(months=back) for back in (1, 2)}
+    same = {}
+    for back, month in months.items():
+        ends = held[held["month"].eq(month)]
+        both = stock.merge(ends, on=[name for name in ("site", "item") if name in ends], suffixes=("", "_then"))
+        same[back] = both["quantity"].eq(both["quantity_then"]).mean() if len(both) > 2 else 0.0
+    if same[2] == 1 and same[1] < 1:
+        rule = f"is the stock of the end of {months[2]:%b %Y}, not of {months[1]:%b %Y}"
+        fix = "Export the stock again, and let column as_of say of which day it is."
+        yield Finding("inventory", 0, "quantity", "", rule, "warning", allowed, fix)
 
 
 def _assumptions(company: Company) -> pd.DataFrame:

@@ -14,7 +14,10 @@ from sopkit.words import sentence, several
 
 
 def grouped(found: pd.DataFrame) -> pd.DataFrame:
-    """Findings of one table, column and rule as one line: how many, the first rows and values; errors first."""
+    """Findings of one table, column and rule as one line: how many, the first rows and values; errors first.
+
+    What is said of whole tables in the same words is one line that names them all.
+    """
     lines = found.groupby(["severity", "table", "column", "rule"], sort=False, dropna=False, as_index=False).agg(
         count=("row", "size"),
         rows=("row", lambda rows: ", ".join(map(str, rows[rows > 0].head(5))) + (", ..." if len(rows) > 5 else "")),
@@ -22,7 +25,19 @@ def grouped(found: pd.DataFrame) -> pd.DataFrame:
         allowed=("allowed", "first"),
         fix=("fix", "first"),
     )
-    order = lines["table"].map({table: place for place, table in enumerate(TABLES)}).fillna(len(TABLES))
+    whole = lines["rows"].eq("") & lines["column"].eq("") & lines["values"].eq("")
+    alike = (
+        lines[whole]
+        .groupby(["severity", "column", "rule", "fix"], sort=False, as_index=False)
+        .agg({"table": ", ".join, "count": "sum", "rows": "first", "values": "first", "allowed": "first"})
+    )
+    lines = pd.concat([lines[~whole], alike[lines.columns]], ignore_index=True)
+    order = (
+        lines["table"]
+        .str.partition(",")[0]
+        .map({table: place for place, table in enumerate(TABLES)})
+        .fillna(len(TABLES))
+    )
     lines = lines.assign(order=order).sort_values(
         ["severity", "order", "count"], ascending=[True, True, False], kind="stable", ignore_index=True
     )
@@ -77,12 +92,18 @@ def missing(book: Book) -> Figure:
 
 def assumptions(book: Book) -> Figure:
     """What is missing but planned around, each with an owner."""
+    asked = book["findings"]["severity"].eq("warning").sum()
+    none = (
+        f"No assumption is declared; {several(int(asked), 'finding')} may ask for one."
+        if asked
+        else ("Nothing had to be assumed.")
+    )
     return charts.table(
         book["assumptions"],
         charts.columns_of("assumptions", "statement table owner expires", statement="Assumption",
                           table="Stands in for", expires="Holds until"),
         who=book.who,
-        title="Assumptions", unit="declared in company.yaml", none="Nothing had to be assumed.", source="assumptions",
+        title="Assumptions", unit="declared in company.yaml", none=none, source="assumptions",
         look_for="What is missing but planned around, each with an owner.",
     )  # fmt: skip
 

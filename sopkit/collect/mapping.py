@@ -34,6 +34,7 @@ class Mapping(BaseModel):
     raw: Path
     cycle: str
     company: Company
+    lines: dict[Any, int]
 
     def source(self, table: str) -> Source:
         """Where `table` comes from; the default where company.yaml does not name it."""
@@ -68,7 +69,7 @@ def load(folder: Path, cycle: str) -> Mapping:
         raise SettingsError(f"{about} holds this company's own folder: {raw}. Name a folder of raw files only.")
     if company.raw and os.path.normpath(raw).startswith(os.path.normpath(folder)) and not is_inside(raw, folder):
         raise SettingsError(f"{about} is a link that leads out: {raw}. Write the folder it leads to under `raw:`.")
-    return Mapping(folder=folder, raw=raw, cycle=parse_cycle(cycle), company=company)
+    return Mapping(folder=folder, raw=raw, cycle=parse_cycle(cycle), company=company, lines=lines)
 
 
 def leads_out(place: str) -> bool:

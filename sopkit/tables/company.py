@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
@@ -209,6 +209,20 @@ def _lines(node: yaml.Node, path: Place = ()) -> dict[Place, int]:
     return lines
 
 
+def _twice(node: yaml.Node) -> Iterator[tuple[int, str]]:
+    """(line, name) of every key that stood in the same place before."""
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            if key.value in seen:
+                yield key.start_mark.line + 1, str(key.value)
+            seen.add(str(key.value))
+            yield from _twice(value)
+    elif isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            yield from _twice(value)
+
+
 def load_yaml(path: Path) -> tuple[Any, dict[Place, int]]:
     """The document at `path` and the line of each of its parts; raises SettingsError where it is not YAML."""
     try:
@@ -219,6 +233,12 @@ def load_yaml(path: Path) -> tuple[Any, dict[Place, int]]:
         ) from None
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
+        twice = list(_twice(node)) if node else []
+        if twice:
+            said = "\n".join(
+                f"  line {line}: {name} stands here again; YAML would keep only the last" for line, name in twice
+            )
+            raise SettingsError(f"{path} has {len(twice)} mistake(s):\n{said}")
         return (yaml.safe_load(text) or {}), (_lines(node) if node else {})
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else "?"

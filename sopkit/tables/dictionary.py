@@ -5,6 +5,7 @@ With the folder of a finished cycle (`reports/demo/2026-11`) the examples of the
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,12 +35,44 @@ period's last month, a rate is computed again from its parts, and what does not 
 
 Contents: [inputs](#inputs) · [records](#records) · [plans](#plans) · [settings](#settings) · [glossary](#glossary)
 """
+FILES = """
+## The other files of a company
+
+**`sql/<table>.sql`** makes a table where renaming is not enough: one DuckDB `SELECT` whose columns are the table's.
+Each raw file is a view, made only where a query names it: `orders.csv` is `orders`, `dw.Sales.parquet` is `dw.Sales`,
+`2026/orders.csv` is `"2026".orders`, a sheet of `plan.xlsx` is `plan."Sheet"` and its first one `plan`. How a file is
+written is set by `raw_files`. `getvariable('raw')` is the raw folder, `getvariable('cycle')` the cycle (`2026-11`),
+`getvariable('currency')` the company's currency. `sql/_shared.sql` holds `CREATE VIEW` and `CREATE MACRO` for several
+queries; what a query does not use is not made for it.
+
+*The house rules of SQL*: a query reads its own raw folder and nothing else: not the records, not another company, not
+through a link that leads out. It writes nothing, reaches no network, sees no environment variable, and changes no
+setting of the database. Where the raw folder is the company's own, it reads the files that its text names.
+
+**`scenarios.yaml`**: a name of one's own, then `title`, `owner` and `changes`. A change names its `table` and either
+cells (`column` with one of `set`, `add`, `scale`, and `where` it applies), new `rows`, or `drop: true` for the rows of
+`where`.
+
+**`decisions.yaml`**: a list of questions, each with `question`, `options` (names of scenarios, or `base`), and once it
+is answered `option`, `reason`, `owner`, `decided_by`, `due` (`2026-12`) and `expected_effect`.
+
+**Table `people`** says who takes part: `role` is a title, `may_sign` the stages that the person may sign, divided by
+blanks.
+"""
 PARTS = (
     ("inputs", "What a company brings. Stage collect reads and checks it.", INPUTS),
     ("records", "What people recorded, kept in the records database.", RECORDS),
     ("plans", "What the stages write; they are in the `tables` folder of a cycle.", PLANS),
 )
 KINDS = {str: "text", bool: "yes or no", int: "whole number", float: "number", tuple: "list", dict: "names and values"}
+# a name of one's own, as the commented settings show it
+NAMED = {
+    "<kpi>": "fill_rate",
+    "<stream>": "statistical",
+    "<name>": "erp",
+    "<file>": "orders_*.csv",
+    "<table>": "sales_history",
+}
 LIMITS = {"ge": "at least {}", "le": "at most {}", "max_length": "at most {} character", "pattern": "fits {}"}
 
 
@@ -53,6 +86,7 @@ class Setting(NamedTuple):
     allowed: str
     meaning: str
     example: str
+    written: str  # as YAML
 
 
 def markdown() -> str:
@@ -68,7 +102,8 @@ def markdown() -> str:
         lines.append("")
     lines.append("# Settings\n\nWhat may stand in `company.yaml`; `<name>` is a name of one's own.\n")
     lines += ["| setting | kind | default | unit | allowed | meaning | example |", "|---|---|---|---|---|---|---|"]
-    lines += [_row(f"`{one.path}`", *one[1:]) for one in settings()]
+    lines += [_row(f"`{one.path}`", *one[1:-1]) for one in settings()]
+    lines.append(FILES)
     lines.append("\n# Glossary\n\nOne name an idea: in columns, reports and messages.\n")
     lines += ["| word | meaning | formula or unit |", "|---|---|---|"]
     lines += [_row(term.term, term.meaning, term.formula) for term in GLOSSARY]
@@ -144,6 +179,26 @@ def settings(kind: type[BaseModel] = Company, path: str = "") -> Iterator[Settin
             yield from settings(inner, f"{place}." + (by_name if get_origin(field.annotation) is dict else ""))
 
 
+def commented() -> str:
+    """Every setting of company.yaml as a comment with its default or example: take the mark away to set it."""
+    known = [(one, [NAMED.get(part, part) for part in one.path.split(".")]) for one in settings()]
+    parents = {tuple(names[:depth]) for _, names in known for depth in range(1, len(names))}
+    lines: list[str] = []
+    seen: set[tuple[str, ...]] = set()
+    for one, names in known:
+        for depth in range(1, len(names)):
+            if tuple(names[:depth]) not in seen:
+                seen.add(tuple(names[:depth]))
+                lines.append(f"# {'  ' * (depth - 1)}{names[depth - 1]}:")
+        if names == ["name"]:
+            continue  # stands above
+        seen.add(tuple(names))
+        value = "" if tuple(names) in parents else f" {one.written}"
+        about = one.meaning + (f" ({one.unit})" if one.unit else "")
+        lines.append(f"# {'  ' * (len(names) - 1)}{names[-1]}:{value}    # {about}")
+    return "\n".join(lines) + "\n"
+
+
 def _parts(kind: Any) -> Iterator[type]:
     if isinstance(kind, type) and get_origin(kind) is None:
         yield kind
@@ -158,6 +213,7 @@ def _setting(path: str, field: FieldInfo) -> Setting:
     choices = [word for part in (kind, *get_args(kind)) if get_origin(part) is Literal for word in get_args(part)]
     allowed = ["one of " + ", ".join(choices)] if choices else []
     allowed += [text.format(limit) for text, limit in rules if limit is not None]
+    shown = (field.examples or [""])[0] if field.is_required() or field.default in (None, "", (), {}) else field.default
     return Setting(
         path,
         kinds[0] if kinds else "text",
@@ -166,6 +222,9 @@ def _setting(path: str, field: FieldInfo) -> Setting:
         ", ".join(allowed),
         field.description or "",
         _shown((field.examples or [""])[0]),
+        shown
+        if isinstance(shown, str) and shown.startswith(("{", "["))
+        else json.dumps(shown, default=str, ensure_ascii=False),
     )
 
 

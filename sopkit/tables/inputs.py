@@ -176,6 +176,7 @@ INPUTS = (
         ref("site", "sites", "where it lies"),
         ref("item", "products|materials", "what lies there"),
         units("quantity", "units on hand", "end", example=800),
+        date("as_of", "the day of which this is the stock; empty = not known", required=False, example="2026-10-31"),
         whole("age", "months since it was received, for items with a shelf life", "months", "", required=False, default=0, example=0),
     ),
     _input(

@@ -70,7 +70,7 @@ class Source(Settings):
     thousands: str = setting("", "mark between thousands, removed", example=",", max_length=1)
     dates: str = setting("", "how dates are written; empty = 2026-11 or 2026-11-30", example="%d.%m.%Y")
     skip: int = setting(0, "lines above the header", "lines", ge=0)
-    empty: tuple[str, ...] = setting((), "words that mean an empty cell", example="[NULL, n/a]")
+    empty: tuple[str, ...] = setting((), "words that mean an empty cell", example='["NULL", n/a]')
     rename: dict[str, str] = setting({}, "their column -> ours", example="{Artikel: product}")
     values: dict[str, dict[str, str]] = setting(
         {}, "our column -> their word -> ours", example="{market: {N: NORTH-RETAIL}}"

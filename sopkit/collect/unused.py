@@ -1,0 +1,88 @@
+"""Settings that are written and do nothing: each is a finding with its line in company.yaml."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from sopkit.collect.mapping import INPUT_TABLES
+from sopkit.collect.mapping import Mapping as CompanyMapping
+from sopkit.collect.queries import SPREADSHEETS, raw_files
+from sopkit.errors import Finding, nearest
+from sopkit.tables import Source, Table
+from sopkit.tables.company import line_of
+
+FILE = "company.yaml"
+
+
+def findings(mapping: CompanyMapping, tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
+    """One warning for each setting that nothing uses; `tables` are the rows that were read."""
+    return [
+        Finding(FILE, line_of(mapping.lines, where), ".".join(map(str, where)), "", rule, "warning", "", fix)
+        for where, rule, fix in _unused(mapping, tables)
+    ]
+
+
+def _unused(mapping: CompanyMapping, tables: Mapping[str, pd.DataFrame]) -> Iterator[tuple[tuple[Any, ...], str, str]]:
+    company, markets = mapping.company, tables.get("markets", pd.DataFrame({"currency": []}))
+    sources = {name: source for name, source in company.tables.items() if name in INPUT_TABLES}
+    codes = {code for source in sources.values() for code in _codes(source)}
+    theirs = set(markets["currency"].astype(str)) - {"", company.currency}
+    used = codes | (theirs if "market" in codes else set())
+    for code in sorted(set(company.rates) - used):
+        yield (
+            ("rates", code),
+            "is a rate that no table uses",
+            (f"Say which money comes in {code}: `tables: {{prices: {{currency: {code}}}}}`, or remove the rate."),
+        )
+    if theirs and not codes:
+        yield (
+            ("tables",),
+            f"markets have the currency {', '.join(sorted(theirs))}, but all money is read as {company.currency}",
+            (
+                "Set `currency: market` for each table in the market's currency (prices, sales_history), "
+                f"and its rate under `rates:`; or write {company.currency} into markets."
+            ),
+        )
+    for name in sorted(set(company.databases) - {source.database for source in sources.values()}):
+        yield ("databases", name), "is a database that no table names", f"Use it (`database: {name}`), or remove it."
+    files = [path.relative_to(mapping.raw) for path in raw_files(mapping)] if company.raw_files else []
+    for like in company.raw_files:
+        if not any(path.match(like) for path in files):
+            near = nearest(like, [path.as_posix() for path in files])
+            yield ("raw_files", like), "fits no raw file", f"Correct it: {near}" if files else "Remove it."
+    if company.policies.stock_budget is None and "stock_budget_price" in company.policies.model_fields_set:
+        yield (
+            ("policies", "stock_budget_price"),
+            "does nothing without a stock budget",
+            "Set policies.stock_budget too.",
+        )
+    for name, source in sources.items():
+        for field, rule, fix in _of_source(INPUT_TABLES[name], source):
+            yield ("tables", name, field), rule, fix
+
+
+def _codes(source: Source) -> set[str]:
+    return {source.currency} - {""} if isinstance(source.currency, str) else set(source.currency.values())
+
+
+def _of_source(table: Table, source: Source) -> Iterator[tuple[str, str, str]]:
+    """(setting, what is wrong, fix) of one table's source."""
+    ending = Path(source.file).suffix.lower()
+    reads = {
+        "sheet": ending in SPREADSHEETS,
+        "delimiter": ending not in (*SPREADSHEETS, ".parquet"),
+        "encoding": ending not in (*SPREADSHEETS, ".parquet"),
+        "skip": ending != ".parquet",
+    }
+    for field, does in reads.items():
+        if source.file and not does and field in source.model_fields_set:
+            yield field, f"does nothing for a {ending or 'CSV'} file", "Remove it."
+    kinds = {column.kind for column in table}
+    if source.dates and not kinds & {"month", "date"}:
+        yield "dates", f"does nothing: {table.name} has no months or days", "Remove it."
+    if isinstance(source.currency, str) and source.currency and not any(column.is_money for column in table):
+        yield "currency", f"does nothing: {table.name} has no money", "Remove it."
