@@ -93,7 +93,7 @@ def replace_file(path: Path, content: bytes) -> None:
 
 
 def refuse_unwritable(folder: Path) -> None:
-    """Raise SettingsError, one sentence with the cure, where nothing can be written to `folder` or its disk is full."""
+    """Raise SettingsError, one sentence with the fix, where nothing can be written to `folder` or its disk is full."""
     try:
         replace_file(folder / ".probe", bytes(PROBE))
         (folder / ".probe").unlink()
@@ -103,15 +103,13 @@ def refuse_unwritable(folder: Path) -> None:
 
 def unwritable(place: Path | str, error: OSError) -> str:
     """What to tell a person about a file or folder that could not be read or written."""
-    cures = {
+    fixes = {
         errno.ENOSPC: "Free some space there, then run the same command again.",
         errno.EDQUOT: "Free some of your space there, then run the same command again.",
         errno.ENOENT: "Correct the path, or make the folder.",
     }
-    cure = cures.get(
-        error.errno or 0, "Ask for the right to it, or choose another place (SOPKIT_REPORTS, SOPKIT_DATA)."
-    )
-    return f"{place} cannot be used: {error.strerror or error}. {cure}"
+    fix = fixes.get(error.errno or 0, "Ask for the right to it, or choose another place (SOPKIT_REPORTS, SOPKIT_DATA).")
+    return f"{place} cannot be used: {error.strerror or error}. {fix}"
 
 
 def to_parquet(declared: Table, frame: pd.DataFrame) -> bytes:

@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sopkit.collect import readings
 from sopkit.collect.extract import Extract, formula_text, printable, texts
 from sopkit.errors import Finding, nearest
 from sopkit.tables import TABLES, Column, Source, Table
@@ -24,6 +25,7 @@ DATE_FORMATS = ("%Y-%m", "%Y-%m-%d", "%b %Y", "%B %Y", "ISO8601")
 FLAGS = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 HINTS = 100  # hints for misspelt words: so many a column, the rest is told how to look
 LONGEST = 1_000
+TWO_WAYS = "the column can be read in two ways:"
 CHOICE = "must be one of the choices"
 CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
@@ -107,6 +109,10 @@ def column_of(column: Column, array: pa.ChunkedArray, source: Source, notes: Not
         at_fault = np.array([fault is not None for fault in faults], dtype=bool)
         wrong = at_fault[codes]
         for fault in dict.fromkeys(f for f in faults if f):
+            if fault.startswith(TWO_WAYS):  # one answer settles the column: one finding
+                where, fix = np.flatnonzero(wrong)[:1], fault.removeprefix(TWO_WAYS).strip()
+                notes.cells(where, column.name, shown(text, where), TWO_WAYS.rstrip(":"), fix)
+                continue
             where = np.flatnonzero(np.array([f == fault for f in faults])[codes])
             notes.cells(where, column.name, shown(text, where), fault, _fixes(column, fault, text, where))
     if column.kind in ("text", "choice"):
@@ -155,7 +161,10 @@ def _numbers(column: Column, array: pa.ChunkedArray, source: Source, notes: Note
         if source.decimal != ".":
             # a dot is no decimal mark here: a cell with one is refused, not read as a thousand times less
             plain = pc.replace_substring(pc.replace_substring(plain, ".", "?"), source.decimal, ".")
+        plain, asked = _marked(column, plain, source, notes)
         empty = pc.equal(plain, "").to_numpy(zero_copy_only=False)
+        if asked:
+            return np.full(len(plain), np.nan), ~empty
         fits = pc.match_substring_regex(plain, NUMBER)
         values = pc.cast(pc.if_else(fits, plain, None), pa.float64()).to_numpy(zero_copy_only=False)
         wrong = ~fits.to_numpy(zero_copy_only=False) & ~empty
@@ -178,6 +187,48 @@ def _numbers(column: Column, array: pa.ChunkedArray, source: Source, notes: Note
         notes.cells(where, column.name, shown(text, where), "is not a whole number", "Round the number.")
         wrong = wrong | parts
     return values, wrong
+
+
+def _copy(table: Table, lines: str) -> str:
+    return f"Copy the one that is right into company.yaml, under `tables: {{{table.name}: ...}}`: {lines}."
+
+
+def _marked(column: Column, plain: pa.Array, source: Source, notes: Notes) -> tuple[pa.Array, bool]:
+    """The numbers with a point as the decimal mark, and whether the column was asked about instead.
+
+    Where the mapping says nothing, a column that fits one reading of its marks is read so; one finding where it fits
+    two, with the lines to copy.
+    """
+    if {"decimal", "thousands"} & source.model_fields_set or not len(plain):
+        return plain, False
+    strange = pc.invert(pc.or_(pc.match_substring_regex(plain, NUMBER), pc.equal(plain, "")))
+    grouped = pc.match_substring_regex(plain, r"^[+-]?[1-9]\d{0,2}(\.\d{3})+$")
+    if not (pc.any(strange).as_py() or pc.any(grouped).as_py()):
+        return plain, False
+    words = pc.unique(plain).to_pylist()
+    found = readings.marks(words)
+    if not pc.any(strange).as_py():
+        # 999 beside 1.234: a point between thousands, or numbers that have three decimals or none
+        grouped_only = {word for word in words if "." in word}
+        rest = {word for word in words if word and word not in grouped_only}
+        if not rest or len(grouped_only) < readings.EVIDENCE or (",", ".") not in found:
+            return plain, False
+        if any(len(word.lstrip("+-")) > 3 for word in rest):
+            return plain, False
+        found = {(".", ""): [0.0], (",", "."): found[",", "."]}
+    if len(found) > 1:
+        lines = " or ".join(
+            f'`decimal: "{decimal}"' + (f', thousands: "{thousands}"`' if thousands else "`")
+            for decimal, thousands in found
+        )
+        where = np.flatnonzero(pc.or_(strange, grouped).to_numpy(zero_copy_only=False))[:1]
+        notes.cells(where, column.name, shown(plain, where), TWO_WAYS.rstrip(":"), _copy(notes.table, lines))
+        return plain, True
+    if not found or not pc.any(strange).as_py():
+        return plain, False
+    (decimal, thousands), _ = next(iter(found.items()))
+    plain = pc.replace_substring(plain, thousands, "") if thousands else plain
+    return pc.replace_substring(plain, decimal, "."), False
 
 
 def _texts_of(column: Column, words: list[str], source: Source, table: Table) -> tuple[list[str], list[str | None]]:
@@ -216,9 +267,18 @@ def _days(column: Column, words: list[str], source: Source, table: Table) -> tup
             break
         days[left] = _parsed(texts[left], written)
     unread = "is not a month" if column.kind == "month" else "is not a date"
+    if not source.dates and (texts.ne("") & days.isna()).any():
+        kinds = readings.days(words, _parsed)
+        if len({tuple(read) for read in kinds.values()}) > 1:
+            lines = " or ".join(
+                f'`dates: "{name}"` (then {read.iloc[0]:%Y-%m-%d} first)' for name, read in kinds.items()
+            )
+            unread = f"{TWO_WAYS} {_copy(table, lines)}"
+        elif kinds:
+            days[texts.ne("")] = next(iter(kinds.values())).to_numpy()
     faults = [unread if word and day is pd.NaT else None for word, day in zip(words, days, strict=True)]
     if column.kind == "month":
-        if source.sum_rows:
+        if source.sum_rows or (days.dt.day.gt(1).any() and readings.one_day_a_month(days.dropna())):
             days = days.dt.to_period("M").dt.to_timestamp()
         else:
             inside = days.dt.day.gt(1)

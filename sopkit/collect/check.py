@@ -6,6 +6,7 @@ text, so that two million rows cost little more than the different words in them
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,13 +15,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from rapidfuzz import process as fuzzy
 
 from sopkit.collect import complete, unused
 from sopkit.collect.cells import Notes, as_frame, column_of, shown, strings, together
 from sopkit.collect.collected import Collected
 from sopkit.collect.contradictions import contradictions
-from sopkit.collect.extract import Extract, stop
+from sopkit.collect.extract import Extract, plainly, stop
 from sopkit.collect.mapping import INPUT_TABLES
 from sopkit.collect.mapping import Mapping as CompanyMapping
 from sopkit.collect.sources import extract
@@ -28,6 +30,7 @@ from sopkit.errors import Finding, nearest
 from sopkit.tables import BY_NAME, TABLES, Column, Source, Table
 
 REPEATS, REPEATED = 20, 0.4  # rows, and share of a file, from which repeats are no chance
+TOTAL = re.compile(r"(grand )?totals?|sums?|summe|gesamt(summe|ergebnis)?|ergebnis|totale|somme", re.IGNORECASE)
 HINTS = 100  # hints for misspelt words: so many a column, the rest is told how to look
 
 
@@ -50,6 +53,7 @@ def checked(table: Table, source: Source, extract: Extract, factors: Mapping[str
     notes = Notes(table, extract, [as_frame(extract.findings)] if extract.findings else [])
     if not extract.columns.column_names:
         return Checked(table, extract, None, table.empty(), together(notes.frames))
+    extract = notes.extract = _rows_only(extract, notes)
     columns = _named(table, source, extract, notes)
     if not len(extract.rows):
         allowed, severity = ("at least one row", "error") if table.required else ("", "warning")
@@ -87,14 +91,15 @@ def checked(table: Table, source: Source, extract: Extract, factors: Mapping[str
 def _named(table: Table, source: Source, extract: Extract, notes: Notes) -> dict[str, pa.Array]:
     """Our column -> its cells, for the columns that are there; what is missing or unknown is noted."""
     found = extract.columns.column_names
-    ours = {name: source.rename.get(name, name) for name in found}
+    ours = _ours(table, source, found)
     count = len(extract.rows)
     columns = {our: extract.columns.column(name) for name, our in ours.items() if our in table.names}
     for our, value in source.constants.items():
         columns[our] = pa.repeat(pa.scalar(str(value)), count)
     absent = [column for column in table if column.name not in columns]
+    alike = {plainly(name) for name in found}
     for name in source.rename:
-        if name not in found:
+        if plainly(name) not in alike:
             fix = "Correct it under `rename:` in company.yaml: " + nearest(name, found)
             notes.header(name, "column to be renamed is missing", fix, value=name, allowed=", ".join(found))
     for column in absent:
@@ -115,6 +120,46 @@ def _named(table: Table, source: Source, extract: Extract, notes: Notes) -> dict
         severity = "error" if meant else "warning"
         notes.header(name, "unknown column", fix, value=name, allowed=", ".join(table.names), severity=severity)
     return columns
+
+
+def _ours(table: Table, source: Source, found: list[str]) -> dict[str, str]:
+    """Their column -> ours: as renamed, of our name, or of our name but for case, blanks and underscores."""
+    ours = {name: source.rename.get(name, name) for name in found}
+    known = {plainly(name): name for name in table.names}
+    known |= {plainly(theirs): our for theirs, our in source.rename.items()}
+    for name in found:
+        meant = known.get(plainly(name))
+        if ours[name] not in table.names and name not in source.ignore and meant and meant not in ours.values():
+            ours[name] = meant
+    return ours
+
+
+def _rows_only(extract: Extract, notes: Notes) -> Extract:
+    """`extract` without a total below its rows and without its header again: one finding for each of the two."""
+    names = [name for name in extract.columns.column_names if name.strip()]
+    if not names or not len(extract.rows):
+        return extract
+    first = strings(extract.columns.column(names[0]))
+    again = np.flatnonzero(pc.equal(first, names[0]).to_numpy(zero_copy_only=False))
+    for name in names[1:]:
+        cells = shown(extract.columns.column(name), again)
+        again = again[[cell == name for cell in cells]]
+    last = np.array([len(extract.rows) - 1])
+    below = {name: shown(extract.columns.column(name), last)[0] for name in names}
+    totals = [name for name, cell in below.items() if TOTAL.fullmatch(cell)]
+    last = last[: bool(totals and "" in below.values())]
+    repeat = f"is the header again ({len(again):,} times)"
+    for where, column, rule, fix in (
+        (again, names[0], repeat, "Remove these rows: several exports stand below each other."),
+        (last, (totals or names)[0], "is a total of the rows above", "Remove it: it would count twice."),
+    ):
+        notes.cells(where[:1], column, shown(extract.columns.column(column), where[:1]), rule, fix, allowed="")
+    kept = np.ones(len(extract.rows), dtype=bool)
+    kept[again] = kept[last] = False
+    if kept.all():
+        return extract
+    parts = tuple((int(kept[:start].sum()), place) for start, place in extract.parts)
+    return replace(extract, columns=extract.columns.filter(pa.array(kept)), rows=extract.rows[kept], parts=parts)
 
 
 def _convert(

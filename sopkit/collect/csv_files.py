@@ -17,12 +17,13 @@ import pyarrow.csv as arrow_csv
 from sopkit.collect.extract import (
     HEADER_WITHIN,
     Extract,
-    below_a_title,
     failed,
     header_findings,
-    names_below,
+    known_names,
+    plainly,
     sha,
     stop,
+    strange_header,
     unique,
 )
 from sopkit.errors import Finding
@@ -50,8 +51,8 @@ def read_csv(table: Table, source: Source, content: bytes, place: str) -> Extrac
             lines.readline()
         head = [first := lines.readline(), *islice(lines, HEADER_WITHIN)]
         split = [re.split(r"\s*[,;\t|]\s*", line.strip().replace('"', "")) for line in head]
-        if not source.delimiter and (below := names_below(table, source, split)):
-            return below_a_title(table, place, source, below)
+        if not source.delimiter and (strange := strange_header(table, place, source, split)):
+            return strange
         rest = _after(*head[1:], rest=lines)
         if not first.strip():
             return failed(table, place, "has no header", "Write the column names into the first row.", 1)
@@ -138,8 +139,8 @@ def _after(*first: str, rest: Iterable[str]) -> Iterator[str]:
 
 def _delimiter(header: str, table: Table, source: Source) -> str:
     """The delimiter that makes the most known names of the header; a comma where none makes any."""
-    known = set(table.names) | set(source.rename) | set(source.ignore)
-    return max(DELIMITERS, key=lambda mark: sum(name.strip(' "\r\n') in known for name in header.split(mark)))
+    known = known_names(table, source)
+    return max(DELIMITERS, key=lambda mark: sum(plainly(name) in known for name in header.split(mark)))
 
 
 def _chunks(

@@ -68,16 +68,40 @@ def failed(table: Table, place: str, rule: str, fix: str, row: int = 0) -> Extra
     return Extract(table.name, place, pa.table({}), np.empty(0, dtype=np.int64), (finding,))
 
 
-def names_below(table: Table, source: Source, lines: list[list[str]]) -> int:
-    """How many lines above the one with the column names; 0 where the first has one, or none of `lines` has two."""
-    known = set(table.names) | set(source.rename) | set(source.ignore)
-    if not lines or known & set(lines[0]):
-        return 0
-    return next((above for above, line in enumerate(lines) if len(known & set(line)) > 1), 0)
+def plainly(name: str) -> str:
+    """A column name without what people write in different ways: case, blanks, underscores, points."""
+    return re.sub(r"[\W_]+", "", name.casefold())
 
 
-def below_a_title(table: Table, place: str, source: Source, above: int) -> Extract:
-    """The one finding about a file or sheet that has a title over its column names."""
+def known_names(table: Table, source: Source) -> set[str]:
+    """The column names, plainly, that a source of `table` may have."""
+    return {plainly(name) for name in (*table.names, *source.rename, *source.ignore)} - {""}
+
+
+def strange_header(table: Table, place: str, source: Source, lines: list[list[str]]) -> Extract | None:
+    """The one finding about a file or sheet whose first line is not its only header; None where it is.
+
+    `lines` are its first ones, cell by cell: a title above the names, or names spread over two rows by merged cells.
+    """
+    known = known_names(table, source)
+    counts = [len(known & {plainly(cell) for cell in line}) for line in lines]
+    if not any(counts):
+        return None
+    above = 0 if counts[0] else next((at for at, count in enumerate(counts) if count > 1), 0)
+    if above:
+        return _below_a_title(table, place, source, above)
+    second = lines[1] if len(lines) > 1 else []
+    filled = {plainly(cell) for cell in second} & known - {plainly(cell) for cell in lines[0]}
+    gaps = [cell for cell in lines[0] if plainly(cell) not in known]
+    if counts[0] and len(filled) > 1 and gaps:
+        row = source.skip + 1
+        rule = "has a header of two rows, joined by merged cells"
+        fix = f"Write all column names into row {row + 1}, and remove row {row}."
+        return failed(table, place, rule, fix, row)
+    return None
+
+
+def _below_a_title(table: Table, place: str, source: Source, above: int) -> Extract:
     row = source.skip + above + 1
     return failed(
         table,

@@ -60,13 +60,13 @@ def duckdb_query(table: Table, path: Path, mapping: Mapping) -> Extract:
                 connection.execute(statement)
             columns = connection.sql(query.query).to_arrow_table()
         except (duckdb.Error, UnicodeError, CalamineError, ValueError) as error:
-            said = _first_lines(error)
+            why = _first_lines(error)
             inside = [one for one in raw_files(mapping) if str(one.resolve()) in str(error)]
             if reading := reading or (inside[0].relative_to(mapping.raw).as_posix() if inside else ""):
                 settings = f"`raw_files: {{{json.dumps(reading)}: {{encoding: cp1252}}}}`"
-                fix = f"Export {reading} again, or say in company.yaml how it is written, like {settings} ({said})."
+                fix = f"Export {reading} again, or say in company.yaml how it is written, like {settings} ({why})."
                 return failed(table, place, f"raw file {reading} cannot be read", fix)
-            return failed(table, place, "query fails", f"{said}. Correct the query.")
+            return failed(table, place, "query fails", f"{why}. Correct the query.")
     return Extract(table.name, place, columns, np.arange(columns.num_rows) + 2, (), sha_of_columns(columns), (), text)
 
 
@@ -127,12 +127,12 @@ def _view(connection: Any, path: Path, mapping: Mapping, temporary: Path) -> Non
         place = temporary / f"{len(list(temporary.iterdir()))}.csv"
         place.write_text(path.read_text(encoding=options.encoding), encoding="utf-8")
     wanted = {"delim": options.delimiter, "decimal_separator": options.decimal, "skip": options.skip}
-    said = "".join(
+    more = "".join(
         f", {key} = {_literal(value) if isinstance(value, str) else value}"
         for key, value in wanted.items()
         if value not in ("", 0, ".")
     )
-    _create(connection, (schema, name), f"read_csv({_literal(str(place))}{said})")
+    _create(connection, (schema, name), f"read_csv({_literal(str(place))}{more})")
 
 
 def _sheets(connection: Any, path: Path, view: tuple[str, str]) -> None:

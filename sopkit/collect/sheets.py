@@ -13,13 +13,12 @@ import pyarrow as pa
 from sopkit.collect.extract import (
     HEADER_WITHIN,
     Extract,
-    below_a_title,
     failed,
     header_findings,
-    names_below,
     printable,
     sha,
     stop,
+    strange_header,
     texts,
     unique,
 )
@@ -75,8 +74,9 @@ def read_sheet(table: Table, source: Source, content: bytes, place: str, optiona
     ]
     place = f"sheet {name} of {place}"
     lines = cells[source.skip :]
-    if below := names_below(table, source, [[str(cell).strip() for cell in line] for line in lines[:HEADER_WITHIN]]):
-        return below_a_title(table, place, source, below)
+    head = [[str(cell).strip() for cell in line] for line in lines[:HEADER_WITHIN]]
+    if strange := strange_header(table, place, source, head):
+        return strange
     if not lines or not any(str(cell).strip() for cell in lines[0]):
         return failed(table, place, "has no header", "Write the column names into the first row.", 1)
     width = max(index + 1 for index, cell in enumerate(lines[0]) if str(cell).strip())

@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from sopkit.cycle.manifest import now
 from sopkit.errors import StageError
 from sopkit.files import replace_file
@@ -26,6 +24,8 @@ def alone(folder: Path, what: str) -> Iterator[None]:
     The operating system gives the lock of a process that died to the next one. Raises StageError that names who runs
     the cycle where somebody does.
     """
+    from filelock import FileLock, Timeout
+
     lock = FileLock(folder / LOCK)
     try:
         lock.acquire(timeout=0)
@@ -42,6 +42,8 @@ def alone(folder: Path, what: str) -> Iterator[None]:
 
 def holder(folder: Path) -> str:
     """Who runs the cycle in `folder` at this moment; "" where nobody does. Looking leaves no trace."""
+    from filelock import FileLock, Timeout
+
     try:
         about = json.loads((folder / HOLDER).read_text(encoding="utf-8"))
         with FileLock(folder / LOCK).acquire(timeout=0):

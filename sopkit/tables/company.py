@@ -235,10 +235,10 @@ def load_yaml(path: Path) -> tuple[Any, dict[Place, int]]:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         twice = list(_twice(node)) if node else []
         if twice:
-            said = "\n".join(
+            again = "\n".join(
                 f"  line {line}: {name} stands here again; YAML would keep only the last" for line, name in twice
             )
-            raise SettingsError(f"{path} has {len(twice)} mistake(s):\n{said}")
+            raise SettingsError(f"{path} has {len(twice)} mistake(s):\n{again}")
         return (yaml.safe_load(text) or {}), (_lines(node) if node else {})
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else "?"

@@ -56,7 +56,7 @@ cells (`column` with one of `set`, `add`, `scale`, and `where` it applies), new 
 **`decisions.yaml`**: a list of questions, each with `question`, `options` (names of scenarios, or `base`), and once it
 is answered `option`, `reason`, `owner`, `decided_by`, `due` (`2026-12`) and `expected_effect`.
 
-**Table `people`** says who takes part: `role` is a title, `may_sign` the stages that the person may sign, divided by
+**Table `people`** names who takes part: `role` is a title, `may_sign` the stages that the person may sign, divided by
 blanks.
 """
 PARTS = (

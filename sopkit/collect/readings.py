@@ -1,0 +1,119 @@
+"""Months and numbers as the world writes them: read where a whole column fits one reading, asked where two fit.
+
+One value proves nothing: a column is only read so where at least two different texts agree.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from functools import cache
+
+import pandas as pd
+
+EVIDENCE = 2  # different texts that a column needs before a reading is believed
+DAY_PATTERNS = (
+    "%Y/%m", "%Y.%m", "%m/%Y", "%m.%Y", "%m-%Y", "%Y%m", "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d", "%d.%m.%Y", "%d/%m/%Y",
+    "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%d.%m.%y", "%d/%m/%y", "%m/%d/%y",
+)  # fmt: skip
+SERIAL, NAMED = "Excel's day numbers", "names of months"
+FIRST_SERIAL, LAST_SERIAL = 25_569, 54_789  # 1970 to 2049
+MONTHS = (
+    "january february march april may june july august september october november december",
+    "januar februar maerz april mai juni juli august september oktober november dezember",
+    "janner feber marz april mai juni juli august september oktober november dezember",
+    "janvier fevrier mars avril mai juin juillet aout septembre octobre novembre decembre",
+)
+# decimal mark, thousands mark
+MARKS = (
+    (",", "."),
+    (".", ","),
+    (",", ""),
+    (",", " "),
+    (".", " "),
+    (",", "\xa0"),
+    (",", "\u202f"),
+    (".", "'"),
+    (",", "'"),
+)
+
+
+@cache
+def month_named(word: str) -> int:
+    """The month that an English, German or French name or its beginning (three letters or more) means; 0 = none."""
+    plain = unicodedata.normalize("NFKD", word.casefold()).encode("ascii", "ignore").decode().strip(".")
+    found = {
+        number
+        for names in MONTHS
+        for number, name in enumerate(names.split(), 1)
+        if len(plain) > 2 and name.startswith(plain)
+    }
+    return found.pop() if len(found) == 1 else 0
+
+
+def _named(word: str) -> pd.Timestamp:
+    """`Jan 2026`, `janv. 26`, `2026 März`, `1. Dezember 2026`; NaT for anything else."""
+    form = re.fullmatch(r"(?:(\d{1,2})[. -]+)?([^\W\d_]{3,}\.?)[\s,./-]*(\d{4}|\d\d)", word) or re.fullmatch(
+        r"(?P<year>\d{4})[\s./-]*(?P<name>[^\W\d_]{3,}\.?)", word
+    )
+    if not form:
+        return pd.NaT
+    day, name, year = form.groups() if len(form.groups()) == 3 else ("1", form["name"], form["year"])
+    written = f"{int(year) + 2000 * (len(year) == 2):04d}-{month_named(name):02d}-{int(day or 1):02d}"
+    return pd.to_datetime(written, format="%Y-%m-%d", errors="coerce")
+
+
+def days(words: Sequence[str], parse: object) -> dict[str, pd.Series]:
+    """Readings (pattern -> days) that all of `words` fit; `parse(texts, pattern)` gives NaT for what does not fit."""
+    texts = pd.Series([word for word in words if word], dtype=object)
+    if texts.nunique() < EVIDENCE:
+        return {}
+    found = {}
+    for pattern in DAY_PATTERNS:
+        width = {"%Y%m": 6, "%Y%m%d": 8}.get(pattern, 0)
+        if not width or texts.str.fullmatch(rf"\d{{{width}}}").all():
+            read = parse(texts, pattern)  # type: ignore[operator]
+            if read.notna().all():
+                found[pattern] = read
+    if texts.str.fullmatch(r"\d{5}(\.0+)?").all():
+        numbers = texts.astype(float)
+        if numbers.between(FIRST_SERIAL, LAST_SERIAL).all():
+            found[SERIAL] = pd.Timestamp("1899-12-30") + pd.to_timedelta(numbers, unit="D")
+    named = texts.map(_named)
+    if named.notna().all():
+        found[NAMED] = pd.to_datetime(named)
+    return {name: read for name, read in found.items() if read.dt.year.between(1970, 2099).all()}
+
+
+def marks(words: Iterable[str]) -> dict[tuple[str, str], list[float]]:
+    """(decimal mark, thousands mark) -> values, for each reading that every one of `words` fits; one an outcome.
+
+    Only where the marks are seen: a mark that no text has is no reading of its own.
+    """
+    texts = sorted({word for word in words if word})
+    if len(texts) < EVIDENCE:
+        return {}
+    found: dict[tuple[str, str], list[float]] = {}
+    for decimal, thousands in MARKS:
+        point, group = re.escape(decimal), re.escape(thousands)
+        whole = rf"(?:[1-9]\d{{0,2}}(?:{group}\d{{3}})+|\d+)" if thousands else r"\d+"
+        form = re.compile(rf"[+-]?{whole}(?:{point}\d+)?")
+        if all(form.fullmatch(text) for text in texts) and any(
+            decimal in text or (thousands and thousands in text) for text in texts
+        ):
+            values = [
+                float(text.replace(thousands, "").replace(decimal, ".") if thousands else text.replace(decimal, "."))
+                for text in texts
+            ]
+            if values not in found.values():
+                found[decimal, thousands] = values
+    return found
+
+
+def one_day_a_month(read: pd.Series) -> bool:
+    """Whether days stand for months: all of them the last of theirs, or all the same day, of three months or more."""
+    months = read.dt.to_period("M").nunique()
+    return bool(
+        months >= EVIDENCE and (read.dt.is_month_end.all() or (months > EVIDENCE and read.dt.day.nunique() == 1))
+    )
