@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
@@ -188,6 +189,21 @@ class Book(Mapping[str, pd.DataFrame]):
         """Codes as people call them; a code that no table knows stays as it is."""
         known = {code: name for table in tables for code, name in self.names(table).items()}
         return codes.map(known).fillna(codes)
+
+    @cached_property
+    def _codes(self) -> dict[str, str]:
+        tables = ("products", "markets", "sites", "resources", "materials", "suppliers", "families")
+        known = {code: name for table in tables for code, name in self.names(table).items() if len(code) > 2}
+        # only what looks like a code: a word of a sentence that happens to be one stays a word
+        return {code: name for code, name in known.items() if code != name and (code.isupper() or "-" in code)}
+
+    def in_words(self, texts: pd.Series) -> pd.Series:
+        """Sentences with names in the place of codes of products, markets, sites, resources, materials, suppliers."""
+        if not self._codes:
+            return texts
+        codes = sorted(map(re.escape, self._codes), key=len, reverse=True)
+        pattern = re.compile(rf"(?<![\w-])(?:{'|'.join(codes)})(?![\w-])")
+        return texts.map(lambda text: pattern.sub(lambda found: self._codes[found[0]], str(text)))
 
     # levels --------------------------------------------------------------------------------------------------------
 

@@ -36,7 +36,8 @@ def columns(
     tidy["n"] = months.get_indexer(tidy["x"])
     tidy["d"] = [f"{r.series}, {plain(r.x)}: {scale.text(r.y)} {scale.unit}" for r in tidy.itertuples()]
     tidy["y"] /= scale.factor
-    tidy["zero"], front = 0.0, tidy.loc[front.index]
+    tidy["zero"] = 0.0
+    front = tidy.loc[front.index]
     bad = {plain(month) for month in warn}
     v, top = vega(), float(tidy["y"].max())
     domain = [min(0.0, float(tidy["y"].min()) * 1.08), top * 1.16 or 1.0]
@@ -71,7 +72,7 @@ def columns(
     tops["y"] = tops["y"].clip(lower=behind.reindex(tops["n"]).fillna(0.0).to_numpy())
     wanted = tops["x"].map(plain).eq(plain(about.get("mark", "")))
     point = tops[wanted] if wanted.any() else tops.loc[[front["y"].idxmax()]]
-    text = v.Chart(data(tops.drop(point.index))).mark_text(dy=-8, fontSize=10, aria=False)
+    text = v.Chart(data(tops.drop(point.index))).mark_text(dy=-8, fontSize=10 if pitch > 26 else 9, aria=False)
     layers += [text.encode(x=across, y="y:Q", text="text:N"), *marked(point, across, "y:Q")]
     # named where they end: what ended before the last month is told by its look beside its first column
     last = tidy[tidy["n"] == tidy["n"].max()]
@@ -81,8 +82,8 @@ def columns(
         align="left", dx=0.5 * pitch, fontSize=11, aria=False
     )
     layers.append(label.encode(x=across, y="y:Q", text="text:N"))
-    early = tidy[~tidy["series"].isin(last["series"])].drop_duplicates("series")
-    start = v.Chart(data(early)).mark_text(align="left", dx=-10, dy=-24, fontSize=11, aria=False)
+    early = tidy[~tidy["series"].isin(last["series"])].drop_duplicates("series").assign(y=1.14 * top)
+    start = v.Chart(data(early)).mark_text(align="left", dx=-0.4 * pitch, fontSize=11, aria=False)
     layers.append(start.encode(x=across, y="y:Q", text="series:N"))
     return drawn(figure, *layers, beside=ends["text"])
 
@@ -118,7 +119,9 @@ def panels(
     v, top = vega(), float(tidy["y"].max())
     places = v.Scale(domain=list(range(len(parts) * (len(months) + gap))), padding=0.05)
     across = v.X("n:O", axis=None, scale=places)
-    up = v.Y("zero:Q", axis=None, scale=v.Scale(domain=[min(0.0, float(tidy["y"].min())), top * 1.3], nice=False))
+    up = v.Y(
+        "zero:Q", axis=None, scale=v.Scale(domain=[min(-0.14 * top, float(tidy["y"].min())), top * 1.3], nice=False)
+    )
     layers = scale_marker(top / 3, scale)
     for kinds, offset in ((["budget"], -0.12), (["actual", "plan"], 0.05)):
         rows = tidy[tidy["series"].map(lambda s, kinds=kinds: SHOWN.get(s) in kinds)]
@@ -134,16 +137,15 @@ def panels(
     best = best if len(best) else peaks.loc[[peaks["y"].idxmax()]]
     text = v.Chart(data(peaks.drop(best.index))).mark_text(dy=-9, fontSize=10, aria=False)
     layers += [text.encode(x=across, y="y:Q", text="text:N"), *marked(best, across, "y:Q")]
-    heads = pd.DataFrame({"n": [i * (len(months) + gap) for i in range(len(parts))], "text": parts,
+    heads = pd.DataFrame({"n": [i * (len(months) + gap) for i in range(len(parts))], "text": parts, "y": 0.0,
                           "when": f"{plain(months[0])} – {plain(months[-1])}"})  # fmt: skip
     letters = int(pitch * (len(months) + gap) / 6.6)
     heads["text"] = heads["text"].map(lambda t: shortened(t, letters))
     base = v.Chart(data(heads)).encode(x=across)
     bold = {"baseline": "top", "fontSize": 12, "fontWeight": "bold", "aria": False}
     layers.append(base.mark_text(align="left", dx=-pitch / 2, **bold).encode(y=v.value(0), text="text:N"))
-    high_px = about.get("height", HIGH)
-    layers.append(base.mark_text(align="left", dx=-pitch / 2, dy=12, fontSize=10, color=QUIET, aria=False)
-                  .encode(y=v.value(high_px - 30), text="when:N"))  # fmt: skip
+    below = {"dx": -pitch / 2, "dy": 12, "fontSize": 10, "color": QUIET, "aria": False}
+    layers.append(base.mark_text(align="left", **below).encode(y="y:Q", text="when:N"))
     return drawn(figure, *layers)
 
 

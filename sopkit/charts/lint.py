@@ -90,7 +90,7 @@ def _figure(figure: Figure) -> Iterator[tuple[str, str]]:
             yield "UN 2.1 title in three lines", "neither months nor scenarios are given"
         if figure.look_for and "<title>message: " not in drawing:
             yield "SA 4.3 the point of the message is marked", "no mark in the chart"
-    elif 'class="statement"' in drawing and len({*figure.shows} - {"scenario"}) < 2:
+    elif "class=statement" in drawing and len({*figure.shows} - {"scenario"}) < 2:
         yield "EX 4 every statement has a yardstick", f"shows {', '.join(figure.shows) or 'nothing'} alone"
     roots = _drawings(drawing)
     yield from _measured(_bars(roots), figure)

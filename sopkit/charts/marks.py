@@ -126,4 +126,4 @@ def marked(point: pd.DataFrame, x: str, y: str, dy: int = -11) -> list[Any]:
     )
     base = v.Chart(data(rows)).encode(x=x, y=y)
     ring = base.mark_point(size=70, color=INK, filled=False, strokeWidth=1.6).encode(description="m:N")
-    return [ring, base.mark_text(dy=dy, fontSize=11, fontWeight="bold", aria=False).encode(text="text:N")]
+    return [ring, base.mark_text(dy=dy, fontSize=10, fontWeight="bold", aria=False).encode(text="text:N")]

@@ -257,10 +257,25 @@ def comparison(
             text = "no change" if change == 0 else scale.text(change, sign=True)
             cells.append(Cell(f'{scale.text(value)}<span class="small{kind}">{text}</span>'))
         label = (measures or {}).get(what, what.replace("_", " "))
-        body.append(Row(cells, Cell(f'{safe(label)}<span class="small">{safe(scale.unit)}</span>', "text")))
+        body.append(Row(cells, Cell(f'{safe(label)} <span class="unit">{safe(scale.unit)}</span>', "text")))
     alt = f"Table comparing {len(names):,} scenarios with the base on {len(body):,} measures."
     figure = made(frame, "each row in its own unit", "", alt, **about)
-    return _written(figure, [Cell("Measure", "text"), *(Cell(safe(name)) for name in (base_name, *names))], body)
+    return _written(
+        figure, [Cell("Measure", "text"), *(Cell(safe(name)) for name in (base_name, *names))], body, "comparison"
+    )
+
+
+def flow(frame: pd.DataFrame, **about: Unpack[About]) -> Figure:
+    """Steps one after the other, such as the stages of a cycle: stage, question, state, made, who."""
+    words = "; ".join(f"{plain(r.stage)}: {r.state}" for r in frame.itertuples())
+    figure = made(frame, about.pop("unit", ""), "", f"Process. {words}.", **about)  # type: ignore[misc, typeddict-item]
+    steps = "".join(
+        f'<li class="{safe(r.state.replace(" ", "-"))}"><b>{place} {safe(r.stage)}</b><span>{safe(r.question)}</span>'
+        f"<span><b>{safe(r.state)}</b> {safe(r.made)}</span><span>{safe(r.who)}</span></li>"
+        for place, r in enumerate(frame.itertuples(), start=1)
+    )
+    figure.body = f'<ol class="flow">{steps}</ol>'
+    return figure
 
 
 # Sparklines and tiles -------------------------------------------------------------------------------------------------

@@ -50,12 +50,15 @@ def findings(book: Mapping[str, pd.DataFrame], most: int = 200) -> Figure:
     rows, texts = grouped(found), {"column": "Column", "rows": "Rows", "values": "Values"}
     texts = {name: words for name, words in texts.items() if rows[name].ne("").any()}
     counts = f"{several(len(found), 'finding')} of {several(len(rows), 'kind')}"
+    who = ""
+    if isinstance(book, Book):
+        who, rows = book.who, rows.assign(rule=book.in_words(rows["rule"]), fix=book.in_words(rows["fix"]))
     return charts.table(
         rows,
         {"severity": "Severity", "table": "Table", **texts, "count": Show("Cells", "count"), "rule": "What is wrong",
          "fix": "Fix"},
-        most=most,
-        who=book.who, title="Findings in the data", unit="rows and cells", source="findings", shows=["actual"],
+        most=most, who=who or "Data as they came", title="Findings in the data", unit="rows and cells",
+        source="findings", shows=["actual"],
         none="Nothing is wrong: every table fits its declaration.",
         look_for=f"{sentence(counts)}: those who know the table can correct it before the demand meeting.",
     )  # fmt: skip
@@ -74,7 +77,8 @@ def completeness(book: Book) -> Figure:
     """How complete every table is, family by family."""
     rows = book["completeness"].query("family != 'all'")
     return charts.heat_map(
-        rows.assign(looked_at=rows["table"] + ": " + rows["measure"]), "looked_at", "family", "score", unit="share",
+        rows.assign(looked_at=rows["table"] + ": " + rows["measure"],
+                    family=book.called(rows["family"], "families")), "looked_at", "family", "score", unit="share",
         who=book.who, title="Completeness by family", source="completeness", better="higher", shows=["actual"],
         look_for="Anything below 100 %: what is missing stands in the next table.",
     )  # fmt: skip

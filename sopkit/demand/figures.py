@@ -74,7 +74,8 @@ def outlook(book: Book, months: int = 24) -> Figure:
 def families(book: Book) -> Figure:
     """The consensus of each family, month by month."""
     return charts.heat_map(
-        book["demand_levels"].query("level == 'family'"), "node", "month", "consensus",
+        book["demand_levels"].query("level == 'family'").assign(node=lambda f: book.in_words(f["node"])), "node",
+        "month", "consensus",
         who=book.who, title="Consensus by family",
         unit=book.units, source="demand_levels", better="higher",
         look_for="Where the seasons of the families peak together, supply falls short.",
@@ -167,7 +168,7 @@ def pipeline(book: Book, most: int = 8) -> Figure:
     """The customers of the CRM that weigh most on production."""
     deals = book["pipeline_weight"].sort_values("rank").head(most)
     return charts.table(
-        deals,
+        deals.assign(products=book.in_words(deals["products"])),
         charts.columns_of(
             "pipeline_weight", "customer products first_month quantity expected added value hours_if_won share",
             book.unit, first_month="From", quantity="If all is won", added="In the plan"),
@@ -198,6 +199,23 @@ def changed(book: Book) -> Figure:
         f"{amount(moved[most], book.currency, True)}." if most else "Each bar is one layer of the forecast.",
         note=f"Over {rows['months'].iloc[0]}, at today's net prices. Layers that did not change are left out."
         if len(rows) else "", none="There is no earlier plan to compare with.",
+    )  # fmt: skip
+
+
+def changed_by_family(book: Book) -> Figure:
+    """The last cycle's plan and this one's by family, in money over the months that both plan."""
+    rows = book["demand_change"].query("family != @ALL", local_dict={"ALL": ALL})
+    wide = rows.pivot(index="family", columns="step", values="money")
+    both = pd.DataFrame({"last plan": wide.iloc[:, 0], "plan": wide.ffill(axis=1).iloc[:, -1]}) if len(wide) else wide
+    both = both.rename(index=book.names("families"))
+    if len(both):
+        both.loc["All"] = both.sum()
+    change = (both["plan"] - both["last plan"])[:-1] if len(both) else both
+    return charts.variances(
+        both.rename_axis("family").reset_index() if len(both) else None, "family", unit=book.currency, bold=("All",),
+        against=("last plan",), who=book.who, title="Demand plan by family", source="demand_change", better="higher",
+        period=rows["months"].iloc[0] if len(rows) else "", none="There is no earlier plan to compare with.",
+        look_for=f"{change.abs().idxmax()} moved most." if len(change) else "", note="At today's net prices.",
     )  # fmt: skip
 
 
@@ -326,7 +344,7 @@ def exceptions(book: Book, most: int = 20) -> Figure:
     rows = book["exceptions"].sort_values("rank").head(most)
     more = int(book["exception_causes"]["found"].sum()) - len(rows)
     return charts.table(
-        rows,
+        rows.assign(sentence=book.in_words(rows["sentence"]), advice=book.in_words(rows["advice"])),
         charts.columns_of("exceptions", "sentence money advice", book.unit, sentence="What is the matter",
                           money="At stake", advice="What to do"),
         who=book.who,
@@ -340,8 +358,9 @@ def overrides(book: Book, *, in_force: bool = False) -> Figure:
     """What each override moves; those not in force too, unless only those `in_force` are asked for."""
     rows = book["overrides_applied"]
     active = rows[rows["status"] == "in force"]
+    shown = active if in_force else rows
     return charts.table(
-        active if in_force else rows,
+        shown.assign(scope=book.in_words(shown["scope"])),
         charts.columns_of("overrides_applied", "scope first_month last_month status +units +money reason owner",
                           book.unit, scope="What", first_month="From", last_month="To", money="In money"),
         who=book.who,

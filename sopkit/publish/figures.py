@@ -24,18 +24,20 @@ RULES = ("objective", "decision", "balance", "limit", "policy", "cost")
 
 
 def stages(book: Book) -> Figure:
-    """Where every stage stands, and who signed it."""
+    """The six stages as a flow: what each asks, whether it is made and signed, and who may sign it."""
     signed = book["sign_offs"].sort_values("id").drop_duplicates("stage", keep="last").set_index("stage")["author"]
-    made = {name: str(entry.get("written_at", "")) for name, entry in book.manifest.get("stages", {}).items()}
+    made = {name: str(entry.get("written_at", ""))[:10] for name, entry in book.manifest.get("stages", {}).items()}
+    owners = {one.name: listed([p.name for p in book["people"].itertuples() if one.name in p.may_sign.split()])
+              for one in STAGES}  # fmt: skip
     rows = pd.DataFrame([
-        (one.name.capitalize(), one.question, f"made {made[one.name][:16].replace('T', ' ')}" if made.get(one.name)
-         else "not recorded", signed.get(one.name, "not signed")) for one in STAGES
-    ], columns=["stage", "question", "state", "signed"])  # fmt: skip
-    open_ = rows.loc[rows["signed"] == "not signed", "stage"]
-    return charts.table(
-        rows, {"stage": "Stage", "question": "Question", "state": "State (UTC)", "signed": "Signed by"},
-        who=book.who,
-        title="The six stages of this cycle", unit="times in UTC", source="sign_offs", period=f"cycle {book.cycle}",
+        (one.name.capitalize(), one.question, "signed" if one.name in signed else "made" if made.get(one.name) else
+         "not recorded", made.get(one.name, ""), signed.get(one.name) or owners[one.name] or "nobody may sign")
+        for one in STAGES
+    ], columns=["stage", "question", "state", "made", "who"])  # fmt: skip
+    open_ = rows.loc[rows["state"] != "signed", "stage"]
+    return charts.flow(
+        rows, who=book.who, title="The six stages of this cycle", unit="state, day, who signed or may sign",
+        source="sign_offs people", period=f"cycle {book.cycle}",
         look_for=f"Not signed yet: {listed(open_, 6)}." if len(open_) else "Every stage is signed.",
     )  # fmt: skip
 

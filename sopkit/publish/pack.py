@@ -17,6 +17,7 @@ from sopkit.book import Book
 from sopkit.charts import Figure
 from sopkit.decide import is_draft
 from sopkit.publish import sections
+from sopkit.publish.paper import fitted
 from sopkit.words import month_name
 
 STATUS = {True: "DRAFT, not decided", False: "APPROVED"}
@@ -41,7 +42,7 @@ def report(book: Book) -> dict[str, Any]:
         "currency": book.currency,
         "draft": draft,
         "status": STATUS[draft],
-        "sections": [{"number": str(place), **part} for place, part in enumerate(main, start=1)],
+        "sections": [{"number": str(place), **fitted(part, place == 1)} for place, part in enumerate(main, start=1)],
         "appendices": [{"number": letter, **part} for letter, part in zip("AB", more, strict=True)],
     }
 

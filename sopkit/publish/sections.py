@@ -48,13 +48,15 @@ def decisions(book: Book) -> dict[str, Any]:
     )  # fmt: skip
     more = f"{len(log) - 3:,} more questions are in the decision log; a meeting decides at most three well."
     asked = [decide.question(book, place) for place in range(min(len(log), 3))]
-    return section("decisions", "Decisions required", headline, *asked, more if len(log) > 3 else "")
+    return section("decisions", "Decisions required", headline, *asked, more if len(log) > 3 else "",
+                   reconcile.outlook(book))  # fmt: skip
 
 
 def summary(book: Book) -> dict[str, Any]:
     """The cycle in three sentences, where every stage stands and who signed it."""
     money, *more = money_line(book), service_line(book), change_line(book)
-    return section("summary", "Cycle summary", money or "This cycle holds no plan in money.", *more, own.stages(book))
+    return section("summary", "Cycle summary", money or "This cycle holds no plan in money.", *more, own.stages(book),
+                   reconcile.promised(book), demand.exceptions(book, 6))  # fmt: skip
 
 
 def money_line(book: Book) -> str:
@@ -116,7 +118,16 @@ def changed(book: Book) -> dict[str, Any]:
     figure = demand.changed(book)
     if figure.chart is None:
         return section("changed", "What changed", "There is no earlier plan to compare with.")
-    return section("changed", "What changed since the last plan", change_line(book) or figure.look_for, figure)
+    return section(
+        "changed",
+        "What changed since the last plan",
+        change_line(book) or figure.look_for,
+        figure,
+        demand.changed_by_family(book),
+        demand.by_family(book),
+        *filled(demand.overrides(book, in_force=True)),
+    )
+    # fmt: skip
 
 
 def accuracy(book: Book) -> dict[str, Any]:
@@ -132,7 +143,7 @@ def accuracy(book: Book) -> dict[str, Any]:
             f"consensus ended at {amount(end['wape'], 'share')}."
         )
     pair = [demand.missed(book), demand.accuracy(book)]
-    return section("accuracy", "Forecast accuracy", headline, stair, pair, demand.owners(book))
+    return section("accuracy", "Forecast accuracy", headline, stair, pair, demand.owners(book))  # fmt: skip
 
 
 def demand_plan(book: Book) -> dict[str, Any]:
@@ -146,8 +157,9 @@ def demand_plan(book: Book) -> dict[str, Any]:
         + (f", {than(months.sum() / before - 1)} the last twelve" if before else "")
         + f"; it peaks in {month_name(months.idxmax())}."
     )
-    more = filled(demand.lifecycle(book), demand.overrides(book, in_force=True), demand.exceptions(book, 8))
-    return section("demand", "Demand plan", headline, demand.outlook(book), demand.by_family(book), *more)
+    more = filled(demand.lifecycle(book))
+    return section("demand", "Demand plan", headline, demand.outlook(book), reconcile.net_sales(book),
+                   reconcile.by_market(book), *more)  # fmt: skip
 
 
 def supply_plan(book: Book) -> dict[str, Any]:
@@ -157,7 +169,7 @@ def supply_plan(book: Book) -> dict[str, Any]:
         return section("supply", "Supply plan", "There is no supply plan.")
     share = amount(units.max() / (units.sum() or 1.0), "share")
     headline = f"{number(units.sum())} {book.units} are supplied in the {book.span}: {share} {units.idxmax()}."
-    figures = (supply.by_mode(book), supply.costs(book), *filled(supply.people(book)))
+    figures = (supply.by_mode(book), [supply.costs(book), supply.hiring(book)], *filled(supply.people(book)))
     return section("supply", "Supply plan", headline, *figures)
 
 
@@ -169,7 +181,8 @@ def capacity(book: Book) -> dict[str, Any]:
     of = several(book["resource_load"]["resource"].nunique(), "resource")
     headline = f"{counted(full)} of {of} {'is' if full == 1 else 'are'} full at some time"
     headline += f"; all together work at {amount(total, 'share')} in the {book.span}." if total is not None else "."
-    return section("capacity", "Capacity", headline, supply.load(book), supply.limits(book))
+    return section("capacity", "Capacity", headline, supply.load(book), supply.limits(book, 6),
+                   *filled(supply.by_hour(book, 8)))  # fmt: skip
 
 
 def gaps(book: Book) -> dict[str, Any]:
@@ -185,8 +198,9 @@ def gaps(book: Book) -> dict[str, Any]:
     )
     met = f"supply misses {number(short)} {book.units} of demand in its month" if short else "supply meets all demand"
     return section(
-        "gaps", "Gaps and levers", f"{against if len(sales) else ''}{met}.", reconcile.promised(book),
-        reconcile.against_budget(book), reconcile.unmet(book), *filled(supply.levers(book)),
+        "gaps", "Gaps and levers", f"{against if len(sales) else ''}{met}.",
+        reconcile.against_budget(book), reconcile.unmet(book), supply.shortfall(book),
+        *filled(supply.levers(book, 3)),
     )  # fmt: skip
 
 
@@ -199,7 +213,7 @@ def inventory(book: Book) -> dict[str, Any]:
     words += [f"covers {number(cover)} days of demand"] if cover is not None else []
     return section(
         "inventory", "Inventory and service", (listed(words) or "Stock by month") + ".", supply.stock(book),
-        supply.stock_value(book), supply.service(book),
+        supply.service(book), supply.promises(book),
     )  # fmt: skip
 
 
@@ -213,7 +227,7 @@ def finance(book: Book) -> dict[str, Any]:
     headline += f", {amount(result / sales, 'share')} of net sales." if sales else "."
     more = filled(reconcile.bridge(book), reconcile.capital(book))
     return section("finance", "Finance", headline, reconcile.statement(book), reconcile.by_family(book),
-                   reconcile.by_market(book), *more)  # fmt: skip
+                   *more)  # fmt: skip
 
 
 def scenarios(book: Book) -> dict[str, Any]:
@@ -225,7 +239,7 @@ def scenarios(book: Book) -> dict[str, Any]:
     if change.iloc[0] > 0.5:
         more = amount(change.iloc[0], book.currency)
         headline = f"{quoted(change.index[0])} brings {more} more than the plan over the horizon."
-    figures = (reconcile.scenarios(book), reconcile.gained(book), reconcile.changes(book))
+    figures = (reconcile.scenarios(book), reconcile.gained(book))
     return section("scenarios", "Scenarios", headline, *figures)
 
 
@@ -236,8 +250,8 @@ def risks(book: Book) -> dict[str, Any]:
         "risks", "Assumptions, risks and findings",
         f"The plan stands on {several(len(book['assumptions']), 'declared assumption')}; {several(found, 'finding')} "
         f"in the data {'is' if found < 2 else 'are'} open.",
-        collect.assumptions(book), supply.suppliers(book), demand.pipeline(book), collect.findings(book, 12),
-        collect.corrections(book, waiting=True),
+        collect.assumptions(book), supply.suppliers(book, 5), collect.findings(book, 6),
+        *filled(demand.pipeline(book, 5)),
     )  # fmt: skip
 
 
@@ -266,7 +280,9 @@ def reproduce(book: Book) -> dict[str, Any]:
         f"sopkit reproduce --company {book.manifest.get('company', '…')} --cycle {book.cycle} makes it again from its "
         "own folder and compares every hash. The data dictionary, data/README.md of the project, explains all columns.",
         "The numbers to go on working with are in plan.xlsx, which lies beside this page.",
-        own.glossary(), own.solver(book), own.model(book), own.checks(book), own.policies(book), own.formulas(),
+        *filled(reconcile.changes(book), supply.why_short(book), collect.corrections(book, waiting=True)),
+        collect.completeness(book), *filled(collect.missing(book)), own.glossary(), own.solver(book),
+        own.model(book), own.checks(book), own.policies(book), own.formulas(),
         own.versions(book), own.parameters(book), own.hashes(book),
     )  # fmt: skip
 

@@ -10,7 +10,7 @@ from sopkit.charts import Figure, Show
 from sopkit.reconcile import MEASURES
 from sopkit.reconcile.compare import BASE_TITLE
 from sopkit.reconcile.finance import LINES, STEPS
-from sopkit.words import amount, month_name, number, quoted, sentence, span
+from sopkit.words import amount, month_name, number, quoted, sentence, span, than
 
 GAPS = {
     "demand-supply": "Delivered against demand", "sales-budget": "Sales against budget",
@@ -138,14 +138,39 @@ def by_market(book: Book) -> Figure:
     )  # fmt: skip
 
 
+def outlook(book: Book) -> Figure:
+    """Net sales by month: a year of actual, the plan, and the budget outlined behind both."""
+    sold, planned = book["sales_history"], book["pnl"].query("line == 'net sales'")
+    sold = sold[sold["month"] >= book.first - pd.DateOffset(months=12)]
+    money = sold["revenue"].fillna(sold["quantity"] * book.net_prices(sold)).rename("amount")
+    parts = {
+        "actual": pd.concat([sold["month"], money], axis=1), "plan": planned[["month", "amount"]],
+        "budget": book["budget"].rename(columns={"sales": "amount"})[["month", "amount"]].query(
+            "month in @months", local_dict={"months": list(book.months)}),
+    }  # fmt: skip
+    rows = pd.concat([part.assign(scenario=name) for name, part in parts.items()])
+    near, wanted = book.near(planned)["amount"].sum(), book.near(parts["budget"])["amount"].sum()
+    best = planned.groupby("month")["amount"].sum()
+    return charts.columns(
+        rows if len(planned) else None, "amount", "scenario", unit=book.currency, who=book.who, title="Net sales",
+        source="sales_history pnl budget", better="higher", measure="net sales", none="There is no statement.",
+        shows=[name for name, part in parts.items() if len(part)], height=230,
+        mark=best.idxmax() if len(best) else "",
+        look_for=f"The {book.span} lie {than(near / wanted - 1)} budget; the best month is {month_name(best.idxmax())}."
+        if wanted and len(best) else f"The best month is {month_name(best.idxmax())}." if len(best) else "",
+    )  # fmt: skip
+
+
 def net_sales(book: Book) -> Figure:
-    """Net sales of each family, month by month."""
-    rows = book["pnl"].query("line == 'net sales'")
-    return charts.bars(
-        rows.assign(family=book.called(rows["family"], "families")), "amount", "family",
-        who=book.who, title="Net sales by family",
-        unit=book.currency, source="pnl", better="higher", measure="net sales", none="There is no statement.",
-        look_for="Seasons of the families against each other: where they peak together, capacity binds.",
+    """Net sales of each family month by month, beside the budget, all on one scale."""
+    rows = book.near(book["pnl"].query("line == 'net sales'")).assign(scenario="plan")
+    budget = book.near(book["budget"]).rename(columns={"sales": "amount"}).assign(scenario="budget")
+    both = pd.concat([rows, budget])[["family", "month", "amount", "scenario"]]
+    return charts.panels(
+        both.assign(family=book.called(both["family"], "families")) if len(rows) else None, "amount", "scenario",
+        each="family", who=book.who, title="Net sales by family", unit=book.currency, source="pnl budget",
+        better="higher", measure="net sales", none="There is no statement.", height=210,
+        look_for="Where the seasons of the families peak together, capacity binds.",
     )  # fmt: skip
 
 

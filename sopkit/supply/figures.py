@@ -7,7 +7,7 @@ import pandas as pd
 from sopkit import charts, kpis
 from sopkit.book import Book
 from sopkit.charts import Figure, Show
-from sopkit.words import amount, heading, month_name, number, several
+from sopkit.words import amount, heading, listed, month_name, number, sentence, several
 
 MODES = {"make_regular": "made, regular hours", "make_overtime": "made, overtime", "buy": "bought"}
 FULL = 0.995  # a resource is full from this share of its regular hours on
@@ -78,6 +78,24 @@ def people(book: Book) -> Figure:
     )  # fmt: skip
 
 
+def hiring(book: Book, most: int = 8) -> Figure:
+    """Who is hired or laid off, and by when each hiring must be decided: its month less the lead time."""
+    rows = book["people_plan"].query("hired > 0.05 or laid_off > 0.05").sort_values("month", kind="stable")
+    lead = rows.merge(book["workforce"], how="left", on=["site", "skill"])["hire_lead_time"].fillna(0).astype(int)
+    decide = [month - pd.DateOffset(months=int(back)) if hired > 0.05 else pd.NaT
+              for month, back, hired in zip(rows["month"], lead, rows["hired"], strict=True)]  # fmt: skip
+    late = sum(month < book.first for month in decide if month is not pd.NaT)
+    return charts.table(
+        rows.assign(place=book.called(rows["site"], "sites").astype(object) + ", " + rows["skill"],
+                    change=rows["hired"] - rows["laid_off"], decide=pd.to_datetime(pd.Series(decide, rows.index))),
+        {"place": "People", "month": "From", "change": Show("Change", "people", True), "decide": "Decide by"},
+        most=most, who=book.who, title="Hiring plan", unit="people by site and skill", source="people_plan workforce",
+        none="The plan neither hires nor lays off.",
+        look_for=f"{sentence(several(late, 'hiring'))} had to be decided before this cycle." if late
+        else "Every hiring can still be decided in time.",
+    )  # fmt: skip
+
+
 # What limits it -----------------------------------------------------------------------------------------------------
 
 
@@ -113,6 +131,37 @@ def limits(book: Book, most: int = 8) -> Figure:
         none="No limit keeps the plan from earning more: more capacity would bring nothing.",
         look_for=f"The most valuable relief, {top.place} in {month_name(top.month)}, brings "
         f"{amount(top.shadow_price, book.currency)} for one more {top.unit.rstrip('s')}." if top else "",
+    )  # fmt: skip
+
+
+def by_hour(book: Book, most: int = 10) -> Figure:
+    """Deals and products by what an hour of the fullest resource earns with them: margin per bottleneck hour."""
+    load, products = book["resource_load"], book["products"].set_index("product")
+    if load.empty or book["routings"].empty:
+        return charts.nothing("Margin per bottleneck hour", "No resource is planned.")
+    bottleneck = load.groupby("resource")["utilisation"].mean().idxmax()
+    hours = book["routings"].query("resource == @r", local_dict={"r": bottleneck}).groupby("item")["hours"].min()
+    items = pd.DataFrame({"product": hours.index, "who": "all customers", "what": "product"})
+    deals = book["pipeline"].assign(who=lambda f: f["customer"], what="deal")
+    rows = pd.concat([items, deals[deals["product"].isin(hours.index)]], ignore_index=True)
+    price = rows["product"].map(products["price"]) if "market" not in rows else book.net_prices(
+        rows.assign(market=rows["market"].fillna("")))  # fmt: skip
+    rows["margin"] = price.where(rows["what"].eq("deal"), rows["product"].map(products["price"])) - rows["product"].map(
+        products["standard_cost"])  # fmt: skip
+    rows["hours"] = rows["product"].map(hours)
+    rows["rate"] = rows["margin"] / rows["hours"].where(rows["hours"] > 0)
+    rows["name"] = rows["product"].map(book.names("products"))
+    rows = rows.dropna(subset="rate").sort_values("rate", ascending=False, kind="stable", ignore_index=True)
+    name = book.names("resources").get(bottleneck, bottleneck)
+    return charts.table(
+        rows,
+        {"name": "Product", "who": "Customer", "quantity": Show("Deal", book.units), "margin": Show("Margin a unit",
+         f"{book.currency} per unit"), "hours": Show("Hours a unit", "hours"),
+         "rate": Show("Margin an hour", f"{book.currency} per hour")},
+        most=most, who=book.who, title=f"Margin per bottleneck hour, {name}", unit="products and open deals",
+        source="routings products pipeline resource_load", better="higher", shows=["plan"],
+        look_for=f"An hour of {name} earns most with {rows['name'].iloc[0]}, least with {rows['name'].iloc[-1]}."
+        if len(rows) else "", none="Nothing runs on the fullest resource.",
     )  # fmt: skip
 
 
@@ -152,7 +201,7 @@ def behind(book: Book) -> Figure:
 def why_short(book: Book, most: int = 10) -> Figure:
     """Why something is short, followed upstream to what binds."""
     return charts.table(
-        _first_limits(book),
+        _first_limits(book).assign(sentence=lambda f: book.in_words(f["sentence"])),
         charts.columns_of("why_short", "sentence quantity", book.unit, sentence="Why", quantity="Units short"),
         most=most, who=book.who, title="Why is it short?", source="why_short", better="lower",
         look_for="Customers who wait come first, then safety stock; every row ends at what binds.",
@@ -201,18 +250,39 @@ def strategies(book: Book) -> Figure:
 
 
 def stock(book: Book) -> Figure:
-    """Finished stock at the month's end beside safety stock and budget."""
+    """Finished stock at the month's end beside the budget, with safety stock and, where it is set, the most allowed."""
     months = goods(book, "stock").groupby("month")[["closing", "safety_stock", "below_safety"]].sum()
     budget = book["budget"][book["budget"]["month"].isin(months.index)].groupby("month")["stock"].sum()
-    series = {"planned stock": months["closing"], "safety stock": months["safety_stock"], "budget": budget}
-    rows = pd.concat([part.rename("units").reset_index().assign(series=name) for name, part in series.items()])
-    below = int((months["below_safety"] > 0.5).sum())
-    return charts.line(
-        rows if len(months) else None, "units", series="series", order=tuple(series), unit=book.units,
-        who=book.who,
-        title="Finished stock at the month's end", source="stock budget", measure="finished stock at the month's end",
-        look_for=f"Stock falls below safety stock in {several(below, 'month')}." if below
+    most = goods(book, "policies")["maximum_stock"]
+    series = {"plan": months["closing"], "budget": budget, "safety stock": months["safety_stock"]}
+    if len(most) and most.notna().all():
+        series["maximum"] = pd.Series(most.sum(), months.index)
+    rows = pd.concat([part.rename("units").rename_axis("month").reset_index().assign(series=name)
+                      for name, part in series.items()])  # fmt: skip
+    low = months.index[months["below_safety"] > 0.5]
+    worst = months["below_safety"].idxmax() if len(low) else ""
+    return charts.columns(
+        rows if len(months) else None, "units", "series", lines=("safety stock", "maximum"), unit=book.units, warn=low,
+        who=book.who, title="Finished stock at the month's end", source="stock budget policies", mark=worst,
+        measure="finished stock at the month's end", shows=["plan", "budget"], height=210,
+        look_for=f"Stock of some product is below its safety stock in {several(len(low), 'month')}, most in "
+        f"{month_name(worst)}." if len(low)
         else "Stock never falls below safety stock.", none="There is no stock in this plan.",
+        note="Framed in colour: months in which a product is below its safety stock." if len(low) else "",
+    )  # fmt: skip
+
+
+def promises(book: Book) -> Figure:
+    """Available to promise: what the plan brings to the markets by product and month, before orders are taken off."""
+    near = book.near(book["deliveries"])
+    waits = near[near["backlog"] + near["lost"] > 0.5]
+    return charts.heat_map(
+        near.assign(product=book.called(near["product"], "products")), "product", "month", "delivered", who=book.who,
+        title="Available to promise", unit=book.units, source="deliveries", better="higher",
+        measure="units that reach the markets", none="There is no plan of deliveries.",
+        note="All markets; by market in table deliveries. No order book was brought: orders already taken come off.",
+        look_for=f"Promise nothing more of {listed(sorted(set(book.called(waits['product'], 'products'))), 3)}: demand "
+        "for it waits or is lost." if len(waits) else "Every product reaches its markets as demand asks.",
     )  # fmt: skip
 
 
