@@ -34,7 +34,8 @@ def grouped(found: pd.DataFrame) -> pd.DataFrame:
     lines = pd.concat([lines[~whole], alike[lines.columns]], ignore_index=True)
     order = (
         lines["table"]
-        .str.partition(",")[0]
+        .str.split(",")
+        .str[0]
         .map({table: place for place, table in enumerate(TABLES)})
         .fillna(len(TABLES))
     )

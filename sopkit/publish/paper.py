@@ -46,10 +46,10 @@ def _table(figure: Figure, width: float) -> float:
 
 def height(figure: Figure, width: float = WIDTH) -> tuple[float, float]:
     """What a printed figure takes around its drawing, and its drawing (0 for a table), in pixels."""
-    said = 5 + 18.5 * _lines(figure.look_for, 13, width) if figure.look_for else 0.0
+    told = 5 + 18.5 * _lines(figure.look_for, 13, width) if figure.look_for else 0.0
     lines = sum(14.5 for line in figure.heading if line) + 7
     note = 15.0 * _lines(f"{figure.note} Source: {', '.join(figure.source)}", 11, width)
-    around = said + lines + note + GAP
+    around = told + lines + note + GAP
     if figure.chart is not None:
         return around, figure.size[1] * width / max(figure.size[0], 1)
     if "sop-tiles" in figure.body:
