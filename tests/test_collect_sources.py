@@ -545,7 +545,12 @@ def test_postgresql_is_read(tmp_path, postgres, monkeypatch):
     changing = erp(tmp_path, postgres[0], "DELETE FROM stock RETURNING *")
     assert "read-only transaction" in collect(changing, CYCLE).findings.query("table == 'inventory'")["fix"].iloc[0]
     good = collect(erp(tmp_path, postgres[0], "SELECT * FROM stock WHERE item = 'BOX'"), CYCLE).tables["inventory"]
-    assert good.drop(columns="as_of").to_dict("list") == {"site": ["PLANT-N"], "item": ["BOX"], "quantity": [12.25], "age": [0]}
+    assert good.drop(columns="as_of").to_dict("list") == {
+        "site": ["PLANT-N"],
+        "item": ["BOX"],
+        "quantity": [12.25],
+        "age": [0],
+    }
 
 
 @pytest.mark.parametrize("trouble", ["password", "query", "server", "unset"])

@@ -342,7 +342,7 @@ def test_recommendation_names_what_the_other_option_changes(report):
 
 def test_scorecard_shows_the_eight_in_order_with_target_and_owner(report):
     html = figures(part(report, "scorecard"))["The eight KPIs"].html
-    assert re.findall(r"<h4>(.*?)</h4>", html) == [kpis.KPIS[name].title for name in kpis.EIGHT]
+    assert re.findall(r"<h3>(.*?)</h3>", html) == [kpis.KPIS[name].title for name in kpis.EIGHT]
     assert "misses target 4 days" in html and "misses target 50.0 %" in html and ">Tom<" in html
     assert html.count("<svg") >= 6
 

@@ -172,8 +172,8 @@ def _shade(value: float, lowest: float, highest: float, diverging: bool) -> str:
         share, colour = abs(value) / (max(abs(lowest), abs(highest)) or 1.0), GOOD if value > 0 else BAD
     else:
         share, colour = (value - lowest) / ((highest - lowest) or 1.0), GOOD
-    share = 0.04 + 0.72 * share if share else 0.0
-    return f"background:{_tint(share, colour)}" + (";color:#fff" if share > 0.55 else "")
+    # never so dark that ink on it is hard to read
+    return f"background:{_tint(0.04 + 0.46 * share if share else 0.0, colour)}"
 
 
 def _wide(tidy: pd.DataFrame, order: Sequence[str] | None) -> pd.DataFrame:
@@ -232,7 +232,7 @@ def statement(
     ]
     alt = f"Statement of {len(wide):,} lines and {wide.shape[1]:,} columns, {scale.unit}."
     figure = made(tidy.rename(columns={"row": row, "column": column, "y": value}), scale.unit, value, alt, **about)
-    return _written(figure, [Cell("", "text"), *_month_heads(wide.columns)], body, "statement")
+    return _written(figure, [Cell(safe(heading(row)), "text"), *_month_heads(wide.columns)], body, "statement")
 
 
 def comparison(
@@ -346,7 +346,7 @@ class Tile(NamedTuple):
             state = f'<p class="state{kind}">{verdict} target {safe(amount(self.target, self.unit))}</p>'
         months = f", {span(self.months[0], self.months[-1])}" if len(self.months) else ""
         return (
-            f'<div><h4>{safe(self.name)}</h4><p class="value">{value}<span>{safe(unit)}</span></p>'
+            f'<div><h3>{safe(self.name)}</h3><p class="value">{value}<span>{safe(unit)}</span></p>'
             f"<p>{safe(self.note)}</p>{spark(self.values, self.name + months, planned_from=self.planned_from)}{state}"
             f"{f'<p>{safe(self.owner)}</p>' if self.owner else ''}</div>"
         )

@@ -12,7 +12,7 @@ from sopkit.charts.figure import FONT, NONE, SVG, About, Figure, empty, made, no
 from sopkit.charts.marks import nice, text_width
 from sopkit.charts.notation import INK, QUIET, colour_of
 from sopkit.charts.tables import Cell, Row, _written
-from sopkit.words import Scale, number, scale_of, sentence
+from sopkit.words import Scale, heading, number, scale_of, sentence
 
 WIDTH, HIGH, TYPE = 128, 18, 10.5  # of a cell of bars or pins, in pixels
 PINS = Scale(0.01, "%", 1)
@@ -37,7 +37,7 @@ def variances(
     shares = {name: (frame[plan] - frame[name]) / frame[name].abs().where(frame[name] != 0) for name in against}
     lines = _Cells([value / scale.factor for column in changes.values() for value in column], scale)
     pins = _Cells([min(max(value * 100, -100), 100) for column in shares.values() for value in column], PINS)
-    heads, body = [Cell("", "text"), *(Cell(safe(sentence(name))) for name in scenarios)], []
+    heads, body = [Cell(safe(heading(row)), "text"), *(Cell(safe(sentence(name))) for name in scenarios)], []
     for name in against:
         told = safe(f"Δ {name}")
         heads += [Cell(f"{told}{lines.marker}", "bars"), Cell(f"{told}, %", "bars")]

@@ -140,13 +140,13 @@ def by_market(book: Book) -> Figure:
 
 def outlook(book: Book) -> Figure:
     """Net sales by month: a year of actual, the plan, and the budget outlined behind both."""
-    sold, planned = book["sales_history"], book["pnl"].query("line == 'net sales'")
+    sold, planned = book["sales_history"], book.near(book["pnl"].query("line == 'net sales'"))
     sold = sold[sold["month"] >= book.first - pd.DateOffset(months=12)]
     money = sold["revenue"].fillna(sold["quantity"] * book.net_prices(sold)).rename("amount")
     parts = {
         "actual": pd.concat([sold["month"], money], axis=1), "plan": planned[["month", "amount"]],
         "budget": book["budget"].rename(columns={"sales": "amount"})[["month", "amount"]].query(
-            "month in @months", local_dict={"months": list(book.months)}),
+            "month in @months", local_dict={"months": list(book.year)}),
     }  # fmt: skip
     rows = pd.concat([part.assign(scenario=name) for name, part in parts.items()])
     near, wanted = book.near(planned)["amount"].sum(), book.near(parts["budget"])["amount"].sum()
