@@ -337,13 +337,20 @@ class Cycle:
 
     def verify(self) -> list[str]:
         """What does not fit between the folder, its manifest and the event log; nothing = all is as it was written."""
-        manifest = self.manifest
+        unsealed = manifests.broken_seal(self.folder)
+        try:
+            manifest = self.manifest
+            wrong = manifests.changed(self.folder, manifest)
+        except (StageError, OSError) as error:
+            return unsealed or [str(error)]
+        if unsealed:
+            return unsealed + wrong
         if not manifest["stages"]:
             return [f"{self.folder} holds no cycle that was run"]
-        wrong = manifests.changed(self.folder, manifest)
         if "reproduces" not in manifest:
-            events = self.records.events(kind="stage", cycle=self.cycle)
-            wrong += [*self.records.verify(), *manifests.unlogged(manifest, events)]
+            damaged = self.records.verify()
+            events = pd.DataFrame() if damaged else self.records.events(kind="stage", cycle=self.cycle)
+            wrong += damaged or manifests.unlogged(manifest, events)
         return wrong
 
     def status(self) -> pd.DataFrame:
@@ -398,6 +405,11 @@ class Cycle:
         manifest = self.manifest
         entry = manifest["stages"].setdefault(stage, {"read": {}})
         entry.update(more, state=state)
+        for path in sorted((self.folder / "notebooks").glob(f"[0-9][0-9]_{stage}.ipynb")):
+            name = f"notebooks/{path.name}"
+            manifest["files"].pop(name, None)
+            if state == "done":
+                manifest["files"][name] = {"stage": stage, "sha256": sha256(path)}
         if state == "done" and stage == "collect" and self._source is not None:
             entry["source"] = manifests.source_hash(self._source)
         manifests.store(self.folder, manifest)

@@ -26,22 +26,61 @@ RECORD_NAMES = frozenset(record.name for record in RECORDS)
 ANSWERS = frozenset({"decisions.yaml"})
 LIBRARIES = "altair highspy numpy pandas pandera papermill pyarrow pyomo scipy statsforecast".split()
 NAME = "manifest.json"
+SEAL = b'\n "seal": "'
+STATES = ("running", "done", "failed")
+REMAKE = "Bring back a copy, or remove the file and run the cycle again."
 
 
 def load(folder: Path, company: str, cycle: str) -> dict[str, Any]:
     """The manifest in `folder`; an empty one where nothing was written yet. StageError where it cannot be read."""
     try:
-        return json.loads((folder / NAME).read_text(encoding="utf-8"))
+        manifest = json.loads((folder / NAME).read_bytes())
     except FileNotFoundError:
         return {"company": company, "cycle": cycle, "tables": {}, "files": {}, "stages": {}}
-    except json.JSONDecodeError as error:
-        raise StageError(f"{folder / NAME} is not readable ({error}). Remove it and run the cycle again.") from None
+    except ValueError as error:
+        raise StageError(f"{folder / NAME} is not readable ({error}). {REMAKE}") from None
+    if not _is_whole(manifest):
+        raise StageError(f"{folder / NAME} is no manifest of a cycle: parts of it are missing. {REMAKE}")
+    manifest.pop("seal", None)
+    return manifest
+
+
+def _is_whole(manifest: Any) -> bool:
+    """Whether what was read is a manifest: every part there, and of its kind."""
+    if not isinstance(manifest, dict):
+        return False
+    parts = [manifest.get(name) for name in ("tables", "files", "stages")]
+    if not all(isinstance(part, dict) and all(isinstance(one, dict) for one in part.values()) for part in parts):
+        return False
+    tables, files, stages = parts
+    kept = all(
+        isinstance(one.get(name), str) for one in (*tables.values(), *files.values()) for name in ("stage", "sha256")
+    )
+    return kept and all(isinstance(one.get("read", {}), dict) and one.get("state") in STATES for one in stages.values())
+
+
+def broken_seal(folder: Path) -> list[str]:
+    """What shows that not every byte of the manifest in `folder` is as it was written; nothing = all are."""
+    try:
+        content = (folder / NAME).read_bytes()
+    except FileNotFoundError:
+        return []
+    at = content.find(SEAL)
+    if at < 0:
+        return [f"{NAME} is not the file that was written: its seal is gone"]
+    start = at + len(SEAL)
+    sealed = content[:start] + b"0" * 64 + content[start + 64 :]
+    whole = content[start : start + 64] == sha256(sealed).encode()
+    return [] if whole else [f"{NAME} is not the file that was written: its seal does not hold"]
 
 
 def store(folder: Path, manifest: Mapping[str, Any]) -> None:
     """Keep `manifest` in `folder`, in one step."""
-    text = json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-    replace_file(folder / NAME, text.encode())
+    text = json.dumps({**manifest, "seal": "0" * 64}, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    content = text.encode()
+    at = content.index(SEAL) + len(SEAL)
+    # one sha256 over all bytes, with zeros in its own place: a reader sees manifest and seal in one step
+    replace_file(folder / NAME, content[:at] + sha256(content).encode() + content[at + 64 :])
 
 
 def now() -> str:

@@ -44,7 +44,9 @@ def reproduce(company: str, cycle: str, *, progress: bool = True) -> tuple[list[
                 again.folder / "tables" / f"{name}.parquet", (first.folder / "tables" / f"{name}.parquet").read_bytes()
             )
         snapshot = {
-            name: entry for name, entry in manifest["files"].items() if "/" in name or entry["stage"] == "collect"
+            name: entry
+            for name, entry in manifest["files"].items()
+            if name.startswith("snapshot/") or entry["stage"] == "collect"
         }
         for name in snapshot:
             replace_file(again.folder / name, (first.folder / name).read_bytes())

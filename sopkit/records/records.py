@@ -15,7 +15,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from sopkit.errors import Finding, RecordError, SettingsError, nearest
-from sopkit.files import data_root
+from sopkit.files import data_root, is_plain_name
 from sopkit.records.check import checked
 from sopkit.records.database import EVENTS, SQL_TABLES, STORED, connect, metadata, unusable
 from sopkit.tables import RECORDS
@@ -41,6 +41,8 @@ class Records:
     @classmethod
     def of(cls, company: str) -> Records:
         """The records of `company`: at SOPKIT_RECORDS where that is set, else in the company's own SQLite file."""
+        if not is_plain_name(company):
+            raise SettingsError(f"{company!r} is no name of a company: give the plain name of its folder.")
         own = f"sqlite:///{(data_root() / company / 'records.sqlite').as_posix()}"
         return cls(os.environ.get("SOPKIT_RECORDS") or own, company)
 
@@ -64,6 +66,11 @@ class Records:
                 yield connection
         except sa.exc.DBAPIError as error:
             raise unusable(self.engine, error) from None
+        except (ValueError, TypeError) as error:  # a cell that is no longer of its kind, in the driver's words
+            why = " ".join(str(error).split())[:200]
+            raise SettingsError(
+                f"The records database holds what was never written: {why}. Bring back a copy of the file."
+            ) from None
 
     @contextmanager
     def _writing(self) -> Iterator[sa.Connection]:
@@ -159,10 +166,36 @@ class Records:
 
     def verify(self) -> list[str]:
         """Everything that shows that the log or a record was changed behind its back; an empty list = nothing was."""
-        try:
-            return [*self._damage(), *self._changes()]
-        except SettingsError as error:
-            return [str(error)]
+        wrong: list[str] = []
+        for look in (self._damage, self._guards, self._changes):
+            try:
+                wrong += look()
+            except SettingsError as error:
+                wrong.append(str(error))
+        return list(dict.fromkeys(wrong))
+
+    def _guards(self) -> list[str]:
+        """Tables and triggers of an SQLite file that are not as sopkit makes them."""
+        if self.engine.dialect.name != "sqlite" or not self._made:
+            return []
+        model = connect("sqlite://")
+        metadata.create_all(model)
+        with self._connected() as connection, model.connect() as made:
+            (columns, triggers), (ours, guards) = _schema(connection), _schema(made)
+        wrong = [
+            f"column {name} of the records database is not as it was made"
+            for name in sorted(".".join(one[:2]) for one in columns - ours)
+        ]
+        # a file of the first version has none; where one of a table's two stands, the other one stood too
+        halves = {name.rpartition("_no_")[0] for name, _ in triggers & guards}
+        lost = {one for one in guards - triggers if one[0].rpartition("_no_")[0] in halves}
+        wrong += [
+            f"table {name} of the records database is gone" for name in sorted(halves - {one[0] for one in columns})
+        ]
+        names = sorted(name for name, _ in (triggers - guards) | lost)
+        return wrong + [
+            f"trigger {name} of the records database is not as it was made" for name in dict.fromkeys(names)
+        ]
 
     def _damage(self) -> list[str]:
         if self.engine.dialect.name != "sqlite" or not self._made:
@@ -194,6 +227,21 @@ class Records:
                 elif {column: logged.get(column) for column in kept} != kept:
                     wrong.append(f"{name} {kept['id']} is not what was logged")
         return wrong + [f"{name} {number} was logged and is gone" for name, number in sorted(bodies)]
+
+
+def _schema(connection: sa.Connection) -> tuple[set[tuple[Any, ...]], set[tuple[str, str]]]:
+    """Columns (table, name, kind, needed, place in the key) and triggers (name, text) of our tables in SQLite."""
+    names = set(metadata.tables)
+    columns = {
+        (table, *row[1:4], row[5])
+        for table in connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'table'").scalars().all()
+        if table in names
+        for row in connection.exec_driver_sql("SELECT * FROM pragma_table_info(?)", (table,)).all()
+    }
+    found = connection.exec_driver_sql(
+        "SELECT name, tbl_name || ': ' || sql FROM sqlite_master WHERE type = 'trigger'"
+    ).all()
+    return columns, {(str(name), " ".join(str(text).split())) for name, text in found}
 
 
 def _now() -> str:
