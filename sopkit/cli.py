@@ -1,4 +1,4 @@
-"""The command line: `sopkit new | template | check | run | status | sign | publish | verify | reproduce`.
+"""The command line: `sopkit init | list | new | template | check | run | status | sign | publish | verify | reproduce`.
 
 Heavy libraries are imported inside the commands, so that `sopkit --help` answers at once.
 """
@@ -15,7 +15,6 @@ from sopkit.errors import SettingsError, SopkitError
 
 app = typer.Typer(
     help="Sales & Operations Planning: six notebooks from a company's raw exports to a signed, reproducible plan.",
-    no_args_is_help=True,
     add_completion=False,
     # a password could stand in a local variable
     pretty_exceptions_enable=False,
@@ -24,6 +23,55 @@ app = typer.Typer(
 CompanyOption = Annotated[str, typer.Option("--company", help="Folder of the company below data/.")]
 CycleOption = Annotated[str, typer.Option("--cycle", help="First planned month, like 2026-11.")]
 By = Annotated[str, typer.Option("--by", help="Your name, as in table people.")]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from sopkit.version import __version__
+
+        typer.echo(f"sopkit {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def about(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Sales & Operations Planning: six notebooks from a company's raw exports to a signed, reproducible plan."""
+    if context.invoked_subcommand is None:
+        list_()
+        typer.echo("\nEvery command: sopkit --help")
+
+
+@app.command("list")
+def list_() -> None:
+    """Show companies and cycles: where each stands, who is waited for, and the next command to type."""
+    from sopkit.cycle.overview import overview
+    from sopkit.files import data_root
+
+    found = overview()
+    if found.empty:
+        typer.echo(f"No company in {data_root()} yet. Make one: sopkit new NAME")
+        return
+    for company, rows in found.groupby("company", sort=True):
+        typer.echo(company)
+        for row in rows.to_dict("records"):
+            waits = f", waits for {row['waits for']}" if row["waits for"] != "-" else ""
+            typer.echo(f"  {row['cycle']}  {row['state']}{waits}\n           next: {row['next']}")
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="The folder to lay out; made if it is not there.")] = Path(),
+) -> None:
+    """Lay out a working folder: the six notebooks, and data/ for companies. Nothing that is there is overwritten."""
+    from sopkit.files import lay_out
+
+    made = lay_out(folder)
+    typer.echo(f"{folder.resolve()} is ready ({made} notebooks). Go there, then: sopkit new NAME")
 
 
 @app.command()

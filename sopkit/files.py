@@ -48,6 +48,28 @@ def reports_root() -> Path:
     return Path(os.environ.get("SOPKIT_REPORTS") or project_root() / "reports").resolve()
 
 
+def lay_out(folder: Path) -> int:
+    """Copy the notebooks to `folder`/notebooks and make data/; returns how many were copied.
+
+    Raises SettingsError where a notebook of that name is there, or nothing can be written.
+    """
+    # they travel inside the package; where a clone cannot hold a link they are beside it
+    kept = next(
+        one for one in (Path(__file__).parent / "notebooks", Path(__file__).parents[1] / "notebooks") if one.is_dir()
+    )
+    found = {path.relative_to(kept): path for path in sorted([*kept.glob("*.ipynb"), *kept.glob("ask/*.ipynb")])}
+    there = [place.name for place in found if (folder / "notebooks" / place).exists()]
+    if there:
+        raise SettingsError(f"{folder / 'notebooks'} holds {', '.join(there)} already; nothing was written.")
+    try:
+        (folder / "data").mkdir(parents=True, exist_ok=True)
+        for place, path in found.items():
+            replace_file(folder / "notebooks" / place, path.read_bytes())
+    except OSError as error:
+        raise SettingsError(unwritable(folder, error)) from None
+    return len(found)
+
+
 def is_plain_name(name: str) -> bool:
     """Whether `name` is the name of one file or folder: not empty, no path, not hidden."""
     return bool(name) and not name.startswith(".") and not set(name) & set("/\\:\0") and Path(name).name == name

@@ -153,3 +153,29 @@ def test_what_is_said_of_many_tables_in_one_sentence_is_one_line(tables: dict[st
     assert len(empty) == 1 and {"pipeline", "budget", "bom"} <= set(empty["table"].iloc[0].split(", "))
     assert empty["count"].iloc[0] == found["rule"].str.startswith("is empty and no assumption").sum() > 10
     assert lines["count"].sum() == len(found)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://ada:hush@db/erp",
+        "postgresql://ada%3Ahush@db/erp",
+        "postgresql://ada@db/erp?password=hush",
+        "postgresql://ada@db/erp?PASSWORD=hush",
+        "postgresql://ada@db/erp?sslpassword=hush",
+        "mysql://ada@db/erp?passwd=hush",
+        "mssql+pyodbc://ada@db/erp?pwd=hush",
+        "mssql+pyodbc:///?odbc_connect=DRIVER%3DX%3BUID%3Dada%3BPWD%3Dhush",
+        "snowflake://ada@db/erp?token=hush",
+        "bigquery://erp?api_key=hush",
+    ],
+)
+def test_a_secret_in_any_form_of_an_address_is_refused_and_not_repeated(tmp_path: Path, url: str) -> None:
+    with pytest.raises(SettingsError, match="a password stands in the URL") as refused:
+        said(tmp_path, f"databases: {{erp: {{url: '{url}'}}}}\n")
+    assert "hush" not in str(refused.value)
+
+
+def test_harmless_parts_of_an_address_stay_allowed() -> None:
+    url = "postgresql://ada@db/erp?sslmode=require&passfile=/home/ada/.pgpass&application_name=x"
+    assert Company(name="x", databases={"erp": {"url": url}}).databases["erp"].url == url

@@ -238,7 +238,8 @@ def database_query(table: Table, source: Source, mapping: Mapping) -> Extract:
     except (SQLAlchemyError, NoSuchModuleError, ImportError) as error:
         # `from error` would carry the URL's password into a traceback; the text is searched for it as well
         reason = _first_lines(getattr(error, "orig", None) or error)
-        reason = reason.replace(url.password, "***") if url.password else reason
+        for secret in filter(None, (url.password, *map(str, url.query.values()))):
+            reason = reason.replace(secret, "***")
         return failed(
             table,
             place,

@@ -44,7 +44,8 @@ def find_notebooks(folder: Path | None = None) -> dict[str, Path]:
     missing = [stage.notebook for stage in STAGES if stage.name not in found]
     if missing:
         raise SettingsError(
-            f"{folder} lacks {', '.join(missing)}. Start in the folder that holds notebooks/ and data/."
+            f"{folder} lacks {', '.join(missing)}. Start in the folder that holds notebooks/ and data/, "
+            "or lay one out: sopkit init FOLDER."
         )
     return found
 

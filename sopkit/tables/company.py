@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
+from urllib.parse import unquote_plus
 
 import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError, field_validator
@@ -15,6 +16,8 @@ from pydantic import BaseModel, TypeAdapter, ValidationError, field_validator
 from sopkit.errors import SettingsError, nearest
 from sopkit.tables.source import Currency, Positive, RawFile, Settings, Share, Source, setting
 
+# a part of a URL's query that may be a secret; `passfile` and `sslkey` name files
+SECRETS = re.compile(r"(pass(?!file)\w*|pwd|secret|token|api_?key|access_?key|credentials?)\s*=")
 Kind = TypeVar("Kind")
 Place = tuple[Any, ...]  # keys and numbers that lead to a part of a document
 Better = Literal["higher", "lower"]
@@ -107,7 +110,9 @@ class Database(Settings):
     def _no_password(cls, url: str) -> str:
         address, _, options = url.partition("?")
         user = address.partition("://")[2].rpartition("@")[0]
-        if ":" in user or "password" in options.lower() or "pwd=" in options.lower():
+        # a connection string may stand quoted, even twice, inside an option
+        options = unquote_plus(unquote_plus(options)).lower()
+        if ":" in unquote_plus(user) or SECRETS.search(options):
             raise ValueError(
                 "a password stands in the URL: remove it, change it where it is in use, and name the "
                 "environment variable that holds it under `password_env`"

@@ -1,0 +1,62 @@
+"""Where everything stands: companies, their cycles, what waits for whom, and the next command to type."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pandas as pd
+
+from sopkit.cycle.cycle import Cycle
+from sopkit.cycle.lock import holder
+from sopkit.errors import SopkitError
+from sopkit.files import data_root, reports_root
+from sopkit.tables import STAGES, parse_cycle
+
+
+def overview() -> pd.DataFrame:
+    """One row a cycle of every company, the newest first: where it stands, who is asked, the next command.
+
+    Columns `company cycle state waits next`. A company without a cycle has one row, with the cycle of this month.
+    """
+    rows = []
+    for folder in sorted(path.parent for path in data_root().glob("*/company.yaml")):
+        names = sorted(
+            (path.parent.name for path in (reports_root() / folder.name).glob("*/manifest.json")), reverse=True
+        )
+        for place, name in enumerate(names):
+            rows.append((folder.name, name, *_stands(folder.name, name, closed=place > 0)))
+        if not names:
+            month = f"{date.today():%Y-%m}"
+            rows.append((folder.name, month, "not begun", "you", _command("check", folder.name, month)))
+    return pd.DataFrame(rows, columns=["company", "cycle", "state", "waits for", "next"])
+
+
+def _command(verb: str, company: str, cycle: str, more: str = "") -> str:
+    return f"sopkit {verb} --company {company} --cycle {cycle} {more}".strip()
+
+
+def _stands(company: str, cycle: str, *, closed: bool) -> tuple[str, str, str]:
+    """(state, who is waited for, next command) of one cycle; a cycle with a later one is closed."""
+    if closed:
+        return "closed", "-", _command("verify", company, cycle)
+    try:
+        opened = Cycle.open(company, parse_cycle(cycle))
+        if runs := holder(opened.folder):
+            return "running", runs, _command("status", company, cycle)
+        stale, people = opened.stale(), opened.read("people")
+        signed = opened.status().set_index("stage")["signed by"]
+    except SopkitError as error:
+        return "damaged", str(error).splitlines()[0], _command("verify", company, cycle)
+    if stale:
+        stage, why = next(iter(stale.items()))
+        return f"{stage}: {why}", "you", _command("run", company, cycle, "--resume")
+    for stage in STAGES:
+        if signed[stage.name] == "-" or signed[stage.name].startswith("("):
+            may = [row.name for row in people.itertuples(index=False) if stage.name in row.may_sign.split()]
+            by = f'{stage.name} --by "{may[0]}"' if may else stage.name
+            return (
+                "made",
+                f"{stage.name}: {' or '.join(may) or 'nobody may sign it'}",
+                _command("sign", company, cycle, by),
+            )
+    return "signed", "-", _command("publish", company, cycle)
