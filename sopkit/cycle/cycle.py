@@ -343,10 +343,9 @@ class Cycle:
             wrong = manifests.changed(self.folder, manifest)
         except (StageError, OSError) as error:
             return unsealed or [str(error)]
-        if unsealed:
-            return unsealed + wrong
         if not manifest["stages"]:
-            return [f"{self.folder} holds no cycle that was run"]
+            return unsealed or [f"{self.folder} holds no cycle that was run"]
+        wrong = unsealed + wrong
         if "reproduces" not in manifest:
             damaged = self.records.verify()
             events = pd.DataFrame() if damaged else self.records.events(kind="stage", cycle=self.cycle)

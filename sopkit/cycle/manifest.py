@@ -187,6 +187,9 @@ def unlogged(manifest: Mapping[str, Any], events: pd.DataFrame) -> list[str]:
     """Stages whose tables are not those that the event log (`Records.events(kind="stage")`) saw when they ran."""
     wrong = []
     for stage in manifest["stages"]:
+        if stage not in BY_NAME:
+            wrong.append(f"{NAME} names a stage {stage!r}, which does not exist")
+            continue
         logged = events[events["name"] == stage]
         if logged.empty:
             wrong.append(f"the event log does not know that stage {stage} ran")
