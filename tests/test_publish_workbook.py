@@ -11,7 +11,8 @@ import pytest
 from test_publish import COMPANY, CYCLE, HOSTILE, small_plan
 
 from sopkit.book import Book
-from sopkit.publish import workbook
+from sopkit.publish import summary, workbook
+from sopkit.reconcile import figures as reconcile
 from sopkit.tables import TABLES
 
 
@@ -71,7 +72,7 @@ def test_same_plan_same_bytes(plan, content):
 
 def test_draft_is_said_on_the_first_sheet_and_above_every_printed_page(content):
     book = openpyxl.load_workbook(BytesIO(content))
-    assert book.sheetnames == [workbook.FIRST, *workbook.SHEETS]
+    assert book.sheetnames == [workbook.FIRST, summary.NAME, *workbook.SHEETS]
     assert "DRAFT" in book.worksheets[0]["A1"].value
     assert all("DRAFT, not decided" in sheet.oddHeader.right.text for sheet in book.worksheets)
     approved = workbook.write(Book(small_plan(decided="shift"), COMPANY, CYCLE))
@@ -140,5 +141,25 @@ def test_a_table_of_too_many_rows_is_cut_and_the_first_sheet_says_so(plan):
 def test_a_cycle_with_nothing_in_it_still_has_every_sheet(plan):
     empty = {name: TABLES[name].empty() for name in plan}
     book = openpyxl.load_workbook(BytesIO(workbook.write(Book(empty, COMPANY, CYCLE))))
-    assert book.sheetnames == [workbook.FIRST, *workbook.SHEETS]
+    assert book.sheetnames == [workbook.FIRST, summary.NAME, *workbook.SHEETS]
     assert book["Demand plan"].max_row == 1 and book["Demand plan"]["A1"].value == "Product"
+
+
+def test_the_summary_sheet_has_the_packs_numbers_to_the_cent_and_four_native_charts(plan):
+    book = Book(plan, COMPANY, CYCLE)
+    sheet = openpyxl.load_workbook(BytesIO(workbook.write(book)))[summary.NAME]
+    assert len(sheet._charts) == 4 and sheet.page_setup.orientation == "landscape"
+    rows = {row[0].value: [cell.value for cell in row[1:8]] for row in sheet.iter_rows(max_col=8) if row[0].value}
+    for figure, name in ((reconcile.statement(book), "line"), (reconcile.by_family(book), "name")):
+        for line in figure.frame.to_dict("records"):
+            last, budget, planned, change, share, *_ = rows[line[name][0].upper() + line[name][1:]]
+            assert planned == pytest.approx(line["plan"], abs=0.005)
+            if line["budget"] == line["budget"]:
+                assert budget == pytest.approx(line["budget"], abs=0.005)
+            if line["last year"] == line["last year"]:
+                assert (last, change) == pytest.approx((line["last year"], line["plan"] - line["last year"]), abs=0.005)
+                assert share == pytest.approx(line["plan"] / line["last year"] - 1) or line["last year"] < 0
+    statement = dict(zip(*(reconcile.statement(book).frame[name] for name in ("line", "plan")), strict=True))
+    near = book.near(plan["pnl"])
+    assert statement["result"] == pytest.approx(near["amount"].sum(), abs=0.005)
+    assert rows["All"][2] == pytest.approx(near[near["line"] == "net sales"]["amount"].sum(), abs=0.005)

@@ -12,7 +12,9 @@ import xlsxwriter
 from sopkit.book import Book
 from sopkit.charts import columns_of, plain
 from sopkit.decide import UNDECIDED, is_draft
+from sopkit.publish import summary
 from sopkit.publish.pack import STATUS
+from sopkit.publish.summary import LETTERS
 from sopkit.tables import TABLES, Column, Table
 from sopkit.tables.hierarchy import TOTAL
 from sopkit.words import month_name, sentence
@@ -50,7 +52,6 @@ SHEETS = {
     "Markets": "markets",
 }
 ROWS = 250_000  # of a sheet: a spreadsheet with more than that is nobody's tool
-LETTERS = 32_000  # of a cell: Excel refuses more than 32,767
 LEVELS = {
     "family": "family of the product",
     "region": "region of the market",
@@ -90,9 +91,11 @@ def write(book: Book, plan_hash: str = "", rows: int = ROWS) -> bytes:
         about = {"company": plain(book.company.name), "created": book.first.to_pydatetime()}
         excel.set_properties({"title": _title(book), **about})
         style = _styles(excel)
-        first = excel.add_worksheet(FIRST)
+        first, second = excel.add_worksheet(FIRST), excel.add_worksheet(summary.NAME)
         frames = {sheet: _frame(book, table) for sheet, table in SHEETS.items()}
         _about(first, style, book, plan_hash, {sheet: len(frame) for sheet, frame in frames.items()}, rows=rows)
+        summary.write(excel, second, style, book)
+        _print(second, book)
         for name, frame in frames.items():
             _table(excel.add_worksheet(name), style, book, TABLES[SHEETS[name]], frame.head(rows))
     return file.getvalue()
@@ -121,7 +124,18 @@ def _styles(excel: xlsxwriter.Workbook) -> dict[str, Any]:
         "wrap": {"text_wrap": True, "valign": "top"},
         "alarm": {"bold": True, "font_color": "#B34700"},
         "link": {"font_color": "#0B5FA5", "underline": True},
-        **{shown: {"num_format": shown} for shown in ("#,##0", "#,##0.##", *NUMBERS.values(), *DATES.values())},
+        **{
+            shown: {"num_format": shown}
+            for shown in (
+                "#,##0",
+                "#,##0.##",
+                summary.MONEY,
+                summary.CHANGE,
+                summary.SHARE,
+                *NUMBERS.values(),
+                *DATES.values(),
+            )
+        },
     }
     return {name: excel.add_format(look) for name, look in looks.items()}
 
