@@ -206,6 +206,9 @@ def test_lever_stands_beside_the_shortage_it_helps(plan):
         "months": "Dec 2026",
         "change": "+10 hours",
         "gain": 55,
+        "revenue": 55,
+        "cash_cost": 0,
+        "penalties": 0,
         "sentence": "ten more hours on R",
     }
     plan = plan.with_tables({"levers": pd.DataFrame([lever])})

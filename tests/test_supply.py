@@ -20,7 +20,7 @@ from sopkit.book import Book
 from sopkit.errors import FindingsError, StageError, SupplyDataError
 from sopkit.supply import model
 from sopkit.supply.check import checks
-from sopkit.supply.model import CASH, POLICY, build
+from sopkit.supply.model import CASH, POLICY, PROMISES, build
 from sopkit.supply.network import Network
 from sopkit.supply.resolve import Session
 from sopkit.supply.solve import solve
@@ -526,8 +526,9 @@ def test_without_any_capacity_a_plan_still_exists_and_says_what_is_short():
     assert found.loc["A", "lost"] == pytest.approx(60) and found.loc["B", "backlog"] == pytest.approx(120)
     said = plan["supply_exceptions"].set_index("cost")
     assert set(said.index) == {"losing", "left_waiting"}
-    assert (said["price"] == 1000 * 50).all()
-    assert plan["supply_run"].set_index("measure").loc["price of an emergency", "value"] == "50,000"
+    assert (said["price"] == 0).all() and (said["promise"] == "unmet_promises").all()  # a promise has no price
+    assert plan["supply_run"].set_index("measure").loc["unmet promises", "value"] == "240"
+    assert cost(plan, "losing") == 0
 
 
 def test_backlog_waits_and_is_delivered_later():
@@ -570,11 +571,13 @@ def served(allocation: str, **cells) -> tuple[list[float], list[float]]:
     return delivered(plan, "A"), delivered(plan, "B")
 
 
-@pytest.mark.parametrize(
-    "cells", [{}, {"unmet": "backlog", "backlog_price": 1e5}, {"unmet": "neither"}, {"lost_price": 1e5}]
-)
+@pytest.mark.parametrize("cells", [{}, {"unmet": "backlog", "backlog_price": 1e5}, {"lost_price": 1e5}])
 def test_the_first_class_is_served_first_whatever_the_prices(cells):
     assert served("priority", **cells) == ([60, 60], [40, 40])
+
+
+def test_what_must_be_met_comes_before_the_first_class():
+    assert served("priority", unmet="neither") == ([40, 40], [60, 60])
 
 
 @pytest.mark.parametrize("cells", [{"unmet": "backlog", "backlog_price": 1e4}, {"lost_price": 1e4}])
@@ -649,7 +652,7 @@ def test_no_safety_stock_is_kept_of_a_product_going_off_sale():
     assert stock["closing"].tolist() == pytest.approx([20, 0])
 
 
-def test_stock_above_its_maximum_is_an_emergency_only():
+def test_stock_above_its_maximum_is_a_promise_broken():
     tables = (
         plain(hours=0, count=1)
         | {"policies": policy(maximum_stock=50)}
@@ -661,7 +664,9 @@ def test_stock_above_its_maximum_is_an_emergency_only():
     )
     plan = planned(tables, 1)
     said = plan["supply_exceptions"].iloc[0]
-    assert (said["cost"], said["amount"], said["price"]) == ("stock_above_maximum", pytest.approx(30), 50_000)
+    assert (said["cost"], said["amount"], said["promise"]) == ("stock_above_maximum", pytest.approx(30)) + (
+        said["cost"],
+    )
 
 
 def test_space_and_money_in_stock_are_limits_with_a_price():
@@ -786,7 +791,7 @@ def spoken_model(**other) -> pyo.ConcreteModel:
 
 
 RULES = sorted(rule.name for rule in spoken_model().component_objects(pyo.Constraint))
-TEXTS = [*RULES, *sorted({"revenue", *CASH, *POLICY})]
+TEXTS = [*RULES, *sorted({"revenue", *CASH, *POLICY, *PROMISES})]
 
 
 @pytest.fixture(scope="module")
@@ -838,6 +843,7 @@ def test_the_formulation_page_speaks_of_every_component_in_sentences(full_plan):
     rules = page[page["kind"].isin(["balance", "limit", "policy"])]
     assert sorted(rules["name"]) == RULES
     assert set(page.query("kind == 'cost'")["name"]) == {"revenue", *CASH, *POLICY}
+    assert page.query("kind == 'promise'")["name"].tolist() == [*PROMISES]
     assert set(page.query("kind == 'decision'")["name"]) == {var.name for var in model.component_objects(pyo.Var)}
     assert (page["sentence"].str.len() > 0).all()
     assert (page.loc[page["kind"].ne("set") & page["name"].ne("previous"), "unit"].str.len() > 0).all()

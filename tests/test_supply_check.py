@@ -14,7 +14,6 @@ from small_company import CYCLE, company, read
 from test_supply import changed, full, plain
 
 from sopkit.book import Book
-from sopkit.errors import StageError
 from sopkit.supply.check import checked, checks
 from sopkit.supply.model import CASH, POLICY
 from sopkit.supply.network import Network
@@ -39,24 +38,20 @@ PRICES = {
     "laying_off": "people.layoff_cost",
     "changing_rate": "resources.change_price",
     "waiting": "demand.waiting_price",
-    "left_waiting": "demand.left_waiting_price",
     "losing": "demand.losing_price",
     "missing_safety_stock": "stock.safety_price",
     "missing_end_stock": "stock.end_stock_price",
-    "stock_above_maximum": "demand.emergency_price",
     "space_overflow": "stock.overflow_price",
     "above_stock_budget": "stock.budget_price",
-    "out_of_order": "allocation.premium",
-    "unfair_shares": "allocation.premium",
     "changing_the_plan": "last_plan.change_price",
 }
 """The network's price behind each named cost."""
 
-EXCEPTIONS = (
-    "left_waiting losing missing_end_stock stock_above_maximum space_overflow above_stock_budget out_of_order "
-    "unfair_shares changing_the_plan"
-).split()
+EXCEPTIONS = ("missing_end_stock space_overflow above_stock_budget changing_the_plan").split()
 """Costs whose price stands in table `supply_exceptions`."""
+
+PROMISED = "left_waiting losing stock_above_maximum out_of_order unfair_shares".split()
+"""What stands there of promises, which have no price."""
 
 
 def strained(cost: str) -> tuple[dict[str, pd.DataFrame], dict]:
@@ -136,7 +131,9 @@ def test_the_strained_company_incurs_every_cost_and_its_honest_plan_passes(hones
     assert set(COSTS) == set(PRICES)
     for cost in COSTS:
         assert cost in set(of(honest, cost)["supply_costs"]["cost"])
-        assert (cost in EXCEPTIONS) == (cost in set(of(honest, cost)["supply_exceptions"]["cost"]))
+        assert (cost in EXCEPTIONS) == (cost in set(of(honest, cost)["supply_exceptions"].query("price > 0")["cost"]))
+    for cost in PROMISED:
+        assert cost in set(of(honest, cost)["supply_exceptions"].query("promise != ''")["cost"])
     assert broken(honest["out_of_order"], "out_of_order") == broken(honest["unfair_shares"]) == set()
 
 
@@ -166,7 +163,7 @@ def test_a_price_tampered_with_in_every_table_at_once_is_refused(honest, cost):
     assert f"money: {cost}" in broken(plan | {"supply_run": run.reset_index()}, asked(cost))
 
 
-@pytest.mark.parametrize("cost", EXCEPTIONS)
+@pytest.mark.parametrize("cost", [*EXCEPTIONS, *PROMISED])
 def test_an_exception_larger_or_smaller_than_the_plan_has_is_refused(honest, cost):
     """Amounts and money agree, but the plan's own quantities say otherwise; whoever drops a row is seen as well."""
     plan = of(honest, cost)
@@ -207,13 +204,20 @@ def test_money_of_a_purchase_tampered_with_is_refused(honest):
     assert "money: buying" in broken(plan | {"supply_plan": lines})
 
 
-@pytest.mark.parametrize("measure", ["price of an emergency", "premium of class 1", "premium of class 2"])
-def test_a_price_reported_with_the_run_is_the_one_that_tables_and_settings_give(honest, measure):
+@pytest.mark.parametrize("measure", ["out of order", "unmet promises", "stock above maximum"])
+def test_what_is_said_of_a_promise_is_what_the_plan_breaks(honest, measure):
     plan = honest["out_of_order"]
     run = plan["supply_run"].set_index("measure")
     value = float(run.loc[measure, "value"].replace(",", ""))
-    run.loc[measure, "value"] = f"{1.03 * value:,.6g}"
-    assert broken(plan | {"supply_run": run.reset_index()}, "out_of_order")
+    for said in (f"{1.03 * value:,.6g}", None):
+        other = run.assign(value=run["value"].where(run.index != measure, said)) if said else run.drop(measure)
+        assert "money: profit" in broken(plan | {"supply_run": other.reset_index()}, "out_of_order")
+
+
+def test_a_promise_taken_for_money_is_refused(honest):
+    plan = honest["unfair_shares"]
+    exceptions = plan["supply_exceptions"].assign(promise="")
+    assert broken(plan | {"supply_exceptions": exceptions})
 
 
 def classes(allocation: str = "priority", **columns) -> Book:
@@ -223,29 +227,13 @@ def classes(allocation: str = "priority", **columns) -> Book:
     return Book.of(tables, company(2, allocation=allocation), CYCLE)
 
 
-def test_premiums_scaled_down_turn_the_order_of_classes_around_and_are_refused():
-    """Short supply goes 60/40 to the first class; with premiums a millionth it goes 40/60, and no check may hold."""
-    book = classes()
-    honest, spoiled = solved(book), solved(book, "allocation.premium", 1e-6)
-    for plan, first in ((honest, 60.0), (spoiled, 40.0)):
+def test_short_supply_goes_to_the_first_class_and_no_price_says_so():
+    """60/40 by class; by money it is 40/60. The order of classes is nowhere in the money."""
+    for allocation, first in (("priority", 60.0), ("profit", 40.0)):
+        book = classes(allocation)
+        plan = checked(book, solved(book))
         assert plan["deliveries"].query("market == 'A'")["delivered"].tolist() == pytest.approx([first] * 2)
-    assert checked(book, honest)["supply_checks"]["holds"].all()
-    with pytest.raises(StageError, match="money: out_of_order"):
-        checked(book, spoiled)
-
-
-def test_premiums_by_hand():
-    """Dearest unit 70. Class 2: 10 x 70. Class 1: 100 times that; an emergency is 1,000 x 70.
-
-    Where the first class could otherwise be outranked, its premium is more: B loses 90,000 a unit, so class 1 costs
-    at least the premium of class 2 (90,000 + dearest 90,000) + 90,000 + dearest.
-    """
-    run = solved(classes())["supply_run"].set_index("measure")["value"]
-    assert (run["premium of class 1"], run["premium of class 2"]) == ("70,000", "700")
-    assert run["price of an emergency"] == "70,000"
-    dear = solved(classes(service_policies__lost_price=[0.0, 9e4]))["supply_run"].set_index("measure")["value"]
-    assert (run["premium of class 2"], dear["premium of class 2"]) == ("700", "900,000")
-    assert dear["premium of class 1"] == "9e+07"
+        assert not set(plan["supply_costs"]["cost"]) & {"out_of_order", "losing"}
 
 
 def test_a_way_that_has_lost_a_component_is_gone_and_a_way_that_only_lacks_hours_is_not():
@@ -274,7 +262,7 @@ def test_a_way_that_has_lost_a_component_is_gone_and_a_way_that_only_lacks_hours
         FAR, SHEET, 100
         PLANT, P, 10
         """)
-    for given, price in ((tables, 50_000), (tables | cut_off, 0)):
+    for given, promise in ((tables, "broken_freeze"), (tables | cut_off, "")):
         book = Book.of(given, company(2, frozen_months=1), CYCLE)
         changes = checked(book, solved(book))["supply_exceptions"].query("cost == 'changing_the_plan'")
-        assert changes[["amount", "price"]].to_numpy().tolist() == [[pytest.approx(30), price]]
+        assert changes[["amount", "promise"]].to_numpy().tolist() == [[pytest.approx(30), promise]]

@@ -22,14 +22,15 @@ from sopkit.supply.matrix import Matrix, walked
 from sopkit.supply.model import build
 from sopkit.supply.network import Network
 from sopkit.supply.resolve import Session, built
-from sopkit.supply.solve import Loaded, Parts, solve
+from sopkit.supply.solve import Effort, Loaded, Parts, solve
 
 LITTLE = demo.Size(products=4, families=2, plants=2, dcs=1, markets=3, resources=3, materials=3, history=24, horizon=6)
 CYCLE = demo.CYCLE
 
 
 def cold(tables: dict[str, pd.DataFrame], settings_) -> float:
-    return solve(built(Network(Book.of(tables, settings_, CYCLE)))).profit
+    effort = Effort(settings_.policies.gap, settings_.policies.time_limit)
+    return solve(built(Network(Book.of(tables, settings_, CYCLE))), effort=effort).profit
 
 
 def same(one: Matrix, other: Matrix) -> None:
@@ -331,7 +332,7 @@ def test_a_change_of_structure_is_loaded_anew(session, little) -> None:
 
 
 def test_whole_numbers_are_found_again_after_a_change(little) -> None:
-    whole = company(LITTLE.horizon, whole_people=True)
+    whole = company(LITTLE.horizon, whole_people=True, gap=1e-6)
     routings = little["routings"].assign(minimum_run=30.0, setup_cost=150.0)
     session = Session(Book.of(little | {"routings": routings}, whole, CYCLE))
     assert session.base.measures["whole-number decisions"] > 0

@@ -254,7 +254,7 @@ def unmet(book: Book) -> Figure:
         rows.assign(family=book.called(rows["family"], "families")).sort_values("money"),
         {"family": "Family", "months": Show("Months", "count"), "units": Show("Shortfall", book.units, True),
          "money": Show("In money", book.currency, True), "lever": "Best lever",
-         "gain": Show("It brings", book.currency, True)},
+         "gain": Show("It brings, after penalties", book.currency, True)},
         who=book.who,
         title="Demand that supply does not meet in its month", unit="over the horizon", source="gaps levers",
         better="lower", look_for="Each shortage with the lever that closes most of it.",

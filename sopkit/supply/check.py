@@ -80,6 +80,11 @@ def _all(parts: list[Violation]) -> Violation:
     return pd.concat([part for part in parts if len(part)] or parts[:1])
 
 
+def _number(run: pd.Series, measure: str) -> float:
+    """A measure of table `supply_run`; NaN where it is not there."""
+    return float(str(run.get(measure, "nan")).replace(",", ""))
+
+
 def _sum(frame: pd.DataFrame, key: list[str], names: list[str] | None = None) -> pd.Series:
     """Quantities added up by `key`, which is then called `names`."""
     return frame.groupby(key)["quantity"].sum().rename_axis(names or key)
@@ -270,12 +275,12 @@ class _Rules(Recount):
     def _passed(self, *costs: str) -> Violation:
         """By how much table `supply_exceptions` differs from what the plan's quantities pass of wishes and limits.
 
-        Where a unit costs nothing, more than needed may be passed.
+        Where a unit costs nothing and breaks no promise, more than needed may be passed.
         """
         found, own = (
             frame[frame.index.get_level_values("cost").isin(costs)] for frame in (self.recorded, self.exceptions)
         )
-        free = own.index[own["price"].eq(0)]
+        free = own.index[own["price"].eq(0) & own["promise"].eq("")]
         amount, needed = found["amount"].groupby(level=EXCEPTION).sum(), own["amount"]
         needed, amount = needed.align(amount, fill_value=0.0)
         gap = (needed - amount).where(needed.index.isin(free), (needed - amount).abs())
@@ -338,6 +343,7 @@ class _Rules(Recount):
         return [
             _unequal(found, self.costs, CENT),
             _unequal(self.recorded["price"], self.exceptions["price"].reindex(self.recorded.index), 1e-9),
+            (self.recorded["promise"] != self.exceptions["promise"].reindex(self.recorded.index)).astype(float),
             *(pd.concat({cost: gap}) for cost, gap in beside.items()),
         ]
 
@@ -345,14 +351,12 @@ class _Rules(Recount):
         return _all([gap[gap.index.get_level_values(0) == cost] for gap in self._gaps])
 
     def _profit(self) -> Violation:
-        """Revenue less all costs is the contribution reported, and so are the prices reported with it."""
+        """Revenue less all costs is the contribution reported; what is said of promises is what the plan breaks."""
         costs = self.plan["supply_costs"]
         signed = costs["amount"].where(costs["cost"].eq("revenue"), -costs["amount"])
         run = self.plan["supply_run"].set_index("measure")["value"]
-        prices = {"price of an emergency": self.emergency}
-        if self.policies.allocation != "profit":
-            prices |= {f"premium of class {number}": premium for number, premium in self.premiums.items()}
-        reported = {name: float(run.get(name, "nan").replace(",", "")) for name in (PROFIT, *prices)}
-        gap = abs(signed.sum() - reported[PROFIT]) - CENT - 1e-8 * signed.abs().sum()
-        priced = {name: abs(price - reported[name]) - 1e-5 * price for name, price in prices.items()}
-        return pd.Series({"profit": gap} | priced)
+        gap = abs(signed.sum() - _number(run, PROFIT)) - CENT - 1e-8 * signed.abs().sum()
+        broken = self.recorded.groupby("promise")["amount"].sum().drop("", errors="ignore")
+        said = {name: _number(run, name.replace("_", " ")) for name in broken.index}
+        counted = {name: abs(amount - said[name]) - UNITS - 1e-4 * amount for name, amount in broken.items()}
+        return pd.Series({"profit": gap} | counted)

@@ -1,7 +1,8 @@
 """Why not more: what binds and its shadow price, why something is short, and level against chase.
 
 A shadow price comes from the linear model with its whole numbers held fixed: the contribution after penalties that one
-more unit of a limit brings.
+more unit of a limit brings, told apart into revenue, cash cost and service penalties. Promises are no money: where one
+more unit keeps a promise better, that is said beside it.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from sopkit.supply.model import CASH, POLICY
 from sopkit.supply.network import START
 from sopkit.supply.solve import Solution
 from sopkit.tables import TABLES
-from sopkit.words import money, month_name
+from sopkit.words import month_name
 
 if TYPE_CHECKING:
     from sopkit.supply.resolve import Session
@@ -42,8 +43,11 @@ SHORTAGES = {
 }
 """Kind of shortage: its decision, the balance that could use one more unit, and how it is spoken of."""
 
-STEERING = ("changing_rate", "stock_above_maximum")
-"""Prices that force a plan to be level, or to chase demand."""
+STEERING = ("changing_rate",)
+"""The price that forces a plan to be level: it steers only."""
+
+GAIN = "revenue", "cash_cost", "penalties", "promise", "kept"
+"""What a gain is told apart into, in tables."""
 
 
 def explain(session: Session) -> dict[str, pd.DataFrame]:
@@ -66,7 +70,8 @@ def binding_limits(solved: Solved) -> pd.DataFrame:
         if limit.given or rule == "no_early_hires":
             continue
         for index in solved.binding(rule):
-            row, price = solved.row(rule, *index), solved.price(rule, *index)
+            row = solved.row(rule, *index)
+            gain = solved.gain(row)
             size = solved.matrix.row_upper[row]
             if rule in ("people_work", "people_overtime_limit"):  # the limit itself is decided: people's hours
                 size = _people_hours(solved, rule, index)
@@ -78,11 +83,19 @@ def binding_limits(solved: Solved) -> pd.DataFrame:
                     "month": solved.time[index[-1]],
                     "size": max(0.0, size if np.isfinite(size) else use[row]),
                     "unit": limit.unit,
-                    "shadow_price": price,
-                    "sentence": f"One more {solved.one_more(rule, index)} brings {money(price, solved.currency)}.",
+                    "shadow_price": gain.total,
+                    "sentence": f"One more {solved.one_more(rule, index)} {gain.told(solved.currency)}.",
                 }
+                | {name: getattr(gain, name) for name in GAIN}
             )
-    return pd.DataFrame(rows).sort_values("shadow_price", ascending=False, kind="stable") if rows else pd.DataFrame()
+    return ranked(rows, "shadow_price", solved)
+
+
+def ranked(rows: list[dict], gain: str, solved: Solved) -> pd.DataFrame:
+    """Rows with what they bring: first what keeps a promise better, by its rank, then by money."""
+    order = [*solved.answer.broken, ""]
+    rows.sort(key=lambda row: (order.index(row["promise"]), -row["kept"], -row[gain]))
+    return pd.DataFrame(rows)
 
 
 def _people_hours(solved: Solved, rule: str, index: tuple) -> float:
@@ -93,7 +106,7 @@ def _people_hours(solved: Solved, rule: str, index: tuple) -> float:
 
 def why_short(solved: Solved) -> pd.DataFrame:
     """For every shortage the limits that one more unit would need, found along the plan's own prices."""
-    trail = _Trail(solved.solution)
+    trail = _Trail(solved)
     rows: list[Any] = []
     for kind, (decision, rule, _) in SHORTAGES.items():
         if decision in solved.matrix.columns and rule in solved.matrix.rows:
@@ -111,7 +124,7 @@ def _needs(solved: Solved, kind: str, index: tuple, quantity: float, ends: dict[
         quantity=f"{quantity:,.0f}", item=solved.name(item), place=solved.name(place), month=month_name(month)
     )
     common = {"kind": kind, "item": item, "place": place, "month": solved.time[month], "quantity": quantity}
-    prices = np.abs(solved.answer.shadow_price)
+    prices = np.abs(solved.steering)
     if not ends:
         yield common | {
             "step": 1,
@@ -132,8 +145,8 @@ def _needs(solved: Solved, kind: str, index: tuple, quantity: float, ends: dict[
         if limit.given:
             needed = f"{needs:,.3g} more {limit.unit} of {solved.name(what or where)} at {where} {limit.one_more}"
         else:
-            each = money(prices[row], solved.currency)
-            needed = f"{needs:,.3g} x one {solved.one_more(rule, key)}, at a shadow price of {each} each"
+            told = solved.gain(row).told(solved.currency)
+            needed = f"{needs:,.3g} x one {solved.one_more(rule, key)}, each of which {told}"
         yield common | {
             "step": step,
             "limit": rule,
@@ -142,7 +155,7 @@ def _needs(solved: Solved, kind: str, index: tuple, quantity: float, ends: dict[
             "limit_month": solved.time.get(key[-1], pd.NaT),
             "needs": needs,
             "unit": limit.unit,
-            "shadow_price": prices[row],
+            "shadow_price": solved.answer.shadow_price[row],
             "sentence": f"{head}: one more unit needs {needed}.",
         }
 
@@ -154,7 +167,8 @@ def level_chase(session: Session) -> pd.DataFrame:
     product may be held above its safety stock. Both prices steer only: the contribution shown is without them.
     """
     network, tables = session.base.network, session.tables
-    level = {"resources": tables["resources"].assign(change_price=10 * network.demand.dearest)}
+    dearest = 10 * max([1.0, *network.demand.price.values()])
+    level = {"resources": tables["resources"].assign(change_price=dearest)}
     products = set(tables["products"]["product"])
     pairs = pd.DataFrame([pair for pair in network.flow.stocks if pair[0] in products], columns=["item", "site"])
     held = TABLES["policies"].conform(tables["policies"].merge(pairs, how="outer", on=["item", "site"]))
@@ -195,10 +209,12 @@ class _Trail:
     stop it there?
     """
 
-    def __init__(self, solution: Solution) -> None:
-        self.rows, self.columns = solution.matrix.a, csc_array(solution.matrix.a)
-        self.shadow_price, self.reduced = solution.answer.shadow_price, solution.answer.reduced
-        rows, columns = solution.matrix.rows, solution.matrix.columns
+    def __init__(self, solved: Solved) -> None:
+        self.rows, self.columns = solved.matrix.a, csc_array(solved.matrix.a)
+        self.shadow_price = solved.steering
+        broken = (one.reduced / max(1e-9, np.abs(one.reduced).max()) for one in solved.answer.broken.values())
+        self.reduced = np.abs(solved.answer.reduced) + sum(1e6 * np.abs(one) for one in broken)
+        rows, columns = solved.matrix.rows, solved.matrix.columns
         self.ends = self._marked(rows, *LIMITS)
         self.through = self._marked(rows, "stock_balance", "demand_balance", "resource_work", "people_balance")
         shortages = "lose", "wait", "lay_off", "scrap", "fall_below_safety", "miss_end_stock"
@@ -224,7 +240,7 @@ class _Trail:
         if not giving.any():
             return {}
         columns, coefficients = columns[giving], coefficients[giving]
-        best = int(np.argmin(np.round(np.abs(self.reduced[columns]), 6)))
+        best = int(np.argmin(np.round(self.reduced[columns], 6)))
         column, amount = columns[best], 1.0 / abs(coefficients[best])
         found: dict[int, float] = {}
         part = slice(self.columns.indptr[column], self.columns.indptr[column + 1])

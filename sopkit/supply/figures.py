@@ -120,17 +120,16 @@ def load(book: Book) -> Figure:
 
 def limits(book: Book, most: int = 8) -> Figure:
     """What keeps the plan from earning more, the highest shadow price first."""
-    rows = book["binding_limits"].sort_values("shadow_price", ascending=False, kind="stable").head(most)
+    rows = book["binding_limits"].head(most)
     top = next(rows.assign(place=_places(book, rows["place"])).itertuples(), None)
     return charts.table(
         rows,
         charts.columns_of("binding_limits", "sentence month size unit shadow_price", book.unit, sentence="Limit",
-                          size="Size of the limit"),
+                          size="Size of the limit", shadow_price="Shadow price, after penalties"),
         who=book.who, title="What limits the plan", unit="shadow price: what one more unit of the limit brings",
         source="binding_limits",
         none="No limit keeps the plan from earning more: more capacity would bring nothing.",
-        look_for=f"The most valuable relief, {top.place} in {month_name(top.month)}, brings "
-        f"{amount(top.shadow_price, book.currency)} for one more {top.unit.rstrip('s')}." if top else "",
+        look_for=f"The most valuable relief: {top.sentence}" if top else "",
     )  # fmt: skip
 
 
@@ -211,15 +210,17 @@ def why_short(book: Book, most: int = 10) -> Figure:
 
 def levers(book: Book, most: int = 8) -> Figure:
     """Priced levers that the plan does not use, found by solving the plan again with each of them."""
-    rows = book["levers"].sort_values("gain", ascending=False)
+    rows = book["levers"].assign(cash=lambda f: f["revenue"] - f["cash_cost"], avoided=lambda f: -f["penalties"])
     return charts.table(
         rows,
-        charts.columns_of("levers", "sentence months change +gain", book.unit, sentence="Lever", gain="It brings",
-                          change="Change of the tables"),
+        charts.columns_of("levers", "sentence months change", book.unit, sentence="Lever", change="Change of the tables")
+        | {"cash": Show("In cash", book.currency, True), "avoided": Show("Penalties avoided", book.currency, True)}
+        | charts.columns_of("levers", "+gain", book.unit, gain="After penalties"),
         most=most, who=book.who, title="Levers that the plan does not use", unit="found by solving the plan again",
         source="levers", better="higher",
-        look_for=f"The best lever brings {amount(rows['gain'].iloc[0], book.currency)}; two together bring less than "
-        "their sum." if len(rows) else "",
+        look_for=f"In cash the best lever brings {amount(rows['cash'].iloc[0], book.currency, sign=True)} and avoids "
+        f"{amount(rows['avoided'].iloc[0], book.currency)} of service penalties, which nobody is paid; two levers "
+        "together bring less than their sum." if len(rows) else "",
         none="No lever would bring anything: nothing that money can buy is scarce.",
     )  # fmt: skip
 

@@ -7,7 +7,7 @@ import re
 import pandas as pd
 import pyomo.environ as pyo
 
-from sopkit.supply.model import CASH, POLICY
+from sopkit.supply.model import CASH, POLICY, PROMISES
 
 
 def formulation(model: pyo.ConcreteModel) -> pd.DataFrame:
@@ -38,6 +38,8 @@ def _kind(model: pyo.ConcreteModel, component: pyo.Component) -> str | None:
         return "set" if component.doc else None  # products of sets that Pyomo makes have no sentence
     if component.ctype is pyo.Constraint:
         return model.part_of[component.name]
+    if component.ctype is pyo.Expression and component.name in PROMISES:
+        return "promise"
     if component.ctype is pyo.Expression:
         return "cost" if component.name in (*CASH, *POLICY, "revenue") else None
     return {pyo.Param: "parameter", pyo.Var: "decision", pyo.Objective: "objective"}[component.ctype]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from sopkit.supply.limits import LIMITS, NOTHING, Solved
-from sopkit.words import money, month_name, span
+from sopkit.supply.limits import LIMITS, MISSED, NOTHING, Gain, Solved
+from sopkit.supply.solve import Answer
+from sopkit.words import listed, money, month_name, span
 
 DEARER = 1.10
 """A second supplier is taken to cost 10 % more than the dearest one today; the lever's sentence names the price."""
@@ -57,28 +58,54 @@ class Lever:
 
 def levers(solved: Solved) -> pd.DataFrame:
     """Table `levers`: what each lever would bring, the plan solved again with it."""
-    loaded, base, rows = solved.session.parts.whole(), solved.solution.profit, []
+    base, rows = solved.answer, []
+    least = max(1.0, NAMED_FROM * abs(base.profit))
     candidates = [lever for kind in KINDS for lever in kind(solved)]
     for lever in sorted(candidates, key=lambda lever: (lever.lever, lever.place, lever.item)):
-        profit, used = loaded.with_columns(lever.columns)
-        gain, total = profit - base, float(used.sum())
-        if gain <= max(1.0, NAMED_FROM * abs(base)) or total <= NOTHING:
-            continue
+        answer = solved.session.parts.with_columns(lever.columns)
+        split = len(base.values)
+        used = answer.values[split:]
         cost = float(sum(-column[0] * amount for column, amount in zip(lever.columns, used, strict=True)))
+        change = answer.values[:split] - base.values
+        revenue, cash_cost, penalties = (float(kind @ change) for kind in solved.kinds)
+        gain = Gain(revenue, cash_cost + cost, penalties, *_promise(solved.matrix.promises, base, answer))
+        if (gain.total <= least and gain.kept <= 0) or gain.kept < 0 or used.sum() <= NOTHING:
+            continue
         months = sorted(month for month, amount in zip(lever.months, used, strict=True) if amount > NOTHING)
-        when, paid = span(months[0], months[-1]), f" after {money(cost, solved.currency)} paid for it"
+        when, paid = span(months[0], months[-1]), f", {money(cost, solved.currency)} paid for it included"
         rows.append(
             {name: getattr(lever, name) for name in ("lever", "place", "item", "change", "unit")}
+            | {"months": when, "used": float(used.sum()), "cost": max(0.0, cost), "gain": gain.total}
+            | {name: getattr(gain, name) for name in ("revenue", "cash_cost", "penalties", "promise", "kept")}
             | {
-                "months": when,
-                "used": total,
-                "cost": max(0.0, cost),
-                "gain": gain,
-                "sentence": f"{lever.sentence}: {total:,.0f} {lever.unit} in {when} would bring "
-                f"{money(gain, solved.currency)}{paid if cost > 0 else ''}.",
+                "sentence": f"{lever.sentence}: {used.sum():,.0f} {lever.unit} in {when} "
+                f"{gain.told(solved.currency, would=True)}{paid if cost > 0 else ''}{_fewer(solved, answer)}."
             }
         )
-    return pd.DataFrame(rows).sort_values("gain", ascending=False, kind="stable") if rows else pd.DataFrame()
+    order = [*base.broken, ""]
+    rows.sort(key=lambda row: (order.index(row["promise"]), -row["kept"], -row["gain"]))
+    return pd.DataFrame(rows)
+
+
+def _promise(promises: Iterable[str], base: Answer, other: Answer) -> tuple[str, float]:
+    """The first promise by rank that `other` keeps otherwise than `base`, and how much more it keeps."""
+    for name in (name for name in promises if name in base.broken or name in other.broken):
+        before, after = (answer.broken[name].amount if name in answer.broken else 0.0 for answer in (base, other))
+        if abs(before - after) > 1e-6 * (1 + before):
+            return name, before - after
+    return "", 0.0
+
+
+def _fewer(solved: Solved, answer: Answer) -> str:
+    """`: 1,240 units fewer below safety stock`, where a lever avoids service penalties."""
+    found = []
+    for decision, called in MISSED.items():
+        if decision in solved.matrix.columns:
+            where = solved.matrix.columns[decision].where
+            fewer = float(solved.answer.values[where].sum() - answer.values[where].sum())
+            if abs(fewer) > 0.5:
+                found.append(f"{abs(fewer):,.0f} units {'fewer' if fewer > 0 else 'more'} {called}")
+    return f": {listed(found)}" if found else ""
 
 
 def _groups(solved: Solved, rule: str) -> dict[tuple, list[tuple]]:
@@ -204,7 +231,7 @@ def _expedite(solved: Solved) -> Iterator[Lever]:
             continue
         before = solved.months[at - 1]
         sooner, later = (solved.row("stock_balance", item, site, when) for when in (before, month))
-        if abs(solved.answer.shadow_price[sooner] - solved.answer.shadow_price[later]) > NOTHING:
+        if abs(solved.steering[sooner] - solved.steering[later]) > NOTHING:
             lever = Lever(
                 lever="expedite",
                 place=site,
@@ -232,7 +259,7 @@ def _express(solved: Solved) -> Iterator[Lever]:
             f"{money(price, solved.currency)}",
         )
         for month in solved.months[: buying.lead[offer]]:
-            if abs(solved.price("stock_balance", item, site, month)) > price:
+            if solved.worth("stock_balance", item, site, month) > price:
                 most = buying.capacity.get((*offer, month), np.inf)
                 _bring(solved, lever, (item, site), [month], most=most, price=price)
         if lever.columns:

@@ -6,7 +6,7 @@ This is the truth and always there. `accelerator.py` gives the same matrix witho
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
 from typing import Any
@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from pyomo.environ import Constraint, Expression, Objective, Var, maximize, value
 from pyomo.repn import generate_standard_repn
-from scipy.sparse import block_array, coo_array, csr_array, vstack
+from scipy.sparse import block_array, coo_array, csr_array, hstack, vstack
 from scipy.sparse.csgraph import connected_components
 
 Labels = tuple[np.ndarray, ...]
@@ -77,6 +77,8 @@ class Matrix:
     rows: dict[str, Names] = field(default_factory=dict)
     expressions: dict[str, tuple[Names, csr_array, np.ndarray]] = field(default_factory=dict)
     """For each named expression: its entries, and the matrix and constants that give them from the decisions."""
+    promises: dict[str, np.ndarray] = field(default_factory=dict)
+    """What comes before money, in order: how much of it one unit of each column breaks. All of it is 0 at best."""
     empty: list[str] = field(default_factory=list)
     """Constraints without rows."""
     note: str = ""
@@ -96,11 +98,16 @@ class Matrix:
             and all(np.array_equal(getattr(self.a, of), getattr(other.a, of)) for of in ("indptr", "indices", "data"))
             and list(self.columns) == list(other.columns)
             and list(self.rows) == list(other.rows)
+            and list(self.promises) == list(other.promises)
         )
 
     def equals(self, other: Matrix) -> bool:
         """True where bounds, costs and offset are those of `other`, whose structure is known to be the same."""
-        return self.offset == other.offset and _equal(self, other, "row_lower", "row_upper", "lower", "upper", "cost")
+        return (
+            self.offset == other.offset
+            and _equal(self, other, "row_lower", "row_upper", "lower", "upper", "cost")
+            and all(np.array_equal(broken, other.promises[name]) for name, broken in self.promises.items())
+        )
 
     def split(self) -> tuple[np.ndarray, np.ndarray]:
         """The independent part of each row and of each column: what a chain of shared rows and columns joins."""
@@ -125,6 +132,23 @@ class Matrix:
             return None
         return heap_of[by_row], heap_of[by_column]
 
+    def with_columns(self, columns: Iterable[tuple[float, float, np.ndarray, np.ndarray]]) -> Matrix:
+        """The same with more columns at the end: cost, most, rows and coefficients of each."""
+        columns = list(columns)
+        extra = np.repeat(np.arange(len(columns)), [len(rows) for _, _, rows, _ in columns])
+        at, value = (_join(np.asarray(each[part]) for each in columns) for part in (2, 3))
+        wider = coo_array((value, (at.astype(int), extra)), shape=(self.shape[0], len(columns)))
+        more = np.zeros(len(columns))
+        return replace(
+            self,
+            a=csr_array(hstack([self.a, wider], format="csr")),
+            lower=np.append(self.lower, more),
+            upper=np.append(self.upper, [most for _, most, _, _ in columns]),
+            cost=np.append(self.cost, [cost for cost, *_ in columns]),
+            integer=np.append(self.integer, more > 0),
+            promises={name: np.append(broken, more) for name, broken in self.promises.items()},
+        )
+
     def part(self, rows: np.ndarray, columns: np.ndarray) -> Matrix:
         """The rows and columns given, without names; its offset is 0, which the whole keeps."""
         return Matrix(
@@ -137,6 +161,7 @@ class Matrix:
             offset=0.0,
             integer=self.integer[columns],
             maximise=self.maximise,
+            promises={name: broken[columns] for name, broken in self.promises.items()},
         )
 
 
@@ -198,6 +223,12 @@ class Walk:
             expressions={
                 name: (Names(0, len(constant), labels, legend), entries, constant)
                 for name, (entries, constant, labels) in expressions.items()
+            },
+            promises={
+                " ".join((name, *(str(legend[codes[at]]) for codes in labels))): entries[[at]].toarray()[0]
+                for name in getattr(self.model, "promises", ())
+                for entries, _, labels in [expressions[name]]
+                for at in np.flatnonzero(np.diff(entries.indptr))
             },
             empty=empty,
             note=note,

@@ -1,6 +1,7 @@
 """The supply model: what to make, buy, ship and hold, and with how many people, so that the company earns most.
 
-One Pyomo model, read from top to bottom: sets, parameters, decisions, balances, limits, policies, money, objective.
+One Pyomo model, read from top to bottom: sets, parameters, decisions, balances, limits, policies, promises, money,
+objective. Promises come before money: no price stands for them.
 Every component's `doc` is the sentence a planner would say, with the unit. `network` holds what is possible.
 
 One letter, one meaning, in every rule (a test holds it):
@@ -30,10 +31,12 @@ CASH = tuple(
 """Named costs that somebody is paid for."""
 
 POLICY = tuple(
-    "waiting left_waiting losing missing_safety_stock missing_end_stock stock_above_maximum space_overflow "
-    "above_stock_budget out_of_order unfair_shares changing_the_plan".split()
+    "waiting losing missing_safety_stock missing_end_stock space_overflow above_stock_budget changing_the_plan".split()
 )
 """Named prices of a policy: they steer the plan, nobody is paid."""
+
+PROMISES = tuple("unmet_promises broken_freeze stock_above_maximum overfull_space out_of_order unfair_shares".split())
+"""What comes before money, in this order: each is kept as far as it can be before the next is looked at."""
 
 
 Held = Callable[[pyo.ConcreteModel], AbstractContextManager[None]]
@@ -51,11 +54,12 @@ def build(network: Network, held: Held = nullcontext) -> pyo.ConcreteModel:
     _sets(m, network)
     _parameters(m, network)
     _decisions(m, network)
-    m.part_of = {}
+    m.part_of, m.promises = {}, PROMISES
     with held(m):
         for part, declare in (("balance", _balances), ("limit", _limits), ("policy", _policies)):
             declare(m)
             m.part_of |= {rule.name: m.part_of.get(rule.name, part) for rule in m.component_objects(pyo.Constraint)}
+        _promises(m)
         _money(m)
         _objective(m)
     return m
@@ -140,17 +144,23 @@ def _sets(m: pyo.ConcreteModel, network: Network) -> None:
     m.TARGETED = listed(sorted(network.stock.end_stock), "item and site with a target end stock", 2)
     m.CAPPED = listed(sorted(network.stock.maximum), "item and site with a maximum stock", 2)
     m.STORES = listed(sorted(network.stock.storage), "sites with a limit on space")
+    m.FULL = listed(network.stock.full, "sites with no more space at any price")
     m.BUDGETS = listed(network.stock.budget_months, "months with a stock budget")
-    m.CLASSES = listed(sorted(network.allocation.premium), "priority classes of markets, 1 is served first")
+    m.MUST_BE_MET = listed(network.demand.must_be_met, "product and market whose demand must be met", 2)
+    m.MUST_END = listed(network.demand.must_end, "product and market whose demand may not wait at the end", 2)
+    m.CLASSES = listed(network.allocation.classes, "priority classes of markets, 1 is served first")
     m.RANKED = listed(network.allocation.ranked, "product and market that is served by priority class", 2)
+    m.RANKED_IN = neighbours(m.CLASSES, network.allocation.ranked_in, "product and market of a priority class", 2)
     m.FAIR = listed(network.allocation.fair, "product, market and month that shares short supply fairly", 3)
     m.GIVEN_UP = neighbours(
         m.FAIR, network.allocation.given_up, "months whose lost demand is still short: all, if it could wait"
     )
     m.FAIR_CLASSES = listed(network.allocation.fair_classes, "product, priority class and month that shares fairly", 3)
+    m.SHARING = neighbours(m.CLASSES, network.allocation.sharing, "product and month that a class shares fairly", 2)
     m.KEPT_MAKES = listed(sorted(network.kept.make), "item, way and month that the last plan covers", 3)
     m.KEPT_ORDERS = listed(sorted(network.kept.order), "offer and month that the last plan covers", 4)
-    m.KEPT_MONTHS = listed(network.last_plan.months, "months of the last plan whose change has a price")
+    m.KEPT_MONTHS = listed(sorted(network.last_plan.change_price), "months of the last plan whose change has a price")
+    m.FROZEN = listed(network.last_plan.frozen, "months of the last plan that are frozen")
 
 
 def _parameters(m: pyo.ConcreteModel, network: Network) -> None:
@@ -169,7 +179,6 @@ def _parameters(m: pyo.ConcreteModel, network: Network) -> None:
     m.most_lost = number(m.DEMANDED, of=network.demand.may_lose, doc="no limit, or 0 where it may not be lost (units)")
     m.waiting_price = number(m.DEMANDED, of=network.demand.waiting_price, doc="of waiting a month (currency per unit)")
     m.losing_price = number(m.DEMANDED, of=network.demand.losing_price, doc="of lost demand (currency per unit)")
-    m.left_waiting_price = number(of=network.demand.left_waiting_price, doc="of waiting at the end (currency per unit)")
 
     # making
     m.make_cost = number(m.MAKES, of=network.making.cost, doc="variable cost (currency per good unit)")
@@ -225,7 +234,6 @@ def _parameters(m: pyo.ConcreteModel, network: Network) -> None:
     m.young_opening = number(
         m.PERISHABLE, month, of=network.stock.young_opening, doc="opening stock not yet too old (units)"
     )
-    m.emergency_price = number(of=network.demand.emergency_price, doc="of what should never be (currency per unit)")
 
     # people
     m.people = number(m.CREWS, of=network.people.employed, doc="employed before the first month (people)")
@@ -245,7 +253,6 @@ def _parameters(m: pyo.ConcreteModel, network: Network) -> None:
 
     # who is served first, and what was promised
     m.market_class = number(m.MARKETS, of=network.allocation.market_class, within=whole, doc="priority class (class)")
-    m.premium = number(m.CLASSES, of=network.allocation.premium, doc="of demand short, by class (currency per unit)")
     m.months_short = number(
         m.RANKED, month, of=network.allocation.months_short, doc="that a lost unit counts as short (months)"
     )
@@ -459,7 +466,7 @@ def _policies(m: pyo.ConcreteModel) -> None:
     def end_stock_target(m, i, n, t):
         return m.hold[i, n, t] + m.miss_end_stock[i, n, t] >= m.end_stock[i, n]
 
-    @m.Constraint(m.CAPPED, m.MONTHS, doc="Stock stays below its maximum, but in an emergency (units)")
+    @m.Constraint(m.CAPPED, m.MONTHS, doc="Stock stays below its maximum, or what is above it is counted (units)")
     def stock_maximum(m, i, n, t):
         return m.hold[i, n, t] <= m.maximum_stock[i, n] + m.exceed_maximum[i, n, t]
 
@@ -490,6 +497,38 @@ def _policies(m: pyo.ConcreteModel) -> None:
     @m.Constraint(m.KEPT_ORDERS, doc="What is ordered follows the last plan, or the change is priced (units)")
     def orders_as_planned(m, s, i, n, t):
         return m.buy[s, i, n, t] == m.last_order[s, i, n, t] + m.order_more[s, i, n, t] - m.order_less[s, i, n, t]
+
+
+def _promises(m: pyo.ConcreteModel) -> None:
+    """What comes before money, by rank and by priority class: as little of each as those before it allow."""
+
+    @m.Expression(doc="Demand that must be met is lost, or waits at the end where it may not (units)")
+    def unmet_promises(m):
+        lost = sum(m.lose[p, k, t] for p, k in m.MUST_BE_MET for t in m.MONTHS)
+        return lost + sum(m.wait[p, k, t] for p, k in m.MUST_END for t in m.LAST)
+
+    @m.Expression(doc="Frozen months differ from the last plan (units)")
+    def broken_freeze(m):
+        made = sum(m.make_more[i, w, t] + m.make_less[i, w, t] for i, w in m.MAKES for t in m.FROZEN)
+        return made + sum(m.order_more[s, i, n, t] + m.order_less[s, i, n, t] for s, i, n in m.OFFERS for t in m.FROZEN)
+
+    @m.Expression(doc="Stock is above its maximum (units)")
+    def stock_above_maximum(m):
+        return sum(m.exceed_maximum[i, n, t] for i, n in m.CAPPED for t in m.MONTHS)
+
+    @m.Expression(doc="Stock does not fit into a site that has no more space at any price (m3)")
+    def overfull_space(m):
+        return sum(m.overflow[n, t] for n in m.FULL for t in m.MONTHS)
+
+    @m.Expression(m.CLASSES, doc="Demand of a priority class is short (units and months)")
+    def out_of_order(m, c):
+        return sum(
+            m.wait[p, k, t] + m.months_short[p, k, t] * m.lose[p, k, t] for p, k in m.RANKED_IN[c] for t in m.MONTHS
+        )
+
+    @m.Expression(m.CLASSES, doc="A class is short by its worst share, everyone in it alike (units)")
+    def unfair_shares(m, c):
+        return sum(m.class_base[p, c, t] * m.worst_share[p, c, t] for p, t in m.SHARING[c])
 
 
 def _money(m: pyo.ConcreteModel) -> None:
@@ -553,10 +592,6 @@ def _money(m: pyo.ConcreteModel) -> None:
     def waiting(m, p, k, t):
         return m.waiting_price[p, k] * m.wait[p, k, t]
 
-    @m.Expression(m.DEMANDED, m.LAST, doc="Policy: demand still waiting when the horizon ends (currency)")
-    def left_waiting(m, p, k, t):
-        return m.left_waiting_price * m.wait[p, k, t]
-
     @m.Expression(m.DEMANDED, m.MONTHS, doc="Policy: demand lost (currency)")
     def losing(m, p, k, t):
         return m.losing_price[p, k] * m.lose[p, k, t]
@@ -569,10 +604,6 @@ def _money(m: pyo.ConcreteModel) -> None:
     def missing_end_stock(m, i, n, t):
         return m.end_stock_price[i, n] * m.miss_end_stock[i, n, t]
 
-    @m.Expression(m.CAPPED, m.MONTHS, doc="Policy, emergency: stock above its maximum (currency)")
-    def stock_above_maximum(m, i, n, t):
-        return m.emergency_price * m.exceed_maximum[i, n, t]
-
     @m.Expression(m.STORES, m.MONTHS, doc="Policy: space beyond a site's own (currency)")
     def space_overflow(m, n, t):
         return m.overflow_price[n] * m.overflow[n, t]
@@ -580,14 +611,6 @@ def _money(m: pyo.ConcreteModel) -> None:
     @m.Expression(m.BUDGETS, doc="Policy: money in stock above its budget (currency)")
     def above_stock_budget(m, t):
         return m.stock_budget_price * m.exceed_budget[t]
-
-    @m.Expression(m.RANKED, m.MONTHS, doc="Policy: premium on demand short, by priority class (currency)")
-    def out_of_order(m, p, k, t):
-        return m.premium[m.market_class[k]] * (m.wait[p, k, t] + m.months_short[p, k, t] * m.lose[p, k, t])
-
-    @m.Expression(m.FAIR_CLASSES, doc="Policy: premium on the worst share short within a class (currency)")
-    def unfair_shares(m, p, c, t):
-        return m.premium[c] * m.class_base[p, c, t] * m.worst_share[p, c, t]
 
     @m.Expression(m.KEPT_MONTHS, doc="Policy: changes against the last plan (currency)")
     def changing_the_plan(m, t):

@@ -27,12 +27,6 @@ READS = BY_NAME["supply"].reads
 START = "start"
 """The moment before the first planned month: what is on hand, waiting or employed then is given, not decided."""
 
-EMERGENCY = 1_000.0
-"""How often the dearest unit's value a unit of an emergency costs: breaking a promise that data call unbreakable."""
-
-PREMIUM, PREMIUM_STEP, PREMIUM_SPAN = 10.0, 100.0, 1e6
-"""A unit short in the last priority class costs 10 times the dearest unit, one class up 100 times that, and so on."""
-
 Tables = dict[str, pd.DataFrame]
 
 
@@ -98,9 +92,9 @@ class Network(Group):
         self.time = Time(book)
         self.making = Making(tables)
         self.demand = Demand(tables, self.policies, self.time)
-        self.last_plan = LastPlan(tables, self.policies, self.time, self.demand.emergency_price)
+        self.last_plan = LastPlan(tables, self.policies, self.time)
         self.flow = Flow(tables, self.time, self.making, self.demand, self.last_plan)
-        self.stock = Stock(tables, self.policies, self.time, self.flow, self.demand.emergency_price)
+        self.stock = Stock(tables, self.policies, self.time, self.flow)
         self.buying = Buying(tables, self.time, self.flow)
         self.lanes = Lanes(tables, self.time, self.flow)
         self.resources = Resources(tables, self.time, self.making, self.flow)
@@ -189,28 +183,24 @@ class Demand(Group):
         self.price = {(p, k, t): price.get((p, k, t), list_price[p]) for p, k in self.pairs for t in time.months}
         unmet = defaultdict(lambda: "lost", _dict(service, pair, "unmet"))
         backlog_price, lost_price = _dict(service, pair, "backlog_price"), _dict(service, pair, "lost_price")
-        self.dearest = max(
-            [*list_price.values(), *price.values(), *tables["offers"]["price"], *lost_price.values(), 1.0]
-        )
-        self.emergency_price = EMERGENCY * self.dearest
         self.may_wait = {each: math.inf if unmet[each] in ("backlog", "either") else 0.0 for each in self.pairs}
         self.may_lose = {each: 0.0 if unmet[each] == "backlog" else math.inf for each in self.pairs}
         self.waiting_price = {each: backlog_price.get(each, 0.0) for each in self.pairs}
-        self.losing_price = {
-            each: self.emergency_price if unmet[each] == "neither" else lost_price.get(each, 0.0) for each in self.pairs
-        }
-        self.left_waiting_price = self.emergency_price if policies.backlog_at_end == "forbidden" else 0.0
+        self.must_be_met = [each for each in self.pairs if unmet[each] == "neither"]
+        self.losing_price = {each: lost_price.get(each, 0.0) for each in self.pairs if unmet[each] != "neither"}
+        ends = policies.backlog_at_end == "forbidden"
+        self.must_end = [each for each in self.pairs if ends and self.may_wait[each]]
 
 
 class LastPlan(Group):
     """What the last published plan makes and orders in months that are frozen, or whose change has a price."""
 
-    def __init__(self, tables: Tables, policies: Policies, time: Time, emergency_price: float) -> None:
+    def __init__(self, tables: Tables, policies: Policies, time: Time) -> None:
         last = time.planned(tables["last_supply_plan"])
-        frozen = time.months[: policies.frozen_months]
-        price = {t: emergency_price if t in frozen else policies.plan_change_price for t in time.months}
-        self.months = [t for t in sorted(set(last["month"])) if price[t] > 0]
-        self.change_price = {t: price[t] for t in self.months}
+        frozen = set(time.months[: policies.frozen_months])
+        self.months = [t for t in sorted(set(last["month"])) if t in frozen or policies.plan_change_price > 0]
+        self.frozen = [t for t in self.months if t in frozen]
+        self.change_price = {t: policies.plan_change_price for t in self.months if t not in frozen}
         last = last[last["month"].isin(self.months) & last["quantity"].gt(0)]
         bought = last["mode"].eq("buy")
         self.made = _sums(last[~bought], "item source month")
@@ -316,7 +306,7 @@ class Flow(Group):
 class Stock(Group):
     """What is on hand and on order, what is wished for, and what holding, missing and exceeding it costs."""
 
-    def __init__(self, tables: Tables, policies: Policies, time: Time, flow: Flow, emergency_price: float) -> None:
+    def __init__(self, tables: Tables, policies: Policies, time: Time, flow: Flow) -> None:
         wished, inventory, pair, months = tables["policies"], tables["inventory"], "item site", time.months
         kept = set(flow.stocks)
         things = pd.concat([tables[f"{thing}s"].rename(columns={thing: "item"}) for thing in ("product", "material")])
@@ -356,8 +346,8 @@ class Stock(Group):
         }
         sites = tables["sites"][tables["sites"]["site"].isin(flow.items_at)]
         self.storage = _dict(sites, "site", "storage")
-        overflow_price = _dict(sites, "site", "overflow_price")
-        self.overflow_price = {n: overflow_price[n] or emergency_price for n in self.storage}
+        self.overflow_price = _positive(sites, "site", "overflow_price")
+        self.full = sorted(set(self.storage) - set(self.overflow_price))
         self.budget_months = months if policies.stock_budget is not None else []
         self.budget, self.budget_price = policies.stock_budget or 0.0, policies.stock_budget_price
 
@@ -510,13 +500,14 @@ class Lots(Group):
 
 
 class Allocation(Group):
-    """Who is served first: no premium for `profit`, one by class, or on the worst share of a class."""
+    """Who is served first: whoever brings most (`profit`), the first class, or all of a class by the same share."""
 
     def __init__(self, network: Network) -> None:
         demand, months, policy = network.demand, network.time.months, network.policies.allocation
         self.market_class = _dict(network.tables["markets"], "market", "priority")
-        self.premium = self._premiums(network)
+        self.classes = sorted({self.market_class[market] for market in demand.markets})
         self.ranked = demand.pairs if policy == "priority" else []
+        self.ranked_in = Lists((self.market_class[k], (p, k)) for p, k in self.ranked)
         # a unit given up where it could wait stays short to the end: else losing it at once would look better
         self.months_short = {
             (*pair, t): len(months) - at if demand.may_wait[pair] else 1
@@ -539,32 +530,7 @@ class Allocation(Group):
             (p, k, t): months[: network.time.position[t] + 1] if demand.may_wait[p, k] else [t] for p, k, t in self.fair
         }
         self.fair_classes = sorted(self.class_base)
-
-    def _premiums(self, network: Network) -> dict[int, float]:
-        """The price of a unit short in each class: more than one unit served in a lower class can ever bring.
-
-        That is, its own premium and waiting price in each month it would wait, what losing it costs (an emergency,
-        where it must be met), its price, and freight over the longest way. So a unit goes to the first class first.
-        Within a class the premium outweighs the same money, promises aside, so shares are fair whatever the prices.
-        """
-        demand = network.demand
-        classes = sorted({self.market_class[market] for market in demand.markets})
-        step = min(PREMIUM_STEP, PREMIUM_SPAN ** (1 / max(1, len(classes) - 1)))
-        freight = max([0.0, *network.tables["lanes"]["cost"]]) * (1 + len(network.tables["sites"]))
-        waits = len(network.time.months) if any(demand.may_wait.values()) else 1
-        premium: dict[Any, float] = {}
-        waiting = losing = 0.0
-        for rank, c in enumerate(reversed(classes)):
-            outranked = 0.0
-            if premium:
-                outranked = waits * (max(premium.values()) + waiting) + losing + demand.left_waiting_price
-            here = [pair for pair in demand.pairs if self.market_class[pair[1]] == c]
-            waiting = max([waiting, *(demand.waiting_price[pair] for pair in here if demand.may_wait[pair])])
-            losing = max([losing, *(demand.losing_price[pair] for pair in here if demand.may_lose[pair])])
-            own = waits * waiting + (losing if losing < demand.emergency_price else demand.dearest)
-            least = PREMIUM * demand.dearest * step**rank
-            premium[c] = max(least, max(outranked, own) + demand.dearest + freight)
-        return premium
+        self.sharing = Lists((c, (p, t)) for p, c, t in self.fair_classes)
 
 
 class Kept(Group):

@@ -1,13 +1,7 @@
 """The plan's quantities and money once more, in pandas: beside each row of the plan what the input tables hold for it.
 
-Nothing here knows the model; `check` compares what is counted here with what the plan reports. Prices of policies are
-derived from their definitions:
-
-- *dearest unit*: the highest of list prices, net prices of planned months, offers, prices of a lost unit, and 1;
-- *emergency* (a promise or limit that the tables call unbreakable is broken): 1,000 times the dearest unit;
-- *premium* of a priority class on a unit short: 10 times the dearest unit in the last class and 100 times more from
-  class to class (less where there are more than four: a million from the last to the first), and never less than what
-  a unit can bring or save at most, in its own class or in a lower one.
+Nothing here knows the model; `check` compares what is counted here with what the plan reports. What tables call
+unbreakable has no price: it is a promise, and comes before money.
 """
 
 from __future__ import annotations
@@ -22,8 +16,8 @@ from sopkit.book import Book
 STOCK, DUE, EXCEPTION = ["item", "site", "month"], ["product", "market", "month"], ["cost", "place", "item", "month"]
 COSTS = tuple(
     "revenue making regular_hours overtime_hours setting_up buying freight holding wages people_overtime hiring "
-    "laying_off changing_rate waiting left_waiting losing missing_safety_stock missing_end_stock stock_above_maximum "
-    "space_overflow above_stock_budget out_of_order unfair_shares changing_the_plan".split()
+    "laying_off changing_rate waiting losing missing_safety_stock missing_end_stock space_overflow above_stock_budget "
+    "changing_the_plan".split()
 )
 """Revenue and every named cost of table `supply_costs`."""
 
@@ -103,7 +97,7 @@ class Recount:
         due["price_given"] = due["price_given"].fillna(due["price_listed"])
         due["unmet"] = due["unmet"].fillna("lost")
         due["waits"] = due["unmet"].isin(["backlog", "either"])
-        due["lost_price"] = due["lost_price"].mask(due["unmet"].eq("neither"), self.emergency).fillna(0.0)
+        due["lost_price"] = due["lost_price"].mask(due["unmet"].eq("neither"), 0.0).fillna(0.0)
         due["backlog_price"] = due["backlog_price"].fillna(0.0)
         return due.set_index(DUE).sort_index()
 
@@ -136,47 +130,6 @@ class Recount:
                     first[item, site], news = month, True
         return first
 
-    # prices of policies ------------------------------------------------------------------------------------------
-    @cached_property
-    def dearest(self) -> float:
-        """The value of the dearest unit (currency)."""
-        book = self.book
-        asked = book["demand_plan"]
-        planned = asked.loc[asked["month"].isin(self.months), "price"]
-        prices = [book["products"]["price"], planned, book["offers"]["price"], book["service_policies"]["lost_price"]]
-        return max(1.0, float(pd.concat(prices).max()))
-
-    @property
-    def emergency(self) -> float:
-        """The price of a unit of what the tables call unbreakable (currency)."""
-        return 1_000.0 * self.dearest
-
-    @property
-    def left_waiting_price(self) -> float:
-        """The price of a unit that still waits when the horizon ends (currency)."""
-        return self.emergency if self.policies.backlog_at_end == "forbidden" else 0.0
-
-    @cached_property
-    def premiums(self) -> pd.Series:
-        """The premium of each priority class on a unit short (currency), as defined at the head of this file."""
-        pairs = self.due.groupby(["product", "market"])[
-            ["priority", "waits", "unmet", "backlog_price", "lost_price"]
-        ].first()
-        classes = sorted(pairs["priority"].unique(), reverse=True)
-        step = min(100.0, 1e6 ** (1 / max(1, len(classes) - 1)))
-        waits = len(self.months) if pairs["waits"].any() else 1
-        freight = self.book["lanes"]["cost"].max() * (1 + len(self.book["sites"]))
-        premiums: dict[int, float] = {}
-        waiting = losing = 0.0  # the dearest of the classes seen so far
-        for rank, number in enumerate(classes):
-            lower = waits * (max(premiums.values()) + waiting) + losing + self.left_waiting_price if premiums else 0.0
-            here = pairs[pairs["priority"].eq(number)]
-            waiting = max([waiting, *here.loc[here["waits"], "backlog_price"]])
-            losing = max([losing, *here.loc[here["unmet"].ne("backlog"), "lost_price"]])
-            own = waits * waiting + (losing if losing < self.emergency else self.dearest)
-            premiums[number] = max(10 * self.dearest * step**rank, max(lower, own) + self.dearest + freight)
-        return pd.Series(premiums, dtype=float)
-
     # what is passed, and at what price ---------------------------------------------------------------------------
     @cached_property
     def recorded(self) -> pd.DataFrame:
@@ -187,7 +140,8 @@ class Recount:
     def exceptions(self) -> pd.DataFrame:
         """What the plan's quantities pass of every wish and limit (`amount`), and the price of a unit of it (`price`).
 
-        By cost, place, item and month. The worst share short of a class is decided by the plan, so it has no amount.
+        By cost, place, item and month; `promise` names the promise that is broken, whose price is 0. The worst share
+        short of a class is decided by the plan, so it has no amount.
         """
         due = self.due.reset_index().rename(columns={"market": "place", "product": "item"})
         stock = self.stock.reset_index().rename(columns={"site": "place"})
@@ -195,31 +149,28 @@ class Recount:
         must, limited = due[due["unmet"].eq("neither")], stock[stock["maximum_stock"].notna()]
         target = end["target_end_stock"].where(end["target_end_stock"].gt(0), end["wanted"])
         missing_price = self.policies.end_stock_price or end["standard_cost"] + end["safety_stock_price"]
+        above = (limited["closing"] - limited["maximum_stock"]).clip(lower=0)
         parts = [
-            ("losing", must, must["lost"], self.emergency),
-            ("missing_end_stock", end, (target - end["closing"]).clip(lower=0), missing_price),
-            (
-                "stock_above_maximum",
-                limited,
-                (limited["closing"] - limited["maximum_stock"]).clip(lower=0),
-                self.emergency,
-            ),
+            ("losing", must, must["lost"], 0.0, "unmet_promises"),
+            ("missing_end_stock", end, (target - end["closing"]).clip(lower=0), missing_price, ""),
+            ("stock_above_maximum", limited, above, 0.0, "stock_above_maximum"),
             self._space(stock),
             self._budget(stock),
             self._changes(),
         ]
-        if self.left_waiting_price:
-            parts.append(("left_waiting", ending, ending["backlog"], self.left_waiting_price))
+        if self.policies.backlog_at_end == "forbidden":
+            parts.append(("left_waiting", ending, ending["backlog"], 0.0, "unmet_promises"))
         if self.policies.allocation == "priority":  # lost where it could wait, a unit is short to the end
             to_the_end = np.where(due["waits"], len(self.months) - self.at(due["month"]), 1)
-            premium = due["priority"].map(self.premiums)
-            parts.append(("out_of_order", due, due["backlog"] + due["lost"] * to_the_end, premium))
+            parts.append(("out_of_order", due, due["backlog"] + due["lost"] * to_the_end, 0.0, "out_of_order"))
         if self.policies.allocation == "fair_share":
             shares = self.fair.reset_index().drop_duplicates(["item", "place", "month"])
-            parts.append(("unfair_shares", shares, np.nan, shares["priority"].map(self.premiums)))
+            parts.append(("unfair_shares", shares, np.nan, 0.0, "unfair_shares"))
         frames = [
-            frame.reindex(columns=EXCEPTION[1:], fill_value="").assign(cost=cost, amount=amount, price=price)
-            for cost, frame, amount, price in parts
+            frame.reindex(columns=EXCEPTION[1:], fill_value="").assign(
+                cost=cost, amount=amount, price=price, promise=why
+            )
+            for cost, frame, amount, price, why in parts
         ]
         return pd.concat([frame for frame in frames if len(frame)] or frames).set_index(EXCEPTION)
 
@@ -227,8 +178,8 @@ class Recount:
         used = (stock["closing"] * stock["volume"]).groupby([stock["place"], stock["month"]]).sum().rename("used")
         sites = self.book["sites"].rename(columns={"site": "place"})
         frame = used.reset_index().merge(sites[sites["storage"].notna()], on="place")
-        price = frame["overflow_price"].where(frame["overflow_price"].gt(0), self.emergency)
-        return "space_overflow", frame, (frame["used"] - frame["storage"]).clip(lower=0), price
+        why = np.where(frame["overflow_price"].gt(0), "", "overfull_space")
+        return "space_overflow", frame, (frame["used"] - frame["storage"]).clip(lower=0), frame["overflow_price"], why
 
     def _budget(self, stock: pd.DataFrame) -> tuple:
         budget = self.policies.stock_budget
@@ -239,6 +190,7 @@ class Recount:
             frame,
             (frame["value"] - (budget or 0)).clip(lower=0),
             self.policies.stock_budget_price,
+            "",
         )
 
     def _changes(self) -> tuple:
@@ -251,11 +203,13 @@ class Recount:
         lines = lines[lines["month"].isin(set(last["month"]) & set(self.months))]
         lines["bought"] = lines["mode"].eq("buy")
         lines["site"] = lines["site"].where(lines["bought"], "")
-        lines["price"] = np.where(
-            self.at(lines["month"]) < self.policies.frozen_months, self.emergency, self.policies.plan_change_price
+        lines["frozen"] = self.at(lines["month"]) < self.policies.frozen_months
+        lines["price"] = np.where(lines["frozen"], 0.0, self.policies.plan_change_price)
+        lines = lines[lines["frozen"] | lines["price"].gt(0)]
+        change = lines.groupby(key).agg(
+            amount=("quantity", "sum"), price=("price", "first"), frozen=("frozen", "first")
         )
-        lines = lines[lines["price"].gt(0)]
-        change = lines.groupby(key).agg(amount=("quantity", "sum"), price=("price", "first")).reset_index()
+        change = change.reset_index()
         offers = set(zip(*(self.book["offers"][name] for name in OFFER), strict=True))
         parts = self.book["bom"].groupby("item")["component"].agg(list).to_dict()
         ways = {
@@ -268,13 +222,16 @@ class Recount:
             for bought, source, item, site, _ in change[key].itertuples(index=False)
         ]
         change["amount"] = change["amount"].abs()
+        change["freeze"] = change["frozen"] & np.array(possible, dtype=bool) & change["amount"].gt(1e-6)
         change["paid"] = change["amount"] * change["price"].where(possible, 0.0)
         total = (
             change.rename(columns={"source": "place"})
-            .groupby(["place", "item", "month"], as_index=False)[["amount", "paid"]]
+            .groupby(["place", "item", "month"], as_index=False)[["amount", "paid", "freeze"]]
             .sum()
         )
-        return "changing_the_plan", total, total["amount"], total["paid"] / total["amount"].where(total["amount"].gt(0))
+        why = np.where(total["freeze"].gt(0), "broken_freeze", "")
+        each = (total["paid"] / total["amount"].where(total["amount"].gt(0))).fillna(0.0)
+        return "changing_the_plan", total, total["amount"], each, why
 
     @cached_property
     def fair(self) -> pd.DataFrame:

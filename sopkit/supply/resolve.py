@@ -16,7 +16,7 @@ from sopkit.supply.explain import explain
 from sopkit.supply.model import build
 from sopkit.supply.network import READS, Network
 from sopkit.supply.results import written
-from sopkit.supply.solve import Parts, Solution
+from sopkit.supply.solve import Effort, Parts, Solution
 
 Changed = Book | Mapping[str, pd.DataFrame] | None
 """What differs from the base: another book, or whole tables by name."""
@@ -39,7 +39,8 @@ class Session:
         self.book, self.engine, self.how = book, engine, "loaded"
         network = Network(book)
         self.tables, model = network.tables, built(network)
-        self.parts = Parts(matrix(model), engine)
+        self.effort = Effort(book.company.policies.gap, book.company.policies.time_limit)
+        self.parts = Parts(matrix(model), engine, effort=self.effort)
         self.base = Solution(model, self.parts.matrix, self.parts.answer(), network)
 
     def resolve(self, changed: Changed = None) -> Solution:
@@ -61,7 +62,7 @@ class Session:
             answer = self.parts.changed(new)
         else:
             self.how = "anew"
-            answer = Parts(new, self.engine).answer()
+            answer = Parts(new, self.engine, effort=self.effort).answer()
         return Solution(model, new, answer, network)
 
     def plan(self, changed: Changed = None, *, explained: bool = False) -> dict[str, pd.DataFrame]:

@@ -10,7 +10,7 @@ import pyomo.environ as pyo
 
 from sopkit.supply.check import PROFIT
 from sopkit.supply.formulation import formulation
-from sopkit.supply.model import CASH, POLICY
+from sopkit.supply.model import CASH, POLICY, PROMISES
 from sopkit.supply.network import Network, among
 from sopkit.supply.solve import Solution
 from sopkit.tables import TABLES
@@ -19,9 +19,7 @@ NOTHING = 1e-6
 """Quantities below this are the solver's tolerance, not a decision."""
 
 ITEM_AT = {"buying": 1, "freight": 2} | dict.fromkeys(
-    "revenue making setting_up holding waiting left_waiting losing missing_safety_stock missing_end_stock "
-    "stock_above_maximum out_of_order unfair_shares".split(),
-    0,
+    "revenue making setting_up holding waiting losing missing_safety_stock missing_end_stock".split(), 0
 )
 """Where the item stands in the index of a named cost; of hours each item takes its share, other costs have no item."""
 
@@ -254,19 +252,15 @@ class _Found:
     def supply_exceptions(self) -> pd.DataFrame:
         """Every wish or limit passed, with its price; safety stock, backlog and lost sales are in their own tables."""
         network, key = self.network, "item place month"
-        demand, allocation, stock = network.demand, network.allocation, network.stock
+        allocation, stock, kept = network.allocation, network.stock, network.last_plan
         wait, lost = self._lines("wait", key), self._lines("lose", key)
-        never = [
-            demand.losing_price[pair] == demand.emergency_price and not demand.may_wait[pair]
-            for pair in zip(lost["item"], lost["place"], strict=True)
-        ]
         short = lost.assign(quantity=lost["quantity"] * self._of(lost, key, allocation.months_short, 0.0))
         short = _stacked([wait, short])
-        short = short[among(short, "item place", set(allocation.ranked))]
         shares, last = self._lines("worst_share", key), network.time.months[-1]
         shares["quantity"] *= self._of(shares, key, allocation.class_base)
         shares = shares[shares["quantity"].gt(NOTHING)]
         missed, overflow = self._lines("miss_end_stock", key), self._lines("overflow", "place month")
+        full = overflow["place"].isin(stock.full)
         # what the last plan had for a way or an offer that is gone is no decision, so it is reported and not charged
         gone = pd.DataFrame(
             [(*at, q) for at, q in network.kept.gone.items()], columns=["place", "item", "month", "quantity"]
@@ -275,51 +269,53 @@ class _Found:
             *(self._lines(decision, key) for decision in ("make_more", "make_less")),
             *(self._lines(decision, "place item site month") for decision in ("order_more", "order_less")),
         ]
+        ending = wait[wait["month"].eq(last) & among(wait, "item place", set(network.demand.must_end))]
         parts = [
-            ("losing", lost[never], demand.emergency_price),
-            (
-                "out_of_order",
-                short,
-                self._of(short.assign(rank=short["place"].map(allocation.market_class)), "rank", allocation.premium),
-            ),
-            (
-                "unfair_shares",
-                shares.assign(place="class " + shares["place"].astype(str)),
-                self._of(shares, "place", allocation.premium),
-            ),
-            ("missing_end_stock", missed, self._of(missed, "item place", stock.end_stock_price)),
-            ("stock_above_maximum", self._lines("exceed_maximum", key), demand.emergency_price),
-            ("space_overflow", overflow, self._of(overflow, "place", stock.overflow_price)),
-            ("above_stock_budget", self._lines("exceed_budget", "month"), stock.budget_price),
-            ("changing_the_plan", gone, 0.0),
+            ("losing", lost[among(lost, "item place", set(network.demand.must_be_met))], "unmet_promises", 0.0),
+            ("left_waiting", ending, "unmet_promises", 0.0),
+            ("out_of_order", short[among(short, "item place", set(allocation.ranked))], "out_of_order", 0.0),
+            ("unfair_shares", shares.assign(place="class " + shares["place"].astype(str)), "unfair_shares", 0.0),
+            ("missing_end_stock", missed, "", self._of(missed, "item place", stock.end_stock_price)),
+            ("stock_above_maximum", self._lines("exceed_maximum", key), "stock_above_maximum", 0.0),
+            ("space_overflow", overflow[full], "overfull_space", 0.0),
+            ("space_overflow", overflow[~full], "", self._of(overflow[~full], "place", stock.overflow_price)),
+            ("above_stock_budget", self._lines("exceed_budget", "month"), "", stock.budget_price),
+            ("changing_the_plan", gone, "", 0.0),
             *(
-                ("changing_the_plan", frame, self._of(frame, "month", network.last_plan.change_price))
+                (
+                    "changing_the_plan",
+                    frame,
+                    np.where(frame["month"].isin(kept.frozen), "broken_freeze", ""),
+                    self._of(frame, "month", kept.change_price, 0.0),
+                )
                 for frame in changes
             ),
         ]
-        if demand.left_waiting_price:
-            parts.append(("left_waiting", wait[wait["month"].eq(last)], demand.left_waiting_price))
         keys = ["cost", "place", "item", "month"]
-        frame = _stacked([frame.assign(cost=cost, price=price) for cost, frame, price in parts])
-        frame = frame.reindex(columns=[*keys, "quantity", "price"]).fillna({"item": "", "place": ""})
+        frame = _stacked([frame.assign(cost=cost, promise=why, price=price) for cost, frame, why, price in parts])
+        frame = frame.reindex(columns=[*keys, "quantity", "promise", "price"]).fillna({"item": "", "place": ""})
         frame = (
             frame.assign(paid=frame["quantity"] * frame["price"])
             .groupby(keys, as_index=False)
-            .agg(amount=("quantity", "sum"), price=("price", "min"), most=("price", "max"), paid=("paid", "sum"))
+            .agg(
+                amount=("quantity", "sum"),
+                promise=("promise", "max"),
+                price=("price", "min"),
+                most=("price", "max"),
+                paid=("paid", "sum"),
+            )
         )
         frame["price"] = frame["price"].where(frame["price"].eq(frame["most"]), frame["paid"] / frame["amount"])
         units = frame["cost"].map({"space_overflow": "m3", "above_stock_budget": "currency"}).fillna("units")
         return frame.assign(unit=units).drop(columns=["most", "paid"])
 
     def supply_run(self) -> pd.DataFrame:
-        """How the plan was solved, what it earns, and the prices of policies that stand in no table."""
-        policy, demand = self.network.policies.allocation, self.network.demand
-        premiums = {} if policy == "profit" else self.network.allocation.premium
+        """How the plan was solved, what it earns, and what it breaks of each promise that comes before money."""
+        whole = {name: float(self.solution[name].sum()) for name in PROMISES}
         measures = self.solution.measures | {
             PROFIT: f"{self.solution.profit:,.2f}",
-            "price of an emergency": demand.emergency_price,
-            "allocation": policy,
-            **{f"premium of class {number}": price for number, price in premiums.items()},
+            "allocation": self.network.policies.allocation,
+            **{name.replace("_", " "): broken for name, broken in whole.items() if broken > NOTHING},
         }
         reported = {
             name: f"{value:,.6g}" if isinstance(value, float) else str(value) for name, value in measures.items()

@@ -47,6 +47,10 @@ class Policies(Settings):
         0.02, "price of a unit of money above the stock budget", "currency per currency and month"
     )
     whole_people: bool = setting(False, "people are whole numbers (slower)")
+    gap: Share = setting(
+        0.001, "share of the contribution that a plan with whole numbers may fall short of the best", "share"
+    )
+    time_limit: Positive = setting(60.0, "longest search for whole numbers; then the best found is the plan", "seconds")
     frozen_months: int = setting(0, "first months taken from the last published plan", "months", ge=0, le=12)
     plan_change_price: Positive = setting(
         0.0, "price of a unit changed against the last published plan", "currency per unit", example=2.5

@@ -67,7 +67,7 @@ INPUTS = (
         text("name", "what people call it", required=False, example="Plant North"),
         choice("kind", "makes, or only stores", "plant", "dc", example="plant"),
         number("storage", "storage space; empty = no limit", "m3", "", required=False, example=4000.0),
-        number("overflow_price", "price of space beyond the limit; 0 = only in an emergency", "currency per m3 and month", "", required=False, default=0.0, example=25.0),
+        number("overflow_price", "price of space beyond the limit; 0 = no price allows it, only a promise that cannot be kept otherwise", "currency per m3 and month", "", required=False, default=0.0, example=25.0),
     ),
     _input(
         "markets", "sales", "Where and to whom it is sold: a region and a channel.", "market",
@@ -289,7 +289,7 @@ INPUTS = (
         "service_policies", "sales", "What happens to a product's demand in a market that is not met in its month.", "product market",
         ref("product", "products", "the product"),
         ref("market", "markets", "the market"),
-        choice("unmet", "demand waits (backlog), is lost, may be either, or must be met (neither: only an emergency leaves it unmet)",
+        choice("unmet", "demand waits (backlog), is lost, may be either, or must be met (neither: it comes before money)",
                "backlog", "lost", "either", "neither", example="backlog"),
         number("backlog_price", "price of a unit waiting at a month's end", "currency per unit and month", "", required=False, default=0.0, example=12.0),
         price("lost_price", "price of a lost unit besides its lost revenue", required=False, default=0.0, example=20.0),
