@@ -132,9 +132,9 @@ def full(count: int = 4) -> tuple[dict[str, pd.DataFrame], dict]:
         Q, F, 60, 30, 1, 2
 
         materials
-        material, standard_cost, volume
-        PART, 12, 0.5
-        STEEL, 4, 0.1
+        material, standard_cost, volume, shelf_life
+        PART, 12, 0.5, 3
+        STEEL, 4, 0.1, 0
 
         bom
         item, component, quantity
@@ -699,6 +699,82 @@ def test_stock_is_scrapped_when_its_shelf_life_ends(life, age, sold, scrapped):
     assert plan["stock"]["scrapped"].sum() == pytest.approx(scrapped)
 
 
+def far(life: int, lead: int, count: int = 6) -> dict[str, pd.DataFrame]:
+    """100 units a month asked so far away that goods travel `lead` months; more than enough can be made."""
+    tables = changed(plain(hours=1000, count=count), products__shelf_life=life, lanes__lead_time=lead)
+    tables["demand_plan"] = demand({("P", "A"): [100.0] * count}, {"P": 50})
+    return tables
+
+
+@pytest.mark.parametrize("life, lead, sold", [(1, 3, 0), (2, 3, 0), (3, 3, 300), (0, 3, 300), (1, 1, 500)])
+def test_goods_that_get_too_old_on_their_way_are_not_sold_and_none_are_made_to_look_young(life, lead, sold):
+    plan = planned(far(life, lead), 6)
+    assert plan["deliveries"]["delivered"].sum() == pytest.approx(sold)
+    assert plan["supply_plan"]["quantity"].sum() == pytest.approx(sold)
+    assert plan["stock"]["scrapped"].sum() == pytest.approx(0, abs=1e-6)
+
+
+def test_the_check_follows_ages_by_itself():
+    """A plan of goods that keep is refused for goods that do not, although fresh ones are made in every month."""
+    plan = planned(far(0, 3), 6)
+    found, broken = checks(Book.of(far(1, 3), company(6), CYCLE), plan)
+    assert not found.set_index("rule").loc["ages", "holds"], broken
+    assert checks(Book.of(far(3, 3), company(6), CYCLE), plan)[0].set_index("rule").loc["ages", "holds"]
+
+
+def test_young_goods_may_be_kept_back_for_the_long_way():
+    """50 old and 50 new units: the old ones go next door, the new ones two months away; no other way serves both."""
+    tables = changed(plain(hours=0, count=4), products__shelf_life=3, lanes__lead_time=[2, 0])
+    tables |= read("""
+        sites
+        site, kind
+        PLANT, plant
+        STORE, dc
+
+        inventory
+        site, item, quantity, age
+        PLANT, P, 50, 2
+        STORE, P, 50, 0
+
+        lanes
+        origin, destination, lead_time
+        PLANT, A, 2
+        PLANT, B, 0
+        STORE, PLANT, 0
+        """)
+    tables["demand_plan"] = demand({("P", "A"): [0, 0, 50.0, 0], ("P", "B"): [50.0, 0, 0, 0]}, {"P": 50})
+    plan = planned(tables, 4)
+    assert (sum(delivered(plan, "A")), sum(delivered(plan, "B"))) == pytest.approx((50, 50))
+
+
+def test_material_that_is_too_old_goes_into_nothing():
+    tables = plain(hours=1000, count=3) | read("""
+        materials
+        material, shelf_life
+        MILK, 1
+
+        bom
+        item, component, quantity
+        P, MILK, 1
+
+        inventory
+        site, item, quantity, age
+        PLANT, MILK, 120, 0
+
+        suppliers
+        supplier
+        COW
+
+        offers
+        supplier, item, site, price, capacity
+        COW, MILK, PLANT, 1, 30
+        """)
+    tables["demand_plan"] = demand({("P", "A"): [0, 50.0, 100.0]}, {"P": 50})
+    tables["capacity"] = monthly("resource", {"LINE": [{"hours": hours} for hours in (0, 1000, 1000)]}, 3)
+    # the line stands still in January: what is on hand gets too old, and 30 of each month can be used in the next
+    assert delivered(planned(tables, 3), "A") == pytest.approx([0, 50, 40])
+
+
 def test_moving_goods_to_another_site_does_not_make_them_young_again():
     tables = plain(hours=0, count=4) | read("""
         sites
@@ -853,7 +929,11 @@ def test_the_formulation_page_speaks_of_every_component_in_sentences(full_plan):
 
 
 # nothing is trusted twice -----------------------------------------------------------------------------------------
-LINKS = {"order_first": "smallest_order", "set_up_first": "money: setting_up", "steady_rate": "money: changing_rate"}
+LINKS = dict.fromkeys(("opening_ages", "ages_held", "ages_sent", "ages_used"), "ages") | {
+    "order_first": "smallest_order",
+    "set_up_first": "money: setting_up",
+    "steady_rate": "money: changing_rate",
+}
 
 
 def test_every_rule_and_every_cost_of_the_model_is_checked_again(full_plan):
@@ -899,8 +979,7 @@ TAMPERED = {
     "stock_maximum": shifted("stock", "closing", 500, "item == 'P' and site == 'DC'"),
     "space": shifted("stock", "closing", 1000, "site == 'DC'"),
     "money_in_stock": shifted("stock", "value", 100),
-    "shelf_life_at_site": shifted("stock", "closing", 200, "item == 'Q' and site == 'DC'"),
-    "shelf_life_in_network": shifted("stock", "closing", 200, "item == 'Q' and site == 'DC'"),
+    "ages": shifted("stock", "closing", 200, "item == 'Q' and site == 'DC'"),
     "fair_share": shifted("deliveries", "lost", 900, "product == 'P' and market == 'B'"),
     "making_as_planned": shifted("supply_plan", "quantity", 5, "item == 'P' and month == @MONTHS[0]"),
     "orders_as_planned": shifted("supply_plan", "quantity", 5, "item == 'Q' and month == @MONTHS[0]"),

@@ -16,6 +16,7 @@ import pandas as pd
 
 from sopkit.book import Book
 from sopkit.errors import StageError
+from sopkit.supply.ages import too_old
 from sopkit.supply.recount import COSTS, DUE, EXCEPTION, LANE, OFFER, STOCK, WAY, Recount
 from sopkit.tables import TABLES
 
@@ -233,38 +234,9 @@ class _Rules(Recount):
     def rule_no_late_shipments(self) -> Violation:
         return self._moved(self.shipped, [*LANE, "item", "month"], "arrival", self.shipped["lead_time"])
 
-    def _young(self, came: pd.Series, life: pd.Series) -> pd.Series:
-        """For each key and month, what came in the item's last shelf-life months."""
-        wide = came.unstack("month").reindex(columns=self.months).fillna(0.0)
-        lives = life.reindex(wide.index.get_level_values("item")).to_numpy(dtype=int)
-        total = np.column_stack([np.zeros(len(wide)), wide.to_numpy().cumsum(axis=1)])
-        at = np.arange(1, len(self.months) + 1)
-        rows = np.arange(len(wide))[:, None]
-        young = total[:, 1:] - total[rows, np.maximum(at - lives[:, None], 0)]
-        return pd.DataFrame(young, wide.index, wide.columns).stack()
-
-    def _ageing(self) -> tuple[pd.DataFrame, pd.Series, pd.Series]:
-        """Stock of items with a shelf life, their lives, and opening stock that is still young at each month's end."""
-        held = self.stock[self.stock["shelf_life"].gt(0)]
-        at_hand = self.book["inventory"].set_index(["item", "site"])[["quantity", "age"]]
-        at_hand = at_hand.reindex(held.index.droplevel("month")).fillna(0.0).set_axis(held.index)
-        fresh = self.at(held.index.get_level_values("month")) + 1 + at_hand["age"] < held["shelf_life"]
-        return held, held["shelf_life"].groupby(level="item").first(), at_hand["quantity"].where(fresh, 0.0)
-
-    def rule_shelf_life_at_site(self) -> Violation:
-        held, life, opening = self._ageing()
-        return _more(held["closing"], self._young(held["received"], life) + opening)
-
-    def rule_shelf_life_in_network(self) -> Violation:
-        held, life, opening = self._ageing()
-        level = ["item", "month"]
-        inward = self.inward[self.inward["item"].isin(life.index)]
-        total = held.groupby(level=level)[["closing", "received"]].sum()
-        arrived = _sum(inward, ["item", "arrival"], level).reindex(total.index, fill_value=0.0)
-        sent = _sum(inward, level).reindex(total.index, fill_value=0.0)
-        underway = (sent - arrived).groupby(level="item").cumsum()
-        new = self._young(total["received"] - arrived, life)
-        return _more(total["closing"] + underway, new + opening.groupby(level=level).sum())
+    def rule_ages(self) -> Violation:
+        """What is used, sent or held is young enough, when goods are followed by their age."""
+        return too_old(self) - UNITS
 
     # policies --------------------------------------------------------------------------------------------------
     def rule_safety(self) -> Violation:

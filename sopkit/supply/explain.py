@@ -46,6 +46,9 @@ SHORTAGES = {
 STEERING = ("changing_rate",)
 """The price that forces a plan to be level: it steers only."""
 
+AGES = "ages_held", "ages_sent", "ages_used"
+"""Balances of goods by age."""
+
 GAIN = "revenue", "cash_cost", "penalties", "promise", "kept"
 """What a gain is told apart into, in tables."""
 
@@ -216,7 +219,7 @@ class _Trail:
         self.reduced = np.abs(solved.answer.reduced) + sum(1e6 * np.abs(one) for one in broken)
         rows, columns = solved.matrix.rows, solved.matrix.columns
         self.ends = self._marked(rows, *LIMITS)
-        self.through = self._marked(rows, "stock_balance", "demand_balance", "resource_work", "people_balance")
+        self.through = self._marked(rows, "stock_balance", "demand_balance", "resource_work", "people_balance", *AGES)
         shortages = "lose", "wait", "lay_off", "scrap", "fall_below_safety", "miss_end_stock"
         self.shortage = self._marked(columns, *shortages)
         self.known: dict[tuple[int, int], dict[int, float]] = {}

@@ -56,6 +56,9 @@ LIMITS = {
     "no_late_shipments": Limit(
         "o d i t", "units", "sent so late that it would arrive after the plan", "{o} {d}", "{i}", given=True
     ),
+    "ages": Limit(
+        "i n a t", "units", "young enough to be used, because older ones are scrapped", "{n}", "{i}", given=True
+    ),
     "opening_people": Limit("n q", "people", "employed at the start", "{n} {q}", given=True),
 }
 
@@ -166,7 +169,7 @@ class Solved:
         """`pattern` with the members of `index` by their letters: as people call them, or as `codes`."""
         named = zip(letters.split(), index, strict=False)
         return pattern.format(
-            **{letter: code if codes or letter in "qt" else self.name(code) for letter, code in named}
+            **{letter: code if codes or letter in "qta" else self.name(code) for letter, code in named}
         )
 
     def one_more(self, rule: str, index: tuple) -> str:

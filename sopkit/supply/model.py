@@ -6,7 +6,8 @@ Every component's `doc` is the sentence a planner would say, with the unit. `net
 
 One letter, one meaning, in every rule (a test holds it):
 
-    i  item: a product or a material         t  month
+    a  age in months                         t  month
+    i  item: a product or a material
     j  item that i goes into                 n  site
     p  product                               o  origin of a lane: a site
     w  way of making: a routing              d  destination of a lane: a site or a market
@@ -121,15 +122,22 @@ def _sets(m: pyo.ConcreteModel, network: Network) -> None:
     # what gets too old
     m.PERISHABLE = listed(network.stock.perishable, "item and site where it can get too old", 2)
     m.SCRAPS = neighbours(m.STOCKS, network.stock.scraps, "the item itself, where it can get too old")
-    m.AGEING = listed(sorted(network.stock.ageing), "items with a shelf life")
-    m.SITES_OF = neighbours(m.AGEING, network.stock.ageing, "sites where an item with a shelf life can be")
-    m.LIVES = listed(network.stock.lives, "shelf lives in whole months")
-    m.YOUNG = pyo.Set(
-        m.LIVES, m.MONTHS, dimen=1, initialize=network.stock.young, doc="months whose goods are young at a month's end"
-    )
-    m.UNDERWAY = pyo.Set(
-        m.LEADS, m.MONTHS, dimen=1, initialize=network.time.underway, doc="months of leaving of what is on its way"
-    )
+    ages = network.stock.ages
+    m.AGES = listed(ages.numbers, "ages in whole months, 0 in the month in which goods are new")
+    m.AGED = listed(ages.used, "item, site and age at which it can still be used", 3)
+    m.HELD_AGED = listed(ages.held, "item, site and age at which it can still be held at a month's end", 3)
+    m.SENT_AGED = listed(ages.sent, "origin, destination, item and age at which it arrives young enough", 4)
+    m.SENDS = listed(ages.sends, "origin, destination and item that can get too old", 3)
+    m.CONSUMERS = listed(ages.consumers, "item and site where it is used up and can get too old", 2)
+    m.AGES_AT = neighbours(m.PERISHABLE, ages.at, "ages at which an item can be used")
+    m.AGES_HELD = neighbours(m.PERISHABLE, ages.held_at, "ages at which an item can be held")
+    m.AGES_SENT = neighbours(m.SENDS, ages.sent_at, "ages at which an item can be sent")
+    m.SENT_TO = neighbours(m.AGED, ages.sent_to, "where an item of an age can be sent")
+    m.CONSUMED = neighbours(m.AGED, ages.consumed, "the age itself, where the item is used up")
+    m.KEPT = neighbours(m.AGED, ages.kept, "the age itself, where the item can be held at it")
+    m.YOUNGER = neighbours(m.AGES, ages.younger, "the age a month before")
+    m.NEW = neighbours(m.AGES, ages.new, "the age itself, where it is that of new goods")
+    m.LEFT = pyo.Set(m.LEADS, m.AGES, dimen=1, initialize=ages.left, doc="the age of leaving, so long before")
 
     # who works
     m.CREWS = listed(network.people.crews, "site and skill of people", 2)
@@ -230,10 +238,7 @@ def _parameters(m: pyo.ConcreteModel, network: Network) -> None:
     m.maximum_stock = number(m.CAPPED, of=network.stock.maximum, doc="most at a month's end (units)")
     m.stock_budget = number(of=network.stock.budget, doc="most money in stock at a month's end (currency)")
     m.stock_budget_price = number(of=network.stock.budget_price, doc="of money above it (share per month)")
-    m.shelf_life = number(m.AGEING, of=network.stock.shelf_life, within=whole, doc="until it is scrapped (months)")
-    m.young_opening = number(
-        m.PERISHABLE, month, of=network.stock.young_opening, doc="opening stock not yet too old (units)"
-    )
+    m.opening_aged = number(m.HELD_AGED, of=network.stock.opening_aged, doc="on hand, by age (units)")
 
     # people
     m.people = number(m.CREWS, of=network.people.employed, doc="employed before the first month (people)")
@@ -283,6 +288,9 @@ def _decisions(m: pyo.ConcreteModel, network: Network) -> None:
     m.place_order = pyo.Var(m.LEAST_ORDERS, **yes_or_no, doc="order at all in a month (yes or no)")
     m.ship = pyo.Var(m.SHIPS, m.MONTHS, **units, doc="send an item over a lane (units)")
     m.hold = pyo.Var(m.STOCKS, m.MONTH_ENDS, **units, doc="hold in stock at a month's end (units)")
+    m.keep = pyo.Var(m.HELD_AGED, m.MONTH_ENDS, **units, doc="hold at an age (units)")
+    m.send = pyo.Var(m.SENT_AGED, m.MONTHS, **units, doc="send over a lane at an age (units)")
+    m.consume = pyo.Var(m.AGED, m.MONTHS, **units, doc="use up at an age (units)")
     m.scrap = pyo.Var(m.PERISHABLE, m.MONTHS, **units, doc="scrap what got too old (units)")
     m.wait = pyo.Var(
         m.DEMANDED,
@@ -427,34 +435,46 @@ def _limits(m: pyo.ConcreteModel) -> None:
     def no_late_shipments(m, o, d, i, t):
         return m.ship[o, d, i, t] == 0
 
-    @m.Constraint(m.PERISHABLE, m.MONTHS, doc="First in, first out: a site holds what came in its shelf life (units)")
-    def shelf_life_at_site(m, i, n, t):
-        came = sum(
-            m.receipts[i, n, young]
-            + sum(m.make[i, w, young] for w in m.WAYS[i, n])
-            + sum(m.buy[s, i, n, sent] for s in m.SUPPLIERS[i, n] for sent in m.BEFORE[m.offer_lead[s, i, n], young])
-            + sum(m.ship[o, n, i, sent] for o in m.ORIGINS[i, n] for sent in m.BEFORE[m.lane_lead[o, n], young])
-            for young in m.YOUNG[m.shelf_life[i], t]
-        )
-        return m.hold[i, n, t] <= m.young_opening[i, n, t] + came
+    @m.Constraint(m.HELD_AGED, doc="Stock on hand has the age it has, and what is too old is scrapped (units)")
+    def opening_ages(m, i, n, a):
+        return m.keep[i, n, a, START] == m.opening_aged[i, n, a]
 
-    @m.Constraint(m.AGEING, m.MONTHS, doc="Sites and lanes together hold what was new in its shelf life (units)")
-    def shelf_life_in_network(m, i, t):
-        held = sum(m.hold[i, n, t] for n in m.SITES_OF[i])
-        on_the_way = sum(
-            m.ship[o, n, i, sent]
-            for n in m.SITES_OF[i]
-            for o in m.ORIGINS[i, n]
-            for sent in m.UNDERWAY[m.lane_lead[o, n], t]
+    @m.Constraint(m.AGED, m.MONTHS, doc="What is held, sent or used at an age was there at that age (units)")
+    def ages(m, i, n, a, t):
+        there = (
+            sum(
+                m.receipts[i, n, t]
+                + sum(m.make[i, w, t] for w in m.WAYS[i, n])
+                + sum(m.buy[s, i, n, sent] for s in m.SUPPLIERS[i, n] for sent in m.BEFORE[m.offer_lead[s, i, n], t])
+                for new in m.NEW[a]
+            )
+            + sum(m.keep[i, n, younger, m.previous[t]] for younger in m.YOUNGER[a])
+            + sum(
+                m.send[o, n, i, left, sent]
+                for o in m.ORIGINS[i, n]
+                for left in m.LEFT[m.lane_lead[o, n], a]
+                for sent in m.BEFORE[m.lane_lead[o, n], t]
+            )
         )
-        new = sum(
-            m.receipts[i, n, young]
-            + sum(m.make[i, w, young] for w in m.WAYS[i, n])
-            + sum(m.buy[s, i, n, sent] for s in m.SUPPLIERS[i, n] for sent in m.BEFORE[m.offer_lead[s, i, n], young])
-            for n in m.SITES_OF[i]
-            for young in m.YOUNG[m.shelf_life[i], t]
+        taken = (
+            sum(m.keep[i, n, kept, t] for kept in m.KEPT[i, n, a])
+            + sum(m.send[n, d, i, a, t] for d in m.SENT_TO[i, n, a])
+            + sum(m.consume[i, n, used, t] for used in m.CONSUMED[i, n, a])
         )
-        return held + on_the_way <= sum(m.young_opening[i, n, t] for n in m.SITES_OF[i]) + new
+        return taken <= there
+
+    @m.Constraint(m.PERISHABLE, m.MONTHS, doc="All stock at a month's end is young enough (units)")
+    def ages_held(m, i, n, t):
+        return m.hold[i, n, t] == sum(m.keep[i, n, a, t] for a in m.AGES_HELD[i, n])
+
+    @m.Constraint(m.SENDS, m.MONTHS, doc="All that is sent arrives young enough (units)")
+    def ages_sent(m, o, d, i, t):
+        return m.ship[o, d, i, t] == sum(m.send[o, d, i, a, t] for a in m.AGES_SENT[o, d, i])
+
+    @m.Constraint(m.CONSUMERS, m.MONTHS, doc="All that is used up is young enough (units)")
+    def ages_used(m, i, n, t):
+        used = sum(m.usage[j, w, i] * m.make[j, w, t] for j, w in m.USES[i, n])
+        return used == sum(m.consume[i, n, a, t] for a in m.AGES_AT[i, n])
 
 
 def _policies(m: pyo.ConcreteModel) -> None:

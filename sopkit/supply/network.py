@@ -115,13 +115,7 @@ class Time(Group):
         self.previous = dict(zip(self.months, self.ends, strict=False))
         self.leads = list(range(max([0, *book["lanes"]["lead_time"], *book["offers"]["lead_time"]]) + 1))
         at_each = [(lead, at, month) for lead in self.leads for at, month in enumerate(self.months)]
-        self.underway = {(lead, month): self.last(lead, month) for lead, _, month in at_each}
         self.before = {(lead, month): [self.months[at - lead]] if at >= lead else [] for lead, at, month in at_each}
-
-    def last(self, count: int, month: str) -> list[str]:
-        """The last `count` months up to `month`, as far as they are planned."""
-        end = self.position[month] + 1
-        return self.months[max(0, end - count) : end]
 
     def too_late(self, lead: int) -> list[str]:
         """Months in which what leaves would arrive after the last planned month."""
@@ -334,15 +328,12 @@ class Stock(Group):
         self.shelf_life = _positive(things, "item", "shelf_life")
         self.perishable = [(i, n) for i, n in flow.stocks if i in self.shelf_life]
         self.scraps = Lists(((i, n), i) for i, n in self.perishable)
-        self.ageing = Lists(self.perishable)
-        self.lives = sorted({self.shelf_life[i] for i in self.ageing})
-        self.young = {(life, t): time.last(life, t) for life in self.lives for t in months}
         age = _dict(inventory, pair, "age")
-        self.young_opening = {
-            (i, n, t): self.opening.get((i, n), 0.0)
+        self.ages = Ages(self, flow, _dict(tables["lanes"], "origin destination", "lead_time"), time.leads)
+        self.opening_aged = {  # what is too old already is scrapped in the first month
+            (i, n, age.get((i, n), 0)): self.opening.get((i, n), 0.0)
             for i, n in self.perishable
-            for at, t in enumerate(months)
-            if at + 1 + age.get((i, n), 0) < self.shelf_life[i]
+            if age.get((i, n), 0) < self.shelf_life[i]
         }
         sites = tables["sites"][tables["sites"]["site"].isin(flow.items_at)]
         self.storage = _dict(sites, "site", "storage")
@@ -363,6 +354,32 @@ class Stock(Group):
             ]
             for row in dated.itertuples()
         }
+
+
+class Ages(Group):
+    """Ages of perishable goods, in months since they were new: they can be used up to their shelf life, held below it.
+
+    What was made in January with a life of one month can be used in January and February, and is held at the end of
+    January only. Goods on a lane grow older; they are sent only so young that they can be used where they arrive.
+    """
+
+    def __init__(self, stock: Stock, flow: Flow, lead: dict, leads: list[int]) -> None:
+        life = {(i, n): stock.shelf_life[i] for i, n in stock.perishable}
+        self.used = [(i, n, a) for i, n in stock.perishable for a in range(life[i, n] + 1)]
+        self.held = [(i, n, a) for i, n in stock.perishable for a in range(life[i, n])]
+        self.numbers = list(range(max(life.values(), default=-1) + 1))
+        self.sends = [ship for ship in flow.ships if ship[2] in stock.shelf_life]
+        self.sent = [(o, d, i, a) for o, d, i in self.sends for a in range(stock.shelf_life[i] - lead[o, d] + 1)]
+        self.at = Lists(((i, n), a) for i, n, a in self.used)
+        self.held_at = Lists(((i, n), a) for i, n, a in self.held)
+        self.sent_at = Lists(((o, d, i), a) for o, d, i, a in self.sent)
+        self.sent_to = Lists(((i, o, a), d) for o, d, i, a in self.sent)
+        self.consumers = [each for each in stock.perishable if flow.uses[each]]
+        self.consumed = {(i, n, a): [a] if flow.uses[i, n] else [] for i, n, a in self.used}
+        self.kept = {(i, n, a): [a] if a < life[i, n] else [] for i, n, a in self.used}
+        self.younger = {a: [a - 1] if a else [] for a in self.numbers}
+        self.new = {a: [] if a else [a] for a in self.numbers}
+        self.left = {(ahead, a): [a - ahead] if a >= ahead else [] for ahead in leads for a in self.numbers}
 
 
 class Buying(Group):
