@@ -18,11 +18,12 @@ from sopkit.book import Book
 from sopkit.engine import Engine
 from sopkit.supply import accelerator
 from sopkit.supply.accelerator import held, matrix
+from sopkit.supply.loaded import Effort, Loaded
 from sopkit.supply.matrix import Matrix, walked
 from sopkit.supply.model import build
 from sopkit.supply.network import Network
 from sopkit.supply.resolve import Session, built
-from sopkit.supply.solve import Effort, Loaded, Parts, solve
+from sopkit.supply.solve import Parts, solve
 
 LITTLE = demo.Size(products=4, families=2, plants=2, dcs=1, markets=3, resources=3, materials=3, history=24, horizon=6)
 CYCLE = demo.CYCLE

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from sopkit.supply.limits import LIMITS, MISSED, NOTHING, Gain, Solved
-from sopkit.supply.solve import Answer
+from sopkit.supply.loaded import Answer
 from sopkit.words import listed, money, month_name, span
 
 DEARER = 1.10

@@ -13,10 +13,11 @@ from sopkit.errors import nearest
 from sopkit.supply.accelerator import held, matrix
 from sopkit.supply.check import checked
 from sopkit.supply.explain import explain
+from sopkit.supply.loaded import Effort
 from sopkit.supply.model import build
 from sopkit.supply.network import READS, Network
 from sopkit.supply.results import written
-from sopkit.supply.solve import Effort, Parts, Solution
+from sopkit.supply.solve import Parts, Solution
 
 Changed = Book | Mapping[str, pd.DataFrame] | None
 """What differs from the base: another book, or whole tables by name."""

@@ -1,0 +1,332 @@
+"""One matrix in HiGHS: promises by rank, then money, then whole numbers held fixed; changed and solved again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import highspy
+import numpy as np
+from scipy.sparse import csc_array
+from scipy.sparse.linalg import splu
+
+from sopkit.errors import StageError
+from sopkit.supply.matrix import Matrix
+
+LARGE = 15_000
+"""Rows from which on interior point with crossover beats the simplex method on planning networks (measured)."""
+
+WARM_SHARE = 25
+"""A warm start that needs more simplex iterations than rows / this is given up for a cold solve (large models only)."""
+
+PRICED = 1e-9
+"""A shadow price below this is the solver's tolerance."""
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long a plan with whole numbers is looked for: to a relative gap, or for so many seconds."""
+
+    gap: float = 1e-3
+    seconds: float = 60.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What HiGHS found for one matrix: quantities, shadow prices of the rows, reduced cost of the columns, and how."""
+
+    values: np.ndarray
+    shadow_price: np.ndarray
+    reduced: np.ndarray
+    profit: float
+    gap: float
+    """How much more money a plan with other whole numbers could bring at most."""
+    iterations: int
+    broken: dict[str, Broken]
+    """Promises that cannot be kept whole, by rank; all others are."""
+    basis: Basis | None = None
+
+
+@dataclass(frozen=True)
+class Broken:
+    """What is broken of a promise, and what one more unit of each row (column) would keep of it, as a price."""
+
+    amount: float
+    shadow_price: np.ndarray
+    reduced: np.ndarray
+
+
+Basis = tuple[np.ndarray, np.ndarray]
+"""The status of each column and of each row."""
+
+
+class Loaded:
+    """One matrix in HiGHS: solved, then changed in bounds and costs and solved again from the first answer.
+
+    Promises come first, by rank: each is kept as far as it can be, then every decision and limit that would break more
+    of it is held where it is, and the next one is looked at; money comes last. So no price stands for a promise, and
+    every shadow price is money. (Preemptive goal programming: Ignizio, Goal Programming and Extensions; a decision with
+    a reduced cost leaves the best face when it moves.)
+
+    What a change brings does not depend on the changes asked before it: each starts from the first answer's basis.
+    One thread and a fixed seed, so that the same tables give the same plan. With whole numbers `answer` solves twice:
+    for the whole numbers, then with these held fixed, which gives exact quantities and the shadow price of every limit.
+    """
+
+    def __init__(
+        self,
+        rows_and_columns: Matrix,
+        basis: Basis | None = None,
+        *,
+        large: bool | None = None,
+        effort: Effort | None = None,
+        found: np.ndarray | None = None,
+    ) -> None:
+        self.matrix, self.effort = rows_and_columns, effort or Effort()
+        self.whole = np.flatnonzero(rows_and_columns.integer).astype("int32")
+        self.warm = basis is not None
+        # a part is solved the way its whole would be: halves of a large model are still slow for the simplex method
+        self.large = rows_and_columns.shape[0] >= LARGE if large is None else large
+        self.found = found
+        self.highs = _passed(rows_and_columns, self.effort.gap)
+        self.first: tuple[highspy.HighsBasis, np.ndarray | None] | None = None
+        if basis is not None:
+            given = highspy.HighsBasis()
+            given.col_status = [highspy.HighsBasisStatus(int(status)) for status in basis[0]]
+            given.row_status = [highspy.HighsBasisStatus(int(status)) for status in basis[1]]
+            given.valid = True
+            self.highs.setBasis(given)
+            self.first = given, found
+
+    def answer(self) -> Answer:
+        """The best plan; raises StageError where HiGHS does not prove one."""
+        self.lower, self.upper = self.matrix.lower.copy(), self.matrix.upper.copy()
+        self.promised = {name: broken for name, broken in self.matrix.promises.items() if broken.any()}
+        gap = self._whole_numbers() if len(self.whole) else 0.0
+        return self._by_rank(gap)
+
+    def _read(self, gap: float, broken: dict[str, Broken]) -> Answer:
+        """What HiGHS found, before anything is changed."""
+        if self.first is None:
+            self.first = self.highs.getBasis(), self.found
+        solution, info = self.highs.getSolution(), self.highs.getInfo()
+        return Answer(
+            np.array(solution.col_value),
+            np.array(solution.row_dual),
+            np.array(solution.col_dual),
+            info.objective_function_value,
+            gap,
+            info.simplex_iteration_count + info.ipm_iteration_count,
+            broken,
+        )
+
+    def change(self, other: Matrix) -> None:
+        """Take the bounds and costs of `other`, which has the same structure; what is equal is not touched."""
+        highs = self.highs
+        self._bounds(
+            np.flatnonzero((self.lower != other.lower) | (self.upper != other.upper)), other.lower, other.upper
+        )
+        rows = (self.matrix.row_lower != other.row_lower) | (self.matrix.row_upper != other.row_upper)
+        self._rows(np.flatnonzero(rows), other.row_lower, other.row_upper)
+        self._costs(np.flatnonzero(self.matrix.cost != other.cost), other.cost)
+        if self.matrix.offset != other.offset:
+            highs.changeObjectiveOffset(other.offset)
+        if self.first is not None:
+            highs.clearSolver()
+            highs.setBasis(self.first[0])
+            self.found = self.first[1]
+        self.matrix = other
+
+    def prices(self, cost: np.ndarray) -> np.ndarray:
+        """The part of every shadow price of the first answer that the costs `cost` make up: those of its basis.
+
+        Of a basis B the shadow prices y solve y B = c(B): they are linear in costs, so parts of the costs give parts
+        of the prices.
+        """
+        assert self.first is not None
+        status = self.first[0]
+        basic = highspy.HighsBasisStatus.kBasic
+        columns = np.flatnonzero([one == basic for one in status.col_status])
+        rows = np.flatnonzero([one != basic for one in status.row_status])
+        priced = np.zeros(self.matrix.shape[0])
+        if len(rows):
+            priced[rows] = splu(csc_array(self.matrix.a[rows][:, columns]).T.tocsc()).solve(cost[columns])
+        return priced
+
+    def basis(self) -> Basis:
+        """The basis of the first answer, as numbers that can travel between processes."""
+        assert self.first is not None
+        first = self.first[0]
+        columns, rows = (np.fromiter(map(int, status), dtype="int8") for status in (first.col_status, first.row_status))
+        return columns, rows
+
+    # what HiGHS holds --------------------------------------------------------------------------------------------
+    def _rows(self, rows: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> None:
+        if len(rows):
+            rows = rows.astype("int32")
+            change: Any = self.highs.changeRowsBounds  # type: ignore[attr-defined]
+            change(len(rows), rows, lower[rows], upper[rows])
+
+    def _bounds(self, columns: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> None:
+        if len(columns):
+            columns = columns.astype("int32")
+            self.highs.changeColsBounds(len(columns), columns, lower[columns], upper[columns])
+
+    def _costs(self, columns: np.ndarray, cost: np.ndarray) -> None:
+        if len(columns):
+            columns = columns.astype("int32")
+            self.highs.changeColsCost(len(columns), columns, cost[columns])
+
+    # promises, then money ----------------------------------------------------------------------------------------
+    def _by_rank(self, gap: float) -> Answer:
+        """Solve for each promise by rank, then for money."""
+        if not self.promised:
+            self._run()
+            return self._read(gap, {})
+        breaks = np.flatnonzero(np.any([*self.promised.values()], axis=0))
+        self._bounds(breaks, self.lower, np.zeros(len(self.upper)))
+        answer = self._read(gap, {}) if self._run(refuse=False) else None
+        self._bounds(breaks, self.lower, self.upper)
+        if answer:  # all of them are kept whole
+            return answer
+        self._restart()
+        every, rows = np.arange(len(self.lower)), np.arange(self.matrix.shape[0])
+        lower, upper = self.lower.copy(), self.upper.copy()
+        row_lower, row_upper = self.matrix.row_lower.copy(), self.matrix.row_upper.copy()
+        found: dict[str, Broken] = {}
+        values = None
+        for name, broken in self.promised.items():
+            held = broken > 0  # kept whole already: nothing need be solved
+            if values is None or broken @ values > 1e-7:
+                self._costs(every, -broken if self.matrix.maximise else broken)
+                self._run()
+                solution = self.highs.getSolution()
+                values, priced = np.array(solution.col_value), np.array(solution.row_dual)
+                reduced, use = np.array(solution.col_dual), np.array(solution.row_value)
+                if (amount := float(broken @ values)) > 1e-7:
+                    found[name] = Broken(amount, priced, reduced)
+                    held = np.abs(reduced) > PRICED
+                    bound = np.flatnonzero(np.abs(priced) > PRICED)
+                    row_lower[bound] = row_upper[bound] = _nearest(use, row_lower, row_upper)[bound]
+                    self._rows(bound, row_lower, row_upper)
+            lower[held] = upper[held] = _nearest(values, lower, upper)[held]
+            self._bounds(np.flatnonzero(held), lower, upper)
+        self._costs(every, self.matrix.cost)
+        self._run()
+        answer = self._read(gap, found)
+        self._bounds(every[(lower != self.lower) | (upper != self.upper)], self.lower, self.upper)
+        moved = (row_lower != self.matrix.row_lower) | (row_upper != self.matrix.row_upper)
+        self._rows(rows[moved], self.matrix.row_lower, self.matrix.row_upper)
+        return answer
+
+    def _restart(self) -> None:
+        """Forget what a solve that failed has left, but not where to start from."""
+        self.highs.clearSolver()
+        if self.first is not None:
+            self.highs.setBasis(self.first[0])
+        self.warm = self.first is not None
+
+    # whole numbers -----------------------------------------------------------------------------------------------
+    def _whole_numbers(self) -> float:
+        """Find the whole numbers and hold them fixed; how much money others could bring at most."""
+        highs, whole = self.highs, self.whole
+        self._bounds(whole, self.lower, self.upper)
+        highs.changeColsIntegrality(len(whole), whole, np.full(len(whole), highspy.HighsVarType.kInteger))
+        breaks = np.flatnonzero(np.any([*self.promised.values()], axis=0)) if self.promised else whole[:0]
+        self._bounds(breaks, self.lower, np.zeros(len(self.upper)))
+        kept, rows = self._search(refuse=not len(breaks)), highs.getNumRow()
+        if not kept:
+            self._bounds(breaks, self.lower, self.upper)
+            every = np.arange(len(self.lower))
+            for broken in self.promised.values():
+                self._costs(every, -broken if self.matrix.maximise else broken)
+                self._search()
+                most = float(broken @ self.found)
+                columns = np.flatnonzero(broken).astype("int32")
+                highs.addRow(-highspy.kHighsInf, most + 1e-6 * (1 + most), len(columns), columns, broken[columns])
+            self._costs(every, self.matrix.cost)
+            self._search()
+        info = highs.getInfo()
+        gap = abs(info.mip_dual_bound - info.objective_function_value)
+        assert self.found is not None
+        self.found[whole] = np.round(self.found[whole])
+        if (added := highs.getNumRow() - rows) > 0:
+            highs.deleteRows(added, np.arange(rows, rows + added, dtype="int32"))
+        highs.changeColsIntegrality(len(whole), whole, np.full(len(whole), highspy.HighsVarType.kContinuous))
+        self.lower[whole] = self.upper[whole] = self.found[whole]
+        self._bounds(np.arange(len(self.lower)), self.lower, self.upper)
+        self.warm = False
+        return gap
+
+    def _search(self, *, refuse: bool = True) -> bool:
+        """Look for whole numbers, from those known; False where none were found. The time is only a net: see `gap`."""
+        highs, whole = self.highs, self.whole
+        highs.setOptionValue("time_limit", highs.getRunTime() + self.effort.seconds)
+        if self.found is None:  # nothing set up, ordered, hired: promises may be broken, but there is a plan
+            switches = whole[self.matrix.upper[whole] <= 1]
+            highs.setSolution(len(switches), switches, np.zeros(len(switches)))
+        else:
+            start = highspy.HighsSolution()
+            start.col_value = self.found.tolist()
+            highs.setSolution(start)
+        highs.run()
+        highs.setOptionValue("time_limit", highspy.kHighsInf)
+        there = highs.getInfo().primal_solution_status == 2
+        if there:
+            self.found = np.array(highs.getSolution().col_value)
+        elif refuse:
+            self._refuse_unsolved()
+        return there
+
+    def _run(self, *, refuse: bool = True) -> bool:
+        """Solve the linear model: warm where there is a basis, by interior point and crossover where it is large."""
+        highs = self.highs
+        cold = "ipx" if self.large else "simplex"
+        if self.warm and self.large:
+            highs.setOptionValue("solver", "simplex")
+            highs.setOptionValue("simplex_iteration_limit", max(1000, self.matrix.shape[0] // WARM_SHARE))
+            highs.run()
+            highs.setOptionValue("simplex_iteration_limit", 2_147_483_647)
+            if highs.getModelStatus() == highspy.HighsModelStatus.kOptimal:
+                return True
+            highs.clearSolver()
+        highs.setOptionValue("solver", cold)
+        highs.run()
+        if self.large and refuse and highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+            highs.setOptionValue("solver", "simplex")
+            highs.run()
+        solved = highs.getModelStatus() in (highspy.HighsModelStatus.kOptimal, highspy.HighsModelStatus.kModelEmpty)
+        if refuse and not solved:
+            self._refuse_unsolved()
+        self.warm = True
+        return solved
+
+    def _refuse_unsolved(self) -> None:
+        status = self.highs.modelStatusToString(self.highs.getModelStatus())
+        raise StageError(
+            f"HiGHS ended with '{status}'. A plan always exists, so "
+            "this is an error of sopkit: please report it with the cycle's tables folder."
+        )
+
+
+def _nearest(values: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
+    """Values within their bounds, without the solver's tolerance."""
+    return np.minimum(np.maximum(values, lower), upper)
+
+
+def _passed(given: Matrix, gap: float) -> highspy.Highs:
+    """The matrix in HiGHS."""
+    lp = highspy.HighsLp()
+    lp.num_row_, lp.num_col_ = given.shape
+    lp.sense_ = highspy.ObjSense.kMaximize if given.maximise else highspy.ObjSense.kMinimize
+    lp.offset_, lp.col_cost_ = given.offset, given.cost
+    lp.col_lower_, lp.col_upper_ = given.lower, given.upper
+    lp.row_lower_, lp.row_upper_ = given.row_lower, given.row_upper
+    lp.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
+    lp.a_matrix_.start_, lp.a_matrix_.index_, lp.a_matrix_.value_ = given.a.indptr, given.a.indices, given.a.data
+    highs = highspy.Highs()
+    options: dict[str, Any] = {"output_flag": False, "threads": 1, "parallel": "off", "random_seed": 0}
+    for option, value in (options | {"mip_rel_gap": gap}).items():
+        highs.setOptionValue(option, value)
+    highs.passModel(lp)
+    return highs
