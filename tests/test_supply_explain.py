@@ -5,7 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 from small_company import company, made, read
+from test_supply import bought, changed, full, plain
 from test_supply_solve import CYCLE, LITTLE
+from typed_levers import typed
 
 from sopkit.book import Book
 from sopkit.supply.explain import explain
@@ -147,7 +149,9 @@ def test_a_lever_brings_what_the_changed_tables_bring() -> None:
     fifth = session.tables["offers"].assign(capacity=lambda frame: frame["capacity"] * 1.2)
     gain = session.resolve({"offers": fifth}).profit - session.base.profit
     assert lever(session, "more from supplier")["gain"] == pytest.approx(gain, rel=1e-6)
-    second = lever(session, "second supplier")  # a tenth dearer: 5.50 a bulb
+    second = lever(session, "second supplier")  # a tenth dearer: 5.50 a bulb, and no more than the first delivers
+    assert second["change"] == "offers: a new row, price 5.5, lead_time 0, capacity 30"
+    assert "10% above the dearest offer" in second["sentence"] and "at most 30 a month" in second["sentence"]
     other = session.tables["offers"].assign(supplier="GLOW", price=5.5)
     both = pd.concat([session.tables["offers"], other.assign(supplier="OTHER")], ignore_index=True)
     suppliers = pd.concat([session.tables["suppliers"], session.tables["suppliers"].assign(supplier="OTHER")])
@@ -242,3 +246,74 @@ def test_chase_builds_nothing_ahead_where_the_plan_does() -> None:
     assert table.loc[("plan", december), "shortfall"] == pytest.approx(0, abs=0.2)
     assert table.loc[("chase", november), "stock_value"] == pytest.approx(0, abs=5)
     assert table.loc[("chase", december), "shortfall"] == pytest.approx(25, abs=0.2)
+
+
+# reasons that are true -----------------------------------------------------------------------------------------------
+
+
+def reasons(tables: dict[str, pd.DataFrame], count: int = 2, **policies) -> tuple[pd.DataFrame, pd.DataFrame]:
+    told = explain(Session(Book.of(tables, company(count, **policies), "2026-01")))
+    return told["why_short"], told["levers"]
+
+
+@pytest.mark.parametrize("limit, value", [("stock_maximum", 30.0), ("space", 0.0)])
+def test_a_safety_stock_that_may_not_or_cannot_be_held_is_said_so(limit, value) -> None:
+    """A safety stock of 80 above a maximum of 30, or at a site without space: nothing else stands in the way."""
+    tables = plain(hours=1000)
+    wished = {"site": "PLANT", "item": "P", "holding_cost": 1, "safety_stock": 80, "safety_stock_price": 20}
+    tables["policies"] = pd.DataFrame([wished | ({"maximum_stock": value} if limit == "stock_maximum" else {})])
+    if limit == "space":
+        tables["sites"] = tables["sites"].assign(storage=value)
+    why, levers = reasons(tables)
+    first = why[(why["kind"] == "safety stock") & (why["step"] == 1)]
+    assert len(first) == 2 and (first["limit"] == limit).all()
+    if limit == "stock_maximum":
+        assert "policies.maximum_stock + 20 %" in set(levers["change"])
+
+
+def test_a_minimum_run_that_is_too_large_is_named() -> None:
+    why, _ = reasons(changed(plain(hours=10_000), routings__minimum_run=5_000.0))
+    assert (why["limit"] == "set_up_first").all() and why["sentence"].str.contains("no lot is set up").all()
+
+
+def test_a_minimum_order_that_is_too_large_is_named() -> None:
+    tables = bought("supplier, item, site, price, minimum_order\nEAST, P, PLANT, 49, 500", 1)
+    why, _ = reasons(tables, 1)
+    assert (why["limit"] == "order_first").all() and why["sentence"].str.contains("minimum order").all()
+
+
+def test_a_line_without_hours_behind_a_set_up_has_its_lever() -> None:
+    """40 hours of overtime less a set-up of 5: 35 units a month at 50 - 15 each, less 100 for the set-up."""
+    tables = changed(plain(hours=0), routings__setup_hours=5.0, routings__setup_cost=100.0)
+    why, levers = reasons(tables)
+    assert (why["limit"] != "price").all()
+    lever = levers[levers["lever"] == "overtime"].iloc[0]
+    assert lever["change"] == "capacity.overtime_limit + 40"
+    assert lever["gain"] == pytest.approx(2 * (35 * 50 - 40 * 15 - 100))
+
+
+# levers typed in as written ------------------------------------------------------------------------------------------
+
+
+def told_and_typed(session: Session, every: int = 1) -> int:
+    """How many levers were typed in; each brings what it says, to a millionth of the plan's contribution."""
+    levers = explain(session)["levers"].iloc[::every]
+    for _, lever in levers.iterrows():
+        other = session.resolve(typed(session.book, lever))
+        gain = other.profit - session.base.profit
+        assert gain == pytest.approx(lever["gain"], rel=1e-4, abs=1e-6 * abs(session.base.profit)), lever["change"]
+        assert f"{lever['gain']:.6g}" and lever["sentence"].endswith(".")
+    return len(levers)
+
+
+def test_every_lever_typed_in_as_written_brings_what_it_says(tight) -> None:
+    assert told_and_typed(tight, 3) >= 3
+    assert told_and_typed(workshop(bulbs=30)) >= 2
+
+
+@pytest.mark.parametrize("allocation", ["priority", "fair_share"])
+def test_a_lever_typed_in_brings_what_it_says_where_promises_come_first(allocation) -> None:
+    tables, policies = full()
+    tables = changed(tables, capacity__hours=tables["capacity"]["hours"] * 0.6)
+    book = Book.of(tables, company(4, **policies | {"allocation": allocation, "gap": 0.0}), "2026-01")
+    assert told_and_typed(Session(book)) >= 3

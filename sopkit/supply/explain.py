@@ -37,7 +37,7 @@ SHORTAGES = {
     "waiting": ("wait", "demand_balance", "{quantity} units of {item} for {place} wait in {month}"),
     "safety stock": (
         "fall_below_safety",
-        "stock_balance",
+        "safety",
         "{item} at {place} is {quantity} units below its safety stock in {month}",
     ),
 }

@@ -1,4 +1,10 @@
-"""What would help: levers the plan does not have, each priced; what one brings is found by solving again with it."""
+"""What would help: levers the plan does not have, each priced; what one brings is found by solving again with it.
+
+A lever is a change of tables that somebody could type in, and brings what that brings. Where it is more of a limit, or
+an offer, it is solved as extra columns of the loaded model; where that would not be the same (people's overtime goes
+with the people employed; whole numbers have limits of their own) the changed tables are solved. What a lever assumes
+(price, limit, lead time) stands in its sentence and under `levers` in company.yaml.
+"""
 
 from __future__ import annotations
 
@@ -11,35 +17,17 @@ import pandas as pd
 
 from sopkit.supply.limits import LIMITS, MISSED, NOTHING, Gain, Solved
 from sopkit.supply.loaded import Answer
-from sopkit.words import listed, money, month_name, span
-
-DEARER = 1.10
-"""A second supplier is taken to cost 10 % more than the dearest one today; the lever's sentence names the price."""
-
-MARGIN = 1.25
-"""A subcontractor without an offer is taken to ask standard cost and a quarter; the sentence names the price."""
-
-EXPRESS = 1.20
-"""Goods that come at once are taken to cost 20 % more; the lever's sentence names the price."""
+from sopkit.supply.matrix import Column
+from sopkit.supply.solve import Solution
+from sopkit.words import listed, money, month_name, several, span
 
 NAMED_FROM = 1e-5
 """A lever that brings less than this share of the plan's contribution is not named."""
 
-TENTH, FIFTH = 0.10, 0.20
-
-WIDER = (
-    ("overtime_capacity", "overtime", "capacity.overtime_limit + 10 % of the regular hours", "More overtime on {r}"),
-    ("supplier_capacity", "more from supplier", "offers.capacity + 20 %", "A fifth more {i} from {s} for {n}"),
-    ("space", "build ahead", "sites.storage + 20 %", "More space at {n}"),
-    ("stock_maximum", "build ahead", "policies.maximum_stock + 20 %", "A higher stock maximum of {i} at {n}"),
-    ("money_in_stock", "build ahead", "company.yaml stock_budget + 20 %", "A larger stock budget"),
-)
-"""Limits that could be wider at no cost but what the plan then uses: rule, lever, change of the tables, sentence."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Lever:
-    """One thing that could be done: extra columns of the model, one for each month, to use or not."""
+    """One thing that could be done: extra columns of the model, one for each month, or changed tables."""
 
     lever: str
     place: str
@@ -48,12 +36,15 @@ class Lever:
     unit: str = "units"
     sentence: str
     months: list[str] = field(default_factory=list)
-    columns: list[tuple[float, float, np.ndarray, np.ndarray]] = field(default_factory=list)
+    columns: list[Column] = field(default_factory=list)
+    tables: dict[str, pd.DataFrame] = field(default_factory=dict)
+    rows: list[tuple[str, tuple]] = field(default_factory=list)
+    """Rule and index of the limits that the changed tables widen."""
 
-    def add(self, month: str, takes: dict[int, float], most: float, cost: float = 0.0) -> None:
+    def add(self, month: str, takes: dict[int, float], most: float, *, cost: float = 0.0, least: float = 0.0) -> None:
         """In `month` at most `most` units at `cost` each, which change rows by `takes`."""
         self.months.append(month)
-        self.columns.append((-cost, most, np.array(list(takes), dtype="int32"), np.array(list(takes.values()))))
+        self.columns.append(Column(-cost, most, np.array(list(takes)), np.array(list(takes.values())), least))
 
 
 def levers(solved: Solved) -> pd.DataFrame:
@@ -62,29 +53,58 @@ def levers(solved: Solved) -> pd.DataFrame:
     least = max(1.0, NAMED_FROM * abs(base.profit))
     candidates = [lever for kind in KINDS for lever in kind(solved)]
     for lever in sorted(candidates, key=lambda lever: (lever.lever, lever.place, lever.item)):
-        answer = solved.session.parts.with_columns(lever.columns)
-        split = len(base.values)
-        used = answer.values[split:]
-        cost = float(sum(-column[0] * amount for column, amount in zip(lever.columns, used, strict=True)))
-        change = answer.values[:split] - base.values
-        revenue, cash_cost, penalties = (float(kind @ change) for kind in solved.kinds)
-        gain = Gain(revenue, cash_cost + cost, penalties, *_promise(solved.matrix.promises, base, answer))
-        if (gain.total <= least and gain.kept <= 0) or gain.kept < 0 or used.sum() <= NOTHING:
+        if not (lever.columns or lever.tables):
             continue
-        months = sorted(month for month, amount in zip(lever.months, used, strict=True) if amount > NOTHING)
+        answer, used, cost = _with(solved, lever)
+        gain = _gain(solved, answer, cost)
+        if (gain.total <= least and gain.kept <= 0) or gain.kept < 0 or sum(used.values()) <= NOTHING:
+            continue
+        months = sorted(month for month, amount in used.items() if amount > NOTHING)
         when, paid = span(months[0], months[-1]), f", {money(cost, solved.currency)} paid for it included"
         rows.append(
             {name: getattr(lever, name) for name in ("lever", "place", "item", "change", "unit")}
-            | {"months": when, "used": float(used.sum()), "cost": max(0.0, cost), "gain": gain.total}
+            | {"months": when, "used": sum(used.values()), "cost": max(0.0, cost), "gain": gain.total}
             | {name: getattr(gain, name) for name in ("revenue", "cash_cost", "penalties", "promise", "kept")}
             | {
-                "sentence": f"{lever.sentence}: {used.sum():,.0f} {lever.unit} in {when} "
+                "sentence": f"{lever.sentence}: {sum(used.values()):,.0f} {lever.unit} in {when} "
                 f"{gain.told(solved.currency, would=True)}{paid if cost > 0 else ''}{_fewer(solved, answer)}."
             }
         )
     order = [*base.broken, ""]
     rows.sort(key=lambda row: (order.index(row["promise"]), -row["kept"], -row["gain"]))
     return pd.DataFrame(rows)
+
+
+def _with(solved: Solved, lever: Lever) -> tuple[Answer, dict[str, float], float]:
+    """The plan with a lever, how much of it is used in each month, and what is paid for that."""
+    if lever.tables and (solved.matrix.integer.any() or not lever.columns):
+        other = solved.session.resolve(lever.tables)
+        return other.answer, _beyond(solved, other, lever), 0.0
+    answer, split = solved.session.parts.with_columns(lever.columns), len(solved.answer.values)
+    used: dict[str, float] = {}
+    for month, amount in zip(lever.months, answer.values[split:], strict=True):
+        used[month] = used.get(month, 0.0) + float(amount)
+    return answer, used, float(sum(-one.cost * x for one, x in zip(lever.columns, answer.values[split:], strict=True)))
+
+
+def _beyond(solved: Solved, other: Solution, lever: Lever) -> dict[str, float]:
+    """By how much the other plan goes beyond the limits of this one, by month."""
+    use, used = other.matrix.a @ other.values, {}
+    for rule, index in lever.rows:
+        row, names = solved.row(rule, *index), other.matrix.rows[rule]
+        beyond = use[names.start + names.keys.index(index)] - solved.matrix.row_upper[row]
+        if rule == "people_overtime_limit":
+            worked = solved.solution["work_overtime"][index]
+            beyond = other["work_overtime"][index] - worked
+        used[index[-1]] = used.get(index[-1], 0.0) + max(0.0, float(beyond))
+    return used
+
+
+def _gain(solved: Solved, answer: Answer, cost: float) -> Gain:
+    """What another plan of the same decisions brings beside this one."""
+    change = answer.values[: len(solved.answer.values)] - solved.answer.values
+    revenue, cash_cost, penalties = (float(kind @ change) for kind in solved.kinds)
+    return Gain(revenue, cash_cost + cost, penalties, *_promise(solved.matrix.promises, solved.answer, answer))
 
 
 def _promise(promises: Iterable[str], base: Answer, other: Answer) -> tuple[str, float]:
@@ -108,16 +128,58 @@ def _fewer(solved: Solved, answer: Answer) -> str:
     return f": {listed(found)}" if found else ""
 
 
+# more of a limit -----------------------------------------------------------------------------------------------------
 def _groups(solved: Solved, rule: str) -> dict[tuple, list[tuple]]:
-    """The bound members of a rule, by what they are members of (the index without its month)."""
+    """The members of a rule in every month, by what is limited, where that binds in any month."""
+    binding = {index[:-1] for index in solved.binding(rule)}
     found: dict[tuple, list[tuple]] = {}
-    for index in solved.binding(rule):
-        found.setdefault(index[:-1], []).append(index)
+    for index in solved.matrix.rows[rule].keys if binding else ():
+        if index[:-1] in binding:
+            found.setdefault(index[:-1], []).append(index)
     return found
 
 
+def _overtime(solved: Solved) -> Iterator[Lever]:
+    """More overtime: a share of the regular hours after maintenance, or some hours where there are none."""
+    rules, capacity = solved.rules, solved.network.tables["capacity"]
+    limits = solved.network.resources
+    stuck = {r for i, w, _ in solved.binding("set_up_first") for r in limits.of[i, w]}
+    known = {index[0] for index in solved.binding("overtime_capacity")} | stuck
+    for resource in sorted(known):
+        members = [(resource, month) for month in solved.months]
+        none = not any(limits.regular_limit[index] for index in members)
+        share = f"{rules.overtime:.0%}".replace("%", " %")
+        change = f"+ {rules.hours:g}" if none else f"+ {share} of the regular hours after maintenance"
+        here = capacity["resource"].eq(resource)
+        extra = rules.hours if none else rules.overtime * (capacity["hours"] - capacity["maintenance"])
+        lever = Lever(
+            lever="overtime",
+            place=resource,
+            change=f"capacity.overtime_limit {change}",
+            unit="hours",
+            sentence=f"More overtime on {solved.name(resource)} "
+            + (f"({rules.hours:g} hours a month)" if none else f"({share} of its regular hours)"),
+            tables={"capacity": capacity.assign(overtime_limit=capacity["overtime_limit"] + here * extra)},
+            rows=[("overtime_capacity", index) for index in members],
+        )
+        for index in members:
+            more = rules.hours if none else rules.overtime * limits.regular_limit[index]
+            lever.add(index[-1], {solved.row("overtime_capacity", *index): -1.0}, more)
+        yield lever
+
+
+WIDER = (
+    ("supplier_capacity", "more from supplier", "offers.capacity and supplier_capacity", "more {i} from {s} for {n}"),
+    ("space", "build ahead", "sites.storage", "more space at {n}"),
+    ("stock_maximum", "build ahead", "policies.maximum_stock", "higher a maximum stock of {i} at {n}"),
+    ("money_in_stock", "build ahead", "company.yaml policies.stock_budget", "larger a stock budget"),
+)
+"""Limits that could be wider at no cost but what the plan then uses: rule, lever, change of the tables, sentence."""
+
+
 def _wider(solved: Solved) -> Iterator[Lever]:
-    """More of what limits the plan: overtime by a tenth of the regular hours, everything else by a fifth."""
+    """More of what limits the plan, by a share of it."""
+    share = f"{solved.rules.more:.0%}".replace("%", " %")
     for rule, kind, change, sentence in WIDER:
         limit = LIMITS[rule]
         for group, members in _groups(solved, rule).items():
@@ -125,152 +187,199 @@ def _wider(solved: Solved) -> Iterator[Lever]:
                 lever=kind,
                 place=solved.text(limit.place, limit.letters, group, codes=True),
                 item=solved.text(limit.item, limit.letters, group, codes=True),
-                change=change,
+                change=f"{change} + {share}",
                 unit=solved.currency if limit.unit == "currency" else limit.unit,
-                sentence=solved.text(sentence, limit.letters, group),
+                sentence=f"{share} {solved.text(sentence, limit.letters, group)}",
+                tables=_more_supplied(solved, group) if rule == "supplier_capacity" else {},
+                rows=[(rule, index) for index in members],
             )
             for index in members:
                 row = solved.row(rule, *index)
-                most = FIFTH * float(solved.matrix.row_upper[row])
-                if rule == "overtime_capacity":
-                    most = TENTH * solved.network.resources.regular_limit.get(index, 0.0)
-                lever.add(index[-1], {row: -1.0}, most)
+                lever.add(index[-1], {row: -1.0}, solved.rules.more * float(solved.matrix.row_upper[row]))
             yield lever
 
 
+def _more_supplied(solved: Solved, offer: tuple) -> dict[str, pd.DataFrame]:
+    tables = {}
+    for name in ("offers", "supplier_capacity"):
+        frame = solved.network.tables[name]
+        here = np.all(
+            [frame[key].eq(code) for key, code in zip(("supplier", "item", "site"), offer, strict=True)], axis=0
+        )
+        tables[name] = frame.assign(capacity=frame["capacity"] * (1 + solved.rules.more * here))
+    return tables
+
+
 def _people(solved: Solved) -> Iterator[Lever]:
-    """Temporary people at the dearer of wage and overtime, and two more people hired than can start in a month."""
-    people = solved.network.people
+    """Temporary people, paid as overtime is, and more people hired than can start in a month."""
+    people, workforce = solved.network.people, solved.network.tables["workforce"]
     for crew, members in _groups(solved, "people_work").items():
-        wages = [people.wage[crew] / people.hours[index] for index in members if people.hours[index] > 0]
-        hourly = max([people.overtime_cost[crew], *wages])
-        each = money(hourly, solved.currency)
-        lever = Lever(
+        hours = float(np.mean([people.hours[index] for index in members]))
+        more = round(solved.rules.more * hours, 1)
+        price = people.overtime_cost[crew]
+        if not people.overtime_limit[crew] and hours:  # nobody has said what an hour more costs
+            price = round(max(price, people.wage[crew] / hours), 2)
+        here = workforce["site"].eq(crew[0]) & workforce["skill"].eq(crew[1])
+        yield Lever(
             lever="temporary people",
             place=" ".join(crew),
-            change=f"hours of {crew[1]} people at {hourly:,.2f} an hour",
+            change=f"workforce.overtime_limit + {more:g}, overtime_cost {price:g}",
             unit="hours",
-            sentence=solved.text("Temporary {q} people at {n}, at ", "n q", crew) + f"{each} an hour",
+            sentence=solved.text("Temporary {q} people at {n}, up to ", "n q", crew)
+            + f"{more:g} hours a month for each person employed, at {money(price, solved.currency)} an hour",
+            tables={
+                "workforce": workforce.assign(
+                    overtime_limit=workforce["overtime_limit"] + more * here,
+                    overtime_cost=workforce["overtime_cost"].where(~here, price),
+                )
+            },
+            rows=[("people_overtime_limit", index) for index in members],
         )
-        for index in members:
-            most = FIFTH * max(1.0, people.hours[index] * solved.solution["employ"][index])
-            lever.add(index[-1], {solved.row("people_work", *index): -1.0}, most, hourly)
-        yield lever
-    workforce = solved.network.tables["workforce"].set_index(["site", "skill"])
-    for crew, (first, *_) in _groups(solved, "hiring_limit").items():
-        decide = pd.Timestamp(first[-1]) - pd.DateOffset(months=int(workforce.loc[crew, "hire_lead_time"]))
+    lead = {(row.site, row.skill): int(row.hire_lead_time) for row in workforce.itertuples()}
+    for crew, members in _groups(solved, "hiring_limit").items():
+        decide = pd.Timestamp(members[0][-1]) - pd.DateOffset(months=lead[crew])
+        number = solved.rules.hires
         lever = Lever(
             lever="hire",
             place=" ".join(crew),
-            change="workforce.most_hires + 2",
+            change=f"workforce.most_hires + {number}",
             unit="people",
-            sentence=solved.text("Two more {q} people hired at {n}, decided by ", "n q", crew) + month_name(decide),
+            sentence=f"{number} more "
+            + solved.text("{q} people hired at {n} in a month, first decided by ", "n q", crew)
+            + month_name(decide),
         )
-        lever.add(first[-1], {solved.row("hiring_limit", *first): -1.0}, 2.0)
+        for index in members:
+            lever.add(index[-1], {solved.row("hiring_limit", *index): -1.0}, float(number))
         yield lever
 
 
-def _bring(solved: Solved, lever: Lever, at: tuple[str, str], months: list[str], *, most: float, price: float) -> Lever:
-    """`lever` with a column for each of `months` in which units at `price` come to an item and site."""
-    for month in months:
-        lever.add(month, {solved.row("stock_balance", *at, month): solved.supplying("stock_balance")}, most, price)
-    return lever
+# another offer -------------------------------------------------------------------------------------------------------
+def _offer(
+    solved: Solved, lever: str, at: tuple[str, str], *, price: float, lead: int, most: float, said: str
+) -> Lever:
+    """A new row of table `offers`: units of an item come to a site for a price, so late, at most so many a month."""
+    network, (item, site) = solved.network, at
+    price = round(price, 2) if price >= 1 else float(f"{price:.3g}")
+    capacity = f", capacity {most:.10g}" if np.isfinite(most) else ""
+    found = Lever(
+        lever=lever,
+        place=site,
+        item=item,
+        change=f"offers: a new row, price {price:.10g}, lead_time {lead}{capacity}",
+        sentence=f"{solved.name(item)} {said} for {solved.name(site)}, at {price:,.10g} {solved.currency}"
+        f" and {several(lead, 'month')}" + (f", at most {most:,.0f} a month" if capacity else ""),
+    )
+    for month in solved.months[lead:]:
+        ordered = solved.months[solved.network.time.position[month] - lead]
+        if ordered not in network.last_plan.frozen:
+            cost = price + network.last_plan.change_price.get(ordered, 0.0)
+            found.add(month, _inflow(solved, item, site, month), most, cost=cost)
+    return found
+
+
+def _inflow(solved: Solved, item: str, site: str, month: str) -> dict[int, float]:
+    """The rows that one more unit which comes to a site in a month changes, and by how much."""
+    takes = {solved.row("stock_balance", item, site, month): float(solved.supplying("stock_balance"))}
+    if solved.has("ages", item, site, 0, month):
+        takes[solved.row("ages", item, site, 0, month)] = -solved.coefficient(
+            ("ages", (item, site, 0, month)), ("keep", (item, site, 0, month))
+        )
+    for supplier in solved.network.buying.suppliers[item, site]:
+        if solved.has("supplier_share", supplier, item, site):
+            share = solved.network.buying.share_limit[supplier, item, site]
+            own = solved.coefficient(
+                ("supplier_share", (supplier, item, site)), ("buy", (supplier, item, site, solved.months[0]))
+            )
+            takes[solved.row("supplier_share", supplier, item, site)] = -share * np.sign(own)
+    return takes
 
 
 def _second_supplier(solved: Solved) -> Iterator[Lever]:
-    """A second supplier of what a supplier at its limit delivers."""
-    buying = solved.network.buying
+    """A second supplier of what a supplier at its limit delivers, dearer than the dearest."""
+    buying, dearer = solved.network.buying, solved.rules.second_supplier
     for item, site in sorted({index[1:3] for index in solved.binding("supplier_capacity")}):
         known = [offer for offer in buying.offers if offer[1:] == (item, site)]
-        price, lead = DEARER * max(buying.price[offer] for offer in known), max(buying.lead[offer] for offer in known)
-        others = sorted({s for s, i, _ in buying.offers if i == item} - {s for s, _, _ in known})
-        lever = Lever(
-            lever="second supplier",
-            place=site,
-            item=item,
-            change=f"offers: a new row at {price:,.2f}, {lead} months",
-            sentence=f"{solved.name(item)} from {solved.name(others[0]) if others else 'a second supplier'} for "
-            f"{solved.name(site)}, at {money(price, solved.currency)} and {lead} months",
-        )
+        lead = max(buying.lead[offer] for offer in known)
         most = max(buying.capacity.get((*offer, month), 0.0) for offer in known for month in solved.months)
-        if solved.months[lead:]:
-            yield _bring(solved, lever, (item, site), solved.months[lead:], most=most, price=price)
+        yield _offer(
+            solved,
+            "second supplier",
+            (item, site),
+            price=(1 + dearer) * max(buying.price[offer] for offer in known),
+            lead=lead,
+            most=most,
+            said=f"from a second supplier ({dearer:.0%} above the dearest offer)",
+        )
 
 
 def _subcontract(solved: Solved) -> Iterator[Lever]:
-    """A short product bought ready-made, from next month on, for the sites that deliver it to markets."""
-    network = solved.network
+    """A short product bought ready-made for the sites that deliver it to markets."""
+    network, rules = solved.network, solved.rules
     short: dict[Any, float] = {}
     for decision in ("lose", "wait", "fall_below_safety"):  # units short, at worst in a month
         series = solved.solution[decision]
         for (item, _), quantity in series.groupby(level=[0, 2]).sum().items() if len(series) else ():
             if quantity > 1e-4:
                 short[item] = max(short.get(item, 0.0), quantity)
+    markets = {market for _, market in network.demand.pairs}
     for product, most in sorted(short.items()):
         offers = [network.buying.price[offer] for offer in network.buying.offers if offer[1] == product]
-        price = max(offers) if offers else MARGIN * network.stock.standard_cost[product]
-        markets = {market for _, market in network.demand.pairs}
+        said = "the dearest offer" if offers else f"{rules.subcontract:.0%} above standard cost, as nobody offers it"
         for site in sorted({o for o, d, i in network.flow.ships if i == product and d in markets}):
-            lever = Lever(
-                lever="subcontract",
-                place=site,
-                item=product,
-                change=f"offers: a new row at {price:,.2f}, 1 month",
-                sentence=f"{solved.name(product)} bought ready-made for {solved.name(site)}, at "
-                f"{money(price, solved.currency)}",
+            yield _offer(
+                solved,
+                "subcontract",
+                (product, site),
+                price=max(offers) if offers else (1 + rules.subcontract) * network.stock.standard_cost[product],
+                lead=rules.subcontract_lead_time,
+                most=float(np.ceil(most)),
+                said=f"bought ready-made ({said})",
             )
-            yield _bring(solved, lever, (product, site), solved.months[1:], most=most, price=price)
+
+
+def _express(solved: Solved) -> Iterator[Lever]:
+    """An offer that comes at once beside one with a lead time, dearer."""
+    buying, dearer = solved.network.buying, solved.rules.express
+    for offer in buying.offers:
+        supplier, item, site = offer
+        price = (1 + dearer) * buying.price[offer]
+        late = solved.months[: buying.lead[offer]]
+        if any(solved.worth("stock_balance", item, site, month) > price for month in late):
+            most = max((buying.capacity.get((*offer, month), np.inf) for month in solved.months), default=np.inf)
+            said = f"from {solved.name(supplier)} by express ({dearer:.0%} dearer)"
+            yield _offer(solved, "express order", (item, site), price=price, lead=0, most=most, said=said)
 
 
 def _expedite(solved: Solved) -> Iterator[Lever]:
-    """Open orders a month sooner."""
-    levers_: dict[tuple[str, str], Lever] = {}
+    """All open orders of an item at a site a month sooner, those of the first month aside."""
+    found: dict[tuple[str, str], Lever] = {}
     for (item, site, month), quantity in sorted(solved.network.stock.receipts.items()):
         at = solved.network.time.position[month]
         if at == 0 or not solved.has("stock_balance", item, site, month):
             continue
-        before = solved.months[at - 1]
-        sooner, later = (solved.row("stock_balance", item, site, when) for when in (before, month))
-        if abs(solved.steering[sooner] - solved.steering[later]) > NOTHING:
-            lever = Lever(
-                lever="expedite",
-                place=site,
-                item=item,
-                change="scheduled_receipts.month - 1",
-                sentence=f"The open order of {solved.name(item)} for {solved.name(site)} a month sooner",
-            )
-            inflow = solved.supplying("stock_balance")
-            levers_.setdefault((item, site), lever).add(before, {sooner: inflow, later: -inflow}, quantity)
-    yield from levers_.values()
-
-
-def _express(solved: Solved) -> Iterator[Lever]:
-    """New orders that come at once, dearer."""
-    buying = solved.network.buying
-    for supplier, item, site in buying.offers:
-        offer = supplier, item, site
-        price = EXPRESS * buying.price[offer]
         lever = Lever(
-            lever="express order",
-            place=f"{supplier} {site}",
+            lever="expedite",
+            place=site,
             item=item,
-            change=f"offers.lead_time 0 at {price:,.2f}",
-            sentence=f"{solved.name(item)} from {solved.name(supplier)} for {solved.name(site)} at once, at "
-            f"{money(price, solved.currency)}",
+            change="scheduled_receipts.month - 1",
+            sentence=f"The open orders of {solved.name(item)} for {solved.name(site)} a month sooner",
         )
-        for month in solved.months[: buying.lead[offer]]:
-            if solved.worth("stock_balance", item, site, month) > price:
-                most = buying.capacity.get((*offer, month), np.inf)
-                _bring(solved, lever, (item, site), [month], most=most, price=price)
-        if lever.columns:
-            yield lever
+        sooner = _inflow(solved, item, site, solved.months[at - 1])
+        takes = {row: by for row, by in sooner.items() if solved.at(row)[0] != "supplier_share"}
+        later = _inflow(solved, item, site, month)
+        for row, by in later.items():
+            if solved.at(row)[0] != "supplier_share":
+                takes[row] = takes.get(row, 0.0) - by
+        found.setdefault((item, site), lever).add(solved.months[at - 1], takes, quantity, least=quantity)
+    yield from found.values()
 
 
 KINDS: tuple[Callable[[Solved], Iterator[Lever]], ...] = (
+    _overtime,
     _wider,
     _people,
     _second_supplier,
     _subcontract,
-    _expedite,
     _express,
+    _expedite,
 )

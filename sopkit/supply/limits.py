@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sopkit.supply.matrix import Names
 from sopkit.supply.model import CASH, POLICY
 from sopkit.words import listed, money, month_name
 
@@ -58,6 +59,22 @@ LIMITS = {
     ),
     "ages": Limit(
         "i n a t", "units", "young enough to be used, because older ones are scrapped", "{n}", "{i}", given=True
+    ),
+    "set_up_first": Limit(
+        "i w t",
+        "units",
+        "for which no lot is set up: it does not fit, or costs more than it brings",
+        "{w}",
+        "{i}",
+        given=True,
+    ),
+    "order_first": Limit(
+        "s i n t",
+        "units",
+        "for which no order is placed: the minimum order costs more than it brings",
+        "{s} {n}",
+        "{i}",
+        given=True,
     ),
     "opening_people": Limit("n q", "people", "employed at the start", "{n} {q}", given=True),
 }
@@ -120,6 +137,7 @@ class Solved:
         self.session, self.solution, self.network = session, session.base, session.base.network
         self.matrix, self.answer = self.solution.matrix, self.solution.answer
         self.months, self.currency = self.network.time.months, session.book.currency
+        self.rules = session.book.company.levers
         self.time = dict(zip(self.months, self.network.time.timestamps, strict=True))
 
     @cached_property
@@ -185,11 +203,11 @@ class Solved:
         """Whether a rule has a member."""
         return rule in self.matrix.rows and index in self._position(rule)
 
-    def _position(self, rule: str) -> dict[tuple, int]:
+    def _position(self, name: str, names: Names | None = None) -> dict[tuple, int]:
         known = self.__dict__.setdefault("_positions", {})
-        if rule not in known:
-            known[rule] = {key: at for at, key in enumerate(self.matrix.rows[rule].keys)}
-        return known[rule]
+        if name not in known:
+            known[name] = {key: at for at, key in enumerate((names or self.matrix.rows[name]).keys)}
+        return known[name]
 
     def at(self, row: int) -> tuple[str, tuple]:
         """The rule and the index that a row of the matrix belongs to."""
@@ -204,6 +222,14 @@ class Solved:
         kept = any(abs(one.shadow_price[row]) > NOTHING for one in self.answer.broken.values())
         return np.inf if kept else abs(self.answer.shadow_price[row])
 
+    def coefficient(self, row: tuple[str, tuple], column: tuple[str, tuple]) -> float:
+        """The coefficient of a decision in a rule, by names and indices."""
+        names = self.matrix.columns[column[0]]
+        at = names.start + self._position(column[0], names)[column[1]]
+        first, end = self.matrix.a.indptr[[self.row(row[0], *row[1]), self.row(row[0], *row[1]) + 1]]
+        where = first + np.flatnonzero(self.matrix.a.indices[first:end] == at)
+        return float(self.matrix.a.data[where].sum())
+
     def binding(self, rule: str) -> Iterator[tuple]:
         """The index of every member of a rule whose next unit keeps a promise better or brings money."""
         names = self.matrix.rows.get(rule)
@@ -212,11 +238,11 @@ class Solved:
                 yield names.keys[at]
 
     def supplying(self, rule: str) -> int:
-        """The sign that what supplies a balance has in it: that of lost demand, or the opposite of stock held on.
+        """The sign that what supplies a balance has in it: that of lost demand, of stock held, or its opposite.
 
         Which side of an equation Pyomo takes as its left is no matter of the model, so it is looked up.
         """
-        rows, columns = self.matrix.rows[rule], self.matrix.columns["lose" if rule == "demand_balance" else "hold"]
-        column = columns.start + columns.keys.index(rows.keys[0])
-        sign = int(np.sign(self.matrix.a[[rows.start]].toarray()[0, column]))
-        return sign if rule == "demand_balance" else -sign
+        first = self.matrix.rows[rule].keys[0]
+        column = "lose" if rule == "demand_balance" else "hold"
+        sign = int(np.sign(self.coefficient((rule, first), (column, first))))
+        return -sign if rule == "stock_balance" else sign

@@ -9,7 +9,7 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -58,6 +58,16 @@ def _typed(labels: np.ndarray) -> np.ndarray:
     """Labels as numbers where all of them are whole numbers."""
     whole = len(labels) and type(labels[0]) is int and all(type(label) is int for label in labels)
     return labels.astype("int64") if whole else labels
+
+
+class Column(NamedTuple):
+    """One more decision: what a unit of it brings, how much there can be of it, and which rows it changes."""
+
+    cost: float
+    most: float
+    rows: np.ndarray
+    coefficients: np.ndarray
+    least: float = 0.0
 
 
 @dataclass
@@ -132,21 +142,20 @@ class Matrix:
             return None
         return heap_of[by_row], heap_of[by_column]
 
-    def with_columns(self, columns: Iterable[tuple[float, float, np.ndarray, np.ndarray]]) -> Matrix:
-        """The same with more columns at the end: cost, most, rows and coefficients of each."""
-        columns = list(columns)
-        extra = np.repeat(np.arange(len(columns)), [len(rows) for _, _, rows, _ in columns])
-        at, value = (_join(np.asarray(each[part]) for each in columns) for part in (2, 3))
+    def with_columns(self, columns: list[Column]) -> Matrix:
+        """The same with more columns at the end."""
+        extra = np.repeat(np.arange(len(columns)), [len(one.rows) for one in columns])
+        at, value = _join(one.rows for one in columns), _join(one.coefficients for one in columns)
         wider = coo_array((value, (at.astype(int), extra)), shape=(self.shape[0], len(columns)))
-        more = np.zeros(len(columns))
+        none = np.zeros(len(columns))
         return replace(
             self,
             a=csr_array(hstack([self.a, wider], format="csr")),
-            lower=np.append(self.lower, more),
-            upper=np.append(self.upper, [most for _, most, _, _ in columns]),
-            cost=np.append(self.cost, [cost for cost, *_ in columns]),
-            integer=np.append(self.integer, more > 0),
-            promises={name: np.append(broken, more) for name, broken in self.promises.items()},
+            lower=np.append(self.lower, [one.least for one in columns]),
+            upper=np.append(self.upper, [one.most for one in columns]),
+            cost=np.append(self.cost, [one.cost for one in columns]),
+            integer=np.append(self.integer, none > 0),
+            promises={name: np.append(broken, none) for name, broken in self.promises.items()},
         )
 
     def part(self, rows: np.ndarray, columns: np.ndarray) -> Matrix:

@@ -194,7 +194,7 @@ def _parameters(m: pyo.ConcreteModel, network: Network) -> None:
     m.hours = number(m.OPERATIONS, of=network.making.hours, doc="time of the resource (hours per good unit)")
     m.set_up_hours = number(m.OPERATIONS, of=network.making.set_up_hours, doc="time lost to a set-up (hours)")
     m.set_up_cost = number(m.MAKES, of=network.making.set_up_cost, doc="of a set-up (currency)")
-    m.minimum_run = number(m.MAKES, of=network.making.minimum_run, doc="least made in a month with a set-up (units)")
+    m.least_run = number(m.SET_UPS, month, of=network.lots.least_run, doc="least made with a set-up (units)")
     m.largest_run = number(m.SET_UPS, month, of=network.lots.largest_run, doc="most that could be of use (units)")
     m.regular_limit = number(
         m.RESOURCES, month, of=network.resources.regular_limit, doc="regular time after maintenance (hours)"
@@ -381,9 +381,9 @@ def _limits(m: pyo.ConcreteModel) -> None:
     def set_up_first(m, i, w, t):
         return m.make[i, w, t] <= m.largest_run[i, w, t] * m.set_up[i, w, t]
 
-    @m.Constraint(m.SET_UPS, m.MONTHS, doc="A run is no smaller than the minimum run (units)")
+    @m.Constraint(m.SET_UPS, m.MONTHS, doc="A set-up makes a lot, no smaller than the minimum run (units)")
     def smallest_run(m, i, w, t):
-        return m.make[i, w, t] >= m.minimum_run[i, w] * m.set_up[i, w, t]
+        return m.make[i, w, t] >= m.least_run[i, w, t] * m.set_up[i, w, t]
 
     @m.Constraint(m.CREWS, m.MONTHS, doc="People's work fits into their regular hours and overtime (hours)")
     def people_work(m, n, q, t):

@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterable
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from sopkit.book import Book
@@ -26,6 +27,12 @@ READS = BY_NAME["supply"].reads
 
 START = "start"
 """The moment before the first planned month: what is on hand, waiting or employed then is given, not decided."""
+
+ROOM = 1.001
+"""The largest lot is a little more than hours allow, so that hours keep their shadow price."""
+
+LEAST_LOT = 1e-3
+"""A set-up makes at least this share of the largest lot that could be of use."""
 
 Tables = dict[str, pd.DataFrame]
 
@@ -477,11 +484,15 @@ class Lots(Group):
 
     def __init__(self, network: Network) -> None:
         making, stock, resources, buying = network.making, network.stock, network.resources, network.buying
-        numbers = partial(defaultdict[Any, float], float)
-        wishes, need, lots = numbers(stock.end_stock), numbers(), numbers()
+        numbers, months = partial(defaultdict[Any, float], float), network.time.months
+        wishes, need, lots = numbers(stock.end_stock), defaultdict[Any, Any](lambda: np.zeros(len(months))), numbers()
         for (item, site, _), least in stock.safety_stock.items():
             wishes[item, site] = max(wishes[item, site], least)
-        for (item, *_), quantity in [*network.demand.total.items(), *wishes.items(), *network.last_plan.made.items()]:
+        for (item, market, month), quantity in network.demand.quantity.items():
+            # what is asked is of use up to its month, or in every month where it may wait
+            use = len(months) if network.demand.may_wait[item, market] else network.time.position[month] + 1
+            need[item][:use] += quantity
+        for (item, *_), quantity in [*wishes.items(), *network.last_plan.made.items()]:
             need[item] += quantity
         for (_, item, *_), quantity in network.last_plan.ordered.items():
             need[item] += quantity
@@ -498,21 +509,30 @@ class Lots(Group):
             for component in making.components[item]:
                 need[component] += need[item] * making.bom[item, component] * most_started[item]
         self.largest_run = {
-            (i, w, t): min(
-                [need[i]]
+            (i, w, t): ROOM
+            * min(
+                [float(need[i][at])]
                 + [
-                    (resources.regular_limit[r, t] + resources.overtime_limit[r, t]) / making.hours[i, w, r]
+                    max(
+                        0.0,
+                        resources.regular_limit[r, t] + resources.overtime_limit[r, t] - making.set_up_hours[i, w, r],
+                    )
+                    / making.hours[i, w, r]
                     for r in resources.of[i, w]
                     if making.hours[i, w, r] > 0
                 ]
             )
             for i, w in resources.set_ups
-            for t in network.time.months
+            for at, t in enumerate(months)
+        }
+        self.least_run = {  # a set-up makes a lot, however small: none is made to keep a resource busy
+            (i, w, t): max(making.minimum_run[i, w], LEAST_LOT * most) or 1.0
+            for (i, w, t), most in self.largest_run.items()
         }
         self.largest_order = {
-            (*offer, t): min(buying.capacity.get((*offer, t), math.inf), need[offer[1]])
+            (*offer, t): min(buying.capacity.get((*offer, t), math.inf), float(need[offer[1]][at]))
             for offer in buying.minimum_order
-            for t in network.time.months
+            for at, t in enumerate(months)
         }
 
 

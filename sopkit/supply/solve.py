@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -15,7 +14,7 @@ import pyomo.environ as pyo
 from sopkit.engine import Engine
 from sopkit.supply.accelerator import matrix
 from sopkit.supply.loaded import LARGE, Answer, Broken, Effort, Loaded
-from sopkit.supply.matrix import Matrix, Names
+from sopkit.supply.matrix import Column, Matrix, Names
 from sopkit.supply.network import Network
 
 
@@ -67,8 +66,8 @@ class Parts:
             answers[number] = part.answer()
         return self._whole(answers, other)
 
-    def with_columns(self, columns: Iterable[tuple[float, float, np.ndarray, np.ndarray]]) -> Answer:
-        """The best plan with extra columns (cost, most, rows, coefficients) to use or not; they stand at the end."""
+    def with_columns(self, columns: list[Column]) -> Answer:
+        """The best plan with extra columns to use or not; they stand at the end."""
         base, wider = self.answer(), self.matrix.with_columns(columns)
         extra = wider.shape[1] - self.matrix.shape[1]
         basis = None

@@ -63,6 +63,19 @@ class Policies(Settings):
     )
 
 
+class LeverRules(Settings):
+    """What a lever assumes where the tables hold nothing; its sentence says so."""
+
+    overtime: Share = setting(0.10, "more overtime, of the regular hours after maintenance", "share")
+    hours: Positive = setting(40.0, "overtime on a resource without hours", "hours a month")
+    more: Share = setting(0.20, "more of a supplier, of space, of maximum stock, of people's hours", "share")
+    hires: int = setting(2, "more people hired than can start in a month", "people", ge=1)
+    second_supplier: Share = setting(0.10, "a second supplier is dearer than the dearest offer", "share")
+    express: Share = setting(0.20, "goods that come at once are dearer", "share")
+    subcontract: Share = setting(0.25, "a product that nobody offers is bought above standard cost", "share")
+    subcontract_lead_time: int = setting(1, "from order to arrival of what is bought ready-made", "months", ge=0)
+
+
 class KpiTarget(Settings):
     """What a KPI should be, and who answers for it."""
 
@@ -158,6 +171,7 @@ class Company(Settings):
     fiscal_year_start: int = setting(1, "first month of the fiscal year", "month of the year", ge=1, le=12)
     horizon: int = setting(18, "months planned", "months", ge=1, le=60)
     policies: Policies = Policies()
+    levers: LeverRules = LeverRules()
     consensus: Consensus = Consensus()
     cleansing: Cleansing = Cleansing()
     reconciliation: Literal["mint_shrink", "wls_var", "wls_struct", "ols", "bottom_up", "top_down"] = setting(

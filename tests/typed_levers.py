@@ -1,0 +1,66 @@
+"""A lever typed into the tables as its `change` says, the way a planner would do it."""
+
+from __future__ import annotations
+
+import re
+
+import pandas as pd
+
+from sopkit.book import Book
+
+
+def typed(book: Book, lever: pd.Series) -> Book:
+    """The book with one lever of table `levers` typed in; what is said, and nothing else."""
+    change, place, item = lever["change"], lever["place"], lever["item"]
+    number = [float(part) for part in re.findall(r"(?<![\w.])\d+(?:\.\d+)?(?:e[+-]?\d+)?", change)]
+    if change.startswith("capacity.overtime_limit"):
+        frame = book["capacity"]
+        here = frame["resource"].eq(place)
+        regular = frame["hours"] - frame["maintenance"]
+        more = number[0] / 100 * regular if "%" in change else number[0]
+        return book.with_tables({"capacity": frame.assign(overtime_limit=frame["overtime_limit"] + here * more)})
+    if change.startswith("offers.capacity"):
+        supplier, site = place.split(" ", 1)
+        tables = {}
+        for name in ("offers", "supplier_capacity"):
+            frame = book[name]
+            here = frame["supplier"].eq(supplier) & frame["site"].eq(site) & frame["item"].eq(item)
+            tables[name] = frame.assign(capacity=frame["capacity"] * (1 + number[0] / 100 * here))
+        return book.with_tables(tables)
+    if change.startswith("sites.storage"):
+        frame = book["sites"]
+        here = frame["site"].eq(place)
+        return book.with_tables({"sites": frame.assign(storage=frame["storage"] * (1 + number[0] / 100 * here))})
+    if change.startswith("policies.maximum_stock"):
+        frame = book["policies"]
+        here = frame["site"].eq(place) & frame["item"].eq(item)
+        wider = frame["maximum_stock"] * (1 + number[0] / 100 * here)
+        return book.with_tables({"policies": frame.assign(maximum_stock=wider)})
+    if change.startswith("company.yaml"):
+        policies = book.company.policies
+        wider = policies.model_copy(update={"stock_budget": policies.stock_budget * (1 + number[0] / 100)})
+        return Book(dict(book), book.company.model_copy(update={"policies": wider}), book.cycle)
+    if change.startswith("workforce"):
+        frame = book["workforce"]
+        here = (frame["site"] + " " + frame["skill"]).eq(place)
+        if "most_hires" in change:
+            return book.with_tables({"workforce": frame.assign(most_hires=frame["most_hires"] + number[0] * here)})
+        limit = frame["overtime_limit"] + number[0] * here
+        cost = frame["overtime_cost"].where(~here, number[1])
+        return book.with_tables({"workforce": frame.assign(overtime_limit=limit, overtime_cost=cost)})
+    if change.startswith("offers: a new row"):
+        price, lead, *capacity = number
+        row = {"supplier": "TYPED", "item": item, "site": place, "price": price, "lead_time": int(lead)}
+        row |= {"capacity": capacity[0] if capacity else None, "minimum_order": 0.0, "share_limit": 1.0}
+        offers, suppliers = book["offers"], book["suppliers"]
+        more = pd.DataFrame([row]).reindex(columns=offers.columns).astype(offers.dtypes.to_dict())
+        supplier = (
+            suppliers.head(1).assign(supplier="TYPED") if len(suppliers) else pd.DataFrame([{"supplier": "TYPED"}])
+        )
+        return book.with_tables({"offers": pd.concat([offers, more]), "suppliers": pd.concat([suppliers, supplier])})
+    assert change == "scheduled_receipts.month - 1", change
+    frame = book["scheduled_receipts"]
+    here = frame["site"].eq(place) & frame["item"].eq(item) & frame["month"].gt(book.first)
+    sooner = frame["month"].where(~here, frame["month"] - pd.DateOffset(months=1))
+    frame = frame.assign(month=sooner).groupby([*frame.columns.drop("quantity")], as_index=False, dropna=False).sum()
+    return book.with_tables({"scheduled_receipts": frame})
