@@ -213,7 +213,7 @@ def levers(book: Book, most: int = 8) -> Figure:
     rows = book["levers"].assign(cash=lambda f: f["revenue"] - f["cash_cost"], avoided=lambda f: -f["penalties"])
     return charts.table(
         rows,
-        charts.columns_of("levers", "sentence months change", book.unit, sentence="Lever", change="Change of the tables")
+        charts.columns_of("levers", "sentence months change", book.unit, sentence="Lever", change="Change")
         | {"cash": Show("In cash", book.currency, True), "avoided": Show("Penalties avoided", book.currency, True)}
         | charts.columns_of("levers", "+gain", book.unit, gain="After penalties"),
         most=most, who=book.who, title="Levers that the plan does not use", unit="found by solving the plan again",
