@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small_company import company, made, read
-from test_supply import full
+from test_supply import changed, full, plain
 
 from sopkit.book import Book
 from sopkit.engine import Engine
@@ -342,6 +342,22 @@ def test_whole_numbers_are_found_again_after_a_change(little) -> None:
     assert again.profit == pytest.approx(cold(little | {"routings": routings, "demand_plan": more}, whole), rel=2e-6)
     set_up = again["set_up"]
     assert set_up.isin([0.0, 1.0]).all() and set_up.sum() > 0
+
+
+@pytest.mark.parametrize("seconds", [0.0, 60.0])
+def test_a_plan_exists_however_little_time_there_is_and_says_what_a_better_one_could_bring(seconds) -> None:
+    tables = changed(plain(hours=130, count=3), routings__setup_hours=10, routings__setup_cost=200)
+    tables["service_policies"]["unmet"] = "neither"
+    crew = {"site": "PLANT", "skill": "hands", "people": 1, "hours_per_day": 6, "wage": 100, "hire_cost": 30}
+    tables = changed(tables, resources__skill="hands") | {"workforce": pd.DataFrame([crew])}
+    settings_ = company(3, whole_people=True, gap=0.0, time_limit=seconds)
+    session = Session(Book.of(tables, settings_, "2026-01"))
+    plan = session.plan()
+    run = plan["supply_run"].set_index("measure")["value"]
+    gap = float(run["gap in money"].removesuffix(" EUR").replace(",", ""))
+    if seconds:
+        assert (run["status"], gap) == ("Optimal", 0.0) and plan["supply_plan"]["quantity"].sum() > 200
+    assert plan["supply_checks"]["holds"].all()
 
 
 def test_a_table_that_the_stage_does_not_read_is_refused(session) -> None:

@@ -120,7 +120,7 @@ def load(book: Book) -> Figure:
 
 def limits(book: Book, most: int = 8) -> Figure:
     """What keeps the plan from earning more, the highest shadow price first."""
-    rows = book["binding_limits"].head(most)
+    rows = book["binding_limits"].sort_values(["kept", "shadow_price"], ascending=False, kind="stable").head(most)
     top = next(rows.assign(place=_places(book, rows["place"])).itertuples(), None)
     return charts.table(
         rows,
@@ -210,7 +210,8 @@ def why_short(book: Book, most: int = 10) -> Figure:
 
 def levers(book: Book, most: int = 8) -> Figure:
     """Priced levers that the plan does not use, found by solving the plan again with each of them."""
-    rows = book["levers"].assign(cash=lambda f: f["revenue"] - f["cash_cost"], avoided=lambda f: -f["penalties"])
+    rows = book["levers"].sort_values(["kept", "gain"], ascending=False, kind="stable")
+    rows = rows.assign(cash=rows["revenue"] - rows["cash_cost"], avoided=-rows["penalties"])
     return charts.table(
         rows,
         charts.columns_of("levers", "sentence months change", book.unit, sentence="Lever", change="Change")

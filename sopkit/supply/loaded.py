@@ -272,6 +272,12 @@ class Loaded:
         highs.run()
         highs.setOptionValue("time_limit", highspy.kHighsInf)
         there = highs.getInfo().primal_solution_status == 2
+        if not there and refuse:  # a plan always exists: without lots and orders that are all or nothing
+            switches = whole[self.matrix.upper[whole] <= 1]
+            self._bounds(switches, self.lower, np.zeros(len(self.upper)))
+            highs.run()
+            self._bounds(switches, self.lower, self.upper)
+            there = highs.getInfo().primal_solution_status == 2
         if there:
             self.found = np.array(highs.getSolution().col_value)
         elif refuse:

@@ -314,6 +314,7 @@ class _Found:
         whole = {name: float(self.solution[name].sum()) for name in PROMISES}
         measures = self.solution.measures | {
             PROFIT: f"{self.solution.profit:,.2f}",
+            "gap in money": f"{self.solution.answer.gap:,.2f} {self.network.book.currency}",
             "allocation": self.network.policies.allocation,
             **{name.replace("_", " "): broken for name, broken in whole.items() if broken > NOTHING},
         }

@@ -1,0 +1,283 @@
+"""The best plan of a company, once more: written from data/README.md alone, for scipy, without `sopkit.supply`.
+
+One batch of goods is what became new in the same month (items that keep have one batch for ever), so shelf life needs
+no rule but that a batch is not touched when it is too old. Covers what `drawn` draws: yields, set-ups, minimum runs,
+overtime, lead times, lanes, minimum orders, supplier capacity, safety and end stock, the four ways of unmet demand.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import Bounds, LinearConstraint, milp
+from scipy.sparse import coo_array
+from small_company import CYCLE, demand, monthly, months, read
+
+
+class Program:
+    """Columns by name with bounds and money, rows by their terms."""
+
+    def __init__(self) -> None:
+        self.at: dict[tuple, int] = {}
+        self.money: list[float] = []
+        self.most: list[float] = []
+        self.whole: list[int] = []
+        self.rows: list[tuple[dict[int, float], float, float]] = []
+
+    def __call__(self, *name, money: float = 0.0, most: float = np.inf, whole: bool = False) -> int:
+        if name not in self.at:
+            self.at[name] = len(self.money)
+            self.money.append(money)
+            self.most.append(most)
+            self.whole.append(int(whole))
+        return self.at[name]
+
+    def row(self, terms: dict[int, float], least: float, most: float) -> None:
+        self.rows.append((terms, least, most))
+
+    def best(self, cost: np.ndarray) -> tuple[float, np.ndarray]:
+        """The least of a cost over all plans."""
+        entries = [(r, c, v) for r, (terms, *_) in enumerate(self.rows) for c, v in terms.items()]
+        row, col, value = (np.array(part) for part in zip(*entries, strict=True))
+        a = coo_array((value, (row, col)), shape=(len(self.rows), len(self.money))).tocsr()
+        limits = LinearConstraint(a, [low for _, low, _ in self.rows], [high for *_, high in self.rows])
+        found = milp(
+            cost,
+            constraints=limits,
+            bounds=Bounds(0, np.array(self.most)),
+            integrality=self.whole,
+            options={"mip_rel_gap": 0.0},
+        )
+        assert found.status == 0, found.message
+        return found.fun, found.x
+
+
+def independent(tables: dict[str, pd.DataFrame], count: int) -> tuple[float, float]:
+    """Units of must-be-met demand lost at least, and the best contribution after penalties of such a plan."""
+    p, when = Program(), {month: at for at, month in enumerate(months(count))}
+    things = [*tables["products"].rename(columns={"product": "item"}).to_dict("records")]
+    if "materials" in tables:
+        things += tables["materials"].rename(columns={"material": "item"}).to_dict("records")
+    life = {row["item"]: int(row.get("shelf_life", 0) or 0) for row in things}
+    standard = {row["item"]: row.get("standard_cost", 0.0) for row in things}
+    wished = {(row["item"], row["site"]): row for row in tables["policies"].to_dict("records")}
+    sites, lanes = list(tables["sites"]["site"]), tables["lanes"].to_dict("records")
+    inside = [lane for lane in lanes if lane["destination"] in sites]
+    balance: dict[tuple, dict[int, float]] = defaultdict(lambda: defaultdict(float))
+    given: dict[tuple, float] = defaultdict(float)
+
+    def batches(item: str, t: int, grace: int = 0) -> list[int]:
+        """Batches of an item that may be touched in month t, or `grace` months later."""
+        if not life[item]:
+            return [0]
+        return [b for b in range(-9, t + 1) if t + grace - b <= life[item]]
+
+    def new(item: str, t: int) -> int:
+        return t if life[item] else 0
+
+    for row in tables["inventory"].to_dict("records") if "inventory" in tables else []:
+        given[row["item"], row["site"], -1 - int(row.get("age", 0)) if life[row["item"]] else 0, 0] += row["quantity"]
+    # stock: held batches, with its wishes
+    for item in life:
+        for site in sites:
+            wish = wished.get((item, site), {})
+            for t in range(count):
+                held = {}
+                for b in batches(item, t, 1):
+                    hold = p("hold", item, site, b, t, money=-wish.get("holding_cost", 0.0))
+                    held[hold] = 1.0
+                    balance[item, site, b, t][hold] -= 1
+                    if t + 1 < count:
+                        balance[item, site, b, t + 1][hold] += 1
+                safe = wish.get("safety_stock", 0.0) or 0.0
+                if safe:
+                    missing = p("missing", item, site, t, money=-wish.get("safety_stock_price", 0.0))
+                    p.row(held | {missing: 1.0}, safe, np.inf)
+                    if t == count - 1:
+                        price = standard[item] + wish.get("safety_stock_price", 0.0)
+                        p.row(held | {p("missing at the end", item, site, money=-price): 1.0}, safe, np.inf)
+    # making
+    hours, overtime = defaultdict(lambda: defaultdict(float)), tables["resources"].set_index("resource")
+    bom = tables["bom"].to_dict("records") if "bom" in tables else []
+    capacity = tables["capacity"].set_index(["resource", "month"])
+    for step in tables["routings"].to_dict("records"):
+        item, resource, started = step["item"], step["resource"], 1 / step.get("yield", 1.0)
+        site = overtime.loc[resource, "site"]
+        set_up = (step.get("setup_hours", 0), step.get("setup_cost", 0), step.get("minimum_run", 0))
+        for t in range(count):
+            make = p("make", item, resource, t, money=-step.get("cost", 0.0) * started)
+            balance[item, site, new(item, t), t][make] += 1
+            hours[resource, t][make] += step["hours"] * started
+            if any(set_up):
+                switch = p("set up", item, resource, t, money=-set_up[1], most=1, whole=True)
+                hours[resource, t][switch] += set_up[0]
+                p.row({make: 1.0, switch: -10_000.0}, -np.inf, 0)
+                p.row({make: 1.0, switch: -max(set_up[2], 1e-3)}, 0, np.inf)
+            for part in (part for part in bom if part["item"] == item):
+                terms = {make: part["quantity"] * started}
+                for b in batches(part["component"], t):
+                    use = p("use", item, resource, part["component"], b, t)
+                    terms[use] = -1.0
+                    balance[part["component"], site, b, t][use] -= 1
+                p.row(terms, 0, 0)
+    for (resource, t), work in hours.items():
+        limit, cost = capacity.loc[(resource, months(count)[t])], overtime.loc[resource]
+        regular = p("regular", resource, t, money=-cost["hour_cost"], most=limit["hours"])
+        extra = p("extra", resource, t, money=-cost["overtime_cost"], most=limit.get("overtime_limit", 0.0))
+        p.row({**work, regular: -1.0, extra: -1.0}, 0, 0)
+    # buying
+    for offer in tables["offers"].to_dict("records") if "offers" in tables else []:
+        most = offer["capacity"] if offer.get("capacity") == offer.get("capacity") else np.inf
+        for t in range(count - offer.get("lead_time", 0)):
+            arrives, item = t + offer.get("lead_time", 0), offer["item"]
+            buy = p("buy", offer["supplier"], item, offer["site"], t, money=-offer["price"], most=most)
+            balance[item, offer["site"], new(item, arrives), arrives][buy] += 1
+            if offer.get("minimum_order", 0):
+                order = p("order", offer["supplier"], item, offer["site"], t, most=1, whole=True)
+                p.row({buy: 1.0, order: -10_000.0}, -np.inf, 0)
+                p.row({buy: 1.0, order: -offer["minimum_order"]}, 0, np.inf)
+    # moving and delivering
+    delivered: dict[tuple, dict[int, float]] = defaultdict(dict)
+    prices = {
+        (row["product"], row["market"], when[row["month"]]): row for row in tables["demand_plan"].to_dict("records")
+    }
+    for lane in lanes:
+        for item in life:
+            for t in range(count - lane.get("lead_time", 0)):
+                arrives = t + lane.get("lead_time", 0)
+                due = prices.get((item, lane["destination"], arrives))
+                if lane not in inside and due is None:
+                    continue
+                paid = 0.0 if lane in inside else due["price"]
+                for b in batches(item, t, lane.get("lead_time", 0)):
+                    ship = p(
+                        "ship", lane["origin"], lane["destination"], item, b, t, money=paid - lane.get("cost", 0.0)
+                    )
+                    balance[item, lane["origin"], b, t][ship] -= 1
+                    if lane in inside:
+                        balance[item, lane["destination"], b, arrives][ship] += 1
+                    else:
+                        delivered[item, lane["destination"], arrives][ship] = 1.0
+    for place in {*balance, *given}:  # what is not used is scrapped where it may get too old, else it must be held
+        p.row(balance[place], -given[place], np.inf if life[place[0]] else -given[place])
+    lost_must: list[int] = []
+    policy = {(row["product"], row["market"]): row for row in tables["service_policies"].to_dict("records")}
+    for (item, market, t), row in prices.items():
+        served = policy.get((item, market), {"unmet": "lost"})
+        may = {"backlog": (1, 0), "lost": (0, 1), "either": (1, 1), "neither": (0, 1)}[served["unmet"]]
+        lost_price = 0.0 if served["unmet"] == "neither" else served.get("lost_price", 0.0)
+        wait = p(
+            "wait", item, market, t, money=-served.get("backlog_price", 0.0) * may[0], most=np.inf if may[0] else 0
+        )
+        lose = p("lose", item, market, t, money=-lost_price, most=np.inf if may[1] else 0)
+        terms = {**delivered[item, market, t], wait: 1.0, lose: 1.0}
+        if t:
+            terms[p("wait", item, market, t - 1)] = -1.0
+        p.row(terms, row["consensus"], row["consensus"])
+        if served["unmet"] == "neither":
+            lost_must.append(lose)
+    promise, money = np.zeros(len(p.money)), -np.array(p.money)
+    promise[lost_must] = 1.0
+    broken = 0.0
+    if lost_must:
+        broken, _ = p.best(promise)
+        p.row(dict.fromkeys(lost_must, 1.0), 0, broken + 1e-7)
+    least, _ = p.best(money)
+    return broken, -least
+
+
+def drawn(seed: int) -> dict[str, pd.DataFrame]:
+    """A small company of three months: two products, a material, a plant, a DC, two markets; all numbers drawn."""
+    draw = np.random.default_rng(seed)
+
+    def one(*among):
+        return among[draw.integers(len(among))]
+
+    def upto(most: int) -> int:
+        return int(draw.integers(most + 1))
+
+    unmet = "backlog", "lost", "either", "neither"
+    tables = read(f"""
+        families
+        family
+        F
+
+        products
+        product, family, price, standard_cost, shelf_life
+        P, F, {20 + upto(60)}, {5 + upto(20)}, {one(0, 1, 2)}
+        Q, F, {20 + upto(40)}, {5 + upto(20)}, {one(0, 0, 1)}
+
+        materials
+        material, standard_cost, shelf_life
+        M, 3, {one(0, 1)}
+
+        bom
+        item, component, quantity
+        P, M, {one(1, 2)}
+
+        sites
+        site, kind
+        PLANT, plant
+        DC, dc
+
+        markets
+        market, region, channel
+        A, all, retail
+        B, all, retail
+
+        resources
+        resource, site, hour_cost, overtime_cost
+        LINE, PLANT, {upto(8)}, {8 + upto(8)}
+
+        routings
+        item, resource, hours, cost, yield, setup_hours, setup_cost, minimum_run
+        P, LINE, {one(0.5, 1)}, {upto(4)}, {one(1, 0.8)}, {one(0, 0, 6)}, {one(0, 60)}, {one(0, 0, 20)}
+        Q, LINE, {one(0.5, 1)}, {upto(4)}, 1, {one(0, 5)}, 0, 0
+
+        lanes
+        origin, destination, cost, lead_time
+        PLANT, DC, {upto(3)}, {one(0, 1)}
+        DC, A, {upto(3)}, {one(0, 0, 1)}
+        PLANT, B, {upto(5)}, {one(0, 1)}
+
+        suppliers
+        supplier
+        EAST
+
+        offers
+        supplier, item, site, price, capacity, lead_time, minimum_order
+        EAST, M, PLANT, {1 + upto(4)}, {50 + upto(150)}, {one(0, 1)}, {one(0, 0, 30)}
+        EAST, Q, DC, {10 + upto(30)}, {upto(60)}, 0, 0
+
+        inventory
+        site, item, quantity, age
+        PLANT, M, {upto(120)}, 0
+        PLANT, P, {upto(60)}, {one(0, 1)}
+        DC, Q, {upto(60)}, 0
+
+        policies
+        site, item, safety_stock, safety_stock_price, holding_cost
+        DC, P, {upto(30)}, {1 + upto(5)}, {1 + upto(1)}
+        DC, Q, {upto(30)}, {1 + upto(5)}, 1
+        PLANT, M, 0, 0, 0.5
+
+        service_policies
+        product, market, unmet, backlog_price, lost_price
+        P, A, {one(*unmet)}, {1 + upto(4)}, {upto(9)}
+        P, B, {one(*unmet)}, {1 + upto(4)}, {upto(9)}
+        Q, A, {one(*unmet)}, {1 + upto(4)}, {upto(9)}
+        Q, B, {one(*unmet)}, {1 + upto(4)}, {upto(9)}
+        """)
+    prices = tables["products"].set_index("product")["price"].to_dict()
+    asked = {pair: [float(upto(80)) for _ in range(3)] for pair in [(i, k) for i in "PQ" for k in "AB"]}
+    hours = [{"hours": upto(160), "overtime_limit": one(0, 10)} for _ in range(3)]
+    return tables | {
+        "calendar": pd.DataFrame({"month": months(3), "working_days": 20}),
+        "capacity": monthly("resource", {"LINE": hours}, 3),
+        "demand_plan": demand(asked, prices),
+    }
+
+
+__all__ = ["CYCLE", "drawn", "independent"]

@@ -1,0 +1,27 @@
+"""An independent model, written from the data dictionary alone, agrees on random companies; so do their levers."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from independent import CYCLE, drawn, independent
+from small_company import company
+
+from sopkit.book import Book
+from sopkit.supply.resolve import Session
+
+COMPANIES = int(os.environ.get("SOPKIT_COMPANIES", 20))
+"""200 a night: SOPKIT_COMPANIES=200 pytest tests/test_supply_independent.py."""
+
+
+@pytest.mark.parametrize("seed", range(COMPANIES))
+def test_an_independent_model_agrees(seed) -> None:
+    tables = drawn(seed)
+    session = Session(Book.of(tables, company(3, gap=0.0), CYCLE))
+    if seed % 4 == 0:
+        session.plan()  # every rule is checked again, ages too
+    broken, best = independent(tables, 3)
+    found = session.base.answer.broken.get("unmet_promises")
+    assert (found.amount if found else 0.0) == pytest.approx(broken, abs=1e-4)
+    assert session.base.profit == pytest.approx(best, rel=1e-6, abs=0.02)
