@@ -555,6 +555,36 @@ def test_backlog_waits_and_is_delivered_later():
     assert cost(plan, "revenue") == pytest.approx(240 * 50)
 
 
+def test_what_waited_is_billed_at_the_price_of_the_month_in_which_it_is_delivered():
+    tables = changed(plain(hours=120), service_policies__unmet="backlog", service_policies__backlog_price=1.0)
+    tables["demand_plan"] = demand({("P", "A"): [200.0, 40.0]}, {"P": 50})
+    tables["demand_plan"]["price"] = [50.0, 70.0]
+    assert cost(planned(tables), "revenue") == pytest.approx(120 * 50 + 120 * 70)
+
+
+def test_surplus_that_keeps_stays_where_it_is_and_is_never_written_off():
+    """Not sold, not moved to a site that has no use for it: 500 units are held for two months at 1 each."""
+    tables = plain(hours=0) | read("""
+        sites
+        site, kind
+        PLANT, plant
+        DEPOT, dc
+
+        lanes
+        origin, destination
+        PLANT, DEPOT
+        PLANT, A
+
+        inventory
+        site, item, quantity
+        PLANT, P, 500
+        """)
+    tables["demand_plan"] = demand({("P", "A"): [10.0, 0.0]}, {"P": 50})
+    plan = planned(tables)
+    assert plan["stock"]["closing"].tolist() == pytest.approx([490, 490])
+    assert plan["shipments"]["destination"].tolist() == ["A"] and cost(plan, "holding") == pytest.approx(980)
+
+
 def short() -> dict[str, pd.DataFrame]:
     """100 hours for 60 + 60 units a month; B pays more, A is of the first class."""
     tables = plain()
@@ -1093,6 +1123,7 @@ WRONG = {
         wrong(routings__minimum_run=[0, 1000, 0]),
         "routings, row ., column minimum_run is '1000'",
     ),
+    "hours that vanish": (wrong(routings__hours=[0.2, 1e-9, 0.25]), "routings, row ., column hours.*told from nothing"),
     "a loop": (loop, "bom, row ., column component.*a loop"),
     "a month without capacity": (
         dropped("capacity", "month == '2026-03'"),

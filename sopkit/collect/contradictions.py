@@ -18,6 +18,9 @@ Tables = Mapping[str, pd.DataFrame]
 Months = list[pd.Timestamp]
 OFFER = ["supplier", "item", "site"]
 
+LEAST = 1e-6
+"""The least hours or components of one unit that a plan can tell from none."""
+
 
 class _Wrong:
     """Findings about the rows of one table; rule, allowed and fix may name columns of the row: `{item}`."""
@@ -193,6 +196,19 @@ def _lots(tables: Tables, months: Months) -> Iterator[Finding]:
     )
 
 
+def _too_small(tables: Tables) -> Iterator[Finding]:
+    """Hours and quantities so small for one unit that they vanish beside the solver's tolerance of a ten-millionth."""
+    for name, column in (("routings", "hours"), ("bom", "quantity")):
+        frame = tables[name]
+        yield from _Wrong(name, frame).where(
+            frame[column].gt(0) & frame[column].lt(LEAST),
+            column,
+            "so little for one unit that it could not be told from nothing",
+            allowed=f"0, or at least {LEAST:g}",
+            fix="Plan the item in a larger unit, for example in thousands.",
+        )
+
+
 def _offers(tables: Tables, months: Months) -> Iterator[Finding]:
     offers, special = tables["offers"], tables["supplier_capacity"]
     offered = pd.MultiIndex.from_frame(offers[OFFER])
@@ -340,4 +356,4 @@ def contradictions(tables: Tables, company: Company, cycle: str) -> list[Finding
     months = company.months(cycle)
     checks = (_products, _lead_times, _lots, _offers, _months, _overdue)
     found = [finding for check in checks for finding in check(tables, months)]
-    return [*found, *_materials(tables), *_people(tables, company), *_network(tables)]
+    return [*found, *_too_small(tables), *_materials(tables), *_people(tables, company), *_network(tables)]

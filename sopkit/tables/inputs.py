@@ -250,7 +250,7 @@ INPUTS = (
         ref("supplier", "suppliers", "the supplier"),
         ref("item", "products|materials", "what it delivers"),
         ref("site", "sites", "where it delivers to"),
-        price("price", "price delivered", example=3.1),
+        price("price", "price delivered; at 0, and where holding costs nothing, more than is asked may be bought", example=3.1),
         number("capacity", "most units a month; empty = no limit", "units per month", "", required=False, example=90000),
         whole("lead_time", "months from order to arrival", "months", "", required=False, default=0, example=1),
         units("minimum_order", "least units in a month in which anything is ordered; 0 = none", "", required=False, default=0.0, example=0),
@@ -291,7 +291,7 @@ INPUTS = (
         ref("market", "markets", "the market"),
         choice("unmet", "demand waits (backlog), is lost, may be either, or must be met (neither: it comes before money)",
                "backlog", "lost", "either", "neither", example="backlog"),
-        number("backlog_price", "price of a unit waiting at a month's end", "currency per unit and month", "", required=False, default=0.0, example=12.0),
+        number("backlog_price", "price of a unit waiting at a month's end; it is paid for at the net price of the month in which it is delivered", "currency per unit and month", "", required=False, default=0.0, example=12.0),
         price("lost_price", "price of a lost unit besides its lost revenue", required=False, default=0.0, example=20.0),
     ),
     # what happened --------------------------------------------------------------------------------------------
