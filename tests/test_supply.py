@@ -556,7 +556,7 @@ def test_backlog_waits_and_is_delivered_later():
 
 
 def test_what_waited_is_billed_at_the_price_of_the_month_in_which_it_is_delivered():
-    tables = changed(plain(hours=120), service_policies__unmet="backlog", service_policies__backlog_price=1.0)
+    tables = changed(plain(hours=120), service_policies__unmet="backlog", service_policies__backlog_price=25.0)
     tables["demand_plan"] = demand({("P", "A"): [200.0, 40.0]}, {"P": 50})
     tables["demand_plan"]["price"] = [50.0, 70.0]
     assert cost(planned(tables), "revenue") == pytest.approx(120 * 50 + 120 * 70)
