@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
+from sopkit.collect import runs_out
 from sopkit.collect.contradictions import reached
 from sopkit.errors import Finding
 from sopkit.tables import TABLES, Company
@@ -81,6 +82,7 @@ def findings(tables: Mapping[str, pd.DataFrame], company: Company, cycle: str) -
             rule = "is empty and no assumption tells what is planned instead"
             fix = "Give it a source, or declare under `assumptions:` in company.yaml what is assumed and who answers."
             found.append(Finding(name, 0, "", "", rule, "warning", "", fix))
+    found += runs_out.findings(tables, company, cycle)
     return [*found, *_stock_date(tables, cycle), *_expired_assumptions(company, cycle)]
 
 
