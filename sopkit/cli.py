@@ -168,16 +168,22 @@ def sign(
     note: Annotated[str, typer.Option(help="A remark that stands beside the signature.")] = "",
 ) -> None:
     """Sign a stage: the signature holds for exactly the tables as they are now."""
-    from sopkit.cycle import Cycle
+    from sopkit.cycle import Cycle, signatures
 
-    number = Cycle.open(company, cycle).sign(stage, by=by, note=note)
+    opened = Cycle.open(company, cycle)
+    key = signatures.key_of(opened, by)
+    number = opened.sign(stage, by=by, note=note)
     typer.echo(f"{by} signed {stage} of {company} {cycle} (record {number}).")
+    if key is not None:
+        path = signatures.attest(opened, stage, by=by, number=number, key=key)
+        typer.echo(f"Anybody can check it: {path}")
+    typer.echo(f"Head of the event log: {signatures.head(opened)}")
 
 
 @app.command()
 def publish(company: CompanyOption, cycle: CycleOption) -> None:
     """Make the pack again, for example after a signature or a decision; refuses while an earlier stage is stale."""
-    from sopkit.cycle import Cycle
+    from sopkit.cycle import Cycle, signatures
     from sopkit.cycle import run as run_cycle
 
     stale = {stage: why for stage, why in Cycle.open(company, cycle).stale().items() if stage != "publish"}
@@ -188,15 +194,17 @@ def publish(company: CompanyOption, cycle: CycleOption) -> None:
         )
     done = run_cycle(company, cycle, only=["publish"])
     typer.echo(done.folder / "plan.html")
+    typer.echo(f"Head of the event log, to be kept with the pack: {signatures.head(done)}")
 
 
 @app.command()
 def verify(company: CompanyOption, cycle: CycleOption) -> None:
     """Hold every file of a cycle against its manifest and the event log; exit 1 where something was changed."""
-    from sopkit.cycle import Cycle
+    from sopkit.cycle import Cycle, signatures
 
     opened = Cycle.open(company, cycle)
     wrong = opened.verify()
+    wrong += signatures.broken(opened)
     for line in wrong:
         typer.echo(line)
     if wrong:

@@ -25,7 +25,10 @@ def tables() -> dict[str, pd.DataFrame]:
             "sales_history", month=list(months) * 2, product=["SHOVEL"] * 12 + ["RAKE"] * 12, market=["M"] * 24,
             quantity=[100.0] * 24,
         ),
-        "bom": rows("bom", item=["SHOVEL", "SHOVEL", "BLADE"], component=["BLADE", "HANDLE", "STEEL"], quantity=[1.0, 1.0, 2.0]),
+        "bom": rows(
+            "bom", item=["SHOVEL", "SHOVEL", "BLADE"], component=["BLADE", "HANDLE", "STEEL"],
+            quantity=[1.0, 1.0, 2.0],
+        ),
         "routings": rows("routings", item=["SHOVEL", "BLADE"], resource=["L", "L"], hours=[1.0, 1.0]),
         "offers": rows("offers", supplier=["S"], item=["HANDLE"], site=["P"], price=[1.0]),
         "inventory": rows("inventory", site=["P", "P"], item=["STEEL", "RAKE"], quantity=[500.0, 50.0]),

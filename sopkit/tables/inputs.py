@@ -381,6 +381,7 @@ INPUTS = (
         "people", "human resources", "Who takes part in the process and what they may sign.", "name",
         text("name", "name", example="Ada Brandt"),
         text("role", "role in the process", example="demand planner"),
+        text("ssh_key", "public SSH key (the line in id_ed25519.pub) with which this person signs; empty = signs by name", required=False, example=""),
         text("may_sign", "the stages this person may sign, divided by blanks", choices=tuple(BY_NAME), required=False, example="demand supply"),
     ),
 )
