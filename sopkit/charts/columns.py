@@ -9,9 +9,9 @@ import pandas as pd
 
 from sopkit.charts.figure import HIGH, NONE, WIDE, About, Figure, data, empty, made, nothing, plain, points, vega
 from sopkit.charts.forms import summary
-from sopkit.charts.marks import apart, drawn, label_list, marked, month_labels, nice, scale_marker, short_scale
+from sopkit.charts.marks import apart, drawn, fit, label_list, marked, month_labels, nice, scale_marker, short_scale
 from sopkit.charts.notation import BAD, LOOKS, QUIET, SHOWN, colour_of
-from sopkit.words import scale_of, shortened
+from sopkit.words import scale_of
 
 
 def columns(
@@ -77,7 +77,7 @@ def columns(
     # named where they end: what ended before the last month is told by its look beside its first column
     last = tidy[tidy["n"] == tidy["n"].max()]
     ends = pd.DataFrame([(n, y_) for n, y_ in names if n in set(last["series"])], columns=["text", "y"])
-    ends = ends.assign(y=apart(ends["y"], 13 * per_pixel), text=ends["text"].map(lambda t: shortened(t, 22)))
+    ends = ends.assign(y=apart(ends["y"], 13 * per_pixel), text=ends["text"].map(lambda t: fit(t, 140, 11)))
     label = v.Chart(data(ends.assign(n=len(months) - 1))).mark_text(
         align="left", dx=0.5 * pitch, fontSize=11, aria=False
     )
@@ -140,7 +140,7 @@ def panels(
     heads = pd.DataFrame({"n": [i * (len(months) + gap) for i in range(len(parts))], "text": parts, "y": 0.0,
                           "when": f"{plain(months[0])} – {plain(months[-1])}"})  # fmt: skip
     letters = int(pitch * (len(months) + gap) / 6.6)
-    heads["text"] = heads["text"].map(lambda t: shortened(t, letters))
+    heads["text"] = heads["text"].map(lambda t: fit(t, letters * 6.4, 12))
     base = v.Chart(data(heads)).encode(x=across)
     bold = {"baseline": "top", "fontSize": 12, "fontWeight": "bold", "aria": False}
     layers.append(base.mark_text(align="left", dx=-pitch / 2, **bold).encode(y=v.value(0), text="text:N"))
@@ -203,7 +203,7 @@ def waterfall(
     both["fill"] = [look.fill if total else c for look, total, c in zip(styles, totals, colours, strict=True)]
     both["stroke"] = [look.stroke if total else c for look, total, c in zip(styles, totals, colours, strict=True)]
     v, pitch = vega(), (width - 80) / len(tidy)
-    axis = v.Axis(title=None, labelAngle=0, ticks=False, domain=False, labelLimit=max(60, int(pitch) - 6),
+    axis = v.Axis(title=None, labelAngle=0, ticks=False, domain=False,
                   labelExpr=label_list(list(tidy["step"]), max(8, int(pitch / 6.4))))  # fmt: skip
     across = v.X("n:O", axis=axis, scale=v.Scale(domain=list(range(len(tidy)))))
     up = v.Y("y:Q", axis=None, scale=v.Scale(domain=[0, usable + 22], nice=False))

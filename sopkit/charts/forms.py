@@ -27,6 +27,7 @@ from sopkit.charts.marks import (
     apart,
     axis_of,
     drawn,
+    fit,
     label_list,
     marked,
     month_labels,
@@ -35,7 +36,7 @@ from sopkit.charts.marks import (
     wrapped,
 )  # fmt: skip
 from sopkit.charts.notation import INK, LOOKS, QUIET, colour_of, looks
-from sopkit.words import Scale, number, scale_of, shortened
+from sopkit.words import Scale, number, scale_of
 
 
 def summary(tidy: pd.DataFrame, scale: Scale) -> str:
@@ -124,7 +125,7 @@ def _line_ends(tidy: pd.DataFrame, kinds: Sequence[str], scale: Scale, per_pixel
         if points_.empty:
             continue
         end, top = points_.iloc[-1], points_.loc[points_["y"].idxmax()]
-        text, early = shortened(kind, 36), end["x"] < last
+        text, early = fit(kind, 215, 11), end["x"] < last
         at = top if early else end
         name = text if early else f"{text} {scale.text(at['y'] * scale.factor)}"
         ink = look.ink if look.ink not in (LOOKS["last year"].ink, "#d0d6dc") else QUIET
@@ -185,7 +186,7 @@ def bars(
     names = last[["middle", "series"]].set_axis(["y", "text"], axis=1)
     if len(above):
         names = pd.concat([names, pd.DataFrame({"y": [above["y"].iloc[-1]], "text": [over_name]})])
-    names = names.assign(y=apart(names["y"], 14 * per_pixel), text=names["text"].map(lambda t: shortened(t, 24)))
+    names = names.assign(y=apart(names["y"], 14 * per_pixel), text=names["text"].map(lambda t: fit(t, 150, 11)))
     across = v.X("n:O", axis=month_labels(months), scale=v.Scale(domain=list(range(len(months))), paddingInner=0.3))
     up = v.Y("from:Q", axis=None, scale=v.Scale(domain=domain, nice=False))
     layers = [v.Chart(data(tidy)).mark_bar(strokeWidth=0.8).encode(
@@ -233,12 +234,10 @@ def ranking(
     fills = [colour_of(v, about.get("better", "higher")) if signed else look.fill for v in tidy["y"]]
     strokes = [colour_of(v, about.get("better", "higher")) if signed else look.stroke for v in tidy["y"]]
     tidy = tidy.assign(y=tidy["y"] / scale.factor, n=range(len(tidy)), text=texts, d=words, fill=fills, stroke=strokes)
-    labels = [shortened(name, 34) for name in tidy["item"].map(plain)]
+    labels = [fit(name, 210, 12) for name in tidy["item"].map(plain)]
     # room for the labels in the widest font that a reader's machine may put in the place of ours
     v, room = vega(), min(230.0, 8 + wrapped(labels, 12))
-    axis = v.Axis(
-        title=None, labelExpr=label_list(labels, 60), labelLimit=230, minExtent=room, ticks=False, domain=False
-    )
+    axis = v.Axis(title=None, labelExpr=label_list(labels, 60), minExtent=room, ticks=False, domain=False)
     base = v.Chart(data(tidy)).encode(y=v.Y("n:O", axis=axis))
     ends = [min(0.0, 1.4 * tidy["y"].min()), max(0.0, 1.25 * tidy["y"].max())]
     across = v.X("y:Q", axis=None, scale=v.Scale(domain=ends if ends[0] < ends[1] else [0, 1], nice=False))

@@ -12,7 +12,7 @@ import pandas as pd
 
 from sopkit.charts.figure import Figure, data, plain, vega
 from sopkit.charts.notation import INK, QUIET
-from sopkit.words import Scale, scale_of
+from sopkit.words import Scale, scale_of, shortened
 
 # widths of Helvetica's letters in thousandths of the type size (Adobe's published metrics), narrow to wide
 _WIDTHS = {222: "ijl'|", 278: " !,./:;[]\\It·f", 333: "()-`r", 500: "ckJsvxyz", 556: "abdeghnopquL#$?_0123456789–",
@@ -23,7 +23,15 @@ _WIDTH = {letter: width for width, letters in _WIDTHS.items() for letter in lett
 
 def text_width(text: str, size: float) -> float:
     """Pixels that `text` takes in the figures' font."""
-    return sum(_WIDTH.get(letter, 600) for letter in text) * size / 1000
+    return sum(_WIDTH.get(letter, 600 if letter < "\u2e80" else 1100) for letter in text) * size / 1000
+
+
+def fit(text: str, pixels: float, size: float) -> str:
+    """`text`, or as much of its beginning as `pixels` hold, with an ellipsis."""
+    text = shortened(text, 120)
+    while text_width(text, size) > pixels and len(text) > 1:
+        text = text[:-2].rstrip() + "…"
+    return text
 
 
 def wrapped(texts: Iterable[str], size: float) -> float:
@@ -49,7 +57,10 @@ def drawn(figure: Figure, *layers: Any, zero: bool = True, beside: Iterable[str]
 
 def label_list(labels: Sequence[str], letters: int) -> str:
     """A Vega expression that turns 0, 1, 2... into labels broken into lines; a label is JSON text, never code."""
-    broken = [textwrap.wrap(plain(label), letters, break_long_words=False) or [""] for label in labels]
+    lines = [
+        textwrap.wrap(shortened(plain(label), 240), letters, break_long_words=False)[:4] or [""] for label in labels
+    ]
+    broken = [[fit(line, 1.15 * 6.4 * max(letters, 8), 12) for line in label] for label in lines]
     return f"{json.dumps(broken)}[datum.value]"
 
 

@@ -1,4 +1,4 @@
-"""The summary sheet of the workbook: the statement beside last year and budget, and four charts in the same notation."""
+"""The summary sheet of the workbook: the statement beside last year and budget, and four charts in one notation."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def write(excel: xlsxwriter.Workbook, sheet: Any, style: Mapping[str, Any], book
     row = _statement(cells, profit.frame, "line", 3)
     row = _statement(cells, families.frame, "name", row + 1)
     cells[row, 0] = (
-        "Shown in thousands, kept to the cent. Costs are negative. Source: tables pnl, deliveries, sales_history, budget.",
+        "In thousands, kept to the cent. Costs are negative. Source: tables pnl, deliveries, sales_history, budget.",
         "",
     )
     across, place = DATA, row + 2
