@@ -234,6 +234,8 @@ class Loaded:
         highs.changeColsIntegrality(len(whole), whole, np.full(len(whole), highspy.HighsVarType.kInteger))
         breaks = np.flatnonzero(np.any([*self.promised.values()], axis=0)) if self.promised else whole[:0]
         self._bounds(breaks, self.lower, np.zeros(len(self.upper)))
+        if self.found is None:
+            self._round()
         kept, rows = self._search(refuse=not len(breaks)), highs.getNumRow()
         if not kept:
             self._bounds(breaks, self.lower, self.upper)
@@ -257,6 +259,25 @@ class Loaded:
         self._bounds(np.arange(len(self.lower)), self.lower, self.upper)
         self.warm = False
         return gap
+
+    def _round(self) -> None:
+        """A first plan of whole numbers from that of any numbers: what is made at all is set up, or what mostly is."""
+        highs, switches = self.highs, self.whole[self.matrix.upper[self.whole] <= 1]
+        highs.setOptionValue("solve_relaxation", True)
+        highs.run()
+        relaxed = np.array(highs.getSolution().col_value)
+        best, sign = -np.inf, 1.0 if self.matrix.maximise else -1.0
+        if highs.getModelStatus() == highspy.HighsModelStatus.kOptimal and len(switches) == len(self.whole):
+            for least in (1e-6, 0.1, 0.5):
+                on = self.lower.copy()
+                on[switches] = relaxed[switches] > least
+                self._bounds(switches, on, on)
+                highs.run()
+                profit = sign * highs.getInfo().objective_function_value
+                if highs.getModelStatus() == highspy.HighsModelStatus.kOptimal and profit > best:
+                    best, self.found = profit, np.array(highs.getSolution().col_value)
+        highs.setOptionValue("solve_relaxation", False)
+        self._bounds(switches, self.lower, self.upper)
 
     def _search(self, *, refuse: bool = True) -> bool:
         """Look for whole numbers, from those known; False where none were found. The time is only a net: see `gap`."""
