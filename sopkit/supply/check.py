@@ -329,6 +329,6 @@ class _Rules(Recount):
         run = self.plan["supply_run"].set_index("measure")["value"]
         gap = abs(signed.sum() - _number(run, PROFIT)) - CENT - 1e-8 * signed.abs().sum()
         broken = self.recorded.groupby("promise")["amount"].sum().drop("", errors="ignore")
-        said = {name: _number(run, name.replace("_", " ")) for name in broken.index}
-        counted = {name: abs(amount - said[name]) - UNITS - 1e-4 * amount for name, amount in broken.items()}
+        reported = {name: _number(run, name.replace("_", " ")) for name in broken.index}
+        counted = {name: abs(amount - reported[name]) - UNITS - 1e-4 * amount for name, amount in broken.items()}
         return pd.Series({"profit": gap} | counted)

@@ -217,7 +217,7 @@ def _people(solved: Solved) -> Iterator[Lever]:
         hours = float(np.mean([people.hours[index] for index in members]))
         more = round(solved.rules.more * hours, 1)
         price = people.overtime_cost[crew]
-        if not people.overtime_limit[crew] and hours:  # nobody has said what an hour more costs
+        if not people.overtime_limit[crew] and hours:  # nobody has source what an hour more costs
             price = round(max(price, people.wage[crew] / hours), 2)
         here = workforce["site"].eq(crew[0]) & workforce["skill"].eq(crew[1])
         yield Lever(
@@ -255,7 +255,7 @@ def _people(solved: Solved) -> Iterator[Lever]:
 
 # another offer -------------------------------------------------------------------------------------------------------
 def _offer(
-    solved: Solved, lever: str, at: tuple[str, str], *, price: float, lead: int, most: float, said: str
+    solved: Solved, lever: str, at: tuple[str, str], *, price: float, lead: int, most: float, source: str
 ) -> Lever:
     """A new row of table `offers`: units of an item come to a site for a price, so late, at most so many a month."""
     network, (item, site) = solved.network, at
@@ -266,7 +266,7 @@ def _offer(
         place=site,
         item=item,
         change=f"offers: a new row, price {price:.10g}, lead_time {lead}{capacity}",
-        sentence=f"{solved.name(item)} {said} for {solved.name(site)}, at {price:,.10g} {solved.currency}"
+        sentence=f"{solved.name(item)} {source} for {solved.name(site)}, at {price:,.10g} {solved.currency}"
         f" and {several(lead, 'month')}" + (f", at most {most:,.0f} a month" if capacity else ""),
     )
     for month in solved.months[lead:]:
@@ -308,7 +308,7 @@ def _second_supplier(solved: Solved) -> Iterator[Lever]:
             price=(1 + dearer) * max(buying.price[offer] for offer in known),
             lead=lead,
             most=most,
-            said=f"from a second supplier ({dearer:.0%} above the dearest offer)",
+            source=f"from a second supplier ({dearer:.0%} above the dearest offer)",
         )
 
 
@@ -324,7 +324,7 @@ def _subcontract(solved: Solved) -> Iterator[Lever]:
     markets = {market for _, market in network.demand.pairs}
     for product, most in sorted(short.items()):
         offers = [network.buying.price[offer] for offer in network.buying.offers if offer[1] == product]
-        said = "the dearest offer" if offers else f"{rules.subcontract:.0%} above standard cost, as nobody offers it"
+        source = "the dearest offer" if offers else f"{rules.subcontract:.0%} above standard cost, as nobody offers it"
         for site in sorted({o for o, d, i in network.flow.ships if i == product and d in markets}):
             yield _offer(
                 solved,
@@ -333,7 +333,7 @@ def _subcontract(solved: Solved) -> Iterator[Lever]:
                 price=max(offers) if offers else (1 + rules.subcontract) * network.stock.standard_cost[product],
                 lead=rules.subcontract_lead_time,
                 most=float(np.ceil(most)),
-                said=f"bought ready-made ({said})",
+                source=f"bought ready-made ({source})",
             )
 
 
@@ -344,10 +344,10 @@ def _express(solved: Solved) -> Iterator[Lever]:
         supplier, item, site = offer
         price = (1 + dearer) * buying.price[offer]
         late = solved.months[: buying.lead[offer]]
-        if any(solved.worth("stock_balance", item, site, month) > price for month in late):
+        if any(solved.value("stock_balance", item, site, month) > price for month in late):
             most = max((buying.capacity.get((*offer, month), np.inf) for month in solved.months), default=np.inf)
-            said = f"from {solved.name(supplier)} by express ({dearer:.0%} dearer)"
-            yield _offer(solved, "express order", (item, site), price=price, lead=0, most=most, said=said)
+            source = f"from {solved.name(supplier)} by express ({dearer:.0%} dearer)"
+            yield _offer(solved, "express order", (item, site), price=price, lead=0, most=most, source=source)
 
 
 def _expedite(solved: Solved) -> Iterator[Lever]:
