@@ -217,7 +217,7 @@ def _people(solved: Solved) -> Iterator[Lever]:
         hours = float(np.mean([people.hours[index] for index in members]))
         more = round(solved.rules.more * hours, 1)
         price = people.overtime_cost[crew]
-        if not people.overtime_limit[crew] and hours:  # nobody has source what an hour more costs
+        if not people.overtime_limit[crew] and hours:  # nobody has said what an hour more costs
             price = round(max(price, people.wage[crew] / hours), 2)
         here = workforce["site"].eq(crew[0]) & workforce["skill"].eq(crew[1])
         yield Lever(
