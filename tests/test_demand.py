@@ -205,6 +205,24 @@ def test_no_history_is_said_plainly(tables):
         demand.plan(book(tables, cycle="2020-01"))
 
 
+@pytest.mark.parametrize("sold", ["none", "only zeros"])
+def test_a_company_that_has_sold_nothing_yet_is_planned_by_what_people_say(sold, tables):
+    """No history, or one of zeros only: the sales department's forecast is planned in full, and a note says why."""
+    some = few(tables, "TENT-2P", "TENT-3P", "BAG-EXPED")
+    history = some["clean_history"]
+    history = history.head(0) if sold == "none" else history.assign(quantity=0.0, raw=0.0)
+    made = demand.plan(book(some | {"clean_history": history}))
+    plan = {name: TABLES[name].check(frame) for name, frame in made.items()}
+    frame = plan["demand_plan"]
+    assert np.isfinite(frame[["baseline", "consensus", "p10", "p90"]]).all(axis=None) and (frame["baseline"] == 0).all()
+    if sold == "none":
+        said = frame[(frame["statistical"] == 0) & frame["sales"].notna()]
+        assert np.allclose(said["blended"], said["sales"]) and said["sales"].sum() > 0
+        assert sentences(plan, "Nothing was ever sold")
+    else:
+        assert plan["baseline_notes"]["note"].str.contains("Nothing was ever sold").any()
+
+
 @pytest.mark.parametrize("months", [1, 2, 3, 4, 8, 15])
 def test_few_months_of_history_are_planned_and_what_cannot_be_known_is_said(months, tables):
     """Every table fits its declaration; the coverage of the range is empty, and a note gives the reason."""
@@ -385,7 +403,7 @@ def test_what_campaigns_and_conditions_did_is_taken_out_of_history():
     }
     past = grid.past_grid(book(made))
     success = campaigns.campaign_success(book(made), past).assign(pull_forward=0.25)
-    calm = campaigns.undisturbed(book(made), past, success, grid.Notes("normalise"))
+    calm = campaigns.undisturbed(book(made), past, success, TABLES["driver_effects"].empty(), grid.Notes("normalise"))
     assert np.allclose(calm, 100.0)
 
 
@@ -409,7 +427,10 @@ def test_a_campaign_that_still_runs_is_not_counted_twice():
     past = grid.past_grid(book(made))
     success = campaigns.campaign_success(book(made), past)
     assert success["success"].tolist() == [1.0] and success["campaigns"].tolist() == [0]
-    assert np.allclose(campaigns.undisturbed(book(made), past, success, grid.Notes("normalise")), 100.0)
+    assert np.allclose(
+        campaigns.undisturbed(book(made), past, success, TABLES["driver_effects"].empty(), grid.Notes("normalise")),
+        100.0,
+    )
 
 
 def test_market_conditions_multiply(plan, tables, run):
@@ -557,11 +578,12 @@ def test_an_override_without_evidence_is_an_exception(tables, run):
 def test_streams_count_by_the_inverse_of_their_squared_error():
     """Errors of 10 % and 20 %: weights 4 to 1, and 0.7 at most where the company says so."""
     rows = [
-        ("A", stream, 1, 100 * (1 + off * (-1) ** i), 100.0)
+        ("A", stream, 1, 100 * (1 + off * (-1) ** i), 100.0, FIRST, FIRST + pd.DateOffset(months=i), "P", "M")
         for stream, off in (("statistical", 0.1), ("sales", 0.2))
         for i in range(12)
     ]
-    known = pd.DataFrame(rows, columns=["family", "stream", "lag", "quantity", "actual"])
+    columns = ["family", "stream", "lag", "quantity", "actual", "cycle", "month", "product", "market"]
+    known = pd.DataFrame(rows, columns=columns)
     free = COMPANY.model_copy(update={"consensus": Company.model_validate({"name": "x"}).consensus})
     weights = consensus.stream_weights(known, ["A"], free.consensus, grid.Notes("agree")).set_index("stream")
     assert weights["weight"].to_dict() == pytest.approx({"statistical": 0.8, "sales": 0.2})
@@ -574,10 +596,81 @@ def test_streams_count_by_the_inverse_of_their_squared_error():
         held.loc[("A", "statistical"), "weight"] == pytest.approx(0.7)
         and "limit" in held.loc[("A", "statistical"), "reason"]
     )
+    # nobody was judged in B: sales starts at its least weight, the numbers take what their limit allows
+    assert held.loc[("B", "sales"), "weight"] == pytest.approx(0.3)
     assert (
-        held.loc[("B", "sales"), "weight"] == pytest.approx(0.5)
-        and "count the same" in held.loc[("B", "sales"), "reason"]
+        "least weight" in held.loc[("B", "sales"), "reason"] and "backtest" in held.loc[("B", "statistical"), "reason"]
     )
+    one = consensus.stream_weights(
+        known[known["stream"] == "sales"], ["A"], COMPANY.consensus, grid.Notes("agree")
+    ).set_index("stream")
+    assert one.loc["statistical", "weight"] == pytest.approx(0.3) and "least" in one.loc["statistical", "reason"]
+
+
+def past_of(stream, off, cycles=6, products=4):
+    """Past forecasts a month ahead of `cycles` months, each `off` (a share) too high, beside what was sold."""
+    months = pd.date_range(end=FIRST, periods=cycles + 1, freq="MS")[:-1]
+    rows = [
+        ("A", stream, month - pd.DateOffset(months=1), f"P{n}", "M", month, 1, 100.0 * (1 + off * (-1) ** (n * wild)))
+        for month in months
+        for n in range(products)
+        for wild in [int(stream == "statistical")]
+    ]
+    columns = ["family", "stream", "cycle", "product", "market", "month", "lag", "quantity"]
+    return pd.DataFrame(rows, columns=columns).assign(actual=100.0)
+
+
+def test_a_lasting_bias_is_taken_out_before_a_stream_is_weighed_and_blended():
+    """18 % too high in every month: corrected with earlier months only, and the stream then counts by what is left."""
+    known = pd.concat([past_of("statistical", 0.1), past_of("sales", 0.18)], ignore_index=True)
+    free = Company.model_validate({"name": "x"}).consensus
+    made = consensus.stream_weights(known, ["A"], free, grid.Notes("agree")).set_index("stream")
+    assert made.loc["statistical", "bias"] == 0 and made.loc["sales", "bias"] == pytest.approx(0.18 * 6 / 7)
+    # the first four months had fewer than three before their cycle: nothing was known to be taken out
+    fixed = consensus.corrected(known[known["stream"] == "sales"]).groupby(known["month"]).first().to_numpy()
+    assert fixed[:4] == pytest.approx(118) and fixed[4] == pytest.approx(118 / (1 + 0.18 * 3 / 4))
+    pair = pd.DataFrame({"product": ["P0"], "market": ["M"], "family": ["A"], "price": [1.0]})
+    here, notes = grid.Grid(pair, pd.DatetimeIndex([FIRST])), grid.Notes("agree")
+    weights = made.reset_index().assign(family="A")
+    blended = consensus.blend({"statistical": np.array([[100.0]]), "sales": np.array([[118.0]])}, weights, here, notes)
+    assert blended[0, 0] == pytest.approx(
+        100 * made.loc["statistical", "weight"] + 118 / (1 + 0.18 * 6 / 7) * made.loc["sales", "weight"]
+    )
+    # what goes up and down has no lasting bias
+    assert (
+        consensus.lasting_bias(past_of("sales", 0.2).assign(quantity=lambda f: 100 + 40 * (-1) ** f["month"].dt.month))
+        == 0
+    )
+
+
+def test_a_blend_that_was_worse_than_its_best_part_says_so():
+    known = pd.concat(
+        [
+            past_of("statistical", 0.05),
+            past_of("sales", 0.4).assign(quantity=lambda f: 100 + 40 * (-1.0) ** f["month"].dt.month),
+        ],
+        ignore_index=True,
+    )
+    notes, held = (
+        grid.Notes("agree"),
+        Company.model_validate({"name": "x", "consensus": {"streams": {"statistical": {}, "sales": {"least": 0.5}}}}),
+    )
+    consensus.stream_weights(known, ["A"], held.consensus, notes)
+    assert any("would have missed by" in row[3] and "statistical" in row[3] for row in notes.rows)
+    notes = grid.Notes("agree")
+    consensus.stream_weights(known, ["A"], Company.model_validate({"name": "x"}).consensus, notes)
+    assert not [row for row in notes.rows if "would have missed" in row[3]]
+
+
+def test_the_cycles_own_month_judges_where_nothing_older_can():
+    known = past_of("sales", 0.1, cycles=3).assign(lag=0)
+    made = consensus.stream_weights(known, ["A"], COMPANY.consensus, grid.Notes("agree")).set_index("stream")
+    assert made.loc["sales", "wape"] < 0.11 and made.loc["sales", "weight"] == pytest.approx(0.7)
+
+
+def test_a_stream_without_a_forecast_this_cycle_is_noted(tables, run):
+    plan = run(tables | {"sales_forecast": tables["sales_forecast"].head(0)})
+    assert sentences(plan, "consensus.streams names 'sales'", "no forecast")
 
 
 @given(st.lists(st.tuples(st.floats(1e-6, 1e6), st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=6))
@@ -596,9 +689,12 @@ def test_bounded_shares_sum_to_one_within_possible_limits(rows):
 def test_the_blend_is_the_weights_times_the_streams(plan):
     """Derived again without the stage's own code."""
     weight = plan["stream_weights"].pivot(index="family", columns="stream", values="weight")
-    frame = plan["demand_plan"].join(weight.add_prefix("w_"), on="family")
+    bias = 1 + plan["stream_weights"].pivot(index="family", columns="stream", values="bias")
+    frame = plan["demand_plan"].join(weight.add_prefix("w_"), on="family").join(bias.add_prefix("b_"), on="family")
     assert np.allclose(
-        frame["blended"], frame["w_statistical"] * frame["statistical"] + frame["w_sales"] * frame["sales"]
+        frame["blended"],
+        frame["w_statistical"] * frame["statistical"] / frame["b_statistical"]
+        + frame["w_sales"] * frame["sales"] / frame["b_sales"],
     )
     assert np.allclose(weight.sum(axis=1), 1)
 
@@ -817,7 +913,7 @@ def test_error_over_the_lead_time_derived_again(plan, tables, run):
     """One site and product by hand: backtest errors of its two markets, root mean squared, as a share of sales."""
     past = grid.past_grid(book(tables))
     success = campaigns.campaign_success(book(tables), past)
-    calm = campaigns.undisturbed(book(tables), past, success, grid.Notes("normalise"))
+    calm = campaigns.undisturbed(book(tables), past, success, TABLES["driver_effects"].empty(), grid.Notes("normalise"))
     history = tournament.history_table(book(tables), past, calm).rename(columns={"month": "ds", "quantity": "y"})
     made = run.forecast(history, 18, tournament.levels_of(history), engine=None)
     cv = made.base.cv[
@@ -875,7 +971,7 @@ def test_a_company_without_a_story(run):
     size = demo.Size(products=6, families=3, plants=2, dcs=2, markets=2, resources=3, history=30, horizon=6)
     made = demand_inputs(demo.tables(size))
     plan = run(made, Company.model_validate({"name": "Large", "horizon": 6}))
-    assert len(plan["demand_plan"]) == 6 * 2 * 6 and (plan["stream_weights"]["weight"] == 0.5).all()
+    assert len(plan["demand_plan"]) == 6 * 2 * 6 and plan["stream_weights"]["weight"].isin([0, 1]).all()
 
 
 def test_next_month_judges_what_this_month_froze(tables, run):

@@ -30,10 +30,11 @@ def tournament():
     """The same history is forecast once: the forecaster has tests of its own."""
     known, real = {}, steps.reconcile
 
-    def remembered(history, horizon, levels, *, method, engine, exog):
-        key = history.to_csv(), horizon, str(levels), method, exog and exog["history"].to_csv()
+    def remembered(history, horizon, levels, *, method, steered_by, engine, exog):
+        key = history.to_csv(), horizon, str(levels), method, steered_by, exog and exog["history"].to_csv()
         if key not in known:
-            known[key] = real(history, horizon, levels, method=method, engine=engine, exog=exog)
+            how = {"method": method, "steered_by": steered_by}
+            known[key] = real(history, horizon, levels, **how, engine=engine, exog=exog)
         return known[key]
 
     with pytest.MonkeyPatch.context() as patch:
@@ -79,6 +80,18 @@ CHANGES = {
         "forecast",
     ),  # too few series for it to count
     "prices": (scaled("price", 2), "normalise layer agree judge"),
+    "dated_prices": (
+        lambda frame: TABLES["dated_prices"].check(
+            pd.DataFrame([("TENT-2P", "NORTH-RETAIL", pd.Timestamp("2027-01-01"), 90.0)], columns=list(frame))
+        ),
+        "normalise layer agree judge",
+    ),
+    "events": (
+        lambda frame: TABLES["events"].check(
+            pd.DataFrame([("fair", "TENTS", "NORTH-RETAIL", pd.Timestamp("2027-01-01"))], columns=list(frame))
+        ),
+        "normalise layer",  # never seen before: nothing is known of it
+    ),
     "curves": (scaled("factor", 0.5), "layer agree judge"),
     "clean_history": (scaled("quantity", 1.1), "normalise forecast layer agree judge"),
     "sales_forecast": (scaled("quantity", 1.5), "layer agree judge"),

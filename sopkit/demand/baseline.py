@@ -20,9 +20,10 @@ import numpy as np
 import pandas as pd
 
 from sopkit import kpis
-from sopkit.demand.contestants import NAIVE, Values, lightgbm, season_profile, statistical
+from sopkit.demand.contestants import NAIVE, Values, lightgbm, statistical
 from sopkit.demand.panel import FIXED, Panel, panel_of
 from sopkit.demand.ranges import Ranges, coverage_of, errors_of, ranges_of
+from sopkit.demand.short import cut_tournaments, planned_by, profiles_of, with_short
 from sopkit.engine import Engine, Progress, engine_at
 from sopkit.errors import SettingsError
 
@@ -31,8 +32,8 @@ ENOUGH_SERIES = 80
 ENOUGH_SERIES_WITH_FEATURES = 20
 # How weights follow from errors, tuned on the monthly series of M1 and of the tourism competition: 1 / error ** POWER,
 # OWN of it a series' own errors and the rest those of all series of its kind, these starting from the PRIOR
-# (seasonal naive is a fifth worse than the others) as if PRIOR_SERIES series had shown it.
-POWER, OWN, PRIOR, PRIOR_SERIES = 4.0, 0.7, {NAIVE: np.log(1.2)}, 10
+# (seasonal naive a fifth worse than the others, a strong trend a third better) as if PRIOR_SERIES series had shown it.
+POWER, OWN, PRIOR, PRIOR_SERIES = 4.0, 0.7, {NAIVE: np.log(1.2), "trend": np.log(0.7)}, 10
 SECONDS_A_FIT = 0.02  # what all contestants take for one series at one cutoff, measured on 48 to 100 months
 _CHUNK = 24  # series a part of work: the same wherever it runs
 Answers = dict[tuple[int, int], tuple[Values, Values]]  # place and offset -> ahead, and one month ahead in the past
@@ -75,6 +76,8 @@ def forecast(
     levels: Sequence[float] = (80,),
     engine: Engine | str | None = None,
     exog: Mapping[str, pd.DataFrame] | None = None,
+    parts: Mapping[str, Sequence[str]] | None = None,
+    families: Mapping[str, str] | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Baseline:
@@ -83,23 +86,30 @@ def forecast(
     `freq` is the pandas frequency of ds, `season` the months of a year (12; 4 for quarters). `levels` are the central
     ranges wanted, in per cent; p10, p50 and p90 are always there. `engine` says where the work runs. `exog` holds
     features for LightGBM under "history" and "future": unique_id, ds and numeric columns that are known in advance
-    (calendar, price, campaigns, market conditions); without unique_id they hold for every series. Raises FindingsError
-    naming each row that is no month of a series, SettingsError where a setting makes no sense.
+    (calendar, price, campaigns, market conditions); without unique_id they hold for every series. `parts` names the
+    series that are sums of others, and of which; `families` those that share a season. Raises FindingsError naming each
+    row that is no month of a series, SettingsError where a setting makes no sense.
     """
     if horizon < 1 or season < 1 or any(not 0 < level < 100 for level in levels):
         raise SettingsError("A forecast needs a horizon and a season of 1 or more, and levels from 1 to 99 per cent.")
-    panel = panel_of(history, horizon, freq, season)
-    # forecasts are tried a whole horizon back, and two thirds of one
-    offsets = (0, *sorted({max(1, round(horizon * 2 / 3)), horizon}))
-    works: list[_All | _Few] = [*_all(panel, offsets, exog, seed), *_few(panel, offsets)]
+    offsets = _offsets(history, horizon, season)
+    panel = panel_of(history, horizon, freq=freq, season=season, offsets=offsets, parts=parts)
+    profiles = profiles_of(panel, offsets, families or {})
+    works: list[_All | _Few] = [*_all(panel, offsets, exog, seed), *_few(panel, offsets, profiles)]
     seconds = SECONDS_A_FIT * len(panel.series) * len(offsets)
     answers = engine_at(engine).map(_run, works, seconds=seconds, progress=progress)
     names, given, fitted = _gathered(answers, panel, offsets)
-    weights = {offset: _weights(panel, names, given, offset) for offset in offsets}
+    cuts = cut_tournaments(panel, offsets, profiles.get(max(offsets), {}))
+    # what cut series teach was not known at a cutoff
+    short = {offset: planned_by(panel, {} if offset else cuts, offset) for offset in offsets}
+    weights = {
+        offset: with_short(_weights(panel, names, given, offset), short[offset], names, given[offset])
+        for offset in offsets
+    }
     chosen = {offset: _combined(given[offset], weights[offset]) for offset in offsets}
     cv = _cv(panel, names, given, chosen)
     errors, accuracy = errors_of(panel, cv), _accuracy(panel, cv)
-    ranges, ids, (place, method) = ranges_of(panel, errors), np.array(panel.names), np.nonzero(weights[0] > 0)
+    ranges, ids, (place, method) = ranges_of(panel, errors, short[0]), np.array(panel.names), np.nonzero(weights[0] > 0)
     return Baseline(
         forecast=_forecast(panel, chosen[0], [_described(names, row) for row in weights[0]], ranges, levels),
         cv=cv,
@@ -115,6 +125,19 @@ def forecast(
     )
 
 
+def _offsets(history: pd.DataFrame, horizon: int, season: int) -> tuple[int, ...]:
+    """How many months before the end forecasts are tried: a whole horizon, and two thirds of one.
+
+    Where that leaves most series less than two years to learn from, they are tried nearer to the end: a forecast from
+    a year of history says little of one from three.
+    """
+    lengths = history.groupby("unique_id")["ds"].agg(lambda months: len(months)) if len(history) else pd.Series([0])
+    long = lengths[lengths >= 2 * season]
+    left = int(long.median()) - 2 * season if len(long) else horizon
+    furthest = min(horizon, max(left, season // 3, 1))
+    return (0, *sorted({max(1, round(furthest * 2 / 3)), furthest}))
+
+
 # The tournament -------------------------------------------------------------------------------------------------
 
 
@@ -125,7 +148,7 @@ class _Few:
     places: Sequence[int]
     panel: Panel
     offsets: Sequence[int]
-    profiles: Mapping[int, np.ndarray | None]
+    profiles: Mapping[int, Mapping[str, np.ndarray | None]]
 
     def run(self) -> Answers:
         """What the contestants forecast, and would have forecast one month ahead."""
@@ -134,7 +157,7 @@ class _Few:
             for offset in self.offsets:
                 y = series.before(offset)
                 if offset == 0 or (len(y) >= 4 and series.kind not in FIXED):
-                    kind, profile = self.panel.kind(series, offset), self.profiles.get(offset)
+                    kind, profile = self.panel.kind(series, offset), self.profiles.get(offset, {}).get(series.name)
                     out[at, offset] = statistical(y, self.panel.horizon, season, kind, profile)
         return out
 
@@ -161,12 +184,7 @@ def _run(work: _Few | _All) -> Answers:
     return work.run()
 
 
-def _few(panel: Panel, offsets: Sequence[int]) -> list[_Few]:
-    profiles, least = {}, 2 * panel.season + max(offsets)
-    if any(len(one.y) < least and one.kind not in (*FIXED, "few") for one in panel.series):
-        for offset in offsets:
-            pasts = [one.before(offset) for one in panel.series if one.kind == "regular"]
-            profiles[offset] = season_profile(pasts, panel.season)
+def _few(panel: Panel, offsets: Sequence[int], profiles: Mapping[int, Mapping[str, np.ndarray | None]]) -> list[_Few]:
     places = [range(len(panel.series))[at : at + _CHUNK] for at in range(0, len(panel.series), _CHUNK)]
     return [
         _Few(part, replace(panel, series=panel.series[part.start : part.stop]), offsets, profiles) for part in places

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from sopkit.demand.drivers import effect_of
 from sopkit.demand.grid import Grid, Notes, Past
 from sopkit.demand.layers import market_effects
 from sopkit.words import percent
@@ -66,14 +67,10 @@ def campaign_success(book: Book, past: Past) -> pd.DataFrame:
     Returns the rows of `campaign_success`.
     """
     rules, campaigns, sold = book.company.demand, book["campaigns"], past.sold
-    after, started = rules.pull_forward_months, campaigns["start_month"] < book.first
+    after = rules.pull_forward_months
     done = campaigns[campaigns["end_month"] < book.first]
     spans = [_span(past, row, after) for row in done.itertuples()]
-    disturbed = np.zeros(sold.shape, bool)
-    # those that still run disturb the months before too, but there is no verdict on them yet
-    for pair, first, _, end in (_span(past, row, after) for row in campaigns[started].itertuples()):
-        if pair is not None:
-            disturbed[pair, first:end] = True
+    disturbed = campaign_months(book, past)
     usual = usual_sales(past, sold, disturbed)
     with np.errstate(all="ignore"):
         off = np.where(disturbed | (usual <= 0), np.nan, sold / usual - 1)
@@ -101,6 +98,16 @@ def campaign_success(book: Book, past: Past) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS).sort_values("campaign_kind", ignore_index=True)
 
 
+def campaign_months(book: Book, past: Past) -> np.ndarray:
+    """Pairs x months in which a campaign ran or had just ended, those that still run too."""
+    campaigns, out = book["campaigns"], np.zeros(past.sold.shape, bool)
+    for row in campaigns[campaigns["start_month"] < book.first].itertuples():
+        pair, first, _, end = _span(past, row, book.company.demand.pull_forward_months)
+        if pair is not None:
+            out[pair, first:end] = True
+    return out
+
+
 def _success_of(kind: str, group: pd.DataFrame, assumed: float) -> tuple[Any, ...]:
     known = group[group["uplift"].notna()]
     promised, achieved = known["promised_uplift"].mean(), known["uplift"].mean()
@@ -126,8 +133,8 @@ def _success_of(kind: str, group: pd.DataFrame, assumed: float) -> tuple[Any, ..
     return kind, len(known), promised, achieved, success, float(np.clip(pulled, 0, 1)), "; ".join(how)
 
 
-def undisturbed(book: Book, past: Past, success: pd.DataFrame, notes: Notes) -> np.ndarray:
-    """History with the effects of past campaigns and market conditions taken out (their layers put them in again).
+def undisturbed(book: Book, past: Past, success: pd.DataFrame, learned: pd.DataFrame, notes: Notes) -> np.ndarray:
+    """History without past campaigns, market conditions and drivers as `learned` (layers put them in again).
 
     A campaign that still runs has been at work in the months before the cycle too.
     """
@@ -157,7 +164,7 @@ def undisturbed(book: Book, past: Past, success: pd.DataFrame, notes: Notes) -> 
         sentence = "Their past effect was taken out of the history before the baseline was made; the layer puts their "
         notes.say("market conditions", drivers, f"{sentence}planned effect in.")
     # an effect of nearly -100 % leaves nothing to scale up from: such a month is left as it was
-    whole = factor * (1 + effects)
+    whole = factor * (1 + effects) * (1 + effect_of(book, past, learned))
     return np.where(whole > 0.1, sold / np.where(whole > 0.1, whole, 1.0), sold) + shift
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import brentq
 
-from sopkit.demand.grid import CELL, Grid, Notes
+from sopkit.demand.grid import CELL, Grid, Notes, Past
+from sopkit.demand.judged import BIAS_LIMIT
 from sopkit.demand.tournament import LEVELS
 from sopkit.kpis import wape
 from sopkit.tables import TABLES
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
     from sopkit.book import Book
     from sopkit.tables.company import Consensus
 
-# Fewer judged forecasts (product x market x month) than this say nothing about a stream: all count the same.
+# Fewer judged forecasts (product x market x month) than this say nothing about a stream: it starts at its least weight.
 LEAST_JUDGED = 12
+# Months that a bias must have been seen in before it is called lasting.
+LASTING = 3
 # Standard deviations from the middle to the ninetieth percentile of a normal distribution.
 NINETY = 1.2816
 Edges = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -49,11 +52,44 @@ def bounded_shares(wanted: np.ndarray, least: np.ndarray, most: np.ndarray) -> n
     return share / share.sum()
 
 
+def lasting_bias(rows: pd.DataFrame) -> float:
+    """The bias (a share, positive = too much) that a stream showed in nearly every month of `rows`; 0 where it did not.
+
+    `rows`: month, quantity, actual. Pulled towards 0 as if one month without bias had been seen besides.
+    """
+    months = rows.groupby("month")[["quantity", "actual"]].sum()
+    error, sold, count = months["quantity"] - months["actual"], months["actual"].sum(), len(months)
+    if count < LASTING or sold <= 0:
+        return 0.0
+    bias = float(error.sum() / sold)
+    same = int((np.sign(error) == np.sign(bias)).sum())
+    return bias * count / (count + 1) if abs(bias) >= BIAS_LIMIT and same >= 0.8 * count else 0.0
+
+
+def corrected(judged: pd.DataFrame) -> pd.Series:
+    """Past forecasts without the lasting bias that their stream had shown in the family before their cycle."""
+    out = judged["quantity"].astype(float).copy()
+    for _, mine in judged.groupby(["family", "stream"]):
+        for cycle, rows in mine.groupby("cycle"):
+            out[rows.index] = rows["quantity"] / max(1 + lasting_bias(mine[mine["month"] < cycle]), 0.1)
+    return out
+
+
+def _judgement(judged: pd.DataFrame, rules: Consensus) -> pd.DataFrame:
+    """What judges each stream in each family: its forecasts at the company's lag, or all up to it where too few."""
+    near = judged[(judged["lag"] <= rules.lag) & judged["stream"].isin(rules.streams)].reset_index(drop=True)
+    enough = near["lag"].eq(rules.lag).groupby([near["family"], near["stream"]]).transform("sum") >= LEAST_JUDGED
+    near = near[(near["lag"] == rules.lag) | ~enough].reset_index(drop=True)
+    return near.assign(corrected=corrected(near))
+
+
 def stream_weights(judged: pd.DataFrame, families: list[str], rules: Consensus, notes: Notes) -> pd.DataFrame:
     """The weight of each stream in each family: in proportion to 1 / WAPE^2 of its past forecasts, within limits.
 
-    Weights by the inverse of the squared error are those of Bates & Granger 1969 with correlation left out.
-    `judged`: stream, family, lag, quantity, actual of past forecasts. Returns the rows of `stream_weights`.
+    Weights by the inverse of the squared error are those of Bates & Granger 1969 with correlation left out. A stream is
+    judged without its own lasting bias, which is taken out of it before it is blended; one that was never judged starts
+    at its least weight. `judged`: cycle, stream, family, month, lag, quantity, actual of past forecasts. Returns the
+    rows of `stream_weights`.
     """
     names, lag = list(rules.streams), rules.lag
     least, most = np.array([(limit.least, limit.most) for limit in rules.streams.values()]).T
@@ -61,50 +97,93 @@ def stream_weights(judged: pd.DataFrame, families: list[str], rules: Consensus, 
         sums = f"(least {least.sum():.2f}, most {most.sum():.2f})"
         sentence = f"The limits of consensus.streams cannot sum to 1 {sums}: they were widened. Correct company.yaml."
         notes.say("consensus", "limits", sentence)
-    at_lag = judged[(judged["lag"] == lag) & judged["stream"].isin(names)]
+    shown = _judgement(judged, rules)
     parts = {
-        key: (len(part), wape(part["quantity"], part["actual"])) for key, part in at_lag.groupby(["family", "stream"])
+        key: (len(part), wape(part["corrected"], part["actual"]), lasting_bias(part))
+        for key, part in shown.groupby(["family", "stream"])
     }
     rows = []
     for family in families:
-        counts, error = np.array([parts.get((family, name), (0, np.nan)) for name in names]).T
-        enough = np.isfinite(error).all() and counts.min() >= LEAST_JUDGED
+        counts, error, bias = np.array([parts.get((family, name), (0, np.nan, 0.0)) for name in names]).T
+        known = np.isfinite(error) & (counts >= LEAST_JUDGED)
         # an error of nothing at all would take everything: it counts as a hundredth of the others' at least
-        floor = max(1e-6, np.nanmax(error) / 100) if enough else 1.0
-        wanted = 1 / np.maximum(error, floor) ** 2 if enough else np.ones(len(names))
-        share, free = bounded_shares(wanted, least, most), wanted / wanted.sum()
+        floor = max(1e-6, np.nanmax(error[known]) / 100) if known.any() else 1.0
+        wanted = np.where(known, 1 / np.maximum(np.nan_to_num(error), floor) ** 2, 0.0)
+        if not known.any():  # the numbers have their backtest, people nothing yet
+            wanted = np.array([float(name == "statistical" or "statistical" not in names) for name in names])
+        free = wanted / wanted.sum()
+        if most[wanted > 0].sum() < 1:  # what their limits leave over goes to the others, known or not
+            wanted = np.maximum(wanted, 1e-6 * wanted.max())
+        share = bounded_shares(wanted, least, most)
         for i, name in enumerate(names):
-            if not enough:
-                reason = f"no {LEAST_JUDGED} past forecasts of every stream at lag {lag}: all count the same"
+            after = f", after its lasting bias of {percent(bias[i], sign=True)} is taken out" if bias[i] else ""
+            if not known[i]:
+                reason = f"fewer than {LEAST_JUDGED} past forecasts judged: it starts at its least weight"
+                if name == "statistical" and not known.any():
+                    reason = "nobody's past forecasts are judged: the numbers stand on their backtest"
             elif abs(share[i] - free[i]) < 1e-9:
-                reason = f"by its error at lag {lag} ({counts[i]:.0f} forecasts judged)"
+                reason = f"by its error at lag {lag} ({counts[i]:.0f} forecasts judged){after}"
             else:
                 bound = f"its limit, {'at least' if share[i] > free[i] else 'at most'} {percent(share[i])}"
                 limit = bound if np.isclose(share[i], [least[i], most[i]]).any() else "other streams' limits"
-                reason = f"{percent(free[i])} by its error at lag {lag}; held by {limit}"
-            rows.append((family, name, error[i], share[i], reason))
-    return pd.DataFrame(rows, columns=TABLES["stream_weights"].names)
+                reason = f"{percent(free[i])} by its error at lag {lag}{after}; held by {limit}"
+            rows.append((family, name, error[i], bias[i], share[i], reason))
+    weights = pd.DataFrame(rows, columns=TABLES["stream_weights"].names)
+    _say_blend(shown, weights, notes)
+    return weights
+
+
+def _say_blend(shown: pd.DataFrame, weights: pd.DataFrame, notes: Notes) -> None:
+    """Whether the blend would have been worse than one of its streams in the months judged, by these weights."""
+    for family, mine in shown.groupby("family"):
+        wide = mine.pivot_table(
+            index=["cycle", "product", "market", "month", "actual"], columns="stream", values="corrected"
+        ).dropna()
+        share = weights[weights["family"] == family].set_index("stream")["weight"]
+        if len(wide) < LEAST_JUDGED or not set(share.index) <= set(wide):
+            continue
+        actual = wide.index.get_level_values("actual")
+        alone = {name: wape(wide[name], actual) for name in share.index}
+        best, blended = min(alone, key=lambda name: alone[name]), wape(wide[share.index] @ share, actual)
+        if blended > alone[best] + 0.0005:
+            sentence = f"In {family} the blend would have missed by {percent(blended, 1)} in the months judged, its "
+            sentence += (
+                f"best stream ({best}) alone by {percent(alone[best], 1)}: few months or a limit keep the other in."
+            )
+            notes.say("consensus", family, sentence)
+
+
+def spoken(statistical: np.ndarray, grid: Grid, past: Past) -> np.ndarray:
+    """`statistical` with NaN where it knows nothing: the pair was never sold, and no layer says anything of the month.
+
+    Nothing known is no forecast of nothing: it must not halve what sales expects of a new product.
+    """
+    never = past.at(grid.pairs) < 0
+    return np.where(never[:, None] & (statistical == 0), np.nan, statistical)
 
 
 def blend(streams: Mapping[str, np.ndarray], weights: pd.DataFrame, grid: Grid, notes: Notes) -> np.ndarray:
-    """The streams as one, by the weights of each pair's family; where a stream is silent the others share its weight.
+    """The streams without their lasting bias as one, by the weights of each pair's family.
+
+    Where a stream is silent the others share its weight.
 
     `streams`: name -> grid matrix, NaN where the stream has no forecast.
     """
-    share = weights.pivot(index="family", columns="stream", values="weight")
+    share, bias = (weights.pivot(index="family", columns="stream", values=name) for name in ("weight", "bias"))
     total, parts = grid.zeros(), grid.zeros()
     for name in share.columns:
-        if name not in streams:
+        if name not in streams or np.isnan(streams[name]).all():
             sentence = (
                 f"consensus.streams names {name!r}, of which this cycle has no forecast: the others get its weight."
             )
             notes.say("consensus", name, sentence)
             continue
+        off = grid.pairs["family"].map(bias[name]).to_numpy()[:, None]
         here = grid.pairs["family"].map(share[name]).to_numpy()[:, None] * ~np.isnan(streams[name])
         total += here
-        parts += here * np.nan_to_num(streams[name])
+        parts += here * np.nan_to_num(streams[name]) / np.maximum(1 + off, 0.1)
     # where all the weight lies on streams without a forecast, the statistical one stands alone
-    return np.where(total > 0, parts / np.where(total > 0, total, 1.0), streams["statistical"])
+    return np.where(total > 0, parts / np.where(total > 0, total, 1.0), np.nan_to_num(streams["statistical"]))
 
 
 # Overrides ---------------------------------------------------------------------------------------------------------

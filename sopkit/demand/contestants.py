@@ -16,9 +16,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sopkit.demand.unusual import level_shift, strong_trend
+
 NAIVE = "seasonal_naive"
 LIGHTGBM = ("lightgbm", "lightgbm_levels")
-MEAN = "mean_of_history"
+MEAN, FAMILY = "mean_of_twelve", "family_season"
 # Above this mean gap between months with sales a series is intermittent (Syntetos, Boylan & Croston 2005).
 INTERMITTENT_GAP = 1.32
 # A method may be this many times above the highest month of history; beyond it has exploded and is left out.
@@ -37,24 +39,25 @@ def statistical(
     """
     if kind in ("zero", "ended"):
         return {NAIVE: np.zeros(horizon)}, {}
-    if kind == "few":
-        return {MEAN: np.full(horizon, max(y.mean(), 0.0))}, {}
     fitted: Values = {}
     ahead_of = {NAIVE: seasonal_naive(y, horizon, season)}
-    if kind == "constant":
+    if kind in ("few", "short"):
+        ahead_of = _plain(y, horizon, season, profile) | (ahead_of if len(y) >= season else {})
+    if kind in ("constant", "few"):
         return ahead_of, fitted
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # a method that cannot fit is left out below, not reported line by line
-        for name, (model, adjusted) in _methods(y, season, kind, profile).items():
+        level = _level(y, season) if kind == "regular" else np.ones(len(y))
+        for name, (model, adjusted) in _methods(y * level, season, kind, profile).items():
             try:
-                answer = model.forecast(y=adjusted.past(y), h=horizon, fitted=True)
+                answer = model.forecast(y=adjusted.past(y * level), h=horizon, fitted=True)
             except Exception:  # statsforecast raises bare Exception for "too short" and "no model could be fitted"
                 continue
             ahead, past = adjusted.back(answer["mean"], answer["fitted"])
             if np.isfinite(ahead).all() and np.abs(ahead).max() <= EXPLODED * np.abs(y).max():
                 ahead_of[name] = np.maximum(ahead, 0.0)
                 if name != "mfles":
-                    fitted[name] = past
+                    fitted[name] = past / level
     return ahead_of, fitted
 
 
@@ -92,13 +95,20 @@ class Adjusted:
 def own_season(y: np.ndarray, season: int) -> Adjusted:
     """The season of `y` by classical decomposition, shrunk towards none by its own uncertainty.
 
-    Ratios to a centred moving average (differences where `y` is not above 0 throughout), averaged by month, then the
+    Ratios to a centred moving average (to the line through yearly means with less than three years; differences where
+    `y` is not above 0 throughout), averaged by month, then the
     James-Stein shrinkage of Miller & Williams (2003): a season that could as well be noise is mostly taken away.
     """
-    ends = 0.5 if season % 2 == 0 else 1.0
-    window = np.r_[ends, np.ones(season - 1), ends][: season + 1 if season % 2 == 0 else season]
-    level = np.convolve(y, window / window.sum(), "valid")
-    first = (len(window) - 1) // 2
+    if len(y) < 3 * season:  # the moving average would leave each month once, and so no noise to shrink by
+        means = y[len(y) % season :].reshape(-1, season).mean(axis=1)
+        middles = len(y) % season + season * np.arange(len(means)) + (season - 1) / 2
+        start, slope = np.polynomial.polynomial.polyfit(middles, means, 1)
+        level, first = np.maximum(start + slope * np.arange(len(y)), 0.1 * np.abs(y).mean()), 0
+    else:
+        ends = 0.5 if season % 2 == 0 else 1.0
+        window = np.r_[ends, np.ones(season - 1), ends][: season + 1 if season % 2 == 0 else season]
+        level = np.convolve(y, window / window.sum(), "valid")
+        first = (len(window) - 1) // 2
     additive = bool(y.min() <= 0)
     middle = y[first : first + len(level)]
     against = middle - level if additive else middle / level
@@ -115,6 +125,15 @@ def own_season(y: np.ndarray, season: int) -> Adjusted:
     return Adjusted(none + (1 - shrunk) * (factors - none), additive)
 
 
+def _level(y: np.ndarray, season: int) -> np.ndarray:
+    """What each month is multiplied by to stand at today's level: not 1 before a change of level."""
+    out = np.ones(len(y))
+    if season > 1 and y.min() > 0:
+        at, factor = level_shift(y, own_season(y, season).past(y), season)
+        out[:at] = factor
+    return out
+
+
 def seasonal_naive(y: np.ndarray, horizon: int, season: int) -> np.ndarray:
     """The same month of the last year; with less than a year, the last value. The forecast every other must beat."""
     if len(y) < season:
@@ -122,17 +141,27 @@ def seasonal_naive(y: np.ndarray, horizon: int, season: int) -> np.ndarray:
     return np.maximum(np.resize(y[-season:], horizon), 0.0)
 
 
-def season_profile(past: Sequence[np.ndarray], season: int) -> np.ndarray | None:
+def _plain(y: np.ndarray, horizon: int, season: int, profile: np.ndarray | None) -> Values:
+    """What a short history allows without a fit: the mean of its last year, and that mean with its family's season."""
+    last = y[-season:]
+    out = {MEAN: np.full(horizon, max(last.mean(), 0.0))}
+    if profile is not None:
+        shown = profile[np.arange(-len(last), 0) % season].sum()
+        out[FAMILY] = np.resize(profile, horizon) * max(last.sum() / shown, 0.0)
+    return out
+
+
+def season_profile(past: Sequence[np.ndarray], season: int, least: int = 5) -> np.ndarray | None:
     """The season that series of two years and more have in common: factors around 1, the first for the next month.
 
-    Each series' last years as ratios to their yearly mean, the median over series; None with fewer than five series.
+    Each series' last years as ratios to their yearly mean, the median over series; None with fewer than `least` series.
     """
     shapes = []
     for y in past:
         years = y[len(y) % season :].reshape(-1, season)[-3:]
         if len(y) >= 2 * season and (years.mean(axis=1) > 0).all():
             shapes.append((years / years.mean(axis=1, keepdims=True)).mean(axis=0))
-    if season == 1 or len(shapes) < 5:
+    if season == 1 or len(shapes) < least:
         return None
     profile = np.maximum(np.median(shapes, axis=0), 0.05)
     return profile / profile.mean()
@@ -164,6 +193,9 @@ def _methods(y: np.ndarray, season: int, kind: str, profile: np.ndarray | None) 
         out["ets"] = (models.AutoETS(season_length=season, model="MNM" if y.min() > 0 else "ANA"), plain)
         out["ces"] = (models.AutoCES(season_length=season), plain)
         out["mfles"] = (models.MFLES(season_length=season), plain)
+        if strong_trend(rest, season):
+            growing = replace(adjusted, log=True)
+            out["trend"] = (models.AutoETS(season_length=1, model="AAN", damped=False), growing)
     return out
 
 

@@ -146,9 +146,9 @@ def layers(book: Book) -> Figure:
 def weights(book: Book) -> Figure:
     """How much each stream counts in the consensus, and why."""
     return charts.table(
-        book["stream_weights"], charts.columns_of("stream_weights", "family stream wape weight reason"),
+        book["stream_weights"], charts.columns_of("stream_weights", "family stream wape +bias weight reason"),
         who=book.who, title=f"How much each stream counts, by its error {_ahead(book)}", source="stream_weights",
-        look_for="A stream counts by the inverse of its squared error, within the limits of company.yaml.",
+        look_for="A stream counts by the inverse of its squared error, its lasting bias taken out, within limits.",
     )  # fmt: skip
 
 
@@ -242,8 +242,21 @@ def stair(book: Book) -> Figure:
         rows, "name", "wape", unit="share", width=charts.WIDE, source="fva", none=NOT_JUDGED, shows=["actual"],
         who=book.who, title=f"Error after each step, {_ahead(book)}",
         look_for=f"What destroyed value: {listed(harmful['name'])}." if len(harmful) else "No step destroyed value.",
-        note="WAPE: sum of absolute errors / sum of sales. Blue steps made it better, vermillion ones worse.",
+        note="WAPE: sum of absolute errors / sum of sales. Blue steps made it better, vermillion ones worse. "
+        + " ".join(few_beaten(book)),
     )  # fmt: skip
+
+
+def few_beaten(book: Book) -> list[str]:
+    """The sentence that the baseline beat seasonal naive in few series, where it did."""
+    rows = book["demand_notes"].query("topic == 'baseline' and subject == 'seasonal naive'")["sentence"]
+    return rows[rows.str.contains("(RMSSE), few", regex=False)].tolist()
+
+
+def idle_steps(book: Book) -> list[str]:
+    """Steps from naive to consensus that moved the error by less than a hundredth of a point."""
+    rows = _lag(book, "fva").sort_values("step")
+    return rows.loc[rows["fva"].abs() < 0.0001, "stream"].map(STREAMS).tolist()
 
 
 def accuracy(book: Book) -> Figure:

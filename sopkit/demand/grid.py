@@ -83,6 +83,8 @@ class Past(Grid):
         """For each row of `frame`: its month of the last year known at `known`, `lag` months before; 0 without one."""
         rows, at = self.at(frame), self.months.searchsorted(known) - 12 + lag % 12
         there = (rows >= 0) & (at >= 0)
+        if not there.any():
+            return np.zeros(len(frame))
         return np.where(there, self.sold[rows, np.clip(at, 0, self.sold.shape[1] - 1)], 0.0)
 
 
@@ -93,9 +95,17 @@ def make_grid(pairs: pd.DataFrame, months: pd.DatetimeIndex, book: Book) -> Grid
 
 
 def past_grid(book: Book) -> Past:
-    """Every pair that was ever sold, the months up to the cycle, and the units sold. SettingsError without a month."""
+    """Every pair that was ever sold, the months up to the cycle, and the units sold; none where there is no history.
+
+    SettingsError where there is one, but no month of it lies before the cycle.
+    """
     history = book["clean_history"]
+    nothing = history.empty
     history = history[history["month"] < book.first]
+    if nothing:  # a company that begins: sales, the CRM, launches and overrides are all there is to plan from
+        one = pd.DatetimeIndex([book.first - pd.DateOffset(months=1)])
+        past = make_grid(history, one, book)
+        return Past(past.pairs, past.months, past.zeros())
     if history.empty:
         raise SettingsError(
             f"clean_history holds no month before {book.first:%Y-%m}: there is nothing to forecast from. "

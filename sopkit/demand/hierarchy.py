@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,11 @@ from sopkit.errors import SettingsError, nearest
 TOTAL = "total"
 # MinT with a full covariance solves a dense system of this many nodes; above it variances alone are used.
 DENSE_NODES = 2000
-# A covariance learned from too few months throws volume from series to series: it shows in forecasts below 0.
+# A covariance learned from too few months throws volume from series to series: so much of it ends below 0.
 MOST_BELOW_ZERO = 0.02
+# What the backtest chooses from, the simplest first.
+BACKTEST, BOTTOM_UP = "backtest", "bottom_up"
+CANDIDATES = (BOTTOM_UP, "wls_struct", "wls_var", "mint_shrink")
 
 
 @dataclass(frozen=True)
@@ -91,13 +94,15 @@ def reconcile(
     horizon: int,
     levels: Sequence[Sequence[str]] = ((), ("family",), ("region",), ("family", "region"), ("product", "market")),
     *,
-    method: str = "mint_shrink",
+    method: str = BACKTEST,
+    steered_by: str = "family",
     **options,
 ) -> Coherent:
     """Forecast every node of `history` (key columns, ds, y) and make the forecasts add up.
 
-    `method`: `mint_shrink` (Wickramasuriya, Athanasopoulos & Hyndman 2019; the covariance of one-step errors shrunk to
-    its diagonal; `wls_var` in its place where the months are too few to learn it, which the notes then say),
+    `method`: `backtest` (the one of CANDIDATES that was best in the backtest and no worse than summing from below at
+    the level `steered_by`), `mint_shrink` (Wickramasuriya, Athanasopoulos & Hyndman 2019; the covariance of one-step
+    errors shrunk to its diagonal; `wls_var` in its place where the months are too few to learn it, as the notes say),
     `wls_var`, `wls_struct`, `ols`, `bottom_up`, or `top_down` / `middle_out:LEVEL`, which forecast one level and spread
     it over the products and markets in proportion to their last year. `options` go to `forecast`.
     A negative bottom forecast is set to 0 before summing, so coherence is exact. Raises SettingsError as `build` and
@@ -106,8 +111,12 @@ def reconcile(
     keys = [column for column in dict.fromkeys(c for level in levels for c in level)]
     tree = build(history[keys], levels)
     nodes = aggregate(history, tree, levels)
-    base = baseline.forecast(nodes, horizon, **options)
-    return coherent(base, tree, method, season=options.get("season", 12))
+    low = tree.bottom["unique_id"].to_numpy()
+    upper = zip(tree.nodes["unique_id"], tree.summing > 0, strict=True)
+    parts = {name: low[rows].tolist() for name, rows in upper if name not in set(low)}
+    families = dict(zip(low, tree.bottom["family"], strict=True)) if "family" in tree.bottom else None
+    base = baseline.forecast(nodes, horizon, parts=parts, families=families, **options)
+    return coherent(base, tree, method, season=options.get("season", 12), steered_by=steered_by)
 
 
 def aggregate(history: pd.DataFrame, tree: Hierarchy, levels: Sequence[Sequence[str]]) -> pd.DataFrame:
@@ -119,7 +128,9 @@ def aggregate(history: pd.DataFrame, tree: Hierarchy, levels: Sequence[Sequence[
     return pd.concat(frames, ignore_index=True)
 
 
-def coherent(base: baseline.Baseline, tree: Hierarchy, method: str = "mint_shrink", *, season: int = 12) -> Coherent:
+def coherent(
+    base: baseline.Baseline, tree: Hierarchy, method: str = BACKTEST, *, season: int = 12, steered_by: str = "family"
+) -> Coherent:
     """Make the forecasts of `base` (one series a node of `tree`) add up; see `reconcile`."""
     ids = tree.nodes["unique_id"]
     steps = base.forecast["ds"].nunique()
@@ -127,6 +138,9 @@ def coherent(base: baseline.Baseline, tree: Hierarchy, method: str = "mint_shrin
     before = frame["mean"].to_numpy().reshape(len(ids), steps)
     notes: list[str] = []
     low: Any
+    if method == BACKTEST:
+        method, why = _chosen(base, tree, season, steered_by)
+        notes.append(why)
     if method == "mint_shrink" and len(ids) > DENSE_NODES:
         notes.append(f"{len(ids):,} nodes: reconciled with error variances only (wls_var).")
         method = "wls_var"
@@ -134,9 +148,9 @@ def coherent(base: baseline.Baseline, tree: Hierarchy, method: str = "mint_shrin
         low = _spread_down(base, tree, before, method, season)
     else:
         low = _projected(base, tree, before, method)
-        below = np.inf if low is None else float((low < 0).mean())
+        below = np.inf if low is None else float(-low[low < 0].sum() / max(np.abs(low).sum(), 1e-12))
         if method == "mint_shrink" and below > MOST_BELOW_ZERO:
-            why = "could not be inverted" if low is None else f"put {below:.0%} of the bottom forecasts below 0"
+            why = "could not be inverted" if low is None else f"put {below:.0%} of the volume below 0"
             notes.append(
                 f"The covariance of the errors {why} (too few months for so many series): reconciled with error "
                 "variances only (wls_var)."
@@ -174,27 +188,64 @@ def _moved(edge: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarra
     return np.where(near, edge * ratio, np.maximum(edge + after - before, 0.0))
 
 
-def _held(base: baseline.Baseline, tree: Hierarchy, method: str, season: int) -> list[str]:
-    """How often the 80 % range, moved with the reconciled mean, held what was sold in the backtest: a sentence.
+def _tried(
+    base: baseline.Baseline, tree: Hierarchy, method: str, season: int
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
+    """For each cutoff of the backtest (nodes x months): forecasts, the same made to add up, actuals, which are judged.
 
-    The forecasts of each cutoff are reconciled as today's are, with the errors of today's models. A node without a
-    backtest (it ended, never changed or is new) takes part with what it sold and is not counted.
+    The covariance of errors is learned from the months up to the cutoff. A node without a backtest (it ended, never
+    changed or is new) takes part with what it sold and is not judged. Ends where `method` cannot be learned.
     """
-    ids, names = tree.nodes["unique_id"], base.forecast["unique_id"].unique()
-    row = pd.Index(names).get_indexer(ids)
-    low, high = (base.ranges.at(level)[row] for level in (0.1, 0.9))
+    ids = tree.nodes["unique_id"]
     sold = base.fitted.pivot(index="unique_id", columns="ds", values="y").reindex(ids)
-    found = []
-    for _, rows in base.cv.groupby("cutoff"):
+    for cutoff, rows in base.cv.groupby("cutoff"):
         forecasts = rows.pivot(index="unique_id", columns="ds", values="chosen").reindex(ids)
         actual = sold[forecasts.columns].fillna(0.0).to_numpy()
-        judged, steps = forecasts.notna().to_numpy(), forecasts.shape[1]
+        judged = forecasts.notna().to_numpy()
         before = np.where(judged, forecasts.to_numpy(), actual)
         down = method == "top_down" or method.startswith("middle_out")
-        bottom = _spread_down(base, tree, before, method, season) if down else _projected(base, tree, before, method)
+        known = replace(base, fitted=base.fitted[base.fitted["ds"] <= cutoff])
+        bottom = _spread_down(known, tree, before, method, season) if down else _projected(known, tree, before, method)
         if bottom is None:
-            return []
-        after = tree.summing @ np.maximum(bottom, 0.0)
+            return
+        yield before, tree.summing @ np.maximum(bottom, 0.0), actual, judged
+
+
+def _chosen(base: baseline.Baseline, tree: Hierarchy, season: int, steered_by: str) -> tuple[str, str]:
+    """The way to add up that was best in the backtest, and why: a sentence.
+
+    A candidate must not be worse than summing from below at the level `steered_by`; of those that are not, the one with
+    the least error over all levels, each level against summing from below. Error: WAPE.
+    """
+    level, errors = tree.nodes["level"].to_numpy(), {}
+    many = len(tree.nodes) > DENSE_NODES
+    for method in CANDIDATES:
+        if many and method not in (BOTTOM_UP, "wls_var"):
+            continue
+        missed, sold = np.zeros(len(level)), np.zeros(len(level))
+        for _, after, actual, judged in _tried(base, tree, method, season):
+            missed += (np.abs(after - actual) * judged).sum(axis=1)
+            sold += (np.abs(actual) * judged).sum(axis=1)
+        sums = pd.DataFrame({"missed": missed, "sold": sold}).groupby(level, sort=False).sum()
+        if sums["sold"].gt(0).all():
+            errors[method] = sums["missed"] / sums["sold"]
+    if BOTTOM_UP not in errors or not (errors[BOTTOM_UP] > 0).all():
+        return BOTTOM_UP, "Nothing could be tried in a backtest: the forecasts are summed from below (bottom_up)."
+    steered = steered_by if steered_by in errors[BOTTOM_UP].index else level[0]
+    relative = {name: float((error / errors[BOTTOM_UP]).mean()) for name, error in errors.items()}
+    fit = [name for name in errors if errors[name][steered] <= errors[BOTTOM_UP][steered] + 1e-12]
+    best = min(fit, key=lambda name: (round(relative[name], 6), CANDIDATES.index(name)))
+    told = ", ".join(f"{name} {error[steered]:.1%}" for name, error in errors.items())
+    return best, f"Made to add up by {best}, the best in the backtest; error (WAPE) of {steered}: {told}."
+
+
+def _held(base: baseline.Baseline, tree: Hierarchy, method: str, season: int) -> list[str]:
+    """How often the 80 % range, moved with the reconciled mean, held what was sold in the backtest: a sentence."""
+    row = pd.Index(base.forecast["unique_id"].unique()).get_indexer(tree.nodes["unique_id"])
+    low, high = (base.ranges.at(level)[row] for level in (0.1, 0.9))
+    found = []
+    for before, after, actual, judged in _tried(base, tree, method, season):
+        steps = before.shape[1]
         edges = [_moved(np.maximum(before + edge[:, :steps], 0.0), before, after) for edge in (low, high)]
         inside = (edges[0] <= actual) & (actual <= edges[1])
         level = np.repeat(tree.nodes["level"].to_numpy(), steps)[judged.ravel()]
@@ -217,14 +268,16 @@ def _projected(base: baseline.Baseline, tree: Hierarchy, before: np.ndarray, met
     if method == "bottom_up":
         return before[-bottom:]
     if method not in ("mint_shrink", "wls_var", "wls_struct", "ols"):
-        valid = ("mint_shrink", "wls_var", "wls_struct", "ols", "bottom_up", "top_down", "middle_out:LEVEL")
+        valid = (BACKTEST, "mint_shrink", "wls_var", "wls_struct", "ols", BOTTOM_UP, "top_down", "middle_out:LEVEL")
         raise SettingsError(f"No reconciliation is called {method!r}: {nearest(method, valid)}")
     wide = {
         column: base.fitted.pivot(index="unique_id", columns="ds", values=column)
-        .loc[tree.nodes["unique_id"]]
+        .reindex(tree.nodes["unique_id"])
         .to_numpy()
         for column in ("y", "fitted")
     }
+    new = np.isnan(wide["y"]).all(axis=1)  # at a cutoff, what did not exist yet never erred
+    wide = {column: np.where(new[:, None], 0.0, values) for column, values in wide.items()}
     errors = wide["y"] - wide["fitted"]
     if method in ("mint_shrink", "wls_var") and not np.nansum(np.abs(errors)) > 0:
         return None
@@ -264,7 +317,7 @@ def _spread_down(base: baseline.Baseline, tree: Hierarchy, before: np.ndarray, m
     if not at.any():
         raise SettingsError(f"The hierarchy has no level {level!r}: {nearest(level, tree.nodes['level'].unique())}")
     recent = base.fitted.sort_values("ds").groupby("unique_id")["y"].apply(lambda y: max(y.tail(season).sum(), 0.0))
-    weight = recent.loc[tree.bottom["unique_id"]].to_numpy()
+    weight = recent.reindex(tree.bottom["unique_id"]).fillna(0.0).to_numpy()
     share = tree.summing[at] * weight
     group = share.sum(axis=1, keepdims=True)
     equal = tree.summing[at] / tree.summing[at].sum(axis=1, keepdims=True)

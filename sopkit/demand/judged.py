@@ -20,7 +20,7 @@ from sopkit.words import percent
 if TYPE_CHECKING:
     from sopkit.book import Book
 
-LAGS = (1, 2, 3)
+LAGS = (0, 1, 2, 3)  # 0: the cycle's own month, once it has been sold
 # The stair from naive to consensus: each stream holds the forecast after that step.
 STEP_WORDS = {
     "naive": "same month last year",
@@ -84,7 +84,7 @@ def _by_family(frame: pd.DataFrame, keys: list[str]) -> Iterator[tuple[tuple, di
 
 
 def accuracy(judged: pd.DataFrame, past: Past) -> pd.DataFrame:
-    """The rows of `forecast_accuracy`: every stream in every family (and `all`) at lags 1 to 3.
+    """The rows of `forecast_accuracy`: every stream in every family (and `all`) at lags 0 to 3.
 
     WAPE and bias are taken over products x markets x months, the tracking signal over the months' sums. RMSSE is that
     of each product x market, scaled by its month-to-month change before the first judged cycle, weighted by sales value
@@ -123,7 +123,7 @@ def from_first(row: np.ndarray) -> np.ndarray:
 
 
 def stair(judged: pd.DataFrame) -> pd.DataFrame:
-    """The rows of `fva`: error after each step of the stair, over the forecasts that every step has, at lags 1 to 3."""
+    """The rows of `fva`: error after each step of the stair, over the forecasts that every step has, at lags 0 to 3."""
     frame = judged[judged["lag"].isin(LAGS) & judged["stream"].isin(STAIR)]
     columns = ["family", "lag", "step", "stream", "name", "wape", "fva", "value_wape", "value_fva", "bias"]
     keys = ["cycle", *CELL, "lag", "family", "price", "actual"]

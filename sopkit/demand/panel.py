@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
 from sopkit.demand.contestants import INTERMITTENT_GAP
+from sopkit.demand.unusual import without_lone_months
 from sopkit.errors import Finding, FindingsError, SettingsError
 
 FIXED = ("zero", "ended", "constant")  # kinds whose answer is no estimate: no range, no part in measuring ranges
@@ -15,22 +17,20 @@ FIXED = ("zero", "ended", "constant")  # kinds whose answer is no estimate: no r
 
 @dataclass(frozen=True)
 class Series:
-    """One series ready to forecast: no holes, up to the panel's last month; its kind; what was done to get there."""
+    """One series ready to forecast: no holes, up to the panel's last month; its kind; what was done to get there.
+
+    `y` is what the model learns from: missing months filled, lone impossible months brought to what was usual.
+    """
 
     name: str
     y: np.ndarray
     kind: str  # regular, short (under two years), intermittent, few (up to 3 months), constant, zero, ended
     notes: tuple[str, ...]
-    season: int = 1
-    holes: np.ndarray | None = None  # months that were missing and are filled in `y`
+    then: Mapping[int, np.ndarray] = field(default_factory=dict)  # by offset, where it was another `y` than today's
 
     def before(self, offset: int) -> np.ndarray:
-        """The history known `offset` months before its end, missing months filled with what was known then."""
-        y = self.y[: max(len(self.y) - offset, 0)]
-        if offset == 0 or self.holes is None or not self.holes[: len(y)].any():
-            return y
-        known = np.where(self.holes[: len(y)], np.nan, y)
-        return np.zeros(len(y)) if np.isnan(known).all() else _filled(known, self.season)
+        """The history known `offset` months before its end, filled and limited with what was known then."""
+        return self.then.get(offset, self.y[: max(len(self.y) - offset, 0)])
 
 
 @dataclass(frozen=True)
@@ -61,10 +61,20 @@ class Panel:
         return kind_of(series.before(offset), self.season)
 
 
-def panel_of(history: pd.DataFrame, horizon: int, freq: str, season: int) -> Panel:
+def panel_of(
+    history: pd.DataFrame,
+    horizon: int,
+    *,
+    freq: str,
+    season: int,
+    offsets: Sequence[int] = (),
+    parts: Mapping[str, Sequence[str]] | None = None,
+) -> Panel:
     """The panel of `history` (unique_id, ds, y).
 
-    Raises FindingsError naming every row that is no month, is there twice, or is infinite.
+    `offsets`: how many months before the end forecasts are tried. `parts`: the series that are sums of others, and of
+    which: what is brought to usual in a part is so in the sum, which is not searched itself. Raises FindingsError
+    naming every row that is no month, is there twice, or is infinite.
     """
     if history.empty:
         raise SettingsError("There is no history to forecast from: the frame has no row.")
@@ -93,21 +103,52 @@ def panel_of(history: pd.DataFrame, horizon: int, freq: str, season: int) -> Pan
         raise FindingsError(found, "The history cannot be forecast")
     frame = frame.sort_values(["unique_id", "at"], ignore_index=True)
     starts = np.flatnonzero(frame["unique_id"].ne(frame["unique_id"].shift()))
-    panel = []
+    raw: dict[str, tuple[np.ndarray, list[str], int]] = {}
     for rows in np.split(np.arange(len(frame)), starts[1:]):
         at, y = frame["at"].to_numpy()[rows], frame["y"].to_numpy()[rows]
         values, present = np.full(len(months) - at[0], np.nan), np.zeros(len(months) - at[0], dtype=bool)
         values[at - at[0]], present[at - at[0]] = y, True
-        panel.append(_ready(frame["unique_id"].iat[rows[0]], values, present, season))
+        raw[frame["unique_id"].iat[rows[0]]] = _as_known(values, present)
+    # by offset: the change that lone impossible months need for modelling, aligned at the end
+    known, change = {}, {}
+    for offset in {0, *offsets}:
+        for name, (values, _, _) in raw.items():
+            filled = _filled(values[: max(len(values) - offset, 0)], season)
+            known[name, offset] = filled
+            if parts is None or name not in parts:
+                limited = without_lone_months(filled, season)
+                if limited is not filled:
+                    change[name, offset] = limited - filled
+    panel = []
+    for name, (values, notes, holes) in raw.items():
+        then = {}
+        for offset in {0, *offsets}:
+            then[offset] = known[name, offset]
+            for part in (parts or {}).get(name, [name]):
+                if (part, offset) in change:
+                    move = change[part, offset][-len(then[offset]) :]
+                    then[offset] = np.r_[then[offset][: -len(move)], then[offset][-len(move) :] + move]
+        if holes:
+            notes.append(f"{holes} missing month(s) filled from the same month of other years and its neighbours.")
+        if (name, 0) in change:
+            first = len(months) - len(values)
+            notes += [
+                f"{months[first + at]:%b %Y}: {values[at]:,.0f} where {then[0][at]:,.0f} were usual, in this month "
+                "alone: taken as usual by the model, history keeps it. Accept or refuse the correction in notebook 01."
+                for at in np.flatnonzero(change[name, 0])
+            ]
+        y = then.pop(0)
+        then = {offset: old for offset, old in then.items() if not np.array_equal(old, y[: len(old)])}
+        kind = kind_of(y, season)
+        panel.append(Series(name, y, kind, (*notes, *_of_kind(kind, y)), then))
     return Panel(panel, months, horizon, freq, season)
 
 
-def _ready(name: str, values: np.ndarray, present: np.ndarray, season: int) -> Series:
-    """Fill holes and say so, and tell which kind of series it is."""
-    notes = []
-    known = values[~np.isnan(values)]
+def _as_known(values: np.ndarray, present: np.ndarray) -> tuple[np.ndarray, list[str], int]:
+    """`values` with what a missing row means, a note on each, and how many months are left to be filled."""
+    notes, known = [], values[~np.isnan(values)]
     if not len(known):
-        return Series(name, np.zeros(len(values)), "zero", ("No month has a value: forecast as 0.",))
+        return np.zeros(len(values)), ["No month has a value: forecast as 0."], 0
     late = len(values) - 1 - int(np.flatnonzero(present)[-1])
     if late:
         values[len(values) - late :] = 0.0
@@ -116,25 +157,25 @@ def _ready(name: str, values: np.ndarray, present: np.ndarray, season: int) -> S
     if absent.any() and (absent.sum() >= 0.2 * len(values) or (known == 0).any()):
         values[absent] = 0.0
         notes.append(f"{absent.sum()} month(s) without a row: taken as nothing sold.")
-    holes = np.isnan(values)
-    if holes.any():
-        values = _filled(values, season)
-        notes.append(f"{holes.sum()} missing month(s) filled from the same month of other years and its neighbours.")
     negative = int((values < 0).sum())
     if negative:
         notes.append(f"{negative} month(s) below 0 (net returns) used as they are; no forecast is below 0.")
-    kind = kind_of(values, season)
-    quiet = len(values) - 1 - int(np.flatnonzero(values).max(initial=-1))
+    return values, notes, int(np.isnan(values).sum())
+
+
+def _of_kind(kind: str, y: np.ndarray) -> list[str]:
+    """What the kind of a series means for its forecast."""
+    quiet = len(y) - 1 - int(np.flatnonzero(y).max(initial=-1))
     sentences = {
         "zero": "Nothing was ever sold: forecast as 0.",
         "ended": f"Nothing sold in its last {quiet} months: taken as ended, forecast as 0.",
         "constant": "The same value every month: carried forward, and its range is that one value.",
-        "few": f"Only {len(values)} month(s) of history: their mean, with the relative range of the others.",
-        "short": f"{len(values)} months of history, less than two years: the season the longer series share, if any.",
+        "few": f"Only {len(y)} month(s) of history: planned as longer series cut to as few were planned best.",
+        "short": f"{len(y)} months of history, less than two years: planned as longer series cut to as many were best, "
+        "with the season they share, if any.",
         "intermittent": "Sold in some months only: methods for intermittent demand, judged by RMSSE.",
     }
-    notes += [sentences[kind]] if kind in sentences else []
-    return Series(name, values, kind, tuple(notes), season, holes if holes.any() else None)
+    return [sentences[kind]] if kind in sentences else []
 
 
 def kind_of(y: np.ndarray, season: int) -> str:
@@ -168,8 +209,11 @@ def _ended(y: np.ndarray, season: int) -> bool:
 
 def _filled(values: np.ndarray, season: int) -> np.ndarray:
     """Holes filled with the level around them times what the same month was against its level in other years."""
-    at = np.arange(len(values))
-    known = ~np.isnan(values)
+    at, known = np.arange(len(values)), ~np.isnan(values)
+    if known.all():
+        return values
+    if not known.any():
+        return np.zeros(len(values))
     line = np.interp(at, at[known], values[known])
     level = pd.Series(line).rolling(season + 1, center=True, min_periods=1).mean().to_numpy()
     out = np.where(known, values, line)

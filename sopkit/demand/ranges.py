@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtr
+from scipy.special import ndtr, ndtri
 
 from sopkit.demand.panel import FIXED, Panel
+from sopkit.demand.short import Cut, is_short
 
 _GRID = np.arange(1, 100) / 100  # the levels at which the distribution of errors is kept
+ENOUGH = 20  # errors that a distribution needs
+GROWTH = 0.4  # errors grow with months ahead ** GROWTH beyond the backtest's (monthly series of M1 and tourism)
+UNKNOWN = 0.4  # standard deviation of a short history's forecast, share of its mean, where nothing can be borrowed
 
 
 @dataclass(frozen=True)
@@ -20,7 +24,7 @@ class Ranges:
     """The distribution of errors (actual - forecast): `shapes` in sizes of a series, group x step x level of _GRID."""
 
     shapes: np.ndarray
-    group: np.ndarray  # the group of each series: 0 regular and short, 1 intermittent
+    group: np.ndarray  # the group of each series: 0 regular, 1 intermittent, then one for each length of short ones
     sizes: np.ndarray  # how much each series moves, in its own unit
     persistence: float  # correlation of a series' errors from one month to the next
     shared: float  # correlation of the errors of two series in a month
@@ -56,8 +60,12 @@ def _size(y: np.ndarray, season: int) -> float:
 
 
 def errors_of(panel: Panel, cv: pd.DataFrame) -> pd.DataFrame:
-    """Errors of the backtest in sizes the series had at the cutoff: series (its place), group, offset, step, error."""
-    place = {series.name: at for at, series in enumerate(panel.series) if series.kind not in FIXED}
+    """Errors of the backtest in sizes the series had at the cutoff: series (its place), group, offset, step, error.
+
+    A short series has none of its own. Where a series of two years had less at a cutoff, what was said then says little
+    of how sure today's forecast is: such errors count only where there are not ENOUGH others.
+    """
+    place = {one.name: at for at, one in enumerate(panel.series) if one.kind not in FIXED and not is_short(one.kind)}
     frame = cv.loc[cv["unique_id"].isin(place), ["unique_id", "cutoff", "y", "chosen"]]
     series, offset = frame["unique_id"].map(place), len(panel.months) - 1 - panel.months.get_indexer(frame["cutoff"])
     frame = frame.assign(series=series, offset=offset)
@@ -72,40 +80,63 @@ def errors_of(panel: Panel, cv: pd.DataFrame) -> pd.DataFrame:
     step = frame.groupby(["series", "offset"]).cumcount() + 1
     frame = frame.assign(group=frame["series"].map(intermittent), step=step, error=error).dropna(subset="error")
     kinds = dict.fromkeys(("series", "group", "offset", "step"), int)
+    grown = np.array(
+        [len(panel.series[at].before(back)) >= 2 * panel.season for at, back in frame[["series", "offset"]].to_numpy()],
+        bool,
+    )
+    if grown.sum() >= ENOUGH:
+        frame = frame[grown]
     return frame[["series", "group", "offset", "step", "error"]].astype(kinds).reset_index(drop=True)
 
 
 def _shapes(errors: pd.DataFrame, horizon: int) -> np.ndarray:
-    """The distribution of errors: group x step x level. Regular series are centred: their mean is their median.
-
-    A step takes the errors one step before and after it too. Steps beyond the backtest's grow with the square root of
-    time. Finite-sample quantiles (k / (n + 1)), as split conformal prediction takes them.
-    """
+    """The distribution of errors: group x step x level. Regular series are centred: their mean is their median."""
     out = np.zeros((2, horizon, len(_GRID)))
     for group in (0, 1):
         mine = errors[errors["group"] == group]
-        mine = mine if len(mine) >= 20 else errors
-        if mine.empty:
-            continue
-        by_step = {step: part.to_numpy() for step, part in mine.groupby("step")["error"]}
-        last = max(by_step)
-        for step in range(1, horizon + 1):
-            near = np.concatenate([by_step[s] for s in (step - 1, step, step + 1) if s in by_step] or [by_step[last]])
-            near = near if len(near) >= 10 else mine["error"].to_numpy()
-            grid = np.quantile(near, _GRID, method="weibull") * np.sqrt(max(step / last, 1.0))
-            out[group, step - 1] = grid if group else grid - grid[len(_GRID) // 2]
+        mine = mine if len(mine) >= ENOUGH else errors
+        if len(mine):
+            by_step = {int(step): part.to_numpy() for step, part in mine.groupby("step")["error"]}
+            out[group] = _shape(by_step, horizon, centred=group == 0)
     return out
 
 
-def ranges_of(panel: Panel, errors: pd.DataFrame) -> Ranges:
-    """The ranges of every series from the errors of all."""
-    kinds = np.array([series.kind for series in panel.series])
+def _shape(by_step: Mapping[int, np.ndarray], horizon: int, *, centred: bool) -> np.ndarray:
+    """The distribution of the errors `by_step`: step x level.
+
+    A step takes the errors one step before and after it too. Steps beyond the last grow with a power of time.
+    Finite-sample quantiles (k / (n + 1)), as split conformal prediction takes them.
+    """
+    out, last = np.empty((horizon, len(_GRID))), max(by_step)
+    for step in range(1, horizon + 1):
+        near = np.concatenate([by_step[s] for s in (step - 1, step, step + 1) if s in by_step] or [by_step[last]])
+        near = near if len(near) >= ENOUGH / 2 else np.concatenate(list(by_step.values()))
+        grid = np.quantile(near, _GRID, method="weibull") * max(step / last, 1.0) ** GROWTH
+        out[step - 1] = grid - grid[len(_GRID) // 2] if centred else grid
+    return out
+
+
+def ranges_of(panel: Panel, errors: pd.DataFrame, short: Mapping[int, Cut]) -> Ranges:
+    """The ranges of every series from the errors of all; of `short` ones from long series cut to their length."""
+    kinds = [series.kind for series in panel.series]
     sizes = np.array([0.0 if series.kind in FIXED else _size(series.y, panel.season) for series in panel.series])
-    means = np.array([np.abs(series.y).mean() for series in panel.series])
-    usual = ~np.isin(kinds, (*FIXED, "few")) & (means > 0) & (sizes > 0)
-    relative = float(np.median(sizes[usual] / means[usual])) if usual.any() else 0.25
-    sizes = np.where((kinds == "few") | np.isnan(sizes), relative * means, sizes)
-    return Ranges(_shapes(errors, panel.horizon), (kinds == "intermittent").astype(int), sizes, *_ties(errors))
+    group = np.array([int(kind == "intermittent") for kind in kinds])
+    shapes = list(_shapes(errors, panel.horizon))
+    lengths = sorted({cut.length for cut in short.values()})
+    for length in lengths:
+        cut = next(one for one in short.values() if one.length == length)
+        if cut.errors.size >= ENOUGH:
+            shapes.append(_shape(dict(enumerate(cut.errors.T, 1)), panel.horizon, centred=True))
+        else:
+            growth = np.arange(1, panel.horizon + 1)[:, None] ** GROWTH
+            shapes.append(UNKNOWN / 2 * growth * ndtri(_GRID))
+    for at, cut in short.items():
+        group[at], sizes[at] = 2 + lengths.index(cut.length), np.abs(panel.series[at].y).mean()
+    if not errors.size:  # nothing could be tried: as wide as a short history's
+        shapes[:2] = [UNKNOWN / 2 * np.arange(1, panel.horizon + 1)[:, None] ** GROWTH * ndtri(_GRID)] * 2
+        means = np.array([np.abs(series.y).mean() for series in panel.series])
+        sizes = np.where((group < 2) & (sizes > 0), means, sizes)
+    return Ranges(np.stack(shapes), group, np.nan_to_num(sizes), *_ties(errors))
 
 
 def _ties(errors: pd.DataFrame) -> tuple[float, float]:

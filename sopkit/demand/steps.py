@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 
 from sopkit.book import Book
-from sopkit.demand import campaigns, consensus, exceptions, judged, layers, segments, stock, tournament
+from sopkit.demand import campaigns, consensus, drivers, exceptions, judged, layers, segments, stock, tournament
 from sopkit.demand.grid import Notes, past_grid
 from sopkit.demand.hierarchy import reconcile
 from sopkit.demand.lifecycle import lifecycle_layer
@@ -26,9 +27,11 @@ def normalise(book: Book) -> Tables:
     """History as it would have been without past campaigns and market conditions, and what campaigns kept."""
     notes, past = Notes("normalise"), past_grid(book)
     success = campaigns.campaign_success(book, past)
-    calm = campaigns.undisturbed(book, past, success, notes)
+    effects = drivers.driver_effects(book, past, campaigns.campaign_months(book, past), notes)
+    calm = campaigns.undisturbed(book, past, success, effects, notes)
     return {
         "campaign_success": success,
+        "driver_effects": effects,
         "baseline_history": tournament.history_table(book, past, calm),
         "demand_notes": notes.beside(book["demand_notes"]),
     }
@@ -39,12 +42,14 @@ def forecast(book: Book, *, engine: Engine | str | None = None) -> Tables:
 
     `engine`: where the forecasting runs (default: this machine).
     """
-    notes, horizon, method = Notes("forecast"), book.company.horizon, book.company.reconciliation
+    notes, company = Notes("forecast"), book.company
     history = book["baseline_history"].rename(columns={"month": "ds", "quantity": "y"})
+    if history.empty:
+        return tournament.no_baseline(notes) | {"demand_notes": notes.beside(book["demand_notes"])}
     months = pd.date_range(history["ds"].min(), history["ds"].max(), freq="MS")
-    features = tournament.calendar_features(book["calendar"], months, horizon)
-    levels = tournament.levels_of(history)
-    made = reconcile(history, horizon, levels, method=method, engine=engine, exog=features)
+    features = tournament.calendar_features(book["calendar"], months, company.horizon)
+    levels, how = tournament.levels_of(history), {"method": company.reconciliation, "steered_by": company.steered_by}
+    made = reconcile(history, company.horizon, levels, **how, engine=engine, exog=features)
     out = tournament.baseline_tables(made, notes, featured=features is not None)
     return out | {"demand_notes": notes.beside(book["demand_notes"])}
 
@@ -55,7 +60,8 @@ def layer(book: Book) -> Tables:
     base, p10, p90 = (grid.matrix(book["baseline"], column) for column in ("quantity", "p10", "p90"))
     lifecycle = lifecycle_layer(book, grid, base, past, notes)
     volume = base + lifecycle
-    market = volume * layers.market_effects(book, grid)
+    moved = drivers.effect_of(book, grid, book["driver_effects"], planned=True)
+    market = volume * ((1 + layers.market_effects(book, grid)) * (1 + moved) - 1)
     extra = campaigns.campaign_layer(book, grid, volume, past, notes)
     extra = extra.clip(min=-(volume + market))  # what is pulled forward cannot be more than there is
     deals, variance = layers.pipeline_layer(book, grid, notes)
@@ -83,11 +89,14 @@ def agree(book: Book) -> Tables:
     known = judged.past_forecasts(book, past, notes)
     weights = consensus.stream_weights(known, sorted(set(grid.pairs["family"])), book.company.consensus, notes)
     sales = grid.matrix(book["sales_forecast"], empty=float("nan"))
-    blended = consensus.blend({"statistical": made["statistical"], "sales": sales}, weights, grid, notes)
+    numbers = consensus.spoken(made["statistical"], grid, past)
+    blended = consensus.blend({"statistical": numbers, "sales": sales}, weights, grid, notes)
     agreed, applied, effects = consensus.apply_overrides(book, blended, grid, notes)
     p10, p90 = consensus.consensus_range((base, *edges), agreed, variance, grid.pairs["family"].to_numpy())
     made |= {"sales": sales, "blended": blended, "override": agreed - blended, "consensus": agreed}
     plan = grid.long(**made, p10=p10, p90=p90)
+    dated = drivers.prices_by_month(book, grid).ravel()
+    plan["price"] = plan["price"].mask(~np.isnan(dated), dated)
     lag = book.lag(plan.assign(cycle=book.first)).to_numpy()
     return {
         "demand_plan": plan,

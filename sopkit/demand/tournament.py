@@ -9,12 +9,14 @@ import pandas as pd
 
 from sopkit.demand.contestants import LIGHTGBM, NAIVE
 from sopkit.demand.grid import PAIR, Notes, Past
+from sopkit.tables import TABLES
 
 if TYPE_CHECKING:
     from sopkit.book import Book
     from sopkit.demand.hierarchy import Coherent
 
 LEVELS = ("total", "family", "region")
+FEW = 0.6  # share of series below which the baseline does not earn its keep against seasonal naive
 
 
 def history_table(book: Book, past: Past, values: np.ndarray) -> pd.DataFrame:
@@ -61,6 +63,14 @@ def levels_of(history: pd.DataFrame) -> list[tuple[str, ...]]:
     return ([()] if bottom > 1 else []) + kept + [tuple(PAIR)]
 
 
+def no_baseline(notes: Notes) -> dict[str, pd.DataFrame]:
+    """The tables of step `forecast` for a company that has sold nothing yet, and what that means."""
+    sentence = "Nothing was ever sold, so there is no statistical forecast: the plan is what sales expects, the CRM, "
+    notes.say("baseline", "history", f"{sentence}launches with a like-product and overrides; its range is not known.")
+    names = ("baseline", "baseline_levels", "baseline_notes", "backtest", "backtest_months", "forecast_coverage")
+    return {name: TABLES[name].empty() for name in names}
+
+
 def baseline_tables(made: Coherent, notes: Notes, featured: bool = False) -> dict[str, pd.DataFrame]:
     """The forecaster's answer as the tables that step `forecast` writes.
 
@@ -73,10 +83,9 @@ def baseline_tables(made: Coherent, notes: Notes, featured: bool = False) -> dic
     if {"chosen", NAIVE} <= set(rmsse):
         rmsse = rmsse.dropna(subset=["chosen", NAIVE])
         better, count = int((rmsse["chosen"] <= rmsse[NAIVE]).sum()), len(rmsse)
-        sentence = (
-            f"In the backtest the baseline beat seasonal naive in {better} of {count} series (RMSSE); the others "
-        )
-        notes.say("baseline", "seasonal naive", f"{sentence}are named in baseline_notes.")
+        sentence = f"In the backtest the baseline beat seasonal naive in {better} of {count} series (RMSSE)"
+        few = ", few: for most, last year's months say as much" if better < FEW * count else ""
+        notes.say("baseline", "seasonal naive", f"{sentence}{few}; the others are named in baseline_notes.")
     learnt = base.weights.loc[base.weights["model"].isin(LIGHTGBM), "unique_id"].nunique()
     if featured and learnt:
         sentence = f"LightGBM knew each month's working days against the usual ones; it counts in {learnt} of "

@@ -11,6 +11,7 @@ from sopkit.collect import figures as collect
 from sopkit.decide import UNDECIDED
 from sopkit.decide import figures as decide
 from sopkit.demand import figures as demand
+from sopkit.demand.explain import because
 from sopkit.publish import figures as own
 from sopkit.reconcile import figures as reconcile
 from sopkit.supply import figures as supply
@@ -136,7 +137,12 @@ def accuracy(book: Book) -> dict[str, Any]:
     if stair.chart is None:
         return section("accuracy", "Forecast accuracy", "There are no past forecasts to judge yet.")
     best, end = stair.frame.loc[stair.frame["wape"].idxmin()], stair.frame.iloc[-1]
+    idle = demand.idle_steps(book)
     headline = f"Every step to the consensus earned its keep: {amount(end['wape'], 'share')} error at the end."
+    if idle:
+        headline = (
+            f"No step did harm, and {listed(idle)} added nothing: {amount(end['wape'], 'share')} error at the end."
+        )
     if best["name"] != end["name"]:
         headline = (
             f"The forecast was best after the step {best['name']} ({amount(best['wape'], 'share')} error); the "
@@ -258,7 +264,8 @@ def risks(book: Book) -> dict[str, Any]:
 def families(book: Book) -> dict[str, Any]:
     """One sheet a family: its months, and its products with two years behind and the plan ahead."""
     known = own.families(book)
-    sheets = [make(book, family) for family in known for make in (own.family_months, own.family_products)]
+    forms = (own.family_months, own.family_products, lambda book, family: because(book, family=family))
+    sheets = [make(book, family) for family in known for make in forms]
     headline = f"{several(len(known), 'family', 'families')}, month by month."
     return section("families", "One sheet a family", headline, reconcile.by_month(book), *sheets)
 

@@ -113,7 +113,7 @@ class Consensus(Settings):
     streams: dict[Stream, StreamLimits] = setting(
         {"statistical": StreamLimits(), "sales": StreamLimits()}, "the streams that are blended, with their limits"
     )
-    lag: int = setting(1, "the lag at which streams are judged", "months", ge=1, le=12)
+    lag: int = setting(1, "the lag at which streams are judged", "months", ge=0, le=12)
 
 
 class Database(Settings):
@@ -174,8 +174,11 @@ class Company(Settings):
     levers: LeverRules = LeverRules()
     consensus: Consensus = Consensus()
     cleansing: Cleansing = Cleansing()
-    reconciliation: Literal["mint_shrink", "wls_var", "wls_struct", "ols", "bottom_up", "top_down"] = setting(
-        "mint_shrink", "how forecasts of products, families, regions and the total are made to add up"
+    reconciliation: Literal["backtest", "mint_shrink", "wls_var", "wls_struct", "ols", "bottom_up", "top_down"] = (
+        setting("backtest", "how forecasts of products, families, regions and the total are made to add up")
+    )
+    steered_by: Literal["total", "family", "region", "product x market"] = setting(
+        "family", "the level at which a reconciliation must be no worse than summing from below"
     )
     demand: DemandRules = DemandRules()
     kpi_targets: dict[KpiName, KpiTarget] = setting({}, "the target of a KPI, by the KPI's name")

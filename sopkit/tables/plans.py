@@ -42,7 +42,7 @@ _collect, _demand, _supply, _reconcile, _decide, _publish = map(
 _LAYERS = tuple(
     units(layer, f"layer: {what}", low=None) for layer, what in (
         ("lifecycle", "launch, retirement, succession"),
-        ("market_conditions", "outside influences"),
+        ("market_conditions", "outside influences; prices and events by what they did so far"),
         ("campaigns", "campaigns at the success rate of their kind, with pull-forward"),
         ("pipeline", "CRM opportunities not in the baseline, weighted by probability"),
     )
@@ -113,6 +113,20 @@ PLANS = (
         units("p50", "median units", ""),
         units("p90", "units exceeded with 10 % chance", ""),
         text("model", "how it was made"),
+    ),
+    _demand(
+        "driver_effects", "What prices and events do to demand, estimated from the company's own months, with its doubt.",
+        "family product driver",
+        FAMILY,
+        text("product", "the product; empty = the family, which stands in for its products", required=False, example="TENT-2P"),
+        text("driver", "price, price of the month before, prices of its family, or event: its name", example="price"),
+        number("effect", "change of the logarithm of demand: elasticity for prices; empty = nothing to learn from", "share", "", low=None, required=False, example=-1.8),
+        number("error", "standard error of the effect", "share", "", required=False, example=0.3),
+        number("low", "lower end, exceeded with 95 % chance", "share", "", low=None, required=False, example=-2.3),
+        number("high", "upper end, exceeded with 5 % chance", "share", "", low=None, required=False, example=-1.3),
+        whole("months", "months it was learned from", "months", ""),
+        flag("counts", "whether it moves the plan", example=True),
+        text("reason", "why, or why not", example="measured"),
     ),
     _demand(
         "baseline_history", "What would have been sold without past campaigns and market conditions: what the baseline is made from.",
@@ -203,7 +217,8 @@ PLANS = (
         "stream_weights", "How much each stream counts in the consensus, by its past accuracy.", "family stream",
         FAMILY,
         text("stream", "whose forecast"),
-        number("wape", "weighted absolute percentage error of past cycles; empty = no past forecast", "share", "", required=False),
+        number("wape", "weighted absolute percentage error of past cycles, lasting bias taken out; empty = no past forecast", "share", "", required=False),
+        number("bias", "lasting bias of past cycles (F - A) / A, taken out before it is blended; 0 = none", "share", "", low=None, example=0.18),
         share("weight", "its weight in the consensus"),
         text("reason", "how the weight came about", required=False),
     ),

@@ -51,8 +51,9 @@ _NETWORK = (
 )
 
 _DEMAND = (
-    "families products markets calendar prices curves clean_history sales_forecast market_conditions campaigns "
-    "pipeline past_forecasts past_overrides people overrides policies lanes routings resources offers"
+    "families products markets calendar prices dated_prices events curves clean_history sales_forecast "
+    "market_conditions campaigns pipeline past_forecasts past_overrides people overrides policies lanes routings "
+    "resources offers"
 )
 
 
@@ -64,26 +65,27 @@ def _step(name: str, reads: str, writes: str, settings: str) -> Step:
 _DEMAND_STEPS = (
     _step(
         "normalise",
-        "products markets prices clean_history campaigns market_conditions",
-        "campaign_success baseline_history",
+        "products markets prices dated_prices events clean_history campaigns market_conditions",
+        "campaign_success driver_effects baseline_history",
         "demand",
     ),
     _step(
         "forecast",
         "baseline_history calendar",
         "baseline baseline_levels baseline_notes backtest backtest_months forecast_coverage",
-        "horizon reconciliation",
+        "horizon reconciliation steered_by",
     ),
     _step(
         "layer",
-        "products markets prices curves clean_history campaigns campaign_success market_conditions pipeline "
-        "sales_forecast baseline",
+        "products markets prices dated_prices events curves clean_history campaigns campaign_success driver_effects "
+        "market_conditions pipeline sales_forecast baseline",
         "demand_layers",
         "horizon demand",
     ),
     _step(
         "agree",
-        "products markets prices clean_history past_forecasts sales_forecast overrides demand_layers baseline_levels",
+        "products markets prices dated_prices clean_history past_forecasts sales_forecast overrides demand_layers "
+        "baseline_levels",
         "demand_plan demand_levels stream_weights overrides_applied override_effects frozen_forecasts",
         "horizon consensus",
     ),
