@@ -7,7 +7,7 @@ from typing import Any, Unpack
 
 import pandas as pd
 
-from sopkit.charts.figure import HIGH, NONE, WIDE, About, Figure, data, empty, made, nothing, plain, points, vega
+from sopkit.charts.figure import HIGH, LOW, NONE, WIDE, About, Figure, data, empty, made, nothing, plain, points, vega
 from sopkit.charts.forms import summary
 from sopkit.charts.marks import apart, drawn, fit, label_list, marked, month_labels, nice, scale_marker, short_scale
 from sopkit.charts.notation import BAD, LOOKS, QUIET, SHOWN, colour_of
@@ -29,7 +29,7 @@ def columns(
     shown = tidy.rename(columns={"x": x, "y": y, "series": by})
     tidy["series"] = tidy["series"].map(plain)
     months = pd.DatetimeIndex(sorted(set(tidy["x"])))
-    width, high_px = about.get("width", WIDE), about.get("height", HIGH)
+    width, high_px = about.get("width", WIDE), min(about.get("height", HIGH), LOW)
     front = tidy[tidy["series"].map(lambda s: SHOWN.get(s) in ("actual", "plan")) & ~tidy["series"].isin(lines)]
     scale = short_scale(tidy["y"], unit, (width - 150) / len(months))
     figure = made(shown, scale.unit, y, f"Columns by month, {scale.unit}. {summary(tidy, scale)}.", **about)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 FONT = "Arial, Liberation Sans, Helvetica, sans-serif"
 WIDE, NARROW, HIGH = 880, 430, 260
+LOW = 170  # as low as a page may make a figure: labels keep apart there too
 CSS = Path(__file__).with_name("house.css").read_text(encoding="utf-8")
 SVG = "http://www.w3.org/2000/svg"
 NONE = "There are no such numbers in this cycle."

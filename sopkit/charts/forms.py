@@ -9,6 +9,7 @@ import pandas as pd
 
 from sopkit.charts.figure import (
     HIGH,
+    LOW,
     NARROW,
     NONE,
     WIDE,
@@ -70,7 +71,7 @@ def line(
         tidy["series"] = y.replace("_", " ")
     tidy["series"] = tidy["series"].map(plain)
     scale, width = scale_of([*tidy["y"], *tidy.get("high", [])], unit, small=True), about.get("width", WIDE)
-    high_px = about.get("height", HIGH)
+    high_px = min(about.get("height", HIGH), LOW)
     kinds = in_order(tidy["series"], order)
     tidy["d"] = [
         f"{row.series}, {plain(row.x)}: {scale.text(row.y)} {scale.unit}"
@@ -154,7 +155,7 @@ def bars(
         above = points(over, {"x": x}, {"y": over_y}, unit, source).sort_values("x")
         shown = pd.concat([shown, above.rename(columns={"x": x, "y": y}).assign(**{by: over_name})], ignore_index=True)
     months = pd.DatetimeIndex(sorted({*tidy["x"], *above["x"]}))
-    width, high_px = about.get("width", WIDE), about.get("height", HIGH)
+    width, high_px = about.get("width", WIDE), min(about.get("height", HIGH), LOW)
     stacks = tidy.assign(up=tidy["y"].clip(lower=0), down=tidy["y"].clip(upper=0)).groupby("x")[["up", "down", "y"]]
     total = stacks.sum()
     scale = short_scale([*total["up"], *above["y"]], unit, (width - 170) / len(months))

@@ -257,7 +257,9 @@ def comparison(
             text = "no change" if change == 0 else scale.text(change, sign=True)
             cells.append(Cell(f'{scale.text(value)}<span class="small{kind}">{text}</span>'))
         label = (measures or {}).get(what, what.replace("_", " "))
-        body.append(Row(cells, Cell(f'{safe(label)} <span class="unit">{safe(scale.unit)}</span>', "text")))
+        body.append(
+            Row(cells, Cell(f'<span>{safe(label)}</span> <span class="unit">{safe(scale.unit)}</span>', "text"))
+        )
     alt = f"Table comparing {len(names):,} scenarios with the base on {len(body):,} measures."
     figure = made(frame, "each row in its own unit", "", alt, **about)
     return _written(

@@ -14,7 +14,7 @@ from sopkit.charts.notation import INK, QUIET, colour_of
 from sopkit.charts.tables import Cell, Row, _written
 from sopkit.words import Scale, heading, number, scale_of, sentence
 
-WIDTH, HIGH, TYPE = 128, 18, 10.5  # of a cell of bars or pins, in pixels
+WIDTH, HIGH, TYPE = 128, 18, 12  # of a cell of bars or pins, in pixels
 PINS = Scale(0.01, "%", 1)
 
 
