@@ -22,7 +22,7 @@ from sopkit.collect import complete, unused
 from sopkit.collect.cells import Notes, as_frame, column_of, shown, strings, together
 from sopkit.collect.collected import Collected
 from sopkit.collect.contradictions import contradictions
-from sopkit.collect.extract import Extract, plainly, stop
+from sopkit.collect.extract import Extract, plainly, sha_of_columns, stop
 from sopkit.collect.mapping import INPUT_TABLES
 from sopkit.collect.mapping import Mapping as CompanyMapping
 from sopkit.collect.sources import extract
@@ -333,8 +333,10 @@ def everything(mapping: CompanyMapping, memory: dict | None = None) -> Collected
         if source.currency == "market" or (isinstance(source.currency, dict) and "market" in source.currency.values()):
             factors["market"] = _market_rates(done.get("markets"), rates)
         read = extract(table, mapping, memory)
+        if read is None and table.name == "lanes":
+            read = _one_site(done)
         if read is None:
-            if table.required:
+            if table.required or (table.name == "lanes" and len(done["sites"].lines if "sites" in done else ()) > 1):
                 fix = (
                     f"Put {table.name}.csv into {mapping.folder}, add its sheet to {mapping.company.workbook}, "
                     "or say under `tables:` in company.yaml where it comes from."
@@ -369,6 +371,18 @@ def everything(mapping: CompanyMapping, memory: dict | None = None) -> Collected
     ]
     sources = TABLES["sources"].conform(pd.DataFrame(places, columns=TABLES["sources"].names))
     return Collected(mapping.folder, mapping.cycle, mapping.company, tables, findings, sources)
+
+
+def _one_site(done: Mapping[str, Checked]) -> Extract | None:
+    """A lane from the only site to every market, where a company of one site brings none."""
+    places = [list(map(str, done[name].lines[name[:-1]])) if name in done else [] for name in ("sites", "markets")]
+    sites, markets = places
+    if len(sites) != 1 or not markets:
+        return None
+    columns = pa.table({"origin": sites * len(markets), "destination": markets})
+    rule = "one site and no lanes: every market is served from it within the month, without freight"
+    found = Finding("lanes", 0, "", "", rule, "warning", "", "Bring the lanes where that is not so.")
+    return Extract("lanes", "the only site", columns, np.arange(len(markets)) + 2, (found,), sha_of_columns(columns))
 
 
 def _contradictions(done: Mapping[str, Checked], mapping: CompanyMapping) -> pd.DataFrame:

@@ -215,6 +215,7 @@ INPUTS = (
         text("skill", "skill of the people who run it; empty = people are no limit", required=False, example="sewing"),
         number("crew", "hours of that skill in one hour of the resource", "hours per hour", "", required=False, default=1.0, example=4.0),
         number("change_price", "price of a change of its hours from one month to the next", "currency per hour", "", required=False, default=0.0, example=0.0),
+        required=False,
     ),
     _input(
         "capacity", "operations", "Hours a resource has in a month.", "resource month",
@@ -223,6 +224,7 @@ INPUTS = (
         number("hours", "regular hours before maintenance", "hours", "sum", example=320),
         number("maintenance", "hours lost to planned maintenance", "hours", "sum", required=False, default=0.0, example=40),
         number("overtime_limit", "most overtime hours", "hours", "sum", required=False, default=0.0, example=60),
+        required=False,
     ),
     _input(
         "routings", "engineering", "An operation that makes an item on a resource. Rows with one name of routing belong together: all are "
@@ -239,6 +241,7 @@ INPUTS = (
         number("setup_hours", "hours lost in any month in which it is made; 0 = no set-up", "hours", "", required=False, default=0.0, example=0.0),
         number("setup_cost", "cost in any month in which it is made; 0 = no set-up", MONEY, "", required=False, default=0.0, example=0.0),
         units("minimum_run", "least units made in a month in which it is made; 0 = none", "", required=False, default=0.0, example=0.0),
+        required=False,
     ),
     _input(
         "workforce", "human resources", "People of a skill at a site.", "site skill",
@@ -291,6 +294,7 @@ INPUTS = (
         price("cost", "cost of moving a unit", required=False, default=0.0, example=1.2),
         whole("lead_time", "whole months on the way", "months", "", required=False, default=0, example=0),
         number("capacity", "most units a month; empty = no limit", "units per month", "", required=False, example=20000),
+        required=False,
     ),
     _input(
         "policies", "supply planning", "How much of an item a site should hold, and what it costs to.", "site item",
@@ -311,6 +315,7 @@ INPUTS = (
                "backlog", "lost", "either", "neither", example="backlog"),
         number("backlog_price", "price of a unit waiting at a month's end; it is paid for at the net price of the month in which it is delivered", "currency per unit and month", "", required=False, default=0.0, example=12.0),
         price("lost_price", "price of a lost unit besides its lost revenue", required=False, default=0.0, example=20.0),
+        required=False,
     ),
     # what happened --------------------------------------------------------------------------------------------
     _input(
@@ -401,5 +406,6 @@ INPUTS = (
         text("role", "role in the process", example="demand planner"),
         text("ssh_key", "public SSH key (the line in id_ed25519.pub) with which this person signs; empty = signs by name", required=False, example=""),
         text("may_sign", "the stages this person may sign, divided by blanks", choices=tuple(BY_NAME), required=False, example="demand supply"),
+        required=False,
     ),
 )

@@ -1,0 +1,52 @@
+"""A company that makes nothing is not asked for machines: a trader of one site, with nothing but what it has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from sopkit.collect import collect
+from sopkit.tables import INPUTS
+
+CYCLE = "2026-11"
+MONTHS = pd.date_range("2024-11-01", periods=24, freq="MS").strftime("%Y-%m")
+TRADER = {
+    "families": "family\nTEA\n",
+    "products": "product,family,price,standard_cost\nGREEN,TEA,12,5\n",
+    "sites": "site,kind\nSTORE,dc\n",
+    "markets": "market,region,channel\nSHOP,N,shop\nWEB,N,web\n",
+    "calendar": "month,working_days\n2026-11,21\n",
+    "sales_history": "month,product,market,quantity\n" + "".join(f"{month},GREEN,SHOP,9\n" for month in MONTHS),
+    "inventory": "site,item,quantity\nSTORE,GREEN,150\n",
+    "suppliers": "supplier\nS\n",
+    "offers": "supplier,item,site,price,lead_time\nS,GREEN,STORE,5,1\n",
+    "policies": "site,item,safety_stock\nSTORE,GREEN,20\n",
+}
+
+
+@pytest.fixture
+def trader(tmp_path: Path) -> Path:
+    (tmp_path / "company.yaml").write_text("name: Trader\nhorizon: 6\n")
+    for name, text in TRADER.items():
+        (tmp_path / f"{name}.csv").write_text(text)
+    return tmp_path
+
+
+def test_what_does_not_apply_is_not_asked_for(trader: Path) -> None:
+    collected = collect(trader, CYCLE)
+    assert collected.errors == 0, collected.summary()
+    assert {table.name for table in INPUTS if table.required} <= set(TRADER)
+    for name in ("resources", "capacity", "routings", "workforce", "people", "materials", "bom"):
+        assert collected.tables[name].empty  # and no dummy in its place
+
+
+def test_one_site_without_lanes_serves_every_market_and_that_is_said(trader: Path) -> None:
+    collected = collect(trader, CYCLE)
+    lanes = collected.tables["lanes"]
+    assert lanes[["origin", "destination", "lead_time"]].values.tolist() == [["STORE", "SHOP", 0], ["STORE", "WEB", 0]]
+    (rule,) = collected.findings.query("table == 'lanes'")["rule"]
+    assert rule == "one site and no lanes: every market is served from it within the month, without freight"
+    (trader / "sites.csv").write_text("site,kind\nSTORE,dc\nOTHER,dc\n")
+    assert collect(trader, CYCLE).errors  # of two sites nobody can tell which one serves whom
