@@ -181,7 +181,7 @@ def say_who_was_right(book: Book, judged: pd.DataFrame, made: dict[str, pd.DataF
         sentence += f"{percent(row.success)} of the promise. Plans now count on {percent(row.success)}."
         notes.say("who was right", row.campaign_kind, sentence)
     for row in (
-        made["fva"].query("family == @ALL and lag == @lag and step > 0 and not -0.002 < fva < 0.002").itertuples()
+        made["fva"].query("family == @ALL and lag == @lag and step > 0 and (fva >= 0.002 or fva <= -0.002)").itertuples()
     ):
         points = f"{abs(row.fva) * 100:.1f} points of error"
         what = f"took {points} away" if row.fva > 0 else f"added {points}: it destroys value"
