@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import highspy
@@ -21,6 +22,10 @@ WARM_SHARE = 25
 
 PRICED = 1e-9
 """A shadow price below this is the solver's tolerance."""
+
+
+STATUSES = [highspy.HighsBasisStatus(number) for number in range(5)]
+"""How a column or row stands in a basis, by its number."""
 
 
 @dataclass(frozen=True)
@@ -92,8 +97,7 @@ class Loaded:
         self.first: tuple[highspy.HighsBasis, np.ndarray | None] | None = None
         if basis is not None:
             given = highspy.HighsBasis()
-            given.col_status = [highspy.HighsBasisStatus(int(status)) for status in basis[0]]
-            given.row_status = [highspy.HighsBasisStatus(int(status)) for status in basis[1]]
+            given.col_status, given.row_status = ([STATUSES[one] for one in part.tolist()] for part in basis)
             given.valid = True
             self.highs.setBasis(given)
             self.first = given, found
@@ -153,6 +157,7 @@ class Loaded:
             priced[rows] = splu(csc_array(self.matrix.a[rows][:, columns]).T.tocsc()).solve(cost[columns])
         return priced
 
+    @cached_property
     def basis(self) -> Basis:
         """The basis of the first answer, as numbers that can travel between processes."""
         assert self.first is not None

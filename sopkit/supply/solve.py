@@ -75,7 +75,7 @@ class Parts:
         extra = wider.shape[1] - self.matrix.shape[1]
         basis = None
         if len(self.places) == 1:
-            known = self._at(0).basis()
+            known = self._at(0).basis
             basis = np.append(known[0], np.zeros(extra, dtype="int8")), known[1]
         found = np.append(base.values, np.zeros(extra)) if self.matrix.integer.any() else None
         return Loaded(wider, basis, large=self.large, effort=self.effort, found=found).answer()
@@ -128,7 +128,7 @@ class Parts:
 def _solved_elsewhere(part: Matrix, large: bool, effort: Effort | None) -> Answer:
     """One part, solved in a process of its own."""
     loaded = Loaded(part, large=large, effort=effort)
-    return replace(loaded.answer(), basis=loaded.basis())
+    return replace(loaded.answer(), basis=loaded.basis)
 
 
 class Solution:
