@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -43,7 +43,7 @@ def too_old(plan: Recount) -> pd.Series:
     """Units of each item, site and month that are used, sent or held although all that is there is too old."""
     stock = plan.stock.reset_index()
     stock = stock[stock["shelf_life"].gt(0)]
-    found = {}
+    found: dict[tuple, float] = {}
     for item, own in stock.groupby("item"):
         fresh, flows = _moves(plan, item, own)
         missing = _first_in_first_out(fresh, flows)
@@ -66,7 +66,7 @@ def _moves(plan: Recount, item: str, own: pd.DataFrame) -> tuple[Batches, list[F
     fresh: Batches = defaultdict(dict)
     flows: list[Flow] = []
     shipped = plan.shipped[plan.shipped["item"].eq(item)]
-    sites, arrived, sent = set(own["site"]), defaultdict(float), defaultdict(float)
+    sites, arrived, sent = set(own["site"]), defaultdict[Any, float](float), defaultdict[Any, float](float)
     at, when = plan.at(shipped["month"]).astype(int), plan.at(shipped["arrival"])
     for o, d, units, t, arrival in zip(
         shipped["origin"], shipped["destination"], shipped["quantity"], at, when, strict=True

@@ -89,7 +89,8 @@ def _with(solved: Solved, lever: Lever) -> tuple[Answer, dict[str, float], float
 
 def _beyond(solved: Solved, other: Solution, lever: Lever) -> dict[str, float]:
     """By how much the other plan goes beyond the limits of this one, by month."""
-    use, used = other.matrix.a @ other.values, {}
+    use = other.matrix.a @ other.values
+    used: dict[str, float] = {}
     for rule, index in lever.rows:
         row, names = solved.row(rule, *index), other.matrix.rows[rule]
         beyond = use[names.start + names.keys.index(index)] - solved.matrix.row_upper[row]

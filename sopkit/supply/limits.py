@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -164,7 +164,8 @@ class Solved:
             ),
             ("", 0.0),
         )
-        return Gain(*(float(price[row]) for price in self._prices), promise, float(kept))
+        revenue, cash_cost, penalties = (float(price[row]) for price in self._prices)
+        return Gain(revenue, cash_cost, penalties, promise, float(kept))
 
     @cached_property
     def steering(self) -> np.ndarray:
@@ -195,11 +196,11 @@ class Solved:
         limit = LIMITS[rule]
         return f"{self.text(limit.one_more, limit.letters, index)} in {month_name(index[-1])}"
 
-    def row(self, rule: str, *index: str) -> int:
+    def row(self, rule: str, *index: Any) -> int:
         """The row of a rule's member in the matrix."""
         return self.matrix.rows[rule].start + self._position(rule)[index]
 
-    def has(self, rule: str, *index: str) -> bool:
+    def has(self, rule: str, *index: Any) -> bool:
         """Whether a rule has a member."""
         return rule in self.matrix.rows and index in self._position(rule)
 
