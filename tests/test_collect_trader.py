@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from sopkit import charts
 from sopkit.collect import collect
 from sopkit.tables import INPUTS
 
@@ -50,3 +51,18 @@ def test_one_site_without_lanes_serves_every_market_and_that_is_said(trader: Pat
     assert rule == "one site and no lanes: every market is served from it within the month, without freight"
     (trader / "sites.csv").write_text("site,kind\nSTORE,dc\nOTHER,dc\n")
     assert collect(trader, CYCLE).errors  # of two sites nobody can tell which one serves whom
+
+
+def test_a_figure_without_rows_can_be_asked_as_one_with_rows() -> None:
+    """Notebook 02 asks the error by lag of its stream: a company's first cycle has none."""
+    columns = {"stream": "text", "lag": 1, "wape": 0.1}
+    figure = charts.heat_map(
+        pd.DataFrame([columns]).head(0),
+        "stream",
+        "lag",
+        "wape",
+        unit="share",
+        title="Error",
+        source="forecast_accuracy",
+    )
+    assert figure.frame.query("stream == 'consensus'").empty

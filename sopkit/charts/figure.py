@@ -151,9 +151,10 @@ class Figure:
         }
 
 
-def nothing(title: str, sentence: str = NONE) -> Figure:
-    """A figure for which there is no data: its title and a plain sentence."""
-    return Figure(title, "", alt=sentence, body=f'<p class="nothing">{safe(sentence)}</p>')
+def nothing(title: str, sentence: str = NONE, frame: pd.DataFrame | None = None) -> Figure:
+    """A figure for which there is no data: its title and a plain sentence; its frame keeps the columns of `frame`."""
+    none = pd.DataFrame() if frame is None else frame.head(0)
+    return Figure(title, "", alt=sentence, body=f'<p class="nothing">{safe(sentence)}</p>', frame=none)
 
 
 def empty(frame: pd.DataFrame, *columns: str | None) -> bool:

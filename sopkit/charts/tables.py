@@ -191,7 +191,7 @@ def heat_map(
     ValueError where the column does not.
     """
     if frame is None or empty(frame, row, column, value):
-        return nothing(about["title"], about.get("none", NONE))
+        return nothing(about["title"], about.get("none", NONE), frame)
     tidy = points(frame, {"row": row, "column": column}, {"y": value}, unit, about.get("source", ""))
     wide, finite = _wide(tidy, rows), tidy["y"].dropna()
     scale = scale_of(finite, unit)
@@ -223,7 +223,7 @@ def statement(
 ) -> Figure:  # fmt: skip
     """Lines by month in one unit, such as a profit and loss statement; the lines in `bold` stand out."""
     if frame is None or empty(frame, row, column, value):
-        return nothing(about["title"], about.get("none", NONE))
+        return nothing(about["title"], about.get("none", NONE), frame)
     tidy = points(frame, {"row": row, "column": column}, {"y": value}, unit, about.get("source", ""))
     wide, scale = _wide(tidy, rows), scale_of(tidy["y"], unit, small=True)
     body = [
