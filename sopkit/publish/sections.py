@@ -188,7 +188,7 @@ def capacity(book: Book) -> dict[str, Any]:
     headline = f"{counted(full)} of {of} {'is' if full == 1 else 'are'} full at some time"
     headline += f"; all together work at {amount(total, 'share')} in the {book.span}." if total is not None else "."
     return section("capacity", "Capacity", headline, supply.load(book), supply.limits(book, 6),
-                   *filled(supply.by_hour(book, 8)))  # fmt: skip
+                   *filled(supply.by_hour(book, 7)))  # fmt: skip
 
 
 def gaps(book: Book) -> dict[str, Any]:
@@ -205,8 +205,8 @@ def gaps(book: Book) -> dict[str, Any]:
     met = f"supply misses {number(short)} {book.units} of demand in its month" if short else "supply meets all demand"
     return section(
         "gaps", "Gaps and levers", f"{against if len(sales) else ''}{met}.",
-        reconcile.against_budget(book), reconcile.unmet(book), supply.shortfall(book),
-        *filled(supply.levers(book, 3)),
+        reconcile.against_budget(book), reconcile.unmet(book),
+        *filled(supply.levers(book, 4, brief=True)),
     )  # fmt: skip
 
 

@@ -208,13 +208,14 @@ def why_short(book: Book, most: int = 10) -> Figure:
     )  # fmt: skip
 
 
-def levers(book: Book, most: int = 8) -> Figure:
-    """Priced levers that the plan does not use, found by solving the plan again with each of them."""
+def levers(book: Book, most: int = 8, *, brief: bool = False) -> Figure:
+    """Priced levers that the plan does not use, found by solving the plan again; `brief`: without months and change."""
     rows = book["levers"].sort_values(["kept", "gain"], ascending=False, kind="stable")
     rows = rows.assign(cash=rows["revenue"] - rows["cash_cost"], avoided=-rows["penalties"])
     return charts.table(
         rows,
-        charts.columns_of("levers", "sentence months change", book.unit, sentence="Lever", change="Change")
+        charts.columns_of("levers", "sentence" if brief else "sentence months change", book.unit, sentence="Lever",
+                          change="Change")
         | {"cash": Show("In cash", book.currency, True), "avoided": Show("Penalties avoided", book.currency, True)}
         | charts.columns_of("levers", "+gain", book.unit, gain="After penalties"),
         most=most, who=book.who, title="Levers that the plan does not use", unit="found by solving the plan again",
