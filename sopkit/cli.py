@@ -22,6 +22,8 @@ app = typer.Typer(
 )
 CompanyOption = Annotated[str, typer.Option("--company", help="Folder of the company below data/.")]
 CycleOption = Annotated[str, typer.Option("--cycle", help="First planned month, like 2026-11.")]
+Again = Annotated[str, typer.Option("--again", help="Why what stands is made anew: a new version beside the old.")]
+Publisher = Annotated[str, typer.Option("--by", help="Publish for good and freeze: your name, as in table people.")]
 By = Annotated[str, typer.Option("--by", help="Your name, as in table people.")]
 
 
@@ -111,10 +113,12 @@ def check(
 ) -> None:
     """Check a company's tables and write nothing; exit 1 where a finding stops the plan."""
     from sopkit.collect import check_company
+    from sopkit.cycle import Cycle
     from sopkit.files import find_company
     from sopkit.tables import parse_cycle
 
-    collected = check_company(find_company(company), parse_cycle(cycle), findings)
+    carried = Cycle.open(company, cycle, stage="collect").carried()
+    collected = check_company(find_company(company), parse_cycle(cycle), findings, carried=carried)
     typer.echo(collected.summary())
     if collected.errors:
         raise typer.Exit(1)
@@ -128,6 +132,7 @@ def run(
     since: Annotated[str, typer.Option("--from", help="First stage to run.")] = "",
     only: Annotated[list[str] | None, typer.Option("--only", help="Run this stage only; may be repeated.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Leave out stages that are finished and not stale.")] = False,
+    again: Again = "",
     parameter: Annotated[
         list[str] | None,
         typer.Option("--parameter", "-p", help="name=value of a notebook's parameter; may be repeated."),
@@ -145,7 +150,7 @@ def run(
         parameters[name.strip()] = value
     if engine:
         parameters["engine"] = engine
-    done = run_cycle(company, cycle, since=since, only=only or (), resume=resume, parameters=parameters)
+    done = run_cycle(company, cycle, since=since, only=only or (), resume=resume, again=again, parameters=parameters)
     for title, name in (("plan", "plan.html"), ("workbook", "plan.xlsx"), ("notebooks", "notebooks")):
         if (done.folder / name).exists():
             typer.echo(f"{title:<10}{done.folder / name}")
@@ -181,9 +186,19 @@ def sign(
 
 
 @app.command()
-def publish(company: CompanyOption, cycle: CycleOption) -> None:
-    """Make the pack again, for example after a signature or a decision; refuses while an earlier stage is stale."""
-    from sopkit.cycle import Cycle, signatures
+def publish(
+    company: CompanyOption,
+    cycle: CycleOption,
+    *,
+    by: Publisher = "",
+    again: Again = "",
+    scenario: Annotated[str, typer.Option(help="Make the pack of this scenario instead, marked as one.")] = "",
+) -> None:
+    """Make the pack again, for example after a signature or a decision; refuses while an earlier stage is stale.
+
+    With --by the decided plan is published for good: its folder is read-only from then on.
+    """
+    from sopkit.cycle import Cycle, signatures, versions
     from sopkit.cycle import run as run_cycle
 
     stale = {stage: why for stage, why in Cycle.open(company, cycle).stale().items() if stage != "publish"}
@@ -192,7 +207,14 @@ def publish(company: CompanyOption, cycle: CycleOption) -> None:
         raise SettingsError(
             f"Nothing was published, stale: {reasons}. Run `sopkit run --company {company} --cycle {cycle} --resume`."
         )
-    done = run_cycle(company, cycle, only=["publish"])
+    if scenario:
+        from sopkit.publish import publish_scenario
+
+        typer.echo(publish_scenario(Cycle.open(company, cycle, stage="publish"), scenario))
+        return
+    done = run_cycle(company, cycle, only=["publish"], again=again)
+    if by:
+        versions.freeze(done, by)
     typer.echo(done.folder / "plan.html")
     typer.echo(f"Head of the event log, to be kept with the pack: {signatures.head(done)}")
 

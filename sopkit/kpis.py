@@ -373,7 +373,7 @@ def _forecast(book: Book, past: pd.DatetimeIndex, _: pd.DatetimeIndex) -> Measur
     if not _has(book, "past_forecasts", "sales_history"):
         return
     frozen = book["past_forecasts"].query("stream == 'consensus'")
-    frozen = frozen[(book.lag(frozen) == book.company.consensus.lag) & frozen["month"].isin(past)]
+    frozen = frozen[(book.lag(frozen) == book.judged_lag) & frozen["month"].isin(past)]
     if frozen.empty:
         return
     key = ["product", "market", "month"]

@@ -455,7 +455,7 @@ class WhatIf(_Form):
     @cached_property
     def plan(self) -> Plan:
         """The plan that stage supply saved, with everything else of the cycle; its model stays in the solver."""
-        return Cycle.open(self.cycle.company_name, self.cycle.cycle, reports=self.cycle.folder.parents[1]).plan
+        return self.cycle.before_the_meeting
 
     def _offer_places(self, _: Any = None) -> None:
         name = "supplier" if self.lever.value == "supplier" else "resource"
@@ -547,6 +547,7 @@ class DecisionForm(_Form):
             "owner": self.owner.value or asked.owner,
             "due": self.due.value,
             "status": "approved" if self.option.value else decide.UNDECIDED,
+            "plan_hash": self.cycle.plan_hash("reconcile"),
         }
         needed = {"a reason": fields["reason"], "who decided": self.by.value}
         missing = [what for what, given in needed.items() if not given]
@@ -555,7 +556,8 @@ class DecisionForm(_Form):
             return
         number = self.cycle.records.add("decisions", author=self.by.value, cycle=self.cycle.cycle, **fields)
         self.book = self.cycle.book
-        log = self.cycle.write("decision_log", self._log())
+        self.message.say(f"Decision {number} is stored; the plan of record is being made ...")
+        log = self.cycle.save(decide.plan(self.book), anew=True)["decision_log"]
         left = int((log["status"] == decide.UNDECIDED).sum())
         self.message.say(
             f"Decision {number} by {self.by.value} is stored: {self.option.label}. "
@@ -568,7 +570,7 @@ class DecisionForm(_Form):
     def _log(self) -> pd.DataFrame:
         from sopkit import decide
 
-        return decide.plan(self.book)["decision_log"]
+        return decide.decisions(self.book)
 
     def _show(self, log: pd.DataFrame) -> None:
         recorded = log.assign(decided=log["option"].map(self.titles).fillna("open"))

@@ -12,7 +12,7 @@ import spoiled
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sopkit.collect import check_company, collect, mapping, new_company, write_template
+from sopkit.collect import check_company, collect, mapping, new_company, snapshot, write_template
 from sopkit.collect.extract import formula_safe, formula_text
 from sopkit.errors import FindingsError, SettingsError
 from sopkit.files import to_parquet
@@ -367,25 +367,41 @@ def test_the_same_inputs_give_the_same_bytes(company, memory):
 
 
 def test_what_earlier_cycles_froze_joins_past_forecasts_unless_it_is_there(memory):
-    collected = collect(DEMO, CYCLE, memory=memory)
-    known = collected.tables["past_forecasts"]
+    known = collect(DEMO, CYCLE, memory=memory).tables["past_forecasts"]
     row = known.head(1)
     earlier = pd.concat([row.assign(cycle=pd.Timestamp("2020-01-01")), row.assign(stream="another")])
-    joined = collected.snapshot(earlier=earlier)["past_forecasts"]
+    joined = collect(DEMO, CYCLE, carried={"past_forecasts": earlier}, memory=memory).snapshot()["past_forecasts"]
     assert len(joined) == len(known) + 1
     assert joined["cycle"].min() == pd.Timestamp("2020-01-01")
 
 
 def test_overrides_of_earlier_cycles_join_past_overrides_one_row_a_person(memory):
     """Two overrides of one person on one month: judged together, from before the first to after the last."""
-    collected = collect(DEMO, CYCLE, memory=memory)
-    known = collected.tables["past_overrides"]
+    known = collect(DEMO, CYCLE, memory=memory).tables["past_overrides"]
     first = known.head(1).assign(cycle=pd.Timestamp("2020-01-01"), id=1, before=100.0, after=150.0, reason="a")
     effects = pd.concat([first.assign(id=2, before=150.0, after=120.0, reason="b"), first, known.head(1).assign(id=3)])
-    joined = collected.snapshot(effects=effects)["past_overrides"]
+    carried = {"past_overrides": snapshot.moved(effects)}
+    joined = collect(DEMO, CYCLE, carried=carried, memory=memory).snapshot()["past_overrides"]
     assert len(joined) == len(known) + 1
     row = joined[joined["cycle"] == "2020-01-01"].iloc[0]
     assert (row["before"], row["after"], row["reason"]) == (100.0, 120.0, "a; b")
+
+
+def test_the_last_plan_is_taken_from_its_cycle_and_not_asked_of_the_user(company, memory):
+    """A finding asked for past_plans although they lay in reports; what names a product that is gone is counted."""
+    plans = collect(DEMO, CYCLE, memory=memory).tables["past_plans"]
+    (company / "past_plans.csv").unlink()
+    line = {"mode": "make_regular", "source": "SEW-N", "site": "PLANT-N", "month": pd.Timestamp(f"{CYCLE}-01")}
+    last = pd.DataFrame([line | {"item": "TENT-2P", "quantity": 10.0}, line | {"item": "GONE", "quantity": 5.0}])
+    asked = collect(company, CYCLE)
+    assert asked.findings.query("table == 'past_plans'")["rule"].str.contains("is empty").any()
+    made = collect(company, CYCLE, carried={"past_plans": plans, "last_supply_plan": last})
+    assert made.findings.query("table == 'past_plans'").empty and len(made.tables["past_plans"]) == len(plans)
+    assert list(made.tables["last_supply_plan"]["item"]) == ["TENT-2P"]
+    said = made.findings.query("table == 'last_supply_plan'")["rule"].item()
+    assert said == "1 rows of earlier cycles name what is no longer there and are left out"
+    own = plans.head(0).assign(mode="", source="", item="", site="")
+    assert collect(company, CYCLE, carried={"last_supply_plan": own}).tables["last_supply_plan"].empty
 
 
 # template -------------------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from sopkit import cycle as cycles
 from sopkit import demand, files, records
-from sopkit.cycle import Cycle, kernels
+from sopkit.cycle import Cycle, kernels, versions
 from sopkit.demand import steps
 from sopkit.errors import FindingsError, SettingsError, StageError
 from sopkit.tables import STAGES, TABLES, written_by
@@ -316,6 +316,19 @@ def test_a_signature_holds_for_the_tables_as_they_were(collected: Cycle) -> None
     assert opened(None).status().set_index("stage").at["demand", "signed by"] == "(Ada Brandt, before a change)"
 
 
+def test_stages_left_as_they_are_are_no_alarm(collected: Cycle) -> None:
+    """`run --resume` skips what is not stale; `verify` once took that for tampering."""
+    opened("demand").save({"demand_plan": demand_plan(1.0)})
+    opened(None).mark("collect", "done")
+    opened(None).mark("demand", "done")
+    again = opened("collect")
+    again.save({"families": FAMILIES, "products": PRODUCTS, "people": PEOPLE.head(1)})
+    again.mark("collect", "done")
+    assert "demand" not in opened(None).stale() and opened(None).verify() == []
+    opened("demand").save({"demand_plan": demand_plan(2.0)})
+    assert opened(None).verify() == ["the tables of stage demand are not those that the event log saw when it ran"]
+
+
 @pytest.mark.parametrize(
     ("stage", "by", "error", "says"),
     [
@@ -328,6 +341,55 @@ def test_a_signature_holds_for_the_tables_as_they_were(collected: Cycle) -> None
 def test_who_may_not_sign_is_told_why(collected: Cycle, stage: str, by: str, error: type, says: str) -> None:
     with pytest.raises(error, match=says):
         opened(None).sign(stage, by=by)
+
+
+# versions ---------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_signed_or_followed_is_not_run_again_by_mistake(collected: Cycle) -> None:
+    """It once was: a signed plan was gone with the next run. With a reason it is a new version beside the old."""
+    opened(None).mark("collect", "done")
+    versions.begin(opened(None), ["collect"], "")
+    demand = opened("demand")
+    demand.read("people")
+    demand.save({"demand_plan": demand_plan(1.0)})
+    opened(None).sign("demand", by="Ada Brandt")
+    with pytest.raises(SettingsError, match="left as it is: Ada Brandt signed stage demand as it is.*--again REASON"):
+        versions.begin(opened(None), ["collect", "demand"], "")
+    versions.begin(opened(None), ["publish"], "")
+    Cycle.open("acme", "2026-12", stage="collect").save({"families": FAMILIES})
+    with pytest.raises(SettingsError, match="2026-12 was planned after it and stands on it"):
+        versions.begin(opened(None), ["publish"], " ")
+    versions.begin(opened(None), ["demand"], "a deal was forgotten")
+    kept, now = collected.folder.with_name("2026-11.v1"), opened(None).manifest
+    assert (now["version"], now["again"]) == (2, "a deal was forgotten")
+    assert json.loads((kept / "manifest.json").read_text())["tables"] == now["tables"]
+    assert [one.cycle for one in Cycle.open("acme", "2027-01").others()] == ["2026-11", "2026-12"]
+
+
+@pytest.mark.parametrize("by", ["Jon Okafor", "Greta"])
+def test_a_published_cycle_is_frozen_and_only_by_who_may(collected: Cycle, by: str) -> None:
+    people = PEOPLE.assign(may_sign=["publish", "supply"])
+    opened("collect").save({"families": FAMILIES, "people": people})
+    row = {column.name: "x" for column in TABLES["decision_log"] if column.required}
+    decided = pd.DataFrame([row | {"status": "undecided"}])
+    opened("decide").save({"decision_log": decided})
+    with pytest.raises(SettingsError, match="is not published: a question is undecided"):
+        versions.freeze(opened(None), "Ada Brandt")
+    opened("decide").save({"decision_log": decided.assign(status="approved")})
+    with pytest.raises(SettingsError, match="may not publish. Those who may: Ada Brandt|not in table people"):
+        versions.freeze(opened(None), by)
+    versions.freeze(opened(None), "Ada Brandt")
+    for deed in (lambda c: c.save({"decision_log": decided}), lambda c: c.write_file("a.txt", "x")):
+        with pytest.raises(
+            StageError, match="published and frozen: nothing in it is changed. A correction is: .*--again"
+        ):
+            deed(opened("decide"))
+    with pytest.raises(SettingsError, match="Ada Brandt published it on .* and it is frozen"):
+        versions.begin(opened(None), ["publish"], "")
+    assert not (collected.folder / "manifest.json").stat().st_mode & 0o222
+    versions.begin(opened(None), ["publish"], "a typing error")
+    opened("decide").save({"decision_log": decided})
 
 
 # the runner -------------------------------------------------------------------------------------------------------

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
 from sopkit.book import Book, Question, load_questions
-from sopkit.decide import is_draft
-from sopkit.decide import plan as decide
+from sopkit.book.signed import SHORT, plan_hash
+from sopkit.decide import decisions, figures, is_draft
 from sopkit.errors import SettingsError
 from sopkit.tables import TABLES, Company
 
@@ -42,8 +44,8 @@ def asked(tables, questions, cycle="2026-11"):
     return Book(tables, Company(name="test"), cycle, questions=questions)
 
 
-def log(tables, *decisions):
-    return TABLES["decision_log"].check(decide(asked(tables, decisions))["decision_log"])
+def log(tables, *questions):
+    return TABLES["decision_log"].check(decisions(asked(tables, questions)))
 
 
 def test_undecided_is_said_and_makes_a_draft(tables):
@@ -63,7 +65,9 @@ def test_recommends_the_best_result_after_penalties(tables):
 
 
 def test_decision_of_the_file_is_recorded(tables):
-    decided = QUESTION.model_copy(update={"option": "more", "reason": "keeps the launch", "decided_by": "Greta"})
+    decided = QUESTION.model_copy(
+        update={"option": "more", "reason": "keeps the launch", "decided_by": "Greta", "cycle": "2026-11"}
+    )
     row = log(tables, decided).iloc[0]
     assert (row["status"], row["option"], row["decided_by"], row["due"]) == (
         "approved",
@@ -93,7 +97,7 @@ def test_recorded_decision_stands_over_the_file_and_the_latest_over_earlier_ones
     ]
     tables["decisions"] = TABLES["decisions"].check(pd.DataFrame(said))
     assert log(tables, QUESTION.model_copy(update={"option": "base", "reason": "x"})).loc[0, "option"] == "more"
-    next_month = decide(asked(tables, [QUESTION], "2026-12"))["decision_log"].iloc[0]
+    next_month = decisions(asked(tables, [QUESTION], "2026-12")).iloc[0]
     assert next_month["status"] == "undecided", "an answer holds for the cycle in which it was given"
 
 
@@ -101,13 +105,73 @@ def test_recorded_decision_stands_over_the_file_and_the_latest_over_earlier_ones
     ("decision", "said"),
     [
         (Question(question="q", options=["bsae"]), "did you mean 'base'"),
-        (Question(question="q", options=["base"], option="mor", reason="r"), "is no option"),
-        (Question(question="q", options=["base"], option="base"), "without a reason"),
+        (Question(question="q", options=["base"], option="mor", reason="r", cycle="2026-11"), "is no option"),
+        (Question(question="q", options=["base"], option="base", cycle="2026-11"), "without a reason"),
+        (
+            Question(question="q", options=["base"], option="base", reason="r", decided_by=" ", cycle="2026-11"),
+            "names nobody who decided",
+        ),
     ],
 )
 def test_decisions_that_make_no_sense_are_refused(tables, decision, said):
     with pytest.raises(SettingsError, match=said):
-        decide(asked(tables, [decision]))
+        decisions(asked(tables, [decision]))
+
+
+MANIFEST = {"tables": {"pnl": {"stage": "reconcile", "sha256": "a" * 64}}}
+ANSWER = {"option": "more", "reason": "keeps the launch", "decided_by": "Greta"}
+
+
+@pytest.mark.parametrize(
+    ("said", "counts"),
+    [
+        ({}, "does not say in which cycle. If it is meant for this plan, write cycle: 2026-11 and plan: {plan}"),
+        ({"cycle": "2026-10"}, "it was given in 2026-10. This cycle asks anew; to answer, write cycle: 2026-11"),
+        ({"cycle": "2026-11"}, "does not say for which plan. Look at the plan as it is now; to answer, write"),
+        ({"cycle": "2026-11", "plan": "0" * 12}, "it is for the plan 000000000000. Look at the plan as it is now"),
+        ({"cycle": "2026-11", "plan": "{plan}"}, ""),
+    ],
+)
+def test_an_answer_of_the_file_counts_for_its_cycle_and_its_plan_only(tables, said, counts):
+    """An answer once given in decisions.yaml was valid for ever: the next cycle read APPROVED."""
+    seen = plan_hash(MANIFEST, "reconcile")[:SHORT]
+    said = {name: text.format(plan=seen) for name, text in said.items()}
+    book = Book(tables, Company(name="test"), "2026-11", questions=[QUESTION.model_copy(update=ANSWER | said)])
+    row = decisions(replace(book, manifest=MANIFEST)).iloc[0]
+    assert row["status"] == ("undecided" if counts else "approved")
+    assert row["lapsed"] == "" if not counts else counts.format(plan=seen) in row["lapsed"]
+
+
+def test_a_recorded_decision_counts_for_the_plan_it_was_given_for(tables):
+    said = {"id": 1, "cycle": "2026-11", "author": "Greta", "recorded_at": "2026-11-05T09:00:00+00:00"}
+    said |= {"question": "Which?", "option": "more", "reason": "r", "status": "approved"}
+    for given, status in ((plan_hash(MANIFEST, "reconcile"), "approved"), ("0" * 64, "undecided"), ("", "undecided")):
+        tables["decisions"] = TABLES["decisions"].conform(pd.DataFrame([said | {"plan_hash": given}]))
+        row = decisions(replace(asked(tables, [QUESTION]), manifest=MANIFEST)).iloc[0]
+        assert row["status"] == status
+        assert ("Greta chose more; it does not count" in row["lapsed"]) == (status == "undecided")
+
+
+@pytest.mark.parametrize(
+    ("by", "says"), [("Gretta", "did you mean 'Greta'"), ("Ada", "may not decide. Those who may: Greta")]
+)
+def test_only_who_may_decides(tables, by, says):
+    people = pd.DataFrame({"name": ["Greta", "Ada"], "role": "r", "may_sign": ["decide", "demand"]})
+    decided = QUESTION.model_copy(update=ANSWER | {"decided_by": by, "cycle": "2026-11"})
+    with pytest.raises(SettingsError, match=says):
+        log(tables | {"people": TABLES["people"].conform(people)}, decided)
+
+
+def test_what_is_overdue_is_said_to_be_overdue_and_one_option_is_never_recommended(tables):
+    late = Question(question="Late?", options=["base", "more"], due="2026-10")
+    only = Question(question="Only?", options=["base"], due="2026-12")
+    made = asked(tables, [late, only])
+    book = made.with_tables({"decision_log": decisions(made)})
+    shown = [figures.question(book, place).html for place in (0, 1)]
+    assert "overdue since Oct 2026" in shown[0] and "recommended" in shown[0].lower()
+    assert "due Dec 2026" in shown[1] and "overdue" not in shown[1] and "(recommended)" not in shown[1]
+    assert "No other option was solved to compare with." in shown[1]
+    assert list(figures.overdue(book)) == [True, False] and "overdue" in figures.log(book).html
 
 
 def test_file_is_checked_by_line(tmp_path):

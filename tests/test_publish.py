@@ -13,11 +13,12 @@ import pytest
 
 from sopkit import kpis
 from sopkit.book import Book, Question
+from sopkit.book.signed import plan_hash
 from sopkit.charts import Figure
-from sopkit.decide import plan as decide
+from sopkit.decide import decisions
 from sopkit.publish import pack
 from sopkit.reconcile import finance, gaps
-from sopkit.tables import TABLES, Company
+from sopkit.tables import BY_NAME, TABLES, Company
 
 CYCLE = "2026-11"
 MONTHS = pd.date_range("2026-11-01", periods=14, freq="MS")
@@ -242,8 +243,12 @@ def small_plan(name: str = "Trail tent", decided: str | None = None) -> dict[str
         owner="Tom",
         decided_by="Greta",
         due="2026-12",
+        cycle=CYCLE,
     )
-    tables |= decide(Book(tables, COMPANY, CYCLE, questions=[question]))
+    tables["decision_log"] = decisions(Book(tables, COMPANY, CYCLE, questions=[question]))
+    if decided:
+        taken = pd.DataFrame([{"option": "shift", "title": f"Evening shift {name}", "cycle": MONTHS[0]}])
+        tables["adopted"] = whole("adopted", taken)
     tables = {key: TABLES[key].check(frame) for key, frame in tables.items() if key != "kpis"}
     return tables | {"kpis": TABLES["kpis"].check(kpis.kpi_table(Book(tables, COMPANY, CYCLE)))}
 
@@ -354,6 +359,25 @@ def test_draft_until_every_question_is_decided(tables, report):
     assert "Decided by Greta: “Evening shift Trail tent”. because Trail tent" in said(part(approved, "decisions"))
     nobody = reported(tables | {"decision_log": TABLES["decision_log"].empty()}, manifest={})
     assert nobody["draft"]
+
+
+def test_a_signature_of_another_cycle_or_of_other_tables_is_none(tables):
+    """A cycle that nobody had signed once read "Every stage is signed": it showed those of the month before."""
+    now = {stage: plan_hash(MANIFEST, stage) for stage in BY_NAME}
+    rows = [(at, CYCLE, "Ada", stage, sha) for at, (stage, sha) in enumerate(now.items(), start=1)]
+    signed = pd.DataFrame(rows, columns=["id", "cycle", "author", "stage", "plan_hash"]).assign(
+        recorded_at="2026-11-05"
+    )
+
+    def line(frame):
+        pack_now = reported(tables | {"sign_offs": TABLES["sign_offs"].conform(frame)})
+        return figures(part(pack_now, "summary"))["The six stages of this cycle"]
+
+    assert line(signed).look_for == "Every stage is signed."
+    other = line(signed.assign(cycle="2026-10"))
+    assert other.look_for.startswith("Not signed yet: Collect") and "Ada" not in other.html
+    changed = line(signed.assign(plan_hash="0" * 64))
+    assert changed.look_for.startswith("Not signed yet: Collect") and "Ada, before a change" in changed.html
 
 
 @pytest.mark.parametrize(

@@ -290,6 +290,21 @@ def test_records_of_the_first_version_are_read_verified_and_continued(tmp_path: 
     assert records.verify() == ["history_answers 1 is not what was logged"]
 
 
+def test_a_database_of_an_earlier_version_gets_the_columns_it_lacks_with_the_first_record(tmp_path: Path) -> None:
+    """Reading changes nothing in it, what stands there stays as it was logged, and the chain goes on."""
+    place = tmp_path / "records.sqlite"
+    older = "company id cycle by at question option reason owner due expected_effect status".split()
+    with sqlite3.connect(place) as connection:
+        connection.executescript(OLD + f"CREATE TABLE decisions ({', '.join(older)});")
+    connection.close()
+    before = place.read_bytes()
+    records = Records(f"sqlite:///{place}", "demo")
+    assert records.read("decisions").empty and records.verify() == [] and place.read_bytes() == before
+    asked = {"question": "Which?", "option": "base", "reason": "r", "status": "approved"}
+    records.add("decisions", author="Greta Holm", cycle="2026-12", plan_hash="a" * 64, **asked)
+    assert list(records.read("decisions")["plan_hash"]) == ["a" * 64] and records.verify() == []
+
+
 @pytest.mark.parametrize(
     "url",
     [

@@ -153,6 +153,13 @@ class Book(Mapping[str, pd.DataFrame]):
         months = [frame[name].dt.year * 12 + frame[name].dt.month for name in ("month", "cycle")]
         return months[0] - months[1]
 
+    @cached_property
+    def judged_lag(self) -> int:
+        """The lag at which forecasts are judged: the company's, or the longest shorter one that past forecasts have."""
+        past, wanted = self["past_forecasts"], self.company.consensus.lag
+        past = past[(past["cycle"] < self.first) & (past["month"] < self.first)]
+        return int(max((lag for lag in self.lag(past).unique() if lag <= wanted), default=wanted))
+
     # products, items, money ----------------------------------------------------------------------------------------
 
     @cached_property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -84,18 +84,79 @@ class Change(BaseModel):
         return f"{self.table}: {self.column} {(self.scale or 0.0) - 1:+.1%} ({where})"
 
 
+_MONTH = Field("", pattern=r"^(\d{4}-(0[1-9]|1[0-2]))?$")
+
+
 class Scenario(BaseModel):
-    """A named list of changes over the base."""
+    """A named list of changes over the base: an option is ours to choose, an event happens to us.
+
+    An option may cost money `once` (in `first`, or the cycle's month) and `monthly` (from `first` to `last`), can be
+    chosen up to `choose_by`, and is held `against` events (codes; none given = all of the file). An event has a
+    `probability`, or takes it from table suppliers (`supplier`: its risk) or pipeline (`opportunity`).
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     title: str
     owner: str = ""
     changes: list[Change]
+    kind: Literal["option", "event"] = "option"
+    once: float = 0.0
+    monthly: float = 0.0
+    first: str = _MONTH
+    last: str = _MONTH
+    choose_by: str = _MONTH
+    against: list[str] | None = None
+    probability: float | None = None
+    supplier: str = ""
+    opportunity: str = ""
+
+    @field_validator("first", "last", "choose_by", mode="before")
+    @classmethod
+    def _month(cls, value: object) -> str:
+        return "" if value is None else str(value)[:7]
+
+    @model_validator(mode="after")
+    def _of_its_kind(self) -> Scenario:
+        of_an_option, of_an_event = "once monthly first last choose_by against", "probability supplier opportunity"
+        given, other = (of_an_event, "event") if self.kind == "option" else (of_an_option, "option")
+        wrong = [name for name in given.split() if name in self.model_fields_set]
+        if wrong:
+            raise ValueError(f"{wrong[0]} belongs to an {other}, and this is an {self.kind}: write kind: {other}")
+        if self.probability is not None and not 0 <= self.probability <= 1:
+            raise ValueError(f"probability is {self.probability:g}: a probability is between 0 and 1 (20 % is 0.2)")
+        return self
+
+    def costs(self, code: str, months: Sequence[pd.Timestamp]) -> pd.DataFrame:
+        """Rows of table `option_costs` in the planned `months`: what the option costs beside what the plan buys."""
+        first, last = pd.Timestamp(self.first or months[0]), pd.Timestamp(self.last or months[-1])
+        rows = [(code, max(first, months[0]), self.once)]
+        rows += [(code, month, self.monthly) for month in months if first <= month <= last]
+        frame = pd.DataFrame(rows, columns=["option", "month", "amount"])
+        return frame[frame["amount"] != 0].groupby(["option", "month"], as_index=False)["amount"].sum()
+
+    def chance(self, book: Book) -> tuple[float | None, str]:
+        """The probability of an event, None where nobody states one, and where it is from."""
+        if self.probability is not None:
+            return self.probability, "stated"
+        for code, table, key, column in (
+            (self.supplier, "suppliers", "supplier", "risk"),
+            (self.opportunity, "pipeline", "opportunity", "probability"),
+        ):
+            if code:
+                found = book[table].set_index(key)[column]
+                if code not in found.index:
+                    raise SettingsError(f"event {self.title!r}: no {key} {code!r}: {nearest(code, found.index)}")
+                return float(found[code]), f"{table}.{column}"
+        return None, "nobody states it"
 
 
 class Question(BaseModel):
-    """One question for the executive meeting: its options, and the answer once there is one."""
+    """One question for the executive meeting: its options, and the answer once there is one.
+
+    `events` are those that matter to it; none given = those that its options are held against. An answer is given in
+    one `cycle` for one `plan` (the first letters of its hash) and counts for no other.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -105,10 +166,13 @@ class Question(BaseModel):
     reason: str | None = None
     owner: str = ""
     decided_by: str = ""
+    events: list[str] | None = None
     due: str = Field("", pattern=r"^(\d{4}-(0[1-9]|1[0-2]))?$")
     expected_effect: str = ""
+    cycle: str = Field("", pattern=r"^(\d{4}-(0[1-9]|1[0-2]))?$")
+    plan: str = Field("", pattern="^([0-9a-f]{8,64})?$")
 
-    @field_validator("due", mode="before")
+    @field_validator("due", "cycle", mode="before")
     @classmethod
     def _as_text(cls, value: object) -> str:
         return "" if value is None else str(value)[:7]
@@ -213,5 +277,8 @@ def changed_by(plan: Planned, scenario: Scenario) -> tuple[Planned, list[int]]:
     if any(step.reached(changed, plan) for step in BY_NAME["demand"].steps):
         changed = changed.with_tables(import_module("sopkit.demand").plan(changed, kept=plan))
     tables, more = apply(changed, of_plan, scenario.title)
+    costs = scenario.costs(scenario.title, changed.months)
+    if len(costs):
+        tables = {**tables, "option_costs": pd.concat([changed["option_costs"], costs], ignore_index=True)}
     counted = {id(change): count for change, count in zip([*inputs, *of_plan], [*rows, *more], strict=True)}
     return changed.with_tables(tables), [counted[id(change)] for change in scenario.changes]

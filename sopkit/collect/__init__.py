@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,15 +14,22 @@ if TYPE_CHECKING:
     from sopkit.collect.collected import Collected
 
 
-def collect(company_folder: Path | str, cycle: str, *, memory: dict[str, Any] | None = None) -> Collected:
+def collect(
+    company_folder: Path | str,
+    cycle: str,
+    *,
+    carried: Mapping[str, pd.DataFrame] | None = None,
+    memory: dict[str, Any] | None = None,
+) -> Collected:
     """Read, convert and check every input table of the company in `company_folder` for `cycle`.
 
-    Nothing is written. `memory`: a dictionary in which the caller keeps tables whose source did not change, for those
-    who check again after each correction. Raises SettingsError where company.yaml is wrong; wrong data never raise.
+    Nothing is written. `carried`: what earlier cycles left for this one (`Cycle.carried`). `memory`: a dictionary in
+    which the caller keeps tables whose source did not change, for those who check again after each correction. Raises
+    SettingsError where company.yaml is wrong; wrong data never raise.
     """
-    from sopkit.collect import check, mapping
+    from sopkit.collect import check, mapping, snapshot
 
-    return check.everything(mapping.load(Path(company_folder), cycle), memory)
+    return snapshot.joined(check.everything(mapping.load(Path(company_folder), cycle), memory), carried or {})
 
 
 def files_read(company_folder: Path | str) -> dict[str, Path]:
@@ -35,14 +43,14 @@ def files_read(company_folder: Path | str) -> dict[str, Path]:
         return {"company.yaml": folder / "company.yaml"}
 
 
-def check_company(company_folder: Path | str, cycle: str, findings_file: Path | None = None) -> Collected:
+def check_company(company_folder: Path | str, cycle: str, findings_file: Path | None = None, **more: Any) -> Collected:
     """`collect`, and every finding, however many, written to the CSV `findings_file` if one is named.
 
     Raises SettingsError where that file cannot be written, or holds something else than findings.
     """
     if findings_file is not None:
         _refuse_overwriting(findings_file)
-    collected = collect(company_folder, cycle)
+    collected = collect(company_folder, cycle, **more)
     if findings_file is not None:
         from sopkit.collect.extract import formula_safe
 

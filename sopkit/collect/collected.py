@@ -67,19 +67,14 @@ class Collected:
         scenarios = load_scenarios(self.folder / "scenarios.yaml")
         return Book(tables, self.company, self.cycle, scenarios, load_questions(self.folder / "decisions.yaml"))
 
-    def snapshot(
-        self,
-        answers: pd.DataFrame | None = None,
-        earlier: pd.DataFrame | None = None,
-        effects: pd.DataFrame | None = None,
-    ) -> dict[str, pd.DataFrame]:
+    def snapshot(self, answers: pd.DataFrame | None = None) -> dict[str, pd.DataFrame]:
         """Every table that stage collect writes: inputs, findings, sources, corrected history (see `snapshot.frames`).
 
         Raises FindingsError with every finding where one of them stops the plan.
         """
         from sopkit.collect import snapshot
 
-        return snapshot.frames(self, answers, earlier, effects)
+        return snapshot.frames(self, answers)
 
 
 def _recorded(folder: Path, cycle: str, names: Iterable[str]) -> dict[str, pd.DataFrame]:

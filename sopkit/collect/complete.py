@@ -23,6 +23,7 @@ REGULAR = 2 / 3  # share of months with a sale from which an empty month is a ga
 STALE = 12  # months after which data say nothing about the plan
 LISTED = 5
 COUNTED = 7  # days before the plan's first month in which stock may have been counted
+UNSAID = "is empty and no assumption tells what is planned instead"
 DATED = {  # tables that should reach up to the last closed month
     "sales_history": "month",
     "stock_history": "month",
@@ -79,9 +80,8 @@ def findings(tables: Mapping[str, pd.DataFrame], company: Company, cycle: str) -
     declared = {assumption.table for assumption in company.assumptions.values()}
     for name in PLANNED_AROUND:
         if tables[name].empty and name not in declared:
-            rule = "is empty and no assumption tells what is planned instead"
             fix = "Give it a source, or declare under `assumptions:` in company.yaml what is assumed and who answers."
-            found.append(Finding(name, 0, "", "", rule, "warning", "", fix))
+            found.append(Finding(name, 0, "", "", UNSAID, "warning", "", fix))
     found += runs_out.findings(tables, company, cycle)
     return [*found, *_stock_date(tables, cycle), *_expired_assumptions(company, cycle)]
 

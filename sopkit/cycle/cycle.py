@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from sopkit.book.signed import must_be_allowed, plan_hash, signatures
 from sopkit.cycle import lock as locks
 from sopkit.cycle import manifest as manifests
-from sopkit.cycle.manifest import ANSWERS, RECORD_NAMES
+from sopkit.cycle.manifest import ANSWERS, RECORD, RECORD_NAMES
 from sopkit.errors import SettingsError, SopkitError, StageError, nearest
 from sopkit.files import find_company, from_parquet, is_plain_name, replace_file, reports_root, sha256, to_parquet
 from sopkit.tables import BY_NAME, STAGES, TABLES, Company, Table, load_company, parse_cycle, table, written_by
@@ -128,6 +129,8 @@ class Cycle:
         manifest = self.manifest
         if name in RECORD_NAMES and "reproduces" not in manifest:
             return self._read_record(declared)
+        if self.stage in (None, "publish") and manifests.plan_of_record(manifest, name):
+            name = f"{RECORD}{name}"
         entry = manifest["tables"].get(name)
         if entry is None and (name in RECORD_NAMES or (declared.stage in manifest["stages"] and not declared.required)):
             return declared.empty()
@@ -142,7 +145,7 @@ class Cycle:
                 f"{self.folder / 'tables' / name}.parquet is not the file that stage {entry['stage']} wrote: its "
                 f"sha256 is not the manifest's. Make it again: {self.command('--from ' + entry['stage'])}."
             )
-        if declared.stage != self.stage:
+        if entry["stage"] != self.stage:
             self._read[name] = entry["sha256"]
         frame = from_parquet(content)
         # these very bytes were checked when they were written; again only if the declaration has changed since
@@ -198,6 +201,12 @@ class Cycle:
         except StageError:  # a file is not the one that was written: the stage makes everything again
             return None
 
+    @property
+    def before_the_meeting(self) -> Plan:
+        """The plan without what was adopted: what scenarios, options and the next what-if start from."""
+        name, reports = self.company_name, self.folder.parents[1]
+        return Cycle.open(name, self.cycle, stage="reconcile", reports=reports).plan
+
     def _asked(self) -> Any:
         from sopkit.book import load_questions, load_scenarios
 
@@ -210,15 +219,34 @@ class Cycle:
         self._given = (tables, self.company, self.cycle, scenarios, questions, manifest)
         return self._given
 
+    def others(self) -> list[Cycle]:
+        """The company's other cycles that were run, in order of their months."""
+        found = sorted(path.parent.name for path in self.folder.parent.glob(f"????-??/{manifests.NAME}"))
+        reports = self.folder.parents[1]
+        return [Cycle.open(self.company_name, name, reports=reports) for name in found if name != self.cycle]
+
     def earlier(self, name: str) -> pd.DataFrame:
         """Table `name` as the earlier cycles of the company kept it, one below the other; empty where none did."""
-        reports = self.folder.parents[1]
-        kept = [
-            Cycle.open(self.company_name, folder.name, reports=reports).read(name)
-            for folder in sorted(self.folder.parent.glob("????-??"))
-            if folder.name < self.cycle and (folder / "tables" / f"{name}.parquet").is_file()
-        ]
+        kept = [one.read(name) for one in self.others() if one.cycle < self.cycle and name in one.manifest["tables"]]
         return pd.concat(kept, ignore_index=True) if kept else self._declared(name).empty()
+
+    def carried(self) -> dict[str, pd.DataFrame]:
+        """What earlier cycles left for this one, by the input table it belongs to: their forecasts, overrides, plans.
+
+        `last_supply_plan` is the supply plan of the last earlier cycle that was published.
+        """
+        from sopkit.collect import snapshot
+
+        published = [
+            one for one in self.others() if one.cycle < self.cycle and "frozen_plans" in one.manifest["tables"]
+        ]
+        last = published[-1].read("supply_plan") if published else self._declared("supply_plan").empty()
+        return {
+            "past_forecasts": self.earlier("frozen_forecasts"),
+            "past_overrides": snapshot.moved(self.earlier("override_effects")),
+            "past_plans": self.earlier("frozen_plans"),
+            "last_supply_plan": last.groupby(list(TABLES["last_supply_plan"].key), as_index=False)["quantity"].sum(),
+        }
 
     def file(self, name: str) -> Path:
         """A settings file of the company (`scenarios.yaml`) as collect kept it in the folder; it may not exist."""
@@ -230,7 +258,7 @@ class Cycle:
     def answers(self, name: str = "decisions.yaml") -> Path:
         """A file in which people answer, as it stands when the stage asks; a copy is kept; it may not exist."""
         manifest = self.manifest
-        if self._source is not None and self.stage is not None and "reproduces" not in manifest:
+        if self._source is not None and self.stage is not None and not manifest.keys() & {"reproduces", "frozen"}:
             self._snapshot(manifest, {name})
             manifests.store(self.folder, manifest)
         return self.file(name)
@@ -244,26 +272,29 @@ class Cycle:
         """
         return self.save({name: frame})[name]
 
-    def save(self, frames: Mapping[str, pd.DataFrame]) -> Plan:
+    def save(self, frames: Mapping[str, pd.DataFrame], *, anew: bool = False) -> Plan:
         """Check all `frames` (name -> frame), then keep them all; nothing is written where one of them is wrong.
 
         Returns them as a plan, on top of the book that the stage asked for: what its figures are made from.
-        The first save of a stage replaces everything that an earlier run of the same stage left.
+        The first save of a stage, and one `anew`, replaces everything that the same stage left before.
         """
         if self.stage is None:
             raise StageError("A cycle opened without a stage is for reading. Open it with stage=... to write.")
         locks.refuse_beside_a_run(self.folder, f"{self.company_name} {self.cycle}")
+        self._must_not_be_frozen()
         mine = written_by(self.stage)
         for name in frames:
-            if name not in mine:
+            # the plan of record has the same tables as any plan, under names of its own
+            if name not in mine and not (self.stage == "decide" and name.startswith(RECORD)):
                 owner = self._declared(name).stage
                 raise StageError(
                     f"Stage {self.stage} does not write {name!r}, stage {owner} does. It writes {', '.join(mine)}."
                 )
-        checked = {name: TABLES[name].check(frame) for name, frame in frames.items()}
-        contents = {name: to_parquet(TABLES[name], frame) for name, frame in checked.items()}
+        declared = {name: self._declared(name.removeprefix(RECORD)) for name in frames}
+        checked = {name: declared[name].check(frame) for name, frame in frames.items()}
+        contents = {name: to_parquet(declared[name], frame) for name, frame in checked.items()}
         manifest = self.manifest
-        if not self._wrote:
+        if not self._wrote or anew:
             for name in [name for name, entry in manifest["tables"].items() if entry["stage"] == self.stage]:
                 del manifest["tables"][name]
                 (self.folder / "tables" / f"{name}.parquet").unlink(missing_ok=True)
@@ -271,25 +302,33 @@ class Cycle:
                 self._snapshot(manifest, {path.name for path in self.company_folder.glob("*.yaml")} - ANSWERS)
         for name, content in contents.items():
             replace_file(self.folder / "tables" / f"{name}.parquet", content)
-            manifest["tables"][name] = manifests.table_entry(self.stage, TABLES[name], content, len(checked[name]))
+            manifest["tables"][name] = manifests.table_entry(self.stage, declared[name], content, len(checked[name]))
         self._wrote = self._wrote or bool(frames)
         self._store(manifest)
         from sopkit.book import Plan
 
         tables, *rest = self._given or ({}, self.company, self.cycle)
-        self._given = ({**tables, **checked}, *rest)
+        self._given = ({**tables, **{name.removeprefix(RECORD): frame for name, frame in checked.items()}}, *rest)
         return Plan(*self._given)
 
     def write_file(self, name: str, content: str | bytes) -> Path:
         """Keep a file that is no table (`plan.html`) in the cycle's folder, its sha256 in the manifest."""
         if not is_plain_name(name) or name == manifests.NAME or self.stage is None:
             raise StageError(f"{name!r} is no file that a stage may write: give a plain file name.")
+        self._must_not_be_frozen()
         content = content.encode() if isinstance(content, str) else content
         replace_file(self.folder / name, content)
         manifest = self.manifest
         manifest["files"][name] = {"stage": self.stage, "sha256": sha256(content)}
         self._store(manifest)
         return self.folder / name
+
+    def _must_not_be_frozen(self) -> None:
+        if "frozen" in self.manifest:
+            again = self.command("--again REASON")
+            raise StageError(
+                f"{self.folder} is published and frozen: nothing in it is changed. A correction is: {again}."
+            )
 
     def _snapshot(self, manifest: dict[str, Any], names: Collection[str]) -> None:
         source: Any = self._source
@@ -319,7 +358,7 @@ class Cycle:
 
     def plan_hash(self, stage: str = "publish") -> str:
         """One sha256 over all tables that the stages up to and including `stage` wrote: what a signature signs."""
-        return manifests.plan_hash(self.manifest, stage)
+        return plan_hash(self.manifest, stage)
 
     def stale(self) -> dict[str, str]:
         """Stages whose result no longer fits what it was made from, with the reason; in the order of the stages."""
@@ -355,21 +394,21 @@ class Cycle:
     def status(self) -> pd.DataFrame:
         """One row a stage: state, when it was written, seconds, who signed it as it stands, and why it is stale."""
         manifest, stale, runs = self.manifest, self.stale(), locks.holder(self.folder)
-        signed = self.records.read("sign_offs", cycle=self.cycle).query("cycle == @self.cycle")
+        signed = signatures(self.records.read("sign_offs", cycle=self.cycle), self.cycle, manifest)
         rows = []
         for stage in STAGES:
             entry, mine = manifest["stages"].get(stage.name, {}), signed[signed["stage"] == stage.name]
             if runs and entry.get("state") == "running":
                 stale[stage.name] = f"runs: {runs}"
-            holds = set(mine.loc[mine["plan_hash"] == manifests.plan_hash(manifest, stage.name), "author"])
-            lapsed = sorted(f"({name}, before a change)" for name in set(mine["author"]) - holds)
+            holds = sorted(mine.loc[mine["holds"], "author"])
+            lapsed = sorted(f"({name}, before a change)" for name in mine.loc[~mine["holds"], "author"])
             rows.append(
                 {
                     "stage": stage.name,
                     "state": entry.get("state", "-") if stage.name not in stale or runs else "stale",
                     "written": entry.get("written_at", "-"),
                     "seconds": entry.get("seconds", "-"),
-                    "signed by": ", ".join([*sorted(holds), *lapsed]) or "-",
+                    "signed by": ", ".join([*holds, *lapsed]) or "-",
                     "why stale": stale.get(stage.name, ""),
                 }
             )
@@ -382,14 +421,7 @@ class Cycle:
         """
         if stage not in BY_NAME:
             raise SettingsError(f"no stage {stage!r}: {nearest(stage, BY_NAME)}")
-        people = self.read("people").set_index("name")["may_sign"]
-        if by not in people.index:
-            raise SettingsError(f"{by!r} is not in table people: {nearest(by, people.index)}")
-        if stage not in people[by].split():
-            may = sorted(name for name, stages in people.items() if stage in stages.split())
-            raise SettingsError(
-                f"{by} may not sign {stage}. Those who may: {', '.join(may) or 'nobody; see table people'}."
-            )
+        must_be_allowed(self.read("people"), by, stage, f"sign {stage}")
         stale = self.stale()
         if stage in stale:
             raise StageError(
@@ -413,7 +445,8 @@ class Cycle:
             entry["source"] = manifests.source_hash(self._source)
         manifests.store(self.folder, manifest)
         if state != "running" and "reproduces" not in manifest:
-            noted = {"state": state, "plan_hash": manifests.plan_hash(manifest, stage)}
+            noted = {"plan_hash": plan_hash(manifest, stage), "own_hash": plan_hash(manifest, stage, alone=True)}
+            noted["state"] = state
             self.records.log("stage", stage, cycle=self.cycle, author="runner", **noted)
 
     # for people ------------------------------------------------------------------------------------------------

@@ -16,14 +16,16 @@ from typing import Any
 
 import pandas as pd
 
+from sopkit.book.signed import plan_hash
 from sopkit.errors import StageError
 from sopkit.files import replace_file, sha256
-from sopkit.tables import BY_NAME, RECORDS, STAGES, Stage, Table
+from sopkit.tables import RECORDS, STAGES, Stage, Table
 from sopkit.version import __version__
 
 RECORD_NAMES = frozenset(record.name for record in RECORDS)
 # what people answer is taken when it is needed, everything else of a company when `collect` runs
 ANSWERS = frozenset({"decisions.yaml"})
+RECORD = "record/"  # before the name of a table: that of the plan of record (stage decide)
 LIBRARIES = "altair highspy numpy pandas pandera papermill pyarrow pyomo scipy statsforecast".split()
 NAME = "manifest.json"
 SEAL = b'\n "seal": "'
@@ -123,15 +125,14 @@ def table_entry(stage: str, declared: Table, content: bytes, rows: int) -> dict[
     return {"stage": stage, "sha256": sha256(content), "rows": rows, "declared": declaration_hash(declared)}
 
 
-def plan_hash(manifest: Mapping[str, Any], stage: str = "publish") -> str:
-    """One sha256 over all tables that the stages up to and including `stage` wrote: what a signature signs."""
-    upto = BY_NAME[stage].number
-    lines = [
-        f"{name} {entry['sha256']}\n"
-        for name, entry in sorted(manifest["tables"].items())
-        if entry["stage"] in BY_NAME and BY_NAME[entry["stage"]].number <= upto
-    ]
-    return sha256("".join(lines).encode())
+def plan_of_record(manifest: Mapping[str, Any], name: str) -> bool:
+    """Whether table `name` of the plan of record differs from the base's, and was made from what stands now."""
+    tables = manifest["tables"]
+    if f"{RECORD}{name}" not in tables:
+        return False
+    read = manifest["stages"].get("decide", {}).get("read", {})
+    made_from = {one: seen for one, seen in read.items() if one in tables and one not in RECORD_NAMES}
+    return all(tables[one]["sha256"] == seen for one, seen in made_from.items())
 
 
 def stale(manifest: Mapping[str, Any], current: Callable[[str], str | None], source: Path | None) -> dict[str, str]:
@@ -193,6 +194,11 @@ def unlogged(manifest: Mapping[str, Any], events: pd.DataFrame) -> list[str]:
         logged = events[events["name"] == stage]
         if logged.empty:
             wrong.append(f"the event log does not know that stage {stage} ran")
-        elif json.loads(logged.iloc[-1]["body"])["plan_hash"] != plan_hash(manifest, stage):
-            wrong.append(f"the tables up to stage {stage} are not those that the event log saw when it ran")
+            continue
+        noted = json.loads(logged.iloc[-1]["body"])
+        # a stage that ran again may leave one after it as it is: what that one wrote is held against its own entry
+        alone = "own_hash" in noted
+        if noted["own_hash" if alone else "plan_hash"] != plan_hash(manifest, stage, alone=alone):
+            which = "of" if alone else "up to"
+            wrong.append(f"the tables {which} stage {stage} are not those that the event log saw when it ran")
     return wrong

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sopkit.cycle import lock as locks
+from sopkit.cycle import versions
 from sopkit.cycle.cycle import Cycle
 from sopkit.cycle.manifest import now
 from sopkit.engine import Engine
@@ -57,6 +58,7 @@ def run(
     only: Iterable[str] = (),
     since: str = "",
     resume: bool = False,
+    again: str = "",
     parameters: Mapping[str, Any] | None = None,
     notebooks: Path | None = None,
     reports: Path | None = None,
@@ -65,6 +67,8 @@ def run(
 ) -> Cycle:
     """Run the stages' notebooks in order through papermill and return the cycle.
 
+    What is signed, published or followed by a later cycle is not run unless `again` says why; it then becomes a new
+    version beside the old (SettingsError otherwise).
     `only` names the stages to run, `since` the first of them; with `resume`, stages that are not stale are left out.
     `parameters` go to every notebook that has a parameter of that name. Executed notebooks are kept, signed as trusted,
     in `<cycle folder>/notebooks`. Names and values are all checked before anything runs: SettingsError. With `warm`
@@ -105,6 +109,7 @@ def _run(
     try:
         # what hangs on a stale stage is stale too, so none is missing here
         wanted = [stage for stage in stages if not resume or running.must_run(stage)]
+        versions.begin(opened, [stage.name for stage in wanted], again)
         if wanted:
             running.begin([stage.name for stage in wanted], warm)
         for stage in stages:

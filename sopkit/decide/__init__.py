@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sopkit.book import Book, Question
+from sopkit.decide import answers, table
+from sopkit.decide.answers import UNDECIDED
 from sopkit.errors import SettingsError, nearest
+from sopkit.tables import TABLES
 from sopkit.words import number
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from sopkit.engine import Engine
-
-UNDECIDED = "undecided"
 
 
 def _after_penalties(results: pd.DataFrame) -> pd.Series:
@@ -52,60 +53,70 @@ def recommend(asked: Question, results: pd.DataFrame, currency: str = "") -> tup
 def questions(book: Book) -> list[Question]:
     """What is to be decided: the company's questions, or, where it asks nothing, which of the solved plans to run."""
     solved = list(dict.fromkeys(book["scenario_results"]["scenario"]))
+    solved = [code for code in solved if code not in book.scenarios or book.scenarios[code].kind == "option"]
     return list(book.questions) or [Question(question="Which plan do we run?", options=solved)]
 
 
 def plan(book: Book, *, engine: Engine | str | None = None) -> dict[str, pd.DataFrame]:
+    """Every table of stage decide: decision_log, _table, _scores, adopted, _results, and those of the plan of record.
+
+    The plan of record is the base and everything adopted, solved together and checked; its tables are named
+    `record/<table>`, only those that differ from the plan before the meeting. `engine` says where it is solved.
+    Raises what `decisions` raises, and SettingsError where two adopted options contradict each other.
+    """
+    from sopkit.decide import record
+
+    weighed = _weighed(book)
+    taken = record.adopted(book, weighed["decision_log"])
+    return {**weighed, "adopted": taken, **record.of(book, taken, engine=engine)}
+
+
+def decisions(book: Book) -> pd.DataFrame:
     """Table `decision_log` from the book's questions, table scenario_results and what was recorded (table `decisions`).
 
-    A decision recorded in this cycle replaces the file's; the same question is asked anew in the next cycle. Without an
-    answer the question is undecided, and the plan a draft. `engine` is not used: nothing is solved here.
-    Raises SettingsError for an option that was not solved, or a decision without a reason.
+    A decision recorded in this cycle replaces the file's; the same question is asked anew in the next cycle, and after
+    a change of the plan. Without an answer that counts the question is undecided, and the plan a draft.
+    Raises SettingsError for an option that was not solved, or a decision without a reason or a name that may decide.
     """
+    return _weighed(book)["decision_log"]
+
+
+def _weighed(book: Book) -> dict[str, pd.DataFrame]:
+    """Tables decision_log, decision_table and decision_scores."""
     import pandas as pd
 
-    results = book["scenario_results"]
-    solved = list(dict.fromkeys(results["scenario"]))
-    recorded = book["decisions"]
-    recorded = recorded[recorded["cycle"] == book.cycle].sort_values("id").drop_duplicates("question", keep="last")
-    answers = {answer["question"]: answer for answer in recorded.to_dict("records")}
-    rows = []
-    for asked in questions(book):
-        unknown = [option for option in asked.options if option not in solved]
+    results, asked = book["scenario_results"], questions(book)
+    solved, tables, scored, recommended = list(dict.fromkeys(results["scenario"])), [], [], {}
+    for one in asked:
+        unknown = [option for option in one.options if option not in solved]
         if unknown:
-            raise SettingsError(f"question {asked.question!r} offers {unknown[0]!r}: {nearest(unknown[0], solved)}")
-        answer = answers.get(asked.question)
-        given = answer or {
-            "option": asked.option or "",
-            "reason": asked.reason or "",
-            "author": asked.decided_by,
-            "status": "approved" if asked.option else UNDECIDED,
-        }
-        option = given["option"]
-        if option and option not in asked.options:
-            hint = nearest(option, asked.options)
-            raise SettingsError(f"question {asked.question!r}: {option!r} is no option: {hint}")
-        if option and not given["reason"].strip():
-            raise SettingsError(f"question {asked.question!r} chooses {option!r} without a reason. Write why.")
-        best, sentence = recommend(asked, results, book.currency)
-        due = given.get("due")
-        rows.append(
-            {
-                "question": asked.question,
-                "options": ", ".join(asked.options),
-                "option": option,
-                "recommendation": f"{best}: {sentence}" if best else sentence,
-                "reason": given["reason"],
-                "owner": given.get("owner") or asked.owner,
-                "decided_by": given["author"],
-                "expected_effect": given.get("expected_effect") or asked.expected_effect or sentence,
-                "due": due if pd.notna(due) else pd.Timestamp(asked.due or None),
-                "status": given["status"],
-            }
-        )
-    return {"decision_log": pd.DataFrame(rows)}
+            raise SettingsError(f"question {one.question!r} offers {unknown[0]!r}: {nearest(unknown[0], solved)}")
+        happens = [code for code in one.options if code in book.scenarios and book.scenarios[code].kind == "event"]
+        if happens:
+            raise SettingsError(
+                f"question {one.question!r} offers {happens[0]!r}, which is an event: nobody chooses it. Name it under "
+                "events, and offer what can be done about it."
+            )
+        tables.append(table.cells(one, book))
+        if tables[-1].empty:
+            recommended[one.question] = recommend(one, results, book.currency)
+        else:
+            scored.append(table.scores(one, tables[-1], book))
+            recommended[one.question] = table.sentence(one, tables[-1], scored[-1], book)
+    empty = pd.DataFrame(columns=TABLES["decision_scores"].names)
+    return {
+        "decision_log": pd.DataFrame(list(answers.log(book, asked, recommended))),
+        "decision_table": pd.concat(tables, ignore_index=True),
+        "decision_scores": pd.concat(scored, ignore_index=True) if scored else empty,
+    }
 
 
 def is_draft(decision_log: pd.DataFrame) -> bool:
     """Whether the plan is a draft: a question is still undecided, or nothing was asked at all."""
     return decision_log.empty or bool((decision_log["status"] == UNDECIDED).any())
+
+
+def left_out(book: Book) -> list[str]:
+    """Options that were decided and that the book's plan does not contain: none in a plan that may be approved."""
+    taken = [code for option in book["decision_log"]["option"] for code in answers.chosen(option)]
+    return sorted({*taken} - {*book["adopted"]["option"], "base"})

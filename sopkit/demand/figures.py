@@ -25,12 +25,12 @@ NOT_JUDGED = "No past forecast can be judged yet."
 
 
 def _ahead(book: Book) -> str:
-    return f"{several(book.company.consensus.lag, 'month')} ahead"
+    return f"{several(book.judged_lag, 'month')} ahead" if book.judged_lag else "for the cycle's own month"
 
 
 def _lag(book: Book, table: str, family: str = "family == @ALL") -> pd.DataFrame:
     """The rows of `table` at the lag at which this company judges."""
-    lag = book.company.consensus.lag
+    lag = book.judged_lag
     return book[table].query(f"{family} and lag == @lag", local_dict={"ALL": ALL, "lag": lag})
 
 
@@ -297,7 +297,7 @@ def bias_by_family(book: Book) -> Figure:
 def missed_by_product(book: Book) -> pd.Series:
     """Absolute error of past consensus forecasts at list price, currency by product."""
     past = book["past_forecasts"].query("stream == 'consensus'")
-    past = past[(book.lag(past) == book.company.consensus.lag) & (past["month"] < book.first)]
+    past = past[(book.lag(past) == book.judged_lag) & (past["month"] < book.first)]
     key = ["product", "market", "month"]
     actual = sold(book).groupby(key)["quantity"].sum().rename("actual").reset_index()
     both = past.merge(actual, on=key, how="left").fillna({"actual": 0.0})

@@ -169,7 +169,7 @@ def overrides_judged(book: Book) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def say_who_was_right(book: Book, judged: pd.DataFrame, made: dict[str, pd.DataFrame], notes: Notes) -> None:
     """What the tables `made` of this module show, as notes: biases, campaigns, steps of the stair, overrides."""
-    lag = book.company.consensus.lag
+    lag = book.judged_lag
     _say_biases(book, judged[judged["lag"] == lag], made["forecast_accuracy"], notes)
     success = book["campaign_success"]
     for row in success[success["campaigns"] > 0].itertuples():
@@ -195,7 +195,7 @@ def say_who_was_right(book: Book, judged: pd.DataFrame, made: dict[str, pd.DataF
 
 
 def _say_biases(book: Book, at_lag: pd.DataFrame, accuracy: pd.DataFrame, notes: Notes) -> None:
-    lag, currency = book.company.consensus.lag, book.currency
+    lag, currency = book.judged_lag, book.currency
     right = accuracy[(accuracy["lag"] == lag) & ~accuracy["stream"].isin(["naive", *STAIR[2:5]])]
     total = right[right["family"] == ALL].set_index("stream")["bias"]
     for row in right.sort_values(["stream", "family"]).itertuples():

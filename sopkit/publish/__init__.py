@@ -15,10 +15,32 @@ if TYPE_CHECKING:
 
 
 def plan(book: Book, *, engine: Engine | str | None = None) -> dict[str, pd.DataFrame]:
-    """Table `kpis`: the KPIs of the book's plan, past and planned. `engine` is not used: nothing is solved here."""
+    """Tables `kpis` (past and planned) and `frozen_plans` (what later cycles judge) of the book's plan.
+
+    `engine` is not used: nothing is solved here.
+    """
     from sopkit import kpis
 
-    return {"kpis": kpis.kpi_table(book)}
+    return {"kpis": kpis.kpi_table(book), "frozen_plans": frozen(book)}
+
+
+def frozen(book: Book) -> pd.DataFrame:
+    """Table `frozen_plans`: units made and bought, stock, units delivered, net sales and margin by family and month."""
+    import pandas as pd
+
+    from sopkit.reconcile import finance
+
+    money = finance.gross_margin(book["pnl"]).set_index(["family", "month"])
+    sums = {
+        name: book[table].assign(family=book.families(book[table][item])).groupby(["family", "month"])[column].sum()
+        for name, table, item, column in (
+            ("production", "supply_plan", "item", "quantity"),
+            ("stock", "stock", "item", "closing"),
+            ("shipments", "deliveries", "product", "delivered"),
+        )
+    } | {"sales": money["sales"], "margin": money["margin"]}
+    rows = pd.concat(sums, names=["measure"]).rename("quantity").reset_index()
+    return rows[rows["family"].isin(book["families"]["family"])].assign(cycle=book.first)
 
 
 def publish(c: Cycle, book: Book) -> Path:
@@ -31,3 +53,23 @@ def publish(c: Cycle, book: Book) -> Path:
     book = replace(book, manifest=c.manifest)
     c.write_file("plan.xlsx", workbook.write(book, c.plan_hash()))
     return c.write_file("plan.html", pack.page(pack.report(book)))
+
+
+def publish_scenario(c: Cycle, code: str, *, engine: Engine | str | None = None) -> Path:
+    """Write `plan.CODE.html` and `.xlsx`: the pack of a scenario, marked as one on every page; the path of the page.
+
+    Raises SettingsError for a scenario that does not exist.
+    """
+    from sopkit.book import Plan
+    from sopkit.decide import record
+    from sopkit.publish import pack, workbook
+
+    before = c.before_the_meeting
+    made = record.made(before, record.together(before, [code]), engine=engine)
+    kept = {name: frame for name, frame in c.book.items() if name not in made}
+    shown = replace(made, tables={**kept, **made.tables}, manifest=c.manifest, base=before, questions=())
+    shown = replace(shown, title=before.scenarios[code].title, scenario=before.scenarios[code])
+    assert isinstance(shown, Plan)
+    shown = shown.with_tables({"kpis": plan(shown)["kpis"], "adopted": shown["adopted"].head(0)})
+    c.write_file(f"plan.{code}.xlsx", workbook.write(shown))
+    return c.write_file(f"plan.{code}.html", pack.page(pack.report(shown, shown.title)))

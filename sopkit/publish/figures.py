@@ -6,6 +6,7 @@ import pandas as pd
 
 from sopkit import charts, kpis
 from sopkit.book import Book
+from sopkit.book.signed import signatures
 from sopkit.charts import Figure, Show, Tile
 from sopkit.demand.figures import sold
 from sopkit.tables import STAGES
@@ -25,14 +26,16 @@ RULES = ("objective", "decision", "balance", "limit", "policy", "cost")
 
 def stages(book: Book) -> Figure:
     """The six stages as a flow: what each asks, whether it is made and signed, and who may sign it."""
-    signed = book["sign_offs"].sort_values("id").drop_duplicates("stage", keep="last").set_index("stage")["author"]
+    signed = signatures(book["sign_offs"], book.cycle, book.manifest)
+    held = signed[signed["holds"]].groupby("stage")["author"].agg(", ".join)
+    lapsed = signed[~signed["holds"]].groupby("stage")["author"].agg(", ".join) + ", before a change"
     made = {name: str(entry.get("written_at", ""))[:10] for name, entry in book.manifest.get("stages", {}).items()}
     owners = {one.name: listed([p.name for p in book["people"].itertuples() if one.name in p.may_sign.split()])
               for one in STAGES}  # fmt: skip
     rows = pd.DataFrame([
-        (one.name.capitalize(), one.question, "signed" if one.name in signed else "made" if made.get(one.name) else
-         "not recorded", made.get(one.name, ""), signed.get(one.name) or owners[one.name] or "nobody may sign")
-        for one in STAGES
+        (one.name.capitalize(), one.question, "signed" if one.name in held else "made" if made.get(one.name) else
+         "not recorded", made.get(one.name, ""), held.get(one.name) or lapsed.get(one.name) or owners[one.name]
+         or "nobody may sign") for one in STAGES
     ], columns=["stage", "question", "state", "made", "who"])  # fmt: skip
     open_ = rows.loc[rows["state"] != "signed", "stage"]
     return charts.flow(

@@ -15,7 +15,7 @@ from typing import Any
 from sopkit import charts
 from sopkit.book import Book
 from sopkit.charts import Figure
-from sopkit.decide import is_draft
+from sopkit.decide import is_draft, left_out
 from sopkit.publish import sections
 from sopkit.publish.paper import fitted
 from sopkit.words import month_name
@@ -23,14 +23,27 @@ from sopkit.words import month_name
 STATUS = {True: "DRAFT, not decided", False: "APPROVED"}
 
 
-def report(book: Book) -> dict[str, Any]:
+def status(book: Book, scenario: str = "") -> str:
+    """Where the plan stands: approved only where every question is decided and the plan contains what was chosen.
+
+    `scenario`: the title of a scenario whose pack this is; it is never the plan.
+    """
+    if scenario:
+        return f"DRAFT of a scenario, not the plan: {scenario}"
+    lacking = left_out(book)
+    if lacking and not is_draft(book["decision_log"]):
+        return f"DRAFT, does not contain what was decided: {', '.join(lacking)}"
+    return STATUS[is_draft(book["decision_log"])]
+
+
+def report(book: Book, scenario: str = "") -> dict[str, Any]:
     """The pack as a plain dictionary: company, cycle, months, draft, date of data, sections with text and figures.
 
     `book`: every table of the cycle, `kpis` among them; one that is absent counts as empty. Its manifest (versions,
-    hashes, parameters, when each stage ran) is printed in appendix B.
+    hashes, parameters, when each stage ran) is printed in appendix B. `scenario`: see `status`.
     """
     collected = book.manifest.get("stages", {}).get("collect", {}).get("written_at", "")
-    draft = is_draft(book["decision_log"])
+    stands = status(book, scenario)
     main, more = sections.every(book)
     return {
         "company": book.company.name,
@@ -40,8 +53,8 @@ def report(book: Book) -> dict[str, Any]:
         "horizon": f"{month_name(book.months[0])} to {month_name(book.months[-1])}",
         "data_as_of": str(collected)[:16].replace("T", " ") + " UTC" if collected else "",
         "currency": book.currency,
-        "draft": draft,
-        "status": STATUS[draft],
+        "draft": stands != STATUS[False],
+        "status": stands,
         "sections": [{"number": str(place), **fitted(part, place == 1)} for place, part in enumerate(main, start=1)],
         "appendices": [{"number": letter, **part} for letter, part in zip("AB", more, strict=True)],
     }

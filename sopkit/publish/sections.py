@@ -42,14 +42,20 @@ def decisions(book: Book) -> dict[str, Any]:
             "Write the questions into decisions.yaml of the company; until one is decided this plan is a draft.",
         )  # fmt: skip
     open_ = log[log["status"] == UNDECIDED]
-    soon = month_name(open_["due"].min())
+    late = int(decide.overdue(book).sum())
+    soon = month_name(open_["due"][open_["due"] >= book.first].min())
+    when = ([f"{counted(late)} overdue"] if late else []) + (
+        [f"the next due in {soon}" if late else f"the first by {soon}"] if soon else []
+    )
     headline = (
-        f"{several(len(open_), 'decision')} required" + (f", the first by {soon}." if soon else ".")
+        ", ".join([f"{several(len(open_), 'decision')} required", *when]) + "."
         if len(open_) else f"All decisions are made: {several(len(log), 'question')} answered."
     )  # fmt: skip
     more = f"{len(log) - 3:,} more questions are in the decision log; a meeting decides at most three well."
-    asked = [decide.question(book, place) for place in range(min(len(log), 3))]
-    return section("decisions", "Decisions required", headline, *asked, more if len(log) > 3 else "",
+    asked = [figure for place in range(min(len(log), 3)) for figure in
+             (decide.question(book, place), *filled(decide.table(book, place)))]  # fmt: skip
+    taken = filled(decide.adopted(book))
+    return section("decisions", "Decisions required", headline, *taken, *asked, more if len(log) > 3 else "",
                    reconcile.outlook(book))  # fmt: skip
 
 

@@ -9,11 +9,11 @@ from typing import Any
 import pandas as pd
 import xlsxwriter
 
-from sopkit.book import Book
+from sopkit.book import Book, Plan
 from sopkit.charts import columns_of, plain
-from sopkit.decide import UNDECIDED, is_draft
+from sopkit.decide import UNDECIDED
 from sopkit.publish import summary
-from sopkit.publish.pack import STATUS
+from sopkit.publish.pack import STATUS, status
 from sopkit.publish.summary import LETTERS
 from sopkit.tables import TABLES, Column, Table
 from sopkit.tables.hierarchy import TOTAL
@@ -23,6 +23,8 @@ FIRST = "About this plan"
 # name of the sheet -> table, in the order of the pack
 SHEETS = {
     "Decisions": "decision_log",
+    "Adopted": "adopted",
+    "What it changed": "adopted_results",
     "KPIs": "kpis",
     "Demand plan": "demand_plan",
     "Demand by level": "demand_levels",
@@ -102,12 +104,12 @@ def write(book: Book, plan_hash: str = "", rows: int = ROWS) -> bytes:
 
 
 def _title(book: Book) -> str:
-    state = f" ({_status(book)})" if is_draft(book["decision_log"]) else ""
+    state = f" ({_status(book)})" if _status(book) != STATUS[False] else ""
     return f"{plain(book.company.name)}: Sales & Operations Plan, {book.first:%B %Y}{state}"
 
 
 def _status(book: Book) -> str:
-    return STATUS[is_draft(book["decision_log"])]
+    return status(book, book.title if isinstance(book, Plan) and book.scenario else "")
 
 
 def _frame(book: Book, name: str) -> pd.DataFrame:
@@ -258,5 +260,5 @@ def _print(sheet: Any, book: Book) -> None:
     name = plain(book.company.name).replace("&", "&&")[:100]
     sheet.set_header(f"&L{name}, {book.cycle}&C&A&R{_status(book)}")
     sheet.set_footer("&R&P / &N")
-    if is_draft(book["decision_log"]):
+    if _status(book) != STATUS[False]:
         sheet.set_tab_color("#B34700")

@@ -35,7 +35,15 @@ def plan(book: Book, *, engine: Engine | str | None = None) -> dict[str, pd.Data
     a plan of its own, made from the changed tables; `engine` says where.
     Raises SettingsError where a scenario's change concerns no row, SopkitError where the statement does not tie.
     """
-    from sopkit.reconcile import compare, finance, gaps
+    from sopkit.reconcile import compare
+
+    statements = money(book)
+    return {**statements, **compare.scenarios(book, statements["pnl"], engine=engine)}
+
+
+def money(book: Book) -> dict[str, pd.DataFrame]:
+    """The plan in money: tables pnl, working_capital, budget_bridge and gaps."""
+    from sopkit.reconcile import finance, gaps
 
     statement = finance.pnl(book)
     return {
@@ -43,7 +51,6 @@ def plan(book: Book, *, engine: Engine | str | None = None) -> dict[str, pd.Data
         "working_capital": finance.working_capital(book, statement),
         "budget_bridge": finance.budget_bridge(book, statement),
         "gaps": gaps.gaps(book, statement),
-        **compare.scenarios(book, statement, engine=engine),
     }
 
 

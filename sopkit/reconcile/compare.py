@@ -9,8 +9,9 @@ import pandas as pd
 from sopkit import kpis
 from sopkit.book import Book, Plan, Scenario
 from sopkit.engine import Engine
-from sopkit.errors import SopkitError
-from sopkit.reconcile import finance
+from sopkit.errors import SettingsError, SopkitError, nearest
+from sopkit.reconcile import finance, standard
+from sopkit.tables import TABLES
 
 BASE = "base"
 BASE_TITLE = "The plan as it stands"  # what the base is called among the scenarios
@@ -85,6 +86,77 @@ def by_month(plan: Book, statement: pd.DataFrame, scenario: str) -> pd.DataFrame
     return frame.rename_axis("month").reset_index().assign(scenario=scenario)
 
 
+def outcome(plan: Plan, statement: pd.DataFrame, option: str, event: str = "") -> dict[str, object]:
+    """What a cell of table `outcomes` is made of: a row without once and payback, and the plan's result by month."""
+    values, capital = measures(plan, statement), finance.working_capital(plan, statement)
+    result = statement.groupby("month")["amount"].sum().reindex(capital["month"], fill_value=0.0)
+    opening = finance.opening_capital(plan)
+    cash = result.to_numpy() - capital["working_capital"].diff().fillna(capital["working_capital"].iloc[0] - opening)
+    return {
+        "option": option,
+        "event": event,
+        "result": values["result"],
+        "penalties": values["service penalties"],
+        "fill_rate": values["fill rate"],
+        "cash_low": cash.cumsum().min(),
+        "working_capital": values["working capital at the end"],
+        "months": result
+        - plan["supply_costs"].query("penalty").groupby("month")["amount"].sum().reindex(result.index).fillna(0),
+    }
+
+
+def outcomes(
+    base: Plan, solved: dict[tuple[str, str], dict[str, object]], asked: Mapping[str, Scenario]
+) -> pd.DataFrame:
+    """Table `outcomes` of `solved` by option and event; what is missing is solved again from the base, warm."""
+    for option, scenario in asked.items():
+        for event in events_of(scenario, asked) if scenario.kind == "option" else ():
+            happens = asked[event]
+            both = scenario.model_copy(update={"changes": [*happens.changes, *scenario.changes]})
+            plan = base.what_if(both, title=f"{scenario.title}, if: {happens.title}")
+            solved[option, event] = outcome(plan, finance.pnl(plan), option, event)
+    rows = []
+    for (option, event), cell in solved.items():
+        gained = (cell["months"] - solved[BASE, event]["months"]).cumsum()
+        never = gained.index[gained.lt(0)]
+        back = gained.index[gained.index > never[-1]] if len(never) else gained.index
+        paid = back[0] if len(back) and option != BASE else pd.NaT
+        once = asked[option].once if option != BASE else 0.0
+        rows.append({name: value for name, value in cell.items() if name != "months"} | {"once": once, "payback": paid})
+    return pd.DataFrame(rows, columns=TABLES["outcomes"].names)
+
+
+def events_of(option: Scenario, asked: Mapping[str, Scenario]) -> list[str]:
+    """The events an option is held against; SettingsError where it names none that exists."""
+    known = [code for code, one in asked.items() if one.kind == "event"]
+    wanted = known if option.against is None else option.against
+    for code in wanted:
+        if code not in known:
+            raise SettingsError(f"option {option.title!r} is held against {code!r}: {nearest(code, known)}")
+    return wanted
+
+
+def what_may_happen(
+    base: Plan, stated: Mapping[str, Scenario], solved: Mapping[tuple[str, str], dict[str, object]]
+) -> pd.DataFrame:
+    """Table `events`: those of the file, then the standard ones that the company's own data carry."""
+    more, before = standard.events(base, base.company.decision.standard_events), solved[BASE, ""]
+    rows = []
+    for code, event in [*((c, s) for c, s in stated.items() if s.kind == "event"), *more.items()]:
+        if code in more:
+            plan = base.what_if(event)
+            cell = outcome(plan, finance.pnl(plan), BASE, code)
+        else:
+            cell = solved[BASE, code]
+        change = {name: cell[name] - before[name] for name in ("result", "penalties", "fill_rate")}  # type: ignore[operator]
+        chance, source = event.chance(base)
+        rows.append(
+            {"event": code, "title": event.title, "probability": chance, "source": source, "standard": code in more}
+            | change
+        )
+    return pd.DataFrame(rows, columns=TABLES["events"].names)
+
+
 def side_by_side(measured: Mapping[str, tuple[str, Mapping[str, float]]], currency: str) -> pd.DataFrame:
     """Table scenario_results from the title and measures of each plan by code, the first of them the base."""
     base = next(iter(measured.values()))[1]
@@ -96,16 +168,17 @@ def side_by_side(measured: Mapping[str, tuple[str, Mapping[str, float]]], curren
     return pd.DataFrame(rows, columns=["scenario", "title", "measure", "value", "base", "difference", "unit"])
 
 
-def _solved(task: tuple[Plan, str, Scenario]) -> tuple[dict[str, float], pd.DataFrame, list[int]]:
+def _solved(task: tuple[Plan, str, Scenario]) -> tuple[dict[str, float], pd.DataFrame, list[int], dict[str, object]]:
     """One scenario planned and measured; runs wherever the engine puts it."""
     base, code, scenario = task
     plan = base.what_if(scenario, warm=False)
     statement = finance.pnl(plan)
-    return measures(plan, statement), by_month(plan, statement, code), list(plan.rows)
+    cell = (BASE, code) if scenario.kind == "event" else (code, "")
+    return measures(plan, statement), by_month(plan, statement, code), list(plan.rows), outcome(plan, statement, *cell)
 
 
 def scenarios(book: Book, statement: pd.DataFrame, *, engine: Engine | str | None = None) -> dict[str, pd.DataFrame]:
-    """Tables scenario_results, scenario_months and scenario_changes; the base is the plan already in the book.
+    """Tables scenario_results, _months and _changes, outcomes and events; the base is the plan already in the book.
 
     `statement`: the base plan's table pnl. The scenarios are those of scenarios.yaml.
     """
@@ -116,14 +189,18 @@ def scenarios(book: Book, statement: pd.DataFrame, *, engine: Engine | str | Non
     solved = Engine.of(engine).map(_solved, tasks, seconds=seconds * len(tasks))
     measured = {BASE: (BASE_TITLE, measures(base, statement))}
     months, changes = [by_month(base, statement, BASE)], []
-    for (code, scenario), (values, monthly, rows) in zip(book.scenarios.items(), solved, strict=True):
+    cells = {(BASE, ""): outcome(base, statement, BASE)}
+    for (code, scenario), (values, monthly, rows, cell) in zip(book.scenarios.items(), solved, strict=True):
         measured[code] = scenario.title, values
+        cells[str(cell["option"]), str(cell["event"])] = cell
         months.append(monthly)
         changes += [
             (code, number, change.table, change.sentence, count)
             for number, (change, count) in enumerate(zip(scenario.changes, rows, strict=True), start=1)
         ]
     return {
+        "outcomes": outcomes(base, cells, book.scenarios),
+        "events": what_may_happen(base, book.scenarios, cells),
         "scenario_results": side_by_side(measured, book.currency),
         "scenario_months": pd.concat(months, ignore_index=True),
         "scenario_changes": pd.DataFrame(changes, columns=["scenario", "change", "table", "sentence", "rows"]),

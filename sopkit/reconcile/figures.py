@@ -9,7 +9,7 @@ from sopkit.book import Book
 from sopkit.charts import Figure, Show
 from sopkit.reconcile import MEASURES
 from sopkit.reconcile.compare import BASE_TITLE
-from sopkit.reconcile.finance import LINES, STEPS
+from sopkit.reconcile.finance import LINES, OPTIONS, STEPS
 from sopkit.words import amount, month_name, number, quoted, sentence, span, than
 
 GAPS = {
@@ -41,7 +41,7 @@ def statement(book: Book) -> Figure:
     """Profit and loss of the next twelve months beside last year and budget, with the differences drawn."""
     lines, near = book.near(book["pnl"]).groupby("line")["amount"].sum(), book.near(book["budget"])
     planned = lines.reindex(LINES, fill_value=0.0)
-    rows = [*LINES[:2], "gross margin", *LINES[2:], "result"]
+    rows = [*LINES[:2], "gross margin", *(name for name in LINES[2:] if name != OPTIONS or planned[name]), "result"]
     plan = planned.to_dict() | {"gross margin": planned.iloc[:2].sum(), "result": lines.sum()}
     ago = _margins(_year_ago(book))
     past = ago[[*LINES[:2], "gross margin"]].sum() if len(ago) else {}

@@ -12,7 +12,8 @@ import pandas as pd
 from sopkit.book import Book
 
 # lines of the statement, in its order; everything else the supply plan pays is set against standard cost
-LINES = ("net sales", "cost of goods sold", "freight", "warehousing", "supply cost against standard")
+OPTIONS = "adopted options"
+LINES = ("net sales", "cost of goods sold", "freight", "warehousing", OPTIONS, "supply cost against standard")
 STEPS = ("budget", "volume", "mix", "rate", "plan")
 COMPANY = "company"
 LINE_OF_COST = {"freight": "freight", "holding": "warehousing"}
@@ -53,6 +54,11 @@ def pnl(book: Book) -> pd.DataFrame:
     change = book.at_cost(stock, "closing") - book.at_cost(stock, "opening")
     parts.append(stock[["family", "month"]].assign(line=LINES[-1], amount=change))
     parts.append(sold[["family", "month"]].assign(line=LINES[-1], amount=-sold["goods"]))
+    chosen = book["option_costs"]
+    chosen = chosen[chosen["month"].isin(stock["month"])]
+    parts.append(
+        pd.DataFrame({"month": chosen["month"], "amount": -chosen["amount"]}).assign(line=OPTIONS, family=COMPANY)
+    )
     # goods of a family that left stock without being sold (or arrived before the plan) show in the same line
     rows = pd.concat(parts, ignore_index=True)
     return rows.groupby(["line", "family", "month"], as_index=False)["amount"].sum()
@@ -61,7 +67,8 @@ def pnl(book: Book) -> pd.DataFrame:
 def ties(statement: pd.DataFrame, book: Book) -> dict[str, float]:
     """How far the statement is from the optimiser's money, in currency: every value must be below a cent.
 
-    `net sales` against revenue, `result` against revenue - costs paid + change of stock at standard cost.
+    `net sales` against revenue, `result` less the cost of adopted options, which the optimiser does not know, against
+    revenue - costs paid + change of stock at standard cost.
     """
     costs = book["supply_costs"]
     revenue = costs.loc[costs["cost"] == "revenue", "amount"].sum()
@@ -70,7 +77,7 @@ def ties(statement: pd.DataFrame, book: Book) -> dict[str, float]:
     change = (book.at_cost(stock, "closing") - book.at_cost(stock, "opening")).sum()
     return {
         "net sales": statement.loc[statement["line"] == "net sales", "amount"].sum() - revenue,
-        "result": statement["amount"].sum() - (revenue - paid + change),
+        "result": statement.loc[statement["line"] != OPTIONS, "amount"].sum() - (revenue - paid + change),
     }
 
 
@@ -124,6 +131,14 @@ def working_capital(book: Book, statement: pd.DataFrame) -> pd.DataFrame:
     )
     frame["working_capital"] = frame["inventory"] + frame["receivables"] - frame["payables"] + frame["other"]
     return frame.round({"inventory": 6})
+
+
+def opening_capital(book: Book) -> float:
+    """Working capital on the day before the plan: stock at standard cost and what the last balance sheet holds."""
+    stock, sheet = book["stock"], book["balance_sheet"].sort_values("month").tail(1)
+    held = book.at_cost(stock[stock["month"] == stock["month"].min()], "opening").sum()
+    signs = {"receivables": 1, "payables": -1, "other_current_assets": 1, "other_current_liabilities": -1}
+    return float(held + sum(sign * sheet[name].sum() for name, sign in signs.items()))
 
 
 def budget_bridge(book: Book, statement: pd.DataFrame) -> pd.DataFrame:

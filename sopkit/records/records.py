@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,7 +35,7 @@ class Records:
     def __init__(self, url: str, company: str = "") -> None:
         self.company = company
         self.engine = connect(url)
-        self._made: set[str] = set()
+        self._made: dict[str, set[str]] = {}  # the columns of each table that is there
         self._look()
 
     @classmethod
@@ -57,7 +57,12 @@ class Records:
         if place and place.name and not place.exists() and (place.parent.is_dir() or place.parent == own):
             return
         with self._connected() as connection:
-            self._made = set(sa.inspect(connection).get_table_names())
+            look = sa.inspect(connection)
+            self._made = {name: {one["name"] for one in look.get_columns(name)} for name in look.get_table_names()}
+
+    def _lacking(self, sql: sa.Table) -> list[sa.Column[Any]]:
+        """Columns that a database made by an earlier version has not yet."""
+        return [column for column in sql.columns if column.name not in self._made.get(sql.name, {column.name})]
 
     @contextmanager
     def _connected(self) -> Iterator[sa.Connection]:
@@ -82,11 +87,17 @@ class Records:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             else:
                 connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK})
-            if not self._made >= set(metadata.tables):
+            lacking = [(sql.name, column) for sql in SQL_TABLES.values() for column in self._lacking(sql)]
+            for name, column in lacking:
+                kind = column.type.compile(self.engine.dialect)
+                connection.execute(sa.DDL(f"ALTER TABLE {name} ADD COLUMN {column.name} {kind}"))
+            new = bool(lacking) or not self._made.keys() >= set(metadata.tables)
+            if new:
                 metadata.create_all(connection)
             yield connection
             connection.commit()
-        self._made |= set(metadata.tables)
+        if new:
+            self._look()
 
     def add(self, table: str, *, author: str, cycle: str, **fields: Any) -> int:
         """Keep one record of `table` and return its id; when this returns, it is on disk and in the event log.
@@ -133,7 +144,7 @@ class Records:
         if table not in BY_NAME:
             raise SettingsError(f"no table of records {table!r}: {nearest(table, BY_NAME)}")
         declared, sql = BY_NAME[table], SQL_TABLES[table]
-        asked = sa.select(*(sql.c[name] for name in declared.names)).where(sql.c.company == self.company)
+        asked = self._select(sql, declared.names)
         if cycle is not None:
             asked = asked.where(sql.c.cycle <= cycle)
         frame = pd.DataFrame(self._rows(sql, asked.order_by(sql.c.id)), columns=declared.names)
@@ -145,6 +156,14 @@ class Records:
             holds = frame["expires"].isna() | (frame["expires"] >= pd.Timestamp(f"{cycle}-01"))
             frame = frame[~frame["id"].isin(frame["supersedes"]) & holds]
         return frame.reset_index(drop=True)
+
+    def _select(self, sql: sa.Table, names: Iterable[str]) -> sa.Select[Any]:
+        """The columns `names` of the company's rows; nothing for a column that the database has not yet."""
+        if sql.name not in self._made:
+            self._look()
+        lacking = {column.name for column in self._lacking(sql)}
+        columns = (sa.null().label(name) if sql.c[name].name in lacking else sql.c[name] for name in names)
+        return sa.select(*columns).where(sql.c.company == self.company)
 
     def _rows(self, sql: sa.Table, asked: sa.Select[Any]) -> list[Any]:
         """What the database answers; nothing where its table is not made yet."""
@@ -218,8 +237,7 @@ class Records:
             previous = event["sha256"]
         for name, sql in SQL_TABLES.items():
             columns = [STORED.get(column, column) for column in BY_NAME[name].names]
-            asked = sa.select(*(sql.c[column] for column in BY_NAME[name].names))
-            for row in self._rows(sql, asked.where(sql.c.company == self.company).order_by(sql.c.id)):
+            for row in self._rows(sql, self._select(sql, BY_NAME[name].names).order_by(sql.c.id)):
                 kept = {column: _plain(value) for column, value in zip(columns, row, strict=True)}
                 logged = bodies.pop((name, kept["id"]), None)
                 if logged is None:

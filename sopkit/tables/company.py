@@ -162,6 +162,25 @@ class DemandRules(Settings):
     exceptions_each: int = setting(4, "most of them for one cause", "exceptions", ge=1)
 
 
+class DecisionRule(Settings):
+    """How options are weighed: value = result x weight - service penalties x weight + cash low point x weight.
+
+    The option with the highest score is recommended: expected value - risk x (expected value - worst value).
+    """
+
+    result: Positive = setting(1.0, "weight of the result of the horizon", "currency per currency")
+    service: Positive = setting(1.0, "weight of the service penalties", "currency per currency")
+    cash: Positive = setting(0.0, "weight of the lowest point of cash", "currency per currency")
+    standard_events: int = setting(
+        3,
+        "events made from the company's own data that are solved each cycle, most telling first",
+        "events",
+        ge=0,
+        le=12,
+    )
+    risk: Share = setting(0.0, "price of risk: 0 = the average decides, 1 = the worst case does", "share")
+
+
 class Company(Settings):
     """Everything a company sets: money, horizon, policies, targets, and where each table comes from."""
 
@@ -181,6 +200,7 @@ class Company(Settings):
         "family", "the level at which a reconciliation must be no worse than summing from below"
     )
     demand: DemandRules = DemandRules()
+    decision: DecisionRule = DecisionRule()
     kpi_targets: dict[KpiName, KpiTarget] = setting({}, "the target of a KPI, by the KPI's name")
     assumptions: dict[str, Assumption] = setting({}, "what is missing and planned around, by a code of one's own")
     rates: dict[Currency, Positive] = setting(

@@ -40,6 +40,7 @@ RECORDS = (
         month("due", "when it must be done", required=False, example="2026-12"),
         text("expected_effect", "what it should bring", required=False, example="+2.1 % fill rate"),
         choice("status", "where it stands", "undecided", "approved", "rejected", "done", example="approved"),
+        text("plan_hash", "sha256 of the plan that was decided about", required=False, example="9f2c..."),
     ),
     _record(
         "history_answers", "demand planning", "A planner's answer to a proposed correction of history.", "id",

@@ -100,6 +100,13 @@ _DEMAND_STEPS = (
 )
 _DEMANDED = " ".join(name for step in _DEMAND_STEPS for name in step.writes)
 
+_PLANNED = tuple(
+    dict.fromkeys(
+        f"{_DEMAND} {_DEMANDED} {_NETWORK} past_plans budget balance_sheet supply_plan shipments stock "
+        "deliveries resource_load people_plan supply_costs binding_limits levers option_costs".split()
+    )
+)
+
 STAGES = (
     Stage(1, "collect", "Are the numbers good enough to plan with?", ("history_answers",)),
     Stage(
@@ -120,20 +127,24 @@ STAGES = (
         4,
         "reconcile",
         "Where do demand, supply and money disagree, and what are the options?",
-        tuple(
-            dict.fromkeys(
-                f"{_DEMAND} {_DEMANDED} {_NETWORK} past_plans budget balance_sheet supply_plan shipments stock "
-                "deliveries resource_load people_plan supply_costs binding_limits levers".split()
-            )
-        ),
+        _PLANNED,
         "scenarios.yaml",
     ),
+    # what is chosen is solved together as the plan of record, so decide reads all that a scenario is made from
     Stage(
         5,
         "decide",
         "Which option, who decided, and why?",
-        tuple("scenario_results scenario_months scenario_changes gaps pnl decisions people".split()),
-        "decisions.yaml",
+        tuple(
+            dict.fromkeys(
+                [
+                    *_PLANNED,
+                    *"scenario_results scenario_months scenario_changes gaps pnl".split(),
+                    *"events outcomes decisions people".split(),
+                ]
+            )
+        ),
+        "scenarios.yaml decisions.yaml",
     ),
     Stage(6, "publish", "What is the plan, and how good was the last one?", ("*",)),
 )

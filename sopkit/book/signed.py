@@ -1,0 +1,46 @@
+"""What a signature or a decision stands for: one hash over exactly what its person saw, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from sopkit.errors import SettingsError, nearest
+from sopkit.files import sha256
+from sopkit.tables import BY_NAME
+
+SHORT = 12  # letters of a hash that people write down
+
+
+def plan_hash(manifest: Mapping[str, Any], stage: str = "publish", *, alone: bool = False) -> str:
+    """One sha256 over all tables that the stages up to and including `stage` wrote, or those of that stage `alone`."""
+    upto = BY_NAME[stage].number
+    lines = [
+        f"{name} {entry['sha256']}\n"
+        for name, entry in sorted(manifest.get("tables", {}).items())
+        if entry["stage"] in BY_NAME
+        and (entry["stage"] == stage or (BY_NAME[entry["stage"]].number < upto and not alone))
+    ]
+    return sha256("".join(lines).encode())
+
+
+def signatures(sign_offs: pd.DataFrame, cycle: str, manifest: Mapping[str, Any]) -> pd.DataFrame:
+    """Who signed what in `cycle`: stage, author, holds; `holds` = for exactly the tables as they are now."""
+    mine = sign_offs[sign_offs["cycle"] == cycle].sort_values("id")
+    now = {stage: plan_hash(manifest, stage) for stage in BY_NAME}
+    found = mine.assign(holds=mine["plan_hash"] == mine["stage"].map(now))
+    return found.sort_values("holds", kind="stable").drop_duplicates(["stage", "author"], keep="last")[
+        ["stage", "author", "holds"]
+    ]
+
+
+def must_be_allowed(people: pd.DataFrame, name: str, stage: str, deed: str) -> None:
+    """Raises SettingsError, with those who may, where `name` is not in table people or may not sign `stage`."""
+    may = people.set_index("name")["may_sign"]
+    if name not in may.index:
+        raise SettingsError(f"{name!r} is not in table people: {nearest(name, may.index)}")
+    if stage not in may[name].split():
+        allowed = ", ".join(sorted(one for one, stages in may.items() if stage in stages.split()))
+        raise SettingsError(f"{name} may not {deed}. Those who may: {allowed or 'nobody; see table people'}.")

@@ -1,0 +1,99 @@
+"""The answers to the questions of a cycle: which of them count, and why the others do not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pandas as pd
+
+from sopkit.book import Book, Question
+from sopkit.book.signed import SHORT, must_be_allowed, plan_hash
+from sopkit.errors import SettingsError, nearest
+
+UNDECIDED = "undecided"
+
+
+def seen(book: Book) -> str:
+    """The hash of what is decided about: everything up to stage reconcile; empty for a book of no cycle folder."""
+    return plan_hash(book.manifest, "reconcile") if book.manifest.get("tables") else ""
+
+
+def chosen(option: str) -> list[str]:
+    """The options that an answer adopts: codes divided by commas."""
+    return [code for code in (part.strip() for part in option.split(",")) if code]
+
+
+def answer(asked: Question, book: Book, recorded: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """What is answered to a question in this cycle: option, reason, author, status and the rest of a decision_log row.
+
+    `recorded`: the last decision of this cycle by question. An answer of another cycle or for another plan does not
+    count; `lapsed` says why. Raises SettingsError for an answer that makes no sense, or that nobody may give.
+    """
+    none = {"option": "", "reason": "", "author": "", "status": UNDECIDED, "lapsed": ""}
+    given = recorded.get(asked.question)
+    if given is None:
+        if not asked.option:
+            return none
+        given = {"option": asked.option, "reason": asked.reason or "", "author": asked.decided_by, "status": "approved"}
+        why = _not_for_this_plan(asked, book)
+    else:
+        now, then = seen(book), given.get("plan_hash") or ""
+        why = "" if now in ("", then) else "the plan has changed since. Look at it as it is now, and decide again"
+    if not why:
+        _must_make_sense(asked, given, book)
+        return {**given, "lapsed": ""}
+    who = f"{given['author']} chose {given['option']}" if given["option"] else f"{given['author']} left it open"
+    return none | {"lapsed": f"{who}; it does not count: {why}."}
+
+
+def _not_for_this_plan(asked: Question, book: Book) -> str:
+    now, write = seen(book), f"write cycle: {book.cycle}"
+    write += f" and plan: {seen(book)[:SHORT]} beside it" if now else " beside it"
+    if not asked.cycle:
+        return f"decisions.yaml does not say in which cycle. If it is meant for this plan, {write}"
+    if asked.cycle != book.cycle:
+        return f"it was given in {asked.cycle}. This cycle asks anew; to answer, {write}"
+    if now and not (asked.plan and now.startswith(asked.plan)):
+        which = f"it is for the plan {asked.plan}" if asked.plan else "decisions.yaml does not say for which plan"
+        return f"{which}. Look at the plan as it is now; to answer, {write}"
+    return ""
+
+
+def _must_make_sense(asked: Question, given: Mapping[str, Any], book: Book) -> None:
+    about = f"question {asked.question!r}"
+    for option in chosen(given["option"]):
+        last = book.scenarios[option].choose_by if option in book.scenarios else ""
+        if last and last < book.cycle:
+            raise SettingsError(f"{about}: {option!r} could be chosen until {last}. Decide for another option.")
+        if option not in asked.options:
+            raise SettingsError(f"{about}: {option!r} is no option: {nearest(option, asked.options)}")
+    if given["option"] and not given["reason"].strip():
+        raise SettingsError(f"{about} chooses {given['option']!r} without a reason. Write why.")
+    if given["option"] and not given["author"].strip():
+        raise SettingsError(f"{about} chooses {given['option']!r} and names nobody who decided. Write decided_by.")
+    if given["option"] and len(book["people"]):
+        must_be_allowed(book["people"], given["author"], "decide", "decide")
+
+
+def log(book: Book, questions: list[Question], recommended: Mapping[str, tuple[str, str]]) -> Iterator[dict[str, Any]]:
+    """The rows of table `decision_log`; `recommended`: by question the code of the best option, and the sentence."""
+    mine = book["decisions"]
+    mine = mine[mine["cycle"] == book.cycle].sort_values("id").drop_duplicates("question", keep="last")
+    recorded = {row["question"]: row for row in mine.to_dict("records")}
+    for asked in questions:
+        given, (best, sentence) = answer(asked, book, recorded), recommended[asked.question]
+        due = given.get("due")
+        yield {
+            "question": asked.question,
+            "options": ", ".join(asked.options),
+            "option": ", ".join(chosen(given["option"])),
+            "recommendation": f"{best}: {sentence}" if best else sentence,
+            "reason": given["reason"],
+            "owner": given.get("owner") or asked.owner,
+            "decided_by": given["author"],
+            "expected_effect": given.get("expected_effect") or asked.expected_effect or sentence,
+            "due": due if pd.notna(due) else pd.Timestamp(asked.due or None),
+            "status": given["status"],
+            "lapsed": given["lapsed"],
+        }

@@ -1,0 +1,110 @@
+"""The plan of record: the base and everything adopted, solved together, checked like any plan, in the same tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from sopkit import reconcile, supply
+from sopkit.book import Book, Plan, Scenario, apply
+from sopkit.book.scenarios import changed_by
+from sopkit.decide.answers import UNDECIDED, chosen
+from sopkit.errors import SettingsError
+from sopkit.tables import TABLES
+
+if TYPE_CHECKING:
+    from sopkit.engine import Engine
+
+RECORD = "record/"  # before the name of a table: that of the plan of record, not of the plan before the meeting
+BASE = "base"
+
+
+def made(base: Plan, scenario: Scenario, *, engine: Engine | str | None = None) -> Plan:
+    """The plan under `scenario` with every table of stages demand, supply and reconcile that a pack shows.
+
+    Raises what `Plan.what_if` raises.
+    """
+    changed, _ = changed_by(base, scenario)
+    changed = changed.with_tables(supply.plan(changed, engine=engine))
+    return changed.with_tables(reconcile.money(changed))
+
+
+def together(book: Book, codes: Sequence[str]) -> Scenario:
+    """All `codes` of the book's scenarios as one; SettingsError where two of them contradict each other.
+
+    Two options agree where their order does not matter: both may add to the same hours, not both set them.
+    """
+    unknown = [code for code in codes if code not in book.scenarios]
+    if unknown:
+        raise SettingsError(f"{unknown[0]!r} was adopted and is no scenario of this cycle: write it in scenarios.yaml.")
+    for one, two in combinations(codes, 2):
+        if wrong := _contradiction(book, one, two):
+            raise SettingsError(
+                f"{one} and {two} contradict each other: both change the same rows of table {wrong}. "
+                "Adopt one of them, or write one scenario for both."
+            )
+    titles = " and ".join(book.scenarios[code].title for code in codes)
+    return Scenario(title=titles, changes=[change for code in codes for change in book.scenarios[code].changes])
+
+
+def _contradiction(book: Book, one: str, two: str) -> str:
+    """The table in which it matters which of two scenarios comes first; empty where they agree."""
+    first, second = (book.scenarios[code].changes for code in (one, two))
+    try:
+        ahead, back = (apply(book, changes, f"{one}, {two}")[0] for changes in ([*first, *second], [*second, *first]))
+    except SettingsError:  # after the one there is no row left for the other
+        return " or ".join(sorted({change.table for change in first} & {change.table for change in second}))
+    for name, frame in ahead.items():
+        if frame is not back[name]:
+            key = list(TABLES[name].key)
+            here, there = (side.sort_values(key, ignore_index=True) for side in (frame, back[name]))
+            if not here.equals(there):
+                return name
+    return ""
+
+
+def adopted(book: Book, decision_log: pd.DataFrame) -> pd.DataFrame:
+    """Table `adopted`: each option that a decision of `decision_log` adopts, by whom, and what it changes."""
+    rows = [
+        {
+            "option": code,
+            "title": book.scenarios[code].title if code in book.scenarios else code,
+            "changes": book.scenarios[code].model_dump_json() if code in book.scenarios else "",
+            "cycle": book.first,
+            **{name: row[name] for name in ("question", "reason", "owner", "decided_by", "due")},
+        }
+        for row in decision_log[decision_log["status"] != UNDECIDED].to_dict("records")
+        for code in chosen(row["option"])
+        if code != BASE
+    ]
+    frame = pd.DataFrame(rows, columns=TABLES["adopted"].names)
+    return frame.drop_duplicates("option")
+
+
+def of(book: Book, taken: pd.DataFrame, *, engine: Engine | str | None = None) -> dict[str, pd.DataFrame]:
+    """The tables of the plan of record that differ from the book's, each under `record/<name>`, and `adopted_results`.
+
+    `taken` is table `adopted`; nothing is solved where it is empty: the plan before the meeting is the plan of record.
+    """
+    if taken.empty:
+        return {"adopted_results": pd.DataFrame(columns=TABLES["adopted_results"].names)}
+    base = Plan(book.tables, book.company, book.cycle, book.scenarios)
+    both = together(book, list(taken["option"]))
+    costs = [book.scenarios[code].costs(code, book.months) for code in taken["option"]]
+    start = base.with_tables({"option_costs": pd.concat([book["option_costs"], *costs], ignore_index=True)})
+    plan = made(start if any(map(len, costs)) else base, both, engine=engine)
+    changed = {f"{RECORD}{name}": frame for name, frame in plan.items() if frame is not base.tables.get(name)}
+    rows = reconcile.results(base, {"record": plan}).query("scenario == 'record'")
+    rows = rows[["measure", "base", "value", "difference", "unit"]].rename(columns={"base": "before", "value": "after"})
+    units = [
+        (what, before, after, after - before, "units")
+        for what, table, column in (
+            ("units made and bought", "supply_plan", "quantity"),
+            ("units delivered", "deliveries", "delivered"),
+        )
+        for before, after in [(base[table][column].sum(), plan[table][column].sum())]
+    ]
+    return {"adopted_results": pd.concat([rows, pd.DataFrame(units, columns=rows.columns)]), **changed}

@@ -1,0 +1,99 @@
+"""The decision table: each option of a question under each event, and which one the rule of the company takes."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from sopkit.book import Book, Question
+from sopkit.errors import SettingsError, nearest
+from sopkit.tables import TABLES
+from sopkit.words import amount, listed, percent
+
+BASE, NOTHING = "base", ""
+
+
+def events_of(asked: Question, book: Book) -> list[str]:
+    """The events that matter to a question: those it names, else those that every option of it was solved under."""
+    solved = book["outcomes"]
+    per = [set(solved.loc[solved["option"] == option, "event"]) for option in asked.options]
+    both = set.intersection(*per) - {NOTHING} if per else set()
+    order = [event for event in book["events"]["event"] if event in both]
+    for event in asked.events or ():
+        if event not in both:
+            raise SettingsError(
+                f"question {asked.question!r}: its options were not solved under {event!r}: {nearest(event, order)}"
+            )
+    return order if asked.events is None else list(asked.events)
+
+
+def cells(asked: Question, book: Book) -> pd.DataFrame:
+    """The rows of table `decision_table` of one question; none where no event matters to it."""
+    events = events_of(asked, book)
+    rule, known = book.company.decision, book["events"].set_index("event")["probability"]
+    rows = book["outcomes"]
+    rows = rows[rows["option"].isin(asked.options) & rows["event"].isin([NOTHING, *events])]
+    if not events:
+        return pd.DataFrame(columns=TABLES["decision_table"].names)
+    value = rule.result * rows["result"] - rule.service * rows["penalties"] + rule.cash * rows["cash_low"]
+    rows = rows[["option", "event"]].assign(question=asked.question, value=value)
+    rows["regret"] = rows.groupby("event")["value"].transform("max") - rows["value"]
+    chances = {event: known[event] for event in events}
+    likely = sum(chance for chance in chances.values() if pd.notna(chance))
+    # events are looked at one at a time: what is left is that none of them happens
+    shares = {event: chance / max(likely, 1.0) for event, chance in chances.items()} | {NOTHING: max(0.0, 1 - likely)}
+    return rows.assign(probability=rows["event"].map(shares))[TABLES["decision_table"].names]
+
+
+def too_late(asked: Question, book: Book) -> list[str]:
+    """Options of a question that could only be chosen before this cycle."""
+    last = {code: book.scenarios[code].choose_by for code in asked.options if code in book.scenarios}
+    return [code for code, month in last.items() if month and month < book.cycle]
+
+
+def scores(asked: Question, table: pd.DataFrame, book: Book) -> pd.DataFrame:
+    """The rows of table `decision_scores` of one question, in the order of its options.
+
+    Score = expected value - risk x (expected - worst). Of equal scores the first option stands: it is what happens if
+    nothing is decided.
+    """
+    rows = []
+    for option in asked.options:
+        mine = table[table["option"] == option]
+        expected, worst = float((mine["value"] * mine["probability"]).sum()), mine.loc[mine["value"].idxmin()]
+        score = expected - book.company.decision.risk * (expected - worst["value"])
+        rows.append((asked.question, option, expected, worst["value"], worst["event"], mine["regret"].max(), score))
+    frame = pd.DataFrame(rows, columns=TABLES["decision_scores"].names[:-1])
+    open_ = frame[~frame["option"].isin(too_late(asked, book))]
+    return frame.assign(recommended=frame.index == (open_["score"].round(2).idxmax() if len(open_) else -1))
+
+
+def sentence(asked: Question, table: pd.DataFrame, scored: pd.DataFrame, book: Book) -> tuple[str, str]:
+    """The option that the rule recommends, and why, in one sentence a finance director would sign."""
+    titles = {BASE: "keep the plan as it stands"} | {code: one.title for code, one in book.scenarios.items()}
+    named = book["events"].set_index("event")["title"]
+    late = [titles[code] for code in too_late(asked, book)]
+    gone = f" Too late for: {listed(late)}." if late else ""
+    best = scored.loc[scored["recommended"], "option"]
+    if best.empty:
+        return "", f"No option can be chosen any more.{gone}"
+    code, first = best.iloc[0], asked.options[0]
+    other = code if code != first else scored.loc[scored["option"] != first].sort_values("score")["option"].iloc[-1]
+    wide = table.pivot(index="event", columns="option", values="value")
+    gain = wide[other] - wide[first]
+    chance = table.drop_duplicates("event").set_index("event")["probability"]
+    parts = []
+    for event in [NOTHING, *(one for one in gain.index if one != NOTHING)]:
+        money = amount(abs(gain[event]), book.currency)
+        if abs(gain[event]) < 0.5:
+            does = "changes nothing"
+        elif event == NOTHING:
+            does = f"costs {money}" if gain[event] < 0 else f"brings {money}"
+        else:
+            does = f"saves {money}" if gain[event] > 0 else f"loses {money}"
+        how = f" ({percent(chance[event])})" if pd.notna(chance[event]) else " (nobody states how likely)"
+        parts.append(f"{does} if nothing happens" if event == NOTHING else f"{does} if: {named[event]}{how}")
+    mean = scored.set_index("option")["expected"]
+    average = f"{amount(mean[other] - mean[first], book.currency, True)} on average"
+    name = titles[other][:1].upper() + titles[other][1:]
+    verdict = "" if code != first else f" Not worth it: {titles[first]}."
+    return code, f"{name}: {listed(parts, 9)}; {average}.{verdict}{gone}"
