@@ -400,6 +400,14 @@ def test_the_last_plan_is_taken_from_its_cycle_and_not_asked_of_the_user(company
     assert list(made.tables["last_supply_plan"]["item"]) == ["TENT-2P"]
     said = made.findings.query("table == 'last_supply_plan'")["rule"].item()
     assert said == "1 rows of earlier cycles name what is no longer there and are left out"
+    row = dict.fromkeys(TABLES["adopted"].names, "x") | {
+        "option": "shift",
+        "cycle": "2026-10",
+        "due": None,
+        "owner": "Tom",
+    }
+    kept = collect(company, CYCLE, carried={"adopted": TABLES["adopted"].conform(pd.DataFrame([row]))}).findings
+    assert kept.query("table == 'adopted'")["fix"].item().startswith("Tom brings it into the company's tables")
     own = plans.head(0).assign(mode="", source="", item="", site="")
     assert collect(company, CYCLE, carried={"last_supply_plan": own}).tables["last_supply_plan"].empty
 

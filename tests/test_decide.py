@@ -7,7 +7,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from sopkit.book import Book, Question, load_questions
+from sopkit.book import Book, Question, Scenario, load_questions, load_scenarios
 from sopkit.book.signed import SHORT, plan_hash
 from sopkit.decide import decisions, figures, is_draft
 from sopkit.errors import SettingsError
@@ -172,6 +172,36 @@ def test_what_is_overdue_is_said_to_be_overdue_and_one_option_is_never_recommend
     assert "due Dec 2026" in shown[1] and "overdue" not in shown[1] and "(recommended)" not in shown[1]
     assert "No other option was solved to compare with." in shown[1]
     assert list(figures.overdue(book)) == [True, False] and "overdue" in figures.log(book).html
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ("probability: 0.2", "probability belongs to an event, and this is an option: write kind: event"),
+        ("kind: event, once: 5", "once belongs to an option, and this is an event: write kind: option"),
+        ("kind: event, probability: 20", "probability is 20: a probability is between 0 and 1 (20 % is 0.2)"),
+        ("kind: happening", "write 'option' or 'event'"),
+    ],
+)
+def test_an_option_and_an_event_say_what_belongs_to_them(tmp_path, fields, says):
+    path = tmp_path / "scenarios.yaml"
+    path.write_text(f"a: {{title: A, changes: [{{table: demand_plan, column: consensus, scale: 2}}], {fields}}}\n")
+    with pytest.raises(SettingsError, match="line 1") as error:
+        load_scenarios(path)
+    assert says in str(error.value)
+
+
+def test_nobody_chooses_an_event_or_an_option_whose_month_is_over(tables):
+    change = {"table": "demand_plan", "column": "consensus", "scale": 2}
+    happens, late = (
+        Scenario(title="t", changes=[change], **more) for more in ({"kind": "event"}, {"choose_by": "2026-10"})
+    )
+    book = asked(tables, [QUESTION])
+    with pytest.raises(SettingsError, match="offers 'more', which is an event: nobody chooses it"):
+        decisions(replace(book, scenarios={"more": happens}))
+    chosen = QUESTION.model_copy(update=ANSWER | {"cycle": "2026-11"})
+    with pytest.raises(SettingsError, match="'more' could be chosen until 2026-10. Decide for another option"):
+        decisions(replace(asked(tables, [chosen]), scenarios={"more": late}))
 
 
 def test_file_is_checked_by_line(tmp_path):

@@ -13,7 +13,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 PACKAGE = PROJECT / "sopkit"
 
 # code lines of the package: neither blank nor comment. Goal 15,000; lowered with every landing that makes it smaller
-MOST = 18_300
+MOST = 16_800
 MOST_IN_A_FILE = 400
 # longer files, with the reason
 LONG = {

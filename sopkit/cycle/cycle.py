@@ -245,6 +245,7 @@ class Cycle:
             "past_forecasts": self.earlier("frozen_forecasts"),
             "past_overrides": snapshot.moved(self.earlier("override_effects")),
             "past_plans": self.earlier("frozen_plans"),
+            "adopted": published[-1].read("adopted") if published else self._declared("adopted").empty(),
             "last_supply_plan": last.groupby(list(TABLES["last_supply_plan"].key), as_index=False)["quantity"].sum(),
         }
 

@@ -180,7 +180,7 @@ def changed(folder: Path, manifest: Mapping[str, Any]) -> list[str]:
             wrong.append(f"{name} is missing")
         elif sha256(path) != entry["sha256"]:
             wrong.append(f"{name} is not the file that stage {entry['stage']} wrote")
-    found = (f"tables/{path.name}" for path in sorted((folder / "tables").glob("*.parquet")))
+    found = (path.relative_to(folder).as_posix() for path in sorted((folder / "tables").rglob("*.parquet")))
     return wrong + [f"{name} is not in the manifest" for name in found if name not in expected]
 
 

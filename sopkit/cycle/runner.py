@@ -89,6 +89,8 @@ def run(
         find_company(company)
 
     Engine(str((parameters or {}).get("engine") or ""))  # refuses what is no address
+    stale = opened.stale() if resume else {}
+    versions.begin(opened, [stage.name for stage in stages if not resume or stage.name in stale], again)
     refuse_unwritable(opened.folder)
     with locks.alone(opened.folder, f"{company} {cycle}"):
         _run(opened, found, stages, chosen, resume=resume, progress=progress, warm=warm)
@@ -109,7 +111,6 @@ def _run(
     try:
         # what hangs on a stale stage is stale too, so none is missing here
         wanted = [stage for stage in stages if not resume or running.must_run(stage)]
-        versions.begin(opened, [stage.name for stage in wanted], again)
         if wanted:
             running.begin([stage.name for stage in wanted], warm)
         for stage in stages:

@@ -76,7 +76,7 @@ def freeze(cycle: Cycle, by: str) -> None:
             "Decide first, in notebook 05 or in decisions.yaml."
         )
     manifest, known = cycle.manifest, {f"tables/{name}.parquet" for name in cycle.manifest["tables"]}
-    for path in sorted(path for path in cycle.folder.rglob("*") if path.is_file()):
+    for path in sorted(path for path in cycle.folder.rglob("*") if path.is_file() and path.name[0] != "."):
         name = path.relative_to(cycle.folder).as_posix()
         if name not in known and name not in manifest["files"] and name != manifests.NAME:
             manifest["files"][name] = {"stage": "publish", "sha256": sha256(path)}
