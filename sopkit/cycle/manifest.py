@@ -19,7 +19,7 @@ import pandas as pd
 from sopkit.book.signed import plan_hash
 from sopkit.errors import StageError
 from sopkit.files import replace_file, sha256
-from sopkit.tables import RECORDS, STAGES, Stage, Table
+from sopkit.tables import BY_NAME, RECORDS, STAGES, Stage, Table
 from sopkit.version import __version__
 
 RECORD_NAMES = frozenset(record.name for record in RECORDS)
