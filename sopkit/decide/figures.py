@@ -65,8 +65,8 @@ def table(book: Book, place: int = 0) -> Figure:
          "regret": Show("Regret", book.currency)},
         who=book.who, title=f"If it happens: {asked}", unit="result after penalties, over the horizon", look_for=text,
         source="decision_table decision_scores", shows=["plan", "scenario"], period="the whole horizon",
-        note="Expected = average over the events by their probability; regret = what the best option of that event is "
-        "worth more.", none="No event matters to this question.",
+        note="Expected = average over the events by their probability; regret = what the best option of that event "
+        "brings more.", none="No event matters to this question.",
     )  # fmt: skip
 
 

@@ -95,5 +95,5 @@ def sentence(asked: Question, table: pd.DataFrame, scored: pd.DataFrame, book: B
     mean = scored.set_index("option")["expected"]
     average = f"{amount(mean[other] - mean[first], book.currency, True)} on average"
     name = titles[other][:1].upper() + titles[other][1:]
-    verdict = "" if code != first else f" Not worth it: {titles[first]}."
+    verdict = "" if code != first else f" It does not pay: {titles[first]}."
     return code, f"{name}: {listed(parts, 9)}; {average}.{verdict}{gone}"

@@ -700,13 +700,13 @@ PLANS = (
         text("lapsed", "an answer that does not count, and why", required=False, example="decided before a change of the plan"),
     ),
     _decide(
-        "decision_table", "What each option of a question is worth under each event that matters to it.", "question option event",
+        "decision_table", "The value of each option of a question under each event that matters to it.", "question option event",
         text("question", "what was to be decided"),
         text("option", "code of the option"),
         text("event", "code of the event; empty = nothing happens", required=False),
         number("probability", "how likely the event is; empty = nobody states it", "share", "", high=1, required=False),
         money("value", "result, service, and cash as company.yaml weighs them"),
-        money("regret", "what the best option under this event is worth more"),
+        money("regret", "how much more the best option under this event brings"),
         required=False,
     ),
     _decide(
