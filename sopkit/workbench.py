@@ -529,11 +529,10 @@ class DecisionForm(_Form):
         self._lay_out("Decide, with a reason")
 
     def _offer_options(self, _: Any = None) -> None:
-        from sopkit import decide
-
         asked = self.questions[self.question.value]
         self.option.options = [("not decided yet", ""), *((self.titles[code], code) for code in asked.options)]
-        advice = decide.recommend(asked, self.book["scenario_results"], self.book.currency)[1]
+        log = self._log().set_index("question")
+        advice = log.loc[asked.question, "recommendation"].partition(": ")[2]
         self.advice.value = f'<p style="max-width:46em">The numbers recommend: {html.escape(advice)}</p>'
 
     def _store(self) -> None:

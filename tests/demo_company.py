@@ -915,15 +915,19 @@ COMPANY_YAML = """\
 
 SCENARIOS_YAML = """\
     # A scenario is a short list of changes on any table: it is solved beside the base and compared on one page.
+    # kind: option = ours to choose (it may cost money once or monthly), event = happens to us, with its probability.
     second_shift:
       title: Evening shift on the Leipzig sewing line, January to June
       owner: Tomas Novak
+      against: []  # no event of this file matters to it
       changes:
         - {table: capacity, where: {resource: SEW-N, month: 2027-01..2027-06}, column: overtime_limit, add: 90}
         - {table: workforce, where: {site: PLANT-N, skill: sewing}, column: people, add: 5}
 
     poles_outage:
       title: Alu Czech cannot deliver poles from January to May
+      kind: event
+      supplier: ALU-CZ  # its risk in table suppliers is the probability
       owner: Lars Eriksen
       changes:
         - table: supplier_capacity
@@ -932,18 +936,19 @@ SCENARIOS_YAML = """\
             - {supplier: ALU-CZ, item: POLES, site: PLANT-S, month: 2027-01..2027-05, capacity: 0}
 
     second_source:
-      title: Alu Czech fails as above, but Alu Taiwan is qualified before
+      title: Qualify Alu Taiwan for poles
       owner: Lars Eriksen
+      once: 1500  # samples and the audit
+      choose_by: 2027-01
+      against: [poles_outage]
       changes:
-        - table: supplier_capacity
-          rows:
-            - {supplier: ALU-CZ, item: POLES, site: PLANT-N, month: 2027-01..2027-05, capacity: 0}
-            - {supplier: ALU-CZ, item: POLES, site: PLANT-S, month: 2027-01..2027-05, capacity: 0}
         - {table: offers, where: {supplier: ALU-TW}, column: capacity, scale: 2.5}
         - {table: offers, where: {supplier: ALU-TW}, column: lead_time, set: 2}
 
     scouts_won:
       title: The Scandinavian Scouts order is won in full
+      kind: event
+      opportunity: OPP-1042
       owner: Mara Lind
       changes:
         - {table: demand_plan, where: {product: TENT-2P, market: NORTH-RETAIL, month: 2027-05}, column: consensus, add: 720}
@@ -959,7 +964,8 @@ DECISIONS_YAML = """\
       owner: Tomas Novak
       due: 2026-12
     - question: Alu Czech may fail in spring. Do we qualify Alu Taiwan for tent poles now?
-      options: [poles_outage, second_source]
+      options: [base, second_source]
+      events: [poles_outage]
       option:
       reason:
       owner: Lars Eriksen

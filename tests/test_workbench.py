@@ -198,7 +198,7 @@ def test_a_decision_needs_a_reason_and_a_name_and_ends_the_draft(own_environment
     )
     assert 'role="alert"' in nothing and "Say a reason and who decided" in nothing
     assert "The numbers recommend: Evening shift" in first and "1 of 2 questions are open" in first
-    assert "['', 'poles_outage', 'second_source']" in second and "The plan is decided." in second
+    assert "['', 'base', 'second_source']" in second and "The plan is decided." in second
     assert shown.split() == ["1", "False", "False"], "escaped; and only those who may decide are offered"
     assert "1 of 2 questions are open: the plan is a draft" in again
     cycle = Cycle.open("demo", "2026-11")
@@ -206,7 +206,7 @@ def test_a_decision_needs_a_reason_and_a_name_and_ends_the_draft(own_environment
     assert log.loc["Which plan do we run?", ["option", "status"]].tolist() == ["", "undecided"]
     other = log[log["option"] == "second_source"].iloc[0]
     assert (other["decided_by"], other["owner"], other["reason"]) == ("Greta Holm", "Lars Eriksen", "too risky")
-    assert cycle.stale() == {"publish": "decision_log changed"}
+    assert cycle.stale() == {"publish": "adopted changed"}
     assert len(cycle.records.read("decisions")) == 3, "nothing that was said is lost"
 
 
