@@ -143,7 +143,7 @@ def test_standard_events_are_made_where_the_data_carry_them(meeting):
     assert made["resource_down"].title == "Line stands still in Mar 2026"
     down = plan.what_if(made["resource_down"])
     assert down["resource_load"].query("month == '2026-03-01'")["regular"].sum() == 0
-    assert plan["events"].set_index("event")["probability"].to_dict() == {"rush": 0.25}
+    assert plan["scenario_events"].set_index("event")["probability"].to_dict() == {"rush": 0.25}
 
 
 def test_any_scenario_has_a_pack_marked_as_one(meeting):

@@ -43,7 +43,7 @@ def table(book: Book, place: int = 0) -> Figure:
     cells, scores = (book[name][book[name]["question"] == asked] for name in ("decision_table", "decision_scores"))
     solved = book["scenario_results"]
     titles = dict(zip(solved["scenario"], solved["title"], strict=True)) | {"base": "Keep the plan as it stands"}
-    events = book["events"].set_index("event")
+    events = book["scenario_events"].set_index("event")
     chance = cells.drop_duplicates("event").set_index("event")["probability"]
     wide = cells.pivot(index="option", columns="event", values="value")
     rows = wide.join(scores.set_index("option")[["expected", "worst", "regret", "recommended"]])

@@ -17,7 +17,7 @@ def events_of(asked: Question, book: Book) -> list[str]:
     solved = book["outcomes"]
     per = [set(solved.loc[solved["option"] == option, "event"]) for option in asked.options]
     both = set.intersection(*per) - {NOTHING} if per else set()
-    order = [event for event in book["events"]["event"] if event in both]
+    order = [event for event in book["scenario_events"]["event"] if event in both]
     for event in asked.events or ():
         if event not in both:
             raise SettingsError(
@@ -29,7 +29,7 @@ def events_of(asked: Question, book: Book) -> list[str]:
 def cells(asked: Question, book: Book) -> pd.DataFrame:
     """The rows of table `decision_table` of one question; none where no event matters to it."""
     events = events_of(asked, book)
-    rule, known = book.company.decision, book["events"].set_index("event")["probability"]
+    rule, known = book.company.decision, book["scenario_events"].set_index("event")["probability"]
     rows = book["outcomes"]
     rows = rows[rows["option"].isin(asked.options) & rows["event"].isin([NOTHING, *events])]
     if not events:
@@ -70,7 +70,7 @@ def scores(asked: Question, table: pd.DataFrame, book: Book) -> pd.DataFrame:
 def sentence(asked: Question, table: pd.DataFrame, scored: pd.DataFrame, book: Book) -> tuple[str, str]:
     """The option that the rule recommends, and why, in one sentence a finance director would sign."""
     titles = {BASE: "keep the plan as it stands"} | {code: one.title for code, one in book.scenarios.items()}
-    named = book["events"].set_index("event")["title"]
+    named = book["scenario_events"].set_index("event")["title"]
     late = [titles[code] for code in too_late(asked, book)]
     gone = f" Too late for: {listed(late)}." if late else ""
     best = scored.loc[scored["recommended"], "option"]

@@ -139,7 +139,7 @@ def events_of(option: Scenario, asked: Mapping[str, Scenario]) -> list[str]:
 def what_may_happen(
     base: Plan, stated: Mapping[str, Scenario], solved: Mapping[tuple[str, str], dict[str, object]]
 ) -> pd.DataFrame:
-    """Table `events`: those of the file, then the standard ones that the company's own data carry."""
+    """Table `scenario_events`: those of the file, then the standard ones that the company's own data carry."""
     more, before = standard.events(base, base.company.decision.standard_events), solved[BASE, ""]
     rows = []
     for code, event in [*((c, s) for c, s in stated.items() if s.kind == "event"), *more.items()]:
@@ -154,7 +154,7 @@ def what_may_happen(
             {"event": code, "title": event.title, "probability": chance, "source": source, "standard": code in more}
             | change
         )
-    return pd.DataFrame(rows, columns=TABLES["events"].names)
+    return pd.DataFrame(rows, columns=TABLES["scenario_events"].names)
 
 
 def side_by_side(measured: Mapping[str, tuple[str, Mapping[str, float]]], currency: str) -> pd.DataFrame:
@@ -200,7 +200,7 @@ def scenarios(book: Book, statement: pd.DataFrame, *, engine: Engine | str | Non
         ]
     return {
         "outcomes": outcomes(base, cells, book.scenarios),
-        "events": what_may_happen(base, book.scenarios, cells),
+        "scenario_events": what_may_happen(base, book.scenarios, cells),
         "scenario_results": side_by_side(measured, book.currency),
         "scenario_months": pd.concat(months, ignore_index=True),
         "scenario_changes": pd.DataFrame(changes, columns=["scenario", "change", "table", "sentence", "rows"]),

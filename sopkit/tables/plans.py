@@ -661,7 +661,7 @@ PLANS = (
         apart="scenario",
     ),
     _reconcile(
-        "events", "What may happen, with its probability, and what it does to the plan if nobody acts.", "event",
+        "scenario_events", "What may happen, with its probability, and what it does to the plan if nobody acts.", "event",
         text("event", "code of the event", example="supplier_fails"),
         text("title", "what people call it"),
         number("probability", "how likely it is; empty = nobody states it", "share", "", high=1, required=False, example=0.2),

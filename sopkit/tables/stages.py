@@ -140,7 +140,7 @@ STAGES = (
                 [
                     *_PLANNED,
                     *"scenario_results scenario_months scenario_changes gaps pnl".split(),
-                    *"events outcomes decisions people".split(),
+                    *"scenario_events outcomes decisions people".split(),
                 ]
             )
         ),
