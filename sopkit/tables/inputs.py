@@ -214,8 +214,7 @@ INPUTS = (
         number("overtime_cost", "variable cost of an overtime hour", "currency per hour", "", required=False, default=0.0, example=57.0),
         text("skill", "skill of the people who run it; empty = people are no limit", required=False, example="sewing"),
         number("crew", "hours of that skill in one hour of the resource", "hours per hour", "", required=False, default=1.0, example=4.0),
-        number("change_price", "price of a change of its hours from one month to the next", "currency per hour", "", required=False, default=0.0, example=0.0),
-        required=False,
+        number("change_price", "price of a change of its hours from one month to the next", "currency per hour", "", required=False, default=0.0, example=0.0), required=False,
     ),
     _input(
         "capacity", "operations", "Hours a resource has in a month.", "resource month",
@@ -405,7 +404,6 @@ INPUTS = (
         text("name", "name", example="Ada Brandt"),
         text("role", "role in the process", example="demand planner"),
         text("ssh_key", "public SSH key (the line in id_ed25519.pub) with which this person signs; empty = signs by name", required=False, example=""),
-        text("may_sign", "the stages this person may sign, divided by blanks", choices=tuple(BY_NAME), required=False, example="demand supply"),
-        required=False,
+        text("may_sign", "the stages this person may sign, divided by blanks", choices=tuple(BY_NAME), required=False, example="demand supply"), required=False,
     ),
 )
