@@ -2,8 +2,8 @@
 
 One batch of goods is what became new in the same month (items that keep have one batch for ever), so shelf life needs
 no rule but that a batch is not touched when it is too old. Covers what `drawn` draws: yields, set-ups, minimum runs,
-overtime, lead times, lanes, minimum orders, supplier capacity, safety and end stock, the four ways of unmet demand. `drawn` gives no reason to move a
-surplus to where holding is free: the supply room moves goods only to where they are of use, this model would.
+overtime, lead times, lanes, minimum orders, supplier capacity, safety and end stock, the four ways of unmet demand. Material stays
+at the plant, where it is of use: surplus is not moved to where holding it is free.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ def independent(tables: dict[str, pd.DataFrame], count: int) -> tuple[float, flo
         (row["product"], row["market"], when[row["month"]]): row for row in tables["demand_plan"].to_dict("records")
     }
     for lane in lanes:
-        for item in life:
+        for item in tables["products"]["product"]:
             for t in range(count - lane.get("lead_time", 0)):
                 arrives = t + lane.get("lead_time", 0)
                 due = prices.get((item, lane["destination"], arrives))
@@ -263,7 +263,6 @@ def drawn(seed: int) -> dict[str, pd.DataFrame]:
         DC, P, {upto(30)}, {1 + upto(5)}, {1 + upto(1)}
         DC, Q, {upto(30)}, {1 + upto(5)}, 1
         PLANT, M, 0, 0, 0.5
-        DC, M, 0, 0, 0.5
 
         service_policies
         product, market, unmet, backlog_price, lost_price
