@@ -2,8 +2,8 @@
 
 One batch of goods is what became new in the same month (items that keep have one batch for ever), so shelf life needs
 no rule but that a batch is not touched when it is too old. Covers what `drawn` draws: yields, set-ups, minimum runs,
-overtime, lead times, lanes, minimum orders, supplier capacity, safety and end stock, the four ways of unmet demand. Material stays
-at the plant, where it is of use: surplus is not moved to where holding it is free.
+overtime, lead times, lanes, minimum orders, supplier capacity, safety and end stock, the four ways of unmet demand.
+Material stays at the plant, where it is of use: surplus is not moved to where holding it is free.
 """
 
 from __future__ import annotations
