@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from sopkit import charts
+from sopkit.demand.judged import ALL
 from sopkit.words import listed, month_name, number, percent, than
 
 if TYPE_CHECKING:
@@ -143,3 +144,16 @@ def because(book: Book, product: str = "", market: str = "", family: str = "") -
         title=f"Why the plan of {name} is what it is" if product else "Why the plan is what it is",
         look_for="Ask of each line: is that still true for the months to come?", none="Nothing is planned for it.",
     )  # fmt: skip
+
+
+def few_beaten(book: Book) -> list[str]:
+    """The sentence that the baseline beat seasonal naive in few series, where it did."""
+    rows = book["demand_notes"].query("topic == 'baseline' and subject == 'seasonal naive'")["sentence"]
+    return rows[rows.str.contains("(RMSSE), few", regex=False)].tolist()
+
+
+def idle_steps(book: Book) -> list[str]:
+    """Steps from naive to consensus that moved the error by less than a hundredth of a point."""
+    rows = book["fva"]
+    rows = rows[(rows["family"] == ALL) & (rows["lag"] == book.company.consensus.lag)].sort_values("step")
+    return rows.loc[rows["fva"].abs() < 0.0001, "name"].tolist()

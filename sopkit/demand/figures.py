@@ -7,6 +7,7 @@ import pandas as pd
 from sopkit import charts
 from sopkit.book import Book
 from sopkit.charts import Figure, Show
+from sopkit.demand.explain import few_beaten
 from sopkit.demand.judged import ALL
 from sopkit.kpis import ERROR_SIGN
 from sopkit.words import amount, leaning, listed, number, sentence, several, span, than
@@ -245,18 +246,6 @@ def stair(book: Book) -> Figure:
         note="WAPE: sum of absolute errors / sum of sales. Blue steps made it better, vermillion ones worse. "
         + " ".join(few_beaten(book)),
     )  # fmt: skip
-
-
-def few_beaten(book: Book) -> list[str]:
-    """The sentence that the baseline beat seasonal naive in few series, where it did."""
-    rows = book["demand_notes"].query("topic == 'baseline' and subject == 'seasonal naive'")["sentence"]
-    return rows[rows.str.contains("(RMSSE), few", regex=False)].tolist()
-
-
-def idle_steps(book: Book) -> list[str]:
-    """Steps from naive to consensus that moved the error by less than a hundredth of a point."""
-    rows = _lag(book, "fva").sort_values("step")
-    return rows.loc[rows["fva"].abs() < 0.0001, "stream"].map(STREAMS).tolist()
 
 
 def accuracy(book: Book) -> Figure:

@@ -11,7 +11,7 @@ from sopkit.collect import figures as collect
 from sopkit.decide import UNDECIDED
 from sopkit.decide import figures as decide
 from sopkit.demand import figures as demand
-from sopkit.demand.explain import because
+from sopkit.demand.explain import because, idle_steps
 from sopkit.publish import figures as own
 from sopkit.reconcile import figures as reconcile
 from sopkit.supply import figures as supply
@@ -143,7 +143,7 @@ def accuracy(book: Book) -> dict[str, Any]:
     if stair.chart is None:
         return section("accuracy", "Forecast accuracy", "There are no past forecasts to judge yet.")
     best, end = stair.frame.loc[stair.frame["wape"].idxmin()], stair.frame.iloc[-1]
-    idle = demand.idle_steps(book)
+    idle = idle_steps(book)
     headline = f"Every step to the consensus earned its keep: {amount(end['wape'], 'share')} error at the end."
     if idle:
         headline = (
