@@ -42,7 +42,7 @@ HEAVY = {
     **dict.fromkeys(("jinja2", "xlsxwriter"), "publish"),
     **dict.fromkeys(("ipykernel", "jupyter_client", "nbclient", "nbformat", "papermill"), "cycle"),
     "distributed": "engine",
-    "ipywidgets": "workbench",
+    **dict.fromkeys(("anywidget", "ipywidgets"), "workbench"),
     "pandera": "tables",
     "sqlalchemy": "records",
     "typer": "cli",

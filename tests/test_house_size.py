@@ -20,7 +20,7 @@ LONG = {
     "supply/model.py": "the whole model on one stretch, as visitors read it",
     "supply/network.py": "the groups of the network, each made from those above it",
     "tables/plans.py": "declarations: every plan table once",
-    "workbench.py": "four forms and what they share",
+    "workbench/forms.py": "three forms and what all share",
 }
 MOST_POSITIONAL = 5
 

@@ -19,6 +19,7 @@ from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell
 
 from sopkit import collect
+from sopkit.book import load_scenarios
 from sopkit.cycle import Cycle
 from sopkit.tables import STAGES
 
@@ -123,42 +124,72 @@ def test_the_last_answer_to_a_correction_holds(own_environment: Path) -> None:
     assert rows["status"].tolist() == ["refused"] and rows["reason"].item().endswith("| Ada Brandt: asked the shop")
 
 
-def test_an_override_is_refused_without_reason_and_owner_then_stored_and_changes_the_consensus(
+def test_the_plan_is_typed_over_refused_without_reason_and_owner_then_stored_and_changes_the_consensus(
     own_environment: Path,
 ) -> None:
-    before = consensus("TENT-2P")
-    told = "w.store.click()\nprint(w.message.value)"
-    nothing, no_reason, stored = played(
+    before, told = consensus("TENT-2P"), "w.store.click()\nprint(w.message.value)"
+    nothing, no_reason, effect, stored = played(
         "demand",
         told,
-        f"w.owner.value = 'Ada Brandt'\n{told}",
-        f"w.product.value = 'TENT-2P'\nw.amount.value = 150\nw.reason.value = 'second <b>shop</b>'\n{told}\n"
+        f"w.draft.enter([('p:TENT-2P', 1, '+150')])\n{told}",
+        "w._show_effect(None)\nprint(w.message.value, w.shown.value)",
+        f"w.owner.value = 'Ada Brandt'\nw.reason.value = 'second <b>shop</b>'\n{told}\n"
         "print('consensus before' in w.shown.value, w.recorded.value.count('&lt;b&gt;'), '<b>' in w.recorded.value)\n"
-        "print(w.plan['overrides_applied']['status'].tolist(), w.plan['demand_plan']['override'].sum().round(6))",
+        "print(w.plan['overrides_applied']['status'].tolist(), w.plan['demand_plan']['override'].sum().round(6))\n"
+        "print(w.draft.entries, w.after.layout.display, w.after.message.value)",
     )
     assert "['in force'] 150.0" in stored, "the cells below get the plan with the override"
-    assert 'role="alert"' in nothing and "reason is missing" in nothing and "author is missing" in nothing
-    assert "reason is missing" in no_reason and "author is missing" not in no_reason
-    assert 'role="status"' in stored and "Override 1 by Ada Brandt is stored" in stored and "+150 units" in stored
+    assert 'role="alert"' in nothing and "nothing is typed yet" in nothing
+    assert "reason is missing" in no_reason and "author is missing" in no_reason
+    assert "Nothing is stored" in effect and "With your draft" in effect and "Fill rate" in effect
+    assert 'role="status"' in stored and "Override 1 by Ada Brandt stored" in stored and "+150 pcs" in stored
     assert "True 1 False" in stored, "the change is shown, and what people type is escaped"
+    assert "[] None" in stored and "Supply, reconcile, decide and publish: not yet made" in stored
     cycle = Cycle.open("demo", "2026-11")
-    row = cycle.records.read("overrides").iloc[0]
+    (row,) = cycle.records.read("overrides").to_dict("records")
     assert (row["author"], row["product"], row["amount"], row["level"]) == ("Ada Brandt", "TENT-2P", 150.0, "product")
+    assert row["first_month"] == row["last_month"] == cycle.months[1]
     assert consensus("TENT-2P") == pytest.approx(before + 150, abs=1e-6)
     stale = cycle.stale()
     assert "demand" not in stale and stale["supply"] == "demand_plan changed"
 
 
-def test_the_pickers_belong_together(own_environment: Path) -> None:
-    (said,) = played(
-        "demand",
-        "w.family.value = 'TENTS'\nprint({v for _, v in w.product.options})\n"
-        "print(w.fields['level'], w.fields['family'])\nw.product.value = 'TENT-2P'\nprint(w.fields['level'])",
+def test_what_another_planner_stored_meanwhile_is_not_overwritten_unseen(own_environment: Path) -> None:
+    other = (
+        "c.records.add('overrides', author='Jon Okafor', cycle=cycle, level='product', product='{}', action='set', "
+        "amount=40, reason='fair', first_month='2026-12', last_month='2026-12')\n"
     )
-    products = Cycle.open("demo", "2026-11").read("products")
-    for product in products.itertuples():
-        assert (f"'{product.product}'" in said) == (product.family == "TENTS")
-    assert "family TENTS" in said and said.strip().endswith("product")
+    store = "w.draft.enter([('p:TENT-2P', 1, '900')])\nw.owner.value = 'Ada Brandt'\nw.reason.value = 'shop'\n"
+    store += "w.store.click()\nprint(w.message.value, '|', w.draft.cells('p:TENT-2P')[1][0])"
+    elsewhere, same, again, gone = played(
+        "demand",
+        other.format("STOVE-G1") + store,
+        other.format("TENT-2P") + store.replace("900", "950"),
+        store.replace("900", "950"),
+        "w.supersedes.value = 3\nw.reason.value = 'no shop'\nw.store.click()\n"
+        "print(w.message.value, c.read('overrides')['id'].tolist())",
+    )
+    assert "Override 2 by Ada Brandt stored" in elsewhere, "another product is no conflict"
+    assert "Nothing was stored" in same and "Jon Okafor stored set 40 meanwhile" in same and "you typed set 950" in same
+    assert same.strip().endswith("| 40"), "the sheet shows what is stored now"
+    assert "Override 4 by Ada Brandt stored" in again and again.strip().endswith("| 950")
+    assert "Override 5 by Ada Brandt stored" in gone and "[1, 2, 4, 5]" in gone, "what is replaced holds no longer"
+
+
+def test_what_is_stale_is_made_again_from_the_notebook_and_can_be_stopped(own_environment: Path) -> None:
+    folder = Cycle.open("demo", "2026-11").folder
+    was = (folder / "plan.html").read_bytes()
+    stopped, made = played(
+        "demand",
+        "w.draft.enter([('all', 1, '+5%')])\nw.owner.value = 'Ada Brandt'\nw.reason.value = 'fair'\n"
+        "w.store.click()\nw.after.run.click()\nw.after.stop.click()\nw.after._watching.join()\n"
+        "print(w.after.message.value, list(c.stale()), w.after.run.disabled)",
+        "w.after.run.click()\nw.after._watching.join()\n"
+        "print(w.after.message.value, list(c.stale()), w.after.bar.value)",
+    )
+    assert "Stopped. Still stale: supply" in stopped and "'publish'] False" in stopped
+    assert "Made again: supply, reconcile, decide and publish" in made and made.strip().endswith("[] 4")
+    assert (folder / "plan.html").read_bytes() != was and not Cycle.open("demo", "2026-11").verify()
 
 
 def test_a_what_if_solves_again_and_stands_beside_the_plan(own_environment: Path) -> None:
@@ -182,6 +213,41 @@ def test_a_what_if_solves_again_and_stands_beside_the_plan(own_environment: Path
     assert "Fill rate" in less and "Plan of 2026-11" in less and "SEW-N available hours -50 %" in less
     assert "first month is after the last" in months
     assert (Cycle.open("demo", "2026-11").folder / "manifest.json").read_bytes() == before, "a what-if stores nothing"
+
+
+def test_several_changes_have_their_own_effect_and_one_together_and_are_kept_as_a_scenario(
+    own_environment: Path,
+) -> None:
+    written = own_environment / "data" / "demo" / "scenarios.yaml"
+    before = written.read_text()
+    listed, off, refused, kept, again = played(
+        "supply",
+        "w._put_on_list()\nprint(w.message.value)\n"
+        "w.lever.value = 'demand'\nw.place.value = 'TENTS'\nw.percent.value = 10\nw._put_on_list()\n"
+        "w.lever.value = 'lead_time'\nw.place.value = 'ALU-CZ'\nw.percent.value = 1\nw._put_on_list()\n"
+        "print([one.effect.value for one in w.listed.children], w.message.value, w.shown.value)",
+        "one, other = w.listed.children\none.on.value = False\nprint(w.message.value in other.effect.value, w.shown.value)",
+        "one.on.value = True\nw.store.click()\nprint(w.kept.value)",
+        "w.title.value = 'Tents: <b>grow</b>'\nw.owner.value = 'Ada Brandt'\nw.store.click()\nprint(w.kept.value)",
+        "w.title.value = 'tents grow'\nw.store.click()\nprint(w.kept.value, w.title.value)\n"
+        "other.away.click()\nprint(len(w.listed.children))",
+    )
+    assert "Move the slider first" in listed and listed.count("alone: ") == 2
+    assert "TENTS demand +10 % and ALU-CZ supplier lead time +1 months" in listed
+    assert "ALU-CZ supplier lead time +1 months" in off and "TENTS demand" not in off, "what is off does not count"
+    assert "Give a title and an owner" in refused and "Kept as scenario tents_b_grow_b" in kept
+    assert "already" not in kept and "Kept as scenario tents_grow" in again and again.strip().endswith("1")
+    text = written.read_text()
+    assert text.startswith(before.rstrip("\n")), "what stood there stays to the letter"
+    scenario = load_scenarios(written)["tents_b_grow_b"]
+    assert (scenario.title, scenario.owner) == ("Tents: <b>grow</b>", "Ada Brandt")
+    changed = Cycle.open("demo", "2026-11").plan.what_if(scenario)
+    rows = changed["offers"].query("supplier == 'ALU-CZ'")["lead_time"]
+    assert (rows == changed.base["offers"].query("supplier == 'ALU-CZ'")["lead_time"] + 1).all()
+    tents = "family == 'TENTS'"
+    assert changed["demand_plan"].query(tents)["consensus"].sum() == pytest.approx(
+        1.1 * changed.base["demand_plan"].query(tents)["consensus"].sum()
+    )
 
 
 def test_a_decision_needs_a_reason_and_a_name_and_ends_the_draft(own_environment: Path) -> None:
@@ -274,7 +340,9 @@ def test_the_controls_work_in_jupyterlab(lab: str, chromium: str, tmp_path: Path
         browser = playwright.chromium.launch(
             executable_path=chromium, args=["--no-sandbox", "--disable-gpu", "--disable-quic"]
         )
-        page = browser.new_page(viewport={"width": 1400, "height": 1600})
+        context = browser.new_context(viewport={"width": 1400, "height": 1600})
+        context.grant_permissions(["clipboard-read", "clipboard-write"])
+        page = context.new_page()
         page.set_default_timeout(patience)
         requests: list[str] = []
         page.on("request", lambda request: requests.append(request.url))
@@ -297,18 +365,39 @@ def test_the_controls_work_in_jupyterlab(lab: str, chromium: str, tmp_path: Path
 
         page.goto(f"{lab}/lab/tree/notebooks/02_demand.ipynb?reset")
         run_all(page)
-        page.get_by_label("Product", exact=True).select_option(label="TENT-2P  Trail tent, 2 persons")
-        page.get_by_label("Amount").fill("150")
-        page.get_by_role("button", name="Store override").click()
+        sheet = page.get_by_role("treegrid", name="Consensus demand, pcs")
+        sheet.get_by_role("button", name="open Tents").click()
+        line = sheet.get_by_role("row", name=re.compile("TENT-2P"))
+        dec, jan = (line.get_by_role("gridcell").nth(month) for month in (1, 2))
+        was = int(dec.inner_text().replace(",", ""))
+        dec.click()
+        page.keyboard.type("many")
+        page.keyboard.press("Enter")
+        expect(dec).to_have_attribute("aria-invalid", "true", timeout=patience)
+        expect(page.get_by_text("'many' is not a number")).to_be_visible()
+        dec.click()
+        page.evaluate("navigator.clipboard.writeText('+150\\t+10%\\n')")  # a block from Excel
+        page.keyboard.press("Control+V")
+        expect(dec).to_have_text(f"{was + 150:,}", timeout=patience)
+        expect(jan).to_have_class("changed")
+        page.keyboard.press("Control+z")
+        expect(dec).to_have_text(f"{was:,}", timeout=patience)
+        page.keyboard.press("Control+y")
+        expect(dec).to_have_text(f"{was + 150:,}", timeout=patience)
+        jan.click()
+        page.keyboard.press("Delete")
+        expect(jan).not_to_have_class("changed", timeout=patience)
+        page.get_by_role("button", name="Store", exact=True).click()
         expect(alert).to_contain_text("reason is missing", timeout=patience)
         page.get_by_label("Reason").fill("second shop opens")
         page.get_by_label("Reason").press("Tab")
         page.get_by_label("Owner").select_option(label="Ada Brandt, demand planner")
-        page.get_by_role("button", name="Store override").click()
-        stored = page.get_by_text("Override 1 by Ada Brandt is stored")
-        expect(stored).to_contain_text("+150 units", timeout=patience)
-        expect(page.get_by_role("cell", name="second shop opens")).to_be_visible()
-        expect(page.locator("figure", has_text="Consensus demand: TENT-2P")).to_contain_text("consensus before")
+        page.get_by_role("button", name="Store", exact=True).click()
+        stored = page.get_by_text("by Ada Brandt stored.")
+        expect(stored).to_contain_text("+150 pcs", timeout=patience)
+        expect(page.get_by_role("cell", name="second shop opens").first).to_be_visible()
+        expect(line).to_be_visible(), "what was open stays open"
+        expect(page.locator("figure", has_text="Consensus demand")).to_contain_text("consensus before")
         page.screenshot(path=str(tmp_path / "override.png"))
 
         page.goto(f"{lab}/lab/tree/notebooks/03_supply.ipynb?reset")

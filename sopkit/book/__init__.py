@@ -2,6 +2,16 @@
 
 from sopkit.book.book import Book
 from sopkit.book.plan import Plan
-from sopkit.book.scenarios import Change, Question, Scenario, apply, load_questions, load_scenarios
+from sopkit.book.scenarios import Change, Question, Scenario, add_scenario, apply, load_questions, load_scenarios
 
-__all__ = ["Book", "Change", "Plan", "Question", "Scenario", "apply", "load_questions", "load_scenarios"]
+__all__ = [
+    "Book",
+    "Change",
+    "Plan",
+    "Question",
+    "Scenario",
+    "add_scenario",
+    "apply",
+    "load_questions",
+    "load_scenarios",
+]

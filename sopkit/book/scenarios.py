@@ -12,18 +12,20 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from sopkit.book.ask import chosen
 from sopkit.errors import SettingsError, nearest
-from sopkit.tables import BY_NAME, TABLES, Table, load_yaml, validated
+from sopkit.files import replace_file
+from sopkit.tables import BY_NAME, TABLES, Table, load_yaml, to_yaml, validated
 
 if TYPE_CHECKING:
     from sopkit.book.book import Book
 
     Planned = TypeVar("Planned", bound=Book)
 
-# what a scenario may change: whatever demand and supply read that the company brought, and the demand plan itself
+# what a scenario may change: whatever demand and supply read that the company brought, what people override, and the
+# demand plan itself
 CHANGEABLE = sorted(
     name
     for name in {*BY_NAME["demand"].reads, *BY_NAME["supply"].reads}
-    if TABLES[name].stage == "collect" or name == "demand_plan"
+    if TABLES[name].stage == "collect" or name in ("demand_plan", "overrides")
 )
 
 
@@ -201,6 +203,18 @@ def load_scenarios(path: Path) -> dict[str, Scenario]:
     if "base" in loaded:
         raise SettingsError(f"{path}, line {lines[('base',)]}: base is the plan without changes; rename this scenario.")
     return loaded
+
+
+def add_scenario(path: Path, code: str, scenario: Scenario) -> None:
+    """Write `scenario` at the end of scenarios.yaml, under `code`; what stands there stays, to the letter.
+
+    Raises SettingsError where the code is taken or the file cannot be read.
+    """
+    if code in load_scenarios(path):
+        raise SettingsError(f"{path} has a scenario {code!r} already. Give another title.")
+    before = path.read_text(encoding="utf-8").rstrip("\n") + "\n\n" if path.exists() else ""
+    written = scenario.model_dump(exclude_defaults=True)
+    replace_file(path, (before + to_yaml({code: written})).encode())
 
 
 def _spread(row: dict[str, Any], declared: Table) -> list[dict[str, Any]]:

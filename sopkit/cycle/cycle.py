@@ -94,6 +94,11 @@ class Cycle:
         """The planned months, the cycle's own first."""
         return self.company.months(self.cycle)
 
+    @property
+    def scenarios(self) -> Path:
+        """The company's own scenarios.yaml, to add one to: what stages read is the copy that collect kept."""
+        return find_company(self.company_name) / "scenarios.yaml"
+
     @cached_property
     def records(self) -> Records:
         """What people recorded about this company: overrides, answers, decisions, signatures."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -105,20 +105,35 @@ class Records:
         Raises RecordError that lists everything wrong: no reason, no owner, an unknown field, a value out of bounds,
         an override that supersedes one that does not exist.
         """
+        return self.add_all(table, [fields], author=author, cycle=cycle)[0]
+
+    def add_all(
+        self, table: str, rows: Sequence[Mapping[str, Any]], *, author: str, cycle: str, seen: int | None = None
+    ) -> list[int]:
+        """Keep all `rows` (fields of a record each) or, where one is wrong, none; returns their ids. See `add`.
+
+        `seen`: the last id of the table that the author knew; RecordError where others have recorded since.
+        """
         if table not in BY_NAME:
             hint = nearest(table, BY_NAME)
             raise RecordError([Finding(table, 0, "", "", "is no table of records", "error", "", hint)])
-        declared, sql = BY_NAME[table], SQL_TABLES[table]
-        row = {"cycle": cycle, "author": author.strip(), "recorded_at": _now()}
-        row |= {name: value.strip() if isinstance(value, str) else value for name, value in fields.items()}
+        declared, sql, kept = BY_NAME[table], SQL_TABLES[table], []
         with self._writing() as connection:
             known = connection.scalars(sa.select(sql.c.id).where(sql.c.company == self.company).order_by(sql.c.id))
-            numbers = known.all()
-            row = checked(declared, row | {"id": max(numbers, default=0) + 1}, numbers)
-            connection.execute(sql.insert(), {"company": self.company} | row)
-            body = {STORED.get(name, name): _plain(value) for name, value in row.items()}
-            self._append(connection, "record", table, row | {"body": body})
-        return int(row["id"])
+            numbers = list(known.all())
+            if seen is not None and max(numbers, default=0) > seen:
+                rule = "has records of others that came meanwhile"
+                raise RecordError([Finding(table, 0, "", "", rule, "error", "", "Look at them, then store again.")])
+            for fields in rows:
+                row = {"cycle": cycle, "author": author.strip(), "recorded_at": _now()}
+                row |= {name: value.strip() if isinstance(value, str) else value for name, value in fields.items()}
+                row = checked(declared, row | {"id": max(numbers, default=0) + 1}, numbers)
+                connection.execute(sql.insert(), {"company": self.company} | row)
+                body = {STORED.get(name, name): _plain(value) for name, value in row.items()}
+                self._append(connection, "record", table, row | {"body": body})
+                numbers.append(int(row["id"]))
+                kept.append(int(row["id"]))
+        return kept
 
     def log(self, kind: str, name: str, *, author: str, cycle: str, **body: Any) -> None:
         """Add an event that is no record, such as a stage that ran."""

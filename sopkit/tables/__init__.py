@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sopkit.errors import nearest
-from sopkit.tables.company import Company, load_company, load_yaml, parse_cycle, validated
+from sopkit.tables.company import Company, load_company, load_yaml, parse_cycle, to_yaml, validated
 from sopkit.tables.declare import Column, Table
 from sopkit.tables.inputs import INPUTS
 from sopkit.tables.plans import PLANS
@@ -44,6 +44,7 @@ __all__ = [
     "load_yaml",
     "parse_cycle",
     "table",
+    "to_yaml",
     "validated",
     "written_by",
 ]

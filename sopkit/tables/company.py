@@ -291,6 +291,11 @@ def load_yaml(path: Path) -> tuple[Any, dict[Place, int]]:
         raise SettingsError(f"{path}, line {line}: {error.problem}. Correct the YAML there.") from None
 
 
+def to_yaml(document: Any) -> str:
+    """`document` as YAML a person can read and correct, in its own order."""
+    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110, default_flow_style=None)
+
+
 def line_of(lines: Mapping[Place, int], where: Place) -> int:
     """The line of the setting at path `where`, or of the nearest one above it that stands in the file."""
     return next((lines[where[:n]] for n in range(len(where), -1, -1) if where[:n] in lines), 1)

@@ -1,31 +1,23 @@
-"""Controls inside the notebooks: an answer to a proposed correction of history (01), an override with its reason (02),
-a what-if that solves again (03), the meeting's decision (05).
-
-All are plain widgets that wait for nobody: in a headless run they show what is recorded and the notebook goes on.
-"""
+"""Forms that ask for an answer and a name: a correction of history (01), a decision (05), and what all forms share."""
 
 from __future__ import annotations
 
 import html
 from collections.abc import Iterable
-from functools import cached_property
 from typing import Any
 
 import ipywidgets as widgets
 import pandas as pd
 
 from sopkit import charts, words
-from sopkit.book import Change, Plan
 from sopkit.cycle import Cycle
 from sopkit.errors import RecordError, SopkitError
-from sopkit.tables import TABLES
 
 LABEL = {"description_width": "9.5em"}
 WIDE = widgets.Layout(width="34em")
 ALL = ""
 CELL = ["month", "product", "market"]
 MOST_OFFERED = 300  # a longer list is slow in a browser and read by nobody: the pickers narrow it
-LEVERS = {"hours": "available hours", "overtime_limit": "overtime limit", "supplier": "supplier capacity"}
 
 
 def _choice(label: str, options: Iterable[tuple[str, Any]]) -> widgets.Dropdown:
@@ -64,10 +56,6 @@ def _person(label: str, people: Iterable[tuple[str, str]]) -> widgets.Dropdown:
 
 def _month_options(months: Iterable[pd.Timestamp]) -> list[tuple[str, pd.Timestamp]]:
     return [(words.month_name(month), month) for month in months]
-
-
-def _as_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    return frame.assign(month=frame["month"].dt.strftime("%Y-%m")).to_dict("records")
 
 
 class _Message(widgets.HTML):
@@ -285,221 +273,6 @@ class AnswerForm(_Form):
         )._repr_html_()
 
 
-class OverrideForm(_Form):
-    """A person's change to the demand plan: what, when, how much, why, and who answers for it.
-
-    Storing needs a reason and an owner and says so; what is stored goes into the records, and the consensus of the
-    cycle is made again and shown before and after. `plan` is the plan as it then stands, for the cells below.
-    """
-
-    def __init__(self, cycle: Cycle) -> None:
-        super().__init__(cycle)
-        made = {name: cycle.read(name) for name, table in TABLES.items() if table.stage == "demand"}
-        self.plan = Plan({**cycle.book.tables, **made}, cycle.company, cycle.cycle)
-        self.products = cycle.read("products")
-        months = _month_options(cycle.months)
-        self.family = _choice("Family", [("all families", ALL), *_names(cycle.read("families"), "family")])
-        self.product = _choice("Product", [])
-        self.market = _choice("Market", [("all markets", ALL), *_names(cycle.read("markets"), "market")])
-        self.first = _choice("First month", months)
-        self.last = _choice("Last month", months)
-        self.action = _choice(
-            "Change", [("add units a month", "add"), ("set units a month", "set"), ("scale by a factor", "scale")]
-        )
-        self.amount = widgets.FloatText(description="Amount", value=0, style=LABEL, layout=WIDE)
-        self.reason = _words("Reason", "why the numbers alone are wrong")
-        self.owner = _person("Owner", _people(cycle))
-        self.evidence = _words("Evidence", "where it can be seen")
-        self.expires = _choice("Holds", [("until superseded", None), *((f"up to cycle {a}", m) for a, m in months)])
-        self.supersedes = _choice("Replaces", [])
-        self._finish("Store override")
-        self.recorded = widgets.HTML()
-        self._offer_products()
-        self._show_recorded()
-        self._show(self.plan["demand_plan"])
-        self.family.observe(self._offer_products, "value")
-        for picker in (self.family, self.product, self.market):
-            picker.observe(lambda _: self._show(self.plan["demand_plan"]), "value")
-        self._lay_out("Change the plan, with a reason")
-
-    def _offer_products(self, _: Any = None) -> None:
-        offered = self.products
-        if self.family.value:
-            offered = offered[offered["family"] == self.family.value]
-        _offer_in(self.product, [("all products", ALL), *_names(offered, "product")])
-
-    @property
-    def fields(self) -> dict[str, Any]:
-        """What the form says, as fields of an override."""
-        level = next((name for name in ("product", "family", "market") if getattr(self, name).value), "total")
-        return {
-            "level": level,
-            "product": self.product.value,
-            "family": self.family.value,
-            "market": self.market.value,
-            "first_month": self.first.value,
-            "last_month": self.last.value,
-            "action": self.action.value,
-            "amount": self.amount.value,
-            "reason": self.reason.value,
-            "evidence": self.evidence.value,
-            "expires": self.expires.value,
-            "supersedes": self.supersedes.value,
-        }
-
-    def _store(self) -> None:
-        from sopkit import demand
-
-        before, kept = self.plan["demand_plan"], None if "demand" in self.cycle.stale() else self.plan
-        number = self.cycle.records.add("overrides", author=self.owner.value, cycle=self.cycle.cycle, **self.fields)
-        self.message.say(f"Override {number} is stored; the consensus is being made again ...")
-        self.plan = self.cycle.save(demand.plan(self.cycle.book, kept=kept))
-        after = self.plan["demand_plan"]
-        change = after["consensus"].sum() - before["consensus"].sum()
-        self.message.say(
-            f"Override {number} by {self.owner.value} is stored. The consensus changed by "
-            f"{words.number(change, sign=True)} units in all. The stages after demand are now stale."
-        )
-        self.reason.value = self.evidence.value = ""
-        self._show(after, before)
-        self._show_recorded()
-
-    def _scope(self, plan: pd.DataFrame) -> pd.Series:
-        for name in ("product", "family", "market"):
-            chosen = getattr(self, name).value
-            plan = plan[plan[name] == chosen] if chosen else plan
-        return plan.groupby("month")["consensus"].sum()
-
-    def _show(self, plan: pd.DataFrame, before: pd.DataFrame | None = None) -> None:
-        series = {"consensus": self._scope(plan)}
-        if before is not None:
-            series = {"consensus before": self._scope(before)} | series
-        frame = pd.concat({name: part for name, part in series.items()}, names=["series"]).reset_index(name="units")
-        where = " · ".join(
-            getattr(self, name).label for name in ("family", "product", "market") if getattr(self, name).value
-        )
-        self.shown.value = charts.line(
-            frame,
-            "units",
-            series="series",
-            title=f"Consensus demand: {where or 'everything planned'}",
-            unit=self.plan.units,
-            look_for="What the demand meeting signs, month by month.",
-            height=200,
-            none="Nothing is planned for this choice.",
-        )._repr_html_()
-
-    def _show_recorded(self) -> None:
-        recorded = self.cycle.read("overrides")
-        self.supersedes.options = [
-            ("nothing", 0),
-            *((f"override {row.id} by {row.author}: {row.reason}", row.id) for row in recorded.itertuples()),
-        ]
-        self.supersedes.value = 0
-        name = words.month_name
-        recorded = recorded.assign(
-            what=[
-                " · ".join(filter(None, (row.family, row.product, row.market))) or "everything"
-                for row in recorded.itertuples()
-            ],
-            change=[f"{row.action} {row.amount:,g}" for row in recorded.itertuples()],
-            months=[
-                " to ".join(dict.fromkeys((name(row.first_month), name(row.last_month))))
-                for row in recorded.itertuples()
-            ],
-            number=recorded["id"].astype(str),
-        )
-        self.recorded.value = charts.table(
-            recorded,
-            {
-                "number": "No.",
-                "author": "Owner",
-                "what": "What",
-                "months": "Months",
-                "change": "Change",
-                "reason": "Reason",
-                "evidence": "Evidence",
-            },
-            title="Overrides in force",
-            none="Nobody has changed the numbers.",
-        )._repr_html_()
-
-
-class WhatIf(_Form):
-    """Hours of a resource, its overtime, or a supplier's capacity, more or less in some months: what would it bring?
-
-    Each change solves the supply plan again and shows it beside the plan of the cycle. Nothing is stored.
-    """
-
-    def __init__(self, cycle: Cycle) -> None:
-        super().__init__(cycle)
-        self.tables = cycle.book
-        months = _month_options(cycle.months)
-        self.lever = _choice("Change", [(words, lever) for lever, words in LEVERS.items()])
-        self.place = _choice("Of", [])
-        self.first = _choice("From", months)
-        self.last = _choice("To", months)
-        self.last.index = len(months) - 1
-        self.percent = widgets.IntSlider(
-            description="By, %", min=-100, max=100, step=5, value=0, continuous_update=False, style=LABEL, layout=WIDE
-        )
-        self.message = _Message()
-        self.shown = widgets.HTML()
-        self._offer_places()
-        self.lever.observe(self._offer_places, "value")
-        for control in (self.place, self.first, self.last, self.percent):
-            control.observe(self._solve, "value")
-        self._lay_out("What if there were more, or less?")
-        self.message.say("Move the slider: the plan is solved again, nothing is stored.")
-
-    @cached_property
-    def plan(self) -> Plan:
-        """The plan that stage supply saved, with everything else of the cycle; its model stays in the solver."""
-        return self.cycle.before_the_meeting
-
-    def _offer_places(self, _: Any = None) -> None:
-        name = "supplier" if self.lever.value == "supplier" else "resource"
-        _offer_in(self.place, _names(self.tables[f"{name}s"], name))
-
-    def _changes(self) -> list:
-        factor = 1 + self.percent.value / 100
-        first, last = self.first.value, self.last.value
-        if self.lever.value != "supplier":
-            rows = self.tables["capacity"]
-            rows = rows[(rows["resource"] == self.place.value) & rows["month"].between(first, last)].copy()
-            if self.lever.value == "hours":
-                # hours that are there after maintenance: the maintenance itself stays as planned
-                rows["hours"] = rows["maintenance"] + (rows["hours"] - rows["maintenance"]) * factor
-            else:
-                rows["overtime_limit"] *= factor
-            return [Change(table="capacity", rows=_as_rows(rows))]
-        offers, months = self.tables["offers"], [month for month in self.cycle.months if first <= month <= last]
-        mine = offers[(offers["supplier"] == self.place.value) & offers["capacity"].notna()]
-        grid = mine[["supplier", "item", "site", "capacity"]].merge(pd.DataFrame({"month": months}), how="cross")
-        if grid.empty:
-            raise SopkitError(f"{self.place.value} delivers without a limit: there is nothing to change.")
-        keys = ["supplier", "item", "site", "month"]
-        grid = grid.merge(self.tables["supplier_capacity"], on=keys, how="left", suffixes=("", "_of_month"))
-        grid["capacity"] = grid["capacity_of_month"].fillna(grid["capacity"]) * factor
-        return [Change(table="supplier_capacity", rows=_as_rows(grid[[*keys, "capacity"]]))]
-
-    def _solve(self, _: Any = None) -> None:
-        if self.first.value > self.last.value:
-            self.message.say("The first month is after the last one.", wrong=True)
-            return
-        title = f"{self.place.value} {LEVERS[self.lever.value]} {self.percent.value:+d} %"
-        self.message.say(f"Solving with {title} ...")
-        try:
-            compared = self.plan.what_if(self._changes(), title=title)
-            found = compared.side_by_side().query("title == @title").set_index("measure")["difference"]
-        except SopkitError as error:
-            self.message.say(str(error), wrong=True)
-            return
-        gain = words.amount(found["result"] - found["service penalties"], self.plan.currency, sign=True)
-        self.shown.value = compared.compare(look_for=f"{title} changes result after penalties by {gain}.")._repr_html_()
-        self.message.say(f"Solved: {gain} of result after penalties.")
-
-
 class DecisionForm(_Form):
     """The meeting's answer to a question: which option, why, who decided, and who carries it out by when.
 
@@ -587,23 +360,3 @@ class DecisionForm(_Form):
             look_for="",
             none="Nothing is to be decided.",
         )._repr_html_()
-
-
-def answer_form(cycle: Cycle) -> AnswerForm:
-    """The answers to corrections of notebook 01, for a `cycle` opened for stage collect whose tables are saved."""
-    return AnswerForm(cycle)
-
-
-def override_form(cycle: Cycle) -> OverrideForm:
-    """The override form of notebook 02, for a `cycle` opened for stage demand whose plan is saved."""
-    return OverrideForm(cycle)
-
-
-def what_if(cycle: Cycle) -> WhatIf:
-    """The what-if panel of notebook 03, for a `cycle` opened for stage supply whose plan is saved."""
-    return WhatIf(cycle)
-
-
-def decision_form(cycle: Cycle) -> DecisionForm:
-    """The decision form of notebook 05, for a `cycle` opened for stage decide whose decision log is saved."""
-    return DecisionForm(cycle)

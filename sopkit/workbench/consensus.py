@@ -1,0 +1,191 @@
+"""The consensus as a spreadsheet: typed over, its effect seen, then stored with a reason and an owner."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ipywidgets as widgets
+import pandas as pd
+
+from sopkit import charts, words
+from sopkit.book import Change, Plan
+from sopkit.cycle import Cycle
+from sopkit.errors import SopkitError
+from sopkit.tables import TABLES
+from sopkit.workbench.draft import Draft
+from sopkit.workbench.forms import _choice, _Form, _Message, _month_options, _people, _person, _words
+from sopkit.workbench.running import CarryOn
+from sopkit.workbench.sheet import Sheet
+
+SHOWN = {
+    "number": "No.",
+    "author": "Owner",
+    "what": "What",
+    "months": "Months",
+    "change": "Change",
+    "reason": "Reason",
+    "evidence": "Evidence",
+}
+
+
+class ConsensusSheet(_Form):
+    """The demand plan as a sheet: what a planner types becomes overrides, each with its reason and owner.
+
+    `effect` shows what the draft changes in units, money, service and stock before anything is stored. Storing keeps
+    all of it or nothing, makes the consensus again and shows it; `plan` is the plan as it then stands, for the cells
+    below. What others stored meanwhile on the same cells is shown and never overwritten unseen.
+    """
+
+    def __init__(self, cycle: Cycle) -> None:
+        super().__init__(cycle)
+        made = {name: cycle.read(name) for name, table in TABLES.items() if table.stage == "demand"}
+        self.plan = Plan({**cycle.book.tables, **made}, cycle.company, cycle.cycle)
+        months = _month_options(cycle.months)
+        self.place = widgets.Box(layout=widgets.Layout(display="block"))
+        self.reason = _words("Reason", "why the numbers alone are wrong")
+        self.owner = _person("Owner", _people(cycle))
+        self.evidence = _words("Evidence", "where it can be seen")
+        self.expires = _choice("Holds", [("until superseded", None), *((f"up to cycle {a}", m) for a, m in months)])
+        self.expires.index = 0
+        self.supersedes = _choice("Replaces", [])
+        self.effect = widgets.Button(description="Show the effect", tooltip="Plans demand and supply with the draft")
+        self.store = widgets.Button(description="Store", button_style="primary")
+        self.buttons = widgets.HBox([self.effect, self.store])
+        self.message = _Message()
+        self.shown = widgets.HTML()
+        self.after = CarryOn(cycle)
+        self.recorded = widgets.HTML()
+        self.effect.on_click(self._show_effect)
+        self.store.on_click(self._stored)
+        self._begin()
+        self._lay_out("Type over the plan, with a reason")
+
+    def _lay_out(self, heading: str) -> None:
+        super()._lay_out(heading)
+        self.children = [one for one in self.children if one not in (self.sheet, self.effect, self.store)]
+
+    def _begin(self) -> None:
+        """A fresh draft over the plan as it stands, beside what is recorded now."""
+        recorded = self.cycle.read("overrides")
+        ids = self.cycle.records.read("overrides")["id"]
+        self.seen = int(ids.max()) if len(ids) else 0
+        self.draft = Draft(self.plan)
+        if self.place.children and self.sheet.holds(self.draft):  # the same lines: what is open stays open
+            self.sheet.lines = self.draft
+            self.sheet.refresh()
+        else:
+            self.sheet = Sheet(self.draft, label=f"Consensus demand, {self.plan.units}", corner=self.plan.units)
+            self.place.children = [self.sheet]
+        self.supersedes.options = [
+            ("nothing", 0),
+            *((f"override {row.id} by {row.author}: {row.reason}", row.id) for row in recorded.itertuples()),
+        ]
+        self.supersedes.value = 0
+        self._show_recorded(recorded)
+
+    def _show_effect(self, _: Any) -> None:
+        """The draft through demand and supply, beside the plan of the cycle; nothing is stored."""
+        if not self.draft.entries:
+            self.message.say("Nothing is typed yet: type into the sheet first.", wrong=True)
+            return
+        self.effect.disabled = True
+        self.message.say("Planning demand and supply with the draft ...")
+        try:
+            whole = Cycle.open(self.cycle.company_name, self.cycle.cycle, reports=self.cycle.folder.parents[1]).plan
+            about = {"cycle": self.cycle.cycle, "author": "draft", "recorded_at": "draft", "reason": "draft"}
+            rows = [
+                {"id": number, **about, **fields, **{name: f"{fields[name]:%Y-%m}" for name in MONTHS}}
+                for number, fields in enumerate(self.draft.overrides, start=self.seen + 1)
+            ]
+            compared = whole.what_if([Change(table="overrides", rows=rows)], title="With your draft")
+            self.shown.value = compared.compare(look_for=self.draft.sentence)._repr_html_()
+            self.message.say("This is what the draft would do. Nothing is stored.")
+        except SopkitError as error:
+            self.message.say(str(error), wrong=True)
+        finally:
+            self.effect.disabled = False
+
+    def _agree(self) -> None:
+        """Make the consensus again from everything recorded; only the steps that it reaches run."""
+        from sopkit import demand
+
+        self.plan = self.cycle.save(demand.plan(self.cycle.book, kept=self.cycle.kept))
+
+    def _store(self) -> None:
+        if not self.draft.entries and not self.supersedes.value:
+            self.message.say("Nothing was stored: nothing is typed yet.", wrong=True)
+            return
+        recorded = self.cycle.records.read("overrides")
+        if clashes := self.draft.overlapping(recorded[recorded["id"] > self.seen]):
+            self._agree()
+            self._begin()
+            lines = ["Nothing was stored. Others changed the same cells; the sheet shows them now:", *clashes]
+            self.message.say("\n".join(lines), wrong=True)
+            return
+        before = self.plan["demand_plan"]
+        common = {"reason": self.reason.value, "evidence": self.evidence.value, "expires": self.expires.value}
+        seen = int(recorded["id"].max()) if len(recorded) else 0
+        numbers = self.cycle.records.add_all(
+            "overrides",
+            [{**fields, **common, **replaced} for fields, replaced in self._to_store()],
+            author=self.owner.value,
+            cycle=self.cycle.cycle,
+            seen=seen,
+        )
+        who = self.owner.value
+        self.message.say(f"{_numbered(numbers)} by {who} stored; the consensus is being made again ...")
+        self._agree()
+        change = self.plan["demand_plan"]["consensus"].sum() - before["consensus"].sum()
+        self._begin()
+        self._show_change(before)
+        self.reason.value = self.evidence.value = ""
+        stale = [stage for stage in self.cycle.stale() if stage != "demand"]
+        self.after.offer(stale)
+        self.message.say(
+            f"{_numbered(numbers)} by {who} stored. The consensus changed by {words.number(change, sign=True)} "
+            f"{self.plan.units} in all. Stale now: {words.listed(stale, 6)}."
+        )
+
+    def _to_store(self) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+        """(override, what it replaces): the first one typed replaces what was chosen; alone, that one is withdrawn."""
+        replaced = {"supersedes": self.supersedes.value} if self.supersedes.value else {}
+        drafted = self.draft.overrides
+        if not drafted:
+            old = self.cycle.read("overrides").set_index("id").loc[self.supersedes.value]
+            scope = {name: old[name] for name in ("level", "product", "family", "market", "first_month", "last_month")}
+            drafted = [scope | {"action": "scale", "amount": 1.0}]
+        return [(fields, replaced if not at else {}) for at, fields in enumerate(drafted)]
+
+    def _show_change(self, before: pd.DataFrame) -> None:
+        series = {
+            name: plan.groupby("month")["consensus"].sum()
+            for name, plan in {"consensus before": before, "consensus": self.plan["demand_plan"]}.items()
+        }
+        self.shown.value = charts.line(
+            pd.concat(series, names=["series"]).reset_index(name="units"),
+            "units",
+            series="series",
+            title="Consensus demand: everything planned",
+            unit=self.plan.units,
+            look_for="What the demand meeting signs, month by month.",
+            height=200,
+        )._repr_html_()
+
+    def _show_recorded(self, recorded: pd.DataFrame) -> None:
+        rows = list(recorded.itertuples())
+        recorded = recorded.assign(
+            what=[" · ".join(filter(None, (row.family, row.product, row.market))) or "everything" for row in rows],
+            change=[f"{row.action} {row.amount:,g}" for row in rows],
+            months=[words.span(row.first_month, row.last_month) for row in rows],
+            number=recorded["id"].astype(str),
+        )
+        self.recorded.value = charts.table(
+            recorded, SHOWN, title="Overrides in force", none="Nobody has changed the numbers."
+        )._repr_html_()
+
+
+MONTHS = ("first_month", "last_month")
+
+
+def _numbered(numbers: list[int]) -> str:
+    return f"Override {numbers[0]}" if len(numbers) == 1 else f"Overrides {numbers[0]} to {numbers[-1]}"

@@ -1,0 +1,89 @@
+"""Carry on from here: the stages that a change made stale run again, beside the notebook, and can be stopped."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import ipywidgets as widgets
+
+from sopkit import words
+from sopkit.cycle import Cycle
+from sopkit.tables import STAGES
+from sopkit.workbench.forms import _Message
+
+
+class CarryOn(widgets.VBox):
+    """A button that runs what is stale, stage by stage, in a process of its own; `done` is called when it has ended.
+
+    The notebook stays free meanwhile. Stop ends the run between two files: what is made is whole, the rest stays stale.
+    """
+
+    def __init__(self, cycle: Cycle, done: Callable[[], None] = lambda: None) -> None:
+        self.cycle, self._done = cycle, done
+        self.run = widgets.Button(description="Carry on from here", layout=widgets.Layout(width="auto"))
+        self.stop = widgets.Button(description="Stop", disabled=True)
+        self.bar = widgets.IntProgress(min=0, max=len(STAGES), layout=widgets.Layout(width="12em"))
+        self.message = _Message()
+        self._process: subprocess.Popen[str] | None = None
+        self._stopped = False
+        self._watching = threading.Thread()
+        super().__init__([widgets.HBox([self.run, self.stop, self.bar]), self.message])
+        self.run.on_click(self._begin)
+        self.stop.on_click(self._end)
+        self.layout.display = "none"
+
+    def offer(self, stale: Sequence[str]) -> None:
+        """Show the button where stages are stale, and say which."""
+        self.layout.display = None if stale else "none"
+        self.message.say(
+            f"{words.sentence(words.listed(stale, 6))}: not yet made from what you stored." if stale else ""
+        )
+
+    def _begin(self, _: Any = None) -> None:
+        stale = [stage for stage in self.cycle.stale()]
+        if not stale:
+            self.message.say("Nothing is stale.")
+            return
+        self.run.disabled, self.stop.disabled, self._stopped = True, False, False
+        self.bar.value, self.bar.max = 0, len(stale)
+        command = [sys.executable, "-m", "sopkit", "run", "--company", self.cycle.company_name, "--cycle"]
+        folders = {"SOPKIT_REPORTS": str(self.cycle.folder.parents[1])}
+        self._process = subprocess.Popen(
+            [*command, self.cycle.cycle, "--resume"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=os.environ | folders,
+        )
+        self.message.say(f"Running {words.listed(stale, 6)} ...")
+        self._watching = threading.Thread(target=self._watch, args=(self._process, stale), daemon=True)
+        self._watching.start()
+
+    def _watch(self, process: subprocess.Popen[str], stale: Sequence[str]) -> None:
+        lines = []
+        for line in process.stdout or ():
+            lines.append(line.rstrip())
+            if line[:2].isdigit() and line.rstrip().endswith(" s"):
+                self.bar.value += 1
+                self.message.say(f"{line.split()[1].capitalize()} is made, {self.bar.value} of {len(stale)} ...")
+        code = process.wait()
+        left = list(self.cycle.stale())
+        if code == 0:
+            self.message.say(f"Made again: {words.listed(stale, 6)}. Open {self.cycle.folder / 'plan.html'}.")
+        elif self._stopped:
+            self.message.say(f"Stopped. Still stale: {words.listed(left, 6)}.", wrong=True)
+        else:
+            self.message.say("\n".join(lines[-6:]), wrong=True)
+        self.run.disabled, self.stop.disabled = False, True
+        self._done()
+
+    def _end(self, _: Any = None) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._stopped = True
+            self._process.send_signal(signal.SIGINT)  # the runner ends its kernels and notes where it stood

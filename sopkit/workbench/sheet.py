@@ -1,0 +1,128 @@
+"""`Sheet`: lines x months, typed over as in a spreadsheet. It shows and listens; `Lines` know what a cell means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import anywidget
+import traitlets
+
+HERE = Path(__file__).parent
+Cell = tuple[str, str, str]  # text, state ("", "changed", "wrong", "locked"), note
+
+
+class Row(NamedTuple):
+    """A line of the sheet under its `parent` (None at the top); `open` = its own lines are shown from the start."""
+
+    id: str
+    label: str
+    depth: int
+    parent: str | None
+    opens: bool
+    open: bool
+
+
+class Refused(NamedTuple):
+    """What was typed into a cell, and why it cannot be: one sentence."""
+
+    row: str
+    column: int
+    typed: str
+    why: str
+
+
+class Lines(Protocol):
+    """What a sheet shows: it says the cells of a line, takes what was typed, and takes it back."""
+
+    rows: Sequence[Row]
+    columns: Sequence[str]
+    details: Sequence[str]
+
+    def cells(self, row: str) -> list[Cell]:
+        """The cells of line `row`, or of `row|k`: detail k under it."""
+
+    def enter(self, typed: Sequence[tuple[str, int, str]]) -> list[Refused]:
+        """Take (row, column, text) as one step: all of it, or nothing and why; an empty text takes a change back."""
+
+    def undo(self) -> None:
+        """Take the last step back."""
+
+    def redo(self) -> None:
+        """Take the step that was taken back again."""
+
+    @property
+    def steps(self) -> tuple[int, int]:
+        """How many steps can be undone and redone."""
+
+    @property
+    def sentence(self) -> str:
+        """What has been changed so far, in a line."""
+
+
+class Sheet(anywidget.AnyWidget):
+    """An accessible grid in the browser over `lines`; `changed` is called after every step that was taken.
+
+    Keyboard as in a spreadsheet: arrows, Enter, Tab, F2, Escape, Shift to mark, copy and paste blocks, Delete, Ctrl+Z,
+    Ctrl+Y; Space opens and closes a line. Only the lines in sight are drawn and asked for.
+    """
+
+    _esm = HERE / "sheet.js"
+    _css = HERE / "sheet.css"
+    rows = traitlets.List().tag(sync=True)
+    columns = traitlets.List().tag(sync=True)
+    details = traitlets.List().tag(sync=True)
+    label = traitlets.Unicode().tag(sync=True)
+    corner = traitlets.Unicode().tag(sync=True)
+
+    def __init__(self, lines: Lines, *, label: str, corner: str, changed: Callable[[], None] = lambda: None) -> None:
+        self.lines, self._after, self._told = lines, changed, {}  # type: ignore[var-annotated]
+        super().__init__(
+            rows=[row._asdict() for row in lines.rows],
+            columns=list(lines.columns),
+            details=list(lines.details),
+            label=label,
+            corner=corner,
+        )
+        self.on_msg(self._heard)
+
+    def holds(self, lines: Lines) -> bool:
+        """Whether `lines` are those that are shown, with other numbers: they can take their place."""
+        return self.rows == [row._asdict() for row in lines.rows] and self.columns == list(lines.columns)
+
+    def _heard(self, _: Any, message: dict[str, Any], __: Any) -> None:
+        if message["type"] == "need":
+            return self._tell(message["ids"])
+        refused: list[Refused] = []
+        if message["type"] == "enter":
+            refused = self.lines.enter([(row, column, text) for row, column, text in message["cells"]])
+        elif message["type"] == "undo":
+            self.lines.undo()
+        elif message["type"] == "redo":
+            self.lines.redo()
+        if not refused:
+            self._after()
+        self.refresh(refused)
+
+    def refresh(self, refused: Sequence[Refused] = ()) -> None:
+        """Send what is another text than the browser has; cells in `refused` show what was typed, and why not."""
+        wrong: dict[str, dict[int, Refused]] = {}
+        for one in refused:
+            wrong.setdefault(one.row, {})[one.column] = one
+        self._tell(list(self._told), wrong)
+
+    def _tell(self, ids: Sequence[str], wrong: dict[str, dict[int, Refused]] | None = None) -> None:
+        changed = {}
+        for row in ids:
+            cells = self.lines.cells(row)
+            for column, one in (wrong or {}).get(row, {}).items():
+                if column < len(cells):
+                    cells[column] = (one.typed, "wrong", one.why)
+            if self._told.get(row) != cells or wrong is None:
+                changed[row] = self._told[row] = cells
+        done, undone = self.lines.steps
+        said = [one.why for cells in (wrong or {}).values() for one in cells.values()]
+        told = f"Nothing was taken over. {said[0]}" if said else self.lines.sentence
+        told += f" And {len(said) - 1:,} more." if len(said) > 1 else ""
+        self.send({"type": "cells", "cells": changed, "undo": done, "redo": undone, "told": told, "wrong": bool(said)})

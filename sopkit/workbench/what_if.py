@@ -1,0 +1,258 @@
+"""What if: several changes of anything the plan depends on, each with its own effect and all of them together."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import ipywidgets as widgets
+import pandas as pd
+
+from sopkit import words
+from sopkit.book import Change, Plan, Scenario, add_scenario
+from sopkit.cycle import Cycle
+from sopkit.errors import SopkitError
+from sopkit.workbench.forms import (
+    LABEL,
+    WIDE,
+    _choice,
+    _Form,
+    _Message,
+    _month_options,
+    _names,
+    _offer_in,
+    _people,
+    _person,
+    _words,
+)
+
+
+class Lever(NamedTuple):
+    """Something a plan depends on: a `column` of `table`, for the rows of one code of table `places`.
+
+    `monthly`: the table has months. `months`: changed by whole months instead of by per cent.
+    """
+
+    words: str
+    table: str
+    column: str
+    place: str
+    places: str
+    monthly: bool = False
+    months: bool = False
+
+
+LEVERS = {
+    "hours": Lever("available hours", "capacity", "hours", "resource", "resources", monthly=True),
+    "overtime_limit": Lever("overtime limit", "capacity", "overtime_limit", "resource", "resources", monthly=True),
+    "people": Lever("people", "workforce", "people", "site", "sites"),
+    "supplier": Lever("supplier capacity", "supplier_capacity", "capacity", "supplier", "suppliers", monthly=True),
+    "supplier_price": Lever("supplier price", "offers", "price", "supplier", "suppliers"),
+    "lead_time": Lever("supplier lead time", "offers", "lead_time", "supplier", "suppliers", months=True),
+    "freight": Lever("freight cost from", "lanes", "cost", "origin", "sites"),
+    "transit": Lever("transit time from", "lanes", "lead_time", "origin", "sites", months=True),
+    "safety_stock": Lever("safety stock", "policies", "safety_stock", "site", "sites"),
+    "demand": Lever("demand", "demand_plan", "consensus", "family", "families", monthly=True),
+    "price": Lever("net price", "demand_plan", "price", "family", "families", monthly=True),
+}
+
+
+class Listed(widgets.HBox):
+    """A change on the list: on or off, what it does alone, and a button that takes it away."""
+
+    def __init__(self, title: str, changes: list[Change], effect: str) -> None:
+        self.title, self.changes = title, changes
+        self.on = widgets.Checkbox(value=True, description=title, indent=False, layout=widgets.Layout(width="34em"))
+        self.effect = widgets.HTML(f"<span>{effect}</span>", layout=widgets.Layout(width="26em"))
+        self.away = widgets.Button(description="Remove", layout=widgets.Layout(width="auto"), tooltip=title)
+        super().__init__([self.on, self.effect, self.away])
+
+
+class WhatIf(_Form):
+    """Anything the plan depends on, more or less of it in some months: what would that bring?
+
+    Each move of the slider solves the supply plan again, on top of the changes on the list that are switched on, and
+    shows it beside the plan of the cycle. Nothing is stored until the list is kept as a scenario in scenarios.yaml.
+    """
+
+    def __init__(self, cycle: Cycle) -> None:
+        super().__init__(cycle)
+        self.tables = cycle.book
+        months = _month_options(cycle.months)
+        self.lever = _choice("Change", [(lever.words, name) for name, lever in LEVERS.items() if self._there(lever)])
+        self.place = _choice("Of", [])
+        self.first = _choice("From", months)
+        self.last = _choice("To", months)
+        self.last.index = len(months) - 1
+        self.percent = widgets.IntSlider(
+            description="By, %", min=-100, max=100, step=5, value=0, continuous_update=False, style=LABEL, layout=WIDE
+        )
+        self.keep_change = widgets.Button(description="Put on the list", tooltip="So that more can be changed with it")
+        self.message = _Message()
+        self.listed = widgets.VBox()
+        self.shown = widgets.HTML()
+        self.title = _words("Scenario", "what the list is called in the meeting")
+        self.owner = _person("Owner", _people(self._everything))
+        self.store = widgets.Button(description="Keep as scenario", button_style="primary")
+        self.kept = _Message()
+        self._offer_places()
+        self.lever.observe(self._offer_places, "value")
+        for control in (self.place, self.first, self.last, self.percent):
+            control.observe(self._solve, "value")
+        self.keep_change.on_click(self._put_on_list)
+        self.store.on_click(self._stored)
+        self._lay_out("What if there were more, or less?")
+        self.message.say("Move the slider: the plan is solved again, nothing is stored.")
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The plan that stage supply saved, with everything else of the cycle; its model stays in the solver."""
+        return self._everything.plan
+
+    @property
+    def _lever(self) -> Lever:
+        return LEVERS[self.lever.value]
+
+    def _there(self, lever: Lever) -> bool:
+        """Whether the company has what the lever changes."""
+        table = "offers" if lever.table == "supplier_capacity" else lever.table
+        return len(self.tables[table]) > 0 and len(self.tables[lever.places]) > 0
+
+    def _offer_places(self, _: Any = None) -> None:
+        lever = self._lever
+        table = "offers" if lever.table == "supplier_capacity" else lever.table
+        named = self.tables[lever.places]
+        code = named.columns[0]
+        _offer_in(self.place, _names(named[named[code].isin(self.tables[table][lever.place])], code))
+        self.percent.description = "By, months" if lever.months else "By, %"
+        self.percent.min, self.percent.max = (-6, 6) if lever.months else (-100, 100)
+        self.percent.step = 1 if lever.months else 5
+        for month in (self.first, self.last):
+            month.disabled = not lever.monthly
+
+    @property
+    def _what(self) -> str:
+        lever, by = self._lever, self.percent.value
+        when = f", {words.span(self.first.value, self.last.value)}" if lever.monthly else ""
+        if self.first.index == 0 and self.last.index == len(self.last.options) - 1:
+            when = ""
+        return f"{self.place.value} {lever.words} {by:+d} {'months' if lever.months else '%'}{when}"
+
+    def _changes(self) -> list[Change]:
+        lever, factor = self._lever, 1 + self.percent.value / 100
+        first, last = self.first.value, self.last.value
+        if lever.column == "hours":
+            # hours that are there after maintenance: the maintenance itself stays as planned
+            rows = self.tables["capacity"]
+            rows = rows[(rows["resource"] == self.place.value) & rows["month"].between(first, last)].copy()
+            rows["hours"] = rows["maintenance"] + ((rows["hours"] - rows["maintenance"]) * factor).round(6)
+            return [Change(table="capacity", rows=_as_rows(rows))]
+        if lever.table == "supplier_capacity":
+            return [Change(table="supplier_capacity", rows=self._offered(first, last, factor))]
+        where = {lever.place: self.place.value}
+        if lever.monthly:
+            where["month"] = f"{first:%Y-%m}..{last:%Y-%m}"
+        how = {"add": float(self.percent.value)} if lever.months else {"scale": factor}
+        return [Change.checked(table=lever.table, where=where, column=lever.column, **how)]
+
+    def _offered(self, first: pd.Timestamp, last: pd.Timestamp, factor: float) -> list[dict[str, Any]]:
+        """A supplier's capacity by month, times `factor`, also where its offers have one for all months."""
+        offers, months = self.tables["offers"], [month for month in self.cycle.months if first <= month <= last]
+        mine = offers[(offers["supplier"] == self.place.value) & offers["capacity"].notna()]
+        grid = mine[["supplier", "item", "site", "capacity"]].merge(pd.DataFrame({"month": months}), how="cross")
+        if grid.empty:
+            raise SopkitError(f"{self.place.value} delivers without a limit: there is nothing to change.")
+        keys = ["supplier", "item", "site", "month"]
+        grid = grid.merge(self.tables["supplier_capacity"], on=keys, how="left", suffixes=("", "_of_month"))
+        grid["capacity"] = grid["capacity_of_month"].fillna(grid["capacity"]) * factor
+        return _as_rows(grid[[*keys, "capacity"]])
+
+    # solving -----------------------------------------------------------------------------------------------------
+
+    @property
+    def _on(self) -> list[Listed]:
+        return [one for one in self.listed.children if one.on.value]
+
+    def _solve(self, _: Any = None) -> None:
+        """What is on the list and switched on, and the change under the slider, solved together."""
+        if self.first.value > self.last.value:
+            self.message.say("The first month is after the last one.", wrong=True)
+            return
+        title = " and ".join(
+            [*(one.title for one in self._on), *([self._what] if self.percent.value or not self._on else [])]
+        )
+        self.message.say(f"Solving with {title} ...")
+        try:
+            changes = [change for one in self._on for change in one.changes]
+            changes += self._changes() if self.percent.value or not changes else []
+            compared = self.plan.what_if(changes, title=title)
+            effect = _effect(compared, self.plan.currency)
+        except SopkitError as error:
+            self.message.say(str(error), wrong=True)
+            return
+        self.shown.value = compared.compare(look_for=f"{words.quoted(title)}: {effect}.")._repr_html_()
+        self.message.say(f"Solved: {effect}.")
+
+    def _put_on_list(self, _: Any = None) -> None:
+        if not self.percent.value:
+            self.message.say("Move the slider first: a change of nothing has no effect.", wrong=True)
+            return
+        try:
+            changes = self._changes()
+            effect = _effect(self.plan.what_if(changes, title=self._what), self.plan.currency)
+        except SopkitError as error:
+            self.message.say(str(error), wrong=True)
+            return
+        one = Listed(self._what, changes, f"alone: {effect}")
+        one.on.observe(self._solve, "value")
+        one.away.on_click(lambda _: self._take_away(one))
+        self.listed.children = [*self.listed.children, one]
+        self.percent.value = 0  # solves what is on the list
+        if len(self.listed.children) == 1:
+            self._solve()
+
+    def _take_away(self, one: Listed) -> None:
+        self.listed.children = [other for other in self.listed.children if other is not one]
+        self._solve()
+
+    # keeping -----------------------------------------------------------------------------------------------------
+
+    def _store(self) -> None:
+        title, owner = self.title.value.strip(), self.owner.value
+        missing = [what for what, given in {"a title": title, "an owner": owner}.items() if not given]
+        if not self._on:
+            missing.insert(0, "at least one change on the list")
+        if missing:
+            self.kept.say(f"Nothing was kept. Give {words.listed(missing)}.", wrong=True)
+            return
+        scenario = Scenario(title=title, owner=owner, changes=[change for one in self._on for change in one.changes])
+        code = re.sub(r"[^a-z0-9]+", "_", title.lower()).strip("_") or "scenario"
+        path = self.cycle.scenarios
+        add_scenario(path, code, scenario)
+        self.title.value = ""
+        self.kept.say(f"Kept as scenario {code} in {path}. It is solved beside the plan when the cycle runs again.")
+
+    def _stored(self, button: Any) -> None:
+        """Errors belong to the line under the button that was pressed."""
+        solved, self.message = self.message, self.kept
+        try:
+            super()._stored(button)
+        finally:
+            self.message = solved
+
+
+def _effect(compared: Plan, currency: str) -> str:
+    """What a change brings: the result of the company, and the service penalties that are no money."""
+    both = compared.side_by_side()
+    found: Mapping[str, float] = both[both["title"] == compared.title].set_index("measure")["difference"]
+    gain, result, penalties = (
+        words.amount(value, currency, sign=True)
+        for value in (found["result"] - found["service penalties"], found["result"], found["service penalties"])
+    )
+    return f"{gain} of result after penalties (result {result}, service penalties {penalties})"
+
+
+def _as_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return frame.assign(month=frame["month"].dt.strftime("%Y-%m")).to_dict("records")
