@@ -7,6 +7,8 @@ import os
 import pickle
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas as pd
@@ -17,6 +19,7 @@ import sopkit
 from sopkit import supply
 from sopkit.book import Book, Change, Plan, Scenario
 from sopkit.errors import FindingsError, SettingsError, SopkitError
+from sopkit.supply import resolve
 from sopkit.tables import TABLES
 
 COUNT = 3
@@ -263,3 +266,26 @@ def test_the_demo_book_gives_the_plan_of_the_batch(demo_run, finished):
     plan = sopkit.book(demo_run / "data" / "demo", "2026-11").plan()
     for name in ("demand_plan", "supply_plan", "stock", "levers"):
         pd.testing.assert_frame_equal(plan[name], finished.read(name))
+
+
+def test_questions_asked_from_several_threads_at_once_wait_for_each_other(plan, monkeypatch):
+    """JupyterLab answers controls beside the running cell: HiGHS, asked twice at once, ended the whole kernel."""
+    inside, most, real = [], [], resolve.built
+
+    def watched(network):
+        inside.append(1)
+        most.append(len(inside))
+        time.sleep(0.05)
+        made = real(network)
+        inside.pop()
+        return made
+
+    def ask(more: int) -> pd.Series:
+        return plan.what_if("capacity", column="overtime_limit", add=more).measures()
+
+    alone = {more: ask(more) for more in (5, 10, 15)}
+    monkeypatch.setattr(resolve, "built", watched)
+    with ThreadPoolExecutor(3) as pool:
+        for more, measures in zip((5, 10, 15) * 2, pool.map(ask, (5, 10, 15) * 2), strict=True):
+            pd.testing.assert_series_equal(measures, alone[more])
+    assert set(most) == {1} and len(most) == 6

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 
 import pandas as pd
@@ -33,11 +34,13 @@ class Session:
 
     Every question is a change over the base, not over the last question. Where only bounds and costs differ (demand,
     capacity, prices, stock targets), these alone are passed into the loaded model and the solver starts from the last
-    plan; anything else (a new supplier, another routing) is loaded anew. `how` says which.
+    plan; anything else (a new supplier, another routing) is loaded anew. `how` says which. One question at a time:
+    JupyterLab runs controls in a thread of their own beside the cells, and HiGHS would crash.
     """
 
     def __init__(self, book: Book, *, engine: Engine | None = None) -> None:
         self.book, self.engine, self.how = book, engine, "loaded"
+        self._turn = threading.RLock()
         network = Network(book)
         self.tables, model = network.tables, built(network)
         self.effort = Effort(book.company.policies.gap, book.company.policies.time_limit)
@@ -50,6 +53,10 @@ class Session:
         Raises FindingsError where a changed table breaks its declaration, SupplyDataError where tables contradict each
         other, KeyError for a table that stage supply does not read.
         """
+        with self._turn:
+            return self._resolved(changed)
+
+    def _resolved(self, changed: Changed) -> Solution:
         if not isinstance(changed, Book):
             for name in changed or ():
                 if name not in READS:
@@ -72,6 +79,7 @@ class Session:
         `explained`: with the tables that explain why not more; for the base only. Raises what `resolve` raises, and
         StageError where a plan breaks one of its rules.
         """
-        solution = self.base if changed is None else self.resolve(changed)
-        plan = checked(solution.network.book, written(solution.network, solution.model, solution))
-        return plan | explain(self) if explained and changed is None else plan
+        with self._turn:
+            solution = self.base if changed is None else self.resolve(changed)
+            plan = checked(solution.network.book, written(solution.network, solution.model, solution))
+            return plan | explain(self) if explained and changed is None else plan

@@ -110,6 +110,7 @@ class ConsensusSheet(_Form):
         from sopkit import demand
 
         self.plan = self.cycle.save(demand.plan(self.cycle.book, kept=self.cycle.kept))
+        self.cycle.mark("demand", "done")  # so that the event log knows these tables
 
     def _store(self) -> None:
         if not self.draft.entries and not self.supersedes.value:
