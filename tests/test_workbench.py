@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
 import pandas as pd
 import pytest
+from jupyterlab_room import OPENING, control_alone, opened, run_all
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell
 
@@ -24,9 +19,6 @@ from sopkit.cycle import Cycle
 from sopkit.tables import STAGES
 
 PROJECT = Path(__file__).resolve().parents[1]
-OPENING = """from sopkit import workbench
-from sopkit.cycle import Cycle
-c = Cycle.open(company, cycle, stage='{stage}')"""
 
 
 def played(stage: str, *cells: str) -> list[str]:
@@ -204,7 +196,7 @@ def test_a_what_if_solves_again_and_stands_beside_the_plan(own_environment: Path
         f"w.lever.value = 'supplier'\nw.place.value = 'ALU-CZ'\nw.percent.value = -100\n{result}",
         f"w.first.index = 5\nw.last.index = 2\n{result}",
     )
-    gain = re.compile(r"Solved: (\S+) ")
+    gain = re.compile(r"Solved: result (\S+) ")
     assert gain.search(unchosen) and "None" not in unchosen, "the first place is chosen from the start"
     assert gain.search(less)[1].startswith(("-", "−")), less[:200]
     assert float(gain.search(same)[1].replace(",", "").replace("+", "")) == 0
@@ -281,55 +273,11 @@ def test_a_decision_needs_a_reason_and_a_name_and_ends_the_draft(own_environment
 
 @pytest.fixture
 def lab(own_environment: Path, tmp_path: Path) -> Iterator[str]:
-    """Address of a JupyterLab over copies of the notebooks, with its own settings and no access from outside."""
-    (tmp_path / "notebooks").mkdir()
+    """Address of a JupyterLab over the notebooks' controls."""
     for stage in ("collect", "demand", "supply", "decide"):
-        name = next(s.notebook for s in STAGES if s.name == stage)
-        notebook = nbformat.read(PROJECT / "notebooks" / name, as_version=4)
-        code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-        parameters = next(cell for cell in code if "parameters" in cell.metadata.get("tags", []))
-        control = next(cell for cell in code if re.search(r"workbench\.\w+\(c\)", cell.source))
-        notebook.cells = [parameters, new_code_cell(OPENING.format(stage=stage)), control]
-        nbformat.write(notebook, tmp_path / "notebooks" / name)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    settings = tmp_path / "CONFIG" / "labconfig" / "page_config.json"
-    settings.parent.mkdir(parents=True)
-    settings.write_text('{"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": true}}')
-    folders = {f"JUPYTER_{part}_DIR": str(tmp_path / part) for part in ("CONFIG", "DATA", "RUNTIME")}
-    server = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "jupyterlab",
-            "--no-browser",
-            "--ip=127.0.0.1",
-            f"--port={port}",
-            "--allow-root",
-            "--IdentityProvider.token=",
-            "--ServerApp.disable_check_xsrf=True",
-            f"--ServerApp.root_dir={tmp_path}",
-        ],
-        cwd=tmp_path,
-        env=os.environ | folders | {"JUPYTERLAB_SETTINGS_DIR": str(tmp_path / "settings")},
-        stdout=subprocess.DEVNULL,
-        stderr=(tmp_path / "lab.log").open("w"),
-    )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        until = time.monotonic() + 90
-        while True:
-            try:
-                urllib.request.urlopen(f"{address}/api", timeout=5).close()
-                break
-            except OSError:
-                assert time.monotonic() < until and server.poll() is None, (tmp_path / "lab.log").read_text()
-                time.sleep(0.3)
+        control_alone(stage, tmp_path / "notebooks")
+    with opened(tmp_path) as address:
         yield address
-    finally:
-        server.terminate()
-        server.wait(30)
 
 
 def test_the_controls_work_in_jupyterlab(lab: str, chromium: str, tmp_path: Path) -> None:
@@ -407,7 +355,7 @@ def test_the_controls_work_in_jupyterlab(lab: str, chromium: str, tmp_path: Path
         handle.focus()
         for _ in range(6):
             handle.press("ArrowLeft")
-        expect(page.get_by_text("of result after penalties").first).to_be_visible(timeout=patience)
+        expect(page.get_by_text("Solved: result").first).to_be_visible(timeout=patience)
         heading = page.get_by_role("columnheader", name="SEW-N available hours -30 %")
         expect(heading).to_be_visible(timeout=patience)
         page.screenshot(path=str(tmp_path / "what_if.png"))
@@ -430,12 +378,3 @@ def test_the_controls_work_in_jupyterlab(lab: str, chromium: str, tmp_path: Path
     assert consensus("TENT-2P") == pytest.approx(before + 150, abs=1e-6)
     outside = {url for url in requests if not re.match(r"(http://127\.0\.0\.1|data:|blob:)", url)}
     assert not outside, f"the page asked for {outside}"
-
-
-def run_all(page) -> None:
-    """Run every cell of the open notebook through the menu."""
-    page.locator(".jp-Notebook .jp-CodeCell").first.wait_for()
-    page.get_by_text("Python 3 (ipykernel) | Idle").or_(page.get_by_title("Kernel status: Idle")).first.wait_for()
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-    page.locator(".jp-OutputArea h3").first.wait_for()

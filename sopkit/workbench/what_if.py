@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -64,8 +63,8 @@ class Listed(widgets.HBox):
 
     def __init__(self, title: str, changes: list[Change], effect: str) -> None:
         self.title, self.changes = title, changes
-        self.on = widgets.Checkbox(value=True, description=title, indent=False, layout=widgets.Layout(width="34em"))
-        self.effect = widgets.HTML(f"<span>{effect}</span>", layout=widgets.Layout(width="26em"))
+        self.on = widgets.Checkbox(value=True, description=title, indent=False, layout=widgets.Layout(width="28em"))
+        self.effect = widgets.HTML(f"<span>{effect}</span>", layout=widgets.Layout(width="36em"))
         self.away = widgets.Button(description="Remove", layout=widgets.Layout(width="auto"), tooltip=title)
         super().__init__([self.on, self.effect, self.away])
 
@@ -246,12 +245,9 @@ class WhatIf(_Form):
 def _effect(compared: Plan, currency: str) -> str:
     """What a change brings: the result of the company, and the service penalties that are no money."""
     both = compared.side_by_side()
-    found: Mapping[str, float] = both[both["title"] == compared.title].set_index("measure")["difference"]
-    gain, result, penalties = (
-        words.amount(value, currency, sign=True)
-        for value in (found["result"] - found["service penalties"], found["result"], found["service penalties"])
-    )
-    return f"{gain} of result after penalties (result {result}, service penalties {penalties})"
+    found = both[both["title"] == compared.title].set_index("measure")["difference"]
+    result, penalties = (words.amount(found[name], currency, sign=True) for name in ("result", "service penalties"))
+    return f"result {result}, service penalties {penalties}"
 
 
 def _as_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
