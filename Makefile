@@ -2,7 +2,7 @@
 # make test   the same, then every test; make test ROOM=supply: that room's tests and its notebook
 # make lint   format, lint and types, without a test
 # make check  make lint, then make test: what must be green before a change is handed in
-# make lab    JupyterLab on the notebooks
+# make lab    JupyterLab, on a page that says where the cycle stands; no news, no network
 # make lock   choose versions again and write requirements.lock
 
 COMPANY ?= demo
@@ -32,7 +32,7 @@ lint: $(INSTALLED)
 check: lint test
 
 lab: $(INSTALLED)
-	$(BIN)/jupyter lab notebooks
+	$(BIN)/jupyter lab --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate notebooks/start/start.ipynb
 
 lock: $(INSTALLED)
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade --extra test --extra dev --extra dask \
@@ -45,4 +45,7 @@ $(INSTALLED): pyproject.toml requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --requirements requirements.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@mkdir -p $(VENV)/share/jupyter/lab/settings
+	@echo '{"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false}}' \
+		> $(VENV)/share/jupyter/lab/settings/overrides.json
 	@touch $@

@@ -104,11 +104,12 @@ def test_nbval_runs_each_of_them_and_holds_the_key_numbers(own_run: Path, reques
     assert Cycle.open("demo", "2026-11").stale() == {}
 
 
-def test_the_notebook_of_ones_own_questions_is_true(own_run: Path) -> None:
-    """The library door as README shows it: no folder of results is needed, none is made, nothing becomes stale."""
-    ask = PROJECT / "notebooks" / "ask" / "ask.ipynb"
-    assert not any(cell.outputs for cell in code_of(ask) if "keep_output" not in cell.metadata.get("tags", []))
-    command = [sys.executable, "-m", "pytest", "--nbval-lax", "-p", "no:cacheprovider", "-q", str(ask)]
+@pytest.mark.parametrize("name", ["start", "ask"])
+def test_the_notebooks_beside_the_stages_are_true(name: str, own_run: Path) -> None:
+    """Where the cycle stands, and one's own questions as README shows them: nothing is written, nothing becomes stale."""
+    path = PROJECT / "notebooks" / name / f"{name}.ipynb"
+    assert not any(cell.outputs for cell in code_of(path) if "keep_output" not in cell.metadata.get("tags", []))
+    command = [sys.executable, "-m", "pytest", "--nbval-lax", "-p", "no:cacheprovider", "-q", str(path)]
     environment = os.environ | {"PYTHONPATH": str(PROJECT)}
     done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]

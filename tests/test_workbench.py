@@ -128,7 +128,7 @@ def test_the_plan_is_typed_over_refused_without_reason_and_owner_then_stored_and
         f"w.owner.value = 'Ada Brandt'\nw.reason.value = 'second <b>shop</b>'\n{told}\n"
         "print('consensus before' in w.shown.value, w.recorded.value.count('&lt;b&gt;'), '<b>' in w.recorded.value)\n"
         "print(w.plan['overrides_applied']['status'].tolist(), w.plan['demand_plan']['override'].sum().round(6))\n"
-        "print(w.draft.entries, w.after.layout.display, w.after.message.value)",
+        "print(w.draft.entries, w.after.run.disabled, w.after.message.value)",
     )
     assert "['in force'] 150.0" in stored, "the cells below get the plan with the override"
     assert 'role="alert"' in nothing and "nothing is typed yet" in nothing
@@ -136,7 +136,7 @@ def test_the_plan_is_typed_over_refused_without_reason_and_owner_then_stored_and
     assert "Nothing is stored" in effect and "With your draft" in effect and "Fill rate" in effect
     assert 'role="status"' in stored and "Override 1 by Ada Brandt stored" in stored and "+150 pcs" in stored
     assert "True 1 False" in stored, "the change is shown, and what people type is escaped"
-    assert "[] None" in stored and "Supply, reconcile, decide and publish: not yet made" in stored
+    assert "[] False" in stored and "Supply, reconcile, decide and publish: not made yet" in stored
     cycle = Cycle.open("demo", "2026-11")
     (row,) = cycle.records.read("overrides").to_dict("records")
     assert (row["author"], row["product"], row["amount"], row["level"]) == ("Ada Brandt", "TENT-2P", 150.0, "product")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from sopkit.cycle import Cycle
 from sopkit.workbench.consensus import ConsensusSheet
 from sopkit.workbench.forms import AnswerForm, DecisionForm
+from sopkit.workbench.running import CarryOn
 from sopkit.workbench.what_if import WhatIf
 
 
@@ -30,3 +31,8 @@ def what_if(cycle: Cycle) -> WhatIf:
 def decision_form(cycle: Cycle) -> DecisionForm:
     """The decision form of notebook 05, for a `cycle` opened for stage decide whose decision log is saved."""
     return DecisionForm(cycle)
+
+
+def carry_on(cycle: Cycle) -> CarryOn:
+    """A button that makes again what is stale in `cycle`, with its progress; it can be stopped."""
+    return CarryOn(cycle)

@@ -36,11 +36,11 @@ class CarryOn(widgets.VBox):
         super().__init__([widgets.HBox([self.run, self.stop, self.bar]), self.message])
         self.run.on_click(self._begin)
         self.stop.on_click(self._end)
-        self.layout.display = "none"
+        self.offer(list(cycle.stale()))
 
     def offer(self, stale: Sequence[str]) -> None:
         """Show the button where stages are stale, and say which."""
-        self.layout.display = None if stale else "none"
+        self.run.disabled = not stale
         self.message.say(
             f"{words.sentence(words.listed(stale, 6))}: not yet made from what you stored." if stale else ""
         )
