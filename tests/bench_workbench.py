@@ -110,9 +110,9 @@ def _sheet(page: Any, go: Callable[[str], None], name: str) -> Iterator[dict]:
     go(name)
     page.locator(".sopkit-sheet td").first.wait_for()
     yield _figure("demo: a number typed over until all lines follow, median of 9", _typed(page, 9), 0.1)
-    page.get_by_label("Reason").fill("a shop opens")
-    page.get_by_label("Reason").press("Tab")
-    page.get_by_label("Owner").select_option(index=1)
+    page.get_by_label("Reason", exact=True).fill("a shop opens")
+    page.get_by_label("Reason", exact=True).press("Tab")
+    page.get_by_label("Owner", exact=True).select_option(index=1)
     page.get_by_role("button", name="Store", exact=True).click()
     stored = page.get_by_text("The consensus changed by")
     yield _figure(
