@@ -10,7 +10,6 @@ function render({ model, el }) {
   let inSight = [], focus = [0, 0], corner = [0, 0], editor = null;
 
   el.classList.add("sopkit-sheet");
-  el.dataset.lmSuppressShortcuts = "true";   // JupyterLab's one-letter commands must not hear what is typed here
   const bar = el.appendChild(document.createElement("div"));
   bar.className = "bar";
   const button = (label, act, title) => {
@@ -157,6 +156,7 @@ function render({ model, el }) {
   }
 
   frame.addEventListener("keydown", (event) => {
+    event.stopPropagation();           // JupyterLab has a command on nearly every letter
     if (editor) return;
     const [row, column] = focus, page = Math.floor(frame.clientHeight / ROW) - 2, far = event.ctrlKey || event.metaKey;
     const moves = { ArrowUp: [row - 1, column], ArrowDown: [row + 1, column], ArrowLeft: [row, column - 1], ArrowRight: [row, column + 1],
@@ -167,9 +167,9 @@ function render({ model, el }) {
     else if (event.key === "Enter" || event.key === "F2") edit(null);
     else if (event.key === " " && inSight[row].opens) toggle(inSight[row]);
     else if (event.key === "Delete" || event.key === "Backspace") send(chosen().flatMap(([one, at]) => at.map((c) => [one.id, c, ""])));
-    else if (event.key.length === 1 && !far && !event.altKey && /[-+0-9.]/.test(event.key)) edit(event.key);
+    else if (event.key.length === 1 && !far && !event.altKey) edit(event.key);
     else return;
-    event.preventDefault(); event.stopPropagation();
+    event.preventDefault();
   });
   frame.addEventListener("copy", (event) => {
     if (editor) return;
