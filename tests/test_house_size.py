@@ -12,15 +12,17 @@ import pytest
 PROJECT = Path(__file__).resolve().parents[1]
 PACKAGE = PROJECT / "sopkit"
 
-# code lines of the package: neither blank nor comment. Goal 15,000; lowered with every landing that makes it smaller
-MOST = 16_800
+# code lines of the package: neither blank nor comment. Raised once for the decision loop, promises in passes, shelf life
+# by age, demand by price and event, files as they come, signatures, the notation and the workbench's sheet; to be
+# lowered with every landing that makes it smaller
+MOST = 22_200
 MOST_IN_A_FILE = 400
 # longer files, with the reason
 LONG = {
+    "cycle/cycle.py": "one cycle and everything that it can be asked",
     "supply/model.py": "the whole model on one stretch, as visitors read it",
     "supply/network.py": "the groups of the network, each made from those above it",
     "tables/plans.py": "declarations: every plan table once",
-    "workbench/forms.py": "three forms and what all share",
 }
 MOST_POSITIONAL = 5
 
@@ -68,7 +70,7 @@ def cells(tmp_path: Path) -> Path:
     """The code of the notebooks as one file: what they call is alive."""
     import nbformat
 
-    notebooks = [nbformat.read(path, as_version=4) for path in sorted((PROJECT / "notebooks").glob("*.ipynb"))]
+    notebooks = [nbformat.read(path, as_version=4) for path in sorted((PROJECT / "notebooks").rglob("*.ipynb"))]
     code = [cell.source for notebook in notebooks for cell in notebook.cells if cell.cell_type == "code"]
     path = tmp_path / "notebooks.py"
     path.write_text("\n".join(code), encoding="utf-8")

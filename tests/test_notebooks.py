@@ -106,7 +106,7 @@ def test_nbval_runs_each_of_them_and_holds_the_key_numbers(own_run: Path, reques
 
 @pytest.mark.parametrize("name", ["start", "ask"])
 def test_the_notebooks_beside_the_stages_are_true(name: str, own_run: Path) -> None:
-    """Where the cycle stands, and one's own questions as README shows them: nothing is written, nothing becomes stale."""
+    """Where the cycle stands, and questions as README shows them: nothing is written, nothing becomes stale."""
     path = PROJECT / "notebooks" / name / f"{name}.ipynb"
     assert not any(cell.outputs for cell in code_of(path) if "keep_output" not in cell.metadata.get("tags", []))
     command = [sys.executable, "-m", "pytest", "--nbval-lax", "-p", "no:cacheprovider", "-q", str(path)]

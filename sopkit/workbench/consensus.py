@@ -62,7 +62,7 @@ class ConsensusSheet(_Form):
 
     def _lay_out(self, heading: str) -> None:
         super()._lay_out(heading)
-        self.children = [one for one in self.children if one not in (self.sheet, self.effect, self.store)]
+        self.children = [one for one in self.children if one not in (self.sheet, *self.buttons.children)]
 
     def _begin(self) -> None:
         """A fresh draft over the plan as it stands, beside what is recorded now."""

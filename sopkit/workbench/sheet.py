@@ -122,7 +122,7 @@ class Sheet(anywidget.AnyWidget):
             if self._told.get(row) != cells or wrong is None:
                 changed[row] = self._told[row] = cells
         done, undone = self.lines.steps
-        said = [one.why for cells in (wrong or {}).values() for one in cells.values()]
-        told = f"Nothing was taken over. {said[0]}" if said else self.lines.sentence
-        told += f" And {len(said) - 1:,} more." if len(said) > 1 else ""
-        self.send({"type": "cells", "cells": changed, "undo": done, "redo": undone, "told": told, "wrong": bool(said)})
+        whys = [one.why for cells in (wrong or {}).values() for one in cells.values()]
+        told = f"Nothing was taken over. {whys[0]}" if whys else self.lines.sentence
+        told += f" And {len(whys) - 1:,} more." if len(whys) > 1 else ""
+        self.send({"type": "cells", "cells": changed, "undo": done, "redo": undone, "told": told, "wrong": bool(whys)})
