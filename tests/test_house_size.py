@@ -12,8 +12,8 @@ import pytest
 PROJECT = Path(__file__).resolve().parents[1]
 PACKAGE = PROJECT / "sopkit"
 
-# code lines of the package: neither blank nor comment. Raised once for the decision loop, promises in passes, shelf life
-# by age, demand by price and event, files as they come, signatures, the notation and the workbench's sheet; to be
+# code lines of the package: neither blank nor comment. Raised once for the decision loop, promises in passes, shelf
+# life by age, demand by price and event, files as they come, signatures, notation and the sheet; to be
 # lowered with every landing that makes it smaller
 MOST = 22_200
 MOST_IN_A_FILE = 400

@@ -91,13 +91,14 @@ class ConsensusSheet(_Form):
         self.effect.disabled = True
         self.message.say("Planning demand and supply with the draft ...")
         try:
-            whole = Cycle.open(self.cycle.company_name, self.cycle.cycle, reports=self.cycle.folder.parents[1]).plan
             about = {"cycle": self.cycle.cycle, "author": "draft", "recorded_at": "draft", "reason": "draft"}
             rows = [
                 {"id": number, **about, **fields, **{name: f"{fields[name]:%Y-%m}" for name in MONTHS}}
                 for number, fields in enumerate(self.draft.overrides, start=self.seen + 1)
             ]
-            compared = whole.what_if([Change(table="overrides", rows=rows)], title="With your draft")
+            compared = self.cycle.before_the_meeting.what_if(
+                [Change(table="overrides", rows=rows)], title="With your draft"
+            )
             self.shown.value = compared.compare(look_for=self.draft.sentence)._repr_html_()
             self.message.say("This is what the draft would do. Nothing is stored.")
         except SopkitError as error:

@@ -93,7 +93,9 @@ class WhatIf(_Form):
         self.listed = widgets.VBox()
         self.shown = widgets.HTML()
         self.title = _words("Scenario", "what the list is called in the meeting")
-        self.owner = _person("Owner", _people(self._everything))
+        self.owner = _person(
+            "Owner", _people(Cycle.open(cycle.company_name, cycle.cycle, reports=cycle.folder.parents[1]))
+        )
         self.store = widgets.Button(description="Keep as scenario", button_style="primary")
         self.kept = _Message()
         self._offer_places()
@@ -108,7 +110,7 @@ class WhatIf(_Form):
     @cached_property
     def plan(self) -> Plan:
         """The plan that stage supply saved, with everything else of the cycle; its model stays in the solver."""
-        return self._everything.plan
+        return self.cycle.before_the_meeting
 
     @property
     def _lever(self) -> Lever:
