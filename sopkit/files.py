@@ -57,7 +57,7 @@ def lay_out(folder: Path) -> int:
     kept = next(
         one for one in (Path(__file__).parent / "notebooks", Path(__file__).parents[1] / "notebooks") if one.is_dir()
     )
-    found = {path.relative_to(kept): path for path in sorted([*kept.glob("*.ipynb"), *kept.glob("ask/*.ipynb")])}
+    found = {path.relative_to(kept): path for path in sorted(kept.rglob("*.ipynb"))}
     there = [place.name for place in found if (folder / "notebooks" / place).exists()]
     if there:
         raise SettingsError(f"{folder / 'notebooks'} holds {', '.join(there)} already; nothing was written.")

@@ -661,7 +661,7 @@ class _Maker:
                 [(i, c, q) for i, parts in _BOM.items() for c, q in parts.items()],
                 columns=["item", "component", "quantity"],
             ),
-            "inventory": pd.concat([made["inventory"], stock], ignore_index=True),
+            "inventory": pd.concat([made["inventory"], stock], ignore_index=True).assign(as_of="2026-10-31"),
             "policies": pd.concat([made["policies"], policies], ignore_index=True),
             "suppliers": pd.DataFrame(
                 [(c, *rest) for c, rest in names.items()], columns=["supplier", "name", "country", "risk"]

@@ -347,7 +347,8 @@ def test_money_comes_in_the_currency_of_the_market(tmp_path):
 # snapshot -------------------------------------------------------------------------------------------------------
 def test_the_snapshot_holds_every_table_of_the_stage(memory):
     frames = collect(DEMO, CYCLE, memory=memory).snapshot()
-    assert set(frames) == set(written_by("collect"))
+    # what adopted options cost is never brought by a company: it is added to a book when options are planned
+    assert set(frames) == set(written_by("collect")) - {"option_costs"}
     for name, frame in frames.items():
         pd.testing.assert_frame_equal(TABLES[name].check(frame), frame)
 

@@ -334,7 +334,8 @@ def test_findings_are_computed_from_the_tables(report):
     assert "10.0 % too high" in said(part(report, "scorecard"))
     assert "18.0 % more than the consensus" in said(part(report, "demand"))
     assert "one launch, one retirement" in said(part(report, "demand")).lower()
-    assert "61.5" in said(part(report, "capacity")) and "Dec 2026" in said(part(report, "capacity"))
+    limits = figures(part(report, "capacity"))["What limits the plan"]
+    assert "no hour left" in limits.look_for and "61.5" in limits.html and "Dec 2026" in limits.html
     assert "stands on one declared assumption; one finding" in said(part(report, "risks"))
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.schema import CreateTable
 
 from sopkit.errors import RecordError, SettingsError
 from sopkit.records import EVENTS, SQL_TABLES, Records
@@ -293,9 +295,10 @@ def test_records_of_the_first_version_are_read_verified_and_continued(tmp_path: 
 def test_a_database_of_an_earlier_version_gets_the_columns_it_lacks_with_the_first_record(tmp_path: Path) -> None:
     """Reading changes nothing in it, what stands there stays as it was logged, and the chain goes on."""
     place = tmp_path / "records.sqlite"
-    older = "company id cycle by at question option reason owner due expected_effect status".split()
+    today = str(CreateTable(SQL_TABLES["decisions"]).compile(dialect=sqlite.dialect()))
+    older = "".join(line for line in today.splitlines(keepends=True) if "plan_hash" not in line)
     with sqlite3.connect(place) as connection:
-        connection.executescript(OLD + f"CREATE TABLE decisions ({', '.join(older)});")
+        connection.executescript(f"{OLD}{older};")
     connection.close()
     before = place.read_bytes()
     records = Records(f"sqlite:///{place}", "demo")

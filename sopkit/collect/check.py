@@ -328,6 +328,10 @@ def everything(mapping: CompanyMapping, memory: dict | None = None) -> Collected
     factors: dict[str, Any] = dict(rates)
     done: dict[str, Checked] = {}
     frames = []
+
+    def several_sites() -> bool:
+        return "sites" in done and len(done["sites"].lines) > 1
+
     for table in INPUT_TABLES.values():
         source = mapping.source(table.name)
         if source.currency == "market" or (isinstance(source.currency, dict) and "market" in source.currency.values()):
@@ -336,7 +340,7 @@ def everything(mapping: CompanyMapping, memory: dict | None = None) -> Collected
         if read is None and table.name == "lanes":
             read = _one_site(done)
         if read is None:
-            if table.required or (table.name == "lanes" and len(done["sites"].lines if "sites" in done else ()) > 1):
+            if table.required or (table.name == "lanes" and several_sites()):
                 fix = (
                     f"Put {table.name}.csv into {mapping.folder}, add its sheet to {mapping.company.workbook}, "
                     "or say under `tables:` in company.yaml where it comes from."
@@ -347,7 +351,10 @@ def everything(mapping: CompanyMapping, memory: dict | None = None) -> Collected
         if kept is None or kept[0] is not read or kept[1] != factors:
             kept = memory[table.name, "checked"] = (read, dict(factors), checked(table, source, read, factors))
         done[table.name] = kept[2]
-        frames.append(kept[2].findings)
+        found = kept[2].findings
+        if table.name == "lanes" and several_sites():  # one site needs none, several cannot do without
+            found = found.assign(severity=found["severity"].mask(found["rule"].eq("has no rows"), "error"))
+        frames.append(found)
     idle = as_frame(unused.findings(mapping, {name: one.lines for name, one in done.items()}))
     findings = together([*frames, _strays(mapping), idle, references(done)])
     stopped = set(findings.loc[findings["severity"].eq("error"), "table"])

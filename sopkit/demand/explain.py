@@ -140,7 +140,7 @@ def because(book: Book, product: str = "", market: str = "", family: str = "") -
     rows = pd.DataFrame(reasons(book, product, market), columns=["what", "sentence"])
     return charts.table(
         rows, {"what": "What", "sentence": "Because"}, who=book.who,
-        source="demand_plan baseline_history driver_effects",
+        source="demand_plan baseline_history driver_effects", unit="in words",
         title=f"Why the plan of {name} is what it is" if product else "Why the plan is what it is",
         look_for="Ask of each line: is that still true for the months to come?", none="Nothing is planned for it.",
     )  # fmt: skip

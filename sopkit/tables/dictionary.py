@@ -50,11 +50,15 @@ through a link that leads out. It writes nothing, reaches no network, sees no en
 setting of the database. Where the raw folder is the company's own, it reads the files that its text names.
 
 **`scenarios.yaml`**: a name of one's own, then `title`, `owner` and `changes`. A change names its `table` and either
-cells (`column` with one of `set`, `add`, `scale`, and `where` it applies), new `rows`, or `drop: true` for the rows of
-`where`.
+cells (`column` with one of `set`, `add`, `scale`, and `where` it applies), new `rows`, or `drop: true` for the rows
+of `where`. `kind` is `option` (ours to choose) or `event` (happens to us). An option may cost money `once` or
+`monthly` (from month `first` to month `last`), has a last month `choose_by` in which it can be chosen, and is held
+`against` events. An event has its `probability`, or takes it from its `supplier` or its `opportunity`.
 
-**`decisions.yaml`**: a list of questions, each with `question`, `options` (names of scenarios, or `base`), and once it
-is answered `option`, `reason`, `owner`, `decided_by`, `due` (`2026-12`) and `expected_effect`.
+**`decisions.yaml`**: a list of questions, each with `question`, `options` (names of scenarios, or `base`), and once
+it is answered `option`, `reason`, `owner`, `decided_by`, `due` (`2026-12`) and `expected_effect`, with the `cycle`
+and the `plan` (the hash that page one names) for which it is given: for another one it stays undecided. `events`
+names the events that matter to the question.
 
 **Table `people`** names who takes part: `role` is a title, `may_sign` the stages that the person may sign, divided by
 blanks.
