@@ -115,12 +115,12 @@ def _page(figures: Sequence[Figure]) -> Iterator[tuple[str, str]]:
     for formats in money.values():
         if len(formats) > 1:
             yield "UN 1.2 one number format a page", f"money in {' and in '.join(sorted(formats))}"
-    for unit, found in ((unit, found) for unit, found in scales.items() if found):
-        first = found[0][1]
-        if other := [title for title, size in found if abs(size / first - 1) > 0.05]:
+    for unit, drawn in ((unit, drawn) for unit, drawn in scales.items() if drawn):
+        first = drawn[0][1]
+        if other := [title for title, size in drawn if abs(size / first - 1) > 0.05]:
             yield (
                 "CH 4 one scale for one unit on a page",
-                f"{unit}: {found[0][0]} and {other[0]} without a scale marker",
+                f"{unit}: {drawn[0][0]} and {other[0]} without a scale marker",
             )
 
 

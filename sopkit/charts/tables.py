@@ -267,10 +267,10 @@ def comparison(
     )
 
 
-def flow(frame: pd.DataFrame, **about: Unpack[About]) -> Figure:
+def flow(frame: pd.DataFrame, *, unit: str = "", **about: Unpack[About]) -> Figure:
     """Steps one after the other, such as the stages of a cycle: stage, question, state, made, who."""
     words = "; ".join(f"{plain(r.stage)}: {r.state}" for r in frame.itertuples())
-    figure = made(frame, about.pop("unit", ""), "", f"Process. {words}.", **about)  # type: ignore[misc, typeddict-item]
+    figure = made(frame, unit, "", f"Process. {words}.", **about)
     steps = "".join(
         f'<li class="{safe(r.state.replace(" ", "-"))}"><b>{place} {safe(r.stage)}</b><span>{safe(r.question)}</span>'
         f"<span><b>{safe(r.state)}</b> {safe(r.made)}</span><span>{safe(r.who)}</span></li>"

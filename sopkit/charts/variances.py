@@ -51,7 +51,7 @@ def variances(
     spoken = "; ".join(
         f"{plain(line)}: {scale.text(value)}" for line, value in zip(frame[row], frame[plan], strict=True)
     )
-    figure = made(frame, scale.unit, plan, f"Statement, {scale.unit}. {spoken}.", **{"shows": scenarios, **about})
+    figure = made(frame, scale.unit, plan, f"Statement, {scale.unit}. {spoken}.", **(About(shows=scenarios) | about))
     return _written(figure, heads, body, "variances")
 
 

@@ -54,7 +54,7 @@ def _is_whole(manifest: Any) -> bool:
     parts = [manifest.get(name) for name in ("tables", "files", "stages")]
     if not all(isinstance(part, dict) and all(isinstance(one, dict) for one in part.values()) for part in parts):
         return False
-    tables, files, stages = parts
+    tables, files, stages = (part or {} for part in parts)
     kept = all(
         isinstance(one.get(name), str) for one in (*tables.values(), *files.values()) for name in ("stage", "sha256")
     )

@@ -48,8 +48,8 @@ def _stands(company: str, cycle: str, *, closed: bool) -> tuple[str, str, str]:
     except SopkitError as error:
         return "damaged", str(error).splitlines()[0], _command("verify", company, cycle)
     if stale:
-        stage, why = next(iter(stale.items()))
-        return f"{stage}: {why}", "you", _command("run", company, cycle, "--resume")
+        first, why = next(iter(stale.items()))
+        return f"{first}: {why}", "you", _command("run", company, cycle, "--resume")
     for stage in STAGES:
         if signed[stage.name] == "-" or signed[stage.name].startswith("("):
             may = [row.name for row in people.itertuples(index=False) if stage.name in row.may_sign.split()]

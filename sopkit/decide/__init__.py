@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sopkit.book import Book, Question
 from sopkit.decide import answers, table
-from sopkit.decide.answers import UNDECIDED
+from sopkit.decide.answers import UNDECIDED as UNDECIDED
 from sopkit.errors import SettingsError, nearest
 from sopkit.tables import TABLES
 from sopkit.words import number

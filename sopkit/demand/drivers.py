@@ -188,7 +188,8 @@ def _explained(y: np.ndarray, x: np.ndarray, absorbed: float) -> tuple[np.ndarra
 
 def _row(family: str, product: str, driver: str, found: tuple[float, float], months: int) -> tuple:
     effect, error = float(found[0]), float(found[1])
-    right = effect * SIGNS.get(driver, np.sign(effect)) > 0
+    wanted = SIGNS.get(driver)
+    right = effect != 0 and wanted in (None, np.sign(effect))
     sure = abs(effect) >= SURE * error
     reason = "measured" if right and sure else "not enough evidence" if right or not sure else "wrong sign: not used"
     edges = effect - NINETY * error, effect + NINETY * error

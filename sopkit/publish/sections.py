@@ -181,7 +181,11 @@ def supply_plan(book: Book) -> dict[str, Any]:
         return section("supply", "Supply plan", "There is no supply plan.")
     share = amount(units.max() / (units.sum() or 1.0), "share")
     headline = f"{number(units.sum())} {book.units} are supplied in the {book.span}: {share} {units.idxmax()}."
-    figures = (supply.by_mode(book), [supply.costs(book), supply.hiring(book)], *filled(supply.people(book)))
+    figures: tuple[Any, ...] = (
+        supply.by_mode(book),
+        [supply.costs(book), supply.hiring(book)],
+        *filled(supply.people(book)),
+    )
     return section("supply", "Supply plan", headline, *figures)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -105,9 +106,7 @@ def outcome(plan: Plan, statement: pd.DataFrame, option: str, event: str = "") -
     }
 
 
-def outcomes(
-    base: Plan, solved: dict[tuple[str, str], dict[str, object]], asked: Mapping[str, Scenario]
-) -> pd.DataFrame:
+def outcomes(base: Plan, solved: dict[tuple[str, str], dict[str, Any]], asked: Mapping[str, Scenario]) -> pd.DataFrame:
     """Table `outcomes` of `solved` by option and event; what is missing is solved again from the base, warm."""
     for option, scenario in asked.items():
         for event in events_of(scenario, asked) if scenario.kind == "option" else ():

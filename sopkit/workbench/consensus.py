@@ -41,7 +41,8 @@ class ConsensusSheet(_Form):
         made = {name: cycle.read(name) for name, table in TABLES.items() if table.stage == "demand"}
         self.plan = Plan({**cycle.book.tables, **made}, cycle.company, cycle.cycle)
         months = _month_options(cycle.months)
-        self.place = widgets.Box(layout=widgets.Layout(display="block"))
+        self.sheet: Sheet | None = None
+        self.place: Any = widgets.Box(layout=widgets.Layout(display="block"))
         self.reason = _words("Reason", "why the numbers alone are wrong")
         self.owner = _person("Owner", _people(cycle))
         self.evidence = _words("Evidence", "where it can be seen")
@@ -58,11 +59,7 @@ class ConsensusSheet(_Form):
         self.effect.on_click(self._show_effect)
         self.store.on_click(self._stored)
         self._begin()
-        self._lay_out("Type over the plan, with a reason")
-
-    def _lay_out(self, heading: str) -> None:
-        super()._lay_out(heading)
-        self.children = [one for one in self.children if one not in (self.sheet, *self.buttons.children)]
+        self._lay_out("Type over the plan, with a reason", within=(self.sheet, *self.buttons.children))
 
     def _begin(self) -> None:
         """A fresh draft over the plan as it stands, beside what is recorded now."""
@@ -70,7 +67,7 @@ class ConsensusSheet(_Form):
         ids = self.cycle.records.read("overrides")["id"]
         self.seen = int(ids.max()) if len(ids) else 0
         self.draft = Draft(self.plan)
-        if self.place.children and self.sheet.holds(self.draft):  # the same lines: what is open stays open
+        if self.sheet is not None and self.sheet.holds(self.draft):  # the same lines: what is open stays open
             self.sheet.lines = self.draft
             self.sheet.refresh()
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import ipywidgets as widgets
@@ -81,8 +81,9 @@ class _Form(widgets.VBox):
     def __init__(self, cycle: Cycle) -> None:
         self.cycle = cycle
 
-    def _lay_out(self, heading: str) -> None:
-        controls = [one for one in vars(self).values() if isinstance(one, widgets.Widget)]
+    def _lay_out(self, heading: str, within: Sequence[Any] = ()) -> None:
+        """Controls under their heading; those `within` another control are laid out there."""
+        controls = [one for one in vars(self).values() if isinstance(one, widgets.Widget) and one not in within]
         super().__init__([widgets.HTML(f"<h3>{heading}</h3>"), *controls])
 
     def _finish(self, verb: str) -> None:

@@ -36,9 +36,17 @@ class Refused(NamedTuple):
 class Lines(Protocol):
     """What a sheet shows: it says the cells of a line, takes what was typed, and takes it back."""
 
-    rows: Sequence[Row]
-    columns: Sequence[str]
-    details: Sequence[str]
+    @property
+    def rows(self) -> Sequence[Row]:
+        """The lines, each below its parent."""
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """The names of the columns."""
+
+    @property
+    def details(self) -> Sequence[str]:
+        """What stands behind each line, by name."""
 
     def cells(self, row: str) -> list[Cell]:
         """The cells of line `row`, or of `row|k`: detail k under it."""
@@ -70,9 +78,9 @@ class Sheet(anywidget.AnyWidget):
 
     _esm = HERE / "sheet.js"
     _css = HERE / "sheet.css"
-    rows = traitlets.List().tag(sync=True)
-    columns = traitlets.List().tag(sync=True)
-    details = traitlets.List().tag(sync=True)
+    rows: Any = traitlets.List().tag(sync=True)
+    columns: Any = traitlets.List().tag(sync=True)
+    details: Any = traitlets.List().tag(sync=True)
     label = traitlets.Unicode().tag(sync=True)
     corner = traitlets.Unicode().tag(sync=True)
 
