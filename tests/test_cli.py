@@ -124,7 +124,9 @@ def test_the_pack_is_published_again_after_a_signature(own_run: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert re.search(r"^06 publish +\d+\.\d s$", done.stderr, re.MULTILINE), "a log gets a line a stage"
     assert "\r" not in done.stderr, "and no bar drawn over itself"
-    assert Path(done.stdout.strip().splitlines()[-1]) == Cycle.open("demo", "2026-11").folder / "plan.html"
+    place, head = done.stdout.strip().splitlines()[-2:]
+    assert Path(place) == Cycle.open("demo", "2026-11").folder / "plan.html"
+    assert re.search(r"event log, to be kept with the pack: [0-9a-f]{64}$", head)
     assert sopkit("verify", *DEMO).returncode == 0
 
 

@@ -372,7 +372,7 @@ def test_a_signature_of_another_cycle_or_of_other_tables_is_none(tables):
 
     def line(frame):
         pack_now = reported(tables | {"sign_offs": TABLES["sign_offs"].conform(frame)})
-        return figures(part(pack_now, "summary"))["The six stages of this cycle"]
+        return figures(part(pack_now, "reproduce"))["The six stages of this cycle"]
 
     assert line(signed).look_for == "Every stage is signed."
     other = line(signed.assign(cycle="2026-10"))

@@ -73,13 +73,15 @@ def _month_heads(names: Iterable[Any]) -> list[Cell]:
 class Show(NamedTuple):
     """How a column of a table is shown: its heading, its unit (empty = text), whether gains and losses carry a sign.
 
-    `planned_from`: the cells hold lists of numbers, drawn as a line that is dashed from there on.
+    `planned_from`: the cells hold lists of numbers, drawn as a line that is dashed from there on. `like`: a number
+    of the size in which the column is shown though its own are smaller: columns of one question have one format.
     """
 
     heading: str
     unit: str = ""
     sign: bool = False
     planned_from: int | None = None
+    like: float = 0.0
 
 
 def _unit(declared: str) -> str:
@@ -109,7 +111,7 @@ def _shown(frame: pd.DataFrame, show: Mapping[str, Show | str]) -> dict[str, tup
         numeric = pd.api.types.is_numeric_dtype(frame[name]) and not pd.api.types.is_bool_dtype(frame[name])
         if numeric and not how.unit:
             raise ValueError(f"column {name!r} of the table holds numbers: give its unit, Show({how.heading!r}, unit)")
-        shown[name] = (how, scale_of(frame[name], how.unit, small=True) if numeric else None)
+        shown[name] = (how, scale_of([*frame[name], how.like], how.unit, small=True) if numeric else None)
     return shown
 
 

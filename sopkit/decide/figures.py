@@ -14,6 +14,7 @@ from sopkit.decide.answers import UNDECIDED, chosen
 from sopkit.words import amount, listed, month_name, number, percent, quoted, sentence, shortened
 
 OVERDUE = "overdue"
+THOUSAND = 1_000.0  # money of one question is shown in thousands, however little one option changes
 NO_RIVAL = "No other option was solved to compare with."
 # what the options of a question are compared by: value or difference from the plan, measure, kind of unit
 COMPARED = (
@@ -113,7 +114,7 @@ def _options(book: Book, row: Any) -> Figure:
     for kind, measure, unit in COMPARED:
         name = sentence(measure) + (" against plan" if kind == "difference" else "")
         options[name] = [at[kind].get((code, measure)) for code in codes]
-        show[name] = Show(name, book.unit(unit), kind == "difference")
+        show[name] = Show(name, book.unit(unit), kind == "difference", like=THOUSAND if unit == "currency" else 0.0)
     if row["status"] != UNDECIDED:
         taken = listed(quoted(titles.get(code, code)) for code in chosen(row["option"]))
         text = f"Decided by {row['decided_by']}: {taken}. {row['reason']}"

@@ -7,7 +7,7 @@ import pandas as pd
 from sopkit.book import Book, Question
 from sopkit.errors import SettingsError, nearest
 from sopkit.tables import TABLES
-from sopkit.words import amount, listed, percent
+from sopkit.words import listed, percent, scale_of
 
 BASE, NOTHING = "base", ""
 
@@ -81,9 +81,12 @@ def sentence(asked: Question, table: pd.DataFrame, scored: pd.DataFrame, book: B
     wide = table.pivot(index="event", columns="option", values="value")
     gain = wide[other] - wide[first]
     chance = table.drop_duplicates("event").set_index("event")["probability"]
+    mean = scored.set_index("option")["expected"]
+    # one number format in the sentence, the one of the page's figures
+    scale = scale_of([*gain.abs(), mean[other] - mean[first]], book.currency, small=True)
     parts = []
     for event in [NOTHING, *(one for one in gain.index if one != NOTHING)]:
-        money = amount(abs(gain[event]), book.currency)
+        money = f"{scale.text(abs(gain[event]))} {scale.unit}"
         if abs(gain[event]) < 0.5:
             does = "changes nothing"
         elif event == NOTHING:
@@ -92,8 +95,7 @@ def sentence(asked: Question, table: pd.DataFrame, scored: pd.DataFrame, book: B
             does = f"saves {money}" if gain[event] > 0 else f"loses {money}"
         how = f" ({percent(chance[event])})" if pd.notna(chance[event]) else " (nobody states how likely)"
         parts.append(f"{does} if nothing happens" if event == NOTHING else f"{does} if: {named[event]}{how}")
-    mean = scored.set_index("option")["expected"]
-    average = f"{amount(mean[other] - mean[first], book.currency, True)} on average"
+    average = f"{scale.text(mean[other] - mean[first], True)} {scale.unit} on average"
     name = titles[other][:1].upper() + titles[other][1:]
     verdict = "" if code != first else f" It does not pay: {titles[first]}."
     return code, f"{name}: {listed(parts, 9)}; {average}.{verdict}{gone}"

@@ -55,15 +55,17 @@ def decisions(book: Book) -> dict[str, Any]:
     asked = [figure for place in range(min(len(log), 3)) for figure in
              (decide.question(book, place), *filled(decide.table(book, place)))]  # fmt: skip
     taken = filled(decide.adopted(book))
-    return section("decisions", "Decisions required", headline, *taken, *asked, more if len(log) > 3 else "",
-                   reconcile.outlook(book))  # fmt: skip
+    lines = (money_line(book), service_line(book), change_line(book))
+    return section(
+        "decisions", "Decisions required", headline, *taken, *asked, more if len(log) > 3 else "", *filter(None, lines)
+    )
 
 
 def summary(book: Book) -> dict[str, Any]:
     """The cycle in three sentences, where every stage stands and who signed it."""
     money, *more = money_line(book), service_line(book), change_line(book)
-    return section("summary", "Cycle summary", money or "This cycle holds no plan in money.", *more, own.stages(book),
-                   reconcile.promised(book), demand.exceptions(book, 6))  # fmt: skip
+    return section("summary", "Cycle summary", money or "This cycle holds no plan in money.", *more,
+                   reconcile.outlook(book), reconcile.promised(book), demand.exceptions(book, 6))  # fmt: skip
 
 
 def money_line(book: Book) -> str:
@@ -296,7 +298,7 @@ def reproduce(book: Book) -> dict[str, Any]:
         (f"The solver calls this plan {status.lower()}; it " if status else "This plan ") + kept,
         f"sopkit reproduce --company {book.manifest.get('company', '…')} --cycle {book.cycle} makes it again from its "
         "own folder and compares every hash. The data dictionary, data/README.md of the project, explains all columns.",
-        "The numbers to go on working with are in plan.xlsx, which lies beside this page.",
+        "The numbers to go on working with are in plan.xlsx, which lies beside this page.", own.stages(book),
         *filled(reconcile.changes(book), supply.why_short(book), collect.corrections(book, waiting=True)),
         collect.completeness(book), *filled(collect.missing(book)), own.glossary(), own.solver(book),
         own.model(book), own.checks(book), own.policies(book), own.formulas(),

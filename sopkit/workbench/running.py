@@ -42,7 +42,9 @@ class CarryOn(widgets.VBox):
         """Show the button where stages are stale, and say which."""
         self.run.disabled = not stale
         self.message.say(
-            f"{words.sentence(words.listed(stale, 6))}: not yet made from what you stored." if stale else ""
+            f"{words.sentence(words.listed(stale, 6))}: not made yet from what stands now."
+            if stale
+            else "Nothing is stale."
         )
 
     def _begin(self, _: Any = None) -> None:
