@@ -75,3 +75,51 @@ def made(size: demo.Size, seed: int = demo.SEED) -> dict[str, pd.DataFrame]:
     plan = plan.assign(family=plan["product"].map(products["family"]), price=plan["product"].map(products["price"]))
     tables["demand_plan"] = plan.assign(**{layer: 0.0 for layer in LAYERS})
     return tables
+
+
+BAGS_MONTHS = 3
+BAGS = """
+    families
+    family, name
+    F, Bags
+
+    products
+    product, family, name, price, standard_cost, uom
+    A, F, Small bag, 20, 8, pcs
+    B, F, Large bag, 30, 12, pcs
+
+    sites
+    site, name, kind
+    PLANT, Plant, plant
+
+    markets
+    market, region, channel, name
+    SHOPS, North, retail, Shops
+
+    resources
+    resource, site, name, hour_cost, overtime_cost
+    LINE, PLANT, Line, 10, 15
+
+    routings
+    item, resource, hours
+    A, LINE, 1
+    B, LINE, 2
+
+    lanes
+    origin, destination
+    PLANT, SHOPS
+
+    service_policies
+    product, market, unmet, backlog_price, lost_price
+    A, SHOPS, lost, 0, 5
+    B, SHOPS, lost, 0, 5
+    """
+
+
+def bags() -> dict[str, pd.DataFrame]:
+    """One line makes two bags for one market; demand is above capacity in March, the last month."""
+    tables, each = read(BAGS), months(BAGS_MONTHS)
+    tables["calendar"] = pd.DataFrame({"month": each, "working_days": 20})
+    tables["capacity"] = pd.DataFrame({"resource": "LINE", "month": each, "hours": 100.0, "overtime_limit": 10.0})
+    tables["demand_plan"] = demand({("A", "SHOPS"): [30, 40, 90], ("B", "SHOPS"): [20, 25, 60]}, {"A": 20, "B": 30})
+    return tables

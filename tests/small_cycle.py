@@ -5,50 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pandas as pd
-from small_company import CYCLE, company, demand, months, read
+import small_company
+from small_company import BAGS_MONTHS, CYCLE, company, read
 
 from sopkit import decide, publish, reconcile, supply
 from sopkit.book import Book, Plan
 from sopkit.cycle import Cycle
 from sopkit.tables import TABLES, written_by
 
-COUNT = 3
-TABLES_OF_BAGS = """
-    families
-    family, name
-    F, Bags
-
-    products
-    product, family, name, price, standard_cost, uom
-    A, F, Small bag, 20, 8, pcs
-    B, F, Large bag, 30, 12, pcs
-
-    sites
-    site, name, kind
-    PLANT, Plant, plant
-
-    markets
-    market, region, channel, name
-    SHOPS, North, retail, Shops
-
-    resources
-    resource, site, name, hour_cost, overtime_cost
-    LINE, PLANT, Line, 10, 15
-
-    routings
-    item, resource, hours
-    A, LINE, 1
-    B, LINE, 2
-
-    lanes
-    origin, destination
-    PLANT, SHOPS
-
-    service_policies
-    product, market, unmet, backlog_price, lost_price
-    A, SHOPS, lost, 0, 5
-    B, SHOPS, lost, 0, 5
-
+PEOPLE = """
     people
     name, role, may_sign
     Greta, director, decide publish
@@ -80,12 +45,8 @@ QUESTIONS = """
 
 
 def bags() -> dict[str, pd.DataFrame]:
-    """One line makes two bags for one market; demand is above capacity in March."""
-    tables, each = read(TABLES_OF_BAGS), months(COUNT)
-    tables["calendar"] = pd.DataFrame({"month": each, "working_days": 20})
-    tables["capacity"] = pd.DataFrame({"resource": "LINE", "month": each, "hours": 100.0, "overtime_limit": 10.0})
-    tables["demand_plan"] = demand({("A", "SHOPS"): [30, 40, 90], ("B", "SHOPS"): [20, 25, 60]}, {"A": 20, "B": 30})
-    return tables
+    """The company of two bags, with people who may decide."""
+    return small_company.bags() | read(PEOPLE)
 
 
 def to_the_meeting(root: Path, tables: dict[str, pd.DataFrame], cycle: str = CYCLE) -> None:
@@ -93,13 +54,13 @@ def to_the_meeting(root: Path, tables: dict[str, pd.DataFrame], cycle: str = CYC
     folder = root / "data" / "bags"
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in (
-        ("company", f"name: Bags\nhorizon: {COUNT}\ndecision: {{standard_events: 0}}\n"),
+        ("company", f"name: Bags\nhorizon: {BAGS_MONTHS}\ndecision: {{standard_events: 0}}\n"),
         ("scenarios", SCENARIOS),
         ("decisions", QUESTIONS),
     ):
         if not (folder / f"{name}.yaml").exists():
             (folder / f"{name}.yaml").write_text(text)
-    book = Book.of(tables, company(COUNT), cycle)
+    book = Book.of(tables, company(BAGS_MONTHS), cycle)
     for stage in ("collect", "demand"):
         frames = {name: book[name] for name in written_by(stage)}
         done(Cycle.open("bags", cycle, stage=stage), frames)

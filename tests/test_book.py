@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from small_company import CYCLE, company, demand, read
+from small_company import BAGS_MONTHS, CYCLE, bags, company
 
 import sopkit
 from sopkit import supply
@@ -22,53 +22,11 @@ from sopkit.errors import FindingsError, SettingsError, SopkitError
 from sopkit.supply import resolve
 from sopkit.tables import TABLES
 
-COUNT = 3
-
 
 @pytest.fixture(scope="module")
 def little() -> Book:
     """One line makes two bags for one market; demand is above capacity in the last month."""
-    tables = read("""
-        families
-        family, name
-        F, Bags
-
-        products
-        product, family, name, price, standard_cost, uom
-        A, F, Small bag, 20, 8, pcs
-        B, F, Large bag, 30, 12, pcs
-
-        sites
-        site, name, kind
-        PLANT, Plant, plant
-
-        markets
-        market, region, channel, name
-        SHOPS, North, retail, Shops
-
-        resources
-        resource, site, name, hour_cost, overtime_cost
-        LINE, PLANT, Line, 10, 15
-
-        routings
-        item, resource, hours
-        A, LINE, 1
-        B, LINE, 2
-
-        lanes
-        origin, destination
-        PLANT, SHOPS
-
-        service_policies
-        product, market, unmet, backlog_price, lost_price
-        A, SHOPS, lost, 0, 5
-        B, SHOPS, lost, 0, 5
-        """)
-    months = [f"{month:%Y-%m}" for month in pd.date_range(f"{CYCLE}-01", periods=COUNT, freq="MS")]
-    tables["calendar"] = pd.DataFrame({"month": months, "working_days": 20})
-    tables["capacity"] = pd.DataFrame({"resource": "LINE", "month": months, "hours": 100.0, "overtime_limit": 10.0})
-    tables["demand_plan"] = demand({("A", "SHOPS"): [30, 40, 90], ("B", "SHOPS"): [20, 25, 60]}, {"A": 20, "B": 30})
-    return Book.of(tables, company(COUNT), CYCLE)
+    return Book.of(bags(), company(BAGS_MONTHS), CYCLE)
 
 
 @pytest.fixture(scope="module")

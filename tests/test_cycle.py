@@ -536,13 +536,18 @@ def test_one_stage_or_the_last_ones_can_be_run(company: Path, notebooks: Path) -
         run(notebooks, since="suply")
 
 
-def test_a_run_that_is_killed_says_so_and_goes_on(company: Path, notebooks: Path) -> None:
+def stuck_in_supply(notebooks: Path) -> subprocess.Popen:
+    """A run in a process group of its own whose stage supply does not end."""
     rewrite(notebooks, "supply", "import time\ntime.sleep(600)")
     script = (
         "import sys\nfrom pathlib import Path\nfrom sopkit import cycle\n"
         "cycle.run('acme', '2026-11', notebooks=Path(sys.argv[1]), progress=False)"
     )
-    runner = subprocess.Popen([sys.executable, "-c", script, str(notebooks)], cwd=PROJECT, start_new_session=True)
+    return subprocess.Popen([sys.executable, "-c", script, str(notebooks)], cwd=PROJECT, start_new_session=True)
+
+
+def test_a_run_that_is_killed_says_so_and_goes_on(company: Path, notebooks: Path) -> None:
+    runner = stuck_in_supply(notebooks)
     while "supply" not in opened(None).manifest["stages"]:
         assert runner.poll() is None
         time.sleep(0.1)
@@ -555,12 +560,7 @@ def test_a_run_that_is_killed_says_so_and_goes_on(company: Path, notebooks: Path
 
 def test_a_cycle_is_run_by_one_process_at_a_time(company: Path, notebooks: Path) -> None:
     """The second is refused by name and changes nothing; the lock of a process that was killed is nobody's."""
-    rewrite(notebooks, "supply", "import time\ntime.sleep(600)")
-    script = (
-        "import sys\nfrom pathlib import Path\nfrom sopkit import cycle\n"
-        "cycle.run('acme', '2026-11', notebooks=Path(sys.argv[1]), progress=False)"
-    )
-    runner = subprocess.Popen([sys.executable, "-c", script, str(notebooks)], cwd=PROJECT, start_new_session=True)
+    runner = stuck_in_supply(notebooks)
     while opened(None).manifest["stages"].get("supply", {}).get("state") != "running":
         assert runner.poll() is None
         time.sleep(0.1)

@@ -124,7 +124,7 @@ def test_the_plan_is_typed_over_refused_without_reason_and_owner_then_stored_and
         "demand",
         told,
         f"w.draft.enter([('p:TENT-2P', 1, '+150')])\n{told}",
-        "w._show_effect(None)\nprint(w.message.value, w.shown.value)",
+        "w.effect.click()\nprint(w.message.value, w.shown.value)",
         f"w.owner.value = 'Ada Brandt'\nw.reason.value = 'second <b>shop</b>'\n{told}\n"
         "print('consensus before' in w.shown.value, w.recorded.value.count('&lt;b&gt;'), '<b>' in w.recorded.value)\n"
         "print(w.plan['overrides_applied']['status'].tolist(), w.plan['demand_plan']['override'].sum().round(6))\n"

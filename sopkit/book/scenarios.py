@@ -86,6 +86,7 @@ class Change(BaseModel):
         return f"{self.table}: {self.column} {(self.scale or 0.0) - 1:+.1%} ({where})"
 
 
+BASE = "base"  # the plan without changes, among scenarios and options
 _MONTH = Field("", pattern=r"^(\d{4}-(0[1-9]|1[0-2]))?$")
 
 
@@ -200,8 +201,8 @@ def load_scenarios(path: Path) -> dict[str, Scenario]:
     if not isinstance(document, dict):
         raise SettingsError(f"{path}, line 1: write one scenario a key, with a title and changes.")
     loaded = validated(dict[str, Scenario], document, lines, path)
-    if "base" in loaded:
-        raise SettingsError(f"{path}, line {lines[('base',)]}: base is the plan without changes; rename this scenario.")
+    if BASE in loaded:
+        raise SettingsError(f"{path}, line {lines[(BASE,)]}: base is the plan without changes; rename this scenario.")
     return loaded
 
 

@@ -36,11 +36,16 @@ def signatures(sign_offs: pd.DataFrame, cycle: str, manifest: Mapping[str, Any])
     ]
 
 
+def signers(people: pd.DataFrame, stage: str) -> list[str]:
+    """The names in table people that may sign `stage`, in its order."""
+    return [one.name for one in people.itertuples(index=False) if stage in one.may_sign.split()]
+
+
 def must_be_allowed(people: pd.DataFrame, name: str, stage: str, deed: str) -> None:
     """Raises SettingsError, with those who may, where `name` is not in table people or may not sign `stage`."""
-    may = people.set_index("name")["may_sign"]
-    if name not in may.index:
-        raise SettingsError(f"{name!r} is not in table people: {nearest(name, may.index)}")
-    if stage not in may[name].split():
-        allowed = ", ".join(sorted(one for one, stages in may.items() if stage in stages.split()))
-        raise SettingsError(f"{name} may not {deed}. Those who may: {allowed or 'nobody; see table people'}.")
+    if name not in set(people["name"]):
+        raise SettingsError(f"{name!r} is not in table people: {nearest(name, people['name'])}")
+    may = signers(people, stage)
+    if name not in may:
+        allowed = ", ".join(sorted(may)) or "nobody; see table people"
+        raise SettingsError(f"{name} may not {deed}. Those who may: {allowed}.")

@@ -18,14 +18,30 @@ import pandas as pd
 from sopkit.book.signed import must_be_allowed, plan_hash, signatures
 from sopkit.cycle import lock as locks
 from sopkit.cycle import manifest as manifests
-from sopkit.cycle.manifest import ANSWERS, RECORD, RECORD_NAMES
+from sopkit.cycle.manifest import ANSWERS, RECORD_NAMES
 from sopkit.errors import SettingsError, SopkitError, StageError, nearest
 from sopkit.files import find_company, from_parquet, is_plain_name, replace_file, reports_root, sha256, to_parquet
-from sopkit.tables import BY_NAME, STAGES, TABLES, Company, Table, load_company, parse_cycle, table, written_by
+from sopkit.tables import (
+    BY_NAME,
+    PLAN_OF_RECORD,
+    STAGES,
+    TABLES,
+    Company,
+    Table,
+    load_company,
+    parse_cycle,
+    table,
+    written_by,
+)
 
 if TYPE_CHECKING:
     from sopkit.book import Book, Plan
     from sopkit.records import Records
+
+
+def command(verb: str, company: str, cycle: str, more: str = "") -> str:
+    """The command line that does `verb` with a cycle, for messages."""
+    return f"sopkit {verb} --company {company} --cycle {cycle} {more}".strip()
 
 
 class Cycle:
@@ -135,7 +151,7 @@ class Cycle:
         if name in RECORD_NAMES and "reproduces" not in manifest:
             return self._read_record(declared)
         if self.stage in (None, "publish") and manifests.plan_of_record(manifest, name):
-            name = f"{RECORD}{name}"
+            name = f"{PLAN_OF_RECORD}{name}"
         entry = manifest["tables"].get(name)
         if entry is None and (name in RECORD_NAMES or (declared.stage in manifest["stages"] and not declared.required)):
             return declared.empty()
@@ -291,12 +307,12 @@ class Cycle:
         mine = written_by(self.stage)
         for name in frames:
             # the plan of record has the same tables as any plan, under names of its own
-            if name not in mine and not (self.stage == "decide" and name.startswith(RECORD)):
+            if name not in mine and not (self.stage == "decide" and name.startswith(PLAN_OF_RECORD)):
                 owner = self._declared(name).stage
                 raise StageError(
                     f"Stage {self.stage} does not write {name!r}, stage {owner} does. It writes {', '.join(mine)}."
                 )
-        declared = {name: self._declared(name.removeprefix(RECORD)) for name in frames}
+        declared = {name: self._declared(name.removeprefix(PLAN_OF_RECORD)) for name in frames}
         checked = {name: declared[name].check(frame) for name, frame in frames.items()}
         contents = {name: to_parquet(declared[name], frame) for name, frame in checked.items()}
         manifest = self.manifest
@@ -314,7 +330,10 @@ class Cycle:
         from sopkit.book import Plan
 
         tables, *rest = self._given or ({}, self.company, self.cycle)
-        self._given = ({**tables, **{name.removeprefix(RECORD): frame for name, frame in checked.items()}}, *rest)
+        self._given = (
+            {**tables, **{name.removeprefix(PLAN_OF_RECORD): frame for name, frame in checked.items()}},
+            *rest,
+        )
         return Plan(*self._given)
 
     def write_file(self, name: str, content: str | bytes) -> Path:
@@ -459,7 +478,7 @@ class Cycle:
 
     def command(self, more: str = "") -> str:
         """The command line that runs this cycle, for messages."""
-        return f"sopkit run --company {self.company_name} --cycle {self.cycle} {more}".strip()
+        return command("run", self.company_name, self.cycle, more)
 
     def _about(self) -> tuple[str, pd.DataFrame, str]:
         """Title, one row a stage, and what to call next; never raises, also where the folder is damaged."""

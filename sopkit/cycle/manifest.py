@@ -10,6 +10,7 @@ import json
 import platform
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -19,13 +20,12 @@ import pandas as pd
 from sopkit.book.signed import plan_hash
 from sopkit.errors import StageError
 from sopkit.files import replace_file, sha256
-from sopkit.tables import BY_NAME, RECORDS, STAGES, Stage, Table
+from sopkit.tables import BY_NAME, PLAN_OF_RECORD, RECORDS, STAGES, Stage, Table
 from sopkit.version import __version__
 
 RECORD_NAMES = frozenset(record.name for record in RECORDS)
 # what people answer is taken when it is needed, everything else of a company when `collect` runs
 ANSWERS = frozenset({"decisions.yaml"})
-RECORD = "record/"  # before the name of a table: that of the plan of record (stage decide)
 LIBRARIES = "altair highspy numpy pandas pandera papermill pyarrow pyomo scipy statsforecast".split()
 NAME = "manifest.json"
 SEAL = b'\n "seal": "'
@@ -101,8 +101,9 @@ def versions() -> dict[str, str]:
     return found
 
 
+@cache
 def code_hash() -> str:
-    """One sha256 over the package's own files and the versions of what its numbers hang on."""
+    """One sha256 over the package's own files, as this process found them, and the versions its numbers hang on."""
     package = Path(__file__).parents[1]
     files = [f"{path.relative_to(package).as_posix()} {sha256(path)}\n" for path in sorted(package.rglob("*.py"))]
     return sha256("".join([*files, json.dumps(versions(), sort_keys=True)]).encode())
@@ -128,7 +129,7 @@ def table_entry(stage: str, declared: Table, content: bytes, rows: int) -> dict[
 def plan_of_record(manifest: Mapping[str, Any], name: str) -> bool:
     """Whether table `name` of the plan of record differs from the base's, and was made from what stands now."""
     tables = manifest["tables"]
-    if f"{RECORD}{name}" not in tables:
+    if f"{PLAN_OF_RECORD}{name}" not in tables:
         return False
     read = manifest["stages"].get("decide", {}).get("read", {})
     made_from = {one: seen for one, seen in read.items() if one in tables and one not in RECORD_NAMES}

@@ -6,7 +6,8 @@ from datetime import date
 
 import pandas as pd
 
-from sopkit.cycle.cycle import Cycle
+from sopkit.book.signed import signers
+from sopkit.cycle.cycle import Cycle, command
 from sopkit.cycle.lock import holder
 from sopkit.errors import SopkitError
 from sopkit.files import data_root, reports_root
@@ -27,36 +28,32 @@ def overview() -> pd.DataFrame:
             rows.append((folder.name, name, *_stands(folder.name, name, closed=place > 0)))
         if not names:
             month = f"{date.today():%Y-%m}"
-            rows.append((folder.name, month, "not begun", "you", _command("check", folder.name, month)))
+            rows.append((folder.name, month, "not begun", "you", command("check", folder.name, month)))
     return pd.DataFrame(rows, columns=["company", "cycle", "state", "waits for", "next"])
-
-
-def _command(verb: str, company: str, cycle: str, more: str = "") -> str:
-    return f"sopkit {verb} --company {company} --cycle {cycle} {more}".strip()
 
 
 def _stands(company: str, cycle: str, *, closed: bool) -> tuple[str, str, str]:
     """(state, who is waited for, next command) of one cycle; a cycle with a later one is closed."""
     if closed:
-        return "closed", "-", _command("verify", company, cycle)
+        return "closed", "-", command("verify", company, cycle)
     try:
         opened = Cycle.open(company, parse_cycle(cycle))
         if runs := holder(opened.folder):
-            return "running", runs, _command("status", company, cycle)
+            return "running", runs, command("status", company, cycle)
         stale, people = opened.stale(), opened.read("people")
         signed = opened.status().set_index("stage")["signed by"]
     except SopkitError as error:
-        return "damaged", str(error).splitlines()[0], _command("verify", company, cycle)
+        return "damaged", str(error).splitlines()[0], command("verify", company, cycle)
     if stale:
         first, why = next(iter(stale.items()))
-        return f"{first}: {why}", "you", _command("run", company, cycle, "--resume")
+        return f"{first}: {why}", "you", command("run", company, cycle, "--resume")
     for stage in STAGES:
         if signed[stage.name] == "-" or signed[stage.name].startswith("("):
-            may = [row.name for row in people.itertuples(index=False) if stage.name in row.may_sign.split()]
+            may = signers(people, stage.name)
             by = f'{stage.name} --by "{may[0]}"' if may else stage.name
             return (
                 "made",
                 f"{stage.name}: {' or '.join(may) or 'nobody may sign it'}",
-                _command("sign", company, cycle, by),
+                command("sign", company, cycle, by),
             )
-    return "signed", "-", _command("publish", company, cycle)
+    return "signed", "-", command("publish", company, cycle)

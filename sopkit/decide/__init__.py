@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sopkit.book import Book, Question
+from sopkit.book.scenarios import BASE
 from sopkit.decide import answers, table
 from sopkit.decide.answers import UNDECIDED as UNDECIDED
 from sopkit.errors import SettingsError, nearest
@@ -119,4 +120,4 @@ def is_draft(decision_log: pd.DataFrame) -> bool:
 def left_out(book: Book) -> list[str]:
     """Options that were decided and that the book's plan does not contain: none in a plan that may be approved."""
     taken = [code for option in book["decision_log"]["option"] for code in answers.chosen(option)]
-    return sorted({*taken} - {*book["adopted"]["option"], "base"})
+    return sorted({*taken} - {*book["adopted"]["option"], BASE})

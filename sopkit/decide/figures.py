@@ -9,8 +9,10 @@ import pandas as pd
 
 from sopkit import charts
 from sopkit.book import Book
+from sopkit.book.scenarios import BASE
 from sopkit.charts import Figure, Show
 from sopkit.decide.answers import UNDECIDED, chosen
+from sopkit.decide.table import KEEP
 from sopkit.words import amount, listed, month_name, number, percent, quoted, sentence, shortened
 
 OVERDUE = "overdue"
@@ -38,12 +40,17 @@ def log(book: Book) -> Figure:
     )  # fmt: skip
 
 
+def _titles(book: Book) -> dict[str, str]:
+    """What the meeting calls each solved option and event, by code."""
+    solved = book["scenario_results"]
+    return dict(zip(solved["scenario"], solved["title"], strict=True)) | {BASE: sentence(KEEP)}
+
+
 def table(book: Book, place: int = 0) -> Figure:
     """The decision table of one question: each option under each event, its expected value, worst case and regret."""
     asked = book["decision_log"]["question"].iloc[place] if place < len(book["decision_log"]) else ""
     cells, scores = (book[name][book[name]["question"] == asked] for name in ("decision_table", "decision_scores"))
-    solved = book["scenario_results"]
-    titles = dict(zip(solved["scenario"], solved["title"], strict=True)) | {"base": "Keep the plan as it stands"}
+    titles = _titles(book)
     events = book["scenario_events"].set_index("event")
     chance = cells.drop_duplicates("event").set_index("event")["probability"]
     wide = cells.pivot(index="option", columns="event", values="value")
@@ -103,9 +110,7 @@ def question(book: Book, place: int = 0) -> Figure:
 
 def _options(book: Book, row: Any) -> Figure:
     codes = [code.strip() for code in row["options"].split(",")]
-    results = book["scenario_results"][book["scenario_results"]["scenario"].isin(codes)]
-    titles = dict(zip(results["scenario"], results["title"], strict=True))
-    titles |= {"base": "Keep the plan as it stands"} if "base" in titles else {}
+    results, titles = book["scenario_results"][book["scenario_results"]["scenario"].isin(codes)], _titles(book)
     at, best = results.set_index(["scenario", "measure"]), row["recommendation"].split(":")[0]
     rivals = at.index.get_level_values("scenario").isin(set(codes) - {best}).any()
     marks = {best: " (recommended)" if rivals and row["status"] == UNDECIDED else ""}
@@ -122,7 +127,7 @@ def _options(book: Book, row: Any) -> Figure:
         text = " ".join(filter(None, [row["lapsed"], row["recommendation"].partition(": ")[2]]))
     else:
         text = " ".join(filter(None, [row["lapsed"], _recommended(book, best, codes, titles) or NO_RIVAL]))
-    late = row["status"] == UNDECIDED and row["due"] < book.first
+    late = overdue(book)[row.name]
     due = f"{OVERDUE + ' since' if late else 'due'} {month_name(row['due'])}" if pd.notna(row["due"]) else ""
     return charts.table(
         options.astype(dict.fromkeys(show, float)), {"option": "Option", **show},

@@ -10,16 +10,13 @@ import pandas as pd
 
 from sopkit import reconcile, supply
 from sopkit.book import Book, Plan, Scenario, apply
-from sopkit.book.scenarios import changed_by
+from sopkit.book.scenarios import BASE, changed_by
 from sopkit.decide.answers import UNDECIDED, chosen
 from sopkit.errors import SettingsError
-from sopkit.tables import TABLES
+from sopkit.tables import PLAN_OF_RECORD, TABLES
 
 if TYPE_CHECKING:
     from sopkit.engine import Engine
-
-RECORD = "record/"  # before the name of a table: that of the plan of record, not of the plan before the meeting
-BASE = "base"
 
 
 def made(base: Plan, scenario: Scenario, *, engine: Engine | str | None = None) -> Plan:
@@ -96,7 +93,7 @@ def of(book: Book, taken: pd.DataFrame, *, engine: Engine | str | None = None) -
     costs = [book.scenarios[code].costs(code, book.months) for code in taken["option"]]
     start = base.with_tables({"option_costs": pd.concat([book["option_costs"], *costs], ignore_index=True)})
     plan = made(start if any(map(len, costs)) else base, both, engine=engine)
-    changed = {f"{RECORD}{name}": frame for name, frame in plan.items() if frame is not base.tables.get(name)}
+    changed = {f"{PLAN_OF_RECORD}{name}": frame for name, frame in plan.items() if frame is not base.tables.get(name)}
     rows = reconcile.results(base, {"record": plan}).query("scenario == 'record'")
     rows = rows[["measure", "base", "value", "difference", "unit"]].rename(columns={"base": "before", "value": "after"})
     units = [

@@ -5,11 +5,13 @@ from __future__ import annotations
 import pandas as pd
 
 from sopkit.book import Book, Question
+from sopkit.book.scenarios import BASE
 from sopkit.errors import SettingsError, nearest
 from sopkit.tables import TABLES
 from sopkit.words import listed, percent, scale_of
 
-BASE, NOTHING = "base", ""
+NOTHING = ""
+KEEP = "keep the plan as it stands"  # what choosing the base is called
 
 
 def events_of(asked: Question, book: Book) -> list[str]:
@@ -69,7 +71,7 @@ def scores(asked: Question, table: pd.DataFrame, book: Book) -> pd.DataFrame:
 
 def sentence(asked: Question, table: pd.DataFrame, scored: pd.DataFrame, book: Book) -> tuple[str, str]:
     """The option that the rule recommends, and why, in one sentence a finance director would sign."""
-    titles = {BASE: "keep the plan as it stands"} | {code: one.title for code, one in book.scenarios.items()}
+    titles = {BASE: KEEP} | {code: one.title for code, one in book.scenarios.items()}
     named = book["scenario_events"].set_index("event")["title"]
     late = [titles[code] for code in too_late(asked, book)]
     gone = f" Too late for: {listed(late)}." if late else ""

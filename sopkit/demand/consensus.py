@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -26,6 +26,7 @@ LEAST_JUDGED = 12
 LASTING = 3
 # Standard deviations from the middle to the ninetieth percentile of a normal distribution.
 NINETY = 1.2816
+SCOPE = ("product", "family", "market")  # what an override may name, the nearest first
 Edges = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
@@ -203,6 +204,12 @@ def spread(before: np.ndarray, action: str, amount: float) -> np.ndarray:
     return np.where(total > 0, before / np.where(total > 0, total, 1.0), even) * wanted
 
 
+def in_scope(pairs: pd.DataFrame, override: Any) -> np.ndarray:
+    """Which product x market rows of `pairs` an override concerns: those of every code that it names."""
+    named = [pairs[name] == getattr(override, name) for name in SCOPE if getattr(override, name)]
+    return np.all(named, axis=0) & np.ones(len(pairs), bool)
+
+
 def _status(overrides: pd.DataFrame, cycle: pd.Timestamp) -> np.ndarray:
     """`in force`, or why not; a record that supersedes another ends it even where it has expired itself."""
     replaced = overrides["id"].isin(set(overrides["supersedes"]) - {0})
@@ -226,8 +233,8 @@ def apply_overrides(
     )
     current, price, effects = blended.copy(), grid.pairs["price"].to_numpy()[:, None], []
     for row in overrides.itertuples():
-        scope = {name: getattr(row, name) for name in ("product", "family", "market") if getattr(row, name)}
-        rows = np.all([grid.pairs[name] == value for name, value in scope.items()], axis=0) & np.ones(len(price), bool)
+        scope = {name: getattr(row, name) for name in SCOPE if getattr(row, name)}
+        rows = in_scope(grid.pairs, row)
         months = np.asarray((grid.months >= row.first_month) & (grid.months <= row.last_month))
         what, who = " in ".join(scope.values()) or "everything", f"Override {row.id} of {row.author}"
         overrides.loc[row.Index, "scope"] = what

@@ -6,7 +6,7 @@ import pandas as pd
 
 from sopkit import charts, kpis
 from sopkit.book import Book
-from sopkit.book.signed import signatures
+from sopkit.book.signed import signatures, signers
 from sopkit.charts import Figure, Show, Tile
 from sopkit.demand.figures import sold
 from sopkit.tables import STAGES
@@ -30,8 +30,7 @@ def stages(book: Book) -> Figure:
     held = signed[signed["holds"]].groupby("stage")["author"].agg(", ".join)
     lapsed = signed[~signed["holds"]].groupby("stage")["author"].agg(", ".join) + ", before a change"
     made = {name: str(entry.get("written_at", ""))[:10] for name, entry in book.manifest.get("stages", {}).items()}
-    owners = {one.name: listed([p.name for p in book["people"].itertuples() if one.name in p.may_sign.split()])
-              for one in STAGES}  # fmt: skip
+    owners = {one.name: listed(signers(book["people"], one.name)) for one in STAGES}
     rows = pd.DataFrame([
         (one.name.capitalize(), one.question, "signed" if one.name in held else "made" if made.get(one.name) else
          "not recorded", made.get(one.name, ""), held.get(one.name) or lapsed.get(one.name) or owners[one.name]

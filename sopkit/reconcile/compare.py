@@ -9,12 +9,12 @@ import pandas as pd
 
 from sopkit import kpis
 from sopkit.book import Book, Plan, Scenario
+from sopkit.book.scenarios import BASE
 from sopkit.engine import Engine
 from sopkit.errors import SettingsError, SopkitError, nearest
 from sopkit.reconcile import finance, standard
 from sopkit.tables import TABLES
 
-BASE = "base"
 BASE_TITLE = "The plan as it stands"  # what the base is called among the scenarios
 CENT = 0.01
 UNITS = {

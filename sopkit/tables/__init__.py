@@ -9,7 +9,7 @@ from sopkit.tables.inputs import INPUTS
 from sopkit.tables.plans import PLANS
 from sopkit.tables.records import RECORDS
 from sopkit.tables.source import Source
-from sopkit.tables.stages import BY_NAME, STAGES, Stage
+from sopkit.tables.stages import BY_NAME, PLAN_OF_RECORD, STAGES, Stage
 
 TABLES: dict[str, Table] = {table.name: table for table in (*INPUTS, *RECORDS, *PLANS)}
 if len(TABLES) != len(INPUTS) + len(RECORDS) + len(PLANS):
@@ -32,6 +32,7 @@ __all__ = [
     "BY_NAME",
     "INPUTS",
     "PLANS",
+    "PLAN_OF_RECORD",
     "RECORDS",
     "STAGES",
     "TABLES",

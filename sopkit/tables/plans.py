@@ -26,6 +26,15 @@ FAMILY = text("family", "the family", example="TENTS")
 SITE = text("site", "the site", example="PLANT-N")
 ITEM = text("item", "the product or material", example="TENT-2P")
 MONTH = month()
+# a gain beside the plan is told apart into money and what is none
+GAIN_TOLD_APART = (
+    money("revenue", "of it: more revenue", ""),
+    money("cash_cost", "of it: more cash cost; what it costs itself included", ""),
+    money("penalties", "of it: more service penalties, nobody is paid; negative = avoided", ""),
+    text("promise", "the promise that is kept better, which comes before money; empty = none", required=False),
+    number("kept", "how much more of that promise is kept", "units or m3", "", required=False, default=0.0),
+    text("sentence", "the same in words, cash first"),
+)
 
 
 def _plan(stage: str) -> Callable[..., Table]:
@@ -522,12 +531,7 @@ PLANS = (
         number("size", "the limit", "its unit", ""),
         text("unit", "unit of the limit"),
         money("shadow_price", "shadow price: contribution after penalties gained by one more unit; revenue - cash cost - penalties", ""),
-        money("revenue", "of it: more revenue", ""),
-        money("cash_cost", "of it: more cash cost; what it costs itself included", ""),
-        money("penalties", "of it: more service penalties, nobody is paid; negative = avoided", ""),
-        text("promise", "the promise that is kept better, which comes before money; empty = none", required=False),
-        number("kept", "how much more of that promise is kept", "units or m3", "", required=False, default=0.0),
-        text("sentence", "the same in words, cash first"),
+        *GAIN_TOLD_APART,
     ),
     _supply(
         "levers", "A priced way to close a shortage that the plan does not use, and what it would bring: found by re-solving.",
@@ -541,12 +545,7 @@ PLANS = (
         text("unit", "unit of what is used", required=False),
         number("cost", "what it is taken to cost", MONEY, "", required=False, default=0.0),
         money("gain", "contribution after penalties gained beside the plan: revenue - cash cost - penalties", ""),
-        money("revenue", "of it: more revenue", ""),
-        money("cash_cost", "of it: more cash cost; what it costs itself included", ""),
-        money("penalties", "of it: more service penalties, nobody is paid; negative = avoided", ""),
-        text("promise", "the promise that is kept better, which comes before money; empty = none", required=False),
-        number("kept", "how much more of that promise is kept", "units or m3", "", required=False, default=0.0),
-        text("sentence", "the same in words, cash first"),
+        *GAIN_TOLD_APART,
         required=False,
     ),
     _supply(

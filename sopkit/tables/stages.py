@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sopkit.book import Book
 
+# before the name of a table: that of the plan of record (stage decide), not of the plan before the meeting
+PLAN_OF_RECORD = "record/"
+
 
 @dataclass(frozen=True)
 class Step:

@@ -10,13 +10,13 @@ import pandas as pd
 from sopkit import charts, words
 from sopkit.book import Change, Plan
 from sopkit.cycle import Cycle
-from sopkit.errors import SopkitError
 from sopkit.tables import TABLES
 from sopkit.workbench.draft import Draft
 from sopkit.workbench.forms import _choice, _Form, _Message, _month_options, _people, _person, _words
 from sopkit.workbench.running import CarryOn
 from sopkit.workbench.sheet import Sheet
 
+MONTHS = ("first_month", "last_month")
 SHOWN = {
     "number": "No.",
     "author": "Owner",
@@ -56,7 +56,7 @@ class ConsensusSheet(_Form):
         self.shown = widgets.HTML()
         self.after = CarryOn(cycle)
         self.recorded = widgets.HTML()
-        self.effect.on_click(self._show_effect)
+        self.effect.on_click(self._shown_effect)
         self.store.on_click(self._stored)
         self._begin()
         self._lay_out("Type over the plan, with a reason", within=(self.sheet, *self.buttons.children))
@@ -64,8 +64,7 @@ class ConsensusSheet(_Form):
     def _begin(self) -> None:
         """A fresh draft over the plan as it stands, beside what is recorded now."""
         recorded = self.cycle.read("overrides")
-        ids = self.cycle.records.read("overrides")["id"]
-        self.seen = int(ids.max()) if len(ids) else 0
+        self.seen = _last(self.cycle.records.read("overrides"))
         self.draft = Draft(self.plan)
         if self.sheet is not None and self.sheet.holds(self.draft):  # the same lines: what is open stays open
             self.sheet.lines = self.draft
@@ -80,28 +79,26 @@ class ConsensusSheet(_Form):
         self.supersedes.value = 0
         self._show_recorded(recorded)
 
-    def _show_effect(self, _: Any) -> None:
+    def _shown_effect(self, _: Any) -> None:
+        """Show what the draft would do, once."""
+        self._once(self.effect, self._show_effect, self.message)
+
+    def _show_effect(self) -> None:
         """The draft through demand and supply, beside the plan of the cycle; nothing is stored."""
         if not self.draft.entries:
             self.message.say("Nothing is typed yet: type into the sheet first.", wrong=True)
             return
-        self.effect.disabled = True
         self.message.say("Planning demand and supply with the draft ...")
-        try:
-            about = {"cycle": self.cycle.cycle, "author": "draft", "recorded_at": "draft", "reason": "draft"}
-            rows = [
-                {"id": number, **about, **fields, **{name: f"{fields[name]:%Y-%m}" for name in MONTHS}}
-                for number, fields in enumerate(self.draft.overrides, start=self.seen + 1)
-            ]
-            compared = self.cycle.before_the_meeting.what_if(
-                [Change(table="overrides", rows=rows)], title="With your draft"
-            )
-            self.shown.value = compared.compare(look_for=self.draft.sentence)._repr_html_()
-            self.message.say("This is what the draft would do. Nothing is stored.")
-        except SopkitError as error:
-            self.message.say(str(error), wrong=True)
-        finally:
-            self.effect.disabled = False
+        about = {"cycle": self.cycle.cycle, "author": "draft", "recorded_at": "draft", "reason": "draft"}
+        rows = [
+            {"id": number, **about, **fields, **{name: f"{fields[name]:%Y-%m}" for name in MONTHS}}
+            for number, fields in enumerate(self.draft.overrides, start=self.seen + 1)
+        ]
+        compared = self.cycle.before_the_meeting.what_if(
+            [Change(table="overrides", rows=rows)], title="With your draft"
+        )
+        self.shown.value = compared.compare(look_for=self.draft.sentence)._repr_html_()
+        self.message.say("This is what the draft would do. Nothing is stored.")
 
     def _agree(self) -> None:
         """Make the consensus again from everything recorded; only the steps that it reaches run."""
@@ -123,13 +120,12 @@ class ConsensusSheet(_Form):
             return
         before = self.plan["demand_plan"]
         common = {"reason": self.reason.value, "evidence": self.evidence.value, "expires": self.expires.value}
-        seen = int(recorded["id"].max()) if len(recorded) else 0
         numbers = self.cycle.records.add_all(
             "overrides",
             [{**fields, **common, **replaced} for fields, replaced in self._to_store()],
             author=self.owner.value,
             cycle=self.cycle.cycle,
-            seen=seen,
+            seen=_last(recorded),
         )
         who = self.owner.value
         self.message.say(f"{_numbered(numbers)} by {who} stored; the consensus is being made again ...")
@@ -183,7 +179,8 @@ class ConsensusSheet(_Form):
         )._repr_html_()
 
 
-MONTHS = ("first_month", "last_month")
+def _last(recorded: pd.DataFrame) -> int:
+    return int(recorded["id"].max()) if len(recorded) else 0
 
 
 def _numbered(numbers: list[int]) -> str:

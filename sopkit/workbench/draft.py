@@ -12,13 +12,12 @@ import pandas as pd
 
 from sopkit import words
 from sopkit.book import Plan
-from sopkit.demand.consensus import spread
+from sopkit.demand.consensus import SCOPE, in_scope, spread
 from sopkit.workbench.sheet import Cell, Refused, Row
 
 TYPED = re.compile(r"([-+]?)(\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d*\.?\d+)(%?)", re.ASCII)
 HOW = "Type 1,250 to set, +50 or -50 to add or take, +10% to scale"
 PARTS = {"sales": "sales forecast", "blended": "streams blended"}
-LEVELS = ("family", "product", "market")
 
 
 @dataclass(frozen=True)
@@ -246,8 +245,8 @@ class Draft:
     def _override(self, entry: Entry) -> dict[str, Any]:
         scope = self.lines[entry.line].scope
         return {
-            "level": next((level for level in ("product", "family", "market") if level in scope), "total"),
-            **{name: scope.get(name, "") for name in ("product", "family", "market")},
+            "level": next((level for level in SCOPE if level in scope), "total"),
+            **{name: scope.get(name, "") for name in SCOPE},
             "first_month": self.months[entry.first],
             "last_month": self.months[entry.last],
             "action": entry.action,
@@ -258,9 +257,7 @@ class Draft:
         """What overrides `others` say about cells that the draft changes too: a sentence each, both values in it."""
         found = []
         for other in others.itertuples():
-            rows = np.ones(len(self.pairs), bool)
-            for name in LEVELS:
-                rows &= (self.pairs[name] == getattr(other, name)).to_numpy() if getattr(other, name) else True
+            rows = in_scope(self.pairs, other)
             months = np.array([other.first_month <= month <= other.last_month for month in self.months])
             for entry in self.entries:
                 line = self.lines[entry.line]

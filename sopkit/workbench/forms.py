@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import ipywidgets as widgets
 import pandas as pd
 
 from sopkit import charts, words
+from sopkit.book.signed import signers
 from sopkit.cycle import Cycle
 from sopkit.errors import RecordError, SopkitError
 
@@ -41,12 +42,10 @@ def _names(frame: pd.DataFrame, code: str) -> list[tuple[str, str]]:
 
 def _people(cycle: Cycle, may_sign: str = "") -> list[tuple[str, str]]:
     """(what people read, name) of everybody, or of those who may sign a stage."""
-    people = cycle.read("people").to_dict("records")
-    return [
-        (f"{person['name']}, {person['role']}", person["name"])
-        for person in people
-        if not may_sign or may_sign in person["may_sign"].split()
-    ]
+    people = cycle.read("people")
+    if may_sign:
+        people = people[people["name"].isin(signers(people, may_sign))]
+    return [(f"{person['name']}, {person['role']}", person["name"]) for person in people.to_dict("records")]
 
 
 def _person(label: str, people: Iterable[tuple[str, str]]) -> widgets.Dropdown:
@@ -94,14 +93,18 @@ class _Form(widgets.VBox):
         self.store.on_click(self._stored)
 
     def _stored(self, _: Any) -> None:
-        """Store what the form holds, once; an error of ours is a message, never a traceback."""
-        self.store.disabled = True
+        """Store what the form holds, once."""
+        self._once(self.store, self._store, self.message)
+
+    def _once(self, button: widgets.Button, act: Callable[[], None], message: _Message) -> None:
+        """What a button does, once at a time; an error of ours is a message, never a traceback."""
+        button.disabled = True
         try:
-            self._store()
+            act()
         except SopkitError as error:
-            self.message.refuse(error)
+            message.refuse(error)
         finally:
-            self.store.disabled = False
+            button.disabled = False
 
     def _store(self) -> None:
         raise NotImplementedError

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import ipywidgets as widgets
@@ -19,13 +19,13 @@ from sopkit.workbench.forms import _Message
 
 
 class CarryOn(widgets.VBox):
-    """A button that runs what is stale, stage by stage, in a process of its own; `done` is called when it has ended.
+    """A button that runs what is stale, stage by stage, in a process of its own.
 
     The notebook stays free meanwhile. Stop ends the run between two files: what is made is whole, the rest stays stale.
     """
 
-    def __init__(self, cycle: Cycle, done: Callable[[], None] = lambda: None) -> None:
-        self.cycle, self._done = cycle, done
+    def __init__(self, cycle: Cycle) -> None:
+        self.cycle = cycle
         self.run = widgets.Button(description="Carry on from here", layout=widgets.Layout(width="auto"))
         self.stop = widgets.Button(description="Stop", disabled=True)
         self.bar = widgets.IntProgress(min=0, max=len(STAGES), layout=widgets.Layout(width="12em"))
@@ -48,7 +48,7 @@ class CarryOn(widgets.VBox):
         )
 
     def _begin(self, _: Any = None) -> None:
-        stale = [stage for stage in self.cycle.stale()]
+        stale = list(self.cycle.stale())
         if not stale:
             self.message.say("Nothing is stale.")
             return
@@ -83,7 +83,6 @@ class CarryOn(widgets.VBox):
         else:
             self.message.say("\n".join(lines[-6:]), wrong=True)
         self.run.disabled, self.stop.disabled = False, True
-        self._done()
 
     def _end(self, _: Any = None) -> None:
         if self._process is not None and self._process.poll() is None:

@@ -42,6 +42,11 @@ class Lever(NamedTuple):
     monthly: bool = False
     months: bool = False
 
+    @property
+    def found_in(self) -> str:
+        """The table that says which places have it: a supplier's capacity by month is an exception to its offers."""
+        return "offers" if self.table == "supplier_capacity" else self.table
+
 
 LEVERS = {
     "hours": Lever("available hours", "capacity", "hours", "resource", "resources", monthly=True),
@@ -118,15 +123,13 @@ class WhatIf(_Form):
 
     def _there(self, lever: Lever) -> bool:
         """Whether the company has what the lever changes."""
-        table = "offers" if lever.table == "supplier_capacity" else lever.table
-        return len(self.tables[table]) > 0 and len(self.tables[lever.places]) > 0
+        return len(self.tables[lever.found_in]) > 0 and len(self.tables[lever.places]) > 0
 
     def _offer_places(self, _: Any = None) -> None:
         lever = self._lever
-        table = "offers" if lever.table == "supplier_capacity" else lever.table
         named = self.tables[lever.places]
         code = named.columns[0]
-        _offer_in(self.place, _names(named[named[code].isin(self.tables[table][lever.place])], code))
+        _offer_in(self.place, _names(named[named[code].isin(self.tables[lever.found_in][lever.place])], code))
         self.percent.description = "By, months" if lever.months else "By, %"
         self.percent.min, self.percent.max = (-6, 6) if lever.months else (-100, 100)
         self.percent.step = 1 if lever.months else 5
@@ -235,13 +238,9 @@ class WhatIf(_Form):
         self.title.value = ""
         self.kept.say(f"Kept as scenario {code} in {path}. It is solved beside the plan when the cycle runs again.")
 
-    def _stored(self, button: Any) -> None:
+    def _stored(self, _: Any) -> None:
         """Errors belong to the line under the button that was pressed."""
-        solved, self.message = self.message, self.kept
-        try:
-            super()._stored(button)
-        finally:
-            self.message = solved
+        self._once(self.store, self._store, self.kept)
 
 
 def _effect(compared: Plan, currency: str) -> str:
