@@ -1,4 +1,4 @@
-"""The command line: `sopkit init | list | new | template | check | run | status | sign | publish | verify | reproduce`.
+"""The command line of sopkit: `sopkit --help` lists its commands.
 
 Heavy libraries are imported inside the commands, so that `sopkit --help` answers at once.
 """
@@ -182,7 +182,28 @@ def sign(
     if key is not None:
         path = signatures.attest(opened, stage, by=by, number=number, key=key)
         typer.echo(f"Anybody can check it: {path}")
-    typer.echo(f"Head of the event log: {signatures.head(opened)}")
+    typer.echo(f"Head of the event log: {opened.records.head()}")
+
+
+@app.command()
+def decide(
+    question: Annotated[str, typer.Argument(help="The question as page one asks it.")],
+    company: CompanyOption,
+    cycle: CycleOption,
+    *,
+    by: By,
+    option: Annotated[str, typer.Option(help="The option chosen; several with commas between.")],
+    reason: Annotated[str, typer.Option(help="Why this option, in a sentence.")],
+    owner: Annotated[str, typer.Option(help="Who carries it out; as asked if not given.")] = "",
+) -> None:
+    """Answer a question of the cycle, for exactly the plan as it is now; notebook 05 asks the same."""
+    from sopkit.cycle import Cycle, signatures
+
+    opened = Cycle.open(company, cycle, stage="decide")
+    said = {"question": question, "option": option, "reason": reason, "owner": owner, "status": "approved"}
+    number = signatures.decide(opened, said, by=by)
+    typer.echo(f"Decision {number} by {by} is stored. The plan of record: {opened.command('--resume')}")
+    typer.echo(f"Head of the event log: {opened.records.head()}")
 
 
 @app.command()
@@ -201,39 +222,47 @@ def publish(
     from sopkit.cycle import Cycle, signatures, versions
     from sopkit.cycle import run as run_cycle
 
-    stale = {stage: why for stage, why in Cycle.open(company, cycle).stale().items() if stage != "publish"}
-    if stale:
-        reasons = "; ".join(f"{stage} ({why})" for stage, why in stale.items())
-        raise SettingsError(
-            f"Nothing was published, stale: {reasons}. Run `sopkit run --company {company} --cycle {cycle} --resume`."
-        )
-    if scenario:
-        from sopkit.publish import publish_scenario
+    opened = Cycle.open(company, cycle)
+    key = signatures.key_of(opened, by) if by else None
+    if not versions.half_frozen(opened, by):
+        stale = {stage: why for stage, why in opened.stale().items() if stage != "publish"}
+        if stale:
+            reasons = "; ".join(f"{stage} ({why})" for stage, why in stale.items())
+            raise SettingsError(
+                f"Nothing was published, stale: {reasons}. "
+                f"Run `sopkit run --company {company} --cycle {cycle} --resume`."
+            )
+        if scenario:
+            from sopkit.publish import publish_scenario
 
-        typer.echo(publish_scenario(Cycle.open(company, cycle, stage="publish"), scenario))
-        return
-    done = run_cycle(company, cycle, only=["publish"], again=again)
+            typer.echo(publish_scenario(Cycle.open(company, cycle, stage="publish"), scenario))
+            return
+        run_cycle(company, cycle, only=["publish"], again=again)
     if by:
-        versions.freeze(done, by)
-    typer.echo(done.folder / "plan.html")
-    typer.echo(f"Head of the event log, to be kept with the pack: {signatures.head(done)}")
+        path = versions.freeze(opened, by, key)
+        typer.echo(f"Anybody can check it: {path}" if path else f"{by} has no SSH key in table people: nothing signed.")
+    typer.echo(opened.folder / "plan.html")
+    typer.echo(f"Head of the event log, to be kept with the pack: {opened.records.head()}")
 
 
 @app.command()
-def verify(company: CompanyOption, cycle: CycleOption) -> None:
+def verify(
+    company: CompanyOption,
+    cycle: CycleOption,
+    head: Annotated[str, typer.Option(help="A head of the event log that a pack printed: the log must hold it.")] = "",
+) -> None:
     """Hold every file of a cycle against its manifest and the event log; exit 1 where something was changed."""
-    from sopkit.cycle import Cycle, signatures
+    from sopkit.cycle import Cycle
 
     opened = Cycle.open(company, cycle)
-    wrong = opened.verify()
-    wrong += signatures.broken(opened)
+    wrong = opened.verify(head)
     for line in wrong:
         typer.echo(line)
     if wrong:
         raise typer.Exit(1)
     manifest = opened.manifest
     counted = f"{len(manifest['tables'])} tables and {len(manifest['files'])} files"
-    typer.echo(f"{counted} are as they were written; the event log is whole.")
+    typer.echo(f"{counted} are as they were written; the event log is whole{' and holds that head' if head else ''}.")
 
 
 @app.command()

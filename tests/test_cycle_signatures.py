@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+import sqlite3
 import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from small_company import CYCLE
+from small_cycle import after_the_meeting, bags, to_the_meeting
 
-from sopkit.cycle import Cycle, signatures
+from sopkit import files
+from sopkit.cycle import Cycle, signatures, versions
 from sopkit.errors import SettingsError
+from sopkit.records import Records
+
+NEXT = "2026-02"
 
 pytestmark = pytest.mark.skipif(not shutil.which("ssh-keygen"), reason="no ssh-keygen on this machine")
 
@@ -42,7 +51,7 @@ def signed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("SOPKIT_SSH_KEY", str(tmp_path / "key"))
     number = opened.sign("collect", by="Ada Brandt")
     signatures.attest(opened, "collect", by="Ada Brandt", number=number, key=signatures.key_of(opened, "Ada Brandt"))
-    assert opened.verify() == signatures.broken(opened) == []
+    assert opened.verify() == opened.verify() == []
     return opened.folder
 
 
@@ -70,7 +79,7 @@ def test_a_stranger_checks_a_signature_with_stock_tools_only(signed: Path) -> No
     about = statement["predicate"]
     assert (about["by"], about["role"], about["stage"], about["record"]) == ("Ada Brandt", "planner", "collect", 1)
     opened = Cycle.open("acme", "2026-11")
-    assert about["planHash"] == opened.plan_hash("collect") and about["logHead"] == signatures.head(opened)
+    assert about["planHash"] == opened.plan_hash("collect") and about["logHead"] == opened.records.head()
 
 
 @pytest.mark.parametrize(
@@ -90,7 +99,7 @@ def test_whatever_is_changed_a_stranger_and_we_find_it(signed: Path, name: str, 
     path.write_bytes(bytes(content))
     assert not all(stock(signed, command) for command in commands)
     opened = Cycle.open("acme", "2026-11")
-    assert opened.verify() + signatures.broken(opened)
+    assert opened.verify() + opened.verify()
 
 
 def test_a_log_that_was_cut_is_found_by_who_kept_the_statement(signed: Path) -> None:
@@ -98,4 +107,177 @@ def test_a_log_that_was_cut_is_found_by_who_kept_the_statement(signed: Path) -> 
     kept = json.loads((signed / "signatures" / "0001-collect.json").read_text())["predicate"]["logHead"]
     opened = Cycle.open("acme", "2026-11")
     opened.records.log("stage", "demand", author="runner", cycle="2026-11", state="done", plan_hash="x")
-    assert signatures.head(opened) != kept and kept in set(opened.records.events()["sha256"])
+    assert opened.records.head() != kept and kept in set(opened.records.events()["sha256"])
+
+
+# a published folder -------------------------------------------------------------------------------------------------
+QUESTION = "Do we work overtime in March?"
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Two cycles of company bags; Greta decided and published both with her key, by the real commands where quick."""
+    root = tmp_path_factory.mktemp("published")
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", root / "key"], check=True)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, place in (("DATA", "data"), ("REPORTS", "reports"), ("SSH_KEY", "key")):
+            patch.setenv(f"SOPKIT_{name}", str(root / place))
+        patch.delenv("SOPKIT_RECORDS", raising=False)
+        tables = bags()
+        tables["people"] = tables["people"].assign(ssh_key=[(root / "key.pub").read_text().strip(), ""])
+        for cycle in (CYCLE, NEXT):
+            to_the_meeting(root, tables, cycle)
+            for name in ("calendar", "capacity", "demand_plan"):
+                later = pd.to_datetime(tables[name]["month"]) + pd.DateOffset(months=1)
+                tables[name] = tables[name].assign(month=later.dt.strftime("%Y-%m"))
+            c = Cycle.open("bags", cycle, stage="decide")
+            said = {"question": QUESTION, "option": "overtime", "reason": "March is short", "status": "approved"}
+            signatures.decide(c, said, by="Greta")
+            after_the_meeting(cycle, pack=cycle == NEXT)
+            c = Cycle.open("bags", cycle)
+            versions.freeze(c, "Greta", signatures.key_of(c, "Greta"))
+        yield root / "reports" / "bags" / NEXT
+
+
+def test_a_stranger_checks_a_published_folder_with_stock_tools_only(published: Path) -> None:
+    """Who decided and published what, every file, and that nothing but signatures lies beside them."""
+    (listed,) = sorted((published / "signatures").glob("*-published.sha256"))
+    stem = listed.name.removesuffix(".sha256")
+    assert stock(published, f"sha256sum -c --strict signatures/{stem}.sha256")
+    assert stock(published, f'grep -q "$(sha256sum < signatures/{stem}.sha256 | cut -d" " -f1)" signatures/{stem}.json')
+    for name in (stem, "0001-decision" if published.name == CYCLE else "0002-decision"):
+        verify = f"ssh-keygen -Y verify -f allowed_signers -I greta -n sopkit -s signatures/{name}.json.sig"
+        assert stock(published, f"{verify} < signatures/{name}.json")
+        assert not stock(published, f"sed s/Greta/Ada/ signatures/{name}.json | {verify}")
+    found = "find . -type f ! -name '.*' ! -path './signatures/*' | cut -c3- | sort"
+    assert stock(published, f'test "$({found})" = "$(cut -c67- signatures/{stem}.sha256 | sort)"')
+    names = {line[66:] for line in listed.read_text().splitlines()}
+    assert {"manifest.json", "plan.html", "plan.xlsx", "allowed_signers", "tables/supply_plan.parquet"} <= names
+    about = json.loads((published / "signatures" / f"{stem}.json").read_text())["predicate"]
+    assert (about["by"], about["role"], about["stage"], about["deed"]) == ("Greta", "director", "publish", "published")
+    assert [(one["question"], one["option"]) for one in about["decision"]] == [(QUESTION, "overtime")]
+    opened = Cycle.open("bags", NEXT)
+    assert about["planHash"] == opened.plan_hash() and opened.verify() == []
+    events = opened.records.events()
+    assert about["logHead"] == events["sha256"].iloc[-1] and about["logHeadBefore"] == events["sha256"].iloc[-2]
+    last = Cycle.open("bags", CYCLE).manifest["frozen"]["log_head"]
+    assert about["lastCycle"] == {"cycle": CYCLE, "logHead": last} and last in set(events["sha256"])
+
+
+def test_a_log_that_was_cut_or_put_back_is_found_against_the_last_pack(published: Path, tmp_path: Path) -> None:
+    """The pack names a head; the same chain without its last events, or an older copy, does not hold it."""
+    said = (published / "plan.html").read_text(encoding="utf-8")
+    named = re.search(r"Head of the event log when this page was made: ([0-9a-f]{64})", said)
+    assert named
+    opened = Cycle.open("bags", NEXT)
+    assert opened.verify(named[1]) == opened.verify(named[1].upper()) == []
+    (other,) = opened.verify("0" * 64)
+    assert "does not contain 0000" in other and "Bring back the copy" in other
+    with pytest.raises(SettingsError, match="'abc' is no head of an event log"):
+        opened.verify("abc")
+    path = published.parents[2] / "data" / "bags" / "records.sqlite"
+    whole = path.read_bytes()
+    with sqlite3.connect(path) as base:
+        for table in ("events", "decisions"):
+            base.execute(f"DROP TRIGGER {table}_no_delete")
+        base.execute("DELETE FROM events WHERE cycle = ?", [NEXT])
+        base.execute("DELETE FROM decisions WHERE cycle = ?", [NEXT])
+        base.execute(
+            "CREATE TRIGGER events_no_delete BEFORE DELETE ON events "
+            "BEGIN SELECT RAISE(ABORT, 'records are never changed: supersede them'); END"
+        )
+        base.execute(
+            "CREATE TRIGGER decisions_no_delete BEFORE DELETE ON decisions "
+            "BEGIN SELECT RAISE(ABORT, 'records are never changed: supersede them'); END"
+        )
+    base.close()
+    assert Records.of("bags").verify() == [], "the chain alone cannot tell"
+    found = Cycle.open("bags", NEXT).verify(named[1])
+    path.write_bytes(whole)
+    assert any(f"does not contain {named[1]}" in line for line in found)
+    assert any("-published.json names a head that the event log does not contain" in line for line in found)
+    assert any("the head that manifest.json names at stage publish" in line for line in found)
+    assert Cycle.open("bags", NEXT).verify() == []
+
+
+def test_what_is_put_into_a_published_folder_is_found(published: Path) -> None:
+    for path in (published / "extra.txt", published / "signatures" / "0009-demand.json.sig"):
+        path.parent.chmod(0o755)
+        path.write_text("x")
+        (found,) = Cycle.open("bags", NEXT).verify()
+        path.unlink()
+        path.parent.chmod(0o555)
+        assert path.name in found and ("is not in the manifest" in found or "belongs to no statement" in found)
+
+
+def test_a_decision_that_makes_no_sense_is_not_recorded(published: Path) -> None:
+    c = Cycle.open("bags", NEXT, stage="decide")
+    before, said = c.records.head(), {"question": QUESTION, "option": "overtime", "reason": "r", "status": "approved"}
+    for wrong, by, says in (
+        ({"option": "overtme"}, "Greta", "did you mean 'overtime'"),
+        ({"question": "Do we?"}, "Greta", "nobody asks 'Do we\\?'"),
+        ({"reason": " "}, "Greta", "without a reason"),
+        ({}, "Ada", "Ada may not decide. Those who may: Greta"),
+        ({}, "Gretel", "did you mean 'Greta'"),
+    ):
+        with pytest.raises(SettingsError, match=says):
+            signatures.decide(c, said | wrong, by=by)
+    assert c.records.head() == before
+
+
+# a kill while it is published ---------------------------------------------------------------------------------------
+
+
+class KilledError(BaseException):
+    """Stands for a SIGKILL: nothing of ours catches it."""
+
+
+def test_a_kill_at_any_step_of_publishing_leaves_it_unfrozen_or_frozen_and_the_next_call_finishes(
+    published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is written, protected, signed or logged: the n-th step does not happen, for every n."""
+    for part in ("data", "reports"):
+        shutil.copytree(published.parents[2] / part, tmp_path / part)
+        monkeypatch.setenv(f"SOPKIT_{part.upper()}", str(tmp_path / part))
+    c = Cycle.open("bags", NEXT)
+    versions.begin(c, ["publish"], "a typing error")
+    assert (published.name, "1") != (c.folder.name, c.manifest.get("version", 1)) and c.manifest["version"] == 2
+    start, key = tmp_path / "start", signatures.key_of(c, "Greta")
+    shutil.copytree(tmp_path / "data", start / "data")
+    shutil.copytree(c.folder, start / "folder")
+    steps, last = iter(()), []
+
+    def counted(one: Callable[..., object]) -> Callable[..., object]:
+        def step(*arguments: object, **more: object) -> object:
+            if next(steps, None) is None:
+                raise KilledError
+            last.append(one)
+            return one(*arguments, **more)
+
+        return step
+
+    for owner, name in ((files.Path, "replace"), (files.Path, "chmod"), (Records, "log"), (subprocess, "run")):
+        monkeypatch.setattr(owner, name, counted(getattr(owner, name)))
+    frozen, count = 0, 0
+    while True:
+        steps, last = iter(range(count)), []
+        try:
+            versions.freeze(c, "Greta", key)
+            break
+        except KilledError:
+            steps = iter(range(10**6))
+        manifest = Cycle.open("bags", NEXT).manifest  # readable after each kill
+        frozen += "frozen" in manifest
+        assert versions.half_frozen(c, "Greta") == ("frozen" in manifest)
+        versions.freeze(c, "Greta", key)
+        assert Cycle.open("bags", NEXT).verify() == [] and not c.folder.stat().st_mode & 0o222
+        events = c.records.events(kind="publish", cycle=NEXT)
+        assert [json.loads(body)["version"] for body in events["body"]] == [1, 2], "said once"
+        versions._allow(c.folder)
+        shutil.rmtree(c.folder)
+        shutil.copytree(start / "folder", c.folder)
+        (tmp_path / "data" / "bags" / "records.sqlite").write_bytes(
+            (start / "data" / "bags" / "records.sqlite").read_bytes()
+        )
+        count += 1 if count < 12 else 10
+    assert frozen and count > 12

@@ -6,6 +6,7 @@ stage it reads everything and writes nothing.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -18,6 +19,7 @@ import pandas as pd
 from sopkit.book.signed import must_be_allowed, plan_hash, signatures
 from sopkit.cycle import lock as locks
 from sopkit.cycle import manifest as manifests
+from sopkit.cycle import signatures as attested
 from sopkit.cycle.manifest import ANSWERS, RECORD_NAMES
 from sopkit.errors import SettingsError, SopkitError, StageError, nearest
 from sopkit.files import find_company, from_parquet, is_plain_name, replace_file, reports_root, sha256, to_parquet
@@ -375,6 +377,8 @@ class Cycle:
         entry = manifest["stages"].setdefault(self.stage, {})
         entry |= {"read": dict(sorted(self._read.items())), "written_at": manifests.now()}
         entry["code"] = manifests.code_hash()
+        if "reproduces" not in manifest:
+            entry["log_head"] = self.records.head()
         if entry.get("state") != "running":
             entry["state"] = "done"
         manifests.store(self.folder, manifest)
@@ -399,8 +403,14 @@ class Cycle:
 
         return manifests.stale(manifest, current, self._source)
 
-    def verify(self) -> list[str]:
-        """What does not fit between the folder, its manifest and the event log; nothing = all is as it was written."""
+    def verify(self, head: str = "") -> list[str]:
+        """What does not fit between the folder, its manifest and the event log; nothing = all is as it was written.
+
+        `head`: a head of the event log that somebody kept, for example with a pack; the log must contain it.
+        Raises SettingsError for what can be no head.
+        """
+        if head and not re.fullmatch("[0-9a-f]{64}", head := head.strip().casefold()):
+            raise SettingsError(f"{head!r} is no head of an event log: give the 64 letters and digits of the pack.")
         unsealed = manifests.broken_seal(self.folder)
         try:
             manifest = self.manifest
@@ -412,8 +422,12 @@ class Cycle:
         wrong = unsealed + wrong
         if "reproduces" not in manifest:
             damaged = self.records.verify()
-            events = pd.DataFrame() if damaged else self.records.events(kind="stage", cycle=self.cycle)
+            events = pd.DataFrame(columns=["sha256"]) if damaged else self.records.events()
+            log = {*events["sha256"], ""}
             wrong += damaged or manifests.unlogged(manifest, events)
+            wrong += [] if damaged else attested.broken(self, log)
+            if head not in log:
+                wrong.append(f"the event log of {self.company_name} does not contain {head}: {manifests.CUT}")
         return wrong
 
     def status(self) -> pd.DataFrame:

@@ -27,7 +27,8 @@ RECORD_NAMES = frozenset(record.name for record in RECORDS)
 # what people answer is taken when it is needed, everything else of a company when `collect` runs
 ANSWERS = frozenset({"decisions.yaml"})
 LIBRARIES = "altair highspy numpy pandas pandera papermill pyarrow pyomo scipy statsforecast".split()
-NAME = "manifest.json"
+NAME, SIGNATURES = "manifest.json", "signatures"
+CUT = "it was cut, rewritten, or an older copy was put in its place. Bring back the copy that was last in use"
 SEAL = b'\n "seal": "'
 STATES = ("running", "done", "failed")
 REMAKE = "Bring back a copy, or remove the file and run the cycle again."
@@ -55,6 +56,8 @@ def _is_whole(manifest: Any) -> bool:
     if not all(isinstance(part, dict) and all(isinstance(one, dict) for one in part.values()) for part in parts):
         return False
     tables, files, stages = (part or {} for part in parts)
+    if not isinstance(manifest.get("cycle"), str) or not isinstance(manifest.get("frozen", {}), dict):
+        return False
     kept = all(
         isinstance(one.get(name), str) for one in (*tables.values(), *files.values()) for name in ("stage", "sha256")
     )
@@ -181,13 +184,32 @@ def changed(folder: Path, manifest: Mapping[str, Any]) -> list[str]:
             wrong.append(f"{name} is missing")
         elif sha256(path) != entry["sha256"]:
             wrong.append(f"{name} is not the file that stage {entry['stage']} wrote")
-    found = (path.relative_to(folder).as_posix() for path in sorted((folder / "tables").rglob("*.parquet")))
+    # a frozen cycle holds what its manifest names, and nothing beside it but the signatures, which vouch for themselves
+    found = files_in(folder) if "frozen" in manifest else files_in(folder / "tables", folder)
+    found = [name for name in found if name != NAME and not name.startswith(f"{SIGNATURES}/")]
     return wrong + [f"{name} is not in the manifest" for name in found if name not in expected]
 
 
+def files_in(folder: Path, root: Path | None = None) -> list[str]:
+    """Names of all files below `folder` that are not hidden, as the manifest in `root` writes them."""
+    found = (path.relative_to(root or folder) for path in sorted(folder.rglob("*")) if path.is_file())
+    return [path.as_posix() for path in found if path.name[0] != "."]
+
+
+def last_head(manifest: Mapping[str, Any]) -> str:
+    """The head of the event log when the cycle was published, or last written; empty where it had none."""
+    written = sorted(manifest["stages"].values(), key=lambda entry: str(entry.get("written_at", "")))
+    heads = [str(entry.get("log_head", "")) for entry in (*written, manifest.get("frozen", {}))]
+    return next((head for head in reversed(heads) if head), "")
+
+
 def unlogged(manifest: Mapping[str, Any], events: pd.DataFrame) -> list[str]:
-    """Stages whose tables are not those that the event log (`Records.events(kind="stage")`) saw when they ran."""
-    wrong = []
+    """What the event log (`Records.events()`) does not know: stages with other tables, heads that it once had."""
+    wrong, log = [], {*events["sha256"], ""}
+    for place, entry in {**manifest["stages"], "publish, when it was frozen": manifest.get("frozen", {})}.items():
+        if str(entry.get("log_head", "")) not in log:
+            wrong.append(f"the event log does not contain the head that {NAME} names at stage {place}: {CUT}")
+    events = events[(events["kind"] == "stage") & (events["cycle"] == manifest["cycle"])]
     for stage in manifest["stages"]:
         if stage not in BY_NAME:
             wrong.append(f"{NAME} names a stage {stage!r}, which does not exist")

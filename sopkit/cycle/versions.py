@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from sopkit.book.signed import must_be_allowed, signatures
 from sopkit.cycle import manifest as manifests
+from sopkit.cycle import signatures as attested
 from sopkit.errors import SettingsError
-from sopkit.files import sha256
+from sopkit.files import replace_file, sha256
 
 if TYPE_CHECKING:
     from sopkit.cycle.cycle import Cycle
@@ -52,39 +54,66 @@ def _set_aside(cycle: Cycle, reason: str) -> None:
     number = int(cycle.manifest.get("version", 1))
     kept = cycle.folder.with_name(f"{cycle.folder.name}.v{number}")
     half = kept.with_name(f"{kept.name}.part")
-    shutil.rmtree(half, ignore_errors=True)
-    shutil.copytree(cycle.folder, half)
-    _protect(half)
-    half.rename(kept)  # a kill before this leaves the cycle as it was
-    for path in [cycle.folder, *cycle.folder.rglob("*")]:
-        path.chmod(0o755 if path.is_dir() else 0o644)
+    if not kept.exists():  # else a kill came between the copy and the next version
+        if half.exists():
+            _allow(half)
+            shutil.rmtree(half)
+        shutil.copytree(cycle.folder, half)
+        _protect(half)
+        half.rename(kept)  # a kill before this leaves the cycle as it was
+    _allow(cycle.folder)
     manifest = {name: value for name, value in cycle.manifest.items() if name != "frozen"}
     manifests.store(cycle.folder, manifest | {"version": number + 1, "again": reason})
 
 
-def freeze(cycle: Cycle, by: str) -> None:
+def freeze(cycle: Cycle, by: str, key: Path | None = None) -> Path | None:
     """Make an approved, published cycle read-only: nothing in its folder is written any more, its manifest knows all.
 
+    With the `key` of `by` it is signed; the statement's path. A kill at any moment leaves it unfrozen or frozen; the
+    same call again then finishes what is left to do, and says nothing twice to the event log.
     Raises SettingsError for a person who may not publish, and while a question is open.
     """
     from sopkit.decide import is_draft
 
     must_be_allowed(cycle.read("people"), by, "publish", "publish")
-    if is_draft(cycle.read("decision_log")):
+    log, version = cycle.read("decision_log"), cycle.manifest.get("version", 1)
+    if is_draft(log):
         raise SettingsError(
             f"{cycle.company_name} {cycle.cycle} is not published: a question is undecided and the plan is a draft. "
             "Decide first, in notebook 05 or in decisions.yaml."
         )
-    manifest, known = cycle.manifest, {f"tables/{name}.parquet" for name in cycle.manifest["tables"]}
-    for path in sorted(path for path in cycle.folder.rglob("*") if path.is_file() and path.name[0] != "."):
-        name = path.relative_to(cycle.folder).as_posix()
-        if name not in known and name not in manifest["files"] and name != manifests.NAME:
-            manifest["files"][name] = {"stage": "publish", "sha256": sha256(path)}
-    manifests.store(cycle.folder, manifest | {"frozen": {"by": by, "at": manifests.now()}})
+    said = {"plan_hash": cycle.plan_hash(), "version": version}
+    events = cycle.records.events(kind="publish", cycle=cycle.cycle)
+    numbers = [row.number for row in events.itertuples() if row.author == by and json.loads(row.body) == said]
+    number = numbers[-1] if numbers else cycle.records.log("publish", cycle.cycle, cycle=cycle.cycle, author=by, **said)
+    manifest = cycle.manifest
+    if "frozen" not in manifest:
+        replace_file(cycle.folder / attested.SIGNERS, attested.signers(cycle))
+        known = {f"tables/{name}.parquet" for name in manifest["tables"]} | {manifests.NAME}
+        for name in sorted({*manifests.files_in(cycle.folder)} - known - manifest["files"].keys()):
+            if not name.startswith(f"{attested.FOLDER}/"):
+                manifest["files"][name] = {"stage": "publish", "sha256": sha256(cycle.folder / name)}
+        manifest["files"][attested.SIGNERS] = {"stage": "publish", "sha256": sha256(cycle.folder / attested.SIGNERS)}
+        at = {"by": by, "at": manifests.now(), "log_head": cycle.records.head()}
+        manifests.store(cycle.folder, manifest | {"frozen": at})
+    decided = log[["question", "option", "reason", "decided_by", "owner"]].to_dict("records")
+    path = None
+    if key is not None:
+        path = attested.attest(cycle, attested.PUBLISHED, by=by, number=number, key=key, decision=decided)
     _protect(cycle.folder)
-    cycle.records.log("publish", cycle.cycle, cycle=cycle.cycle, author=by, plan_hash=cycle.plan_hash())
+    return path
+
+
+def half_frozen(cycle: Cycle, by: str) -> bool:
+    """Whether `by` froze the cycle, and a kill kept its folder from becoming read-only."""
+    return bool(by) and cycle.manifest.get("frozen", {}).get("by") == by and bool(cycle.folder.stat().st_mode & 0o222)
 
 
 def _protect(folder: Path) -> None:
     for path in [*folder.rglob("*"), folder]:
         path.chmod(0o555 if path.is_dir() else 0o444)
+
+
+def _allow(folder: Path) -> None:
+    for path in [folder, *folder.rglob("*")]:
+        path.chmod(0o755 if path.is_dir() else 0o644)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from sopkit.book import Book, Question
 from sopkit.book.scenarios import BASE
@@ -56,6 +57,18 @@ def questions(book: Book) -> list[Question]:
     solved = list(dict.fromkeys(book["scenario_results"]["scenario"]))
     solved = [code for code in solved if code not in book.scenarios or book.scenarios[code].kind == "option"]
     return list(book.questions) or [Question(question="Which plan do we run?", options=solved)]
+
+
+def must_be_an_answer(book: Book, fields: Mapping[str, Any]) -> None:
+    """Raise SettingsError where a decision (`fields` of its record) answers no question, or makes no sense.
+
+    Its option must be one of the question's, with a reason, by somebody who may decide and in time.
+    """
+    asked = {one.question: one for one in questions(book)}
+    if fields["question"] not in asked:
+        raise SettingsError(f"nobody asks {fields['question']!r}: {nearest(fields['question'], asked)}")
+    one = asked[fields["question"]]
+    answers.answer(one, book, {one.question: {**fields, "plan_hash": answers.seen(book)}})
 
 
 def plan(book: Book, *, engine: Engine | str | None = None) -> dict[str, pd.DataFrame]:

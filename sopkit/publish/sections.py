@@ -282,6 +282,13 @@ def families(book: Book) -> dict[str, Any]:
     return section("families", "One sheet a family", headline, reconcile.by_month(book), *sheets)
 
 
+def _head(book: Book) -> list[str]:
+    """How a reader who keeps this page finds an event log that was cut or put back."""
+    head = book.manifest.get("stages", {}).get("publish", {}).get("log_head", "")
+    asked = f"sopkit verify --company {book.manifest.get('company', '…')} --cycle {book.cycle} --head {head}"
+    return [f"Head of the event log when this page was made: {head}. Keep the page: {asked}"] if head else []
+
+
 def reproduce(book: Book) -> dict[str, Any]:
     """Versions, solver, parameters, hashes, checks, the model's rules, and where every word is defined."""
     checks, run = book["supply_checks"], book["supply_run"]
@@ -298,7 +305,8 @@ def reproduce(book: Book) -> dict[str, Any]:
         (f"The solver calls this plan {status.lower()}; it " if status else "This plan ") + kept,
         f"sopkit reproduce --company {book.manifest.get('company', '…')} --cycle {book.cycle} makes it again from its "
         "own folder and compares every hash. The data dictionary, data/README.md of the project, explains all columns.",
-        "The numbers to go on working with are in plan.xlsx, which lies beside this page.", own.stages(book),
+        "The numbers to go on working with are in plan.xlsx, which lies beside this page.", *_head(book),
+        own.stages(book),
         *filled(reconcile.changes(book), supply.why_short(book), collect.corrections(book, waiting=True)),
         collect.completeness(book), *filled(collect.missing(book)), own.glossary(), own.solver(book),
         own.model(book), own.checks(book), own.policies(book), own.formulas(),

@@ -135,13 +135,13 @@ class Records:
                 kept.append(int(row["id"]))
         return kept
 
-    def log(self, kind: str, name: str, *, author: str, cycle: str, **body: Any) -> None:
-        """Add an event that is no record, such as a stage that ran."""
+    def log(self, kind: str, name: str, *, author: str, cycle: str, **body: Any) -> int:
+        """Add an event that is no record, such as a stage that ran; returns its number."""
         about = {"recorded_at": _now(), "author": author, "cycle": cycle, "body": body}
         with self._writing() as connection:
-            self._append(connection, kind, name, about)
+            return self._append(connection, kind, name, about)
 
-    def _append(self, connection: sa.Connection, kind: str, name: str, about: dict[str, Any]) -> None:
+    def _append(self, connection: sa.Connection, kind: str, name: str, about: dict[str, Any]) -> int:
         mine = sa.select(EVENTS.c.number, EVENTS.c.sha256).where(EVENTS.c.company == self.company)
         last = connection.execute(mine.order_by(EVENTS.c.number.desc()).limit(1)).first()
         event = {"company": self.company, "number": last.number + 1 if last else 1, "kind": kind, "name": name}
@@ -149,6 +149,7 @@ class Records:
         event["body"] = json.dumps(about["body"], sort_keys=True, ensure_ascii=False)
         event["previous"] = last.sha256 if last else FIRST
         connection.execute(EVENTS.insert(), event | {"sha256": _chained(event)})
+        return int(event["number"])
 
     def read(self, table: str, cycle: str | None = None) -> pd.DataFrame:
         """Table `table` as declared in `sopkit/tables/records.py`.
@@ -197,6 +198,12 @@ class Records:
         if cycle is not None:
             asked = asked.where(EVENTS.c.cycle == cycle)
         return pd.DataFrame(self._rows(EVENTS, asked), columns=EVENTS.c.keys()).drop(columns="company")
+
+    def head(self) -> str:
+        """The sha256 of the last event, by which a log that was cut or put back can be told; empty for an empty log."""
+        asked = sa.select(EVENTS.c.sha256).where(EVENTS.c.company == self.company)
+        rows = self._rows(EVENTS, asked.order_by(EVENTS.c.number.desc()).limit(1))
+        return str(rows[0][0]) if rows else ""
 
     def verify(self) -> list[str]:
         """Everything that shows that the log or a record was changed behind its back; an empty list = nothing was."""

@@ -314,6 +314,7 @@ class DecisionForm(_Form):
 
     def _store(self) -> None:
         from sopkit import decide
+        from sopkit.cycle import signatures
 
         asked = self.questions[self.question.value]
         fields = {
@@ -323,14 +324,13 @@ class DecisionForm(_Form):
             "owner": self.owner.value or asked.owner,
             "due": self.due.value,
             "status": "approved" if self.option.value else decide.UNDECIDED,
-            "plan_hash": self.cycle.plan_hash("reconcile"),
         }
         needed = {"a reason": fields["reason"], "who decided": self.by.value}
         missing = [what for what, given in needed.items() if not given]
         if missing:
             self.message.say(f"Nothing was stored. Say {' and '.join(missing)}.", wrong=True)
             return
-        number = self.cycle.records.add("decisions", author=self.by.value, cycle=self.cycle.cycle, **fields)
+        number = signatures.decide(self.cycle, fields, by=self.by.value)
         self.book = self.cycle.book
         self.message.say(f"Decision {number} is stored; the plan of record is being made ...")
         log = self.cycle.save(decide.plan(self.book), anew=True)["decision_log"]
