@@ -200,8 +200,8 @@ def decide(
     from sopkit.cycle import Cycle, signatures
 
     opened = Cycle.open(company, cycle, stage="decide")
-    said = {"question": question, "option": option, "reason": reason, "owner": owner, "status": "approved"}
-    number = signatures.decide(opened, said, by=by)
+    given = {"question": question, "option": option, "reason": reason, "owner": owner, "status": "approved"}
+    number = signatures.decide(opened, given, by=by)
     typer.echo(f"Decision {number} by {by} is stored. The plan of record: {opened.command('--resume')}")
     typer.echo(f"Head of the event log: {opened.records.head()}")
 

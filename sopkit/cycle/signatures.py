@@ -73,8 +73,8 @@ def decide(cycle: Cycle, fields: Mapping[str, Any], *, by: str) -> int:
 
     must_be_an_answer(cycle.book, {**fields, "author": by})
     key = key_of(cycle, by)
-    said = {**fields, "plan_hash": cycle.plan_hash(UPTO[DECISION])}
-    number = cycle.records.add("decisions", author=by, cycle=cycle.cycle, **said)
+    kept = {**fields, "plan_hash": cycle.plan_hash(UPTO[DECISION])}
+    number = cycle.records.add("decisions", author=by, cycle=cycle.cycle, **kept)
     if key is not None:
         attest(cycle, DECISION, by=by, number=number, key=key, decision=[fields])
     return number

@@ -82,10 +82,10 @@ def freeze(cycle: Cycle, by: str, key: Path | None = None) -> Path | None:
             f"{cycle.company_name} {cycle.cycle} is not published: a question is undecided and the plan is a draft. "
             "Decide first, in notebook 05 or in decisions.yaml."
         )
-    said = {"plan_hash": cycle.plan_hash(), "version": version}
+    body = {"plan_hash": cycle.plan_hash(), "version": version}
     events = cycle.records.events(kind="publish", cycle=cycle.cycle)
-    numbers = [row.number for row in events.itertuples() if row.author == by and json.loads(row.body) == said]
-    number = numbers[-1] if numbers else cycle.records.log("publish", cycle.cycle, cycle=cycle.cycle, author=by, **said)
+    numbers = [row.number for row in events.itertuples() if row.author == by and json.loads(row.body) == body]
+    number = numbers[-1] if numbers else cycle.records.log("publish", cycle.cycle, cycle=cycle.cycle, author=by, **body)
     manifest = cycle.manifest
     if "frozen" not in manifest:
         replace_file(cycle.folder / attested.SIGNERS, attested.signers(cycle))
