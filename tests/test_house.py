@@ -71,7 +71,8 @@ def test_no_file_names_a_package_index_or_a_machine() -> None:
     address = re.compile(r"https?://[^\s\"'`)>{]+|index-url\s*[=:]", re.IGNORECASE)
     # names of XML kinds, papers, this machine, and addresses that exist nowhere
     allowed = re.compile(
-        r"https?://(www\.w3\.org/|schemas\.openxmlformats\.org/|in-toto\.io/|doi\.org/|127\\?\.0|localhost|[\w.-]*example\b)"
+        r"https?://(www\.w3\.org/|schemas\.openxmlformats\.org/|in-toto\.io/|w3id\.org/|schema\.org/|doi\.org/|"
+        r"127\\?\.0|localhost|[\w.-]*example\b)"
     )
     found = []
     for path in (PROJECT / name for name in printed("git", "ls-files").splitlines()):

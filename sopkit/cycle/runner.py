@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sopkit.cycle import crate, versions
 from sopkit.cycle import lock as locks
-from sopkit.cycle import versions
 from sopkit.cycle.cycle import Cycle
 from sopkit.cycle.manifest import now
 from sopkit.engine import Engine
@@ -94,6 +94,8 @@ def run(
     refuse_unwritable(opened.folder)
     with locks.alone(opened.folder, f"{company} {cycle}"):
         _run(opened, found, stages, chosen, resume=resume, progress=progress, warm=warm)
+        if stages[-1].name == "publish" and "reproduces" not in opened.manifest:
+            crate.write(opened)
     return opened
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sopkit.book.signed import must_be_allowed, signatures
+from sopkit.cycle import crate
 from sopkit.cycle import manifest as manifests
 from sopkit.cycle import signatures as attested
 from sopkit.errors import SettingsError
@@ -86,8 +87,9 @@ def freeze(cycle: Cycle, by: str, key: Path | None = None) -> Path | None:
     events = cycle.records.events(kind="publish", cycle=cycle.cycle)
     numbers = [row.number for row in events.itertuples() if row.author == by and json.loads(row.body) == body]
     number = numbers[-1] if numbers else cycle.records.log("publish", cycle.cycle, cycle=cycle.cycle, author=by, **body)
-    manifest = cycle.manifest
-    if "frozen" not in manifest:
+    if "frozen" not in cycle.manifest:
+        crate.write(cycle, by)
+        manifest = cycle.manifest
         replace_file(cycle.folder / attested.SIGNERS, attested.signers(cycle))
         known = {f"tables/{name}.parquet" for name in manifest["tables"]} | {manifests.NAME}
         for name in sorted({*manifests.files_in(cycle.folder)} - known - manifest["files"].keys()):
