@@ -79,19 +79,31 @@ def init(
 @app.command()
 def new(
     name: Annotated[str, typer.Argument(help="Name of the new company's folder below data/.")],
+    files: Annotated[list[str] | None, typer.Argument(help="More of what stands after --from.", hidden=True)] = None,
+    *,
+    since: Annotated[
+        list[str] | None,
+        typer.Option("--from", help="Exports, folders of them, a database URL; or `sap FOLDER`, `odoo FOLDER`."),
+    ] = None,
     title: Annotated[str, typer.Option(help="What people call the company; the folder's name if not given.")] = "",
 ) -> None:
-    """Make the folder of a new company: settings, and the workbook with one sheet a table, ready to be filled."""
+    """Make the folder of a new company: settings, and the workbook with one sheet a table, ready to be filled.
+
+    With --from its exports are looked at, and how they map to our tables is proposed in company.yaml, to correct.
+    """
     from sopkit.collect import new_company
     from sopkit.files import data_root, is_plain_name
 
     if not is_plain_name(name):
         raise SettingsError(f"{name!r} cannot be the name of a folder. Give a plain name like `acme`.")
     folder = data_root() / name
-    new_company(folder, name=title or name)
-    typer.echo(
-        f"{folder} is ready. Fill its tables, then look at them with: sopkit check --company {name} --cycle YYYY-MM"
-    )
+    places = [*(since or ()), *(files or ())]
+    if files and not since:
+        raise SettingsError(f"{files[0]!r}: exports are named after --from: sopkit new {name} --from FILE ...")
+    if found := new_company(folder, name=title or name, places=places):
+        typer.echo(found)
+    todo = "Correct the mapping in its company.yaml" if places else "Fill its tables"
+    typer.echo(f"{folder} is ready. {todo}, then look at it with: sopkit check --company {name} --cycle YYYY-MM")
 
 
 @app.command()

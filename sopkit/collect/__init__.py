@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,20 +81,8 @@ def write_template(path: Path | str, tables: dict[str, pd.DataFrame] | None = No
     template.write(Path(path), tables)
 
 
-def new_company(folder: Path | str, name: str = "") -> None:
-    """Lay out `folder` for a new company: settings to edit, the workbook to fill, places for exports and queries."""
-    import json
-    from string import Template
+def new_company(folder: Path | str, name: str = "", places: Sequence[str] = ()) -> str:
+    """Lay out `folder` for a new company; returns what was found in the exports at `places` (see `new.new_company`)."""
+    from sopkit.collect import new
 
-    from sopkit.tables.dictionary import commented
-
-    folder = Path(folder)
-    name = name or folder.name
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise SettingsError(f"{folder} exists and is not empty. Choose another name.")
-    for place in (folder, folder / "exports", folder / "sql"):
-        place.mkdir(parents=True, exist_ok=True)
-    settings = Template((Path(__file__).parent / "new_company.yaml").read_text(encoding="utf-8"))
-    text = settings.substitute(name=name, quoted=json.dumps(name, ensure_ascii=False), settings=commented())
-    (folder / "company.yaml").write_text(text, encoding="utf-8")
-    write_template(folder / "tables.xlsx")
+    return new.new_company(Path(folder), name, places)

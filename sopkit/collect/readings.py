@@ -52,7 +52,7 @@ def month_named(word: str) -> int:
     return found.pop() if len(found) == 1 else 0
 
 
-def _named(word: str) -> pd.Timestamp:
+def named(word: str) -> pd.Timestamp:
     """`Jan 2026`, `janv. 26`, `2026 März`, `1. Dezember 2026`; NaT for anything else."""
     form = re.fullmatch(r"(?:(\d{1,2})[. -]+)?([^\W\d_]{3,}\.?)[\s,./-]*(\d{4}|\d\d)", word) or re.fullmatch(
         r"(?P<year>\d{4})[\s./-]*(?P<name>[^\W\d_]{3,}\.?)", word
@@ -80,9 +80,9 @@ def days(words: Sequence[str], parse: object) -> dict[str, pd.Series]:
         numbers = texts.astype(float)
         if numbers.between(FIRST_SERIAL, LAST_SERIAL).all():
             found[SERIAL] = pd.Timestamp("1899-12-30") + pd.to_timedelta(numbers, unit="D")
-    named = texts.map(_named)
-    if named.notna().all():
-        found[NAMED] = pd.to_datetime(named)
+    by_name = texts.map(named)
+    if by_name.notna().all():
+        found[NAMED] = pd.to_datetime(by_name)
     return {name: read for name, read in found.items() if read.dt.year.between(1970, 2099).all()}
 
 
