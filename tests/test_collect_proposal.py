@@ -92,8 +92,9 @@ def test_a_database_is_looked_at_and_read_by_select(tmp_path: Path) -> None:
     collected = check_company(tmp_path / "acme", "2026-11")
     assert "products" in collected.tables, collected.summary()
     assert len(collected.tables["products"]) == 12
-    with pytest.raises(SettingsError, match="password"):
-        new_company(tmp_path / "other", places=["postgresql://user:secret@localhost/erp"])
+    with pytest.raises(SettingsError, match="password") as refused:
+        new_company(tmp_path / "other", places=["postgresql://user:geheim@localhost/erp"])
+    assert "geheim" not in str(refused.value)
     assert not (tmp_path / "other").exists()
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from pydantic import ValidationError
 
 from sopkit.collect import readings
 from sopkit.collect.cells import Notes, column_of, strings
@@ -227,7 +228,12 @@ def _database(url: str, company: Company, folder: Path) -> Iterator[Export]:
     from sqlalchemy import Table as DatabaseTable
     from sqlalchemy.exc import NoSuchModuleError, SQLAlchemyError
 
-    database = Database(url=url, password_env=PASSWORD if os.environ.get(PASSWORD) else "")
+    try:
+        database = Database(url=url, password_env=PASSWORD if os.environ.get(PASSWORD) else "")
+    except ValidationError as error:  # its text repeats the URL
+        raise SettingsError(
+            f"The database's URL was not used: {error.errors()[0]['msg'].partition(', ')[2]}."
+        ) from None
     known = company.model_copy(update={"databases": {"exports": database}})
     mapping = Mapping(folder=folder, raw=folder, cycle="2000-01", company=known, lines={})
     engine = create_engine(database_url("exports", mapping), hide_parameters=True)
