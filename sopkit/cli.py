@@ -258,6 +258,76 @@ def publish(
 
 
 @app.command()
+def ask(
+    what: Annotated[str, typer.Argument(help="What is asked for: forecast.")],
+    company: CompanyOption,
+    cycle: CycleOption,
+    *,
+    to: Annotated[str, typer.Option(help="Who is asked: a name of table people.")],
+    due: Annotated[str, typer.Option(help="Day by which it is needed, like 2026-11-06; in a week if not given.")] = "",
+    into: Annotated[Path, typer.Option(help="Folder for the workbook and the mail.")] = Path(),
+) -> None:
+    """Ask a person who never opens Jupyter: writes a workbook with what they answer for, and a drafted mail."""
+    from datetime import date, timedelta
+
+    from sopkit.cycle import Cycle
+    from sopkit.files import refuse_unwritable
+    from sopkit.publish import asked
+
+    if what != "forecast":
+        raise SettingsError(f"{what!r} cannot be asked for; only a forecast can: sopkit ask forecast ...")
+    try:
+        day = date.fromisoformat(due) if due else date.today() + timedelta(days=7)
+    except ValueError:
+        raise SettingsError(f"--due {due!r} is no day. Write it like 2026-11-06.") from None
+    opened = Cycle.open(company, cycle)
+    recorded = opened.records.read("overrides")["id"]
+    plan, seen = opened.plan, int(recorded.max()) if len(recorded) else 0
+    content = asked.workbook(plan, company, to, day, seen)
+    name = f"forecast {cycle} {''.join(mark if mark.isalnum() else '_' for mark in to)}"
+    refuse_unwritable(into)
+    for file, written in (
+        (f"{name}.xlsx", content),
+        (f"{name}.eml", asked.mail(plan, to, day, f"{name}.xlsx", content)),
+    ):
+        if (into / file).exists():
+            raise SettingsError(f"{into / file} exists and was not touched. Move it away, or choose another --into.")
+        (into / file).write_bytes(written)
+        typer.echo(into / file)
+    typer.echo("When it comes back: sopkit take FILE")
+
+
+@app.command()
+def take(
+    file: Annotated[Path, typer.Argument(help="The workbook that came back.")],
+    look: Annotated[bool, typer.Option("--look", help="Only show what is in it; record nothing.")] = False,
+    anyway: Annotated[bool, typer.Option("--anyway", help="Also what others have changed since it was sent.")] = False,
+) -> None:
+    """Read a workbook of `sopkit ask` back: who changed what is recorded, what cannot be taken is named cell by cell.
+
+    Exit code 1 where something could not be taken; the file is never changed, and can be taken again.
+    """
+    from sopkit.cycle import Cycle
+    from sopkit.workbench import taken
+
+    if not file.is_file():
+        raise SettingsError(f"{file} does not exist. Name the workbook that came back.")
+    content = file.read_bytes()
+    about = taken.asked_for(content)
+    opened = Cycle.open(about["company"], about["cycle"])
+    recorded = opened.records.read("overrides")
+    answer = taken.take(content, opened.plan, recorded, anyway=anyway)
+    typer.echo(answer)
+    if answer.overrides and not look:
+        seen = int(recorded["id"].max()) if len(recorded) else 0
+        by = {"author": about["to"], "cycle": about["cycle"]}
+        numbers = opened.records.add_all("overrides", answer.overrides, seen=seen, **by)
+        typer.echo(f"Recorded as override {numbers[0]} to {numbers[-1]}. Next: {opened.command('--resume')}")
+    if answer.refused or answer.conflicts:
+        raise typer.Exit(1)
+
+
+@app.command()
 def verify(
     company: CompanyOption,
     cycle: CycleOption,

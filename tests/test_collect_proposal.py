@@ -36,7 +36,7 @@ def test_nine_of_ten_unknown_columns_are_right_and_none_is_wrong_and_called_sure
     house: renamed.House, some: Path, tmp_path: Path
 ) -> None:
     truth = renamed.exported(house, tmp_path / "exports", some)
-    for _ in ("named", "numbered"):
+    for _ in ("named", "numbered") if house is renamed.GERMAN else ("named",):
         got = answers(tmp_path / "exports")
         right = [key for key, ours in truth.items() if got.get(key, ())[:2] == ours]
         assert len(right) >= 0.9 * len(truth)

@@ -52,7 +52,7 @@ def new_company(folder: Path, name: str = "", places: Sequence[str] = ()) -> str
     if pack:
         if not files:
             raise SettingsError(f"--from {pack} needs the folder with its tables: sopkit new NAME --from {pack} FOLDER")
-        said = ""
+        summary = ""
         lines = (HERE / "packs" / pack / "company.yaml").read_text(encoding="utf-8")
         queries = {path.name: path.read_text("utf-8") for path in sorted((HERE / "packs" / pack / "sql").iterdir())}
     elif places:
@@ -63,9 +63,9 @@ def new_company(folder: Path, name: str = "", places: Sequence[str] = ()) -> str
         proposals = propose(exports)
         queries = dict(_queries(proposals))
         lines = "\n".join(_mapping(proposals, exports, queries, places))
-        said = "\n".join(_said(proposals, exports, queries))
+        summary = "\n".join(_summary(proposals, exports, queries))
     else:
-        lines, said = (HERE / "new_mapping.yaml").read_text(encoding="utf-8"), ""
+        lines, summary = (HERE / "new_mapping.yaml").read_text(encoding="utf-8"), ""
     for place in (folder, folder / "exports", folder / "sql"):
         place.mkdir(parents=True, exist_ok=True)
     for inside, path in files.items():
@@ -77,7 +77,7 @@ def new_company(folder: Path, name: str = "", places: Sequence[str] = ()) -> str
     text = settings.substitute(quoted, mapping=lines.strip())
     (folder / "company.yaml").write_text(text, encoding="utf-8")
     template.write(folder / "tables.xlsx")
-    return said
+    return summary
 
 
 def _files(places: Sequence[str]) -> Iterator[tuple[str, Path]]:
@@ -162,9 +162,9 @@ def _raw_files(proposals: Sequence[Proposal], queries: dict[str, str]) -> Iterat
     """How the files are written that queries read, where that is not plain UTF-8 CSV."""
     for one in proposals:
         file, written = one.export.source.file, one.export.source.model_dump(exclude_defaults=True)
-        said = {name: written[name] for name in ("encoding", "delimiter", "decimal", "skip") if name in written}
-        if said and any(_view(one) in text for text in queries.values()):
-            yield file, json.dumps(said, ensure_ascii=False)
+        written_so = {name: written[name] for name in ("encoding", "delimiter", "decimal", "skip") if name in written}
+        if written_so and any(_view(one) in text for text in queries.values()):
+            yield file, json.dumps(written_so, ensure_ascii=False)
 
 
 def _view(one: Proposal) -> str:
@@ -202,7 +202,7 @@ def _queries(proposals: Sequence[Proposal]) -> Iterator[tuple[str, str]]:
         yield "calendar.sql", WORKING_DAYS
 
 
-def _said(proposals: Sequence[Proposal], exports: Sequence[Export], queries: dict[str, str]) -> Iterator[str]:
+def _summary(proposals: Sequence[Proposal], exports: Sequence[Export], queries: dict[str, str]) -> Iterator[str]:
     """What was found, for a screen."""
     for one in proposals:
         counts: Any = Counter(match.confidence for match in one.matches)

@@ -32,6 +32,7 @@ CODED, STRANGE = 0.9, 0.5  # share of codes that another export knows, from whic
 NEEDS, SPARE = 1.6, 0.4  # what a table loses by a needed column that is not there, and by a column that nothing means
 LONGEST_WAIT = 6  # months, beyond which a lead time is most likely in days
 ROUNDS = 4  # after each, references to the exports' keys are known better
+Evidence = tuple[float, str, dict[str, str], float]  # likeness of names, why, words to translate, factor
 PAST = ("sales_history", "production_history", "stock_history", "work_orders", "balance_sheet")
 PLANNED = ("sales_forecast", "budget", "scheduled_receipts", "capacity", "market_conditions", "supplier_capacity")
 
@@ -79,13 +80,13 @@ def propose(exports: Sequence[Export]) -> list[Proposal]:
     chosen: list[tuple[Look, Table, list[Match], float]] = []
     for _ in range(ROUNDS):
         fits = [[_fit(look, table, keys, turn) for table in INPUT_TABLES.values()] for look in looks]
-        worth = np.array([[fit[1] for fit in row] for row in fits]).reshape(len(looks), len(INPUT_TABLES))
-        rows, columns = linear_sum_assignment(np.maximum(worth, 0.0), maximize=True)
+        value = np.array([[fit[1] for fit in row] for row in fits]).reshape(len(looks), len(INPUT_TABLES))
+        rows, columns = linear_sum_assignment(np.maximum(value, 0.0), maximize=True)
         tables = list(INPUT_TABLES.values())
         chosen = [
-            (looks[at], tables[place], fits[at][place][0], _lead(worth, at, place))
+            (looks[at], tables[place], fits[at][place][0], _lead(value, at, place))
             for at, place in zip(rows, columns, strict=True)
-            if worth[at, place] > 0
+            if value[at, place] > 0
         ]
         found = {table.name: _key(look, table, matches) for look, table, matches, _ in chosen}
         if found == keys:
@@ -96,10 +97,10 @@ def propose(exports: Sequence[Export]) -> list[Proposal]:
     return [_proposal(look, table, matches, lead) for look, table, matches, lead in chosen]
 
 
-def _lead(worth: np.ndarray, at: int, place: int) -> float:
+def _lead(value: np.ndarray, at: int, place: int) -> float:
     """How far a table is ahead of every other one for its export, and its export of every other one for it."""
-    others = np.concatenate([np.delete(worth[at], place), np.delete(worth[:, place], at), [0.0]])
-    return float(worth[at, place] - others.max())
+    others = np.concatenate([np.delete(value[at], place), np.delete(value[:, place], at), [0.0]])
+    return float(value[at, place] - others.max())
 
 
 def _proposal(look: Look, table: Table, matches: list[Match], lead: float) -> Proposal:
@@ -180,10 +181,10 @@ def _key(look: Look, table: Table, matches: list[Match]) -> set[str]:
 def _fit(
     look: Look, table: Table, keys: Mapping[str, set[str]], turn: pd.Timestamp | None
 ) -> tuple[list[Match], float]:
-    """The best assignment of the export's columns to the table's, and what it is worth."""
+    """The best assignment of the export's columns to the table's, and what it is value."""
     theirs = look.export.columns
     scores = np.full((len(theirs), len(table.columns)), -9.0)
-    about: dict[tuple[int, int], tuple[float, str, dict[str, str], float]] = {}
+    about: dict[tuple[int, int], Evidence] = {}
     for at, name in enumerate(theirs):
         for place, column in enumerate(table):
             seen = _evidence(look, name, column, table, keys)
@@ -192,20 +193,23 @@ def _fit(
                 scores[at, place] = 2 * seen[0] + (1.0 if "codes of" in seen[1] else 0) + (0.3 if seen[2] else 0)
     rows, columns = linear_sum_assignment(np.maximum(scores, 0.0), maximize=True)
     taken = [(at, place) for at, place in zip(rows, columns, strict=True) if scores[at, place] > 0.7]
-    matches = [_match(about, scores, at, place, theirs[at], table.columns[place]) for at, place in taken]
+    matches = [
+        _match(about[at, place], scores, (at, place), (theirs[at], table.columns[place].name)) for at, place in taken
+    ]
     there = {one.ours for one in matches}
-    worth = sum(one.score for one in matches)
-    worth -= NEEDS * sum(column.required and column.name not in there for column in table)
-    worth -= SPARE * sum(look.filled[name] for name in theirs if name not in {one.theirs for one in matches})
-    worth += 2.5 * max(_likeness(look.export.name, word) for word in _words("tables", table.name))
-    worth += _timing(look, table, matches, turn)
+    value = sum(one.score for one in matches)
+    value -= NEEDS * sum(column.required and column.name not in there for column in table)
+    value -= SPARE * sum(look.filled[name] for name in theirs if name not in {one.theirs for one in matches})
+    value += 2.5 * max(_likeness(look.export.name, word) for word in _words("tables", table.name))
+    value += _timing(look, table, matches, turn)
     if (len(table.key) == 1) and any(one.ours in table.key and not look.is_unique(one.theirs) for one in matches):
-        worth -= 3.0
-    return matches, worth
+        value -= 3.0
+    return matches, value
 
 
-def _match(about: dict, scores: np.ndarray, at: int, place: int, theirs: str, column: Column) -> Match:
-    likeness, why, values, factor = about[at, place]
+def _match(seen: Evidence, scores: np.ndarray, where: tuple[int, int], names: tuple[str, str]) -> Match:
+    """The match of (their, our) `names` at `where` in `scores`: how far ahead of every other, for both, it is."""
+    (likeness, why, values, factor), (at, place) = seen, where
     rivals = [scores[at, other] for other in range(scores.shape[1]) if other != place]
     rivals += [scores[other, place] for other in range(scores.shape[0]) if other != at]
     lead = scores[at, place] - max(rivals, default=0.0)
@@ -213,7 +217,7 @@ def _match(about: dict, scores: np.ndarray, at: int, place: int, theirs: str, co
     confidence = SURE if exact and lead >= 0.35 and read_well else LIKELY if likeness >= 0.6 and lead > 0 else GUESS
     if factor != 1.0 and confidence == SURE:
         confidence = LIKELY
-    return Match(theirs, column.name, confidence, why, float(scores[at, place]), values, factor)
+    return Match(*names, confidence, why, float(scores[at, place]), values, factor)
 
 
 def _timing(look: Look, table: Table, matches: list[Match], turn: pd.Timestamp | None) -> float:
@@ -225,9 +229,6 @@ def _timing(look: Look, table: Table, matches: list[Match], turn: pd.Timestamp |
     if days.empty:
         return 0.0
     return 1.0 if (days.max() < turn) == (table.name in PAST) else -1.0
-
-
-Evidence = tuple[float, str, dict[str, str], float]  # likeness of names, why, words to translate, factor
 
 
 def _evidence(look: Look, name: str, column: Column, table: Table, keys: Mapping[str, set[str]]) -> Evidence | None:
@@ -311,8 +312,8 @@ def _vocabulary() -> dict[str, Any]:
 def _words(part: str, name: str = "") -> tuple[str, ...]:
     """What others call a table, a column or a choice of ours, its own name among them."""
     known = _vocabulary()[part]
-    said = str((known.get(name) if name else known) or "")
-    return tuple(dict.fromkeys(filter(None, (name.replace("_", "-"), *said.split()))))
+    known_as = str((known.get(name) if name else known) or "")
+    return tuple(dict.fromkeys(filter(None, (name.replace("_", "-"), *known_as.split()))))
 
 
 @cache

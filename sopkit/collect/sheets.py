@@ -22,7 +22,7 @@ from sopkit.collect.extract import (
     texts,
     unique,
 )
-from sopkit.errors import nearest
+from sopkit.errors import SettingsError, nearest
 from sopkit.tables import TABLES, Source, Table
 
 MOST_UNPACKED = 2 * 1024**3
@@ -99,6 +99,22 @@ def read_sheet(table: Table, source: Source, content: bytes, place: str, optiona
         tuple(findings + header_findings(table, header)),
         sha(content),
     )
+
+
+def grid(content: bytes, sheet: str) -> tuple[list[list[str]], dict[str, str]]:
+    """(every cell of a sheet as text, row by row; address -> what is wrong with its formula).
+
+    Raises SettingsError where `content` is no workbook that can be read, or has no such sheet.
+    """
+    from python_calamine import CalamineError, CalamineWorkbook
+
+    try:
+        cells = CalamineWorkbook.from_filelike(io.BytesIO(content)).get_sheet_by_name(sheet)
+        rows = cells.to_python(skip_empty_area=False)
+        unread = {address: rule for _, address, rule in _uncalculated(content, sheet)}
+    except (CalamineError, zipfile.BadZipFile, ElementTree.ParseError, KeyError, ValueError, OverflowError) as error:
+        raise SettingsError(f"The workbook's sheet {sheet!r} cannot be read ({printable(error)}).") from None
+    return [[cell.strip() for cell in texts(row).to_pylist()] for row in rows], unread
 
 
 def _uncalculated(content: bytes, sheet: str) -> list[tuple[int, str, str]]:

@@ -404,6 +404,7 @@ INPUTS = (
         text("name", "name", example="Ada Brandt"),
         text("role", "role in the process", example="demand planner"),
         text("ssh_key", "public SSH key (the line in id_ed25519.pub) with which this person signs; empty = signs by name", required=False, example=""),
-        text("may_sign", "the stages this person may sign, divided by blanks", choices=tuple(BY_NAME), required=False, example="demand supply"), required=False,
+        text("may_sign", "the stages this person may sign, divided by blanks", choices=tuple(BY_NAME), required=False, example="demand supply"),
+        text("answers_for", "families, products and markets whose forecast this person is asked for (`sopkit ask`), divided by blanks; empty = all", required=False, example="TENTS NORTH-RETAIL"), required=False,
     ),
 )

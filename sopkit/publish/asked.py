@@ -1,0 +1,154 @@
+"""A forecast asked of someone who never opens Jupyter: a workbook with what that person answers for, and a mail."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from email.message import EmailMessage
+from io import BytesIO
+
+import pandas as pd
+import xlsxwriter
+from xlsxwriter.utility import xl_rowcol_to_cell
+
+from sopkit.book import Plan
+from sopkit.charts import plain
+from sopkit.errors import SettingsError, nearest
+from sopkit.files import sha256
+from sopkit.words import listed, month_name
+
+SHEET, KEPT = "Forecast", "sopkit"
+TOP = 5  # rows above the header
+PRODUCT, MARKET, LINE, REASON, REMARK = "Product", "Market", "Line", "Reason", "Remark"
+LAST_YEAR, BASELINE, NOW, YOURS = "same month last year", "statistical baseline", "plan now", "your forecast"
+REASONS = (
+    "new customer or contract", "lost customer", "promotion or campaign", "price change", "customer's stock changes",
+    "delivery problem", "competitor", "launch or retirement", "market or season", "other (say what)",
+)  # fmt: skip
+LONGEST = 200  # characters of a name or remark on the sheet
+MIME = ("application", "vnd.openxmlformats-officedocument.spreadsheetml.sheet")
+
+
+def answered_for(plan: Plan, person: str) -> pd.DataFrame:
+    """Product x market x month rows of the demand plan that `person` answers for, with family (see table `people`).
+
+    Raises SettingsError where nobody has that name, or nothing planned is theirs.
+    """
+    people = plan["people"].set_index("name")
+    if person not in people.index:
+        raise SettingsError(f"{person!r} is not in table people: {nearest(person, people.index)}")
+    rows, codes = plan.with_levels(plan["demand_plan"]), set(people.at[person, "answers_for"].split())
+    named = {level: codes & set(rows[level]) for level in ("family", "product", "market")}
+    if unknown := codes - set().union(*named.values()):
+        raise SettingsError(f"people: {person} answers for {listed(sorted(unknown))}, of which nothing is planned.")
+    goods = named["family"] | named["product"]
+    mine = rows["family"].isin(goods) | rows["product"].isin(goods) if goods else rows["product"].ne("")
+    mine &= rows["market"].isin(named["market"]) if named["market"] else True
+    if not mine.any():
+        raise SettingsError(f"Nothing that is planned is {person}'s: correct answers_for in table people.")
+    return rows[mine].sort_values(["family", "product", "market", "month"], ignore_index=True)
+
+
+def workbook(plan: Plan, company: str, person: str, due: date, seen: int) -> bytes:
+    """The workbook for `person`: a row to fill for each product and market between rows that are locked.
+
+    `company`: its folder. `seen`: the last override recorded when it was made, so that later ones are known when it
+    comes back. A hidden sheet keeps what was sent, with its sha256.
+    """
+    rows = answered_for(plan, person)
+    months = sorted(rows["month"].unique())
+    pairs = rows.drop_duplicates(["product", "market"])
+    sold = plan["clean_history"].assign(month=lambda frame: frame["month"] + pd.DateOffset(years=1))
+    keys = ["product", "market", "month"]
+    values = rows[[*keys, "baseline", "consensus"]].merge(sold[[*keys, "quantity"]], on=keys, how="left")
+    values = values.set_index(keys)
+    lines = {LAST_YEAR: "quantity", BASELINE: "baseline", NOW: "consensus", YOURS: "consensus"}
+    sent = {
+        line: {f"{p}|{m}|{month:%Y-%m}": round(float(v)) for (p, m, month), v in values[column].dropna().items()}
+        for line, column in lines.items()
+    }
+    names = {table: plan.names(table) for table in ("products", "markets")}
+    content = BytesIO()
+    options = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
+    with xlsxwriter.Workbook(content, options) as book:
+        book.set_properties({"title": f"Forecast {plan.cycle}", "created": plan.first.to_pydatetime()})
+        look = {
+            "title": book.add_format({"bold": True, "font_size": 14, "font_color": "#123A5A"}),
+            "head": book.add_format({"bold": True, "bg_color": "#123A5A", "font_color": "#FFFFFF"}),
+            "locked": book.add_format({"num_format": "#,##0", "font_color": "#6B6B6B", "bg_color": "#F2F2F2"}),
+            "yours": book.add_format({"num_format": "#,##0", "locked": False, "bg_color": "#FFF8DC", "bottom": 1}),
+            "text": book.add_format({"locked": False, "num_format": "@", "bg_color": "#FFF8DC", "bottom": 1}),
+        }
+        sheet = book.add_worksheet(SHEET)
+        for place, width in enumerate((16, 16, 34, 22, *[9] * len(months), 26, 40)):
+            sheet.set_column(place, place, width)
+        for row, text in enumerate(_how(plan, person, due)):
+            sheet.write_string(row, 0, text, look["title"] if row == 0 else None)
+        heads = [PRODUCT, MARKET, "Name", LINE, *(f"{month:%Y-%m}" for month in months), REASON, REMARK]
+        for place, head in enumerate(heads):
+            sheet.write_string(TOP, place, head, look["head"])
+        at = TOP + 1
+        for pair in pairs.itertuples():
+            name = f"{names['products'][pair.product]}, {names['markets'].get(pair.market, pair.market)}"
+            for line in lines:
+                style = look["yours" if line == YOURS else "locked"]
+                for place, text in enumerate((pair.product, pair.market, plain(name)[:LONGEST], line)):
+                    sheet.write_string(at, place, text, look["locked"])
+                for place, month in enumerate(months, 4):
+                    value = sent[line].get(f"{pair.product}|{pair.market}|{month:%Y-%m}")
+                    if value is not None:
+                        sheet.write_number(at, place, value, style)
+                if line == YOURS:
+                    sheet.write_blank(at, len(heads) - 2, None, look["text"])
+                    sheet.write_blank(at, len(heads) - 1, None, look["text"])
+                    allowed = {
+                        "validate": "decimal",
+                        "criteria": ">=",
+                        "value": 0,
+                        "error_message": "Units, 0 or more.",
+                    }
+                    sheet.data_validation(at, 4, at, 3 + len(months), allowed)
+                    reasons = {"validate": "list", "source": list(REASONS), "error_type": "warning"}
+                    sheet.data_validation(at, len(heads) - 2, at, len(heads) - 2, reasons)
+                at += 1
+        sheet.freeze_panes(TOP + 1, 4)
+        sheet.protect("", {"sort": True, "autofilter": True, "format_columns": True, "format_cells": True})
+        kept = book.add_worksheet(KEPT)
+        kept.very_hidden()
+        about = {"company": company, "cycle": plan.cycle, "to": person, "due": f"{due}", "seen": seen}
+        text = json.dumps(about | {"sent": sent}, sort_keys=True, ensure_ascii=True)
+        parts = [text[start : start + 30_000] for start in range(0, len(text), 30_000)]
+        for row, part in enumerate([sha256(text.encode()), *parts]):
+            kept.write_string(row, 0, part)
+    return content.getvalue()
+
+
+def _how(plan: Plan, person: str, due: date) -> list[str]:
+    return [
+        f"{plain(plan.company.name)}: your forecast for {month_name(plan.months[0])} to {month_name(plan.months[-1])}",
+        f"For {plain(person)}, by {due:%d %b %Y}. Quantities in {plan.units}.",
+        f"Change only the yellow rows “{YOURS}”; what you leave as it is stays as planned. 0: nothing is sold.",
+        "Choose a reason for each row that you change, and add a remark where it helps.",
+    ]
+
+
+def mail(plan: Plan, person: str, due: date, file: str, content: bytes) -> bytes:
+    """A drafted mail to `person` with the workbook: a mail program opens it, the address is filled in there."""
+    message = EmailMessage()
+    message["Subject"] = f"Your forecast for {plan.cycle}, by {due:%d %b %Y}"
+    message["To"] = '"' + plain(person).replace("\\", "").replace('"', "").replace("\n", " ") + '" <>'
+    message["X-Unsent"] = "1"  # opens as a draft
+    message.set_content(
+        f"Hello {plain(person)},\n\nthe attached workbook holds what you answer for in the demand plan of "
+        f"{plan.cycle}: last year, the statistical baseline, and the plan as it stands.\n\n"
+        + "\n".join(f"- {line}" for line in _how(plan, person, due)[2:])
+        + f"\n\nPlease save it and send it back by {due:%d %b %Y}. A part of it is welcome too.\n"
+    )
+    message.add_attachment(content, maintype=MIME[0], subtype=MIME[1], filename=file)
+    message.set_boundary(f"=={sha256(content)[:32]}==")
+    return message.as_bytes()
+
+
+def address(row: int, column: int) -> str:
+    """The cell of a spreadsheet row (1 = first) and a column (0 = first): C7."""
+    return xl_rowcol_to_cell(row - 1, column)
