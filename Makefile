@@ -3,6 +3,7 @@
 # make lint   format, lint and types, without a test
 # make check  make lint, then make test: what must be green before a change is handed in
 # make lab    JupyterLab, on a page that says where the cycle stands; no news, no network
+# make meet   the notebooks as pages for the meeting room, without code (Voila); no network
 # make lock   choose versions again and write requirements.lock
 
 COMPANY ?= demo
@@ -16,7 +17,7 @@ INSTALLED := $(VENV)/installed
 # without compiled files every kernel would compile the libraries anew: 10 s instead of 2 for one import
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: plan test lint check lab lock
+.PHONY: plan test lint check lab meet lock
 
 plan: $(INSTALLED)
 	$(BIN)/sopkit run --company $(COMPANY) --cycle $(CYCLE)
@@ -33,6 +34,14 @@ check: lint test
 
 lab: $(INSTALLED)
 	$(BIN)/jupyter lab --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate notebooks/start/start.ipynb
+
+meet: $(VENV)/meet
+	$(BIN)/voila --Voila.ip=127.0.0.1 notebooks
+
+# an extra: its own versions, everything else as it is pinned
+$(VENV)/meet: $(INSTALLED)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint requirements.lock --editable '.[meet]'
+	@touch $@
 
 lock: $(INSTALLED)
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade --extra test --extra dev --extra dask \

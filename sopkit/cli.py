@@ -170,10 +170,18 @@ def run(
 
 @app.command()
 def status(company: CompanyOption, cycle: CycleOption) -> None:
-    """Show each stage: when it ran, how long it took, who signed it, and why it is stale if it is."""
+    """Show each stage: when it ran, how long it took, who signed it, why it is stale; and what blocks publication."""
     from sopkit.cycle import Cycle
+    from sopkit.cycle.checklist import blocking
 
-    typer.echo(Cycle.open(company, cycle).status().to_string(index=False, justify="left"))
+    opened = Cycle.open(company, cycle)
+    typer.echo(opened.status().to_string(index=False, justify="left"))
+    left = blocking(opened)
+    typer.echo("\nBefore it can be published:" if len(left) else "\nNothing blocks publication.")
+    for row in left.to_dict("records"):
+        typer.echo(
+            f"  {row['what']}; waits for {row['waits for'].partition(': ')[2] or row['waits for']}: {row['next']}"
+        )
 
 
 @app.command()
@@ -188,11 +196,9 @@ def sign(
     from sopkit.cycle import Cycle, signatures
 
     opened = Cycle.open(company, cycle)
-    key = signatures.key_of(opened, by)
-    number = opened.sign(stage, by=by, note=note)
+    number, path = signatures.sign(opened, stage, by=by, note=note)
     typer.echo(f"{by} signed {stage} of {company} {cycle} (record {number}).")
-    if key is not None:
-        path = signatures.attest(opened, stage, by=by, number=number, key=key)
+    if path is not None:
         typer.echo(f"Anybody can check it: {path}")
     typer.echo(f"Head of the event log: {opened.records.head()}")
 

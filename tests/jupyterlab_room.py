@@ -20,21 +20,31 @@ from nbformat.v4 import new_code_cell
 from sopkit.tables import BY_NAME
 
 PROJECT = Path(__file__).resolve().parents[1]
-CONTROL = re.compile(r"workbench\.\w+\(c\)")
+CONTROL = re.compile(r"workbench\.\w+\(c\b")
 OPENING = """from sopkit import workbench
 from sopkit.cycle import Cycle
 c = Cycle.open(company, cycle, stage='{stage}')"""
 
 
+# what a stage's notebook has before its controls: what was collected, and a figure of its own to become stale
+BEFORE = {
+    "collect": "from sopkit import collect\nread = c.company_folder, c.cycle\n"
+    "collected = collect.collect(*read, carried=c.carried())",
+    "demand": "from sopkit.demand import figures\nplan = workbench.consensus_sheet(c).plan",
+}
+FIGURE = {"demand": "figures.by_family(plan)"}
+
+
 def control_alone(stage: str, folder: Path) -> str:
-    """Write the stage's notebook with its parameters and its control only into `folder`; returns its file name."""
+    """Write the stage's notebook with its parameters and its controls only into `folder`; returns its file name."""
     name = BY_NAME[stage].notebook
     notebook = nbformat.read(PROJECT / "notebooks" / name, as_version=4)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     parameters = next(cell for cell in code if "parameters" in cell.metadata.get("tags", []))
-    control = next(cell for cell in code if CONTROL.search(cell.source))
-    notebook.cells = [parameters, new_code_cell(OPENING.format(stage=stage)), control]
-    folder.mkdir(exist_ok=True)
+    controls = [cell for cell in code if CONTROL.search(cell.source)]
+    more = [new_code_cell(source) for source in (BEFORE.get(stage), FIGURE.get(stage)) if source]
+    notebook.cells = [parameters, new_code_cell(OPENING.format(stage=stage)), *more, *controls]
+    folder.mkdir(parents=True, exist_ok=True)
     nbformat.write(notebook, folder / name)
     return name
 
@@ -42,18 +52,31 @@ def control_alone(stage: str, folder: Path) -> str:
 @contextmanager
 def opened(folder: Path) -> Iterator[str]:
     """Address of a JupyterLab over `folder`, with its own settings and no access from outside."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     settings = folder / "CONFIG" / "labconfig" / "page_config.json"
     settings.parent.mkdir(parents=True)
     settings.write_text('{"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": true}}')
-    folders = {f"JUPYTER_{part}_DIR": str(folder / part) for part in ("CONFIG", "DATA", "RUNTIME")}
-    options = ["--no-browser", "--ip=127.0.0.1", f"--port={port}", "--allow-root", "--IdentityProvider.token="]
+    options = ["--no-browser", "--ip=127.0.0.1", "--allow-root", "--IdentityProvider.token="]
     options += ["--ServerApp.disable_check_xsrf=True", f"--ServerApp.root_dir={folder}"]
-    with (folder / "lab.log").open("w") as log:
+    with _served(folder, "jupyterlab", options, "/api") as address:
+        yield address
+
+
+@contextmanager
+def met(folder: Path) -> Iterator[str]:
+    """Address of Voila over the notebooks in `folder`, as `make meet` serves them."""
+    with _served(folder, "voila", ["--no-browser", "--Voila.ip=127.0.0.1", str(folder / "notebooks")], "/") as address:
+        yield address
+
+
+@contextmanager
+def _served(folder: Path, program: str, options: list[str], ready: str) -> Iterator[str]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    folders = {f"JUPYTER_{part}_DIR": str(folder / part) for part in ("CONFIG", "DATA", "RUNTIME")}
+    with (folder / f"{program}.log").open("w") as log:
         server = subprocess.Popen(
-            [sys.executable, "-m", "jupyterlab", *options],
+            [sys.executable, "-m", program, f"--port={port}", *options],
             cwd=folder,
             env=os.environ | folders | {"JUPYTERLAB_SETTINGS_DIR": str(folder / "settings")},
             stdout=subprocess.DEVNULL,
@@ -61,13 +84,14 @@ def opened(folder: Path) -> Iterator[str]:
         )
     address = f"http://127.0.0.1:{port}"
     try:
-        until = time.monotonic() + 90
+        until = time.monotonic() + 240
         while True:
             try:
-                urllib.request.urlopen(f"{address}/api", timeout=5).close()
+                urllib.request.urlopen(f"{address}{ready}", timeout=5).close()
                 break
             except OSError:
-                assert time.monotonic() < until and server.poll() is None, (folder / "lab.log").read_text()
+                told = (folder / f"{program}.log").read_text()
+                assert time.monotonic() < until and server.poll() is None, told
                 time.sleep(0.3)
         yield address
     finally:
@@ -81,4 +105,23 @@ def run_all(page: Any) -> None:
     page.get_by_text("Python 3 (ipykernel) | Idle").or_(page.get_by_title("Kernel status: Idle")).first.wait_for()
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-    page.locator(".jp-OutputArea h3").first.wait_for()
+    page.locator(".jp-OutputArea-output").first.wait_for()
+
+
+def control(page: Any, heading: str) -> Any:
+    """The control under a heading, to look for its parts in."""
+    return page.locator(".jp-OutputArea-child", has=page.get_by_role("heading", name=heading, exact=True)).last
+
+
+def kernels_of(address: str) -> list[int]:
+    """Process numbers of the kernels of the JupyterLab at `address`."""
+    port, found = address.rpartition(":")[2], {}
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (path / "cmdline").read_bytes().decode(errors="replace")
+            parent = int((path / "stat").read_text().rpartition(")")[2].split()[1])
+        except (OSError, ValueError, IndexError):
+            continue
+        found[int(path.name)] = (parent, command)
+    servers = {number for number, (_, command) in found.items() if f"--port={port}" in command}
+    return [n for n, (parent, command) in found.items() if parent in servers and "ipykernel" in command]

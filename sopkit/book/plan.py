@@ -63,8 +63,14 @@ class Plan(Book):
 
     def measures(self) -> pd.Series:
         """What plans are compared by: net sales, margin, result, service penalties, service, stock (a value each)."""
+        return pd.Series(self.measured, name=self.title)
+
+    @cached_property
+    def measured(self) -> dict[str, float]:
+        """`measures` by name, computed once: a plan is never changed."""
         self._must_be_supplied()
-        return pd.Series(import_module("sopkit.reconcile").measures(self), name=self.title)
+        measured: dict[str, float] = import_module("sopkit.reconcile").measures(self)
+        return measured
 
     def side_by_side(self, *others: Plan) -> pd.DataFrame:
         """Table scenario_results of this plan beside `others`, or beside the plan it was changed from."""

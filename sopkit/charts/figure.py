@@ -10,6 +10,7 @@ import hashlib
 import html
 import json
 import re
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -140,8 +141,9 @@ class Figure:
         return self.html
 
     def _repr_html_(self) -> str:
-        """The figure for a notebook, with its style."""
-        return f"<style>{CSS}</style>{self.html}"
+        """The figure for a notebook, with its style, and with what tells a control there when it is stale."""
+        made = f'data-tables="{safe(" ".join(self.source))}" data-made="{time.time():.3f}"'
+        return f"<style>{CSS}</style>{self.html.replace('<figure', f'<figure {made}', 1)}"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         """HTML for the notebook, words for whoever cannot see it."""

@@ -29,7 +29,22 @@ def collect(
     """
     from sopkit.collect import check, mapping, snapshot
 
-    return snapshot.joined(check.everything(mapping.load(Path(company_folder), cycle), memory), carried or {})
+    carried = carried or {}
+    read = mapping.with_assumptions(mapping.load(Path(company_folder), cycle), carried.get("declared_assumptions"))
+    return snapshot.joined(check.everything(read, memory), carried)
+
+
+def around(
+    collected: Collected, finding: pd.Series, memory: dict[str, Any] | None = None, *, lines: int = 3
+) -> tuple[str, str, pd.DataFrame]:
+    """(place, column, rows): a finding's row in its source as it came, `lines` before and after it, column `row` first.
+
+    `finding`: a row of `collected.findings`; no row is found where it is about a whole table. `column`: what the source
+    calls the finding's column. `memory` as in `collect`.
+    """
+    from sopkit.collect import surroundings
+
+    return surroundings.around(collected, finding, {} if memory is None else memory, lines)
 
 
 def files_read(company_folder: Path | str) -> dict[str, Path]:

@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 from sopkit.errors import SettingsError, nearest
 from sopkit.files import is_inside
 from sopkit.tables import INPUTS, TABLES, Company, Source, Table, load_yaml, parse_cycle, validated
-from sopkit.tables.company import line_of
+from sopkit.tables.company import Assumption, line_of
 
 INPUT_TABLES: dict[str, Table] = {table.name: table for table in INPUTS}
 # a quantity, an amount of money or hours may be added up over rows; a price, a share or a stock level may not
@@ -39,6 +40,23 @@ class Mapping(BaseModel):
     def source(self, table: str) -> Source:
         """Where `table` comes from; the default where company.yaml does not name it."""
         return self.company.tables.get(table, Source())
+
+
+def with_assumptions(mapping: Mapping, declared: pd.DataFrame | None) -> Mapping:
+    """`mapping` with what people `declared` (table declared_assumptions) beside the assumptions of company.yaml.
+
+    The last word on a statement holds; a table that is gone is no reason to refuse the settings.
+    """
+    if declared is None or declared.empty:
+        return mapping
+    last = declared.drop_duplicates("statement", keep="last")
+    until = last["expires"].dt.strftime("%Y-%m").fillna("")
+    more = {
+        f"declared-{row.id}": Assumption(statement=row.statement, owner=row.author, table=row.stands_for, expires=month)
+        for row, month in zip(last.itertuples(), until, strict=True)
+    }
+    company = mapping.company.model_copy(update={"assumptions": {**mapping.company.assumptions, **more}})
+    return mapping.model_copy(update={"company": company})
 
 
 def load(folder: Path, cycle: str) -> Mapping:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from functools import cached_property
+from functools import cache, cached_property
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,6 +65,7 @@ class Cycle:
         self._read: dict[str, str] = {}  # sha256 of what was read so far
         self._recorded: dict[str, tuple[bytes, dict[str, Any]]] = {}  # records as they were read, for the snapshot
         self._wrote = False
+        self._made: dict[str, str] = {}  # sha256 of what was written so far
         self._given: tuple[Any, ...] = ()  # the stage's book, field by field, with what the stage wrote since
 
     @classmethod
@@ -269,6 +270,7 @@ class Cycle:
             "past_overrides": snapshot.moved(self.earlier("override_effects")),
             "past_plans": self.earlier("frozen_plans"),
             "adopted": published[-1].read("adopted") if published else self._declared("adopted").empty(),
+            "declared_assumptions": self.read("declared_assumptions"),
             "last_supply_plan": last.groupby(list(TABLES["last_supply_plan"].key), as_index=False)["quantity"].sum(),
         }
 
@@ -326,7 +328,8 @@ class Cycle:
                 self._snapshot(manifest, {path.name for path in self.company_folder.glob("*.yaml")} - ANSWERS)
         for name, content in contents.items():
             replace_file(self.folder / "tables" / f"{name}.parquet", content)
-            manifest["tables"][name] = manifests.table_entry(self.stage, declared[name], content, len(checked[name]))
+            entry = manifests.table_entry(self.stage, declared[name], content, len(checked[name]))
+            manifest["tables"][name], self._made[name] = entry, entry["sha256"]
         self._wrote = self._wrote or bool(frames)
         self._store(manifest)
         from sopkit.book import Plan
@@ -389,10 +392,15 @@ class Cycle:
         """One sha256 over all tables that the stages up to and including `stage` wrote: what a signature signs."""
         return plan_hash(self.manifest, stage)
 
+    def seen(self) -> dict[str, str]:
+        """The sha256 of every table as this one last read or wrote it: what its figures can be of."""
+        return {name: sha for name, sha in {**self._read, **self._made}.items() if name not in RECORD_NAMES}
+
     def stale(self) -> dict[str, str]:
         """Stages whose result no longer fits what it was made from, with the reason; in the order of the stages."""
         manifest = self.manifest
 
+        @cache  # several stages read the same records
         def current(name: str) -> str | None:
             file = Path(name).name
             if name.startswith("snapshot/") and file in ANSWERS and self._source is not None:

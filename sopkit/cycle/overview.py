@@ -6,12 +6,12 @@ from datetime import date
 
 import pandas as pd
 
-from sopkit.book.signed import signers
+from sopkit.cycle.checklist import blocking
 from sopkit.cycle.cycle import Cycle, command
 from sopkit.cycle.lock import holder
 from sopkit.errors import SopkitError
 from sopkit.files import data_root, reports_root
-from sopkit.tables import STAGES, parse_cycle
+from sopkit.tables import parse_cycle
 
 
 def overview() -> pd.DataFrame:
@@ -40,20 +40,10 @@ def _stands(company: str, cycle: str, *, closed: bool) -> tuple[str, str, str]:
         opened = Cycle.open(company, parse_cycle(cycle))
         if runs := holder(opened.folder):
             return "running", runs, command("status", company, cycle)
-        stale, people = opened.stale(), opened.read("people")
-        signed = opened.status().set_index("stage")["signed by"]
+        left = blocking(opened)
     except SopkitError as error:
         return "damaged", str(error).splitlines()[0], command("verify", company, cycle)
-    if stale:
-        first, why = next(iter(stale.items()))
-        return f"{first}: {why}", "you", command("run", company, cycle, "--resume")
-    for stage in STAGES:
-        if signed[stage.name] == "-" or signed[stage.name].startswith("("):
-            may = signers(people, stage.name)
-            by = f'{stage.name} --by "{may[0]}"' if may else stage.name
-            return (
-                "made",
-                f"{stage.name}: {' or '.join(may) or 'nobody may sign it'}",
-                command("sign", company, cycle, by),
-            )
+    if len(left):
+        first = left.iloc[0]
+        return first["state"], first["waits for"], first["next"]
     return "signed", "-", command("publish", company, cycle)

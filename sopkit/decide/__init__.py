@@ -120,7 +120,7 @@ def _weighed(book: Book) -> dict[str, pd.DataFrame]:
     empty = pd.DataFrame(columns=TABLES["decision_scores"].names)
     return {
         "decision_log": pd.DataFrame(list(answers.log(book, asked, recommended))),
-        "decision_table": pd.concat(tables, ignore_index=True),
+        "decision_table": pd.concat([one for one in tables if len(one)] or tables[:1], ignore_index=True),
         "decision_scores": pd.concat(scored, ignore_index=True) if scored else empty,
     }
 

@@ -93,6 +93,7 @@ def log(book: Book, questions: list[Question], recommended: Mapping[str, tuple[s
             "owner": given.get("owner") or asked.owner,
             "decided_by": given["author"],
             "expected_effect": given.get("expected_effect") or asked.expected_effect or sentence,
+            "dissent": given.get("dissent") or "",
             "due": due if pd.notna(due) else pd.Timestamp(asked.due or None),
             "status": given["status"],
             "lapsed": given["lapsed"],

@@ -30,7 +30,7 @@ def log(book: Book) -> Figure:
     rows = book["decision_log"]
     undecided = int((rows["status"] == UNDECIDED).sum())
     columns = "question options recommendation option reason decided_by owner due status"
-    columns += " lapsed" if rows["lapsed"].ne("").any() else ""
+    columns += "".join(f" {name}" for name in ("dissent", "lapsed") if rows[name].ne("").any())
     rows = rows.assign(status=rows["status"].mask(overdue(book), OVERDUE))
     return charts.table(
         rows, charts.columns_of("decision_log", columns, recommendation="The numbers recommend", option="Decided"),

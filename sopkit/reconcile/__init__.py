@@ -65,6 +65,6 @@ def results(base: Plan, plans: Mapping[str, Plan]) -> pd.DataFrame:
     """Table scenario_results of any plans, by code, beside `base`."""
     from sopkit.reconcile import compare
 
-    measured = {compare.BASE: (base.title, measures(base))}
-    measured |= {code: (other.title, measures(other)) for code, other in plans.items()}
+    measured = {compare.BASE: (base.title, base.measured)}
+    measured |= {code: (other.title, other.measured) for code, other in plans.items()}
     return compare.side_by_side(measured, base.currency)

@@ -694,6 +694,7 @@ PLANS = (
         text("owner", "who carries it out", required=False),
         text("decided_by", "who decided", required=False, example="Greta Holm"),
         text("expected_effect", "what it should bring", required=False),
+        text("dissent", "who disagreed, and why", required=False, example="Jon Okafor: the line is not ready"),
         month("due", "when it must be done", required=False),
         choice("status", "where it stands", "undecided", "approved", "rejected", "done"),
         text("lapsed", "an answer that does not count, and why", required=False, example="decided before a change of the plan"),

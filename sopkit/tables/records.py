@@ -39,6 +39,7 @@ RECORDS = (
         text("owner", "who carries it out", required=False, example="Jon Okafor"),
         month("due", "when it must be done", required=False, example="2026-12"),
         text("expected_effect", "what it should bring", required=False, example="+2.1 % fill rate"),
+        text("dissent", "who disagreed, and why", required=False, example="Jon Okafor: the line is not ready"),
         choice("status", "where it stands", "undecided", "approved", "rejected", "done", example="approved"),
         text("plan_hash", "sha256 of the plan that was decided about", required=False, example="9f2c..."),
     ),
@@ -50,6 +51,12 @@ RECORDS = (
         choice("answer", "the planner's answer", "accepted", "changed", "refused", example="changed"),
         number("quantity", "what the month counts if changed; empty otherwise", "units", "", required=False, example=410),
         text("reason", "why", example="real demand: two shops opened"),
+    ),
+    _record(
+        "declared_assumptions", "demand planning", "What a person declared to be planned around; the last word on a statement holds.", "id",
+        text("statement", "what is assumed", example="The new warehouse opens in March."),
+        text("stands_for", "the table it stands in for", required=False, example="lanes"),
+        month("expires", "last cycle in which it holds; empty = until declared anew", required=False, example="2027-06"),
     ),
     _record(
         "sign_offs", "management", "A person signs a stage of a cycle.", "id",

@@ -111,7 +111,7 @@ _PLANNED = tuple(
 )
 
 STAGES = (
-    Stage(1, "collect", "Are the numbers good enough to plan with?", ("history_answers",)),
+    Stage(1, "collect", "Are the numbers good enough to plan with?", ("history_answers", "declared_assumptions")),
     Stage(
         2,
         "demand",

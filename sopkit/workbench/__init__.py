@@ -1,21 +1,36 @@
-"""Controls inside the notebooks: an answer to a proposed correction of history (01), the consensus typed over with a
-reason (02), a what-if that solves again (03), the meeting's decision (05).
+"""Controls inside the notebooks: findings, corrections and history (01), the consensus typed over with a reason (02),
+what-if (03), the scenario lab (04), the decision room (05), the checklist of publication (06).
 
 All are plain widgets that wait for nobody: in a headless run they show what is recorded and the notebook goes on.
 """
 
 from __future__ import annotations
 
+from sopkit.collect.collected import Collected
 from sopkit.cycle import Cycle
 from sopkit.workbench.consensus import ConsensusSheet
-from sopkit.workbench.forms import AnswerForm, DecisionForm
+from sopkit.workbench.decision import Checklist, DecisionRoom
+from sopkit.workbench.findings import FindingsBrowser
+from sopkit.workbench.forms import AnswerForm
+from sopkit.workbench.history import HistorySheet
 from sopkit.workbench.running import CarryOn
+from sopkit.workbench.scenarios import ScenarioLab
 from sopkit.workbench.what_if import WhatIf
 
 
 def answer_form(cycle: Cycle) -> AnswerForm:
     """The answers to corrections of notebook 01, for a `cycle` opened for stage collect whose tables are saved."""
     return AnswerForm(cycle)
+
+
+def findings_browser(cycle: Cycle, collected: Collected) -> FindingsBrowser:
+    """The findings of notebook 01 one by one, for a `cycle` opened for stage collect and what it `collected`."""
+    return FindingsBrowser(cycle, collected)
+
+
+def history_sheet(cycle: Cycle) -> HistorySheet:
+    """History as a spreadsheet, of notebook 01, for a `cycle` opened for stage collect whose tables are saved."""
+    return HistorySheet(cycle)
 
 
 def consensus_sheet(cycle: Cycle) -> ConsensusSheet:
@@ -28,9 +43,19 @@ def what_if(cycle: Cycle) -> WhatIf:
     return WhatIf(cycle)
 
 
-def decision_form(cycle: Cycle) -> DecisionForm:
-    """The decision form of notebook 05, for a `cycle` opened for stage decide whose decision log is saved."""
-    return DecisionForm(cycle)
+def scenario_lab(cycle: Cycle) -> ScenarioLab:
+    """The scenario lab of notebook 04, for a `cycle` opened for stage reconcile whose plan is saved."""
+    return ScenarioLab(cycle)
+
+
+def decision_room(cycle: Cycle) -> DecisionRoom:
+    """The decision room of notebook 05, for a `cycle` opened for stage decide whose decision log is saved."""
+    return DecisionRoom(cycle)
+
+
+def checklist(cycle: Cycle) -> Checklist:
+    """What still blocks publication, of notebook 06, for a `cycle` that was run."""
+    return Checklist(cycle)
 
 
 def carry_on(cycle: Cycle) -> CarryOn:

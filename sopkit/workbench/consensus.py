@@ -12,7 +12,18 @@ from sopkit.book import Change, Plan
 from sopkit.cycle import Cycle
 from sopkit.tables import TABLES
 from sopkit.workbench.draft import Draft
-from sopkit.workbench.forms import _choice, _Form, _Message, _month_options, _people, _person, _words
+from sopkit.workbench.forms import (
+    _button,
+    _choice,
+    _Form,
+    _Message,
+    _month_options,
+    _numbered,
+    _people,
+    _person,
+    _Shown,
+    _words,
+)
 from sopkit.workbench.running import CarryOn
 from sopkit.workbench.sheet import Sheet
 
@@ -38,8 +49,7 @@ class ConsensusSheet(_Form):
 
     def __init__(self, cycle: Cycle) -> None:
         super().__init__(cycle)
-        made = {name: cycle.read(name) for name, table in TABLES.items() if table.stage == "demand"}
-        self.plan = Plan({**cycle.book.tables, **made}, cycle.company, cycle.cycle)
+        self.plan = self._planned()
         months = _month_options(cycle.months)
         self.sheet: Sheet | None = None
         self.place: Any = widgets.Box(layout=widgets.Layout(display="block"))
@@ -49,17 +59,35 @@ class ConsensusSheet(_Form):
         self.expires = _choice("Holds", [("until superseded", None), *((f"up to cycle {a}", m) for a, m in months)])
         self.expires.index = 0
         self.supersedes = _choice("Replaces", [])
-        self.effect = widgets.Button(description="Show the effect", tooltip="Plans demand and supply with the draft")
-        self.store = widgets.Button(description="Store", button_style="primary")
+        self.effect = _button("Show the effect", "Plans demand and supply with the draft")
+        self.store = _button("Store", primary=True)
         self.buttons = widgets.HBox([self.effect, self.store])
         self.message = _Message()
-        self.shown = widgets.HTML()
+        self.shown = _Shown()
         self.after = CarryOn(cycle)
         self.recorded = widgets.HTML()
         self.effect.on_click(self._shown_effect)
         self.store.on_click(self._stored)
         self._begin()
         self._lay_out("Type over the plan, with a reason", within=(self.sheet, *self.buttons.children))
+
+    def _planned(self) -> Plan:
+        made = {name: self.cycle.read(name) for name, table in TABLES.items() if table.stage == "demand"}
+        return Plan({**self.cycle.book.tables, **made}, self.cycle.company, self.cycle.cycle)
+
+    def _told(self) -> None:
+        """Show what others stored since this sheet was last made; what is typed here stays."""
+        recorded = self.cycle.read("overrides")
+        if not (news := [row for row in recorded.itertuples() if row.id > self.seen]):
+            return
+        told = [f"{row.author} stored {row.action} {row.amount:,g}, {_when(row)}: {row.reason}." for row in news]
+        if self.draft.entries or "demand" in self.cycle.stale():
+            self._show_recorded(recorded)
+            self.message.say("\n".join(["Others changed the plan meanwhile; your draft is kept:", *told]))
+        else:
+            self.plan = self._planned()
+            self._begin()
+            self.message.say("\n".join(["Others changed the plan meanwhile; the sheet shows it:", *told]))
 
     def _begin(self) -> None:
         """A fresh draft over the plan as it stands, beside what is recorded now."""
@@ -70,7 +98,9 @@ class ConsensusSheet(_Form):
             self.sheet.lines = self.draft
             self.sheet.refresh()
         else:
-            self.sheet = Sheet(self.draft, label=f"Consensus demand, {self.plan.units}", corner=self.plan.units)
+            self.sheet = Sheet(
+                self.draft, label=f"Consensus demand, {self.plan.units}", corner=self.plan.units, changed=self._typed
+            )
             self.place.children = [self.sheet]
         self.supersedes.options = [
             ("nothing", 0),
@@ -78,6 +108,9 @@ class ConsensusSheet(_Form):
         ]
         self.supersedes.value = 0
         self._show_recorded(recorded)
+
+    def _typed(self) -> None:
+        self.shown.stale("something was typed since. Show the effect again.")
 
     def _shown_effect(self, _: Any) -> None:
         """Show what the draft would do, once."""
@@ -97,7 +130,7 @@ class ConsensusSheet(_Form):
         compared = self.cycle.before_the_meeting.what_if(
             [Change(table="overrides", rows=rows)], title="With your draft"
         )
-        self.shown.value = compared.compare(look_for=self.draft.sentence)._repr_html_()
+        self.shown.show(compared.compare(look_for=self.draft.sentence))
         self.message.say("This is what the draft would do. Nothing is stored.")
 
     def _agree(self) -> None:
@@ -128,7 +161,7 @@ class ConsensusSheet(_Form):
             seen=_last(recorded),
         )
         who = self.owner.value
-        self.message.say(f"{_numbered(numbers)} by {who} stored; the consensus is being made again ...")
+        self.message.say(f"{_numbered('Override', numbers)} by {who} stored; the consensus is being made again ...")
         self._agree()
         change = self.plan["demand_plan"]["consensus"].sum() - before["consensus"].sum()
         self._begin()
@@ -137,8 +170,8 @@ class ConsensusSheet(_Form):
         stale = [stage for stage in self.cycle.stale() if stage != "demand"]
         self.after.offer(stale)
         self.message.say(
-            f"{_numbered(numbers)} by {who} stored. The consensus changed by {words.number(change, sign=True)} "
-            f"{self.plan.units} in all. Stale now: {words.listed(stale, 6)}."
+            f"{_numbered('Override', numbers)} by {who} stored. The consensus changed by "
+            f"{words.number(change, sign=True)} {self.plan.units} in all. Stale now: {words.listed(stale, 6)}."
         )
 
     def _to_store(self) -> list[tuple[dict[str, Any], dict[str, Any]]]:
@@ -156,22 +189,24 @@ class ConsensusSheet(_Form):
             name: plan.groupby("month")["consensus"].sum()
             for name, plan in {"consensus before": before, "consensus": self.plan["demand_plan"]}.items()
         }
-        self.shown.value = charts.line(
-            pd.concat(series, names=["series"]).reset_index(name="units"),
-            "units",
-            series="series",
-            title="Consensus demand: everything planned",
-            unit=self.plan.units,
-            look_for="What the demand meeting signs, month by month.",
-            height=200,
-        )._repr_html_()
+        self.shown.show(
+            charts.line(
+                pd.concat(series, names=["series"]).reset_index(name="units"),
+                "units",
+                series="series",
+                title="Consensus demand: everything planned",
+                unit=self.plan.units,
+                look_for="What the demand meeting signs, month by month.",
+                height=200,
+            )
+        )
 
     def _show_recorded(self, recorded: pd.DataFrame) -> None:
         rows = list(recorded.itertuples())
         recorded = recorded.assign(
             what=[" · ".join(filter(None, (row.family, row.product, row.market))) or "everything" for row in rows],
             change=[f"{row.action} {row.amount:,g}" for row in rows],
-            months=[words.span(row.first_month, row.last_month) for row in rows],
+            months=[_when(row) for row in rows],
             number=recorded["id"].astype(str),
         )
         self.recorded.value = charts.table(
@@ -183,5 +218,5 @@ def _last(recorded: pd.DataFrame) -> int:
     return int(recorded["id"].max()) if len(recorded) else 0
 
 
-def _numbered(numbers: list[int]) -> str:
-    return f"Override {numbers[0]}" if len(numbers) == 1 else f"Overrides {numbers[0]} to {numbers[-1]}"
+def _when(row: Any) -> str:
+    return words.span(row.first_month, row.last_month)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from sopkit import words
-from sopkit.book import Plan
+from sopkit.book import Book, Plan
 from sopkit.demand.consensus import SCOPE, in_scope, spread
 from sopkit.workbench.sheet import Cell, Refused, Row
 
@@ -55,71 +55,53 @@ def read_typed(text: str) -> tuple[str, float]:
     return ("add", amount if sign == "+" else -amount) if sign else ("set", amount)
 
 
-class Draft:
-    """The consensus of `plan` as lines that can be typed over; `plan` itself is never changed.
+def product_lines(book: Book, pairs: pd.DataFrame) -> Iterator[Line]:
+    """The lines over rows `pairs` (family, product, market, sorted): everything, families, products, markets."""
+    names = {table: book.names(table) for table in ("families", "products", "markets")}
+    everything = Row("all", "Everything planned", 0, None, True, True)
+    yield Line(everything, 0, len(pairs), {})
+    for family, one in pairs.groupby("family", sort=False):
+        top = Row(f"f:{family}", names["families"].get(family, family), 1, "all", True, False)
+        yield Line(top, one.index[0], one.index[-1] + 1, {"family": family})
+        for product, rows in one.groupby("product", sort=False):
+            label = f"{product} {names['products'].get(product, '')}".strip()
+            row = Row(f"p:{product}", label, 2, top.id, len(rows) > 1, False)
+            if not row.opens:  # the only market of a product is the product
+                row = row._replace(label=f"{label}, {names['markets'].get(rows['market'].iloc[0], '')}")
+            yield Line(row, rows.index[0], rows.index[-1] + 1, {"product": product})
+            for at, market in rows["market"].items() if row.opens else ():
+                below = Row(f"m:{product}:{market}", names["markets"].get(market, market), 3, row.id, False, False)
+                yield Line(below, at, at + 1, {"product": product, "market": market})
 
-    Lines: everything, families, products, product in market. Columns: the planned months, then all of them together. A
-    number typed into a line is spread over the rows below it in proportion to what stands there, by the very rule of
-    stored overrides (`demand.consensus.spread`), so that sums are exact; one into the last column keeps the shape over
-    the months. Steps can be undone. `overrides` are the fields of the records that would store the draft.
+
+class TypedOver:
+    """Numbers as lines that can be typed over: rows of a matrix, months or other columns beside each other.
+
+    A number typed into a line is spread over the rows below it in proportion to what stands there, by the very rule of
+    stored overrides (`demand.consensus.spread`), so that sums are exact; one into the last column of a draft with a
+    `total` keeps the shape over the months. Steps can be undone. `base` is never changed; `now` is what stands typed.
     """
 
-    def __init__(self, plan: Plan) -> None:
-        book = plan.with_levels(plan["demand_plan"])
-        self.plan, self.months = plan, sorted(book["month"].unique())
-        frame = book.sort_values(["family", "product", "market", "month"], kind="stable")
-        self.pairs = frame.drop_duplicates(["product", "market"]).reset_index(drop=True)
-        self.base = self._matrix(frame, "consensus")
-        self.price = self._matrix(frame, "price")
-        self.lines = {line.row.id: line for line in self._lines()}
+    def __init__(
+        self, base: np.ndarray, lines: Iterable[Line], columns: Sequence[str], *, unit: str, total: str
+    ) -> None:
+        """`columns` name those of `base`; `total` the sum of them, empty for none; `unit` is said in sentences."""
+        self.base = self.now = base
+        self.lines = {line.row.id: line for line in lines}
         self.rows: Sequence[Row] = [line.row for line in self.lines.values()]
-        self.columns = [*(words.month_name(month) for month in self.months), words.span(*self._ends)]
-        self._made_of = self._parts(frame)
-        self.details: Sequence[str] = list(self._made_of)
+        self.unit, self.total, self.width = unit, total, base.shape[1]
+        self.columns = [*columns, total] if total else [*columns]
+        self.details: Sequence[str] = []
+        self._made_of: dict[str, np.ndarray] = {}
         self._steps: list[list[Entry]] = []
         self._undone: list[list[Entry]] = []
-        self.now = self.base
-
-    @property
-    def _ends(self) -> tuple[Any, Any]:
-        return self.months[0], self.months[-1]
-
-    def _matrix(self, frame: pd.DataFrame, column: str) -> np.ndarray:
-        return frame[column].to_numpy(float).reshape(len(self.pairs), len(self.months))
-
-    def _lines(self) -> Iterable[Line]:
-        pairs, names = self.pairs, {table: self.plan.names(table) for table in ("families", "products", "markets")}
-        everything = Row("all", "Everything planned", 0, None, True, True)
-        yield Line(everything, 0, len(pairs), {})
-        for family, one in pairs.groupby("family", sort=False):
-            top = Row(f"f:{family}", names["families"].get(family, family), 1, "all", True, False)
-            yield Line(top, one.index[0], one.index[-1] + 1, {"family": family})
-            for product, rows in one.groupby("product", sort=False):
-                label = f"{product} {names['products'].get(product, '')}".strip()
-                row = Row(f"p:{product}", label, 2, top.id, len(rows) > 1, False)
-                if not row.opens:  # the only market of a product is the product
-                    row = row._replace(label=f"{label}, {names['markets'].get(rows['market'].iloc[0], '')}")
-                yield Line(row, rows.index[0], rows.index[-1] + 1, {"product": product})
-                for at, market in rows["market"].items() if row.opens else ():
-                    below = Row(f"m:{product}:{market}", names["markets"].get(market, market), 3, row.id, False, False)
-                    yield Line(below, at, at + 1, {"product": product, "market": market})
-
-    def _parts(self, frame: pd.DataFrame) -> dict[str, np.ndarray]:
-        """What stands behind a line, label -> matrix: last year, the baseline and every layer that is not empty."""
-        sold = self.plan["clean_history"].assign(month=lambda rows: rows["month"] + pd.DateOffset(years=1))
-        last = frame[["product", "market", "month"]].merge(sold, on=["product", "market", "month"], how="left")
-        parts = {"same month last year": self._matrix(last, "quantity")}
-        for column in ("baseline", "lifecycle", "market_conditions", "campaigns", "pipeline", "sales", "blended"):
-            parts[PARTS.get(column, words.heading(column).lower())] = self._matrix(frame, column)
-        parts["overrides stored"] = self._matrix(frame, "override")
-        return {label: part for label, part in parts.items() if np.nansum(np.abs(part))}
-
-    # what the sheet shows ----------------------------------------------------------------------------------------
 
     def _sums(self, matrix: np.ndarray, line: Line) -> np.ndarray:
         rows = matrix[line.start : line.stop]
         known = ~np.isnan(rows)
         by_month = np.where(known.any(axis=0), np.nansum(rows, axis=0), np.nan)
+        if not self.total:
+            return by_month
         return np.append(by_month, np.nansum(by_month) if known.any() else np.nan)
 
     def cells(self, row: str) -> list[Cell]:
@@ -152,13 +134,12 @@ class Draft:
         """What the draft changes: units and net sales."""
         if not self.entries:
             return f"{HOW}. Sums are spread in proportion."
-        units = (self.now - self.base).sum()
-        money = ((self.now - self.base) * self.price).sum()
-        return (
-            f"{words.sentence(words.several(len(self.entries), 'change'))}, not stored yet: "
-            f"{words.number(units, sign=True)} {self.plan.units}, "
-            f"{words.amount(money, self.plan.currency, sign=True)} of net sales."
-        )
+        count = words.sentence(words.several(len(self.entries), "change"))
+        return f"{count}, not stored yet: {', '.join(self._changes())}."
+
+    def _changes(self) -> list[str]:
+        """What the draft changes, in words."""
+        return [f"{words.number((self.now - self.base).sum(), sign=True)} {self.unit}"]
 
     # what is typed -----------------------------------------------------------------------------------------------
 
@@ -186,8 +167,8 @@ class Draft:
             raise ValueError(f"{text!r} lies outside the sheet: paste a block that fits.")
         if "|" in name:
             raise ValueError(f"{text!r} is on a line that is shown, not changed: type into {line.row.label}.")
-        value, whole = self._sums(now, line)[column], column == len(self.months)
-        first, last = (0, len(self.months) - 1) if whole else (column, column)
+        value, whole = self._sums(now, line)[column], bool(self.total) and column == self.width
+        first, last = (0, self.width - 1) if whole else (column, column)
         if not text.strip():
             before = self._sums(self.base, line)[column]
             return None if np.isclose(before, value) else self._reached(line, (first, last), before, value)
@@ -200,7 +181,7 @@ class Draft:
             return Entry(name, first, last, action, amount)
         wanted = amount if action == "set" else value + amount
         if wanted < 0:
-            raise ValueError(f"{text!r} takes more than the {words.number(value)} {self.plan.units} that are there.")
+            raise ValueError(f"{text!r} takes more than the {words.number(value)} {self.unit} that are there.")
         return self._reached(line, (first, last), wanted, value) if whole else Entry(name, first, last, action, amount)
 
     def _reached(self, line: Line, months: tuple[int, int], wanted: float, value: float) -> Entry:
@@ -234,6 +215,49 @@ class Draft:
         self.now = self.base
         for entry in self.entries:
             self.now = self._applied(self.now, entry)
+
+
+class Draft(TypedOver):
+    """The consensus of `plan` as lines that can be typed over; `plan` itself is never changed.
+
+    Lines: everything, families, products, product in market. Columns: the planned months, then all of them together. A
+    number typed into a line is spread over the rows below it in proportion to what stands there, by the very rule of
+    stored overrides (`demand.consensus.spread`), so that sums are exact; one into the last column keeps the shape over
+    the months. Steps can be undone. `overrides` are the fields of the records that would store the draft.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        book = plan.with_levels(plan["demand_plan"])
+        self.plan, self.months = plan, sorted(book["month"].unique())
+        frame = book.sort_values(["family", "product", "market", "month"], kind="stable")
+        self.pairs = frame.drop_duplicates(["product", "market"]).reset_index(drop=True)
+        self.price = self._matrix(frame, "price")
+        super().__init__(
+            self._matrix(frame, "consensus"),
+            product_lines(plan, self.pairs),
+            [words.month_name(month) for month in self.months],
+            unit=plan.units,
+            total=words.span(self.months[0], self.months[-1]),
+        )
+        self._made_of = self._parts(frame)
+        self.details = list(self._made_of)
+
+    def _matrix(self, frame: pd.DataFrame, column: str) -> np.ndarray:
+        return frame[column].to_numpy(float).reshape(len(self.pairs), len(self.months))
+
+    def _parts(self, frame: pd.DataFrame) -> dict[str, np.ndarray]:
+        """What stands behind a line, label -> matrix: last year, the baseline and every layer that is not empty."""
+        sold = self.plan["clean_history"].assign(month=lambda rows: rows["month"] + pd.DateOffset(years=1))
+        last = frame[["product", "market", "month"]].merge(sold, on=["product", "market", "month"], how="left")
+        parts = {"same month last year": self._matrix(last, "quantity")}
+        for column in ("baseline", "lifecycle", "market_conditions", "campaigns", "pipeline", "sales", "blended"):
+            parts[PARTS.get(column, words.heading(column).lower())] = self._matrix(frame, column)
+        parts["overrides stored"] = self._matrix(frame, "override")
+        return {label: part for label, part in parts.items() if np.nansum(np.abs(part))}
+
+    def _changes(self) -> list[str]:
+        money = ((self.now - self.base) * self.price).sum()
+        return [*super()._changes(), f"{words.amount(money, self.plan.currency, sign=True)} of net sales"]
 
     # what is stored ----------------------------------------------------------------------------------------------
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import html
+import os
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -11,8 +13,10 @@ import pandas as pd
 
 from sopkit import charts, words
 from sopkit.book.signed import signers
+from sopkit.charts import Figure
 from sopkit.cycle import Cycle
 from sopkit.errors import RecordError, SopkitError
+from sopkit.workbench.freshness import Freshness
 
 LABEL = {"description_width": "9.5em"}
 WIDE = widgets.Layout(width="34em")
@@ -29,6 +33,11 @@ def _offer_in(picker: widgets.Dropdown, options: Iterable[tuple[str, Any]]) -> N
     """Offer other options and choose the first: a picker that once offered none would go on choosing none."""
     picker.options = list(options)
     picker.index = 0 if picker.options else None
+
+
+def _button(label: str, tip: str = "", *, primary: bool = False, disabled: bool = False) -> widgets.Button:
+    style, fits = "primary" if primary else "", widgets.Layout(width="max-content")
+    return widgets.Button(description=label, tooltip=tip, button_style=style, disabled=disabled, layout=fits)
 
 
 def _words(label: str, hint: str) -> widgets.Text:
@@ -57,6 +66,10 @@ def _month_options(months: Iterable[pd.Timestamp]) -> list[tuple[str, pd.Timesta
     return [(words.month_name(month), month) for month in months]
 
 
+def _numbered(what: str, numbers: list[int]) -> str:
+    return f"{what} {numbers[0]}" if len(numbers) == 1 else f"{what}s {numbers[0]} to {numbers[-1]}"
+
+
 class _Message(widgets.HTML):
     """One line that says what happened; a screen reader speaks it."""
 
@@ -74,7 +87,27 @@ class _Message(widgets.HTML):
         self.say("\n".join(["Nothing was stored.", *(" ".join(line.split()) for line in lines)]), wrong=True)
 
 
-class _Form(widgets.VBox):
+class _Shown(widgets.HTML):
+    """A figure under controls: dimmed and marked from when one of them moves until it is made again."""
+
+    def show(self, figure: Figure) -> None:
+        self.value = figure._repr_html_()
+
+    def stale(self, why: str) -> None:
+        self.value = re.sub(r"<figure( data-stale=\"[^\"]*\")?", f'<figure data-stale="{html.escape(why)}"', self.value)
+
+
+class _Control(widgets.VBox):
+    """What a person works with; a headless run keeps what it shows as a static table, for nobody will click there."""
+
+    def _repr_mimebundle_(self, **more: Any) -> Any:
+        still = "".join(one.value for one in self.children if isinstance(one, widgets.HTML) and one.value)
+        if os.environ.get("SOPKIT_RUNNER"):
+            return {"text/html": still, "text/plain": type(self).__name__}
+        return super()._repr_mimebundle_(**more)
+
+
+class _Form(_Control):
     """Controls under a heading, in the order in which they were made, a line that says what happened, and figures."""
 
     def __init__(self, cycle: Cycle) -> None:
@@ -83,13 +116,17 @@ class _Form(widgets.VBox):
     def _lay_out(self, heading: str, within: Sequence[Any] = ()) -> None:
         """Controls under their heading; those `within` another control are laid out there."""
         controls = [one for one in vars(self).values() if isinstance(one, widgets.Widget) and one not in within]
-        super().__init__([widgets.HTML(f"<h3>{heading}</h3>"), *controls])
+        self.fresh = Freshness.of(self.cycle, type(self).__name__, self._told)
+        super().__init__([widgets.HTML(f"<h3>{heading}</h3>"), self.fresh, *controls])
+
+    def _told(self) -> None:
+        """What to do when others have stored or made something."""
 
     def _finish(self, verb: str) -> None:
         """The button that stores, the line that says what happened, and the figure that shows it."""
-        self.store = widgets.Button(description=verb, button_style="primary")
+        self.store = _button(verb, primary=True)
         self.message = _Message()
-        self.shown = widgets.HTML()
+        self.shown = _Shown()
         self.store.on_click(self._stored)
 
     def _stored(self, _: Any) -> None:
@@ -105,13 +142,22 @@ class _Form(widgets.VBox):
             message.refuse(error)
         finally:
             button.disabled = False
+            self.fresh.look()
 
     def _store(self) -> None:
         raise NotImplementedError
 
+    def _until_run(self) -> str:
+        return (
+            f"Stale until then: {', '.join(self.cycle.stale())}. Run sopkit run --company {self.cycle.company_name} "
+            f"--cycle {self.cycle.cycle} --resume, or the cells above again."
+        )
+
 
 class AnswerForm(_Form):
-    """A planner's answer to a proposed correction of history: accepted, refused, or another quantity; why, and by whom.
+    """A planner's answer to proposed corrections of history: accepted, refused, or another quantity; why, and by whom.
+
+    Several corrections can be answered at once; another quantity is given for one.
 
     The answer goes into record table `history_answers`. History is corrected by it when stage collect runs again: until
     then collect and all that follows from it are stale, and the form says so.
@@ -124,8 +170,9 @@ class AnswerForm(_Form):
         self.which = _choice("Show", [("what waits for an answer", "waiting"), ("every correction", ALL)])
         self.product = _choice("Product", [("all products", ALL), *self._touched("products", "product")])
         self.market = _choice("Market", [("all markets", ALL), *self._touched("markets", "market")])
-        self.correction = _choice("Correction", [])
-        self.correction.layout = widgets.Layout(width="62em")
+        self.correction = widgets.SelectMultiple(
+            description="Corrections", rows=8, style=LABEL, layout=widgets.Layout(width="min(70em, 100%)")
+        )
         self.answer = _choice(
             "Answer",
             [
@@ -140,7 +187,7 @@ class AnswerForm(_Form):
         self.owner = _person("Owner", _people(cycle))
         self._finish("Store answer")
         self.recorded = widgets.HTML()
-        self._show_recorded()
+        self.recorded.value = answers_given(self.cycle)
         self._offer()
         for picker in (self.which, self.product, self.market):
             picker.observe(self._offer, "value")
@@ -163,9 +210,9 @@ class AnswerForm(_Form):
         return _names(frame[frame[code].isin(self.corrections[code])], code)
 
     @property
-    def _row(self) -> dict[str, Any] | None:
-        """The chosen correction."""
-        return None if self.correction.value is None else self.corrections.loc[self.correction.value].to_dict()
+    def _rows(self) -> list[dict[str, Any]]:
+        """The chosen corrections."""
+        return self.corrections.loc[list(self.correction.value)].to_dict("records")
 
     def _offer(self, _: Any = None) -> None:
         rows = self.corrections
@@ -175,16 +222,13 @@ class AnswerForm(_Form):
         if self.which.value:
             answered = pd.MultiIndex.from_frame(self.cycle.read("history_answers")[CELL])
             rows = rows[rows["status"].eq("proposed") & ~pd.MultiIndex.from_frame(rows[CELL]).isin(answered)]
-        _offer_in(
-            self.correction,
+        self.correction.options = list(
             (
-                (
-                    f"{words.month_name(row.month)} · {row.product} · {row.market}: {words.number(row.raw)} → "
-                    f"{words.number(row.proposed)} units, {row.method.replace('_', ' ')}, {row.status}",
-                    row.Index,
-                )
-                for row in rows.head(MOST_OFFERED).itertuples()
-            ),
+                f"{words.month_name(row.month)} · {row.product} · {row.market}: {words.number(row.raw)} → "
+                f"{words.number(row.proposed)} units, {row.method.replace('_', ' ')}, {row.status}",
+                row.Index,
+            )
+            for row in rows.head(MOST_OFFERED).itertuples()
         )
         self.message.say(
             f"{len(rows):,} corrections to choose from, the largest first"
@@ -194,11 +238,12 @@ class AnswerForm(_Form):
                 else "."
             )
         )
+        self.correction.index = (0,) if self.correction.options else ()
         self._pick()
 
     def _pick(self, _: Any = None) -> None:
-        if self._row is not None:
-            self.quantity.value = self._row["proposed"]
+        if rows := self._rows:
+            self.quantity.value = rows[0]["proposed"]
         self._show()
 
     def _counts(self, row: dict[str, Any]) -> float:
@@ -207,160 +252,79 @@ class AnswerForm(_Form):
         return counts.get(self.answer.value, row["quantity"])
 
     def _show(self, _: Any = None) -> None:
-        row = self._row
-        self.quantity.disabled = self.answer.value != "changed"
+        row = next(iter(self._rows), None)
+        self.quantity.disabled = self.answer.value != "changed" or len(self._rows) != 1
         if row is None:
-            self.shown.value = charts.nothing("The correction in its series", "No correction is chosen.")._repr_html_()
+            self.shown.show(charts.nothing("The correction in its series", "No correction is chosen."))
             return
         mine = self.history[(self.history["product"] == row["product"]) & (self.history["market"] == row["market"])]
         series = {"as sold": mine["raw"], "as it counts": mine["quantity"]}
         if self.answer.value:
             series["with this answer"] = mine["quantity"].mask(mine["month"].eq(row["month"]), self._counts(row))
         frame = mine[["month"]].assign(**series).melt("month", var_name="history", value_name="units")
-        self.shown.value = charts.line(
-            frame,
-            "units",
-            series="history",
-            unit="units",
-            height=200,
-            title=f"The correction in its series: {row['product']} · {row['market']}",
-            look_for=f"{words.month_name(row['month'])}: {row['reason']}.",
-        )._repr_html_()
+        self.shown.show(
+            charts.line(
+                frame,
+                "units",
+                series="history",
+                unit="units",
+                height=200,
+                title=f"The correction in its series: {row['product']} · {row['market']}",
+                look_for=f"{words.month_name(row['month'])}: {row['reason']}.",
+            )
+        )
 
     def _store(self) -> None:
-        row = self._row
-        if row is None:
-            self.message.say("Nothing was stored. Choose a correction first.", wrong=True)
-            return
-        given, counts = self.answer.value, self._counts(row)
-        number = self.cycle.records.add(
+        rows, given = self._rows, self.answer.value
+        if not rows:
+            return self.message.say("Nothing was stored. Choose a correction first.", wrong=True)
+        if given == "changed" and len(rows) > 1:
+            return self.message.say("Nothing was stored. Choose one correction to give another quantity.", wrong=True)
+        fields = {"answer": given, "reason": self.reason.value}
+        numbers = self.cycle.records.add_all(
             "history_answers",
+            [
+                fields
+                | {name: row[name] for name in CELL}
+                | {"quantity": self._counts(row) if given == "changed" else None}
+                for row in rows
+            ],
             author=self.owner.value,
             cycle=self.cycle.cycle,
-            answer=given,
-            quantity=counts if given == "changed" else None,
-            reason=self.reason.value,
-            **{name: row[name] for name in CELL},
         )
+        first, counts = rows[0], words.number(self._counts(rows[0]))
         self.answer.value, self.reason.value = "", ""
-        self._show_recorded()
+        self.recorded.value = answers_given(self.cycle)
         self._offer()
-        self.message.say(
-            f"Answer {number} by {self.owner.value} is stored: {row['product']} in {row['market']}, "
-            f"{words.month_name(row['month'])}, counts {words.number(counts)} units once collect has run again; it "
-            f"counts {words.number(row['quantity'])} in the plan as it stands. Stale until then: "
-            f"{', '.join(self.cycle.stale())}. Run sopkit run --company {self.cycle.company_name} --cycle "
-            f"{self.cycle.cycle} --resume, or the cells above again."
-        )
-
-    def _show_recorded(self) -> None:
-        recorded = self.cycle.read("history_answers")
-        holds = ~recorded.duplicated(CELL, keep="last")
-        recorded = recorded.assign(
-            number=recorded["id"].astype(str), holds=holds.map({True: "yes", False: "answered again"})
-        )
-        self.recorded.value = charts.table(
-            recorded.iloc[::-1],
-            {
-                "number": "No.",
-                "author": "Owner",
-                "month": "Month",
-                "product": "Product",
-                "market": "Market",
-                "answer": "Answer",
-                "quantity": charts.Show("Counts", "units"),
-                "reason": "Reason",
-                "holds": "Holds",
-            },
-            title="Answers given",
-            none="Nobody has answered yet.",
-        )._repr_html_()
+        told = f"are stored: {words.several(len(rows), 'correction')} {given}"
+        if len(rows) == 1:
+            told = f"is stored: {first['product']} in {first['market']}, {words.month_name(first['month'])}, counts "
+            told += (
+                f"{counts} units once collect has run again; it counts {words.number(first['quantity'])} in the plan"
+            )
+        self.message.say(f"{_numbered('Answer', numbers)} by {self.owner.value} {told}. {self._until_run()}")
 
 
-class DecisionForm(_Form):
-    """The meeting's answer to a question: which option, why, who decided, and who carries it out by when.
-
-    An answer that makes no sense is refused before it is stored. What is stored goes into the records, and the
-    decision log of the cycle is made again.
-    """
-
-    def __init__(self, cycle: Cycle) -> None:
-        from sopkit import decide
-
-        super().__init__(cycle)
-        self.book = cycle.book
-        results = self.book["scenario_results"]
-        self.titles = results.drop_duplicates("scenario").set_index("scenario")["title"]
-        self.questions = decide.questions(self.book)
-        self.question = _choice("Question", [(asked.question, at) for at, asked in enumerate(self.questions)])
-        self.advice = widgets.HTML()
-        self.option = _choice("Decision", [])
-        self.reason = _words("Reason", "why this option, in a sentence")
-        self.by = _person("Decided by", _people(cycle, "decide"))
-        self.owner = _choice("Carried out by", [("as asked", ""), *_people(cycle)])
-        self.due = _choice("Due", [("as asked", None), *_month_options(cycle.months)])
-        self._finish("Store decision")
-        self.question.observe(self._offer_options, "value")
-        self._show(self._log())
-        self._offer_options()
-        self._lay_out("Decide, with a reason")
-
-    def _offer_options(self, _: Any = None) -> None:
-        asked = self.questions[self.question.value]
-        self.option.options = [("not decided yet", ""), *((self.titles[code], code) for code in asked.options)]
-        log = self._log().set_index("question")
-        advice = log.loc[asked.question, "recommendation"].partition(": ")[2]
-        self.advice.value = f'<p style="max-width:46em">The numbers recommend: {html.escape(advice)}</p>'
-
-    def _store(self) -> None:
-        from sopkit import decide
-        from sopkit.cycle import signatures
-
-        asked = self.questions[self.question.value]
-        fields = {
-            "question": asked.question,
-            "option": self.option.value,
-            "reason": self.reason.value.strip(),
-            "owner": self.owner.value or asked.owner,
-            "due": self.due.value,
-            "status": "approved" if self.option.value else decide.UNDECIDED,
-        }
-        needed = {"a reason": fields["reason"], "who decided": self.by.value}
-        missing = [what for what, given in needed.items() if not given]
-        if missing:
-            self.message.say(f"Nothing was stored. Say {' and '.join(missing)}.", wrong=True)
-            return
-        number = signatures.decide(self.cycle, fields, by=self.by.value)
-        self.book = self.cycle.book
-        self.message.say(f"Decision {number} is stored; the plan of record is being made ...")
-        log = self.cycle.save(decide.plan(self.book), anew=True)["decision_log"]
-        left = int((log["status"] == decide.UNDECIDED).sum())
-        self.message.say(
-            f"Decision {number} by {self.by.value} is stored: {self.option.label}. "
-            + (f"{left} of {len(log)} questions are open: the plan is a draft. " if left else "The plan is decided. ")
-            + "Stage publish is now stale."
-        )
-        self.reason.value = ""
-        self._show(log)
-
-    def _log(self) -> pd.DataFrame:
-        from sopkit import decide
-
-        return decide.decisions(self.book)
-
-    def _show(self, log: pd.DataFrame) -> None:
-        recorded = log.assign(decided=log["option"].map(self.titles).fillna("open"))
-        self.shown.value = charts.table(
-            recorded,
-            {
-                "question": "Question",
-                "decided": "Decision",
-                "reason": "Reason",
-                "decided_by": "Decided by",
-                "owner": "Carried out by",
-                "due": "Due",
-            },
-            title="What stands decided",
-            look_for="",
-            none="Nothing is to be decided.",
-        )._repr_html_()
+def answers_given(cycle: Cycle) -> str:
+    """Every answer to a month of history, the newest first, as a table."""
+    recorded = cycle.read("history_answers")
+    holds = ~recorded.duplicated(CELL, keep="last")
+    recorded = recorded.assign(
+        number=recorded["id"].astype(str), holds=holds.map({True: "yes", False: "answered again"})
+    )
+    return charts.table(
+        recorded.iloc[::-1],
+        {
+            "number": "No.",
+            "author": "Owner",
+            "month": "Month",
+            "product": "Product",
+            "market": "Market",
+            "answer": "Answer",
+            "quantity": charts.Show("Counts", "units"),
+            "reason": "Reason",
+            "holds": "Holds",
+        },
+        title="Answers given",
+        none="Nobody has answered yet.",
+    )._repr_html_()

@@ -8,17 +8,21 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import ipywidgets as widgets
+import pandas as pd
 
-from sopkit import words
+from sopkit import charts, words
 from sopkit.cycle import Cycle
-from sopkit.tables import STAGES
-from sopkit.workbench.forms import _Message
+from sopkit.errors import StageError
+from sopkit.reconcile import MEASURES
+from sopkit.tables import STAGES, TABLES
+from sopkit.workbench.forms import _button, _Control, _Message, _Shown
 
 
-class CarryOn(widgets.VBox):
+class CarryOn(_Control):
     """A button that runs what is stale, stage by stage, in a process of its own.
 
     The notebook stays free meanwhile. Stop ends the run between two files: what is made is whole, the rest stays stale.
@@ -26,14 +30,15 @@ class CarryOn(widgets.VBox):
 
     def __init__(self, cycle: Cycle) -> None:
         self.cycle = cycle
-        self.run = widgets.Button(description="Carry on from here", layout=widgets.Layout(width="auto"))
-        self.stop = widgets.Button(description="Stop", disabled=True)
+        self.run = _button("Carry on from here")
+        self.stop = _button("Stop", disabled=True)
         self.bar = widgets.IntProgress(min=0, max=len(STAGES), layout=widgets.Layout(width="12em"))
         self.message = _Message()
         self._process: subprocess.Popen[str] | None = None
         self._stopped = False
         self._watching = threading.Thread()
-        super().__init__([widgets.HBox([self.run, self.stop, self.bar]), self.message])
+        self.changed = _Shown()
+        super().__init__([widgets.HBox([self.run, self.stop, self.bar]), self.message, self.changed])
         self.run.on_click(self._begin)
         self.stop.on_click(self._end)
         self.offer(list(cycle.stale()))
@@ -63,6 +68,7 @@ class CarryOn(widgets.VBox):
             text=True,
             env=os.environ | folders,
         )
+        self._before = self._measured()
         self.message.say(f"Running {words.listed(stale, 6)} ...")
         self._watching = threading.Thread(target=self._watch, args=(self._process, stale), daemon=True)
         self._watching.start()
@@ -77,12 +83,40 @@ class CarryOn(widgets.VBox):
         code = process.wait()
         left = list(self.cycle.stale())
         if code == 0:
-            self.message.say(f"Made again: {words.listed(stale, 6)}. Open {self.cycle.folder / 'plan.html'}.")
+            self.message.say(
+                f"Made again: {words.listed(stale, 6)}. {self._what_changed()} Open {self.cycle.folder / 'plan.html'}."
+            )
         elif self._stopped:
             self.message.say(f"Stopped. Still stale: {words.listed(left, 6)}.", wrong=True)
         else:
             self.message.say("\n".join(lines[-6:]), wrong=True)
         self.run.disabled, self.stop.disabled = False, True
+
+    def _measured(self) -> pd.DataFrame:
+        """What the plan is compared by, as it stands on disk; no row where it is not made yet."""
+        looks = Cycle.open(self.cycle.company_name, self.cycle.cycle, reports=self.cycle.folder.parents[1])
+        with suppress(StageError):
+            return looks.read("scenario_results").query("scenario == 'base'")
+        return TABLES["scenario_results"].empty()
+
+    def _what_changed(self) -> str:
+        """A sentence, and the plan before beside the plan now where they differ."""
+        before, now = self._before.set_index("measure")["value"], self._measured()
+        rows = now.assign(base=now["measure"].map(before), title="The plan now")
+        rows["difference"] = rows["value"] - rows["base"]
+        moved = rows[rows["difference"].abs() > 1e-6 * rows["value"].abs().clip(lower=1)]
+        if before.empty or moved.empty:
+            return "The plan is made for the first time." if before.empty else "The plan did not change."
+        currency, change = self.cycle.company.currency, rows.set_index("measure")["difference"]
+        told = f"result {words.amount(change['result'], currency, sign=True)}, service penalties "
+        told += f"{words.amount(change['service penalties'], currency, sign=True)}"
+        self.changed.show(
+            charts.comparison(
+                rows, title="What changed", measures=MEASURES, base_name="The plan before", source="scenario_results",
+                look_for=f"{words.sentence(told)}.",
+            )
+        )  # fmt: skip
+        return f"What changed: {told}."
 
     def _end(self, _: Any = None) -> None:
         if self._process is not None and self._process.poll() is None:

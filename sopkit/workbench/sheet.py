@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -70,7 +70,7 @@ class Lines(Protocol):
 
 
 class Sheet(anywidget.AnyWidget):
-    """An accessible grid in the browser over `lines`.
+    """An accessible grid in the browser over `lines`; `changed` is called after every step that was taken.
 
     Keyboard as in a spreadsheet: arrows, Enter, Tab, F2, Escape, Shift to mark, copy and paste blocks, Delete, Ctrl+Z,
     Ctrl+Y; Space opens and closes a line. Only the lines in sight are drawn and asked for.
@@ -84,8 +84,8 @@ class Sheet(anywidget.AnyWidget):
     label = traitlets.Unicode().tag(sync=True)
     corner = traitlets.Unicode().tag(sync=True)
 
-    def __init__(self, lines: Lines, *, label: str, corner: str) -> None:
-        self.lines = lines
+    def __init__(self, lines: Lines, *, label: str, corner: str, changed: Callable[[], None] = lambda: None) -> None:
+        self.lines, self._after = lines, changed
         self._told: dict[str, list[Cell]] = {}  # what the browser was told
         super().__init__(
             rows=[row._asdict() for row in lines.rows],
@@ -110,6 +110,8 @@ class Sheet(anywidget.AnyWidget):
             self.lines.undo()
         elif message["type"] == "redo":
             self.lines.redo()
+        if not refused:
+            self._after()
         self.refresh(refused)
 
     def refresh(self, refused: Sequence[Refused] = ()) -> None:

@@ -16,6 +16,7 @@ from sopkit.errors import SopkitError
 from sopkit.workbench.forms import (
     LABEL,
     WIDE,
+    _button,
     _choice,
     _Form,
     _Message,
@@ -24,8 +25,11 @@ from sopkit.workbench.forms import (
     _offer_in,
     _people,
     _person,
+    _Shown,
     _words,
 )
+from sopkit.workbench.sheet import Sheet
+from sopkit.workbench.typed import SHEETS, TableDraft
 
 
 class Lever(NamedTuple):
@@ -70,7 +74,7 @@ class Listed(widgets.HBox):
         self.title, self.changes = title, changes
         self.on = widgets.Checkbox(value=True, description=title, indent=False, layout=widgets.Layout(width="28em"))
         self.effect = widgets.HTML(f"<span>{effect}</span>", layout=widgets.Layout(width="36em"))
-        self.away = widgets.Button(description="Remove", layout=widgets.Layout(width="auto"), tooltip=title)
+        self.away = _button("Remove", title)
         super().__init__([self.on, self.effect, self.away])
 
 
@@ -80,6 +84,8 @@ class WhatIf(_Form):
     Each move of the slider solves the supply plan again, on top of the changes on the list that are switched on, and
     shows it beside the plan of the cycle. Nothing is stored until the list is kept as a scenario in scenarios.yaml.
     """
+
+    heading = "What if there were more, or less?"
 
     def __init__(self, cycle: Cycle) -> None:
         super().__init__(cycle)
@@ -93,23 +99,30 @@ class WhatIf(_Form):
         self.percent = widgets.IntSlider(
             description="By, %", min=-100, max=100, step=5, value=0, continuous_update=False, style=LABEL, layout=WIDE
         )
-        self.keep_change = widgets.Button(description="Put on the list", tooltip="So that more can be changed with it")
+        self.keep_change = _button("Put on the list", "So that more can be changed with it")
+        there = [(typed.words, name) for name, typed in SHEETS.items() if len(self.tables[typed.table])]
+        self.sheet_of = _choice("Or type over", [("no table", ""), *there])
+        self.place_of_sheet: Any = widgets.Box(layout=widgets.Layout(display="block"))
+        self.take_sheet = _button("Put what is typed on the list", disabled=True)
+        self.draft: TableDraft | None = None
         self.message = _Message()
         self.listed = widgets.VBox()
-        self.shown = widgets.HTML()
+        self.shown = _Shown()
         self.title = _words("Scenario", "what the list is called in the meeting")
         self.owner = _person(
             "Owner", _people(Cycle.open(cycle.company_name, cycle.cycle, reports=cycle.folder.parents[1]))
         )
-        self.store = widgets.Button(description="Keep as scenario", button_style="primary")
+        self.store = _button("Keep as scenario", primary=True)
         self.kept = _Message()
         self._offer_places()
         self.lever.observe(self._offer_places, "value")
         for control in (self.place, self.first, self.last, self.percent):
             control.observe(self._solve, "value")
         self.keep_change.on_click(self._put_on_list)
+        self.sheet_of.observe(self._open_sheet, "value")
+        self.take_sheet.on_click(self._take_sheet)
         self.store.on_click(self._stored)
-        self._lay_out("What if there were more, or less?")
+        self._lay_out(self.heading)
         self.message.say("Move the slider: the plan is solved again, nothing is stored.")
 
     @cached_property
@@ -183,11 +196,12 @@ class WhatIf(_Form):
         """What is on the list and switched on, and the change under the slider, solved together."""
         if self.first.value > self.last.value:
             self.message.say("The first month is after the last one.", wrong=True)
-            return
+            return self.shown.stale("the first month is after the last one.")
         title = " and ".join(
             [*(one.title for one in self._on), *([self._what] if self.percent.value or not self._on else [])]
         )
         self.message.say(f"Solving with {title} ...")
+        self.shown.stale(f"not yet solved with {title}.")
         try:
             changes = [change for one in self._on for change in one.changes]
             changes += self._changes() if self.percent.value or not changes else []
@@ -196,7 +210,7 @@ class WhatIf(_Form):
         except SopkitError as error:
             self.message.say(str(error), wrong=True)
             return
-        self.shown.value = compared.compare(look_for=f"{words.quoted(title)}: {effect}.")._repr_html_()
+        self.shown.show(compared.compare(look_for=f"{words.quoted(title)}: {effect}."))
         self.message.say(f"Solved: {effect}.")
 
     def _put_on_list(self, _: Any = None) -> None:
@@ -204,18 +218,45 @@ class WhatIf(_Form):
             self.message.say("Move the slider first: a change of nothing has no effect.", wrong=True)
             return
         try:
-            changes = self._changes()
-            effect = _effect(self.plan.what_if(changes, title=self._what), self.plan.currency)
+            listed = self._list(self._what, self._changes())
         except SopkitError as error:
             self.message.say(str(error), wrong=True)
             return
-        one = Listed(self._what, changes, f"alone: {effect}")
+        self.percent.value = 0  # solves what is on the list
+        if listed == 1:
+            self._solve()
+
+    def _list(self, title: str, changes: list[Change]) -> int:
+        """Put changes on the list with what they do alone; returns how many stand there now."""
+        effect = _effect(self.plan.what_if(changes, title=title), self.plan.currency)
+        one = Listed(title, changes, f"alone: {effect}")
         one.on.observe(self._solve, "value")
         one.away.on_click(lambda _: self._take_away(one))
         self.listed.children = [*self.listed.children, one]
-        self.percent.value = 0  # solves what is on the list
-        if len(self.listed.children) == 1:
-            self._solve()
+        return len(self.listed.children)
+
+    def _open_sheet(self, _: Any = None) -> None:
+        self.draft = TableDraft(self.tables, SHEETS[self.sheet_of.value]) if self.sheet_of.value else None
+        self.take_sheet.disabled = self.draft is None
+        sheets = []
+        if self.draft is not None:
+            label = f"{words.sentence(self.draft.typed.words)}, {self.draft.unit}"
+            sheets = [Sheet(self.draft, label=label, corner=self.draft.unit)]
+        self.place_of_sheet.children = sheets
+
+    def _take_sheet(self, _: Any = None) -> None:
+        """What is typed over becomes one change on the list: the company's own file stays as it is."""
+        change = self.draft.change if self.draft is not None else None
+        if self.draft is None or change is None:
+            self.message.say("Nothing is typed yet: type into the sheet first.", wrong=True)
+            return
+        try:
+            self._list(self.draft.what, [change])
+        except SopkitError as error:
+            self.message.say(str(error), wrong=True)
+            return
+        self.sheet_of.value = ""
+        self._solve()
 
     def _take_away(self, one: Listed) -> None:
         self.listed.children = [other for other in self.listed.children if other is not one]

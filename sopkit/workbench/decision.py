@@ -1,0 +1,198 @@
+"""The decision room: agenda, options side by side, the answer with dissent and expected effect, and signatures."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import ipywidgets as widgets
+
+from sopkit import charts, words
+from sopkit.book import Book
+from sopkit.cycle import Cycle, signatures
+from sopkit.cycle.checklist import blocking
+from sopkit.errors import SopkitError
+from sopkit.tables import STAGES
+from sopkit.workbench.forms import _button, _choice, _Form, _Message, _month_options, _people, _person, _Shown, _words
+
+
+class DecisionRoom(_Form):
+    """The executive meeting: its agenda, each question with its options side by side, and the answer to it.
+
+    An answer says which option, why, who decided, what it should bring, who disagreed and why, and who carries it out
+    by when; one that makes no sense is refused before it is stored. What is stored goes into the records, the plan of
+    record is made at once, and stage decide can be signed.
+    """
+
+    def __init__(self, cycle: Cycle) -> None:
+        from sopkit import decide
+
+        super().__init__(cycle)
+        self.book = cycle.book
+        self.agenda = _Shown()
+        results = self.book["scenario_results"]
+        self.titles = results.drop_duplicates("scenario").set_index("scenario")["title"]
+        self.questions = decide.questions(self.book)
+        self.question = _choice("Question", [(asked.question, at) for at, asked in enumerate(self.questions)])
+        self.advice = widgets.HTML()
+        self.side, self.events = _Shown(), _Shown()
+        self.option = _choice("Decision", [])
+        self.reason = _words("Reason", "why this option, in a sentence")
+        self.expected = _words("Expected effect", "what it should bring; judged next cycle")
+        self.dissent = _words("Dissent", "who disagreed, and why; empty where nobody did")
+        self.by = _person("Decided by", _people(cycle, "decide"))
+        self.owner = _choice("Carried out by", [("as asked", ""), *_people(cycle)])
+        self.due = _choice("Due", [("as asked", None), *_month_options(cycle.months)])
+        self._finish("Store decision")
+        self.sign = SignForm(cycle, ["decide"])
+        self.question.observe(self._offer_options, "value")
+        made = {name: cycle.read(name) for name in ("decision_log", "decision_table", "decision_scores")}
+        self._show(self.book.with_tables(made))
+        self._offer_options()
+        self._lay_out("Decide, with a reason")
+
+    def _offer_options(self, _: Any = None) -> None:
+        asked = self.questions[self.question.value]
+        self.option.options = [("not decided yet", ""), *((self.titles[code], code) for code in asked.options)]
+        advice = self.decided["decision_log"].set_index("question").loc[asked.question, "recommendation"]
+        advice = html.escape(advice.partition(": ")[2])
+        self.advice.value = f'<p style="max-width:46em">The numbers recommend: {advice}</p>'
+        self._side_by_side()
+
+    def _side_by_side(self) -> None:
+        from sopkit.decide import figures
+
+        asked = self.questions[self.question.value].question
+        place = list(self.decided["decision_log"]["question"]).index(asked)
+        self.side.show(figures.question(self.decided, place))
+        self.events.show(figures.table(self.decided, place))
+
+    def _store(self) -> None:
+        from sopkit import decide
+
+        asked = self.questions[self.question.value]
+        fields = {
+            "question": asked.question,
+            "option": self.option.value,
+            "reason": self.reason.value.strip(),
+            "owner": self.owner.value or asked.owner,
+            "due": self.due.value,
+            "expected_effect": self.expected.value,
+            "dissent": self.dissent.value,
+            "status": "approved" if self.option.value else decide.UNDECIDED,
+        }
+        needed = {"a reason": fields["reason"], "who decided": self.by.value}
+        missing = [what for what, given in needed.items() if not given]
+        if missing:
+            self.message.say(f"Nothing was stored. Say {' and '.join(missing)}.", wrong=True)
+            return
+        number = signatures.decide(self.cycle, fields, by=self.by.value)
+        self.book = self.cycle.book
+        self.message.say(f"Decision {number} is stored; the plan of record is being made ...")
+        plan = self.cycle.save(decide.plan(self.book), anew=True)
+        log = plan["decision_log"]
+        left = int((log["status"] == decide.UNDECIDED).sum())
+        self.message.say(
+            f"Decision {number} by {self.by.value} is stored: {self.option.label}. "
+            + (f"{left} of {len(log)} questions are open: the plan is a draft. " if left else "The plan is decided. ")
+            + "Stage publish is now stale."
+        )
+        self.reason.value = self.expected.value = self.dissent.value = ""
+        self._show(plan)
+        self._side_by_side()
+
+    def _show(self, decided: Book) -> None:
+        """The agenda and what stands decided, of the book with the tables of stage decide."""
+        from sopkit.decide import figures
+
+        self.decided, order = decided, [asked.question for asked in self.questions]
+        log = decided["decision_log"].set_index("question").loc[order].reset_index()
+        late = set(decided["decision_log"].loc[figures.overdue(decided), "question"])
+        status = log["status"].mask(log["question"].isin(late), figures.OVERDUE)
+        left = int(log["status"].eq("undecided").sum())
+        self.agenda.show(
+            charts.table(
+                log.assign(number=[str(at) for at in range(1, len(log) + 1)], status=status),
+                {"number": "No.", "question": "Question", "owner": "Owner", "due": "Due", "status": "Status"},
+                title="Agenda",
+                look_for=f"{words.sentence(words.several(left, 'question'))} to decide."
+                if left
+                else "Every question is decided.",
+                none="Nothing is to be decided.",
+            )
+        )
+        recorded = log.assign(decided=log["option"].map(self.titles).fillna("open"))
+        self.shown.show(
+            charts.table(
+                recorded,
+                {
+                    "question": "Question",
+                    "decided": "Decision",
+                    "reason": "Reason",
+                    "decided_by": "Decided by",
+                    "owner": "Carried out by",
+                    "due": "Due",
+                    "expected_effect": "Expected effect",
+                    "dissent": "Dissent",
+                },
+                title="What stands decided",
+                look_for="",
+                none="Nothing is to be decided.",
+            )
+        )
+
+
+class SignForm(widgets.VBox):
+    """A signature on a stage exactly as its tables are now; who may sign it is in table people."""
+
+    def __init__(self, cycle: Cycle, stages: Sequence[str], done: Callable[[], None] = lambda: None) -> None:
+        self.cycle, self._done = cycle, done
+        self.stage = _choice("Stage", [(stage, stage) for stage in stages])
+        self.by = _person("Signed by", [])
+        self.note = _words("Remark", "stands beside the signature")
+        self.sign = _button("Sign")
+        self.message = _Message()
+        super().__init__([self.stage, self.by, self.note, self.sign, self.message])
+        self.stage.observe(self._offer, "value")
+        self.sign.on_click(self._sign)
+        self._offer()
+
+    def _offer(self, _: Any = None) -> None:
+        self.by.options = [("choose a person", ""), *_people(self.cycle, self.stage.value)]
+
+    def _sign(self, _: Any = None) -> None:
+        if not self.by.value:
+            return self.message.say("Nothing was signed. Say who signs.", wrong=True)
+        try:
+            looks = Cycle.open(self.cycle.company_name, self.cycle.cycle, reports=self.cycle.folder.parents[1])
+            number, _ = signatures.sign(looks, self.stage.value, by=self.by.value, note=self.note.value)
+        except SopkitError as error:
+            return self.message.say(str(error), wrong=True)
+        self.message.say(f"{self.by.value} signed stage {self.stage.value} as it is now (record {number}).")
+        self._done()
+
+
+class Checklist(_Form):
+    """What still blocks publication, in the order of doing, with who is waited for; a stage can be signed here."""
+
+    def __init__(self, cycle: Cycle) -> None:
+        super().__init__(cycle)
+        self.shown = _Shown()
+        self.again = _button("Look again")
+        self.sign = SignForm(cycle, [stage.name for stage in STAGES], self._told)
+        self.again.on_click(lambda _: self._told())
+        self._told()
+        self._lay_out("What still blocks publication")
+
+    def _told(self) -> None:
+        left = blocking(self.cycle)
+        self.shown.show(
+            charts.table(
+                left.assign(number=[str(at) for at in range(1, len(left) + 1)]),
+                {"number": "No.", "what": "What blocks", "waits for": "Waits for", "next": "Next"},
+                title="Before it can be published",
+                look_for=f"{words.sentence(words.several(len(left), 'thing'))} to do first.",
+                none="Nothing blocks publication.",
+            )
+        )

@@ -1,0 +1,149 @@
+"""The scenario lab: scenarios built from changes, solved, and options held against events, beside the plan."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import ipywidgets as widgets
+import pandas as pd
+
+from sopkit import charts, words
+from sopkit.book import Scenario, load_scenarios
+from sopkit.cycle import Cycle
+from sopkit.errors import SopkitError
+from sopkit.workbench.forms import LABEL, _button, _Message, _Shown
+from sopkit.workbench.what_if import WhatIf
+
+NOTHING = "nothing happens"
+
+
+class ScenarioLab(WhatIf):
+    """Scenarios of scenarios.yaml, and those kept here from the same changes as in the what-if panel, solved anew.
+
+    Those chosen are solved one after the other beside the notebook, options also under each event that is chosen; what
+    is solved stands side by side in the pack's own figure. It can be stopped between two plans. Nothing is stored.
+    """
+
+    heading = "Build a scenario, solve it, compare"
+
+    def __init__(self, cycle: Cycle) -> None:
+        self.chosen = widgets.SelectMultiple(
+            description="Scenarios", rows=8, style=LABEL, layout=widgets.Layout(width="min(62em, 100%)")
+        )
+        self.against = widgets.Checkbox(
+            value=True, description="Options also under each chosen event", indent=False, style=LABEL
+        )
+        self.solve = _button("Solve", primary=True)
+        self.stop = _button("Stop", disabled=True)
+        self.bar = widgets.IntProgress(min=0, max=1, layout=widgets.Layout(width="12em"))
+        self.buttons = widgets.HBox([self.solve, self.stop, self.bar])
+        self.progress = _Message()
+        self.compared, self.held = _Shown(), _Shown()
+        self._stop = threading.Event()
+        self._working = threading.Thread()
+        super().__init__(cycle)
+        self.solve.on_click(self._begin)
+        self.stop.on_click(lambda _: self._stop.set())
+        self.chosen.observe(self._moved, "value")
+        self._offer()
+
+    @property
+    def known(self) -> dict[str, Scenario]:
+        """The company's scenarios as scenarios.yaml has them now."""
+        return load_scenarios(self.cycle.scenarios)
+
+    def _offer(self) -> None:
+        known = self.known
+        self.chosen.options = [(f"{one.kind}: {one.title}", code) for code, one in known.items()]
+        self.chosen.value = list(known)
+        self.progress.say(
+            "Choose with Ctrl and Shift, then solve." if known else "There is no scenario yet: keep one above."
+        )
+
+    def _moved(self, _: Any) -> None:
+        for figure in (self.compared, self.held):
+            figure.stale("other scenarios are chosen. Solve again.")
+
+    def _store(self) -> None:
+        super()._store()
+        self._offer()
+
+    def _pairs(self, known: dict[str, Scenario]) -> list[tuple[str, str]]:
+        """(option, event) to be solved, "" for none: each scenario alone, then options under events."""
+        options = [code for code in self.chosen.value if known[code].kind == "option"]
+        events = [code for code in self.chosen.value if known[code].kind == "event"]
+        both = [(option, event) for event in events for option in options] if self.against.value else []
+        return [*((option, "") for option in options), *(("", event) for event in events), *both]
+
+    def _begin(self, _: Any = None) -> None:
+        known = self.known
+        if not (pairs := self._pairs(known)):
+            return self.progress.say("Choose a scenario first.", wrong=True)
+        self._stop.clear()
+        self.solve.disabled, self.stop.disabled = True, False
+        self.bar.value, self.bar.max = 0, len(pairs)
+        self.progress.say(f"Solving {words.several(len(pairs), 'plan')} ...")
+        self._working = threading.Thread(target=self._work, args=(pairs, known), daemon=True)
+        self._working.start()
+
+    def _work(self, pairs: list[tuple[str, str]], known: dict[str, Scenario]) -> None:
+        solved: dict[tuple[str, str], dict[str, float]] = {}
+        began = time.monotonic()
+        try:
+            for done, (option, event) in enumerate(pairs, start=1):
+                if self._stop.is_set():
+                    break
+                solved[option, event] = self.plan.what_if(_both(known, option, event)).measured
+                self.bar.value = done
+                left = (time.monotonic() - began) / done * (len(pairs) - done)
+                self.progress.say(f"{done} of {len(pairs)} plans solved, about {left:.0f} s left ...")
+            self._show(solved, known)
+            stopped = f" Stopped: {len(pairs) - len(solved)} are not solved." if len(solved) < len(pairs) else ""
+            self.progress.say(f"{words.sentence(words.several(len(solved), 'plan'))} solved.{stopped}")
+        except SopkitError as error:
+            self.progress.say(str(error), wrong=True)
+        finally:
+            self.solve.disabled, self.stop.disabled = False, True
+
+    def _show(self, solved: dict[tuple[str, str], dict[str, float]], known: dict[str, Scenario]) -> None:
+        from sopkit.reconcile import compare, figures
+
+        measured = {compare.BASE: (compare.BASE_TITLE, self.plan.measured)}
+        measured |= {o or e: (known[o or e].title, values) for (o, e), values in solved.items() if not (o and e)}
+        rows = compare.side_by_side(measured, self.plan.currency)
+        self.compared.show(figures.scenarios(self.plan.with_tables({"scenario_results": rows})))
+        cells = {pair: values["result"] - values["service penalties"] for pair, values in solved.items()}
+        base = self.plan.measured["result"] - self.plan.measured["service penalties"]
+        shown = [
+            {
+                "option": known[option].title,
+                "event": known[event].title if event else NOTHING,
+                "gain": value - (cells["", event] if event else base),
+            }
+            for (option, event), value in cells.items()
+            if option and ("", event) in {**cells, ("", ""): base}
+        ]
+        frame = pd.DataFrame(shown, columns=["option", "event", "gain"])
+        wide = frame.pivot(index="option", columns="event", values="gain").reset_index()
+        names, unit = list(dict.fromkeys(frame["event"])), self.plan.currency
+        show = {name: charts.Show(words.sentence(name), unit, True) for name in names}
+        self.held.show(
+            charts.table(
+                wide if len(names) > 1 else None,
+                {"option": charts.Show("Option"), **show},
+                title="Options against events", unit="result after penalties, against doing nothing", who=self.plan.who,
+                look_for="What each option brings if the event happens; the first column is its price if nothing does.",
+                none="Choose options and events together to hold one against the other.",
+            )
+        )  # fmt: skip
+
+
+def _both(known: dict[str, Scenario], option: str, event: str) -> Scenario:
+    """An option, an event, or the option once the event has happened."""
+    if not (option and event):
+        return known[option or event]
+    asked, happens = known[option], known[event]
+    changes = [*happens.changes, *asked.changes]
+    return asked.model_copy(update={"changes": changes, "title": f"{asked.title}, if: {happens.title}"})
