@@ -281,7 +281,7 @@ def said(section):
     """All that a section says: headline, text, and what each figure says in words."""
     flat = [one for item in section["body"] for one in (item if isinstance(item, list) else [item]) if one]
     return " ".join(
-        [section["headline"], *(f"{f.title} {f.look_for} {f.note}" if isinstance(f, Figure) else f for f in flat)]
+        [section["headline"], *(f"{f.title} {f.look_for} {f.note}" if isinstance(f, Figure) else str(f) for f in flat)]
     )
 
 

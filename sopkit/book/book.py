@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pandas as pd
 
-from sopkit.book import ask
+from sopkit.book import ask, explain
 from sopkit.errors import FindingsError
 from sopkit.tables import TABLES, Company, hierarchy
 from sopkit.tables import table as declaration
 
 if TYPE_CHECKING:
+    from sopkit.book.explain import Explanation
     from sopkit.book.plan import Plan
     from sopkit.book.scenarios import Question, Scenario
     from sopkit.charts import Figure
@@ -242,6 +243,14 @@ class Book(Mapping[str, pd.DataFrame]):
         `plan.plot("demand_plan", "consensus", by="market", family="BAGS")`. Raises what `table` raises.
         """
         return ask.plot(self, name, column, by=by, period=period, where=where, look_for=look_for)
+
+    def explain(self, name: str, column: str, **where: Any) -> Explanation:
+        """Why a number is what it is: its formula, the parts with their values, down to the company's files.
+
+        `plan.explain("demand_plan", "consensus", product="TENT-2P", month="2026-12")`. Several rows count as added up,
+        as the column declares. Raises SettingsError for what is no number, for no row, and for rows that do not add up.
+        """
+        return explain.explain(self, name, column, where)
 
     # stages --------------------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ import pandas as pd
 
 from sopkit import charts, kpis
 from sopkit.book import Book
+from sopkit.book.explain import Explanations
 from sopkit.book.signed import signatures, signers
 from sopkit.charts import Figure, Show, Tile
 from sopkit.demand.figures import sold
@@ -79,6 +80,22 @@ def tiles(book: Book) -> Figure:
         note="Small lines: the last twelve months solid, planned months dashed. ▼ misses its target, ✓ meets it. "
         + kpis.ERROR_SIGN,
     )  # fmt: skip
+
+
+def kpis_explained(book: Book) -> Explanations:
+    """How each planned KPI of the eight is made, down to the company's files."""
+    rows = book["kpis"].query("period == @period", local_dict={"period": kpis.PLAN})
+    known = [name for name in kpis.EIGHT if name in set(rows["kpi"])]
+    found = [book.explain("kpis", "value", kpi=name, period=kpis.PLAN) for name in known]
+    return Explanations(f"How the KPIs of the {book.span} are made; each opens:", found)
+
+
+def explained(book: Book, table: str, column: str, each: str = "") -> Explanations:
+    """How the next twelve months of a column are made, in all or for `each` value of another column."""
+    rows, year = book.near(book[table]), f"{book.year[0]:%Y-%m}..{book.year[-1]:%Y-%m}"
+    values = [{each: value} for value in rows[each].unique()] if each else [{}]
+    found = [book.explain(table, column, month=year, **where) for where in values] if len(rows) else []
+    return Explanations(f"How the numbers of the {book.span} are made; each opens:", found)
 
 
 def scorecard(book: Book) -> Figure:

@@ -87,6 +87,4 @@ def page(content: Mapping[str, Any]) -> str:
         finalize=lambda value: _whole(charts.plain(value)) if type(value) is str else value,
     )
     css = Markup(charts.CSS + (here / "pack.css").read_text(encoding="utf-8"))
-    return environment.get_template("pack.html.j2").render(
-        content, css=css, is_figure=lambda part: isinstance(part, Figure)
-    )
+    return environment.get_template("pack.html.j2").render(content, css=css)

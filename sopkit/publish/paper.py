@@ -66,6 +66,8 @@ def fitted(section: dict[str, Any], first: bool = False) -> dict[str, Any]:
         if isinstance(part, str):
             room -= 6 + 15.5 * _lines(part, 13, 600)
             continue
+        if not isinstance(part, list | Figure):  # what explains numbers stands on screen only
+            continue
         pair = part if isinstance(part, list) else [part]
         width = WIDTH if len(pair) == 1 else (WIDTH - 32) / 2
         sizes = [(*height(one, width), one, width) for one in pair if one]

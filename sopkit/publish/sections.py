@@ -6,6 +6,7 @@ from typing import Any
 
 from sopkit import kpis
 from sopkit.book import Book
+from sopkit.book.explain import Explanations
 from sopkit.charts import Figure
 from sopkit.collect import figures as collect
 from sopkit.decide import UNDECIDED
@@ -17,7 +18,7 @@ from sopkit.reconcile import figures as reconcile
 from sopkit.supply import figures as supply
 from sopkit.words import amount, counted, listed, month_name, number, quoted, sentence, several, than
 
-Body = Figure | list[Figure] | str
+Body = Figure | list[Figure] | Explanations | str
 
 
 def section(key: str, label: str, headline: str, *body: Body) -> dict[str, Any]:
@@ -119,7 +120,7 @@ def scorecard(book: Book) -> dict[str, Any]:
     else:
         known = any(tile.missed is False for tile in tiles)
         headline = "Every KPI that has a target meets it." if known else "No KPI has a target yet."
-    return section("scorecard", "Scorecard", headline, own.tiles(book), own.scorecard(book))
+    return section("scorecard", "Scorecard", headline, own.tiles(book), own.kpis_explained(book), own.scorecard(book))
 
 
 def changed(book: Book) -> dict[str, Any]:
@@ -172,7 +173,8 @@ def demand_plan(book: Book) -> dict[str, Any]:
         + f"; it peaks in {month_name(months.idxmax())}."
     )
     more = filled(demand.lifecycle(book))
-    return section("demand", "Demand plan", headline, demand.outlook(book), reconcile.net_sales(book),
+    return section("demand", "Demand plan", headline, demand.outlook(book),
+                   own.explained(book, "demand_plan", "consensus"), reconcile.net_sales(book),
                    reconcile.by_market(book), *more)  # fmt: skip
 
 
@@ -231,7 +233,7 @@ def inventory(book: Book) -> dict[str, Any]:
     words += [f"covers {number(cover)} days of demand"] if cover is not None else []
     return section(
         "inventory", "Inventory and service", (listed(words) or "Stock by month") + ".", supply.stock(book),
-        supply.service(book), supply.promises(book),
+        own.explained(book, "stock", "value"), supply.service(book), supply.promises(book),
     )  # fmt: skip
 
 
@@ -244,8 +246,8 @@ def finance(book: Book) -> dict[str, Any]:
     headline = f"The result of the {book.span} is {amount(result, book.currency)}"
     headline += f", {amount(result / sales, 'share')} of net sales." if sales else "."
     more = filled(reconcile.bridge(book), reconcile.capital(book))
-    return section("finance", "Finance", headline, reconcile.statement(book), reconcile.by_family(book),
-                   *more)  # fmt: skip
+    return section("finance", "Finance", headline, reconcile.statement(book),
+                   own.explained(book, "pnl", "amount", "line"), reconcile.by_family(book), *more)  # fmt: skip
 
 
 def scenarios(book: Book) -> dict[str, Any]:

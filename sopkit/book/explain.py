@@ -1,0 +1,384 @@
+"""Why is this number what it is? Its formula, the parts with their values, down to the rows of the company's files.
+
+Computed from declarations: what a column means and how it adds up (`sopkit.tables`), how it is made of others
+(`sopkit/tables/made.py`), which file a table came from (table `sources`), who said what (columns owner and reason).
+"""
+
+from __future__ import annotations
+
+import ast
+import html
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import reduce
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from sopkit import kpis
+from sopkit.book import ask
+from sopkit.errors import SettingsError, nearest
+from sopkit.tables import table as declaration
+from sopkit.tables.hierarchy import add_up
+from sopkit.tables.made import Made, made
+from sopkit.words import amount, listed, month_name, several, span
+
+if TYPE_CHECKING:
+    from sopkit.book.book import Book
+
+DEPTH = 9  # steps down from the number asked for
+SHOWN_WORDS = 3  # reasons of people that are shown; all of them stand in `rows`
+PERIODS = {kpis.PLAN: "the next twelve months", kpis.PAST: "the last twelve months"}
+VAGUE = ("quantity", "amount", "value")  # names of columns that say no more than their table does
+SIGNS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "x", ast.Div: "/"}
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A number, what it is, and the numbers it is made of.
+
+    `label`: its column and table; `sign`: how it enters the number above it; `formula`: how it is made, in words;
+    `notes`: file, people, hash and what else is known; `rows`: the rows behind it.
+    """
+
+    label: str
+    value: float
+    unit: str
+    meaning: str = ""
+    at: str = ""
+    sign: str = ""
+    formula: str = ""
+    notes: Sequence[str] = ()
+    parts: Sequence[Explanation] = ()
+    rows: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
+
+    @property
+    def shown(self) -> str:
+        """The number with its unit."""
+        return amount(self.value, self.unit)
+
+    @property
+    def _line(self) -> str:
+        made_of = f" = {self.formula}" if self.formula else ""
+        return f"{self.sign + ' ' if self.sign else ''}{self.shown}: {self.label}{made_of}" + (
+            f" ({self.at})" if self.at else ""
+        )
+
+    def __repr__(self) -> str:
+        """The number and its parts, a line each, indented by depth."""
+        lines = [self._line, *(f"    {note}" for note in (self.meaning, *self.notes) if note)]
+        for part in self.parts:
+            lines += ["  " + line for line in repr(part).split("\n")]
+        return "\n".join(lines)
+
+    def __html__(self) -> str:
+        """The same as nested lists that open, without script; all text escaped."""
+        line = f"<b>{html.escape(self.shown)}</b> {html.escape(self._line.split(': ', 1)[1])}"
+        sign = f'<span class="sign">{html.escape(self.sign)}</span> ' if self.sign else ""
+        more = "".join(f"<p>{html.escape(note)}</p>" for note in (self.meaning, *self.notes) if note)
+        more += "".join(part.__html__() for part in self.parts)
+        return f'<details class="explain"><summary>{sign}{line}</summary>{more}</details>'
+
+    def _repr_html_(self) -> str:
+        from sopkit.charts import CSS
+
+        return f"<style>{CSS}</style>{self.__html__().replace('<details', '<details open', 1)}"
+
+
+@dataclass(frozen=True)
+class Explanations:
+    """Several numbers explained, below the figures that show them; `title` says which."""
+
+    title: str
+    numbers: Sequence[Explanation]
+
+    def __bool__(self) -> bool:
+        return bool(self.numbers)
+
+    def __html__(self) -> str:
+        """A list of numbers that open, without script."""
+        inside = "".join(one.__html__() for one in self.numbers)
+        return f'<div class="explained"><p>{html.escape(self.title)}</p>{inside}</div>'
+
+
+def explain(book: Book, name: str, column: str, where: Mapping[str, Any], *, depth: int = DEPTH) -> Explanation:
+    """See `Book.explain`."""
+    full = _rows(book, name)
+    declared = declaration(name)
+    if column not in declared.names or declared[column].adds is None:
+        numbers = [one.name for one in declared if one.adds is not None]
+        raise SettingsError(f"table {name} has no number {column!r}: {nearest(column, numbers)}")
+    rows = full[ask.chosen(full, where, f"table {name}")]
+    if rows.empty:
+        raise SettingsError(f"table {name} has no row {_words(where)}: ask for less, or see book.table({name!r})")
+    return _column(book, name, column, rows, depth)
+
+
+def _rows(book: Book, name: str) -> pd.DataFrame:
+    try:
+        return ask.with_levels(book, name)
+    except KeyError as error:
+        raise SettingsError(error.args[0]) from None
+
+
+def _words(where: Mapping[str, Any]) -> str:
+    return listed([f"{key.replace('_', ' ')} {value}" for key, value in where.items()], 9)
+
+
+def _column(book: Book, name: str, column: str, rows: pd.DataFrame, depth: int, sign: str = "") -> Explanation:
+    """A column of some rows of a table: its value as the column adds up, and what it is made of."""
+    declared = declaration(name)
+    about = declared[column]
+    if about.adds in ("end", "start") and "month" in rows:
+        rows = rows[rows["month"].eq(rows["month"].max() if about.adds == "end" else rows["month"].min())]
+    try:
+        value = float(rows[column].iloc[0] if len(rows) == 1 else add_up(rows, declared, [], [column])[column].iloc[0])
+    except ValueError as error:
+        raise SettingsError(f"{error.args[0]}: ask for one row") from None
+    unit = _unit(book, str(rows["unit"].iloc[0]) if about.unit in ("unit", "its unit") else about.unit)
+    how = made(name, column, {key: rows[key].iloc[0] for key in declared.names if rows[key].nunique() == 1})
+    rate = about.parts if how is None else None
+    tree = ast.parse(f"({rate[0]}) / ({rate[1]})", mode="eval").body if rate else how.tree if how else None
+    parts: Sequence[Explanation] = ()
+    if tree is not None and depth > 0 and column not in {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}:
+        parts = _parts(book, name, tree, _by_month(book, name, rows), depth - 1)
+    elif how and depth > 0:
+        parts = [_column(book, name, one, rows, depth - 1) for one in how.of]
+    kind = how.where if how else {}
+    return Explanation(
+        label=_label(name, column, rows, kind),
+        value=value,
+        unit=unit,
+        meaning="" if kind else about.meaning,
+        at=_at(name, rows, kind),
+        sign=sign,
+        formula=_said(tree) if tree is not None else "",
+        notes=_notes(book, name, rows, how, last=not parts),
+        parts=parts,
+        rows=rows[declared.names].reset_index(drop=True),
+    )
+
+
+def _label(name: str, column: str, rows: pd.DataFrame, kind: Mapping[str, str]) -> str:
+    if name == "kpis":
+        return kpis.KPIS[rows["kpi"].iloc[0]].title
+    return ", ".join(kind.values()) or f"{column.replace('_', ' ')} ({name.replace('_', ' ')})"
+
+
+def _by_month(book: Book, name: str, rows: pd.DataFrame) -> pd.DataFrame:
+    """`rows`, those of table kpis once for each month of their period: what a KPI is made of stands by month."""
+    if name != "kpis":
+        return rows
+    months = [list(book.year) if period == kpis.PLAN else [pd.Timestamp(period)] for period in rows["period"]]
+    return rows.assign(month=months).explode("month").astype({"month": "datetime64[ns]"}).reset_index(drop=True)
+
+
+def _at(name: str, rows: pd.DataFrame, but: Collection[str] = ()) -> str:
+    """Which rows of its table a number is of, in words."""
+    if name == "kpis":
+        period = rows["period"].iloc[0]
+        return PERIODS.get(period, period)
+    told, declared = [], declaration(name)
+    for key in [key for key in declared.key if key not in but]:
+        values = rows[key].unique()
+        if len(values) == 1:
+            told.append(month_name(values[0]) if declared[key].dtype.startswith("datetime") else str(values[0]))
+        elif key == "month":
+            told.append(span(values.min(), values.max()))
+    return ", ".join(filter(None, [*told, several(len(rows), "row") if len(rows) > 1 else ""]))
+
+
+def _notes(book: Book, name: str, rows: pd.DataFrame, how: Made | None, *, last: bool) -> list[str]:
+    """What else is known: how it came about in words, the file, people and their reasons, the hash of the table."""
+    notes = [how.words] if how and how.words else []
+    notes += [f"{kpis.KPIS[kpi].measured}." for kpi in rows["kpi"].unique()] if name == "kpis" else []
+    for table in how.see if how else ():
+        places = book["sources"].loc[book["sources"]["table"] == table, "place"]
+        notes += [f"See table {table}{''.join(f', from {place}' for place in places)}."] if len(book[table]) else []
+    if "model" in rows and rows["model"].nunique() == 1:
+        notes.append(f"Method: {rows['model'].iloc[0]}.")
+    source = book["sources"].query("table == @name", local_dict={"name": name})
+    for place, lines, sha in source[["place", "lines", "sha256"]].itertuples(index=False):
+        notes.append(f"From {place}, {several(int(lines), 'line')} read, sha256 {sha[:12]}.")
+    if {"owner", "reason"} <= set(rows):
+        said = rows[["owner", "reason"]].drop_duplicates()
+        notes += [f"{owner}: {reason}" for owner, reason in said.head(SHOWN_WORDS).itertuples(index=False) if reason]
+        notes += [f"And {len(said) - SHOWN_WORDS} more."] if len(said) > SHOWN_WORDS else []
+    kept = book.manifest.get("tables", {}).get(name, {})
+    return [*notes, f"Table {name}, sha256 {kept['sha256'][:12]}."] if kept and last and not len(source) else notes
+
+
+# What a formula comes to ---------------------------------------------------------------------------------------------
+
+
+def _terms(tree: ast.expr, sign: str = "+") -> list[tuple[str, ast.expr]]:
+    """The signed terms of a sum; one term where it is none."""
+    if isinstance(tree, ast.UnaryOp) and isinstance(tree.op, ast.USub):
+        return _terms(tree.operand, "-" if sign == "+" else "+")
+    if isinstance(tree, ast.BinOp) and isinstance(tree.op, ast.Add | ast.Sub):
+        other = sign if isinstance(tree.op, ast.Add) else "-" if sign == "+" else "+"
+        return [*_terms(tree.left, sign), *_terms(tree.right, other)]
+    return [(sign, tree)]
+
+
+def _parts(book: Book, name: str, tree: ast.expr, rows: pd.DataFrame, depth: int) -> list[Explanation]:
+    if isinstance(tree, ast.BinOp) and isinstance(tree.op, ast.Mult) and len(rows) > 1:
+        pairs = [(sign, one) for sign, one in (("", tree.left), ("x", tree.right)) if not isinstance(one, ast.BinOp)]
+    elif isinstance(tree, ast.BinOp) and isinstance(tree.op, ast.Div | ast.Mult):
+        pairs = [("", tree.left), (SIGNS[type(tree.op)], tree.right)]
+    elif isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name):  # max(a, b): what it is the largest of
+        pairs = [term for one in tree.args if not isinstance(one, ast.Constant) for term in _terms(one, "")]
+    else:
+        pairs = _terms(tree)
+        pairs = [("" if place == 0 and sign == "+" else sign, term) for place, (sign, term) in enumerate(pairs)]
+    found = []
+    for sign, term in pairs:
+        with suppress(SettingsError):  # a price of many rows is no one number: the rows hold it
+            found += [_part(book, name, term, rows, depth, sign)]
+    return [part for part in found if part is not None]
+
+
+def _part(book: Book, name: str, tree: ast.expr, rows: pd.DataFrame, depth: int, sign: str) -> Explanation | None:
+    if isinstance(tree, ast.Name):
+        return _column(book, name, tree.id, rows, depth, sign)
+    if found := _reference(tree):
+        table, inner, where = found
+        behind = _behind(book, name, rows, table, where)
+        if isinstance(inner, ast.Name):
+            return _column(book, table, inner.id, behind, depth, sign) if len(behind) else None
+        name, rows, tree = table, behind, inner
+    if rows.empty:
+        return None
+    return Explanation(
+        label=f"{_said(tree)} ({name.replace('_', ' ')})",
+        value=float(evaluated(book, name, tree, rows).sum()),
+        unit=_unit_of(book, name, tree),
+        at=_at(name, rows),
+        sign=sign,
+        parts=_parts(book, name, tree, rows, depth - 1) if depth > 0 else (),
+        notes=("Row by row, then added up.",) if len(rows) > 1 and isinstance(tree, ast.BinOp) else (),
+        rows=rows[[c for c in declaration(name).names if c in rows]].reset_index(drop=True),
+    )
+
+
+def _unit(book: Book, declared: str) -> str:
+    """A declared unit as this company has it, money per something too."""
+    return book.unit(declared).replace("currency", book.currency) or "number"
+
+
+def _unit_of(book: Book, name: str, tree: ast.expr) -> str:
+    """The unit of a formula: money where there is money in it, else that of its first column."""
+    units = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and node.id in declaration(name).names:
+            units.append(declaration(name)[node.id].unit)
+        elif isinstance(node, ast.expr) and (found := _reference(node)):
+            units.append(_unit_of(book, found[0], found[1]))
+    money = any("currency" in unit or unit == book.currency for unit in units)
+    return book.currency if money else _unit(book, units[0] if units else "")
+
+
+def _said(tree: ast.expr) -> str:
+    """A formula as people read it: `net sales + cost of goods sold`, `closing x standard cost`."""
+    if isinstance(tree, ast.Name):
+        return tree.id.replace("_", " ")
+    if isinstance(tree, ast.UnaryOp):
+        return f"- {_said(tree.operand)}"
+    if isinstance(tree, ast.BinOp):
+        left, right = (
+            f"({_said(one)})" if _sum(one) and not _sum(tree) else _said(one) for one in (tree.left, tree.right)
+        )
+        return left if left == right and _sum(tree) else f"{left} {SIGNS[type(tree.op)]} {right}"
+    if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name):
+        return f"{'larger' if tree.func.id == 'max' else 'smaller'} of {' and '.join(map(_said, tree.args))}"
+    if found := _reference(tree):
+        table, inner, where = found
+        named = [str(value.value) for value in where.values() if isinstance(value, ast.Constant)]
+        return ", ".join(named) or (_named(table, inner.id) if isinstance(inner, ast.Name) else _said(inner))
+    return ast.unparse(tree)
+
+
+def _sum(tree: ast.expr) -> bool:
+    found = _reference(tree)
+    tree = found[1] if found else tree
+    return isinstance(tree, ast.BinOp) and isinstance(tree.op, ast.Add | ast.Sub)
+
+
+def _named(table: str, column: str) -> str:
+    """A column as people call it: where its name says little, its table's."""
+    return (table if column in VAGUE else column).replace("_", " ")
+
+
+def _reference(tree: ast.expr) -> tuple[str, ast.expr, dict[str, ast.expr]] | None:
+    """Of `table.column`, `table["formula"]` or either with brackets: the table, what of it, which of its rows."""
+    where: dict[str, ast.expr] = {}
+    if isinstance(tree, ast.Call) and not isinstance(tree.func, ast.Name):
+        where, tree = {str(word.arg): word.value for word in tree.keywords}, tree.func
+    if isinstance(tree, ast.Attribute) and isinstance(tree.value, ast.Name):
+        return tree.value.id, ast.Name(tree.attr), where
+    if isinstance(tree, ast.Subscript) and isinstance(tree.value, ast.Name) and isinstance(tree.slice, ast.Constant):
+        return tree.value.id, ast.parse(str(tree.slice.value), mode="eval").body, where
+    return None
+
+
+def _keys(name: str, mine: pd.DataFrame, child: pd.DataFrame, where: Mapping[str, ast.expr]) -> dict[str, str]:
+    """Which column of `child` must equal which of `mine`: those of the key that both have, and what `where` renames."""
+    renamed = {their: value.id for their, value in where.items() if isinstance(value, ast.Name)}
+    own = [*declaration(name).key, *(["month"] if "month" in mine and "month" not in declaration(name).key else [])]
+    keys = dict(renamed)
+    for key in own:
+        if key in renamed.values():
+            continue
+        named = [key, *(["product", "material"] if key == "item" else ["item"] if key == "product" else [])]
+        their = next((one for one in named if one in child and one not in where), None)
+        if their:
+            keys[their] = key
+    return keys
+
+
+def _filtered(child: pd.DataFrame, where: Mapping[str, ast.expr]) -> pd.DataFrame:
+    fixed = {key: value.value for key, value in where.items() if isinstance(value, ast.Constant)}
+    return child[
+        reduce(lambda mask, pair: mask & child[pair[0]].eq(pair[1]), fixed.items(), pd.Series(True, child.index))
+    ]
+
+
+def _behind(book: Book, name: str, rows: pd.DataFrame, table: str, where: Mapping[str, ast.expr]) -> pd.DataFrame:
+    """The rows of `table` that stand behind `rows` of table `name`."""
+    child = _filtered(ask.with_levels(book, table), where)
+    keys = _keys(name, rows, child, where)
+    wanted = rows[list(keys.values())].drop_duplicates().set_axis(list(keys), axis=1)
+    return child.merge(wanted, on=list(keys)) if keys else child
+
+
+def evaluated(book: Book, name: str, tree: ast.expr, rows: pd.DataFrame) -> pd.Series:
+    """What a formula comes to in each of `rows` of table `name`: nothing where no row stands behind it."""
+    if isinstance(tree, ast.Constant):
+        return pd.Series(float(str(tree.value)), rows.index)
+    if isinstance(tree, ast.Name):
+        return rows[tree.id].astype(float).fillna(0.0)
+    if isinstance(tree, ast.UnaryOp):
+        return -evaluated(book, name, tree.operand, rows)
+    if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name):
+        one, other = (evaluated(book, name, part, rows) for part in tree.args)
+        return one.where(one >= other, other) if tree.func.id == "max" else one.where(one <= other, other)
+    if isinstance(tree, ast.BinOp):
+        left, right = (evaluated(book, name, part, rows) for part in (tree.left, tree.right))
+        return {ast.Add: left.add, ast.Sub: left.sub, ast.Mult: left.mul, ast.Div: left.div}[type(tree.op)](right)
+    found = _reference(tree)
+    if found is None:
+        raise ValueError(f"{name}: {ast.unparse(tree)} is no formula")
+    table, inner, where = found
+    child = _filtered(ask.with_levels(book, table), where).reset_index(drop=True)
+    keys = _keys(name, rows, child, where)
+    values = evaluated(book, table, inner, child)
+    if not keys:
+        return pd.Series(values.sum(), rows.index)
+    sums = values.groupby([child[key] for key in keys]).sum()
+    wanted = (
+        pd.MultiIndex.from_frame(rows[list(keys.values())])
+        if len(keys) > 1
+        else pd.Index(rows[next(iter(keys.values()))])
+    )
+    return pd.Series(sums.reindex(wanted).fillna(0.0).to_numpy(), rows.index)
