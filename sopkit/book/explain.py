@@ -153,7 +153,7 @@ def _column(book: Book, name: str, column: str, rows: pd.DataFrame, depth: int, 
         meaning="" if kind else about.meaning,
         at=_at(name, rows, kind),
         sign=sign,
-        formula=_said(tree) if tree is not None else "",
+        formula=_worded(tree) if tree is not None else "",
         notes=_notes(book, name, rows, how, last=not parts),
         parts=parts,
         rows=rows[declared.names].reset_index(drop=True),
@@ -202,9 +202,9 @@ def _notes(book: Book, name: str, rows: pd.DataFrame, how: Made | None, *, last:
     for place, lines, sha in source[["place", "lines", "sha256"]].itertuples(index=False):
         notes.append(f"From {place}, {several(int(lines), 'line')} read, sha256 {sha[:12]}.")
     if {"owner", "reason"} <= set(rows):
-        said = rows[["owner", "reason"]].drop_duplicates()
-        notes += [f"{owner}: {reason}" for owner, reason in said.head(SHOWN_WORDS).itertuples(index=False) if reason]
-        notes += [f"And {len(said) - SHOWN_WORDS} more."] if len(said) > SHOWN_WORDS else []
+        reasons = rows[["owner", "reason"]].drop_duplicates()
+        notes += [f"{owner}: {reason}" for owner, reason in reasons.head(SHOWN_WORDS).itertuples(index=False) if reason]
+        notes += [f"And {len(reasons) - SHOWN_WORDS} more."] if len(reasons) > SHOWN_WORDS else []
     kept = book.manifest.get("tables", {}).get(name, {})
     return [*notes, f"Table {name}, sha256 {kept['sha256'][:12]}."] if kept and last and not len(source) else notes
 
@@ -251,7 +251,7 @@ def _part(book: Book, name: str, tree: ast.expr, rows: pd.DataFrame, depth: int,
     if rows.empty:
         return None
     return Explanation(
-        label=f"{_said(tree)} ({name.replace('_', ' ')})",
+        label=f"{_worded(tree)} ({name.replace('_', ' ')})",
         value=float(evaluated(book, name, tree, rows).sum()),
         unit=_unit_of(book, name, tree),
         at=_at(name, rows),
@@ -279,23 +279,23 @@ def _unit_of(book: Book, name: str, tree: ast.expr) -> str:
     return book.currency if money else _unit(book, units[0] if units else "")
 
 
-def _said(tree: ast.expr) -> str:
+def _worded(tree: ast.expr) -> str:
     """A formula as people read it: `net sales + cost of goods sold`, `closing x standard cost`."""
     if isinstance(tree, ast.Name):
         return tree.id.replace("_", " ")
     if isinstance(tree, ast.UnaryOp):
-        return f"- {_said(tree.operand)}"
+        return f"- {_worded(tree.operand)}"
     if isinstance(tree, ast.BinOp):
         left, right = (
-            f"({_said(one)})" if _sum(one) and not _sum(tree) else _said(one) for one in (tree.left, tree.right)
+            f"({_worded(one)})" if _sum(one) and not _sum(tree) else _worded(one) for one in (tree.left, tree.right)
         )
         return left if left == right and _sum(tree) else f"{left} {SIGNS[type(tree.op)]} {right}"
     if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name):
-        return f"{'larger' if tree.func.id == 'max' else 'smaller'} of {' and '.join(map(_said, tree.args))}"
+        return f"{'larger' if tree.func.id == 'max' else 'smaller'} of {' and '.join(map(_worded, tree.args))}"
     if found := _reference(tree):
         table, inner, where = found
         named = [str(value.value) for value in where.values() if isinstance(value, ast.Constant)]
-        return ", ".join(named) or (_named(table, inner.id) if isinstance(inner, ast.Name) else _said(inner))
+        return ", ".join(named) or (_named(table, inner.id) if isinstance(inner, ast.Name) else _worded(inner))
     return ast.unparse(tree)
 
 
