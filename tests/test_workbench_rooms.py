@@ -241,6 +241,7 @@ def test_a_cell_that_the_table_does_not_have_cannot_be_typed_over() -> None:
 
 def test_the_lab_builds_keeps_solves_and_holds_options_against_events(own_run: Path) -> None:
     lab = workbench.scenario_lab(opened("reconcile"))
+    assert lab.solve not in lab.children and lab.children.index(lab.chosen) > lab.children.index(lab.store)
     lab.take_sheet.click()
     assert lab.take_sheet.disabled and not lab.listed.children
     lab.sheet_of.value = "hours"

@@ -29,6 +29,7 @@ class ScenarioLab(WhatIf):
     heading = "Build a scenario, solve it, compare"
 
     def __init__(self, cycle: Cycle) -> None:
+        super().__init__(cycle)
         self.chosen = widgets.SelectMultiple(
             description="Scenarios", rows=8, style=LABEL, layout=widgets.Layout(width="min(62em, 100%)")
         )
@@ -38,15 +39,16 @@ class ScenarioLab(WhatIf):
         self.solve = _button("Solve", primary=True)
         self.stop = _button("Stop", disabled=True)
         self.bar = widgets.IntProgress(min=0, max=1, layout=widgets.Layout(width="12em"))
-        self.buttons = widgets.HBox([self.solve, self.stop, self.bar])
         self.progress = _Message()
         self.compared, self.held = _Shown(), _Shown()
         self._stop = threading.Event()
         self._working = threading.Thread()
-        super().__init__(cycle)
         self.solve.on_click(self._begin)
         self.stop.on_click(lambda _: self._stop.set())
         self.chosen.observe(self._moved, "value")
+        row = widgets.HBox([self.solve, self.stop, self.bar])
+        below = [self.chosen, self.against, row, self.progress, self.compared, self.held]
+        self.children = [*self.children, *below]
         self._offer()
 
     @property
