@@ -190,14 +190,20 @@ def sign(
     company: CompanyOption,
     cycle: CycleOption,
     by: By,
+    *,
     note: Annotated[str, typer.Option(help="A remark that stands beside the signature.")] = "",
+    tick: Annotated[list[str] | None, typer.Option(help="What company.yaml has ticked first; may be repeated.")] = None,
 ) -> None:
-    """Sign a stage: the signature holds for exactly the tables as they are now."""
-    from sopkit.cycle import Cycle, signatures
+    """Sign a stage: the signature holds for exactly the tables as they are now; what is not true yet is shown."""
+    from sopkit.cycle import Cycle, followup, signatures
 
     opened = Cycle.open(company, cycle)
+    for item in tick or ():
+        followup.tick(opened, stage, item, by=by)
     number, path = signatures.sign(opened, stage, by=by, note=note)
     typer.echo(f"{by} signed {stage} of {company} {cycle} (record {number}).")
+    if wrong := opened.status().set_index("stage").at[stage, "not true yet"]:
+        typer.echo(f"Signed though it is not true: {wrong}.")
     if path is not None:
         typer.echo(f"Anybody can check it: {path}")
     typer.echo(f"Head of the event log: {opened.records.head()}")
@@ -331,6 +337,71 @@ def take(
         typer.echo(f"Recorded as override {numbers[0]} to {numbers[-1]}. Next: {opened.command('--resume')}")
     if answer.refused or answer.conflicts:
         raise typer.Exit(1)
+
+
+@app.command()
+def commitments(
+    company: CompanyOption,
+    cycle: CycleOption,
+    *,
+    done: Annotated[str, typer.Option("--close", help="This option is done: the company's tables contain it.")] = "",
+    revoke: Annotated[str, typer.Option("--revoke", help="This option no longer binds.")] = "",
+    by: By = "",
+    reason: Annotated[str, typer.Option("--reason", help="Why.")] = "",
+) -> None:
+    """Show what earlier cycles adopted and what became of it; close it as done, or revoke it with a reason."""
+    from sopkit.cycle import Cycle, followup
+
+    opened = Cycle.open(company, cycle)
+    for option, how in ((done, "done"), (revoke, "revoked")):
+        if option:
+            number = followup.close(opened, option, how, by=by, reason=reason)
+            typer.echo(f"{option} is {how} (record {number}). Next: {opened.command()}")
+    if not (done or revoke):
+        shown = opened.read("commitments")[["option", "title", "cycle", "owner", "due", "until", "status", "note"]]
+        typer.echo(shown.to_string(index=False, justify="left") if len(shown) else "Nothing that was adopted binds.")
+
+
+@app.command()
+def actions(
+    company: CompanyOption,
+    cycle: CycleOption,
+    *,
+    add: Annotated[str, typer.Option(help="What is to be done.")] = "",
+    about: Annotated[int, typer.Option("--action", help="Number of the action that this is about.")] = 0,
+    to: Annotated[str, typer.Option(help="Who does it, names divided by commas.")] = "",
+    due: Annotated[str, typer.Option(help="The day, like 2026-12-11.")] = "",
+    after: Annotated[str, typer.Option(help="Numbers of the actions that come first, divided by blanks.")] = "",
+    status: Annotated[str, typer.Option(help="open, doing, done or dropped.")] = "",
+    comment: Annotated[str, typer.Option(help="A remark; @Name asks somebody.")] = "",
+    number: Annotated[str, typer.Option(help="The number it is tied to: table, key, month.")] = "",
+    origin: Annotated[str, typer.Option(help="What it comes from, as the proposals name it.")] = "by hand",
+    by: By = "",
+    drafts: Annotated[
+        Path | None, typer.Option(help="Write a drafted mail and a calendar a person to this folder.")
+    ] = None,
+) -> None:
+    """Show what is to be done and what the plan proposes; add an action, say where one stands, draft the mails."""
+    from sopkit.book import actions as words
+    from sopkit.cycle import Cycle, followup
+
+    opened = Cycle.open(company, cycle)
+    fields = {"what": add, "assignees": to, "due": due, "depends": after, "status": status, "comment": comment}
+    if any(fields.values()):
+        if not by:
+            raise SettingsError("An action is recorded by somebody: give --by and a name of table people.")
+        more = {"about": number, "action": about, "origin": "" if about else origin}
+        typer.echo(f"Action {followup.note(opened, by=by, **fields, **more)} is recorded.")
+        return
+    if drafts:
+        typer.echo("\n".join(map(str, followup.drafts(opened, drafts))) or "Nobody has an open action.")
+        return
+    book = opened.book
+    rows = words.standing(book["actions"]).reset_index()
+    shown = rows[["action", "status", "what", "assignees", "due", "depends", "comments"]]
+    typer.echo(shown.to_string(index=False, justify="left") if len(shown) else "No action is recorded.")
+    for row in words.proposed(book).itertuples():
+        typer.echo(f'proposed: {row.what} (--add "..." --origin "{row.origin}")')
 
 
 @app.command()

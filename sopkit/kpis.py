@@ -122,6 +122,12 @@ def forecast_value_added(errors: ArrayLike) -> NDArray[np.float64]:
     return errors[:-1] - errors[1:]
 
 
+def brier(probability: ArrayLike, happened: ArrayLike) -> float:
+    """Mean of (probability - happened)^2, happened 1 or 0: 0 = always right, 0.25 = a coin. Source: Brier 1950."""
+    stated, came = _pair(probability, happened)
+    return float(((stated - came) ** 2).mean())
+
+
 # Sales, money and margin --------------------------------------------------------------------------------------------
 
 

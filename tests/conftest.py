@@ -89,6 +89,18 @@ def own_run(demo_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     return tmp_path
 
 
+@pytest.fixture
+def meeting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cycle of a company of a few lines before its meeting; SOPKIT_DATA and SOPKIT_REPORTS point at it."""
+    from small_cycle import bags, to_the_meeting
+
+    for part in ("data", "reports"):
+        monkeypatch.setenv(f"SOPKIT_{part.upper()}", str(tmp_path / part))
+    monkeypatch.delenv("SOPKIT_RECORDS", raising=False)
+    to_the_meeting(tmp_path, bags())
+    return tmp_path
+
+
 # programs that a machine may lack ------------------------------------------------------------------------------------
 
 

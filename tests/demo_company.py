@@ -35,6 +35,29 @@ TRUTH = {
     "returns": ("STOVE-G1", "SOUTH-ONLINE", "2025-01", -40),  # more came back than was sold
 }
 
+# what the last three meetings decided and how it ended, and how those cycles went
+_POLES = "Alu Czech may fail in spring. Do we qualify Alu Taiwan for tent poles now?"
+_DECIDED = [
+    ("2026-08", "Do we rent space in Hamburg until the winter bags are sold?", "rent_space", "Rent 80 m3 in Hamburg",
+     "Greta Holm", "Jon Okafor", "2026-09", 18_000, 21_400, "done"),
+    ("2026-09", "Which plan do we run?", "base", "", "Greta Holm", "Tomas Novak", "2026-10", None, None, ""),
+    ("2026-10", "Do we sew on Saturdays in October?", "saturday_shift", "Saturday shift on the Leipzig sewing line",
+     "Tomas Novak", "Tomas Novak", "2026-10", 41_000, 29_300, "at risk"),
+    ("2026-10", _POLES, "", "", "", "Lars Eriksen", "2026-12", None, None, ""),
+]  # fmt: skip
+_STATED = [
+    ("2026-06", "OPP-1003", "Mara Lind", 0.8, "lost"), ("2026-06", "OPP-1008", "Pia Weber", 0.3, "lost"),
+    ("2026-07", "OPP-1003", "Mara Lind", 0.9, "lost"), ("2026-07", "OPP-1011", "Mara Lind", 0.7, "won"),
+    ("2026-07", "OPP-1014", "Pia Weber", 0.5, "won"), ("2026-08", "OPP-1019", "Mara Lind", 0.8, "lost"),
+    ("2026-08", "OPP-1014", "Pia Weber", 0.7, "won"), ("2026-09", "OPP-1024", "Mara Lind", 0.6, "lost"),
+    ("2026-09", "OPP-1026", "Pia Weber", 0.2, "lost"), ("2026-10", "OPP-1031", "Mara Lind", 0.9, "won"),
+    ("2026-10", "OPP-1033", "Pia Weber", 0.4, "lost"), ("2026-10", "OPP-1042", "Mara Lind", 0.6, ""),
+]  # fmt: skip
+_CYCLES = [
+    ("2026-08", "2026-08-06", "2026-08-21", 6, 3, 1, 1), ("2026-09", "2026-09-04", "2026-09-17", 6, 5, 1, 1),
+    ("2026-10", "2026-10-06", "2026-10-16", 6, 6, 2, 1),
+]  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Size:
@@ -786,11 +809,55 @@ class _Maker:
         """What people at Alpenglow know about the months ahead."""
         forecasts, overrides = self.past_forecasts()
         deals = [
-            ("OPP-1042", "Scandinavian Scouts", "TENT-2P", "NORTH-RETAIL", "2027-05", 2400, 0.7, "proposal", False),
-            ("OPP-1051", "Alpine Club", "PACK-65", "SOUTH-RETAIL", "2027-03", 260, 0.5, "proposal", False),
-            ("OPP-1055", "City Sports chain", "BAG-SUMMER", "SOUTH-RETAIL", "2027-01", 420, 0.8, "negotiation", True),
-            ("OPP-1063", "Relief Agency", "STOVE-MULTI", "NORTH-ONLINE", "2027-02", 500, 0.3, "lead", False),
-            ("OPP-1070", "Trek & Travel", "PACK-45", "NORTH-RETAIL", "2027-04", 300, 0.6, "proposal", True),
+            (
+                "OPP-1042",
+                "Scandinavian Scouts",
+                "TENT-2P",
+                "NORTH-RETAIL",
+                "2027-05",
+                2400,
+                0.7,
+                "proposal",
+                "Mara Lind",
+                False,
+            ),
+            ("OPP-1051", "Alpine Club", "PACK-65", "SOUTH-RETAIL", "2027-03", 260, 0.5, "proposal", "Pia Weber", False),
+            (
+                "OPP-1055",
+                "City Sports chain",
+                "BAG-SUMMER",
+                "SOUTH-RETAIL",
+                "2027-01",
+                420,
+                0.8,
+                "negotiation",
+                "Mara Lind",
+                True,
+            ),
+            (
+                "OPP-1063",
+                "Relief Agency",
+                "STOVE-MULTI",
+                "NORTH-ONLINE",
+                "2027-02",
+                500,
+                0.3,
+                "lead",
+                "Pia Weber",
+                False,
+            ),
+            (
+                "OPP-1070",
+                "Trek & Travel",
+                "PACK-45",
+                "NORTH-RETAIL",
+                "2027-04",
+                300,
+                0.6,
+                "proposal",
+                "Mara Lind",
+                True,
+            ),
         ]
         conditions = [
             ("Hiking boom fades", "PACKS", market, month, -0.03) for market in self.markets for month in self.future[2:]
@@ -812,6 +879,9 @@ class _Maker:
             "market_conditions": pd.DataFrame(conditions, columns=["driver", "family", "market", "month", "effect"]),
             "past_forecasts": forecasts,
             "past_overrides": overrides,
+            "past_decisions": _dated("past_decisions", _DECIDED),
+            "past_pipeline": _dated("past_pipeline", _STATED),
+            "past_cycles": _dated("past_cycles", _CYCLES),
         }
 
     def everything(self) -> dict[str, pd.DataFrame]:
@@ -863,6 +933,13 @@ class _Maker:
         return frames
 
 
+def _dated(name: str, rows: list[tuple]) -> pd.DataFrame:
+    """Rows of table `name` with their months and days as dates."""
+    frame = pd.DataFrame(rows, columns=TABLES[name].names)
+    days = [column.name for column in TABLES[name] if column.kind in ("month", "date")]
+    return frame.assign(**{day: pd.to_datetime(frame[day]) for day in days})
+
+
 def tables(size: Size = SMALL, seed: int = SEED, cycle: str = CYCLE) -> dict[str, pd.DataFrame]:
     """Every input table of a made company, checked against its declaration; those it has no rows for are empty."""
     made = _Maker(size, seed, cycle).everything()
@@ -890,6 +967,14 @@ COMPANY_YAML = """\
       streams:
         statistical: {least: 0.3, most: 0.9}
         sales: {least: 0.1, most: 0.7}
+
+    workflow:
+      collect: {owner: Ada Brandt, day: 3}
+      demand: {owner: Ada Brandt, participants: [Mara Lind, Pia Weber], day: 6, ticks: [sales has confirmed the open deals]}
+      supply: {owner: Jon Okafor, participants: [Tomas Novak, Lars Eriksen], day: 8}
+      reconcile: {owner: Ines Duarte, day: 9}
+      decide: {owner: Greta Holm, day: 11}
+      publish: {owner: Greta Holm, day: 12}
 
     kpi_targets:
       total_sales: {target: 13200000, owner: Mara Lind}

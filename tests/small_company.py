@@ -116,10 +116,13 @@ BAGS = """
     """
 
 
-def bags() -> dict[str, pd.DataFrame]:
-    """One line makes two bags for one market; demand is above capacity in March, the last month."""
-    tables, each = read(BAGS), months(BAGS_MONTHS)
+def bags(first: str = CYCLE) -> dict[str, pd.DataFrame]:
+    """One line makes two bags for one market; demand is above capacity in March. The plan begins with month `first`."""
+    tables, each = read(BAGS), [f"{one:%Y-%m}" for one in pd.date_range(first, periods=BAGS_MONTHS, freq="MS")]
     tables["calendar"] = pd.DataFrame({"month": each, "working_days": 20})
     tables["capacity"] = pd.DataFrame({"resource": "LINE", "month": each, "hours": 100.0, "overtime_limit": 10.0})
-    tables["demand_plan"] = demand({("A", "SHOPS"): [30, 40, 90], ("B", "SHOPS"): [20, 25, 60]}, {"A": 20, "B": 30})
+    wanted = {"2026-01": (30, 20), "2026-02": (40, 25), "2026-03": (90, 60)}
+    small, large = (list(units) for units in zip(*(wanted.get(one, (40, 25)) for one in each), strict=True))
+    tables["demand_plan"] = demand({("A", "SHOPS"): small, ("B", "SHOPS"): large}, {"A": 20, "B": 30})
+    tables["demand_plan"]["month"] = [*each, *each]
     return tables

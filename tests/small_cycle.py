@@ -8,11 +8,15 @@ import pandas as pd
 import small_company
 from small_company import BAGS_MONTHS, CYCLE, company, read
 
-from sopkit import decide, publish, reconcile, supply
-from sopkit.book import Book, Plan
+from sopkit import decide as decided
+from sopkit import publish, reconcile, supply
+from sopkit.book import Book, Plan, commitments
 from sopkit.cycle import Cycle
+from sopkit.demand import consensus
+from sopkit.demand.grid import Notes
 from sopkit.tables import TABLES, written_by
 
+ASKED = "Do we work overtime in March?"
 PEOPLE = """
     people
     name, role, may_sign
@@ -44,9 +48,9 @@ QUESTIONS = """
 """
 
 
-def bags() -> dict[str, pd.DataFrame]:
-    """The company of two bags, with people who may decide."""
-    return small_company.bags() | read(PEOPLE)
+def bags(first: str = CYCLE) -> dict[str, pd.DataFrame]:
+    """The company of two bags, with people who may decide; its plan begins with month `first`."""
+    return small_company.bags(first) | read(PEOPLE)
 
 
 def to_the_meeting(root: Path, tables: dict[str, pd.DataFrame], cycle: str = CYCLE) -> None:
@@ -60,7 +64,15 @@ def to_the_meeting(root: Path, tables: dict[str, pd.DataFrame], cycle: str = CYC
     ):
         if not (folder / f"{name}.yaml").exists():
             (folder / f"{name}.yaml").write_text(text)
-    book = Book.of(tables, company(BAGS_MONTHS), cycle)
+    carried, of = Cycle.open("bags", cycle, stage="collect").carried(), company(BAGS_MONTHS)
+    book = Book.of(tables, of, cycle)
+    bound, _ = commitments.overlaid(book.tables, carried["commitments"], carried["closings"], of.months(cycle))
+    book = book.with_tables(bound)
+    notes = Notes("agree")
+    left = {name: frame for name, frame in carried.items() if name not in ("commitments", "closings")}
+    book = book.with_tables(
+        left | {"demand_plan": consensus.committed(book, "demand_plan", book["demand_plan"], notes)}
+    )
     for stage in ("collect", "demand"):
         frames = {name: book[name] for name in written_by(stage)}
         done(Cycle.open("bags", cycle, stage=stage), frames)
@@ -69,10 +81,17 @@ def to_the_meeting(root: Path, tables: dict[str, pd.DataFrame], cycle: str = CYC
         done(c, door(c.book))
 
 
+def decide(option: str, by: str = "Greta", cycle: str = CYCLE) -> None:
+    """The meeting's answer to the company's question."""
+    c = Cycle.open("bags", cycle)
+    said = {"question": ASKED, "option": option, "reason": "March is short", "status": "approved", "due": "2026-02"}
+    c.records.add("decisions", author=by, cycle=cycle, plan_hash=c.plan_hash("reconcile"), **said)
+
+
 def after_the_meeting(cycle: str = CYCLE, *, pack: bool = False) -> Plan:
     """Stages decide and publish, as their notebooks make them; the `pack` takes longest."""
     c = Cycle.open("bags", cycle, stage="decide")
-    done(c, decide.plan(c.book))
+    done(c, decided.plan(c.book))
     c = Cycle.open("bags", cycle, stage="publish")
     plan = c.save(publish.plan(c.book))
     if pack:

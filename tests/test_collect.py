@@ -12,6 +12,7 @@ import spoiled
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from sopkit.book import commitments
 from sopkit.collect import check_company, collect, mapping, new_company, snapshot, write_template
 from sopkit.collect.extract import formula_safe, formula_text
 from sopkit.errors import FindingsError, SettingsError
@@ -348,7 +349,7 @@ def test_money_comes_in_the_currency_of_the_market(tmp_path):
 def test_the_snapshot_holds_every_table_of_the_stage(memory):
     frames = collect(DEMO, CYCLE, memory=memory).snapshot()
     # what adopted options cost is never brought by a company: it is added to a book when options are planned
-    assert set(frames) == set(written_by("collect")) - {"option_costs"}
+    assert set(frames) == set(written_by("collect")) - {"option_costs", "commitments"}
     for name, frame in frames.items():
         pd.testing.assert_frame_equal(TABLES[name].check(frame), frame)
 
@@ -401,14 +402,19 @@ def test_the_last_plan_is_taken_from_its_cycle_and_not_asked_of_the_user(company
     assert list(made.tables["last_supply_plan"]["item"]) == ["TENT-2P"]
     said = made.findings.query("table == 'last_supply_plan'")["rule"].item()
     assert said == "1 rows of earlier cycles name what is no longer there and are left out"
-    row = dict.fromkeys(TABLES["adopted"].names, "x") | {
-        "option": "shift",
-        "cycle": "2026-10",
-        "due": None,
-        "owner": "Tom",
-    }
-    kept = collect(company, CYCLE, carried={"adopted": TABLES["adopted"].conform(pd.DataFrame([row]))}).findings
-    assert kept.query("table == 'adopted'")["fix"].item().startswith("Tom brings it into the company's tables")
+    change = '{"table": "capacity", "where": {"resource": "SEW-N"}, "column": "hours", "add": 9}'
+    about = {"option": "shift", "cycle": "2026-10", "due": None, "owner": "Tom", "expected": 5, "reaches": "{}"}
+    row = (
+        dict.fromkeys(TABLES["adopted"].names, "x")
+        | about
+        | {"changes": f'{{"title": "Shift", "changes": [{change}]}}'}
+    )
+    left = commitments.passed_on(TABLES["commitments"].empty(), TABLES["adopted"].conform(pd.DataFrame([row])))
+    bound = collect(company, CYCLE, carried={"commitments": left})
+    said = bound.findings.query("table == 'commitments'")
+    assert said["fix"].item().startswith("Tom brings it into them")
+    moved = bound.tables["capacity"]["hours"].sum() - made.tables["capacity"]["hours"].sum()
+    assert moved == pytest.approx(9 * 18), "eighteen months of the sewing line"
     own = plans.head(0).assign(mode="", source="", item="", site="")
     assert collect(company, CYCLE, carried={"last_supply_plan": own}).tables["last_supply_plan"].empty
 

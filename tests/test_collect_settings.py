@@ -39,6 +39,7 @@ def test_every_setting_stands_in_a_new_company_and_holds_when_its_mark_is_taken_
     names = {
         "<kpi>": "fill_rate",
         "<stream>": "statistical",
+        "<stage>": "demand",
         "<name>": "erp",
         "<file>": '"orders_*.csv"',
         "<table>": "sales_history",

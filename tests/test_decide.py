@@ -9,7 +9,7 @@ import pytest
 
 from sopkit.book import Book, Question, Scenario, load_questions, load_scenarios
 from sopkit.book.signed import SHORT, plan_hash
-from sopkit.decide import decisions, figures, is_draft
+from sopkit.decide import decisions, figures, is_draft, table
 from sopkit.errors import SettingsError
 from sopkit.tables import TABLES, Company
 
@@ -212,3 +212,30 @@ def test_file_is_checked_by_line(tmp_path):
     path.write_text("- question: q\n  options: [base]\n  due: 2026-12\n")
     assert load_questions(path)[0].due == "2026-12"
     assert load_questions(tmp_path / "none.yaml") == []
+
+
+def test_the_last_month_to_choose_follows_from_lead_times():
+    def option(*changes, **more):
+        return Scenario(title="t", changes=list(changes), **more)
+
+    shift = {"table": "capacity", "where": {"month": "2027-03..2027-06"}, "column": "hours", "add": 9}
+    hire = {"table": "workforce", "where": {"site": "P"}, "column": "people", "add": 2}
+    source = {"table": "supplier_capacity", "rows": [{"supplier": "S", "item": "I", "site": "P", "month": "2027-03"}]}
+    offers = pd.DataFrame({"supplier": ["S", "T"], "item": "I", "site": "P", "price": 1.0, "lead_time": [2, 5]})
+    people = pd.DataFrame({"site": ["P"], "skill": ["s"], "people": 3, "hire_lead_time": 1})
+    tables = {"offers": TABLES["offers"].conform(offers), "workforce": TABLES["workforce"].conform(people)}
+    made = {"shift": option(shift), "hired": option(shift, hire), "source": option(source), "hire": option(hire),
+            "said": option(shift, choose_by="2026-12")}  # fmt: skip
+    book = Book(tables, Company(name="test"), "2026-11", made)
+    found = {code: table.choose_by(code, book) for code in (*made, "base")}
+    assert found == {
+        "shift": "2027-03",
+        "hired": "2027-02",
+        "source": "2027-01",
+        "hire": "",
+        "said": "2026-12",
+        "base": "",
+    }
+    late = replace(book, cycle="2027-02")
+    asked = Question(question="q", options=["base", *made])
+    assert table.too_late(asked, late) == ["source", "said"]

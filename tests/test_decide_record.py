@@ -2,36 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 from small_company import CYCLE
-from small_cycle import after_the_meeting, bags, to_the_meeting
+from small_cycle import after_the_meeting, bags, decide, to_the_meeting
 
-from sopkit import publish
-from sopkit.book import Plan
+from sopkit import publish, reconcile
+from sopkit.book import Plan, Scenario
 from sopkit.cycle import Cycle
 from sopkit.decide import record
 from sopkit.errors import SettingsError
 from sopkit.publish import pack
 from sopkit.reconcile import standard
-
-ASKED = "Do we work overtime in March?"
-
-
-@pytest.fixture
-def meeting(tmp_path, monkeypatch):
-    """The cycle before its meeting; SOPKIT_DATA and SOPKIT_REPORTS point at it."""
-    for part in ("data", "reports"):
-        monkeypatch.setenv(f"SOPKIT_{part.upper()}", str(tmp_path / part))
-    monkeypatch.delenv("SOPKIT_RECORDS", raising=False)
-    to_the_meeting(tmp_path, bags())
-    return tmp_path
-
-
-def decide(option: str, by: str = "Greta") -> None:
-    c = Cycle.open("bags", CYCLE)
-    said = {"question": ASKED, "option": option, "reason": "March is short", "status": "approved"}
-    c.records.add("decisions", author=by, cycle=CYCLE, plan_hash=c.plan_hash("reconcile"), **said)
 
 
 def page() -> str:
@@ -168,3 +152,23 @@ def test_a_change_after_the_decision_takes_the_approval_away(meeting):
     row = after_the_meeting()["decision_log"].iloc[0]
     assert row["status"] == "undecided"
     assert "Greta chose overtime; it does not count: the plan has changed since" in row["lapsed"]
+
+
+def test_options_are_solved_together_before_they_are_recommended_together(meeting):
+    """Two options that want the same units bring less together than added up; contradicting ones are not."""
+    base = Cycle.open("bags", CYCLE).plan
+    more = Scenario(title="More overtime in March", changes=base.scenarios["overtime"].changes, once=5)
+    plan = replace(base, scenarios={**base.scenarios, "more": more})
+    each = {"overtime": base.what_if(base.scenarios["overtime"]), "more": base.what_if(more)}
+    plan = plan.with_tables({"scenario_results": reconcile.results(base, each)})
+    (row,) = record.combined(plan, ["overtime", "more"]).to_dict("records")
+    both = base.what_if([*more.changes, *more.changes], warm=False)
+    worth = {name: one.measures()["result"] - one.measures()["service penalties"] for name, one in each.items()}
+    found, was = (one.measures()["result"] - one.measures()["service penalties"] for one in (both, base))
+    assert row["together"] == pytest.approx(found - was - 5) and row["alone"] == pytest.approx(
+        sum(worth.values()) - 2 * was
+    )
+    assert row["together"] < row["alone"] and row["sentence"].startswith("Together, if nothing happens: ")
+    said = record.combined(plan, ["overtime", "weekend"])["sentence"].item()
+    assert said.startswith("They are not recommended together: overtime and weekend contradict each other")
+    assert record.combined(plan, ["overtime"]).empty

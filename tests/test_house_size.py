@@ -15,13 +15,14 @@ PACKAGE = PROJECT / "sopkit"
 # code lines of the package: neither blank nor comment. Raised once for the decision loop, promises in passes, shelf
 # life by age, demand by price and event, files as they come, signatures, notation and the sheet; to be
 # lowered with every landing that makes it smaller
-MOST = 25_000
+MOST = 26_200
 MOST_IN_A_FILE = 400
 # longer files, with the reason
 LONG = {
     "cycle/cycle.py": "one cycle and everything that it can be asked",
     "supply/model.py": "the whole model on one stretch, as visitors read it",
     "supply/network.py": "the groups of the network, each made from those above it",
+    "tables/inputs.py": "declarations: every input table once",
     "tables/plans.py": "declarations: every plan table once",
 }
 MOST_POSITIONAL = 5

@@ -7,7 +7,7 @@ import pytest
 from small_company import CYCLE, company, demand, monthly, months, read
 
 from sopkit import supply
-from sopkit.book import Book
+from sopkit.book import Book, Change
 
 
 def money(plan: dict[str, pd.DataFrame], *only: str) -> float:
@@ -93,6 +93,29 @@ def test_red_tomato_with_continuous_and_with_whole_workers(textbook, whole, best
     assert (people.round() == people).all() == whole
     assert plan["deliveries"]["backlog"].iloc[-1] == 0
     assert plan["supply_exceptions"].empty
+
+
+@pytest.mark.parametrize("month", ["2026-01", "2026-04"])
+def test_red_tomatos_promotion_is_an_option_by_tables_alone(textbook, month):
+    """One dollar off sells a tenth more in its month and brings a fifth of the next two months forward: its gain, with
+    the whole plan made again, is the published one."""
+    case = textbook["red_tomato"]
+    plan = Book.of(red_tomato(case["data"]), company(6, backlog_at_end="forbidden"), CYCLE).supply()
+    start, wanted = months(6).index(month), case["data"]["demand"]
+    later = wanted[start + 1 : start + 3]
+    promoted = [wanted[start] * 1.1 + 0.2 * sum(later), *(units * 0.8 for units in later)]
+    option = [
+        Change(table="demand_plan", where={"month": at}, column="consensus", set=units)
+        for at, units in zip(months(6)[start:], promoted, strict=False)
+    ]
+    option.append(Change(table="demand_plan", where={"month": month}, column="price", add=-1))
+    made = plan.what_if(option, title="Promotion")
+    published, ordered = case["promotion"][month], made["demand_plan"]
+    assert money(made) == pytest.approx(published["cost"], abs=1)
+    # the book is paid at the price of the order, we at that of the month in which a late unit is delivered
+    gain = (ordered["consensus"] * ordered["price"]).sum() - money(made) - profit(plan)
+    assert gain == pytest.approx(published["profit"] - case["profit"], abs=1)
+    assert (profit(made) > profit(plan)) == (month == "2026-01"), "in January it pays, in April it does not"
 
 
 def factory_planning(case: dict) -> dict[str, pd.DataFrame]:

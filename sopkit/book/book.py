@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sopkit.engine import Engine
 
 SELLING = ["product", "market"]
+BINDING = ("in force", "late", "contained", "done")  # states of a commitment in which the plan contains it
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -85,6 +86,21 @@ class Book(Mapping[str, pd.DataFrame]):
             if column.required and column.name not in whole:
                 whole[column.name] = whole["consensus"] if column.name in forecasts else 0.0
         return whole
+
+    @cached_property
+    def bound(self) -> frozenset[str]:
+        """Options that earlier cycles adopted and that this plan contains: nobody adopts them once more."""
+        rows = self["commitments"]
+        return frozenset(rows.loc[rows["status"].isin(BINDING), "option"])
+
+    @cached_property
+    def open_scenarios(self) -> dict[str, Scenario]:
+        """The scenarios that can still come about: not in the plan already, and their last month is not over."""
+        return {
+            code: one
+            for code, one in self.scenarios.items()
+            if code not in self.bound and not (one.until and one.until < self.cycle)
+        }
 
     # a mapping of tables -------------------------------------------------------------------------------------------
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 CHANGEABLE = sorted(
     name
     for name in {*BY_NAME["demand"].reads, *BY_NAME["supply"].reads}
-    if TABLES[name].stage == "collect" or name in ("demand_plan", "overrides")
+    if (TABLES[name].stage == "collect" or name in ("demand_plan", "overrides")) and name != "commitments"
 )
 
 
@@ -129,6 +129,20 @@ class Scenario(BaseModel):
         if self.probability is not None and not 0 <= self.probability <= 1:
             raise ValueError(f"probability is {self.probability:g}: a probability is between 0 and 1 (20 % is 0.2)")
         return self
+
+    @property
+    def spans(self) -> list[tuple[str, str]]:
+        """First and last month (`2027-01`) that each change speaks of; empty texts where it speaks of none."""
+        named = [row.get("month") for change in self.changes for row in (change.rows or [change.where])]
+        months = [one for span in named for one in (span if isinstance(span, list) else [span])]
+        ends = [str(one or "").partition("..") for one in months]
+        return [(first[:7], (last or first)[:7]) for first, _, last in ends]
+
+    @property
+    def until(self) -> str:
+        """The last month that its changes speak of; empty where one of them has no end."""
+        ends = [last for _, last in self.spans]
+        return max(ends) if ends and all(ends) else ""
 
     def costs(self, code: str, months: Sequence[pd.Timestamp]) -> pd.DataFrame:
         """Rows of table `option_costs` in the planned `months`: what the option costs beside what the plan buys."""

@@ -41,6 +41,11 @@ def signers(people: pd.DataFrame, stage: str) -> list[str]:
     return [one.name for one in people.itertuples(index=False) if stage in one.may_sign.split()]
 
 
+def chosen(option: str) -> list[str]:
+    """The options that an answer adopts: codes divided by commas."""
+    return [code for code in (part.strip() for part in option.split(",")) if code]
+
+
 def must_be_allowed(people: pd.DataFrame, name: str, stage: str, deed: str) -> None:
     """Raises SettingsError, with those who may, where `name` is not in table people or may not sign `stage`."""
     if name not in set(people["name"]):

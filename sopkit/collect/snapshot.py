@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from sopkit.book import commitments
 from sopkit.collect import cleanse, complete
 from sopkit.collect.cells import as_frame, together
 from sopkit.errors import Finding, FindingsError
@@ -21,7 +22,8 @@ def joined(collected: Collected, carried: Mapping[str, pd.DataFrame]) -> Collect
     """`collected` with what earlier cycles left in their folders (`Cycle.carried`), so that nobody copies it by hand.
 
     A cycle that the company's own table holds is left out; a plan of the company's own stays as it is. What names a
-    product, site or market that is gone is left out too, and a finding counts it.
+    product, site or market that is gone is left out too, and a finding counts it. What was adopted binds
+    (`book.commitments`).
     """
     tables, findings = dict(collected.tables), []
     for name, frame in carried.items():
@@ -39,19 +41,15 @@ def joined(collected: Collected, carried: Mapping[str, pd.DataFrame]) -> Collect
             findings.append(Finding(name, 0, "", "", rule, "warning", "", fix))
         new = new.loc[~gone, declared.names]
         tables[name] = declared.conform(pd.concat([known, new], ignore_index=True) if len(known) else new)
-    findings += [_to_be_kept(row) for row in carried.get("adopted", TABLES["adopted"].empty()).to_dict("records")]
+    if len(left := carried.get("commitments", ())):
+        closed, months = carried.get("closings", TABLES["closings"].empty()), collected.company.months(collected.cycle)
+        tables, more = commitments.overlaid(tables, left, closed, months)
+        findings += more
     asked = collected.findings
     answered = [name for name in carried if len(tables.get(name, ()))]
     asked = asked[~(asked["rule"].eq(complete.UNSAID) & asked["table"].isin(answered))]
     found = together([asked, as_frame(findings)]) if findings else asked
     return replace(collected, tables=tables, findings=found.reset_index(drop=True))
-
-
-def _to_be_kept(row: Mapping[str, Any]) -> Finding:
-    """What the last cycle adopted and this one must not forget: it stands in no table of the company by itself."""
-    rule = f"{row['option']} ({row['title']}), adopted in {row['cycle']:%b %Y}, binds this cycle too"
-    fix = f"{row['owner'] or row['decided_by']} brings it into the company's tables, or the meeting adopts it again."
-    return Finding("adopted", 0, "option", row["option"], rule, "warning", "", fix)
 
 
 def moved(effects: pd.DataFrame) -> pd.DataFrame:

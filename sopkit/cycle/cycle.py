@@ -257,20 +257,28 @@ class Cycle:
     def carried(self) -> dict[str, pd.DataFrame]:
         """What earlier cycles left for this one, by the input table it belongs to: their forecasts, overrides, plans.
 
-        `last_supply_plan` is the supply plan of the last earlier cycle that was published.
+        `last_supply_plan` is the supply plan of the last earlier cycle that was published, `commitments` what that one
+        leaves to be kept, `closings` what people recorded about those.
         """
+        from sopkit.book import commitments
         from sopkit.collect import snapshot
+        from sopkit.cycle import followup
 
         published = [
             one for one in self.others() if one.cycle < self.cycle and "frozen_plans" in one.manifest["tables"]
         ]
-        last = published[-1].read("supply_plan") if published else self._declared("supply_plan").empty()
+        last, *left = (
+            published[-1].read(name) if published and name in published[-1].manifest["tables"] else TABLES[name].empty()
+            for name in ("supply_plan", "commitments", "adopted")
+        )
         return {
             "past_forecasts": self.earlier("frozen_forecasts"),
             "past_overrides": snapshot.moved(self.earlier("override_effects")),
             "past_plans": self.earlier("frozen_plans"),
-            "adopted": published[-1].read("adopted") if published else self._declared("adopted").empty(),
             "declared_assumptions": self.read("declared_assumptions"),
+            "commitments": commitments.passed_on(*left),
+            **followup.left(self),
+            "closings": self.read("closings"),
             "last_supply_plan": last.groupby(list(TABLES["last_supply_plan"].key), as_index=False)["quantity"].sum(),
         }
 
@@ -439,7 +447,7 @@ class Cycle:
         return wrong
 
     def status(self) -> pd.DataFrame:
-        """One row a stage: state, when it was written, seconds, who signed it as it stands, and why it is stale."""
+        """One row a stage: state, when written, seconds, who signed it as it stands, why stale, due, what is open."""
         manifest, stale, runs = self.manifest, self.stale(), locks.holder(self.folder)
         signed = signatures(self.records.read("sign_offs", cycle=self.cycle), self.cycle, manifest)
         rows = []
@@ -457,9 +465,23 @@ class Cycle:
                     "seconds": entry.get("seconds", "-"),
                     "signed by": ", ".join([*holds, *lapsed]) or "-",
                     "why stale": stale.get(stage.name, ""),
+                    **(self._waits(stage.name) if entry else {"due": "-", "not true yet": ""}),
                 }
             )
         return pd.DataFrame(rows)
+
+    def _waits(self, stage: str) -> dict[str, str]:
+        """By which day a stage is to be signed, and what of its checklist is not true yet."""
+        from sopkit.book import Book, workflow
+
+        try:
+            tables = {name: self.read(name) for name in workflow.READS if name in self.manifest["tables"]}
+            tables["ticks"] = self.records.read("ticks", cycle=self.cycle)
+            book = Book(tables, self.company, self.cycle)
+        except SopkitError as error:
+            return {"due": "-", "not true yet": str(error).splitlines()[0]}
+        day, wrong = workflow.due(book, stage), [item for item, holds in workflow.checklist(book, stage) if not holds]
+        return {"due": f"{day:%Y-%m-%d}" if pd.notna(day) else "-", "not true yet": "; ".join(wrong)}
 
     def sign(self, stage: str, *, by: str, note: str = "") -> int:
         """Record that `by` signs `stage` exactly as its tables are now; returns the record's number.

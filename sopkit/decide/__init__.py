@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from sopkit.book import Book, Question
 from sopkit.book.scenarios import BASE
+from sopkit.book.signed import chosen
 from sopkit.decide import answers, table
 from sopkit.decide.answers import UNDECIDED as UNDECIDED
 from sopkit.errors import SettingsError, nearest
 from sopkit.tables import TABLES
-from sopkit.words import number
+from sopkit.words import amount, number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,11 +41,11 @@ def recommend(asked: Question, results: pd.DataFrame, currency: str = "") -> tup
         rivals = after_penalties.drop(first)
         if rivals.empty:
             return best, f"{titles[best]}: no other option was solved."
-        less = f"{number(rivals.max() - after_penalties[best], sign=True)} {currency}".strip()
+        less = amount(rivals.max() - after_penalties[best], currency, True)
         return best, f"{titles[best]}: the best other option, {titles[rivals.idxmax()]}, brings {less}."
     wide = results.pivot(index="measure", columns="scenario", values="value")
     change = wide[best] - wide[first]
-    money = {measure: f"{number(value, sign=True)} {currency}".strip() for measure, value in change.items()}
+    money = {measure: amount(value, currency, True) for measure, value in change.items()}
     return best, (
         f"{titles[best]}: against {titles[first]} result {money['result']}, service penalties "
         f"{money['service penalties']}, fill rate {number(change['fill rate'] * 100, 1, sign=True)} points, "
@@ -53,10 +54,19 @@ def recommend(asked: Question, results: pd.DataFrame, currency: str = "") -> tup
 
 
 def questions(book: Book) -> list[Question]:
-    """What is to be decided: the company's questions, or, where it asks nothing, which of the solved plans to run."""
+    """What is to be decided: the company's questions, or, where it asks nothing, which of the solved plans to run.
+
+    What an earlier cycle adopted, or whose last month is over, is no option any more; a question that this settled is
+    not asked again.
+    """
     solved = list(dict.fromkeys(book["scenario_results"]["scenario"]))
     solved = [code for code in solved if code not in book.scenarios or book.scenarios[code].kind == "option"]
-    return list(book.questions) or [Question(question="Which plan do we run?", options=solved)]
+    gone = book.scenarios.keys() - book.open_scenarios
+    left = [(one, [code for code in one.options if code not in gone]) for one in book.questions]
+    asked = [
+        one.model_copy(update={"options": codes}) for one, codes in left if codes == list(one.options) or len(codes) > 1
+    ]
+    return asked or [Question(question="Which plan do we run?", options=solved)]
 
 
 def must_be_an_answer(book: Book, fields: Mapping[str, Any]) -> None:
@@ -72,17 +82,23 @@ def must_be_an_answer(book: Book, fields: Mapping[str, Any]) -> None:
 
 
 def plan(book: Book, *, engine: Engine | str | None = None) -> dict[str, pd.DataFrame]:
-    """Every table of stage decide: decision_log, _table, _scores, adopted, _results, and those of the plan of record.
+    """Every table of stage decide: decision_log, _table, _scores, _review, adopted, _results, the plan of record's.
 
     The plan of record is the base and everything adopted, solved together and checked; its tables are named
     `record/<table>`, only those that differ from the plan before the meeting. `engine` says where it is solved.
     Raises what `decisions` raises, and SettingsError where two adopted options contradict each other.
     """
-    from sopkit.decide import record
+    from sopkit.decide import record, review
 
     weighed = _weighed(book)
-    taken = record.adopted(book, weighed["decision_log"])
-    return {**weighed, "adopted": taken, **record.of(book, taken, engine=engine)}
+    taken = record.adopted(book.with_tables(weighed), weighed["decision_log"])
+    log = weighed["decision_log"]
+    best = [text.partition(": ")[0] for text in log.loc[log["status"] == UNDECIDED, "recommendation"]]
+    more = {
+        "decision_review": review.review(book),
+        "recommended_together": record.combined(book, [code for code in best if code in book.scenarios]),
+    }
+    return {**weighed, **more, "adopted": taken, **record.of(book, taken, engine=engine)}
 
 
 def decisions(book: Book) -> pd.DataFrame:
@@ -132,5 +148,5 @@ def is_draft(decision_log: pd.DataFrame) -> bool:
 
 def left_out(book: Book) -> list[str]:
     """Options that were decided and that the book's plan does not contain: none in a plan that may be approved."""
-    taken = [code for option in book["decision_log"]["option"] for code in answers.chosen(option)]
+    taken = [code for option in book["decision_log"]["option"] for code in chosen(option)]
     return sorted({*taken} - {*book["adopted"]["option"], BASE})

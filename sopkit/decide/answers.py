@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 
 from sopkit.book import Book, Question
-from sopkit.book.signed import SHORT, must_be_allowed, plan_hash
+from sopkit.book.signed import SHORT, chosen, must_be_allowed, plan_hash
+from sopkit.decide.table import choose_by
 from sopkit.errors import SettingsError, nearest
 
 UNDECIDED = "undecided"
@@ -17,11 +18,6 @@ UNDECIDED = "undecided"
 def seen(book: Book) -> str:
     """The hash of what is decided about: everything up to stage reconcile; empty for a book of no cycle folder."""
     return plan_hash(book.manifest, "reconcile") if book.manifest.get("tables") else ""
-
-
-def chosen(option: str) -> list[str]:
-    """The options that an answer adopts: codes divided by commas."""
-    return [code for code in (part.strip() for part in option.split(",")) if code]
 
 
 def answer(asked: Question, book: Book, recorded: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -63,8 +59,9 @@ def _not_for_this_plan(asked: Question, book: Book) -> str:
 def _must_make_sense(asked: Question, given: Mapping[str, Any], book: Book) -> None:
     about = f"question {asked.question!r}"
     for option in chosen(given["option"]):
-        last = book.scenarios[option].choose_by if option in book.scenarios else ""
-        if last and last < book.cycle:
+        if option in book.bound:
+            raise SettingsError(f"{about}: {option!r} was adopted in an earlier cycle and is in the plan already.")
+        if "" < (last := choose_by(option, book)) < book.cycle:
             raise SettingsError(f"{about}: {option!r} could be chosen until {last}. Decide for another option.")
         if option not in asked.options:
             raise SettingsError(f"{about}: {option!r} is no option: {nearest(option, asked.options)}")

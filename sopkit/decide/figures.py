@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
 from sopkit import charts
 from sopkit.book import Book
+from sopkit.book.actions import late, standing
 from sopkit.book.scenarios import BASE
+from sopkit.book.signed import chosen
 from sopkit.charts import Figure, Show
-from sopkit.decide.answers import UNDECIDED, chosen
-from sopkit.decide.table import KEEP
-from sopkit.words import amount, listed, month_name, number, percent, quoted, sentence, shortened
+from sopkit.decide.answers import UNDECIDED
+from sopkit.decide.table import KEEP, choose_by
+from sopkit.words import amount, listed, month_name, number, percent, quoted, sentence, several
 
 OVERDUE = "overdue"
+STATES = ("open", "doing", "done", "dropped")
 THOUSAND = 1_000.0  # money of one question is shown in thousands, however little one option changes
 NO_RIVAL = "No other option was solved to compare with."
 # what the options of a question are compared by: value or difference from the plan, measure, kind of unit
@@ -66,7 +68,8 @@ def table(book: Book, place: int = 0) -> Figure:
         )
         for event in wide
     }
-    text = book["decision_log"]["recommendation"].iloc[place].partition(": ")[2] if len(cells) else ""
+    worst = {name: amount(value, book.currency) for name, value in zip(rows["name"], rows["worst"], strict=True)}
+    text = f"In the worst case: {listed((f'{name} {value}' for name, value in worst.items()), 5)}." if worst else ""
     return charts.table(
         rows if len(cells) else None,
         {"name": "Option", **show, "expected": Show("Expected", book.currency), "worst": Show("Worst", book.currency),
@@ -96,6 +99,87 @@ def adopted(book: Book) -> Figure:
     )  # fmt: skip
 
 
+def commitments(book: Book) -> Figure:
+    """What earlier cycles adopted and this plan stands on: done, in force, late, revoked; who closed it and why."""
+    rows = book["commitments"]
+    rows = rows[rows["closed"].isna() | (rows["closed"] == book.first)]
+    late = int(rows["status"].eq("late").sum())
+    wrong = rows.loc[rows["status"] == "fits nothing", "title"]
+    return charts.table(
+        rows.assign(told=[f"{row.decided_by}, {month_name(row.cycle)}" for row in rows.itertuples()]),
+        {"title": "Adopted", "told": "Decided by", **charts.columns_of("commitments", "owner due until status note")},
+        who=book.who, title="What earlier meetings adopted", unit="in the plan until the company's tables contain it",
+        source="commitments", none="No earlier meeting adopted anything that binds this plan.",
+        look_for=f"Changes nothing any more: {listed(quoted(title) for title in wrong)}." if len(wrong)
+        else f"{number(late)} of {number(len(rows))} late: the company's tables do not contain it yet." if late
+        else f"{number(int(rows['status'].isin(['in force', 'contained']).sum()))} of {number(len(rows))} in force.",
+    )  # fmt: skip
+
+
+def review(book: Book) -> Figure:
+    """The decisions of earlier meetings with their outcome against what they should bring."""
+    rows = book["decision_review"]
+    counts = rows["outcome"].value_counts()
+    told = [f"{row.decided_by or 'nobody'}, {month_name(row.cycle)}" for row in rows.itertuples()]
+    ends = [
+        f"{number(counts[one])} {one}"
+        for one in ("done", "on track", "at risk", "missed", "not known")
+        if one in counts
+    ]
+    named = rows["title"].where(rows["title"].ne(""), rows["question"]).where(
+        rows["option"] != BASE, rows["question"] + " No: the plan stood.")  # fmt: skip
+    return charts.table(
+        rows.assign(title=named, told=told),
+        {"title": "Decision", "told": "Decided by", **charts.columns_of(
+            "decision_review", "owner expected seen outcome sentence", book.unit, sentence="Why")},
+        who=book.who, title="What became of the last decisions", unit="result after penalties, over the horizon",
+        source="decision_review", shows=["plan"], period="the whole horizon",
+        none="No earlier meeting decided anything.",
+        look_for=f"Of {several(len(rows), 'decision')}: {listed(ends, 5)}." if len(rows) else "",
+        note="Seen = this plan less the same plan without it, both solved from today's data; empty = not known.",
+    )  # fmt: skip
+
+
+def board(book: Book) -> Figure:
+    """The actions by where they stand: open, doing, done, dropped; what is late is said."""
+    rows = standing(book["actions"])
+    behind = late(rows, book.first)
+    cards = [
+        f"{at}. {row.what}" + (f" ({row.assignees})" if row.assignees else "") + (" LATE" if is_late else "")
+        for (at, row), is_late in zip(rows.iterrows(), behind, strict=True)
+    ]
+    stacks = {one: [card for card, state in zip(cards, rows["status"], strict=True) if state == one] for one in STATES}
+    deep = max(map(len, stacks.values()), default=0)
+    return charts.table(
+        pd.DataFrame({one: [*stack, *[""] * (deep - len(stack))] for one, stack in stacks.items()}),
+        {one: sentence(one) for one in STATES}, who=book.who, title="Actions", unit="number, what, who",
+        source="actions", none="No action is recorded. sopkit actions proposes some.",
+        look_for=f"{number(int(behind.sum()))} late." if behind.any() else "",
+    )  # fmt: skip
+
+
+def gantt(book: Book) -> Figure:
+    """The actions on the calendar: a bar from the month in which each began to the one in which it is due."""
+    rows = standing(book["actions"])
+    rows = rows[rows["due"].notna()].sort_values("due")
+    first = pd.to_datetime(rows["cycle"])
+    last = rows["due"].dt.to_period("M").dt.to_timestamp()
+    months = pd.date_range(min(first.min(), last.min()), last.max(), freq="MS")[:12] if len(rows) else []
+    bars = {
+        month_name(month): [
+            "◆" if end == month else "▬" if begun <= month < end else "" for begun, end in zip(first, last, strict=True)
+        ]
+        for month in months
+    }
+    names = [f"{at}. {what}" for at, what in zip(rows.index, rows["what"], strict=True)]
+    return charts.table(
+        pd.DataFrame({"what": names, "after": rows["depends"].to_list(), **bars}) if len(rows) else None,
+        {"what": "Action", "after": "After", **{name: name for name in bars}},
+        who=book.who, title="Actions on the calendar", unit="▬ in work, ◆ due", source="actions",
+        none="No action has a day.",
+    )  # fmt: skip
+
+
 def overdue(book: Book) -> pd.Series:
     """Which questions of the decision log are undecided though their month is over."""
     rows = book["decision_log"]
@@ -108,6 +192,11 @@ def question(book: Book, place: int = 0) -> Figure:
     return _options(book, rows.iloc[place]) if place < len(rows) else charts.nothing("Options", "No such question.")
 
 
+def _by_when(code: str, row: Any, book: Book) -> str:
+    last = choose_by(code, book) if row["status"] == UNDECIDED else ""
+    return f", to be chosen by {month_name(pd.Timestamp(last))}" if last else ""
+
+
 def _options(book: Book, row: Any) -> Figure:
     codes = [code.strip() for code in row["options"].split(",")]
     results, titles = book["scenario_results"][book["scenario_results"]["scenario"].isin(codes)], _titles(book)
@@ -115,7 +204,8 @@ def _options(book: Book, row: Any) -> Figure:
     rivals = at.index.get_level_values("scenario").isin(set(codes) - {best}).any()
     marks = {best: " (recommended)" if rivals and row["status"] == UNDECIDED else ""}
     marks |= dict.fromkeys(chosen(row["option"]), " (decided)")
-    options, show = pd.DataFrame({"option": [titles.get(code, code) + marks.get(code, "") for code in codes]}), {}
+    named = [titles.get(code, code) + marks.get(code, "") + _by_when(code, row, book) for code in codes]
+    options, show = pd.DataFrame({"option": named}), {}
     for kind, measure, unit in COMPARED:
         name = sentence(measure) + (" against plan" if kind == "difference" else "")
         options[name] = [at[kind].get((code, measure)) for code in codes]
@@ -123,12 +213,11 @@ def _options(book: Book, row: Any) -> Figure:
     if row["status"] != UNDECIDED:
         taken = listed(quoted(titles.get(code, code)) for code in chosen(row["option"]))
         text = f"Decided by {row['decided_by']}: {taken}. {row['reason']}"
-    elif (book["decision_table"]["question"] == row["question"]).any():
-        text = " ".join(filter(None, [row["lapsed"], row["recommendation"].partition(": ")[2]]))
     else:
-        text = " ".join(filter(None, [row["lapsed"], _recommended(book, best, codes, titles) or NO_RIVAL]))
-    late = overdue(book)[row.name]
-    due = f"{OVERDUE + ' since' if late else 'due'} {month_name(row['due'])}" if pd.notna(row["due"]) else ""
+        best_of = row["recommendation"].partition(": ")[2] if rivals else NO_RIVAL
+        text = " ".join(filter(None, [row["lapsed"], best_of]))
+    behind = overdue(book)[row.name]
+    due = f"{OVERDUE + ' since' if behind else 'due'} {month_name(row['due'])}" if pd.notna(row["due"]) else ""
     return charts.table(
         options.astype(dict.fromkeys(show, float)), {"option": "Option", **show},
         who=book.who, title=row["question"], look_for=text,
@@ -137,19 +226,3 @@ def _options(book: Book, row: Any) -> Figure:
         shows=["plan", "scenario"], period="the whole horizon",
         note="Service penalties are the prices of what is late, lost or below safety stock; nobody is paid.",
     )  # fmt: skip
-
-
-def _recommended(book: Book, code: str, codes: Sequence[str], titles: dict[str, str]) -> str:
-    """What the numbers recommend, against the first other option: what happens if nothing is decided."""
-    wide = book["scenario_results"].pivot(index="measure", columns="scenario", values="value")
-    rivals = [other for other in codes if other != code and other in wide]
-    if code not in wide or not rivals:
-        return ""
-    change = wide[code] - wide[rivals[0]]
-    named, other = (quoted(shortened(titles[name])) for name in (code, rivals[0]))
-    return (
-        f"Recommended: {named}. Against {other} it changes the result by "
-        f"{amount(change.get('result', 0.0), book.currency, True)}, service penalties by "
-        f"{amount(change.get('service penalties', 0.0), book.currency, True)} and the fill rate by "
-        f"{number(change.get('fill rate', 0.0) * 100, 1, True)} points."
-    )

@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from sopkit import reconcile, supply
-from sopkit.book import Book, Plan, Scenario, apply
+from sopkit.book import Book, Plan, Scenario, apply, commitments
 from sopkit.book.scenarios import BASE, changed_by
-from sopkit.decide.answers import UNDECIDED, chosen
+from sopkit.book.signed import chosen
+from sopkit.decide.answers import UNDECIDED
 from sopkit.errors import SettingsError
 from sopkit.tables import PLAN_OF_RECORD, TABLES
+from sopkit.words import amount
+
+CENT = 0.01
 
 if TYPE_CHECKING:
     from sopkit.engine import Engine
@@ -64,12 +68,15 @@ def _contradiction(book: Book, one: str, two: str) -> str:
 
 
 def adopted(book: Book, decision_log: pd.DataFrame) -> pd.DataFrame:
-    """Table `adopted`: each option that a decision of `decision_log` adopts, by whom, and what it changes."""
+    """Table `adopted`: each option that a decision of `decision_log` adopts, by whom, and what it should bring."""
+    brings = _brings(book)
     rows = [
         {
             "option": code,
             "title": book.scenarios[code].title if code in book.scenarios else code,
-            "changes": book.scenarios[code].model_dump_json() if code in book.scenarios else "",
+            "changes": book.scenarios[code].model_dump_json(exclude_defaults=True) if code in book.scenarios else "",
+            "reaches": commitments.reaches(book, book.scenarios[code]) if code in book.scenarios else "{}",
+            "expected": brings.get(code),
             "cycle": book.first,
             **{name: row[name] for name in ("question", "reason", "owner", "decided_by", "due")},
         }
@@ -81,6 +88,54 @@ def adopted(book: Book, decision_log: pd.DataFrame) -> pd.DataFrame:
     return frame.drop_duplicates("option")
 
 
+def _alone(book: Book) -> pd.Series:
+    """What each option brings against the plan before the meeting if nothing happens: result less service penalties."""
+    wide = book["scenario_results"].pivot(index="scenario", columns="measure", values="value")
+    alone = wide["result"] - wide["service penalties"]
+    return alone - alone[BASE] if BASE in alone else alone.head(0)
+
+
+def _brings(book: Book) -> dict[str, float]:
+    """What each option should bring: on average over its events where it was weighed, else if nothing happens."""
+    scores = book["decision_scores"]
+    base = scores[scores["option"] == BASE].set_index("question")["expected"]  # each question has events of its own
+    against = (scores["expected"] - scores["question"].map(base)).groupby(scores["option"]).first().dropna()
+    return {code: float(value) for part in (_alone(book), against) for code, value in part.items()}
+
+
+def combined(book: Book, codes: Sequence[str]) -> pd.DataFrame:
+    """Table `recommended_together` of the options `codes` that the questions recommend; empty for fewer than two.
+
+    What is independent is solved together before it is recommended together: two options may want the same hours.
+    """
+    names = TABLES["recommended_together"].names
+    if len(codes) < 2:
+        return pd.DataFrame(columns=names)
+    alone = _alone(book).reindex(list(codes))
+    added = float(alone.sum())
+    row = {"options": ", ".join(codes), "alone": added, "together": float("nan")}
+    try:
+        both = together(book, codes)
+    except SettingsError as error:
+        return pd.DataFrame([row | {"sentence": f"They are not recommended together: {error}"}], columns=names)
+    base = Plan(book.tables, book.company, book.cycle, book.scenarios)
+    before, after = base.measures(), _with_costs(base, codes).what_if(both).measures()
+    gain = float((after - before)["result"] - (after - before)["service penalties"])
+    told = f"Together, if nothing happens: {amount(gain, book.currency, True)} after penalties"
+    if gain + CENT < max(0.0, alone.max()):
+        best = book.scenarios[str(alone.idxmax())].title if alone.max() > 0 else "none of them"
+        told += f", less than {best} alone: do not adopt them together"
+    else:
+        told += f"; each alone, added up: {amount(added, book.currency, True)}"
+    return pd.DataFrame([row | {"together": gain, "sentence": f"{told}."}], columns=names)
+
+
+def _with_costs(base: Plan, codes: Sequence[str]) -> Plan:
+    """`base` with what the options cost beside what the plan buys."""
+    costs = [book_costs for code in codes if len(book_costs := base.scenarios[code].costs(code, base.months))]
+    return base.with_tables({"option_costs": pd.concat([base["option_costs"], *costs])}) if costs else base
+
+
 def of(book: Book, taken: pd.DataFrame, *, engine: Engine | str | None = None) -> dict[str, pd.DataFrame]:
     """The tables of the plan of record that differ from the book's, each under `record/<name>`, and `adopted_results`.
 
@@ -90,9 +145,7 @@ def of(book: Book, taken: pd.DataFrame, *, engine: Engine | str | None = None) -
         return {"adopted_results": pd.DataFrame(columns=TABLES["adopted_results"].names)}
     base = Plan(book.tables, book.company, book.cycle, book.scenarios)
     both = together(book, list(taken["option"]))
-    costs = [book.scenarios[code].costs(code, book.months) for code in taken["option"]]
-    start = base.with_tables({"option_costs": pd.concat([book["option_costs"], *costs], ignore_index=True)})
-    plan = made(start if any(map(len, costs)) else base, both, engine=engine)
+    plan = made(_with_costs(base, list(taken["option"])), both, engine=engine)
     changed = {f"{PLAN_OF_RECORD}{name}": frame for name, frame in plan.items() if frame is not base.tables.get(name)}
     rows = reconcile.results(base, {"record": plan}).query("scenario == 'record'")
     rows = rows[["measure", "base", "value", "difference", "unit"]].rename(columns={"base": "before", "value": "after"})

@@ -46,10 +46,36 @@ def cells(asked: Question, book: Book) -> pd.DataFrame:
     return rows.assign(probability=rows["event"].map(shares))[TABLES["decision_table"].names]
 
 
+def choose_by(code: str, book: Book) -> str:
+    """The last month in which an option can be chosen; empty where nothing says so.
+
+    It is the option's own, else the first month that it changes less the longest lead time of what it needs: of the
+    offers it changes, of hiring where it changes people.
+    """
+    option = book.scenarios.get(code)
+    if option is None or option.choose_by:
+        return option.choose_by if option else ""
+    starts = [first for first, _ in option.spans if first]
+    if not starts:
+        return ""
+    leads = [0.0]
+    for change in option.changes:
+        table = {"supplier_capacity": "offers"}.get(change.table, change.table)
+        column = {"offers": "lead_time", "workforce": "hire_lead_time"}.get(table)
+        if column:
+            for where in change.rows or [change.where]:
+                mine = {name: value for name, value in where.items() if name in ("supplier", "item", "site", "skill")}
+                rows = book[table]
+                leads.append(
+                    rows.loc[rows[list(mine)].isin({k: [v] for k, v in mine.items()}).all(axis=1), column].max()
+                )
+    first = pd.Timestamp(min(starts)) - pd.DateOffset(months=int(pd.Series(leads).max()))
+    return f"{first:%Y-%m}"
+
+
 def too_late(asked: Question, book: Book) -> list[str]:
     """Options of a question that could only be chosen before this cycle."""
-    last = {code: book.scenarios[code].choose_by for code in asked.options if code in book.scenarios}
-    return [code for code, month in last.items() if month and month < book.cycle]
+    return [code for code in asked.options if "" < choose_by(code, book) < book.cycle]
 
 
 def scores(asked: Question, table: pd.DataFrame, book: Book) -> pd.DataFrame:

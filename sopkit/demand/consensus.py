@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import brentq
 
+from sopkit.book import apply, commitments
 from sopkit.demand.grid import CELL, Grid, Notes, Past
 from sopkit.demand.judged import BIAS_LIMIT
 from sopkit.demand.tournament import LEVELS
+from sopkit.errors import SopkitError
 from sopkit.kpis import wape
 from sopkit.tables import TABLES
 from sopkit.words import percent
@@ -257,6 +259,17 @@ def apply_overrides(
     names = TABLES["override_effects"].names
     moved = pd.concat(effects, ignore_index=True)[names] if effects else pd.DataFrame(columns=names)
     return current, overrides[TABLES["overrides_applied"].names], moved
+
+
+def committed(book: Book, table: str, frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
+    """`frame` (table `table` of stage demand) with what earlier cycles adopted for it and is still in force."""
+    for title, changes in commitments.planned(book, table):
+        try:
+            frame = apply({table: frame}, changes, title)[0][table]
+        except SopkitError as error:
+            fix = "Correct the tables, or revoke it: sopkit commitments --revoke."
+            notes.say("consensus", title, f"This commitment changes nothing any more: {error} {fix}")
+    return frame
 
 
 # Ranges ------------------------------------------------------------------------------------------------------------

@@ -91,12 +91,18 @@ def agree(book: Book) -> Tables:
     sales = grid.matrix(book["sales_forecast"], empty=float("nan"))
     numbers = consensus.spoken(made["statistical"], grid, past)
     blended = consensus.blend({"statistical": numbers, "sales": sales}, weights, grid, notes)
-    agreed, applied, effects = consensus.apply_overrides(book, blended, grid, notes)
-    p10, p90 = consensus.consensus_range((base, *edges), agreed, variance, grid.pairs["family"].to_numpy())
+    changed = consensus.committed(book, "overrides", book["overrides"], notes)
+    agreed, applied, effects = consensus.apply_overrides(
+        replace(book, tables={**book.tables, "overrides": changed}), blended, grid, notes
+    )
     made |= {"sales": sales, "blended": blended, "override": agreed - blended, "consensus": agreed}
-    plan = grid.long(**made, p10=p10, p90=p90)
+    plan = grid.long(**made, p10=agreed, p90=agreed)
     dated = drivers.prices_by_month(book, grid).ravel()
     plan["price"] = plan["price"].mask(~np.isnan(dated), dated)
+    plan = consensus.committed(book, "demand_plan", plan, notes)
+    agreed = grid.matrix(plan, "consensus")
+    p10, p90 = consensus.consensus_range((base, *edges), agreed, variance, grid.pairs["family"].to_numpy())
+    plan = plan.assign(override=plan["consensus"] - plan["blended"], p10=p10.ravel(), p90=p90.ravel())
     lag = book.lag(plan.assign(cycle=book.first)).to_numpy()
     return {
         "demand_plan": plan,

@@ -44,15 +44,17 @@ def frozen(book: Book) -> pd.DataFrame:
 
 
 def publish(c: Cycle, book: Book) -> Path:
-    """Write `plan.xlsx` and `plan.html` of `book` (every table, `kpis` among them); the path of the page.
+    """Write `plan.xlsx` and `plan.html` of `book` (every table, `kpis` among them), and the archive; the page's path.
 
     Each is put in place in one step: a reader sees the last one or this one, never half of it.
     """
-    from sopkit.publish import pack, workbook
+    from sopkit.publish import archive, pack, workbook
 
     book = replace(book, manifest=c.manifest)
     c.write_file("plan.xlsx", workbook.write(book, c.plan_hash()))
-    return c.write_file("plan.html", pack.page(pack.report(book)))
+    path = c.write_file("plan.html", pack.page(pack.report(book)))
+    archive.write(c)
+    return path
 
 
 def publish_scenario(c: Cycle, code: str, *, engine: Engine | str | None = None) -> Path:

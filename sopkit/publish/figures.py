@@ -5,19 +5,21 @@ from __future__ import annotations
 import pandas as pd
 
 from sopkit import charts, kpis
-from sopkit.book import Book
+from sopkit.book import Book, workflow
 from sopkit.book.explain import Explanations
 from sopkit.book.signed import signatures, signers
 from sopkit.charts import Figure, Show, Tile
 from sopkit.demand.figures import sold
+from sopkit.publish import judged
 from sopkit.tables import STAGES
-from sopkit.words import GLOSSARY, amount, leaning, listed, number, sentence, span, than
+from sopkit.words import GLOSSARY, amount, leaning, listed, month_name, number, percent, sentence, span, than
 
 SHEET = {
     "last year": "sold in the month a year before", "consensus": "consensus", "p10": "low (P10)", "p90": "high (P90)",
     "sales": "sales department", "supplied": "made and bought", "delivered": "delivered",
     "stock": "stock at the end", "safety": "safety stock wanted", "budget": "stock in the budget",
 }  # fmt: skip
+MEASURED = {"production": "Units made and bought", "sales": "Net sales", "stock": "Stock"}
 WHO = "sopkit"  # figures of the programme itself, not of the company
 RULES = ("objective", "decision", "balance", "limit", "policy", "cost")
 
@@ -31,12 +33,16 @@ def stages(book: Book) -> Figure:
     held = signed[signed["holds"]].groupby("stage")["author"].agg(", ".join)
     lapsed = signed[~signed["holds"]].groupby("stage")["author"].agg(", ".join) + ", before a change"
     made = {name: str(entry.get("written_at", ""))[:10] for name, entry in book.manifest.get("stages", {}).items()}
-    owners = {one.name: listed(signers(book["people"], one.name)) for one in STAGES}
-    rows = pd.DataFrame([
-        (one.name.capitalize(), one.question, "signed" if one.name in held else "made" if made.get(one.name) else
-         "not recorded", made.get(one.name, ""), held.get(one.name) or lapsed.get(one.name) or owners[one.name]
-         or "nobody may sign") for one in STAGES
-    ], columns=["stage", "question", "state", "made", "who"])  # fmt: skip
+    lines = []
+    for one in STAGES:
+        state = workflow.state(book, one.name, made=bool(made.get(one.name)), stale=False, signed=one.name in held)
+        day, rule = workflow.due(book, one.name), book.company.rule(one.name)
+        may = rule.owner or listed(signers(book["people"], one.name)) or "nobody may sign"
+        may += f" with {listed(rule.participants)}" if rule.participants else ""
+        when = f"{made.get(one.name, '')}" + (f", due {day:%Y-%m-%d}" if pd.notna(day) and state != "signed" else "")
+        who = held.get(one.name) or lapsed.get(one.name) or may
+        lines.append((one.name.capitalize(), one.question, state, when, who))
+    rows = pd.DataFrame(lines, columns=["stage", "question", "state", "made", "who"])
     open_ = rows.loc[rows["state"] != "signed", "stage"]
     return charts.flow(
         rows, who=book.who, title="The six stages of this cycle", unit="state, day, who signed or may sign",
@@ -115,6 +121,107 @@ def scorecard(book: Book) -> Figure:
         title="The rest of the scorecard", unit="each in its own unit", source="kpis", shows=["actual", "plan"],
         look_for=f"The consensus missed by {amount(wape, 'share')} of sales and was {leaning(bias)}."
         if wape is not None and bias is not None else "",
+    )  # fmt: skip
+
+
+# How good the last plan was ------------------------------------------------------------------------------------------
+
+
+def by_lag(book: Book) -> Figure:
+    """What happened in the last months against what was planned for them, by how long before."""
+    plans = book["past_plans"]
+    plans = plans.assign(lag=book.lag(plans)) if len(plans) else plans.assign(lag=0)
+    plans = plans[(plans["month"] < book.first) & (plans["month"] >= book.first - pd.DateOffset(months=6))]
+    key, facts = ["measure", "family", "month"], judged.happened(book)
+    both = plans.merge(facts, on=key)
+    both = both[both["lag"].between(0, 3)]
+    rows = (
+        both.assign(off=(both["quantity"] - both["actual"]).abs()).groupby(["measure", "lag"])[["off", "actual"]].sum()
+    )
+    wide = (
+        (rows["off"] / rows["actual"].where(rows["actual"] > 0))
+        .unstack("lag")
+        .reindex(list(MEASURED))
+        .dropna(how="all")
+    )
+    bias = both[both["lag"] == 1].groupby("measure")[["quantity", "actual"]].sum()
+    wide["bias"] = bias["quantity"] / bias["actual"].where(bias["actual"] > 0) - 1
+    worst = wide[1].idxmax() if 1 in wide and wide[1].notna().any() else ""
+    lags = {lag: Show("Same month" if not lag else f"{lag} month{'s' * (lag > 1)} ahead", "share")
+            for lag in wide if lag != "bias"}  # fmt: skip
+    return charts.table(
+        wide.rename(index=MEASURED).rename_axis("measure").reset_index() if len(wide) else None,
+        {"measure": "Measure", **lags, "bias": Show("Bias, 1 month ahead", "share", True)},
+        who=book.who, title="Plan against actual, by how long before", unit="error, by family and month",
+        source="past_plans production_history sales_history stock_history", shows=["actual", "last plan"],
+        period=span(both["month"].min(), both["month"].max()) if len(both) else "",
+        look_for=f"{MEASURED[worst]} misses its plan of a month before most, by {amount(wide.at[worst, 1], 'share')}."
+        if worst else "", none="No earlier plan has a month that is over.", note=kpis.ERROR_SIGN,
+    )  # fmt: skip
+
+
+def churn(book: Book) -> Figure:
+    """How far this plan left the last one in the next months, and how much of it neither demand nor stock explains."""
+    rows, near = judged.churn(book)
+    moved, total = rows["left"].abs().sum(), rows["last"].sum()
+    rows.index = rows.index.map(lambda code: book.names("families").get(code, code))
+    return charts.table(
+        rows.rename_axis("family").reset_index() if len(rows) and total else None,
+        {"family": "Family", "last": Show("Last plan", book.units), "plan": Show("This plan", book.units),
+         "change": Show("Change", book.units, True), "demand": Show("Demand changed", book.units, True),
+         "stock": Show("Stock was short of plan", book.units, True),
+         "left": Show("Neither explains", book.units, True)},
+        who=book.who, title="What this plan changes in the next months", unit=f"{book.units} made and bought",
+        source="past_plans supply_plan demand_plan past_forecasts stock", shows=["last plan", "plan"],
+        period=span(near[0], near[-1]), none="There is no earlier plan of these months.",
+        look_for=f"{amount(rows['change'].abs().sum() / total, 'share')} of the last plan is changed; neither demand "
+        f"nor stock explains {amount(moved / total, 'share')}." if total else "",
+    )  # fmt: skip
+
+
+def process(book: Book) -> Figure:
+    """The scorecard of the process itself: days to publication, signatures, questions decided."""
+    rows = book["past_cycles"]
+    rows = rows[rows["cycle"] < book.first].sort_values("cycle").tail(4)
+    days = (rows["published"] - rows["data"]).dt.days.astype(float)
+    touchless, quiet, touched = judged.touchless(book)
+    words = ""
+    if touchless is not None:
+        against = f", the others by {amount(touched, 'share')}" if touched is not None else ""
+        missed = f"they miss by {amount(quiet, 'share')}{against}."
+        words = f"Nobody touched {amount(touchless, 'share')} of the forecasts: {missed}"
+    return charts.table(
+        rows.assign(days=days, cycle=[month_name(month) for month in rows["cycle"]],
+                    in_time=rows["in_time"].astype(str),
+                    signed=[f"{row.signed} of {len(STAGES)}" for row in rows.itertuples()],
+                    decided=[f"{row.decided} of {row.questions}" for row in rows.itertuples()]),
+        {"cycle": "Cycle", "days": Show("Days", "days"), "signed": "Signed",
+         "in_time": "In time", "decided": "Decided"},
+        who=book.who, title="The process itself", unit="each cycle", source="past_cycles past_overrides past_forecasts",
+        shows=["actual"], look_for=words, none="No earlier cycle tells how it went.",
+        note="Days: from data to the published plan.",
+    )  # fmt: skip
+
+
+def pipeline_judged(book: Book) -> Figure:
+    """Probabilities of the pipeline against what was won, by owner, and what today's would be if calibrated."""
+    owners = judged.owners(book)
+    deals = book["pipeline"]
+    deals = deals[deals["probability"].between(0, 1, inclusive="neither")]
+    factor = deals["owner"].map(owners["factor"]) if len(owners) else deals["probability"] * float("nan")
+    proposed = (deals["probability"] * factor).clip(upper=0.99)
+    named = deals["customer"].where(deals["customer"].ne(""), deals["opportunity"])
+    known = proposed.notna()
+    proposals = [f"{name} {percent(p)} instead of {percent(q)}" for name, p, q in
+            zip(named[known], proposed[known], deals.loc[known, "probability"], strict=True)]  # fmt: skip
+    return charts.table(
+        owners.rename_axis("owner").reset_index(),
+        {"owner": "Stated by", "deals": Show("Judged", "deals"), "stated": Show("Stated", "share"),
+         "won": Show("Won", "share"), "brier": Show("Brier", "ratio")},
+        who=book.who, title="Deals as stated and as won", unit="Brier score: 0 is always right",
+        source="past_pipeline pipeline", shows=["actual"],
+        look_for=f"Calibrated: {listed(proposals, 2)}." if proposals else "",
+        none="No opportunity of an earlier cycle has ended yet, or nobody tells who stated its probability.",
     )  # fmt: skip
 
 

@@ -55,11 +55,27 @@ def decisions(book: Book) -> dict[str, Any]:
     more = f"{len(log) - 3:,} more questions are in the decision log; a meeting decides at most three well."
     asked = [figure for place in range(min(len(log), 3)) for figure in
              (decide.question(book, place), *filled(decide.table(book, place)))]  # fmt: skip
-    taken = filled(decide.adopted(book))
-    lines = (money_line(book), service_line(book), change_line(book))
+    taken = filled(decide.adopted(book), decide.commitments(book))
+    lines = (*book["recommended_together"]["sentence"], money_line(book), service_line(book), change_line(book))
     return section(
         "decisions", "Decisions required", headline, *taken, *asked, more if len(log) > 3 else "", *filter(None, lines)
     )
+
+
+def review(book: Book) -> dict[str, Any] | None:
+    """What became of the last plan: its decisions, actions and numbers, what this one changes; None at first."""
+    rows = book["decision_review"]
+    figures: list[Body] = [*filled(decide.review(book), decide.board(book), own.by_lag(book), own.churn(book))]
+    pair = filled(own.process(book), own.pipeline_judged(book))
+    figures += [pair] if pair else []
+    if not figures:
+        return None
+    bad = int(rows["outcome"].isin(["at risk", "missed"]).sum())
+    headline = (f"{sentence(counted(bad))} of {several(len(rows), 'decision')} of the last meeting "
+                f"{'is' if bad == 1 else 'are'} at risk or missed." if bad else
+                f"{several(len(rows), 'decision')} of the last meeting: none is at risk." if len(rows) else
+                "What became of the last plan.")  # fmt: skip
+    return section("review", "Last month", headline, *figures)
 
 
 def summary(book: Book) -> dict[str, Any]:
@@ -318,8 +334,8 @@ def reproduce(book: Book) -> dict[str, Any]:
 
 def every(book: Book) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Sections and appendices in the order in which the meeting reads."""
-    made = [make(book) for make in (
-        decisions, summary, scorecard, changed, accuracy, demand_plan, supply_plan, capacity, gaps, inventory, finance,
-        scenarios, risks,
-    )]  # fmt: skip
+    made = [part for make in (
+        decisions, review, summary, scorecard, changed, accuracy, demand_plan, supply_plan, capacity, gaps, inventory,
+        finance, scenarios, risks,
+    ) if (part := make(book))]  # fmt: skip
     return made, [families(book), reproduce(book)]

@@ -25,6 +25,7 @@ SHEETS = {
     "Decisions": "decision_log",
     "Adopted": "adopted",
     "What it changed": "adopted_results",
+    "Commitments": "commitments",
     "KPIs": "kpis",
     "Demand plan": "demand_plan",
     "Demand by level": "demand_levels",

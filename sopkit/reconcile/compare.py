@@ -184,12 +184,13 @@ def scenarios(book: Book, statement: pd.DataFrame, *, engine: Engine | str | Non
     base = Plan(book.tables, book.company, book.cycle)
     # about what one plan of this size takes: two or three small ones are not worth starting processes for
     seconds = 1.0 + len(book["demand_plan"]) / 1_000
-    tasks = [(base, code, scenario) for code, scenario in book.scenarios.items()]
+    asked = book.open_scenarios
+    tasks = [(base, code, scenario) for code, scenario in asked.items()]
     solved = Engine.of(engine).map(_solved, tasks, seconds=seconds * len(tasks))
     measured = {BASE: (BASE_TITLE, measures(base, statement))}
     months, changes = [by_month(base, statement, BASE)], []
     cells = {(BASE, ""): outcome(base, statement, BASE)}
-    for (code, scenario), (values, monthly, rows, cell) in zip(book.scenarios.items(), solved, strict=True):
+    for (code, scenario), (values, monthly, rows, cell) in zip(asked.items(), solved, strict=True):
         measured[code] = scenario.title, values
         cells[str(cell["option"]), str(cell["event"])] = cell
         months.append(monthly)
@@ -198,8 +199,8 @@ def scenarios(book: Book, statement: pd.DataFrame, *, engine: Engine | str | Non
             for number, (change, count) in enumerate(zip(scenario.changes, rows, strict=True), start=1)
         ]
     return {
-        "outcomes": outcomes(base, cells, book.scenarios),
-        "scenario_events": what_may_happen(base, book.scenarios, cells),
+        "outcomes": outcomes(base, cells, asked),
+        "scenario_events": what_may_happen(base, asked, cells),
         "scenario_results": side_by_side(measured, book.currency),
         "scenario_months": pd.concat(months, ignore_index=True),
         "scenario_changes": pd.DataFrame(changes, columns=["scenario", "change", "table", "sentence", "rows"]),

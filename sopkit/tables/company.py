@@ -28,6 +28,7 @@ KpiName = Literal[
     "cycle_time_p90", "average_inventory", "days_inventory", "days_sales", "days_payables", "cash_to_cash",
     "plan_stability", "production_plan_adherence",
 ]  # fmt: skip
+StageName = Literal["collect", "demand", "supply", "reconcile", "decide", "publish"]
 Correction = Literal[
     "returns", "missing_month", "stock_out", "suspected_stock_out", "one_off_deal", "outlier", "trading_days"
 ]
@@ -181,6 +182,19 @@ class DecisionRule(Settings):
     risk: Share = setting(0.0, "price of risk: 0 = the average decides, 1 = the worst case does", "share")
 
 
+class StageRule(Settings):
+    """Who answers for a stage, by which day, and what people tick before it is signed."""
+
+    owner: str = setting("", "who answers for the stage", example="Ada Brandt")
+    participants: tuple[str, ...] = setting((), "who takes part", example="[Mara Lind, Pia Weber]")
+    day: int = setting(
+        0, "working day of the cycle's own month by which the stage is signed; 0 = none", "working days", ge=0, le=23
+    )
+    ticks: tuple[str, ...] = setting(
+        (), "what people tick before it is signed", example="[sales has confirmed the deals]"
+    )
+
+
 class Company(Settings):
     """Everything a company sets: money, horizon, policies, targets, and where each table comes from."""
 
@@ -201,6 +215,7 @@ class Company(Settings):
     )
     demand: DemandRules = DemandRules()
     decision: DecisionRule = DecisionRule()
+    workflow: dict[StageName, StageRule] = setting({}, "owner, day and checklist of a stage, by the stage's name")
     kpi_targets: dict[KpiName, KpiTarget] = setting({}, "the target of a KPI, by the KPI's name")
     assumptions: dict[str, Assumption] = setting({}, "what is missing and planned around, by a code of one's own")
     rates: dict[Currency, Positive] = setting(
@@ -221,6 +236,10 @@ class Company(Settings):
         "where each table comes from; a table not named: sql/<table>.sql, <table>.csv, <table>.parquet, or its sheet "
         "in the workbook",
     )
+
+    def rule(self, stage: str) -> StageRule:
+        """Owner, day and checklist of a stage; an empty rule where none is set."""
+        return next((rule for name, rule in self.workflow.items() if name == stage), StageRule())
 
     def raw_folder(self, folder: Path) -> Path:
         """The folder of the raw files of the company in `folder`; SettingsError where its variable is not set."""

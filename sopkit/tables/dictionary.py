@@ -73,6 +73,7 @@ KINDS = {str: "text", bool: "yes or no", int: "whole number", float: "number", t
 NAMED = {
     "<kpi>": "fill_rate",
     "<stream>": "statistical",
+    "<stage>": "demand",
     "<name>": "erp",
     "<file>": "orders_*.csv",
     "<table>": "sales_history",
@@ -177,6 +178,7 @@ def settings(kind: type[BaseModel] = Company, path: str = "") -> Iterator[Settin
             by_name = {
                 "kpi_targets": "<kpi>.",
                 "streams": "<stream>.",
+                "workflow": "<stage>.",
                 "tables": "<table>.",
                 "raw_files": "<file>.",
             }.get(name, "<name>.")

@@ -57,6 +57,20 @@ _LAYERS = tuple(
     )
 )
 
+_ADOPTED = (
+    text("option", "code of the option", example="second_shift"),
+    text("title", "what people call it", example="Evening shift in Leipzig"),
+    month("cycle", "the cycle in which it was adopted", example="2026-11"),
+    text("question", "the question that it answers", example="Which plan do we run?"),
+    text("reason", "why", example="keeps the launch on time"),
+    text("owner", "who carries it out", required=False, example="Tomas Novak"),
+    text("decided_by", "who decided", example="Greta Holm"),
+    month("due", "when it must be done", required=False, example="2027-01"),
+    text("changes", "the scenario as it was adopted, JSON", required=False, example="{}"),
+    text("reaches", "every cell that it changes, before and after, JSON", required=False, example="{}"),
+    money("expected", "what it should bring: result less service penalties over the horizon", "", required=False, example=22300),
+)
+
 PLANS = (
     # 01 collect ------------------------------------------------------------------------------------------------
     _collect(
@@ -119,6 +133,17 @@ PLANS = (
         MONTH,
         money("amount", "cost, once or by month", example=4500),
         apart="option",
+        required=False,
+    ),
+    _collect(
+        "commitments", "What earlier cycles adopted and what became of it: it binds this one until the company's tables contain it.", "option cycle",
+        *_ADOPTED,
+        month("until", "the last month that it changes; empty = it has no end", required=False, example="2027-06"),
+        choice("status", "where it stands", "in force", "late", "contained", "done", "expired", "revoked", "fits nothing", example="in force"),
+        month("closed", "the cycle in which a person closed it", required=False, example="2026-12"),
+        text("note", "who closed it and why, or what is wrong", required=False, example=""),
+        text("undo", "the changes that take it out of the tables again, JSON", required=False, example="[]"),
+        apart="status",
         required=False,
     ),
     # 02 demand -------------------------------------------------------------------------------------------------
@@ -722,16 +747,16 @@ PLANS = (
         required=False,
     ),
     _decide(
+        "recommended_together", "The options that the questions recommend, solved together: what they bring if nothing happens.", "options",
+        text("options", "codes of the options, divided by commas", example="second_shift, second_source"),
+        money("together", "result less service penalties against the plan, all of them solved together; empty = they contradict each other", "", required=False, example=13500),
+        money("alone", "the sum of what each brings alone", "", example=13450),
+        text("sentence", "the same in words", example="Together they bring 13.5 thousand EUR."),
+        required=False,
+    ),
+    _decide(
         "adopted", "The options that the plan of record contains, and who adopted them.", "option",
-        text("option", "code of the option", example="second_shift"),
-        text("title", "what people call it", example="Alu Czech cannot deliver"),
-        month("cycle", "the cycle in which it was adopted", example="2026-11"),
-        text("question", "the question that it answers", example="Which plan do we run?"),
-        text("reason", "why", example="keeps the launch on time"),
-        text("owner", "who carries it out", required=False, example="Tomas Novak"),
-        text("decided_by", "who decided", example="Greta Holm"),
-        month("due", "when it must be done", required=False, example="2027-01"),
-        text("changes", "the scenario as it was adopted, JSON", required=False, example="[]"),
+        *_ADOPTED,
         required=False,
     ),
     _decide(
@@ -741,6 +766,21 @@ PLANS = (
         number("after", "its value in the plan of record", "unit", "", low=None, example=20410000),
         number("difference", "after - before", "unit", "", low=None, example=170357),
         text("unit", "unit of the measure", example="currency"),
+        required=False,
+    ),
+    _decide(
+        "decision_review", "What became of what earlier meetings decided: outcome against expectation.", "cycle question option",
+        month("cycle", "the cycle of the meeting", example="2026-10"),
+        text("question", "what was to be decided", example="Which plan do we run?"),
+        text("option", "code of the option adopted; empty = undecided", required=False, example="second_shift"),
+        text("title", "what people call it", required=False, example="Evening shift in Leipzig"),
+        text("decided_by", "who decided", required=False, example="Greta Holm"),
+        text("owner", "who carries it out", required=False, example="Tomas Novak"),
+        money("expected", "what it should bring: result less service penalties", "", required=False, example=22300),
+        money("seen", "what it brings: this plan less the same plan without it; empty = not known", "", required=False, example=18400),
+        choice("outcome", "how it stands", "done", "on track", "at risk", "missed", "not known", example="on track"),
+        text("sentence", "why", example="In the plan; the company's tables do not contain it yet."),
+        apart="cycle",
         required=False,
     ),
     # 06 publish ------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sopkit.tables.declare import Column, Table, choice, month, number, text, whole
+from sopkit.tables.declare import Column, Table, choice, date, month, number, text, whole
 
 
 def _record(name: str, owner: str, meaning: str, key: str, *columns: Column) -> Table:
@@ -42,6 +42,31 @@ RECORDS = (
         text("dissent", "who disagreed, and why", required=False, example="Jon Okafor: the line is not ready"),
         choice("status", "where it stands", "undecided", "approved", "rejected", "done", example="approved"),
         text("plan_hash", "sha256 of the plan that was decided about", required=False, example="9f2c..."),
+    ),
+    _record(
+        "actions", "management", "What somebody is to do, and every later word about it: the last one that fills a field stands.", "id",
+        whole("action", "number of the action that this is about; 0 = a new one", "", "", required=False, default=0, example=0),
+        text("what", "what is to be done", required=False, example="Book the audit of Alu Taiwan"),
+        text("assignees", "who does it, names divided by commas", required=False, example="Lars Eriksen, Jon Okafor"),
+        date("due", "the day by which it is done", required=False, example="2026-12-11"),
+        text("depends", "numbers of the actions that come first, divided by blanks", required=False, example="3 4"),
+        choice("status", "where it stands", "open", "doing", "done", "dropped", required=False, example="open"),
+        text("effect", "what it should bring", required=False, example="+22 thousand EUR on average"),
+        text("origin", "what it comes from: a decision, a lever, an exception, or a hand", required=False, example="second_source"),
+        text("comment", "a remark; @Name asks somebody", required=False, example="@Ines Duarte: is the audit in the budget?"),
+        text("about", "the number it is tied to: table, key, month", required=False, example="offers ALU-TW POLES 2027-02"),
+    ),
+    _record(
+        "ticks", "management", "A person ticks what must be true before a stage is signed.", "id",
+        text("stage", "the stage", example="demand"),
+        text("item", "what is ticked, as company.yaml names it", example="sales has confirmed the deals"),
+    ),
+    _record(
+        "closings", "management", "A commitment is closed: done, or revoked with a reason.", "id",
+        text("option", "code of the option that was adopted", example="second_shift"),
+        month("adopted", "the cycle in which it was adopted", example="2026-11"),
+        choice("how", "what became of it", "done", "revoked", example="done"),
+        text("reason", "why", example="the capacity table has the hours now"),
     ),
     _record(
         "history_answers", "demand planning", "A planner's answer to a proposed correction of history.", "id",

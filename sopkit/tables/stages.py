@@ -56,7 +56,7 @@ _NETWORK = (
 _DEMAND = (
     "families products markets calendar prices dated_prices events curves clean_history sales_forecast "
     "market_conditions campaigns pipeline past_forecasts past_overrides people overrides policies lanes routings "
-    "resources offers"
+    "resources offers commitments"
 )
 
 
@@ -88,7 +88,7 @@ _DEMAND_STEPS = (
     _step(
         "agree",
         "products markets prices dated_prices clean_history past_forecasts sales_forecast overrides demand_layers "
-        "baseline_levels",
+        "baseline_levels commitments",
         "demand_plan demand_levels stream_weights overrides_applied override_effects frozen_forecasts",
         "horizon consensus",
     ),
@@ -111,7 +111,12 @@ _PLANNED = tuple(
 )
 
 STAGES = (
-    Stage(1, "collect", "Are the numbers good enough to plan with?", ("history_answers", "declared_assumptions")),
+    Stage(
+        1,
+        "collect",
+        "Are the numbers good enough to plan with?",
+        ("history_answers", "declared_assumptions", "closings"),
+    ),
     Stage(
         2,
         "demand",
@@ -143,7 +148,7 @@ STAGES = (
                 [
                     *_PLANNED,
                     *"scenario_results scenario_months scenario_changes gaps pnl".split(),
-                    *"scenario_events outcomes decisions people".split(),
+                    *"scenario_events outcomes decisions people past_decisions".split(),
                 ]
             )
         ),

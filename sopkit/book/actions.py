@@ -1,0 +1,74 @@
+"""Actions: what somebody is to do by when; every word about one is a record, and the last one stands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from sopkit.errors import SettingsError, nearest
+
+if TYPE_CHECKING:
+    from sopkit.book.book import Book
+
+LASTING = ("what", "assignees", "due", "depends", "status", "effect", "origin", "about")
+CLOSED = ("done", "dropped")
+TAKEN = 3  # of levers and of exceptions that are proposed as actions
+
+
+def standing(records: pd.DataFrame) -> pd.DataFrame:
+    """One row an action as it stands (index: its number): what, assignees, due, depends, status, effect, origin, about,
+    comments, author, cycle and day in which it began.
+
+    `records`: table actions. A field that a later record leaves empty keeps its last word.
+    """
+    rows = records.sort_values("id")
+    rows = rows.assign(action=rows["action"].where(rows["action"] > 0, rows["id"]))
+    spoken_of = rows.assign(**{name: rows[name].mask(rows[name].eq("")) for name in LASTING if name != "due"})
+    last = spoken_of.groupby("action")[list(LASTING)].last().fillna({name: "" for name in LASTING if name != "due"})
+    began = rows.groupby("action")[["author", "cycle", "recorded_at"]].first()
+    spoken = rows[rows["comment"] != ""]
+    told = (spoken["author"] + ": " + spoken["comment"]).groupby(spoken["action"]).agg(" · ".join)
+    out = last.join(began.rename(columns={"recorded_at": "began"}))
+    return out.assign(comments=told.reindex(out.index).fillna(""), status=out["status"].replace("", "open"))
+
+
+def late(actions: pd.DataFrame, today: pd.Timestamp) -> pd.Series:
+    """Which of `actions` (see `standing`) are not closed though their day is over."""
+    return ~actions["status"].isin(CLOSED) & (actions["due"] < today)
+
+
+def proposed(book: Book) -> pd.DataFrame:
+    """Actions that the plan asks for and nobody recorded yet: of what was adopted, of the best levers, of exceptions.
+
+    Columns what, assignees, due, effect, origin; one origin is proposed once.
+    """
+    rows: list[tuple[str, str, object, str, str]] = []
+    for one in book["adopted"].itertuples():
+        what = f"Bring into the company's tables: {one.title}"
+        effect = f"{one.expected:+,.0f} {book.currency} expected" if pd.notna(one.expected) else ""
+        rows.append((what, one.owner or one.decided_by, one.due, effect, one.option))
+    levers = book["levers"]
+    for one in levers[levers["gain"] > 0].sort_values("gain", ascending=False).head(TAKEN).itertuples():
+        rows.append(
+            (f"Look at the lever: {one.sentence}", "", None, f"{one.gain:+,.0f} {book.currency}", f"lever {one.lever}")
+        )
+    for one in book["exceptions"].sort_values("rank").head(TAKEN).itertuples():
+        rows.append((f"Explain: {one.sentence}", "", None, "", f"exception {one.product} {one.market}"))
+    frame = pd.DataFrame(rows, columns=["what", "assignees", "due", "effect", "origin"])
+    known = set(standing(book["actions"])["origin"])
+    return frame[~frame["origin"].isin(known)].drop_duplicates("origin").reset_index(drop=True)
+
+
+def must_fit(people: pd.DataFrame, known: Sequence[int], fields: dict[str, object]) -> None:
+    """Raises SettingsError for an assignee who is not in table people, or an action that does not exist."""
+    names = [name.strip() for name in str(fields.get("assignees") or "").split(",") if name.strip()]
+    for name in names if len(people) else ():
+        if name not in set(people["name"]):
+            raise SettingsError(f"{name!r} is not in table people: {nearest(name, people['name'])}")
+    numbers = [str(fields["action"])] if fields.get("action") else []
+    for number in [*numbers, *str(fields.get("depends") or "").split()]:
+        if not number.isdigit() or int(number) not in known:
+            there = ", ".join(map(str, known)) or "there is none yet"
+            raise SettingsError(f"{number!r} is no action: {there}.")

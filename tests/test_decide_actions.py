@@ -1,0 +1,135 @@
+"""Actions: recorded word by word, the last one stands; late is said; mails and calendars are drafted, never sent."""
+
+from __future__ import annotations
+
+from email import message_from_bytes, policy
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from sopkit import cli
+from sopkit.book import Book, actions, workflow
+from sopkit.cycle import Cycle, followup
+from sopkit.decide import figures
+from sopkit.errors import RecordError, SettingsError
+from sopkit.tables import TABLES, Company
+
+PEOPLE = pd.DataFrame({"name": ["Ada Brandt", "Jon Okafor"], "role": ["planner"] * 2, "may_sign": ["demand", "supply"]})
+
+
+@pytest.fixture
+def cycle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cycle:
+    """A collected cycle of a company of a few lines."""
+    for part in ("data", "reports"):
+        monkeypatch.setenv(f"SOPKIT_{part.upper()}", str(tmp_path / part))
+    monkeypatch.delenv("SOPKIT_RECORDS", raising=False)
+    (tmp_path / "data" / "acme").mkdir(parents=True)
+    (tmp_path / "data" / "acme" / "company.yaml").write_text("name: Acme\nhorizon: 3\n")
+    Cycle.open("acme", "2026-11", stage="collect").save({"people": PEOPLE})
+    return Cycle.open("acme", "2026-11")
+
+
+def test_the_last_word_stands_and_what_it_leaves_out_stays(cycle: Cycle) -> None:
+    first = followup.note(cycle, by="Ada Brandt", what="Book the audit", assignees="Jon Okafor", due="2026-11-20")
+    second = followup.note(
+        cycle, by="Ada Brandt", what="Order poles", depends=str(first), about="offers ALU-TW 2027-02"
+    )
+    followup.note(cycle, by="Jon Okafor", action=first, status="done", comment="@Ada Brandt: booked; 5, \\ and\nmore")
+    rows = actions.standing(cycle.read("actions"))
+    assert rows.loc[first, ["what", "assignees", "status"]].to_list() == ["Book the audit", "Jon Okafor", "done"]
+    assert rows.loc[first, "comments"].startswith("Jon Okafor: @Ada Brandt: booked")
+    assert rows.loc[second, ["depends", "status", "about"]].to_list() == [str(first), "open", "offers ALU-TW 2027-02"]
+    later = followup.note(cycle, by="Ada Brandt", what="Tell the shops", due="2026-11-20")
+    rows = actions.standing(cycle.read("actions"))
+    behind = actions.late(rows, pd.Timestamp("2026-12-01"))
+    assert list(rows.index[behind]) == [later], "what is done is not late, what has no day neither"
+    book = Book({"actions": cycle.read("actions")}, Company(name="Acme", horizon=3), "2026-12")
+    assert "Tell the shops LATE" in figures.board(book).html and "1 late." in figures.board(book).look_for
+    assert "◆" in figures.gantt(book).html and cycle.records.verify() == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "error", "says"),
+    [
+        ({"what": "x", "assignees": "Jon Okafr"}, SettingsError, "'Jon Okafr' is not in table people: did you mean"),
+        ({"what": "x", "depends": "7"}, SettingsError, "'7' is no action: there is none yet"),
+        ({"action": 3, "status": "done"}, SettingsError, "'3' is no action"),
+        ({"assignees": "Jon Okafor"}, SettingsError, "tells what is to be done"),
+        ({"what": "x", "status": "finished"}, RecordError, "status"),
+        ({"what": "x", "due": "soon"}, RecordError, "is no date"),
+    ],
+)
+def test_what_makes_no_sense_is_one_sentence_and_nothing_is_recorded(cycle, fields, error, says) -> None:
+    with pytest.raises(error, match=says):
+        followup.note(cycle, by="Ada Brandt", **fields)
+    assert cycle.read("actions").empty
+
+
+def test_mails_and_calendars_are_drafted_for_each_person(cycle: Cycle, tmp_path: Path) -> None:
+    what = "Audit; the line, and a very long text that does not fit into one line of a calendar: " + "ä" * 40
+    followup.note(cycle, by="Ada Brandt", what=what, assignees="Jon Okafor, Ada Brandt", due="2026-11-20")
+    followup.note(cycle, by="Ada Brandt", what="Nobody's")
+    made = followup.drafts(cycle, tmp_path / "out")
+    assert [path.name for path in made] == ["Ada_Brandt.eml", "Ada_Brandt.ics", "Jon_Okafor.eml", "Jon_Okafor.ics"]
+    mail = message_from_bytes(made[2].read_bytes(), policy=policy.default)
+    assert mail["X-Unsent"] == "1" and "Audit; the line" in mail.get_content()
+    lines = made[3].read_bytes().split(b"\r\n")
+    assert all(len(line) <= 75 for line in lines) and b"DUE;VALUE=DATE:20261120" in lines
+    assert "SUMMARY:Audit\\; the line\\, and a" in b"".join(lines).replace(b"\r\n ", b"").decode()
+
+
+def test_the_terminal_lists_adds_and_closes(cycle: Cycle) -> None:
+    def typed(*words: str) -> str:
+        done = CliRunner().invoke(cli.app, ["actions", "--company", "acme", "--cycle", "2026-11", *words])
+        if done.exception and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        return done.output
+
+    assert "No action is recorded" in typed()
+    with pytest.raises(SettingsError, match="give --by"):
+        typed("--add", "Call the bank")
+    assert "Action 1 is recorded" in typed("--add", "Call the bank", "--by", "Ada Brandt", "--due", "2026-11-12")
+    typed("--action", "1", "--status", "done", "--by", "Ada Brandt")
+    assert "Call the bank" in typed() and "done" in typed()
+
+
+def test_a_plan_proposes_what_nobody_recorded_yet() -> None:
+    row = {"option": "shift", "title": "Shift", "cycle": "2026-11", "question": "q", "reason": "r", "decided_by": "Ada",
+           "owner": "Jon", "due": "2026-12", "changes": "{}", "reaches": "{}", "expected": 500}  # fmt: skip
+    one = pd.DataFrame([row])
+    book = Book.of({"adopted": one}, Company(name="Acme"), "2026-11")
+    (only,) = actions.proposed(book).to_dict("records")
+    assert (only["assignees"], only["origin"], only["effect"]) == ("Jon", "shift", "+500 EUR expected")
+    known = TABLES["actions"].conform(pd.DataFrame([{"id": 1, "author": "Ada", "cycle": "2026-11", "recorded_at": "x",
+                                                     "what": "w", "origin": "shift"}]))  # fmt: skip
+    assert actions.proposed(book.with_tables({"actions": known})).empty
+
+
+def test_a_stage_says_its_day_and_what_is_not_true_yet(cycle: Cycle, tmp_path: Path) -> None:
+    """Working day 3 of November 2026 is Wednesday the 4th; a checklist is computed, or ticked by who may sign."""
+    settings = tmp_path / "data" / "acme" / "company.yaml"
+    settings.write_text(
+        "name: Acme\nhorizon: 3\nworkflow: {demand: {owner: Ada Brandt, day: 3, ticks: [deals are in]}}\n"
+    )
+    collect = Cycle.open("acme", "2026-11", stage="collect")
+    finding = {"table": "people", "row": 1, "rule": "r", "severity": "error", "fix": "f"}
+    collect.save({"people": PEOPLE, "findings": TABLES["findings"].conform(pd.DataFrame([finding]))})
+    cycle = Cycle.open("acme", "2026-11")
+    assert cycle.status().set_index("stage").at["collect", "not true yet"] == "no finding stops the plan"
+    book = Book({}, cycle.company, "2026-11")
+    assert workflow.due(book, "demand") == pd.Timestamp("2026-11-04") and pd.isna(workflow.due(book, "supply"))
+    items = workflow.checklist(book, "demand")
+    assert ("deals are in", False) in items and workflow.state(
+        book, "demand", made=True, stale=False, signed=False
+    ) == "made"
+    with pytest.raises(SettingsError, match="did you mean 'deals are in'"):
+        followup.tick(cycle, "demand", "deals are out", by="Ada Brandt")
+    with pytest.raises(SettingsError, match="Jon Okafor may not tick for demand"):
+        followup.tick(cycle, "demand", "deals are in", by="Jon Okafor")
+    followup.tick(cycle, "demand", "deals are in", by="Ada Brandt")
+    book = Book({"ticks": cycle.read("ticks")}, cycle.company, "2026-11")
+    assert workflow.state(book, "demand", made=True, stale=False, signed=False) == "ready"
+    assert workflow.state(book, "demand", made=True, stale=True, signed=True) == "stale"
+    assert workflow.state(book, "demand", made=False, stale=False, signed=False) == "not started"
