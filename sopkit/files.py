@@ -6,6 +6,8 @@ import errno
 import hashlib
 import os
 import threading
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -104,29 +106,50 @@ def is_inside(path: Path, *folders: Path) -> bool:
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Put `content` at `path` in one step: a reader sees the old file or the new one, never half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
+    """Put `content` at `path` in one step: a reader sees the old file or the new one, never half of it.
+
+    Raises SettingsError, with the cure, where that cannot be done; what was there stands.
+    """
+    replace_files({path: content})
+
+
+def replace_files(contents: Mapping[Path, bytes | None]) -> None:
+    """Put every content at its path, None = remove it; nothing is touched before all of them are on the disk.
+
+    The last path is the last that changes. Raises SettingsError, with the cure, where a disk is full or may not be
+    written; what was there stands.
+    """
+    beside = {path: path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}") for path in contents}
+    path = next(iter(contents), Path())
     try:
-        beside.write_bytes(content)
-        beside.replace(path)
+        for path, content in contents.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if content is not None:
+                beside[path].write_bytes(content)
+        for path, content in contents.items():
+            if content is None:
+                path.unlink(missing_ok=True)
+            else:
+                beside[path].replace(path)
+    except OSError as error:
+        raise SettingsError(unwritable(path, error)) from None
     finally:
-        beside.unlink(missing_ok=True)
+        for left in beside.values():
+            with suppress(OSError):
+                left.unlink(missing_ok=True)
 
 
 def refuse_unwritable(folder: Path) -> None:
     """Raise SettingsError, one sentence with the fix, where nothing can be written to `folder` or its disk is full."""
-    try:
-        replace_file(folder / ".probe", bytes(PROBE))
-        (folder / ".probe").unlink()
-    except OSError as error:
-        raise SettingsError(unwritable(folder, error)) from None
+    replace_file(folder / ".probe", bytes(PROBE))
+    (folder / ".probe").unlink()
 
 
 def unwritable(place: Path | str, error: OSError) -> str:
     """What to tell a person about a file or folder that could not be read or written."""
     fixes = {
         errno.ENOSPC: "Free some space there, then run the same command again.",
+        errno.EFBIG: "Allow larger files there, then run the same command again.",
         errno.EDQUOT: "Free some of your space there, then run the same command again.",
         errno.ENOENT: "Correct the path, or make the folder.",
     }

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import pwd
 import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
+import postgres_server
 import pytest
 
 from sopkit import cycle as cycles
@@ -101,6 +99,23 @@ def meeting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture(scope="session")
+def published_bags(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with data/, reports/ and key: cycles 2026-01 and 2026-02 of company bags, published by Greta's SSH key.
+
+    Who changes it puts it back as it was.
+    """
+    from published import publish_twice
+
+    if not shutil.which("ssh-keygen"):
+        pytest.skip("no ssh-keygen on this machine")
+    root = tmp_path_factory.mktemp("published")
+    with pytest.MonkeyPatch.context() as patch:
+        publish_twice(root, patch.setenv)
+        patch.delenv("SOPKIT_RECORDS", raising=False)
+    return root
+
+
 # programs that a machine may lack ------------------------------------------------------------------------------------
 
 
@@ -115,25 +130,8 @@ def chromium() -> str:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
-    """URL of an empty PostgreSQL server of our own, without network: a socket in a temporary folder."""
-    found = [shutil.which("initdb"), *sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin/initdb")), reverse=True)]
-    programs = next((Path(path).resolve().parent for path in found if path), None)
-    if programs is None:
+    """URL of an empty PostgreSQL server of our own, without network."""
+    if (programs := postgres_server.programs()) is None:
         pytest.skip("no PostgreSQL on this machine")
-    user, as_user = pwd.getpwuid(os.getuid()).pw_name, []
-    if os.getuid() == 0:  # the server refuses to run as root
-        names = {entry.pw_name for entry in pwd.getpwall()}
-        user = "postgres" if "postgres" in names else "nobody"
-        as_user = ["runuser", "-u", user, "--"]
-    with tempfile.TemporaryDirectory(prefix="pg-", dir="/tmp") as folder:
-        shutil.chown(folder, user)
-        control = [*as_user, str(programs / "pg_ctl"), "-D", f"{folder}/data"]
-        quiet = {"stdout": subprocess.DEVNULL, "cwd": folder, "check": True}
-        made = ["-D", f"{folder}/data", "-A", "trust", "-U", "sopkit"]
-        subprocess.run([*as_user, str(programs / "initdb"), *made], **quiet)
-        options = f"-c listen_addresses='' -k {folder}"
-        subprocess.run([*control, "-w", "-l", f"{folder}/log", "-o", options, "start"], **quiet)
-        try:
-            yield f"postgresql://sopkit@/postgres?host={folder}"
-        finally:
-            subprocess.run([*control, "-w", "-m", "immediate", "stop"], **quiet)
+    with postgres_server.server(programs) as url:
+        yield url

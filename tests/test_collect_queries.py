@@ -121,6 +121,14 @@ def house(tmp_path: Path) -> Path:
         "SELECT * FROM read_csv('http://127.0.0.1:{port}/a.csv')",
         "SELECT * FROM sqlite_scan('{ours}/records.sqlite', 'events')",
         "SELECT name AS family FROM duckdb_secrets()",
+        "SELECT file AS family FROM glob('{ours}/*')",
+        "SELECT file AS family FROM glob('{ours}/../theirs/exports/*')",
+        "SELECT file AS family FROM glob(getvariable('raw') || '/away/*')",
+        "SELECT content AS family FROM read_text('/proc/self/environ')",
+        "SELECT Columns::VARCHAR AS family FROM sniff_csv('{ours}/notes.csv')",
+        "SELECT code AS family FROM '{ours}/notes.csv'",
+        "SELECT * FROM read_json('{ours}/../theirs/exports/them.csv')",
+        "SELECT code AS family FROM read_csv(['{ours}/exports/orders_1.csv', '{ours}/notes.csv'])",
     ],
 )
 def test_a_query_reads_its_raw_folder_and_nothing_else(
@@ -146,6 +154,30 @@ def test_a_query_writes_nothing_and_changes_no_setting(house: Path, deed: str) -
     with pytest.raises(SettingsError, match="must hold one SELECT"):
         collect(house, CYCLE)
     (house / "sql" / "families.sql").unlink()
+    assert sorted(house.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    "deed",
+    [
+        "COPY (SELECT 1) TO '{}'",
+        "ATTACH '{}' AS other",
+        "CREATE VIEW listed AS SELECT * FROM read_csv('{}')",
+        "SET lock_configuration = false",
+        "CREATE MACRO told() AS getenv('SOPKIT_TEST_SECRET')",
+    ],
+)
+def test_what_queries_share_is_under_the_same_rules(house: Path, monkeypatch: pytest.MonkeyPatch, deed: str) -> None:
+    monkeypatch.setenv("SOPKIT_TEST_SECRET", SECRET)
+    place = house / "notes.csv" if "read_csv" in deed else house / "new.csv"
+    company(house, families="SELECT * FROM listed" if "listed" in deed else "SELECT told() AS family")
+    (house / "sql" / "_shared.sql").write_text(deed.format(place))
+    before = sorted(house.rglob("*"))
+    try:
+        collected = collect(house, CYCLE)
+        assert "families" not in collected.tables and SECRET not in collected.findings.to_csv()
+    except SettingsError as error:
+        assert SECRET not in str(error)
     assert sorted(house.rglob("*")) == before
 
 

@@ -7,13 +7,12 @@ import re
 import shutil
 import sqlite3
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from small_company import CYCLE
-from small_cycle import after_the_meeting, bags, to_the_meeting
 
 from sopkit import files
 from sopkit.cycle import Cycle, signatures, versions
@@ -23,6 +22,15 @@ from sopkit.records import Records
 NEXT = "2026-02"
 
 pytestmark = pytest.mark.skipif(not shutil.which("ssh-keygen"), reason="no ssh-keygen on this machine")
+
+
+@pytest.fixture
+def published(published_bags: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the second of two cycles that Greta decided and published with her key."""
+    for name, place in (("DATA", "data"), ("REPORTS", "reports"), ("SSH_KEY", "key")):
+        monkeypatch.setenv(f"SOPKIT_{name}", str(published_bags / place))
+    monkeypatch.delenv("SOPKIT_RECORDS", raising=False)
+    return published_bags / "reports" / "bags" / NEXT
 
 
 @pytest.fixture
@@ -114,38 +122,13 @@ def test_a_log_that_was_cut_is_found_by_who_kept_the_statement(signed: Path) -> 
 QUESTION = "Do we work overtime in March?"
 
 
-@pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Two cycles of company bags; Greta decided and published both with her key, by the real commands where quick."""
-    root = tmp_path_factory.mktemp("published")
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", root / "key"], check=True)
-    with pytest.MonkeyPatch.context() as patch:
-        for name, place in (("DATA", "data"), ("REPORTS", "reports"), ("SSH_KEY", "key")):
-            patch.setenv(f"SOPKIT_{name}", str(root / place))
-        patch.delenv("SOPKIT_RECORDS", raising=False)
-        tables = bags()
-        tables["people"] = tables["people"].assign(ssh_key=[(root / "key.pub").read_text().strip(), ""])
-        for cycle in (CYCLE, NEXT):
-            to_the_meeting(root, tables, cycle)
-            for name in ("calendar", "capacity", "demand_plan"):
-                later = pd.to_datetime(tables[name]["month"]) + pd.DateOffset(months=1)
-                tables[name] = tables[name].assign(month=later.dt.strftime("%Y-%m"))
-            c = Cycle.open("bags", cycle, stage="decide")
-            said = {"question": QUESTION, "option": "overtime", "reason": "March is short", "status": "approved"}
-            signatures.decide(c, said, by="Greta")
-            after_the_meeting(cycle, pack=cycle == NEXT)
-            c = Cycle.open("bags", cycle)
-            versions.freeze(c, "Greta", signatures.key_of(c, "Greta"))
-        yield root / "reports" / "bags" / NEXT
-
-
 def test_a_stranger_checks_a_published_folder_with_stock_tools_only(published: Path) -> None:
     """Who decided and published what, every file, and that nothing but signatures lies beside them."""
     (listed,) = sorted((published / "signatures").glob("*-published.sha256"))
     stem = listed.name.removesuffix(".sha256")
     assert stock(published, f"sha256sum -c --strict signatures/{stem}.sha256")
     assert stock(published, f'grep -q "$(sha256sum < signatures/{stem}.sha256 | cut -d" " -f1)" signatures/{stem}.json')
-    for name in (stem, "0001-decision" if published.name == CYCLE else "0002-decision"):
+    for name in (stem, "0001-decision"):
         verify = f"ssh-keygen -Y verify -f allowed_signers -I greta -n sopkit -s signatures/{name}.json.sig"
         assert stock(published, f"{verify} < signatures/{name}.json")
         assert not stock(published, f"sed s/Greta/Ada/ signatures/{name}.json | {verify}")
@@ -207,7 +190,7 @@ def test_what_is_put_into_a_published_folder_is_found(published: Path) -> None:
         (found,) = Cycle.open("bags", NEXT).verify()
         path.unlink()
         path.parent.chmod(0o555)
-        assert path.name in found and ("is not in the manifest" in found or "belongs to no statement" in found)
+        assert path.name in found and ("is not in the manifest" in found or "its statement, is gone" in found)
 
 
 def test_a_decision_that_makes_no_sense_is_not_recorded(published: Path) -> None:

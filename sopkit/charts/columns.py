@@ -24,7 +24,7 @@ def columns(
     as steps with their name, such as safety stock; `warn`: months whose column is marked as bad.
     """
     if frame is None or empty(frame, x, y, by):
-        return nothing(about["title"], about.get("none", NONE))
+        return nothing(about["title"], about.get("none", NONE), frame, x, y, by)
     tidy = points(frame, {"x": x, "series": by}, {"y": y}, unit, about.get("source", "")).dropna(subset=["y"])
     shown = tidy.rename(columns={"x": x, "y": y, "series": by})
     tidy["series"] = tidy["series"].map(plain)
@@ -97,7 +97,7 @@ def panels(
     `by`: scenarios as in `columns`; only `actual`, `plan` and `budget` are drawn.
     """
     if frame is None or empty(frame, x, y, by, each):
-        return nothing(about["title"], about.get("none", NONE))
+        return nothing(about["title"], about.get("none", NONE), frame, x, y, by, each)
     size = frame.groupby(each)[y].sum().sort_values(ascending=False, kind="stable")
     kept = size.index[: most if len(size) <= most else most - 1]
     frame = frame.assign(**{each: frame[each].where(frame[each].isin(kept), "rest")})
@@ -159,7 +159,7 @@ def waterfall(
     scale of their own that a marker shows.
     """
     if frame is None or empty(frame, step, value):
-        return nothing(about["title"], about.get("none", "Nothing changed."))
+        return nothing(about["title"], about.get("none", "Nothing changed."), frame, step, value)
     about = {"width": WIDE, "height": 270, "better": "higher", **about}
     ends = about.get("shows") or ("plan",)
     rows, level = [(start, 0.0, opening, opening, ends[0])] if start else [], float(opening)

@@ -153,9 +153,13 @@ class Figure:
         }
 
 
-def nothing(title: str, sentence: str = NONE, frame: pd.DataFrame | None = None) -> Figure:
-    """A figure for which there is no data: its title and a plain sentence; its frame keeps the columns of `frame`."""
-    none = pd.DataFrame() if frame is None else frame.head(0)
+def nothing(title: str, sentence: str = NONE, frame: pd.DataFrame | None = None, *columns: str | None) -> Figure:
+    """A figure for which there is no data: its title and a plain sentence.
+
+    Its frame keeps the columns of `frame`, and has the `columns` that the figure would show: who asks it finds no row.
+    """
+    known = dict.fromkeys([*(() if frame is None else frame.columns), *filter(None, columns)])
+    none = (pd.DataFrame() if frame is None else frame.head(0)).reindex(columns=list(known))
     return Figure(title, "", alt=sentence, body=f'<p class="nothing">{safe(sentence)}</p>', frame=none)
 
 

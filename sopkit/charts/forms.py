@@ -64,7 +64,7 @@ def line(
     Several rows a point add up; ValueError where the column does not (see `points`), or without a unit.
     """
     if frame is None or empty(frame, x, y, series, low, high):
-        return nothing(about["title"], about.get("none", NONE))
+        return nothing(about["title"], about.get("none", NONE), frame, x, y, series, low, high)
     tidy = points(frame, {"x": x, "series": series}, {"y": y, "low": low, "high": high}, unit, about.get("source", ""))
     shown = tidy.rename(columns={"x": x, "y": y, "low": low, "high": high, "series": series})
     if not series:
@@ -146,7 +146,7 @@ def bars(
     Planned bars are hatched; bars of `shows=["actual"]` are solid.
     """
     if frame is None or empty(frame, x, y, by):
-        return nothing(about["title"], about.get("none", NONE))
+        return nothing(about["title"], about.get("none", NONE), frame, x, y, by)
     source = about.get("source", "")
     tidy = points(frame, {"x": x, "series": by}, {"y": y}, unit, source).sort_values(["x", "series"], ignore_index=True)
     over_name, shown = plain(over_name), tidy.rename(columns={"x": x, "y": y, "series": by})
@@ -218,7 +218,7 @@ def ranking(
 ) -> Figure:
     """The `most` largest items (by size, sign kept) as bars with their numbers; what is left out is counted below."""
     if frame is None or empty(frame, item, value):
-        return nothing(about["title"], about.get("none", "There is nothing to rank."))
+        return nothing(about["title"], about.get("none", "There is nothing to rank."), frame, item, value)
     tidy = points(frame, {"item": item}, {"y": value}, unit, about.get("source", ""))
     tidy = tidy.loc[tidy["y"].abs().sort_values(ascending=False, kind="stable").index].reset_index(drop=True)
     left, tidy = len(tidy) - most, tidy.head(most)

@@ -135,7 +135,7 @@ def table(
     a column of numbers without a unit.
     """
     if frame is None or empty(frame, *show, group):
-        return nothing(about["title"], about.get("none", "There is nothing to list."))
+        return nothing(about["title"], about.get("none", "There is nothing to list."), frame, *show)
     columns = _shown(frame, show)
     head = [
         Cell(safe(how.heading + (f" ({scale.unit})" if scale else "")), "" if scale else "text")
@@ -193,7 +193,7 @@ def heat_map(
     ValueError where the column does not.
     """
     if frame is None or empty(frame, row, column, value):
-        return nothing(about["title"], about.get("none", NONE), frame)
+        return nothing(about["title"], about.get("none", NONE), frame, row, column, value)
     tidy = points(frame, {"row": row, "column": column}, {"y": value}, unit, about.get("source", ""))
     wide, finite = _wide(tidy, rows), tidy["y"].dropna()
     scale = scale_of(finite, unit)
@@ -225,7 +225,7 @@ def statement(
 ) -> Figure:  # fmt: skip
     """Lines by month in one unit, such as a profit and loss statement; the lines in `bold` stand out."""
     if frame is None or empty(frame, row, column, value):
-        return nothing(about["title"], about.get("none", NONE), frame)
+        return nothing(about["title"], about.get("none", NONE), frame, row, column, value)
     tidy = points(frame, {"row": row, "column": column}, {"y": value}, unit, about.get("source", ""))
     wide, scale = _wide(tidy, rows), scale_of(tidy["y"], unit, small=True)
     body = [
@@ -359,7 +359,7 @@ class Tile(NamedTuple):
 def tiles(kpis: Sequence[Tile], **about: Unpack[About]) -> Figure:
     """KPI tiles: value, target met or missed in words, owner, and a small line of the months."""
     if not kpis:
-        return nothing(about["title"], about.get("none", "No KPI can be computed from these tables."))
+        return nothing(about["title"], about.get("none", "No KPI can be computed from these tables."), None, "target")
     words = [f"{plain(one.name)}: {amount(one.value, one.unit) if one.known else NOT_KNOWN}" for one in kpis]
     shown = pd.DataFrame(kpis)[["name", "value", "unit", "target", "better", "owner", "note"]]
     figure = made(shown, "each in its own unit", "", "; ".join(words), **about)

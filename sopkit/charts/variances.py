@@ -29,7 +29,7 @@ def variances(
     """
     against = [name for name in against if frame is not None and name in frame and frame[name].notna().any()]
     if frame is None or empty(frame, row, plan):
-        return nothing(about["title"], about.get("none", NONE))
+        return nothing(about["title"], about.get("none", NONE), frame, row, plan)
     scenarios = [*against, plan]
     scale = scale_of(frame[scenarios].to_numpy(dtype=float).ravel(), unit, small=True)
     good = about.get("better", "higher")

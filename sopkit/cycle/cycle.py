@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import cache, cached_property
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pandas as pd
 
@@ -22,7 +22,7 @@ from sopkit.cycle import manifest as manifests
 from sopkit.cycle import signatures as attested
 from sopkit.cycle.manifest import ANSWERS, RECORD_NAMES
 from sopkit.errors import SettingsError, SopkitError, StageError, nearest
-from sopkit.files import find_company, from_parquet, is_plain_name, replace_file, reports_root, sha256, to_parquet
+from sopkit.files import find_company, from_parquet, is_plain_name, replace_files, reports_root, sha256, to_parquet
 from sopkit.tables import (
     BY_NAME,
     PLAN_OF_RECORD,
@@ -171,7 +171,10 @@ class Cycle:
             )
         if entry["stage"] != self.stage:
             self._read[name] = entry["sha256"]
-        frame = from_parquet(content)
+        try:
+            frame = from_parquet(content)
+        except (ValueError, OSError):  # the manifest was changed with it
+            raise StageError(f"{self.folder / 'tables' / name}.parquet is no table. {manifests.REMAKE}") from None
         # these very bytes were checked when they were written; again only if the declaration has changed since
         return frame if entry.get("declared") == manifests.declaration_hash(declared) else declared.check(frame)
 
@@ -293,8 +296,7 @@ class Cycle:
         """A file in which people answer, as it stands when the stage asks; a copy is kept; it may not exist."""
         manifest = self.manifest
         if self._source is not None and self.stage is not None and not manifest.keys() & {"reproduces", "frozen"}:
-            self._snapshot(manifest, {name})
-            manifests.store(self.folder, manifest)
+            self._keep(manifest, self._snapshot(manifest, {name}))
         return self.file(name)
 
     # write -----------------------------------------------------------------------------------------------------
@@ -327,19 +329,19 @@ class Cycle:
         declared = {name: self._declared(name.removeprefix(PLAN_OF_RECORD)) for name in frames}
         checked = {name: declared[name].check(frame) for name, frame in frames.items()}
         contents = {name: to_parquet(declared[name], frame) for name, frame in checked.items()}
-        manifest = self.manifest
+        manifest, files = self.manifest, dict[str, bytes | None]()
         if not self._wrote or anew:
             for name in [name for name, entry in manifest["tables"].items() if entry["stage"] == self.stage]:
                 del manifest["tables"][name]
-                (self.folder / "tables" / f"{name}.parquet").unlink(missing_ok=True)
+                files[f"tables/{name}.parquet"] = None
             if self.stage == "collect":
-                self._snapshot(manifest, {path.name for path in self.company_folder.glob("*.yaml")} - ANSWERS)
+                files |= self._snapshot(manifest, {path.name for path in self.company_folder.glob("*.yaml")} - ANSWERS)
         for name, content in contents.items():
-            replace_file(self.folder / "tables" / f"{name}.parquet", content)
+            files[f"tables/{name}.parquet"] = content
             entry = manifests.table_entry(self.stage, declared[name], content, len(checked[name]))
             manifest["tables"][name], self._made[name] = entry, entry["sha256"]
+        self._store(manifest, files)
         self._wrote = self._wrote or bool(frames)
-        self._store(manifest)
         from sopkit.book import Plan
 
         tables, *rest = self._given or ({}, self.company, self.cycle)
@@ -355,10 +357,9 @@ class Cycle:
             raise StageError(f"{name!r} is no file that a stage may write: give a plain file name.")
         self._must_not_be_frozen()
         content = content.encode() if isinstance(content, str) else content
-        replace_file(self.folder / name, content)
         manifest = self.manifest
         manifest["files"][name] = {"stage": self.stage, "sha256": sha256(content)}
-        self._store(manifest)
+        self._store(manifest, {name: content})
         return self.folder / name
 
     def _must_not_be_frozen(self) -> None:
@@ -368,22 +369,26 @@ class Cycle:
                 f"{self.folder} is published and frozen: nothing in it is changed. A correction is: {again}."
             )
 
-    def _snapshot(self, manifest: dict[str, Any], names: Collection[str]) -> None:
-        source: Any = self._source
+    def _snapshot(self, manifest: dict[str, Any], names: Collection[str]) -> dict[str, bytes | None]:
+        """Note the company's settings `names` in `manifest`; what is to be kept of each, None = nothing any more."""
+        source, files = cast(Path, self._source), dict[str, bytes | None]()
         for name in sorted(names):
-            path, key = source / name, f"snapshot/{name}"
-            if path.is_file():
-                replace_file(self.folder / key, path.read_bytes())
-                manifest["files"][key] = {"stage": "collect", "sha256": sha256(path)}
-            else:
-                (self.folder / key).unlink(missing_ok=True)
-                manifest["files"].pop(key, None)
+            key, content = f"snapshot/{name}", (source / name).read_bytes() if (source / name).is_file() else None
+            files[key] = content
+            manifest["files"].pop(key, None)
+            if content is not None:
+                manifest["files"][key] = {"stage": "collect", "sha256": sha256(content)}
+        return files
 
-    def _store(self, manifest: dict[str, Any]) -> None:
+    def _keep(self, manifest: Mapping[str, Any], files: Mapping[str, bytes | None]) -> None:
+        """Keep `files` (name -> content, None = remove) and the `manifest` that names them, or neither."""
+        contents = {self.folder / name: content for name, content in files.items()}
+        replace_files({**contents, self.folder / manifests.NAME: manifests.sealed(manifest)})
+
+    def _store(self, manifest: dict[str, Any], files: Mapping[str, bytes | None]) -> None:
         # what was recorded when the stage ran joins the snapshot: the plan can be made again without the database
-        for name, (content, entry) in self._recorded.items():
-            replace_file(self.folder / "tables" / f"{name}.parquet", content)
-            manifest["tables"][name] = entry
+        recorded = {f"tables/{name}.parquet": content for name, (content, _) in self._recorded.items()}
+        manifest["tables"] |= {name: entry for name, (_, entry) in self._recorded.items()}
         manifest["versions"] = manifests.versions()
         entry = manifest["stages"].setdefault(self.stage, {})
         entry |= {"read": dict(sorted(self._read.items())), "written_at": manifests.now()}
@@ -392,7 +397,7 @@ class Cycle:
             entry["log_head"] = self.records.head()
         if entry.get("state") != "running":
             entry["state"] = "done"
-        manifests.store(self.folder, manifest)
+        self._keep(manifest, {**files, **recorded})
 
     # what stands, what is stale, who signed ----------------------------------------------------------------------
 
@@ -512,11 +517,11 @@ class Cycle:
                 manifest["files"][name] = {"stage": stage, "sha256": sha256(path)}
         if state == "done" and stage == "collect" and self._source is not None:
             entry["source"] = manifests.source_hash(self._source)
-        manifests.store(self.folder, manifest)
         if state != "running" and "reproduces" not in manifest:
             noted = {"plan_hash": plan_hash(manifest, stage), "own_hash": plan_hash(manifest, stage, alone=True)}
             noted["state"] = state
             self.records.log("stage", stage, cycle=self.cycle, author="runner", **noted)
+        manifests.store(self.folder, manifest)
 
     # for people ------------------------------------------------------------------------------------------------
 

@@ -81,11 +81,16 @@ def broken_seal(folder: Path) -> list[str]:
 
 def store(folder: Path, manifest: Mapping[str, Any]) -> None:
     """Keep `manifest` in `folder`, in one step."""
+    replace_file(folder / NAME, sealed(manifest))
+
+
+def sealed(manifest: Mapping[str, Any]) -> bytes:
+    """The content of `manifest.json`."""
     text = json.dumps({**manifest, "seal": "0" * 64}, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
     content = text.encode()
     at = content.index(SEAL) + len(SEAL)
     # one sha256 over all bytes, with zeros in its own place: a reader sees manifest and seal in one step
-    replace_file(folder / NAME, content[:at] + sha256(content).encode() + content[at + 64 :])
+    return content[:at] + sha256(content).encode() + content[at + 64 :]
 
 
 def now() -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import json
+import sqlite3
 import sys
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +18,7 @@ from sopkit.cycle.cycle import Cycle
 from sopkit.cycle.manifest import now
 from sopkit.engine import Engine
 from sopkit.errors import SettingsError, StageError, nearest
-from sopkit.files import data_root, find_company, project_root, refuse_unwritable
+from sopkit.files import data_root, find_company, project_root, refuse_unwritable, unwritable
 from sopkit.process import without_grammar
 from sopkit.tables import BY_NAME, STAGES, Stage, parse_cycle
 
@@ -248,7 +250,8 @@ class _Runner:
         finally:
             kernel.stop()
         # without a signature JupyterLab would hide charts and table styles from the analyst who opens the notebook
-        NotebookNotary().sign(notebook)
+        with suppress(sqlite3.Error, OSError):  # it only shows less without
+            NotebookNotary().sign(notebook)
         seconds = time.perf_counter() - began
         self.cycle.mark(stage.name, "done", seconds=round(seconds, 2))
         self.say(f"{stage.number:02d} {stage.name:<10} {seconds:5.1f} s")
@@ -269,6 +272,8 @@ def _what_failed(cycle: Cycle, stage: Stage, source: Path, kept: Path, error: Ba
         what = f"In cell {error.exec_count}, {error.ename}: {error.evalue}"
     elif isinstance(error, DeadKernelError):
         what = "Its Python process was ended from outside, most often by the system when memory ran out."
+    elif isinstance(error, OSError):
+        what = unwritable(error.filename or kept, error)
     else:
         what = f"{type(error).__name__}: {error}"
     return (

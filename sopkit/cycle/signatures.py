@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from sopkit.cycle import manifest as manifests
 from sopkit.errors import SettingsError, StageError
-from sopkit.files import replace_file, sha256
+from sopkit.files import replace_files, sha256
 from sopkit.tables import BY_NAME, STAGES
 
 if TYPE_CHECKING:
@@ -99,13 +99,11 @@ def attest(
     """
     people, manifest, log = cycle.read("people"), cycle.manifest, cycle.records.events()
     stage, known = UPTO.get(deed, deed), signers(cycle)
-    replace_file(cycle.folder / SIGNERS, known)
     hashes = _files(manifest, deed) | {SIGNERS: sha256(known)}
     if deed == PUBLISHED:  # nothing is written to it any more
         hashes[manifests.NAME] = sha256(cycle.folder / manifests.NAME)
     path = cycle.folder / FOLDER / f"{number:04d}-{deed}.json"
     listed = "".join(f"{digest}  {name}\n" for name, digest in sorted(hashes.items())).encode()
-    replace_file(path.with_suffix(".sha256"), listed)
     hashes[f"{FOLDER}/{path.stem}.sha256"] = sha256(listed)
     statement = {
         "_type": STATEMENT,
@@ -132,8 +130,8 @@ def attest(
     done = _ssh_keygen("sign", "-f", str(key), "-n", NAMESPACE, given=content)
     if done.returncode:
         raise StageError(f"The SSH key of {by} did not sign: {done.stderr.decode(errors='replace').strip()[:200]}.")
-    replace_file(path.with_name(f"{path.name}.sig"), done.stdout)
-    replace_file(path, content)
+    signed = {path.with_suffix(".sha256"): listed, path.with_name(f"{path.name}.sig"): done.stdout, path: content}
+    replace_files({**({} if deed == PUBLISHED else {cycle.folder / SIGNERS: known}), **signed})
     return path
 
 
@@ -179,7 +177,8 @@ def broken(cycle: Cycle, log: set[str]) -> list[str]:
             wrong.append(f"{name} names a head that the event log does not contain: {manifests.CUT}")
     whole = {path.stem for path in kept if path.suffix == ".json"}
     alone = [path.name for path in kept if path.name.partition(".")[0] not in whole]
-    return wrong + [f"{FOLDER}/{name} belongs to no statement: {name.partition('.')[0]}.json is gone" for name in alone]
+    fix = "Bring that back, or remove this file where a command was ended while it signed"
+    return wrong + [f"{FOLDER}/{name}: {name.partition('.')[0]}.json, its statement, is gone. {fix}" for name in alone]
 
 
 def _ssh_keygen(verb: str, *arguments: str, given: bytes) -> subprocess.CompletedProcess[bytes]:

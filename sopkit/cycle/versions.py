@@ -59,7 +59,11 @@ def _set_aside(cycle: Cycle, reason: str) -> None:
         if half.exists():
             _allow(half)
             shutil.rmtree(half)
-        shutil.copytree(cycle.folder, half)
+        try:
+            shutil.copytree(cycle.folder, half)
+        except shutil.Error as error:
+            _, place, why = error.args[0][0]
+            raise SettingsError(f"{place} cannot be written: {why}. {cycle.folder} stands as it was.") from None
         _protect(half)
         half.rename(kept)  # a kill before this leaves the cycle as it was
     _allow(cycle.folder)

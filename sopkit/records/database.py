@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,7 +22,13 @@ KINDS = {
 }
 STORED = {"author": "by", "recorded_at": "at"}  # what columns are called in the database since its first version
 PATIENCE = 60  # seconds that a writer waits for another one
+TURN = 0.002  # seconds after which it looks again, and that it leaves to others after it wrote
 HARMLESS = frozenset("host port dbname user sslmode".split())  # parts of a URL's query that may be shown
+CURES = {  # by what SQLite says
+    "disk is full": "Nothing was recorded. Free some space there, then do the same again.",
+    "readonly": "Nothing was recorded. Ask for the right to write to it and to its folder.",
+    "disk i/o": "Nothing was recorded. Free some space there or repair the disk, then do the same again.",
+}
 REFUSAL = "records are never changed: supersede them"
 
 metadata = sa.MetaData()
@@ -107,6 +114,24 @@ def _durable(connection: Any, _record: Any) -> None:
     connection.execute("PRAGMA synchronous = FULL")
 
 
+def begin(connection: sa.Connection) -> None:
+    """Begin to write in SQLite as soon as nobody else does: its own waits, of 0.1 s, may miss every gap between others.
+
+    Raises OperationalError where others write all through PATIENCE.
+    """
+    until = time.monotonic() + PATIENCE
+    connection.exec_driver_sql("PRAGMA busy_timeout = 0")
+    while True:
+        try:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            break
+        except sa.exc.OperationalError as error:
+            if "locked" not in str(error.orig) or time.monotonic() > until:
+                raise
+        time.sleep(TURN)
+    connection.exec_driver_sql(f"PRAGMA busy_timeout = {PATIENCE * 1000}")
+
+
 def unusable(engine: sa.Engine, error: sa.exc.DBAPIError) -> SettingsError:
     """What to tell a person about a database that failed, without any secret of its URL."""
     url, why = engine.url, (str(error.orig).strip() or type(error.orig).__name__).splitlines()[0]
@@ -114,7 +139,6 @@ def unusable(engine: sa.Engine, error: sa.exc.DBAPIError) -> SettingsError:
     for secret in filter(None, (url.password, *(str(url.query[name]) for name in hidden))):
         why = why.replace(secret, "***")
     shown = url.update_query_dict(hidden).render_as_string(hide_password=True)
-    return SettingsError(
-        f"The records database {shown} cannot be used: {why}. Correct SOPKIT_RECORDS, start the database, or bring "
-        "back a copy of the file."
-    )
+    fix = "Correct SOPKIT_RECORDS, start the database, or bring back a copy of the file."
+    fix = next((cure for sign, cure in CURES.items() if sign in why.casefold()), fix)
+    return SettingsError(f"The records database {shown} cannot be used: {why}. {fix}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -17,7 +18,7 @@ import sqlalchemy as sa
 from sopkit.errors import Finding, RecordError, SettingsError, nearest
 from sopkit.files import data_root, is_plain_name
 from sopkit.records.check import checked
-from sopkit.records.database import EVENTS, SQL_TABLES, STORED, connect, metadata, unusable
+from sopkit.records.database import EVENTS, SQL_TABLES, STORED, TURN, begin, connect, metadata, unusable
 from sopkit.tables import RECORDS
 
 BY_NAME = {record.name: record for record in RECORDS}
@@ -84,7 +85,7 @@ class Records:
             Path(self.engine.url.database).parent.mkdir(parents=True, exist_ok=True)
         with self._connected() as connection:
             if self.engine.dialect.name == "sqlite":
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                begin(connection)
             else:
                 connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK})
             lacking = [(sql.name, column) for sql in SQL_TABLES.values() for column in self._lacking(sql)]
@@ -96,6 +97,7 @@ class Records:
                 metadata.create_all(connection)
             yield connection
             connection.commit()
+        time.sleep(TURN)  # who writes much leaves room to others
         if new:
             self._look()
 
