@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import demo_company as demo
-import numpy as np
 import pandas as pd
 
 from sopkit.tables import TABLES
@@ -92,7 +91,7 @@ EXTREMES: dict[str, tuple[demo.Size, Callable[[Tables], None]]] = {
     "one month": (replace(SMALL, horizon=1), _all()),
     "36 months": (replace(SMALL, products=1, families=1, markets=1, horizon=36), _all()),
     "20 years": (replace(SMALL, products=1, families=1, markets=1, history=240), _all()),
-    "no history": (SMALL, _gone("sales_history")),
+    "no history": (SMALL, _history(0)),
     **{f"history of {months}": (SMALL, _history(months)) for months in (1, 2, 3, 7, 12, 15)},
     "history of zeros": (SMALL, _history(24, 0.0)),
     "no calendar of people or money": (SMALL, _gone("balance_sheet", "financials", "budget", "people", "workforce")),
@@ -110,6 +109,8 @@ def lay_out(folder: Path, name: str) -> None:
         demo.write(folder, size, demo.SEED, CYCLE)
     finally:
         demo.tables = original
+    if name == "no history":
+        (folder / "sales_history.csv").write_text("product,market,month,quantity\n", encoding="utf-8")
     if name.startswith("history") or name in SLOW:  # these are about demand
         with (folder / "company.yaml").open("a", encoding="utf-8") as settings:
             settings.write("decision: {standard_events: 0}\n")
@@ -132,8 +133,3 @@ def perform(company: str, cycle: str = CYCLE) -> None:
             draw = getattr(shown, "_repr_html_", None)
             assert draw is None or draw() is not None
         Cycle.open(company, cycle).mark(path.stem.split("_")[1], "done")
-
-
-def zeros(frame: pd.DataFrame) -> bool:
-    """Whether every number of a table is zero."""
-    return bool((frame.select_dtypes(np.number) == 0).all(axis=None))

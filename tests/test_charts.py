@@ -381,3 +381,14 @@ def test_a_notebook_shows_tables_as_the_pack_does(chromium: str) -> None:
         heads = opened.locator(".heat tbody th").all()
         assert all(head.evaluate("cell => cell.scrollWidth <= cell.clientWidth") for head in heads)
         browser.close()
+
+
+def test_a_figure_without_data_can_be_asked_and_has_no_row() -> None:
+    """A notebook once ended where a company had no demand: the frame behind the figure had lost its columns."""
+    about = {"title": "Nothing", "unit": "pcs"}
+    assert charts.line(None, "units", series="series", **about).frame.query("series == 'x' and units > 0").empty
+    assert charts.bars(None, "amount", "part", **about).frame.query("part == 'x'").empty
+    assert charts.heat_map(None, "row", "month", "score", **about).frame.query("score < 1").empty
+    assert charts.table(None, {"name": "Name"}, **about).frame.query("name == 'x'").empty
+    assert charts.variances(None, "line", **about).frame.query("line == 'result'").empty
+    assert charts.tiles([], title="Nothing").frame.query("target.notna()").empty

@@ -13,10 +13,12 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+import pandas as pd
+
 from sopkit.book.signed import signatures
 from sopkit.cycle import manifest as manifests
 from sopkit.files import replace_file, sha256
-from sopkit.tables import STAGES, Stage
+from sopkit.tables import STAGES, TABLES, Stage
 
 if TYPE_CHECKING:
     from sopkit.cycle.cycle import Cycle
@@ -57,9 +59,9 @@ def _graph(cycle: Cycle, manifest: Mapping[str, Any], publisher: str) -> list[di
     ]
     signed = signatures(cycle.read("sign_offs"), cycle.cycle, manifest)
     signed_by = sorted(
-        {*signed.loc[signed["holds"], "author"], *filter(None, cycle.read("decision_log")["decided_by"])}
+        {*signed.loc[signed["holds"], "author"], *filter(None, _kept(cycle, manifest, "decision_log")["decided_by"])}
     )
-    roles = cycle.read("people").set_index("name")["role"]
+    roles = _kept(cycle, manifest, "people").set_index("name")["role"]
     known = [
         {"@id": _person(name), "@type": "Person", "name": name, "jobTitle": str(roles.get(name, ""))}
         for name in dict.fromkeys([*signed_by, *filter(None, [publisher])])
@@ -90,6 +92,10 @@ def _graph(cycle: Cycle, manifest: Mapping[str, Any], publisher: str) -> list[di
         {"@id": "#license", "@type": "CreativeWork", "name": rights, "description": rights},
         *known, *programs, *actions, *files,
     ]  # fmt: skip
+
+
+def _kept(cycle: Cycle, manifest: Mapping[str, Any], name: str) -> pd.DataFrame:
+    return cycle.read(name) if name in manifest["tables"] else TABLES[name].empty()
 
 
 def _notebook(stage: Stage, files: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -96,7 +96,7 @@ def run(
     refuse_unwritable(opened.folder)
     with locks.alone(opened.folder, f"{company} {cycle}"):
         _run(opened, found, stages, chosen, resume=resume, progress=progress, warm=warm)
-        if stages[-1].name == "publish" and "reproduces" not in opened.manifest:
+        if stages[-1].name == "publish" and "reproduces" not in opened.manifest and not opened.stale():
             crate.write(opened)
     return opened
 

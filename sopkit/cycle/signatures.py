@@ -170,7 +170,7 @@ def broken(cycle: Cycle, log: set[str]) -> list[str]:
         signature = str(path.with_name(f"{path.name}.sig"))
         place = ("-f", str(cycle.folder / SIGNERS), "-I", who, "-n", NAMESPACE, "-s", signature)
         if _ssh_keygen("verify", *place, given=path.read_bytes()).returncode:
-            wrong.append(f"{name} or {path.name}.sig is not what the key of {who} signed (allowed_signers)")
+            wrong.append(f"{name} or {name}.sig is not what the key of {who} signed (allowed_signers)")
         elif not listing.is_file() or sha256(listing) != listed.get(f"{FOLDER}/{path.stem}.sha256"):
             wrong.append(f"{FOLDER}/{listing.name} is not the list that was signed")
         elif heads - log - {""}:

@@ -1,0 +1,22 @@
+"""A company in which every number is zero comes to a pack; nineteen more edges are in bench_trust.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import extreme
+import pytest
+
+from sopkit.cycle import Cycle
+
+
+@pytest.mark.parametrize("name", ["nothing anywhere"])
+def test_an_extreme_company_comes_to_a_pack(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for part in ("data", "reports"):
+        monkeypatch.setenv(f"SOPKIT_{part.upper()}", str(tmp_path / part))
+    monkeypatch.delenv("SOPKIT_RECORDS", raising=False)
+    extreme.lay_out(tmp_path / "data" / "edge", name)
+    extreme.perform("edge")
+    cycle = Cycle.open("edge", extreme.CYCLE)
+    assert "</html>" in (cycle.folder / "plan.html").read_text(encoding="utf-8")
+    assert cycle.verify() == [] and cycle.read("supply_checks")["holds"].all()
