@@ -24,7 +24,7 @@ STORED = {"author": "by", "recorded_at": "at"}  # what columns are called in the
 PATIENCE = 60  # seconds that a writer waits for another one
 TURN = 0.002  # seconds after which it looks again, and that it leaves to others after it wrote
 HARMLESS = frozenset("host port dbname user sslmode".split())  # parts of a URL's query that may be shown
-CURES = {  # by what SQLite says
+FIXES = {  # by what SQLite says
     "disk is full": "Nothing was recorded. Free some space there, then do the same again.",
     "readonly": "Nothing was recorded. Ask for the right to write to it and to its folder.",
     "disk i/o": "Nothing was recorded. Free some space there or repair the disk, then do the same again.",
@@ -140,5 +140,5 @@ def unusable(engine: sa.Engine, error: sa.exc.DBAPIError) -> SettingsError:
         why = why.replace(secret, "***")
     shown = url.update_query_dict(hidden).render_as_string(hide_password=True)
     fix = "Correct SOPKIT_RECORDS, start the database, or bring back a copy of the file."
-    fix = next((cure for sign, cure in CURES.items() if sign in why.casefold()), fix)
+    fix = next((known for sign, known in FIXES.items() if sign in why.casefold()), fix)
     return SettingsError(f"The records database {shown} cannot be used: {why}. {fix}")
