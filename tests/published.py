@@ -37,6 +37,7 @@ QUESTION = """
 
 def publish_twice(root: Path, set_variable: Callable[[str, str], None]) -> None:
     """Lay out `root`: data/, reports/ and Greta's key; `set_variable` sets what names them in the environment."""
+    root.mkdir(parents=True, exist_ok=True)
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", root / "key"], check=True)
     for name, place in (("DATA", "data"), ("REPORTS", "reports"), ("SSH_KEY", "key")):
         set_variable(f"SOPKIT_{name}", str(root / place))
