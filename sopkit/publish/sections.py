@@ -56,7 +56,9 @@ def decisions(book: Book) -> dict[str, Any]:
     asked = [figure for place in range(min(len(log), 3)) for figure in
              (decide.question(book, place), *filled(decide.table(book, place)))]  # fmt: skip
     taken = filled(decide.adopted(book), decide.commitments(book))
-    lines = (*book["recommended_together"]["sentence"], money_line(book), service_line(book), change_line(book))
+    both = list(book["recommended_together"]["sentence"])
+    # what changed has a page of its own, and page one is one page
+    lines = (*both, money_line(book), service_line(book), *([] if both else [change_line(book)]))
     return section(
         "decisions", "Decisions required", headline, *taken, *asked, more if len(log) > 3 else "", *filter(None, lines)
     )
