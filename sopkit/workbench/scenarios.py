@@ -67,6 +67,8 @@ class ScenarioLab(WhatIf):
     def _moved(self, _: Any) -> None:
         for figure in (self.compared, self.held):
             figure.stale("other scenarios are chosen. Solve again.")
+        count = words.several(len(self._pairs(self.known)), "plan")
+        self.progress.say(f"{words.sentence(count)} to solve.")
 
     def _store(self) -> None:
         super()._store()

@@ -1,0 +1,322 @@
+"""Every control as a planner uses it: a real JupyterLab on loopback, a real Chromium, one of each for all of it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jupyterlab_room import PROJECT, control, control_alone, kernels_of, met, opened, run_all
+
+from sopkit.cycle import Cycle
+from sopkit.tables import STAGES
+
+PATIENCE = 240_000
+# what JupyterLab and ipywidgets draw around our controls is theirs
+THEIRS = {"resultTypes": ["violations"], "rules": {"region": {"enabled": False}}}
+
+
+@pytest.fixture(scope="module")
+def room(demo_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A copy of the finished demo run for all of this file, with the notebooks' controls; kernels find us."""
+    root = tmp_path_factory.mktemp("browser")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(PROJECT))
+        for part in ("data", "reports"):
+            shutil.copytree(demo_run / part, root / part)
+            patch.setenv(f"SOPKIT_{part.upper()}", str(root / part))
+        for stage in STAGES:
+            control_alone(stage.name, root / "notebooks")
+        control_alone("demand", root / "notebooks" / "other")
+        (root / "notebooks" / "start").mkdir()
+        shutil.copy(PROJECT / "notebooks" / "start" / "start.ipynb", root / "notebooks" / "start")
+        yield root
+
+
+@pytest.fixture(scope="module")
+def lab(room: Path, chromium: str) -> Iterator[Any]:
+    """`lab(notebook)` opens it in a page of its own and runs every cell; nothing is asked of the network."""
+    from playwright.sync_api import sync_playwright
+
+    requests: list[str] = []
+    with opened(room) as address, sync_playwright() as playwright:
+        flags = ["--no-sandbox", "--disable-gpu", "--disable-quic"]
+        browser = playwright.chromium.launch(executable_path=chromium, args=flags)
+
+        def ran(notebook: str) -> Any:
+            context = browser.new_context(viewport={"width": 1400, "height": 1600})
+            context.grant_permissions(["clipboard-read", "clipboard-write"])
+            page = context.new_page()
+            page.set_default_timeout(PATIENCE)
+            page.on("request", lambda request: requests.append(request.url))
+            page.goto(f"{address}/lab/tree/notebooks/{notebook}?reset")
+            run_all(page)
+            return page
+
+        ran.address, ran.browser, ran.requests = address, browser, requests  # type: ignore[attr-defined]
+        yield ran
+        browser.close()
+    outside = {url for url in requests if not re.match(r"(http://127\.0\.0\.1|data:|blob:)", url)}
+    assert not outside, f"the page asked for {outside}"
+
+
+def accessible(page: Any, heading: str) -> None:
+    """axe-core finds nothing in a control."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    control(page, heading).evaluate("element => element.setAttribute('data-axe', 'here')")
+    found = axe.Axe().run(page, context="[data-axe=here]", options=THEIRS).response["violations"]
+    told = [f"{one['id']}: {node['html'][:200]} {node['failureSummary']}" for one in found for node in one["nodes"]]
+    assert not told, "\n".join(told)
+    control(page, heading).evaluate("element => element.removeAttribute('data-axe')")
+
+
+def fill(part: Any, label: str, text: str) -> None:
+    field = part.get_by_label(label, exact=True)
+    field.fill(text)
+    field.press("Tab")
+
+
+def pick(part: Any, label: str, option: str) -> None:
+    part.get_by_label(label, exact=True).select_option(label=option)
+
+
+def test_the_start_page_says_where_the_cycle_stands(lab: Any, room: Path) -> None:
+    from playwright.sync_api import expect
+
+    page = lab("start/start.ipynb")
+    expect(page.get_by_text("Nothing is stale.")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("waits for", exact=True).first).to_be_visible()
+    expect(page.get_by_role("link", name="02 Demand").first).to_be_visible()
+    expect(page.get_by_role("button", name="Carry on from here")).to_be_disabled()
+    page.screenshot(path=str(room / "start.png"))
+    page.close()
+
+
+def test_two_planners_at_once_see_each_other_and_a_killed_kernel_leaves_nothing_half(lab: Any, room: Path) -> None:
+    from playwright.sync_api import expect
+
+    cycle = Cycle.open("demo", "2026-11")
+    plan = cycle.read("demand_plan")
+    before = plan.loc[plan["product"] == "TENT-2P", "consensus"].sum()
+    page, other = lab("02_demand.ipynb"), lab("other/02_demand.ipynb")
+    heading = "Type over the plan, with a reason"
+    mine, theirs = control(page, heading), control(other, heading)
+    sheet = mine.get_by_role("treegrid", name="Consensus demand, pcs")
+    sheet.get_by_role("button", name="open Tents").click()
+    line = sheet.get_by_role("row", name=re.compile("TENT-2P"))
+    dec, jan = (line.get_by_role("gridcell").nth(month) for month in (1, 2))
+    expect(dec).to_have_text(re.compile(r"\d"), timeout=PATIENCE)
+    was = int(dec.inner_text().replace(",", ""))
+    dec.click()
+    page.keyboard.type("many")
+    page.keyboard.press("Enter")
+    expect(dec).to_have_attribute("aria-invalid", "true", timeout=PATIENCE)
+    expect(mine.get_by_text("'many' is not a number")).to_be_visible()
+    dec.click()
+    page.evaluate("navigator.clipboard.writeText('+150\\t+10%\\n')")  # a block from Excel
+    page.keyboard.press("Control+V")
+    expect(dec).to_have_text(f"{was + 150:,}", timeout=PATIENCE)
+    expect(jan).to_have_class("changed")
+    page.keyboard.press("Control+z")
+    expect(dec).to_have_text(f"{was:,}", timeout=PATIENCE)
+    page.keyboard.press("Control+y")
+    expect(dec).to_have_text(f"{was + 150:,}", timeout=PATIENCE)
+    jan.click()
+    page.keyboard.press("Delete")
+    expect(jan).not_to_have_class("changed", timeout=PATIENCE)
+    mine.get_by_role("button", name="Store", exact=True).click()
+    expect(mine.get_by_role("alert")).to_contain_text("reason is missing", timeout=PATIENCE)
+    assert not page.locator(".sopkit-stale").count()
+
+    # the other planner types into the same cell before the first one stores
+    their_sheet = theirs.get_by_role("treegrid", name="Consensus demand, pcs")
+    their_sheet.get_by_role("button", name="open Tents").click()
+    their_dec = their_sheet.get_by_role("row", name=re.compile("TENT-2P")).get_by_role("gridcell").nth(1)
+    expect(their_dec).to_have_text(re.compile(r"\d"), timeout=PATIENCE)
+    their_dec.click()
+    other.keyboard.type("900")
+    other.keyboard.press("Enter")
+    expect(their_dec).to_have_text("900", timeout=PATIENCE)
+
+    fill(mine, "Reason", "second shop opens")
+    pick(mine, "Owner", "Ada Brandt, demand planner")
+    mine.get_by_role("button", name="Store", exact=True).click()
+    expect(mine.get_by_text("by Ada Brandt stored.")).to_contain_text("+150 pcs", timeout=PATIENCE)
+    expect(mine.get_by_role("cell", name="second shop opens").first).to_be_visible()
+    expect(line).to_be_visible()  # what was open stays open
+    expect(mine.locator("figure", has_text="Consensus demand")).to_contain_text("consensus before")
+    # the figure above was made before: it says so, until its cell runs again
+    expect(page.locator(".sopkit-stale").first).to_have_text(re.compile("Stale: made before your last change"))
+    accessible(page, heading)
+    page.screenshot(path=str(room / "consensus.png"))
+
+    expect(theirs.get_by_text("Ada Brandt stored add 150, Dec 2026")).to_be_visible(timeout=PATIENCE)
+    expect(other.locator(".sopkit-stale").first).to_contain_text("Stale: ", timeout=PATIENCE)
+    fill(theirs, "Reason", "fair")
+    pick(theirs, "Owner", "Mara Lind, sales director")
+    theirs.get_by_role("button", name="Store", exact=True).click()
+    refused = theirs.get_by_role("alert")
+    expect(refused).to_contain_text("Nothing was stored", timeout=PATIENCE)
+    expect(refused).to_contain_text("Ada Brandt stored add 150 meanwhile")
+    expect(refused).to_contain_text("you typed set 900")
+    expect(their_dec).to_have_text(f"{was + 150:,}", timeout=PATIENCE)
+
+    # killed while it stores: the word is kept whole or not at all, and the plan can be made again
+    their_dec.click()
+    other.keyboard.type("900")
+    other.keyboard.press("Enter")
+    expect(their_dec).to_have_text("900", timeout=PATIENCE)
+    theirs.get_by_role("button", name="Store", exact=True).click()
+    expect(theirs.get_by_text("is being made again")).to_be_visible(timeout=PATIENCE)
+    for number in kernels_of(lab.address):
+        os.kill(number, signal.SIGKILL)
+    page.close()
+    other.close()
+    words = cycle.records.read("overrides")
+    assert words["author"].tolist() == ["Ada Brandt"] * 3 + ["Mara Lind"], "three cells typed over, then one"
+    assert words[["action", "amount"]].iloc[-1].tolist() == ["set", 900.0]
+    assert not cycle.records.verify()
+    again = workbench_of("demand")
+    again._agree()
+    plan = Cycle.open("demo", "2026-11").read("demand_plan")
+    after = plan.loc[plan["product"] == "TENT-2P", "consensus"].sum()
+    assert after == pytest.approx(before + 900 - was, abs=1e-6)
+    assert "demand" not in Cycle.open("demo", "2026-11").stale()
+
+
+def workbench_of(stage: str) -> Any:
+    """The consensus sheet as the notebook makes it when it is run again."""
+    from sopkit import demand, workbench
+
+    cycle = Cycle.open("demo", "2026-11", stage=stage)
+    cycle.save(demand.plan(cycle.book, kept=cycle.kept))
+    return workbench.consensus_sheet(cycle)
+
+
+def test_what_if_and_the_scenario_lab(lab: Any, room: Path) -> None:
+    from playwright.sync_api import expect
+
+    page = lab("03_supply.ipynb")
+    panel = control(page, "What if there were more, or less?")
+    pick(panel, "Of", "SEW-N  Sewing line, Leipzig")
+    handle = panel.get_by_role("slider").first
+    handle.focus()
+    for _ in range(6):
+        handle.press("ArrowLeft")
+    expect(panel.get_by_text("Solved: result").first).to_be_visible(timeout=PATIENCE)
+    heading = panel.get_by_role("columnheader", name="SEW-N available hours -30 %")
+    expect(heading).to_be_visible(timeout=PATIENCE)
+    expect(page.locator(".sopkit-stale")).to_have_count(0, timeout=PATIENCE)
+    accessible(page, "What if there were more, or less?")
+    page.screenshot(path=str(room / "what_if.png"))
+    page.close()
+
+    page = lab("04_reconcile.ipynb")
+    builds = control(page, "Build a scenario, solve it, compare")
+    pick(builds, "Or type over", "hours of machines")
+    sheet = builds.get_by_role("treegrid", name="Hours of machines, hours")
+    cell = sheet.get_by_role("row").nth(1).get_by_role("gridcell").nth(1)
+    cell.click()
+    page.keyboard.type("+50")
+    page.keyboard.press("Enter")
+    expect(cell).to_have_class("changed", timeout=PATIENCE)
+    builds.get_by_role("button", name="Put what is typed on the list").click()
+    expect(builds.get_by_text("hours of machines typed over: one cell, +50 hours").first).to_be_visible(
+        timeout=PATIENCE
+    )
+    fill(builds, "Scenario", "More hours")
+    pick(builds, "Owner", "Ada Brandt, demand planner")
+    builds.get_by_role("button", name="Keep as scenario").click()
+    expect(builds.get_by_text("Kept as scenario more_hours")).to_be_visible(timeout=PATIENCE)
+    pick(builds, "Scenarios", "option: More hours")
+    expect(builds.get_by_text("One plan to solve.")).to_be_visible(timeout=PATIENCE)
+    builds.get_by_role("button", name="Solve", exact=True).click()
+    expect(builds.get_by_text("One plan solved.")).to_be_visible(timeout=PATIENCE)
+    expect(builds.get_by_role("columnheader", name="More hours").first).to_be_visible()
+    accessible(page, "Build a scenario, solve it, compare")
+    page.screenshot(path=str(room / "lab.png"))
+    page.close()
+
+
+def test_the_decision_room_and_the_checklist(lab: Any, room: Path) -> None:
+    from playwright.sync_api import expect
+
+    page = lab("05_decide.ipynb")
+    decides = control(page, "Decide, with a reason")
+    shift = "Evening shift on the Leipzig sewing line, January to June"
+    pick(decides, "Decision", shift)
+    pick(decides, "Decided by", "Greta Holm, managing director")
+    decides.get_by_role("button", name="Store decision").click()
+    expect(decides.get_by_role("alert")).to_contain_text("Say a reason", timeout=PATIENCE)
+    fill(decides, "Reason", "keeps the tent season")
+    fill(decides, "Dissent", "Jon Okafor: too early")
+    decides.get_by_role("button", name="Store decision").click()
+    expect(decides.get_by_text("1 of 2 questions are open")).to_be_visible(timeout=PATIENCE)
+    expect(decides.get_by_role("cell", name="keeps the tent season")).to_be_visible()
+    expect(decides.get_by_role("cell", name="Jon Okafor: too early")).to_be_visible()
+    accessible(page, "Decide, with a reason")
+    page.screenshot(path=str(room / "decide.png"), full_page=True)
+    page.close()
+
+    page = lab("06_publish.ipynb")
+    checks = control(page, "What still blocks publication")
+    expect(checks.get_by_text("Before it can be published")).to_be_visible(timeout=PATIENCE)
+    expect(checks.get_by_role("cell", name=re.compile("undecided|is stale")).first).to_be_visible()
+    accessible(page, "What still blocks publication")
+    page.screenshot(path=str(room / "checklist.png"))
+    page.close()
+
+
+def test_findings_corrections_and_history(lab: Any, room: Path) -> None:
+    from playwright.sync_api import expect
+
+    page = lab("01_collect.ipynb")
+    browse = control(page, "Go through the findings")
+    expect(browse.get_by_text("The finding in its file").or_(browse.get_by_text("Table sales_history"))).to_be_visible()
+    fill(browse, "Assume", "Stoves sell like the older ones.")
+    pick(browse, "Owner", "Ada Brandt")
+    browse.get_by_role("button", name="Declare assumption").click()
+    expect(browse.get_by_text("Assumption 1 by Ada Brandt is declared")).to_be_visible(timeout=PATIENCE)
+
+    answers = control(page, "Answer a proposed correction")
+    pick(answers, "Answer", "changed: another quantity counts")
+    answers.get_by_label("Month counts", exact=True).fill("77")
+    answers.get_by_role("button", name="Store answer").click()
+    expect(answers.get_by_role("alert")).to_contain_text("reason is missing", timeout=PATIENCE)
+    fill(answers, "Reason", "one order of a school")
+    pick(answers, "Owner", "Ada Brandt, demand planner")
+    answers.get_by_role("button", name="Store answer").click()
+    stored = answers.get_by_text("Answer 1 by Ada Brandt is stored")
+    expect(stored).to_contain_text("counts 77 units", timeout=PATIENCE)
+    expect(answers.get_by_role("cell", name="one order of a school")).to_be_visible()
+
+    history = control(page, "Type over history, with a reason")
+    expect(history.get_by_role("treegrid", name="History as it counts, pcs")).to_be_visible()
+    for heading in ("Go through the findings", "Answer a proposed correction", "Type over history, with a reason"):
+        accessible(page, heading)
+    page.screenshot(path=str(room / "collect.png"))
+    page.close()
+
+
+def test_the_meeting_room_serves_the_notebook_as_a_page_without_code(lab: Any, room: Path) -> None:
+    if find_spec("voila") is None:
+        pytest.skip("voila is not installed (extra: meet, by make meet)")
+    from playwright.sync_api import expect
+
+    with met(room) as address:
+        page = lab.browser.new_page(viewport={"width": 1400, "height": 1600})
+        page.set_default_timeout(PATIENCE)
+        # Voila asks a server of the public for the icons of buttons; the room has no network, and needs none of it
+        page.route(re.compile(r"^(?!http://127\.0\.0\.1|data:|blob:)"), lambda route: route.abort())
+        page.goto(f"{address}/voila/render/06_publish.ipynb")
+        expect(page.get_by_text("Before it can be published")).to_be_visible(timeout=PATIENCE)
+        page.get_by_role("button", name="Look again").click()
+        assert "Cycle.open(" not in page.content(), "code is hidden"
+        page.screenshot(path=str(room / "meeting.png"))
+        page.close()
