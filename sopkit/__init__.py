@@ -40,10 +40,11 @@ def book(folder: Path | str, cycle: str) -> Book:
 
 
 def demo(cycle: str = "2026-11") -> Book:
-    """The inputs of the demo company, which this project ships in data/demo."""
-    from sopkit.files import find_company
+    """The inputs of the demo company: data/demo of where you work, else the one that travels with the package."""
+    from sopkit.files import data_root, shipped
 
-    return _book(find_company("demo"), cycle)
+    own = data_root() / "demo"
+    return _book(own if own.is_dir() else shipped("demo"), cycle)
 
 
 _book = book

@@ -69,11 +69,11 @@ def list_() -> None:
 def init(
     folder: Annotated[Path, typer.Argument(help="The folder to lay out; made if it is not there.")] = Path(),
 ) -> None:
-    """Lay out a working folder: the six notebooks, and data/ for companies. Nothing that is there is overwritten."""
+    """Lay out a working folder: the notebooks, and the demo company. Nothing that is there is overwritten."""
     from sopkit.files import lay_out
 
     made = lay_out(folder)
-    typer.echo(f"{folder.resolve()} is ready ({made} notebooks). Go there, then: sopkit new NAME")
+    typer.echo(f"{folder.resolve()} is ready ({made} notebooks and the demo). Go there, then: sopkit")
 
 
 @app.command()

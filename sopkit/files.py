@@ -50,26 +50,33 @@ def reports_root() -> Path:
     return Path(os.environ.get("SOPKIT_REPORTS") or project_root() / "reports").resolve()
 
 
-def lay_out(folder: Path) -> int:
-    """Copy the notebooks to `folder`/notebooks and make data/; returns how many were copied.
+def shipped(name: str) -> Path:
+    """The folder `name` (notebooks, demo) that travels inside the package; where a clone holds no links, beside it."""
+    project = Path(__file__).parents[1]
+    places = (Path(__file__).parent / name, project / name, project / "data" / name)
+    return next(one for one in places if one.is_dir())
 
-    Raises SettingsError where a notebook of that name is there, or nothing can be written.
+
+def lay_out(folder: Path) -> int:
+    """Copy the notebooks to `folder`/notebooks and the demo to `folder`/data/demo; returns the number of notebooks.
+
+    Raises SettingsError where a file of that name is there, or nothing can be written.
     """
-    # they travel inside the package; where a clone cannot hold a link they are beside it
-    kept = next(
-        one for one in (Path(__file__).parent / "notebooks", Path(__file__).parents[1] / "notebooks") if one.is_dir()
-    )
-    found = {path.relative_to(kept): path for path in sorted(kept.rglob("*.ipynb"))}
-    there = [place.name for place in found if (folder / "notebooks" / place).exists()]
+    found = {
+        Path(place) / path.relative_to(shipped(name)): path
+        for name, place, like in (("notebooks", "notebooks", "*.ipynb"), ("demo", "data/demo", "*.*"))
+        for path in sorted(shipped(name).rglob(like))
+        if path.is_file() and not path.name.startswith("records.sqlite")
+    }
+    there = [place.name for place in found if (folder / place).exists()]
     if there:
-        raise SettingsError(f"{folder / 'notebooks'} holds {', '.join(there)} already; nothing was written.")
+        raise SettingsError(f"{folder} holds {', '.join(there)} already; nothing was written.")
     try:
-        (folder / "data").mkdir(parents=True, exist_ok=True)
         for place, path in found.items():
-            replace_file(folder / "notebooks" / place, path.read_bytes())
+            replace_file(folder / place, path.read_bytes())
     except OSError as error:
         raise SettingsError(unwritable(folder, error)) from None
-    return len(found)
+    return sum(path.suffix == ".ipynb" for path in found)
 
 
 def is_plain_name(name: str) -> bool:

@@ -13,11 +13,15 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import erp_dumps
 import renamed
 
+import sopkit
+from sopkit.collect import new_company
 from sopkit.collect.exports import found, joined, settled
 from sopkit.collect.proposal import SURE, propose
-from sopkit.tables import Company
+from sopkit.files import sha256, to_parquet
+from sopkit.tables import TABLES, Company
 
 
 def answers(folder: Path) -> dict[tuple[str, str], tuple[str, str, str]]:
@@ -62,6 +66,32 @@ def run(size: str = "default") -> Iterator[dict]:
                 yield _figure(
                     f"wrong and called sure, {about}", (len(sure), "columns"), not sure, "<= 0", str(sure[:3])
                 )
+    yield from _round_trip()
+
+
+def _round_trip() -> Iterator[dict]:
+    """The demo planned from its own files and from what an ERP system would dump of it: the same, bit for bit."""
+    wanted = _planned(renamed.DEMO)
+    for pack in ("sap", "odoo"):
+        with tempfile.TemporaryDirectory() as place:
+            folder = Path(place)
+            held = getattr(erp_dumps, pack)(renamed.DEMO, folder / "dumps")
+            new_company(folder / "demo", "Alpenglow Outdoor", [pack, str(folder / "dumps")])
+            erp_dumps.beside(renamed.DEMO, folder / "demo", held)
+            got = _planned(folder / "demo")
+        other = sorted(name for name in wanted if got.get(name) != wanted[name])
+        peer = f"{len(wanted)} tables of inputs, demand and supply, {len(held)} from the pack"
+        yield _figure(f"plan tables that differ, from {pack} dumps", (len(other), "tables"), not other, "<= 0", peer)
+
+
+def _planned(folder: Path) -> dict[str, str]:
+    """The sha256 of every table of the plan made of the company in `folder`, but for where its inputs came from."""
+    plan = sopkit.book(folder, "2026-11").plan()
+    return {
+        name: sha256(to_parquet(TABLES[name], plan[name]))
+        for name in sorted(plan)
+        if name not in ("sources", "findings")
+    }
 
 
 def _figure(name: str, value: tuple[float, str], met: bool, goal: str, peer: str) -> dict:

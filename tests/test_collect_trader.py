@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import typer
 
 from sopkit import charts
+from sopkit.cli import app
 from sopkit.collect import collect
 from sopkit.tables import INPUTS
 
@@ -66,3 +69,33 @@ def test_a_figure_without_rows_can_be_asked_as_one_with_rows() -> None:
         source="forecast_accuracy",
     )
     assert figure.frame.query("stream == 'consensus'").empty
+
+
+README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_two_currencies_of_the_readme_are_one_money_in_the_plan(trader: Path) -> None:
+    (example,) = (block for block in re.findall(r"```yaml\n(.*?)```", README, re.DOTALL) if "two currencies" in block)
+    (trader / "company.yaml").write_text("name: Trader\nhorizon: 6\n" + example)
+    (trader / "markets.csv").write_text("market,region,channel,currency\nSHOP,N,shop,EUR\nWEB,N,web,USD\n")
+    (trader / "prices.csv").write_text("product,market,price\nGREEN,SHOP,12\nGREEN,WEB,10\n")
+    sold = "".join(
+        f"{month},GREEN,{market},9,{money}\n" for month in MONTHS for market, money in (("SHOP", 108), ("WEB", 90))
+    )
+    (trader / "sales_history.csv").write_text("month,product,market,quantity,revenue\n" + sold)
+    collected = collect(trader, CYCLE)
+    assert collected.errors == 0, collected.summary()
+    assert collected.tables["prices"].set_index("market")["price"].to_dict() == {"SHOP": 12, "WEB": 10 * 0.92}
+    revenue = collected.tables["sales_history"].groupby("market")["revenue"].sum()
+    assert revenue.to_dict() == pytest.approx({"SHOP": 108 * 24, "WEB": 90 * 24 * 0.92})
+
+
+def test_every_command_of_the_readme_is_one_of_ours_with_its_options() -> None:
+    verbs = typer.main.get_command(app).commands
+    lines = re.findall(
+        r"sopkit ((?:new|check|run|status|verify|reproduce|ask|take|publish|template)\b[^`#\n]*)", README
+    )
+    assert {line.split()[0] for line in lines} >= {"new", "check", "run", "ask", "take", "publish", "verify"}
+    for line in lines:
+        known = {option for parameter in verbs[line.split()[0]].params for option in parameter.opts}
+        assert set(re.findall(r"--[a-z-]+", line)) <= known, line

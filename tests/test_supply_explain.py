@@ -133,6 +133,18 @@ def test_a_shortage_that_nothing_but_its_price_stands_behind_is_said_so() -> Non
     assert (why.loc["LAMP", "limit"] == "supplier_capacity").all()
 
 
+def test_a_material_that_nobody_makes_or_sells_is_named_not_called_a_price() -> None:
+    tables = read(WORKSHOP.format(bulbs=1, chairs=0.1))
+    stock = read("inventory\nsite, item, quantity\nSHOP, BULB, 30\n")
+    tables |= stock | {"offers": tables["offers"].head(0)}
+    tables["demand_plan"] = tables["demand_plan"].assign(**{layer: 0.0 for layer in LAYERS})
+    why = explain(Session(Book.of(tables, company(2), CYCLE)))["why_short"]
+    lamp = why[why["item"] == "LAMP"]
+    assert lamp["quantity"].sum() == pytest.approx(160 - 30)
+    assert (lamp["limit"] == "source").all() and (lamp["limit_item"] == "BULB").all()
+    assert lamp["sentence"].str.contains("Bulb (BULB), which nobody makes or sells", regex=False).all()
+
+
 def lever(session: Session, name: str) -> pd.Series:
     levers = explain(session)["levers"]
     return levers[levers["lever"] == name].iloc[0]

@@ -146,7 +146,9 @@ def _numbers(column: Column, array: pa.ChunkedArray, source: Source, notes: Note
         array = array.combine_chunks()
     if pa.types.is_integer(array.type) or pa.types.is_floating(array.type) or pa.types.is_decimal(array.type):
         empty = pc.is_null(array).to_numpy(zero_copy_only=False)
-        values = pc.cast(array, pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+        # arrow scales a decimal with an error in the last bit: 499 as decimal(30, 9) would be 499.00000000000006
+        exact = pc.cast(array, pa.string()) if pa.types.is_decimal(array.type) else array
+        values = pc.cast(exact, pa.float64(), safe=False).to_numpy(zero_copy_only=False)
         wrong = np.isnan(values) & ~empty
         text = array
     else:

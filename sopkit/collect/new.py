@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -52,9 +53,9 @@ def new_company(folder: Path, name: str = "", places: Sequence[str] = ()) -> str
     if pack:
         if not files:
             raise SettingsError(f"--from {pack} needs the folder with its tables: sopkit new NAME --from {pack} FOLDER")
-        summary = ""
         lines = (HERE / "packs" / pack / "company.yaml").read_text(encoding="utf-8")
-        queries = {path.name: path.read_text("utf-8") for path in sorted((HERE / "packs" / pack / "sql").iterdir())}
+        kept = {path.name: path.read_text("utf-8") for path in sorted((HERE / "packs" / pack / "sql").iterdir())}
+        queries, summary = _of_pack(kept, {Path(inside).stem for inside in files})
     elif places:
         from sopkit.collect.exports import found, joined, settled
         from sopkit.collect.proposal import propose
@@ -73,11 +74,39 @@ def new_company(folder: Path, name: str = "", places: Sequence[str] = ()) -> str
         shutil.copyfile(path, folder / "exports" / inside)
     for file, text in queries.items():
         (folder / "sql" / file).write_text(text, encoding="utf-8")
+    _own(queries, folder)
     settings = Template((HERE / "new_company.yaml").read_text(encoding="utf-8"))
     text = settings.substitute(quoted, mapping=lines.strip())
     (folder / "company.yaml").write_text(text, encoding="utf-8")
     template.write(folder / "tables.xlsx")
     return summary
+
+
+def _of_pack(kept: dict[str, str], there: set[str]) -> tuple[dict[str, str], str]:
+    """(the queries of a pack whose tables are all `there`, what was found and what was not, in words)."""
+    shared = kept.pop("_shared.sql", "")
+    views = dict(re.findall(r"CREATE VIEW (\w+) AS(.*?);", shared, re.DOTALL))
+    queries, lines = {"_shared.sql": shared}, []
+    for file, text in kept.items():
+        whole = text + "".join(body for view, body in views.items() if re.search(rf"\b{view}\b", text))
+        named = set(re.findall(r"\b(?:FROM|JOIN)\s+(\w+)\b(?!\s*[.(])", whole)) - set(views)
+        lacks = sorted(named - there)
+        table = file.removesuffix(".sql")
+        lines.append(
+            f"  {table:<19}" + (f"left out: no dump of {', '.join(lacks)}" if lacks else ", ".join(sorted(named)))
+        )
+        if not lacks:
+            queries[file] = text
+    return queries, "\n".join(lines)
+
+
+def _own(queries: dict[str, str], folder: Path) -> None:
+    """A file with a header alone for each exports/own/<table>.csv that a query of a pack joins and nobody brought."""
+    for file, text in queries.items():
+        table, path = file.removesuffix(".sql"), folder / "exports" / "own" / file.replace(".sql", ".csv")
+        if f"own.{table}" in text and not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(",".join(dict.fromkeys(re.findall(r"\bo\.(\w+)", text))) + "\n", encoding="utf-8")
 
 
 def _files(places: Sequence[str]) -> Iterator[tuple[str, Path]]:

@@ -132,6 +132,7 @@ def _view(connection: Any, path: Path, mapping: Mapping, temporary: Path) -> Non
         for key, value in wanted.items()
         if value not in ("", 0, ".")
     )
+    more += ", all_varchar = true, header = true" if options.as_text else ""
     _create(connection, (schema, name), f"read_csv({_literal(str(place))}{more})")
 
 

@@ -21,7 +21,7 @@ from sopkit.supply.model import CASH, POLICY
 from sopkit.supply.network import START
 from sopkit.supply.solve import Solution
 from sopkit.tables import TABLES
-from sopkit.words import month_name
+from sopkit.words import listed, month_name
 
 if TYPE_CHECKING:
     from sopkit.supply.resolve import Session
@@ -129,16 +129,21 @@ def _needs(solved: Solved, kind: str, index: tuple, quantity: float, ends: dict[
     common = {"kind": kind, "item": item, "place": place, "month": solved.time[month], "quantity": quantity}
     prices = np.abs(solved.steering)
     if not ends:
+        gone = _without_source(solved, item)
+        why = "no limit stands in the way, one more unit costs more than it brings."
+        if gone:
+            names = listed([f"{solved.name(one)} ({one})" for one in gone], 3)
+            why = f"one more unit needs {names}, which nobody makes or sells: what was in stock or on order is used up."
         yield common | {
             "step": 1,
-            "limit": "price",
+            "limit": "source" if gone else "price",
             "limit_place": place,
-            "limit_item": item,
+            "limit_item": gone[0] if gone else item,
             "limit_month": solved.time[month],
             "needs": 1.0,
             "unit": "units",
             "shadow_price": 0.0,
-            "sentence": f"{head}: no limit stands in the way, one more unit costs more than it brings.",
+            "sentence": f"{head}: {why}",
         }
     dearest = sorted(ends, key=lambda row: (-ends[row] * prices[row], row))
     for step, row in enumerate(dearest[:MOST_LIMITS], start=1):
@@ -161,6 +166,19 @@ def _needs(solved: Solved, kind: str, index: tuple, quantity: float, ends: dict[
             "shadow_price": solved.answer.shadow_price[row],
             "sentence": f"{head}: one more unit needs {needed}.",
         }
+
+
+def _without_source(solved: Solved, item: str) -> list[str]:
+    """What goes into `item`, or the item itself, that nobody makes or sells: its stock and orders are all there is."""
+    making, sold = solved.network.making, {what for _, what, _ in solved.network.buying.offers}
+    made, left, gone = {what for what, _ in making.site}, [item], set()
+    while left:
+        one = left.pop()
+        if one in made and one not in sold:
+            left += making.components[one]
+        elif one not in sold:
+            gone.add(one)
+    return sorted(gone)
 
 
 def level_chase(session: Session) -> pd.DataFrame:

@@ -44,6 +44,7 @@ class RawFile(Settings):
     delimiter: str = setting("", "character between cells; empty = found from the file", example=";", max_length=1)
     decimal: Literal[".", ","] = setting(".", "decimal mark of numbers", example=",")
     skip: int = setting(0, "lines above the header", "lines", ge=0)
+    as_text: bool = setting(False, "every cell stays text: leading zeros are part of a code", example=True)
 
 
 class Source(Settings):
