@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 import sys
 import tomllib
-import zipfile
 from pathlib import Path
 
 import pandas as pd
@@ -104,50 +101,3 @@ def test_the_notebooks_travel_with_the_package() -> None:
     packaged = {path for like in settings["package-data"]["sopkit"] for path in (PROJECT / "sopkit").glob(like)}
     for path in (PROJECT / "notebooks").rglob("*.ipynb"):
         assert PROJECT / "sopkit" / path.relative_to(PROJECT) in packaged
-
-
-def test_the_wheel_works_where_no_clone_is(tmp_path: Path) -> None:
-    """Built, unpacked elsewhere and run from an empty folder: notebooks, demo, packs and vocabulary travel along."""
-    source = shutil.copytree(
-        PROJECT / "sopkit", tmp_path / "clone" / "sopkit", ignore=shutil.ignore_patterns("__pycache__")
-    )
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(PROJECT / name, source.parent)
-    build = [
-        sys.executable,
-        "-m",
-        "pip",
-        "wheel",
-        "--no-deps",
-        "--quiet",
-        "--wheel-dir",
-        str(tmp_path),
-        str(source.parent),
-    ]
-    built = subprocess.run(build, capture_output=True, text=True)
-    if built.returncode and "No matching distribution found for setuptools" in built.stderr:
-        pytest.skip("no package index to take setuptools from")
-    assert built.returncode == 0, built.stderr
-    (wheel,) = tmp_path.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(tmp_path / "site")
-    away = tmp_path / "away"
-    away.mkdir()
-    hidden = {"SOPKIT_DATA", "SOPKIT_REPORTS", "SOPKIT_RECORDS", "PYTHONPATH"}
-    env = {name: value for name, value in os.environ.items() if name not in hidden} | {
-        "PYTHONPATH": str(tmp_path / "site")
-    }
-
-    def sopkit(*arguments: str, folder: Path = away) -> str:
-        command = [sys.executable, "-m", "sopkit", *arguments]
-        return subprocess.run(command, cwd=folder, env=env, check=True, capture_output=True, text=True).stdout
-
-    assert "and the demo" in sopkit("init", "work")
-    work = away / "work"
-    assert (work / "notebooks" / "06_publish.ipynb").is_file() and "demo" in sopkit("list", folder=work)
-    assert "0 error(s)" in sopkit("check", "--company", "demo", "--cycle", "2026-11", folder=work)
-    said = sopkit("new", "acme", "--from", "data/demo/products.csv", folder=work)
-    assert "products" in said and "left out" in sopkit("new", "other", "--from", "sap", "data/demo", folder=work)
-    where = "import sopkit; print(sopkit.__file__, len(sopkit.demo()['products']))"
-    told = subprocess.run([sys.executable, "-c", where], cwd=away, env=env, check=True, capture_output=True, text=True)
-    assert told.stdout.split() == [str(tmp_path / "site" / "sopkit" / "__init__.py"), "12"]

@@ -128,8 +128,8 @@ def _needs(solved: Solved, kind: str, index: tuple, quantity: float, ends: dict[
     )
     common = {"kind": kind, "item": item, "place": place, "month": solved.time[month], "quantity": quantity}
     prices = np.abs(solved.steering)
+    gone = _without_source(solved, item)
     if not ends:
-        gone = _without_source(solved, item)
         why = "no limit stands in the way, one more unit costs more than it brings."
         if gone:
             names = listed([f"{solved.name(one)} ({one})" for one in gone], 3)
@@ -151,7 +151,8 @@ def _needs(solved: Solved, kind: str, index: tuple, quantity: float, ends: dict[
         limit, needs = LIMITS[rule], ends[row]
         where, what = (solved.text(part, limit.letters, key, codes=True) for part in (limit.place, limit.item))
         if limit.given:
-            needed = f"{needs:,.3g} more {limit.unit} of {solved.name(what or where)} at {where} {limit.one_more}"
+            because = "which nobody makes or sells" if what in gone else limit.one_more
+            needed = f"{needs:,.3g} more {limit.unit} of {solved.name(what or where)} at {where} {because}"
         else:
             told = solved.gain(row).told(solved.currency)
             needed = f"{needs:,.3g} x one {solved.one_more(rule, key)}, each of which {told}"
