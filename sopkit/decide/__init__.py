@@ -96,7 +96,9 @@ def plan(book: Book, *, engine: Engine | str | None = None) -> dict[str, pd.Data
     best = [text.partition(": ")[0] for text in log.loc[log["status"] == UNDECIDED, "recommendation"]]
     more = {
         "decision_review": review.review(book),
-        "recommended_together": record.combined(book, [code for code in best if code in book.scenarios]),
+        "recommended_together": record.combined(
+            book.with_tables(weighed), [code for code in best if code in book.scenarios]
+        ),
     }
     return {**weighed, **more, "adopted": taken, **record.of(book, taken, engine=engine)}
 

@@ -91,6 +91,8 @@ def adopted(book: Book, decision_log: pd.DataFrame) -> pd.DataFrame:
 def _alone(book: Book) -> pd.Series:
     """What each option brings against the plan before the meeting if nothing happens: result less service penalties."""
     wide = book["scenario_results"].pivot(index="scenario", columns="measure", values="value")
+    if wide.empty:
+        return pd.Series(dtype=float)
     alone = wide["result"] - wide["service penalties"]
     return alone - alone[BASE] if BASE in alone else alone.head(0)
 
@@ -122,9 +124,13 @@ def combined(book: Book, codes: Sequence[str]) -> pd.DataFrame:
     before, after = base.measures(), _with_costs(base, codes).what_if(both).measures()
     gain = float((after - before)["result"] - (after - before)["service penalties"])
     told = f"Together, if nothing happens: {amount(gain, book.currency, True)} after penalties"
-    if gain + CENT < max(0.0, alone.max()):
-        best = book.scenarios[str(alone.idxmax())].title if alone.max() > 0 else "none of them"
-        told += f", less than {best} alone: do not adopt them together"
+    # what they take from each other is taken from what each brings on average over its events
+    brings = _brings(book)
+    average = {code: brings.get(code, 0.0) for code in codes}
+    best = max(average, key=lambda code: average[code])
+    if sum(average.values()) + gain - added + CENT < average[best]:
+        told += f"; that is too much less than added up ({amount(added, book.currency, True)}): adopt only "
+        told += book.scenarios[best].title
     else:
         told += f"; each alone, added up: {amount(added, book.currency, True)}"
     return pd.DataFrame([row | {"together": gain, "sentence": f"{told}."}], columns=names)
