@@ -108,10 +108,10 @@ def _of_file(path: Path, name: str) -> Iterator[Export]:
                 yield from _export(label, source, read_sheet(ANY, source, content, name))
     else:
         encoding = encoding_of(content)
-        lines = content[: 1 << 18].decode(encoding, "replace").splitlines()[:HEAD]
-        delimiter = delimiter_of(lines)
+        head = content[: 1 << 18].decode(encoding, "replace").splitlines()[:HEAD]
+        delimiter = delimiter_of(head)
         source = Source(file=name, encoding=encoding, delimiter=delimiter)
-        source = source.model_copy(update={"skip": _header(list(csv.reader(lines, delimiter=delimiter)))})
+        source = source.model_copy(update={"skip": _header(list(csv.reader(head, delimiter=delimiter)))})
         yield from _export(path.stem, source, read_csv(ANY, source, content, name))
 
 
@@ -182,7 +182,8 @@ def settled(exports: Iterable[Export]) -> list[Export]:
     """
     exports = list(exports)
     own = [_customs(one.rows) for one in exports]
-    marks, patterns = ({mark for one in own for mark in one[part]} for part in (0, 1))
+    marks = {mark for mine, _ in own for mark in mine}
+    patterns = {pattern for _, days in own for pattern in days}
     whole = []
     for export, (mine, days) in zip(exports, own, strict=True):
         new: dict[str, Any] = {}
