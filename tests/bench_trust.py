@@ -99,7 +99,9 @@ def kills(root: Path, quick: bool) -> Iterator[dict]:
     key = signatures.key_of(opened, "Greta")
     versions.begin(opened, ["collect"], "to be killed")
     names = opened.manifest["tables"]
-    stages = {stage: {n: opened.read(n) for n, e in names.items() if e["stage"] == stage} for stage in (
+    place = opened.folder / "tables"  # as they lie there: without a stage a cycle shows the plan of record
+    stages = {stage: {
+        n: pd.read_parquet(place / f"{n}.parquet") for n, e in names.items() if e["stage"] == stage} for stage in (
         "collect", "demand", "supply", "reconcile", "publish"
     )}  # fmt: skip
     kept = {path: path.read_bytes() for path in (home / "data" / "bags").glob("records*")}

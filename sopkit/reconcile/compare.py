@@ -92,14 +92,16 @@ def outcome(plan: Plan, statement: pd.DataFrame, option: str, event: str = "") -
     values, capital = measures(plan, statement), finance.working_capital(plan, statement)
     result = statement.groupby("month")["amount"].sum().reindex(capital["month"], fill_value=0.0)
     opening = finance.opening_capital(plan)
-    cash = result.to_numpy() - capital["working_capital"].diff().fillna(capital["working_capital"].iloc[0] - opening)
+    cash = result.to_numpy() - capital["working_capital"].diff().fillna(
+        capital["working_capital"].head(1).sum() - opening
+    )
     return {
         "option": option,
         "event": event,
         "result": values["result"],
         "penalties": values["service penalties"],
         "fill_rate": values["fill rate"],
-        "cash_low": cash.cumsum().min(),
+        "cash_low": cash.cumsum().min() if len(cash) else 0.0,
         "working_capital": values["working capital at the end"],
         "months": result
         - plan["supply_costs"].query("penalty").groupby("month")["amount"].sum().reindex(result.index).fillna(0),

@@ -214,7 +214,7 @@ def _by_month(strategy: str, solution: Solution) -> pd.DataFrame:
         {
             "hours": zero + total("run") + total("run_overtime"),
             "overtime": zero + total("run_overtime"),
-            "stock_value": value.reindex(time.months),
+            "stock_value": value.reindex(time.months, fill_value=0.0),  # a company may hold nothing
             "shortfall": zero + total("wait") + total("lose"),
         }
     ).clip(lower=0)

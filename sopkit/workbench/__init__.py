@@ -6,6 +6,7 @@ All are plain widgets that wait for nobody: in a headless run they show what is 
 
 from __future__ import annotations
 
+from sopkit.charts import Figure, nothing
 from sopkit.collect.collected import Collected
 from sopkit.cycle import Cycle
 from sopkit.workbench.consensus import ConsensusSheet
@@ -28,9 +29,10 @@ def findings_browser(cycle: Cycle, collected: Collected) -> FindingsBrowser:
     return FindingsBrowser(cycle, collected)
 
 
-def history_sheet(cycle: Cycle) -> HistorySheet:
+def history_sheet(cycle: Cycle) -> HistorySheet | Figure:
     """History as a spreadsheet, of notebook 01, for a `cycle` opened for stage collect whose tables are saved."""
-    return HistorySheet(cycle)
+    none = cycle.read("clean_history").empty
+    return nothing("History", "There is no history that could be typed over.") if none else HistorySheet(cycle)
 
 
 def consensus_sheet(cycle: Cycle) -> ConsensusSheet:

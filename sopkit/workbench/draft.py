@@ -237,7 +237,7 @@ class Draft(TypedOver):
             product_lines(plan, self.pairs),
             [words.month_name(month) for month in self.months],
             unit=plan.units,
-            total=words.span(self.months[0], self.months[-1]),
+            total=words.span(self.months[0], self.months[-1]) if self.months else "",
         )
         self._made_of = self._parts(frame)
         self.details = list(self._made_of)
