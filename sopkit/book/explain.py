@@ -126,7 +126,7 @@ def _words(where: Mapping[str, Any]) -> str:
     return listed([f"{key.replace('_', ' ')} {value}" for key, value in where.items()], 9)
 
 
-def _column(book: Book, name: str, column: str, rows: pd.DataFrame, depth: int, sign: str = "") -> Explanation:
+def _column(book: Book, name: str, column: str, rows: pd.DataFrame, depth: int, *, sign: str = "") -> Explanation:
     """A column of some rows of a table: its value as the column adds up, and what it is made of."""
     declared = declaration(name)
     about = declared[column]
@@ -235,18 +235,18 @@ def _parts(book: Book, name: str, tree: ast.expr, rows: pd.DataFrame, depth: int
     found = []
     for sign, term in pairs:
         with suppress(SettingsError):  # a price of many rows is no one number: the rows hold it
-            found += [_part(book, name, term, rows, depth, sign)]
+            found += [_part(book, name, term, rows, depth, sign=sign)]
     return [part for part in found if part is not None]
 
 
-def _part(book: Book, name: str, tree: ast.expr, rows: pd.DataFrame, depth: int, sign: str) -> Explanation | None:
+def _part(book: Book, name: str, tree: ast.expr, rows: pd.DataFrame, depth: int, *, sign: str) -> Explanation | None:
     if isinstance(tree, ast.Name):
-        return _column(book, name, tree.id, rows, depth, sign)
+        return _column(book, name, tree.id, rows, depth, sign=sign)
     if found := _reference(tree):
         table, inner, where = found
         behind = _behind(book, name, rows, table, where)
         if isinstance(inner, ast.Name):
-            return _column(book, table, inner.id, behind, depth, sign) if len(behind) else None
+            return _column(book, table, inner.id, behind, depth, sign=sign) if len(behind) else None
         name, rows, tree = table, behind, inner
     if rows.empty:
         return None

@@ -48,7 +48,7 @@ class ScenarioLab(WhatIf):
         self.chosen.observe(self._moved, "value")
         row = widgets.HBox([self.solve, self.stop, self.bar])
         below = [self.chosen, self.against, row, self.progress, self.compared, self.held]
-        self.children = [*self.children, *below]
+        self.children = (*self.trait_values()["children"], *below)
         self._offer()
 
     @property

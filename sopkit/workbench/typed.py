@@ -76,7 +76,7 @@ class TableDraft(TypedOver):
     def cells(self, row: str) -> list[Cell]:
         """As of every sheet; where the table has no row, nothing stands and nothing can be typed."""
         line = self.lines[row.partition("|")[0]]
-        there: list[bool] = self.there[line.start : line.stop].any(axis=0).tolist()
+        there = np.any(self.there[line.start : line.stop], axis=0).tolist()
         cells = super().cells(row)
         return [cell if here else ("", "locked", "") for cell, here in zip(cells, there, strict=True)]
 
