@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from sopkit import cli
 from sopkit.book import Book, actions, workflow
+from sopkit.book.signed import signed_on
 from sopkit.cycle import Cycle, followup
 from sopkit.decide import figures
 from sopkit.errors import RecordError, SettingsError
@@ -119,7 +120,8 @@ def test_a_stage_says_its_day_and_what_is_not_true_yet(cycle: Cycle, tmp_path: P
     cycle = Cycle.open("acme", "2026-11")
     assert cycle.status().set_index("stage").at["collect", "not true yet"] == "no finding stops the plan"
     book = Book({}, cycle.company, "2026-11")
-    assert workflow.due(book, "demand") == pd.Timestamp("2026-11-04") and pd.isna(workflow.due(book, "supply"))
+    assert workflow.due(cycle.company, "2026-11", "demand") == pd.Timestamp("2026-11-04")
+    assert pd.isna(workflow.due(cycle.company, "2026-11", "supply"))
     items = workflow.checklist(book, "demand")
     assert ("deals are in", False) in items and workflow.state(
         book, "demand", made=True, stale=False, signed=False
@@ -133,3 +135,29 @@ def test_a_stage_says_its_day_and_what_is_not_true_yet(cycle: Cycle, tmp_path: P
     assert workflow.state(book, "demand", made=True, stale=False, signed=False) == "ready"
     assert workflow.state(book, "demand", made=True, stale=True, signed=True) == "stale"
     assert workflow.state(book, "demand", made=False, stale=False, signed=False) == "not started"
+
+
+def test_a_signature_is_in_time_by_the_day_on_which_it_was_given(cycle: Cycle, tmp_path: Path) -> None:
+    """The day a stage is due is held against the day of the record; what nobody asked by a day is never late."""
+    settings = tmp_path / "data" / "acme" / "company.yaml"
+    settings.write_text("name: Acme\nhorizon: 3\nworkflow: {demand: {day: 3}, supply: {day: 3}}\n")
+    Cycle.open("acme", "2026-11", stage="collect").save({"people": PEOPLE})
+    cycle = Cycle.open("acme", "2026-11")
+    rows = [
+        ("collect", "2026-12-24T09:00:00+00:00", True),  # no day is set
+        ("demand", "2026-11-03T09:00:00+00:00", False),  # before a change: it stands for other tables
+        ("demand", "2026-11-04T23:59:00+00:00", True),  # on the day itself
+        ("demand", "2026-11-09T09:00:00+00:00", True),  # signed twice
+        ("supply", "2026-11-05T00:10:00+00:00", True),  # late
+    ]
+    given = pd.DataFrame([
+        {"id": n, "cycle": "2026-11", "author": "Ada Brandt", "recorded_at": at, "stage": stage,
+         "plan_hash": cycle.plan_hash(stage) if holds else "other"} for n, (stage, at, holds) in enumerate(rows)
+    ])  # fmt: skip
+    days = signed_on(given, "2026-11", cycle.manifest)
+    assert days.to_dict() == {
+        stage: pd.Timestamp(day)
+        for stage, day in {"collect": "2026-12-24", "demand": "2026-11-04", "supply": "2026-11-05"}.items()
+    }
+    assert followup.in_time(cycle.company, "2026-11", days) == 2
+    assert followup.in_time(cycle.company, "2026-11", days.head(0)) == 0

@@ -28,12 +28,25 @@ def plan_hash(manifest: Mapping[str, Any], stage: str = "publish", *, alone: boo
 
 def signatures(sign_offs: pd.DataFrame, cycle: str, manifest: Mapping[str, Any]) -> pd.DataFrame:
     """Who signed what in `cycle`: stage, author, holds; `holds` = for exactly the tables as they are now."""
-    mine = sign_offs[sign_offs["cycle"] == cycle].sort_values("id")
-    now = {stage: plan_hash(manifest, stage) for stage in BY_NAME}
-    found = mine.assign(holds=mine["plan_hash"] == mine["stage"].map(now))
+    found = _told_apart(sign_offs, cycle, manifest)
     return found.sort_values("holds", kind="stable").drop_duplicates(["stage", "author"], keep="last")[
         ["stage", "author", "holds"]
     ]
+
+
+def signed_on(sign_offs: pd.DataFrame, cycle: str, manifest: Mapping[str, Any]) -> pd.Series:
+    """The day (UTC) on which each signed stage of `cycle` was first signed as it stands now, by stage."""
+    found = _told_apart(sign_offs, cycle, manifest)
+    days = pd.to_datetime(found["recorded_at"].str[:10])
+    return days[found["holds"]].groupby(found["stage"]).min()
+
+
+def _told_apart(sign_offs: pd.DataFrame, cycle: str, manifest: Mapping[str, Any]) -> pd.DataFrame:
+    """The signatures of `cycle` in order, with column `holds`."""
+    mine = sign_offs[sign_offs["cycle"] == cycle].sort_values("id")
+    return mine.assign(
+        holds=mine["plan_hash"] == mine["stage"].map({stage: plan_hash(manifest, stage) for stage in BY_NAME})
+    )
 
 
 def signers(people: pd.DataFrame, stage: str) -> list[str]:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from sopkit.book.book import Book
+from sopkit.tables import Company
 
 READS = (
     "findings",
@@ -19,10 +20,10 @@ READS = (
 NOT_STARTED, MADE, READY, SIGNED, STALE = "not started", "made", "ready", "signed", "stale"
 
 
-def due(book: Book, stage: str) -> pd.Timestamp:
-    """The day by which a stage is signed: its working day of the cycle's own month; NaT where none is set."""
-    day = book.company.rule(stage).day
-    return pd.Timestamp(np.busday_offset(book.first.date(), day - 1, roll="forward")) if day else pd.NaT
+def due(company: Company, cycle: str, stage: str) -> pd.Timestamp:
+    """The day by which a stage of `cycle` is signed: its working day of the cycle's month; NaT where none is set."""
+    day = company.rule(stage).day
+    return pd.Timestamp(np.busday_offset(f"{cycle}-01", day - 1, roll="forward")) if day else pd.NaT
 
 
 def checklist(book: Book, stage: str) -> list[tuple[str, bool]]:

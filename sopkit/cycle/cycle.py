@@ -485,7 +485,8 @@ class Cycle:
             book = Book(tables, self.company, self.cycle)
         except SopkitError as error:
             return {"due": "-", "not true yet": str(error).splitlines()[0]}
-        day, wrong = workflow.due(book, stage), [item for item, holds in workflow.checklist(book, stage) if not holds]
+        wrong = [item for item, holds in workflow.checklist(book, stage) if not holds]
+        day = workflow.due(self.company, self.cycle, stage)
         return {"due": f"{day:%Y-%m-%d}" if pd.notna(day) else "-", "not true yet": "; ".join(wrong)}
 
     def sign(self, stage: str, *, by: str, note: str = "") -> int:

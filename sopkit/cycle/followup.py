@@ -12,10 +12,11 @@ import pandas as pd
 
 from sopkit.book import actions
 from sopkit.book.commitments import DONE, EXPIRED, IN_FORCE, LATE, REVOKED
-from sopkit.book.signed import chosen, must_be_allowed, signatures
+from sopkit.book.signed import chosen, must_be_allowed, signed_on
+from sopkit.book.workflow import due
 from sopkit.errors import SettingsError, nearest
 from sopkit.files import replace_file
-from sopkit.tables import TABLES
+from sopkit.tables import TABLES, Company
 
 if TYPE_CHECKING:
     from sopkit.cycle.cycle import Cycle
@@ -149,6 +150,10 @@ def _day(moment: str | None) -> pd.Timestamp:
 
 def _signed(cycle: Cycle) -> dict[str, int]:
     """How many stages of a cycle were signed as they stand, and how many of them by their day."""
-    signed = signatures(cycle.records.read("sign_offs", cycle=cycle.cycle), cycle.cycle, cycle.manifest)
-    held = signed[signed["holds"]]["stage"].nunique()
-    return {"signed": held, "in_time": held}
+    days = signed_on(cycle.records.read("sign_offs", cycle=cycle.cycle), cycle.cycle, cycle.manifest)
+    return {"signed": len(days), "in_time": in_time(cycle.company, cycle.cycle, days)}
+
+
+def in_time(company: Company, cycle: str, days: pd.Series) -> int:
+    """How many stages were signed (`days`, by stage) by the day that company.yaml sets; without one, none is late."""
+    return sum(not day > due(company, cycle, stage) for stage, day in days.items())

@@ -36,7 +36,7 @@ def stages(book: Book) -> Figure:
     lines = []
     for one in STAGES:
         state = workflow.state(book, one.name, made=bool(made.get(one.name)), stale=False, signed=one.name in held)
-        day, rule = workflow.due(book, one.name), book.company.rule(one.name)
+        day, rule = workflow.due(book.company, book.cycle, one.name), book.company.rule(one.name)
         may = rule.owner or listed(signers(book["people"], one.name)) or "nobody may sign"
         may += f" with {listed(rule.participants)}" if rule.participants else ""
         when = f"{made.get(one.name, '')}" + (f", due {day:%Y-%m-%d}" if pd.notna(day) and state != "signed" else "")
