@@ -45,11 +45,13 @@ def recommend(asked: Question, results: pd.DataFrame, currency: str = "") -> tup
         return best, f"{titles[best]}: the best other option, {titles[rivals.idxmax()]}, brings {less}."
     wide = results.pivot(index="measure", columns="scenario", values="value")
     change = wide[best] - wide[first]
-    money = {measure: amount(value, currency, True) for measure, value in change.items()}
+    money = {measure: amount(abs(value), currency) for measure, value in change.items()}
+    result = "costs" if change["result"] < 0 else "brings"
+    penalties = "avoids" if change["service penalties"] < 0 else "adds"
     return best, (
-        f"{titles[best]}: against {titles[first]} result {money['result']}, service penalties "
-        f"{money['service penalties']}, fill rate {number(change['fill rate'] * 100, 1, sign=True)} points, "
-        f"mean stock {money['mean stock value']}."
+        f"{titles[best]}: {result} {money['result']} of result and {penalties} {money['service penalties']} of service "
+        f"penalties; fill rate {number(change['fill rate'] * 100, 1, sign=True)} points, "
+        f"mean stock {amount(change['mean stock value'], currency, True)}."
     )
 
 
