@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -48,6 +49,16 @@ def _titles(book: Book) -> dict[str, str]:
     return dict(zip(solved["scenario"], solved["title"], strict=True)) | {BASE: sentence(KEEP)}
 
 
+def _safest(scores: pd.DataFrame, titles: Mapping[str, str], currency: str) -> str:
+    """Which option leaves most in its worst case, and how much more than the next."""
+    worst = scores["worst"].sort_values(ascending=False, kind="stable")
+    if len(worst) < 2:
+        return ""
+    best, next_ = (titles.get(code, code) for code in worst.index[:2])
+    more = amount(worst.iloc[0] - worst.iloc[1], currency)
+    return f"In the worst case {quoted(best)} leaves {more} more than {quoted(next_)}."
+
+
 def table(book: Book, place: int = 0) -> Figure:
     """The decision table of one question: each option under each event, its expected value, worst case and regret."""
     asked = book["decision_log"]["question"].iloc[place] if place < len(book["decision_log"]) else ""
@@ -68,8 +79,7 @@ def table(book: Book, place: int = 0) -> Figure:
         )
         for event in wide
     }
-    worst = {name: amount(value, book.currency) for name, value in zip(rows["name"], rows["worst"], strict=True)}
-    text = f"In the worst case: {listed((f'{name} {value}' for name, value in worst.items()), 5)}." if worst else ""
+    text = _safest(rows, titles, book.currency)
     return charts.table(
         rows if len(cells) else None,
         {"name": "Option", **show, "expected": Show("Expected", book.currency), "worst": Show("Worst", book.currency),
