@@ -10,7 +10,6 @@ import pytest
 from sopkit.cycle import Cycle
 
 
-@pytest.mark.xfail(reason="open: where no number is above zero, table scenario_results has cells without a value")
 @pytest.mark.parametrize("name", ["nothing anywhere"])
 def test_an_extreme_company_comes_to_a_pack(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for part in ("data", "reports"):

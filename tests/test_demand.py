@@ -34,7 +34,8 @@ def demand_inputs(made: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     every = every[every["month"] >= every["first"]].merge(sold, how="left").fillna({"quantity": 0.0, "revenue": 0.0})
     clean = TABLES["clean_history"].check(every.drop(columns="first").assign(raw=every["quantity"]))
     said = {"clean_history": clean, "overrides": TABLES["overrides"].empty()}
-    return {name: said[name] if name in said else made[name] for name in BY_NAME["demand"].reads}
+    brought = made | said
+    return {name: brought[name] if name in brought else TABLES[name].empty() for name in BY_NAME["demand"].reads}
 
 
 @pytest.fixture(scope="module")

@@ -65,7 +65,7 @@ def measures(plan: Book, statement: pd.DataFrame) -> dict[str, float]:
         "fill rate": kpis.fill_rate(kpis.units_on_time(deliveries), deliveries["demand"]),
         "units lost": deliveries["lost"].sum(),
         "backlog at the end": deliveries.loc[last, "backlog"].sum(),
-        "mean stock value": capital["inventory"].mean(),
+        "mean stock value": capital["inventory"].mean() if len(capital) else 0.0,
         "working capital at the end": capital["working_capital"].iloc[-1] if len(capital) else 0.0,
         "overtime": load["overtime"].sum(),
         "mean utilisation": hours / available if available else 0.0,

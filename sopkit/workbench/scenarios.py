@@ -12,7 +12,7 @@ import pandas as pd
 from sopkit import charts, words
 from sopkit.book import Scenario, load_scenarios
 from sopkit.cycle import Cycle
-from sopkit.errors import SopkitError
+from sopkit.errors import SettingsError, SopkitError
 from sopkit.workbench.forms import LABEL, _button, _Message, _Shown
 from sopkit.workbench.what_if import WhatIf
 
@@ -53,8 +53,11 @@ class ScenarioLab(WhatIf):
 
     @property
     def known(self) -> dict[str, Scenario]:
-        """The company's scenarios as scenarios.yaml has them now."""
-        return load_scenarios(self.cycle.scenarios)
+        """The company's scenarios as scenarios.yaml has them now; away from the company, as collect kept them."""
+        try:
+            return load_scenarios(self.cycle.scenarios)
+        except SettingsError:  # a cycle's folder is enough to run its notebooks
+            return dict(self.cycle.book.scenarios)
 
     def _offer(self) -> None:
         known = self.known
