@@ -70,6 +70,12 @@ def without_last(frame):
     return frame.iloc[:-1]
 
 
+ADOPTED = {
+    "option": "more", "title": "More", "cycle": "2026-10", "question": "Which?", "reason": "agreed",
+    "decided_by": "Greta", "status": "in force", "expected": 0.0,
+    "changes": '{"title": "More", "changes": [{"table": "demand_plan", "where": {"product": "TENT-3P"}, '
+    '"column": "consensus", "scale": 1.1}]}',
+}  # fmt: skip
 # a change on each table that the stage reads, and the steps that it reaches
 CHANGES = {
     "families": (lambda frame: frame.assign(name="renamed"), ""),
@@ -117,6 +123,7 @@ CHANGES = {
     "routings": (scaled("hours", 2), "judge"),
     "resources": (without_last, "judge"),
     "offers": (lambda frame: frame.assign(lead_time=frame["lead_time"] + 1), "judge"),
+    "commitments": (lambda frame: TABLES["commitments"].conform(pd.DataFrame([ADOPTED])), "agree judge"),
 }
 
 
