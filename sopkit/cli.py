@@ -283,7 +283,7 @@ def ask(
     from datetime import date, timedelta
 
     from sopkit.cycle import Cycle
-    from sopkit.files import refuse_unwritable
+    from sopkit.files import refuse_unwritable, replace_files
     from sopkit.publish import asked
 
     if what != "forecast":
@@ -298,14 +298,13 @@ def ask(
     content = asked.workbook(plan, company, to, day, seen)
     name = f"forecast {cycle} {''.join(mark if mark.isalnum() else '_' for mark in to)}"
     refuse_unwritable(into)
-    for file, written in (
-        (f"{name}.xlsx", content),
-        (f"{name}.eml", asked.mail(plan, to, day, f"{name}.xlsx", content)),
-    ):
-        if (into / file).exists():
-            raise SettingsError(f"{into / file} exists and was not touched. Move it away, or choose another --into.")
-        (into / file).write_bytes(written)
-        typer.echo(into / file)
+    mail = asked.mail(plan, to, day, f"{name}.xlsx", content)
+    written = {into / f"{name}.xlsx": content, into / f"{name}.eml": mail}
+    for path in written:
+        if path.exists():
+            raise SettingsError(f"{path} exists and was not touched. Move it away, or choose another --into.")
+    replace_files(written)
+    typer.echo("\n".join(map(str, written)))
     typer.echo("When it comes back: sopkit take FILE")
 
 

@@ -134,6 +134,11 @@ def several(count: int, one: str, many: str = "") -> str:
     return f"{counted(count)} {one if count < 2 else many or one + 's'}"
 
 
+def divided(text: str) -> list[str]:
+    """The names of a text that are divided by commas, without blanks around them."""
+    return [name for name in (part.strip() for part in text.split(",")) if name]
+
+
 def listed(names: Iterable[str], most: int = 4) -> str:
     """`a, b and c`; beyond `most`, how many more."""
     names = list(names)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from sopkit.errors import SettingsError, nearest
+from sopkit.words import divided
 
 if TYPE_CHECKING:
     from sopkit.book.book import Book
@@ -63,8 +64,7 @@ def proposed(book: Book) -> pd.DataFrame:
 
 def must_fit(people: pd.DataFrame, known: Sequence[int], fields: dict[str, object]) -> None:
     """Raises SettingsError for an assignee who is not in table people, or an action that does not exist."""
-    names = [name.strip() for name in str(fields.get("assignees") or "").split(",") if name.strip()]
-    for name in names if len(people) else ():
+    for name in divided(str(fields.get("assignees") or "")) if len(people) else ():
         if name not in set(people["name"]):
             raise SettingsError(f"{name!r} is not in table people: {nearest(name, people['name'])}")
     numbers = [str(fields["action"])] if fields.get("action") else []

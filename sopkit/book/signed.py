@@ -10,6 +10,7 @@ import pandas as pd
 from sopkit.errors import SettingsError, nearest
 from sopkit.files import sha256
 from sopkit.tables import BY_NAME
+from sopkit.words import divided
 
 SHORT = 12  # letters of a hash that people write down
 
@@ -56,7 +57,7 @@ def signers(people: pd.DataFrame, stage: str) -> list[str]:
 
 def chosen(option: str) -> list[str]:
     """The options that an answer adopts: codes divided by commas."""
-    return [code for code in (part.strip() for part in option.split(",")) if code]
+    return divided(option)
 
 
 def must_be_allowed(people: pd.DataFrame, name: str, stage: str, deed: str) -> None:

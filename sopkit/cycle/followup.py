@@ -17,6 +17,7 @@ from sopkit.book.workflow import due
 from sopkit.errors import SettingsError, nearest
 from sopkit.files import replace_file
 from sopkit.tables import TABLES, Company
+from sopkit.words import divided
 
 if TYPE_CHECKING:
     from sopkit.cycle.cycle import Cycle
@@ -70,10 +71,10 @@ def drafts(cycle: Cycle, folder: Path) -> list[Path]:
     """Write a mail (`.eml`, a draft that nobody sends) and a calendar (`.ics`) for each person with open actions."""
     rows = actions.standing(cycle.read("actions"))
     rows = rows[~rows["status"].isin(actions.CLOSED)]
-    people = sorted({name.strip() for text in rows["assignees"] for name in text.split(",") if name.strip()})
+    people = sorted({name for text in rows["assignees"] for name in divided(text)})
     made = []
     for name in people:
-        mine = rows[[name in [one.strip() for one in text.split(",")] for text in rows["assignees"]]]
+        mine = rows[[name in divided(text) for text in rows["assignees"]]]
         lines = [f"{number}. {row.what}" + (f" (by {row.due:%Y-%m-%d})" if pd.notna(row.due) else "")
                  + (f"\n   {row.comments}" if row.comments else "") for number, row in
                  zip(mine.index, mine.itertuples(), strict=True)]  # fmt: skip
