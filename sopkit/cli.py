@@ -285,6 +285,7 @@ def ask(
     from sopkit.cycle import Cycle
     from sopkit.files import refuse_unwritable, replace_files
     from sopkit.publish import asked
+    from sopkit.records import last_number
 
     if what != "forecast":
         raise SettingsError(f"{what!r} cannot be asked for; only a forecast can: sopkit ask forecast ...")
@@ -293,8 +294,7 @@ def ask(
     except ValueError:
         raise SettingsError(f"--due {due!r} is no day. Write it like 2026-11-06.") from None
     opened = Cycle.open(company, cycle)
-    recorded = opened.records.read("overrides")["id"]
-    plan, seen = opened.plan, int(recorded.max()) if len(recorded) else 0
+    plan, seen = opened.plan, last_number(opened.records.read("overrides"))
     content = asked.workbook(plan, company, to, day, seen)
     name = f"forecast {cycle} {''.join(mark if mark.isalnum() else '_' for mark in to)}"
     refuse_unwritable(into)
@@ -319,6 +319,7 @@ def take(
     Exit code 1 where something could not be taken; the file is never changed, and can be taken again.
     """
     from sopkit.cycle import Cycle
+    from sopkit.records import last_number
     from sopkit.workbench import taken
 
     if not file.is_file():
@@ -330,9 +331,8 @@ def take(
     answer = taken.take(content, opened.plan, recorded, anyway=anyway)
     typer.echo(answer)
     if answer.overrides and not look:
-        seen = int(recorded["id"].max()) if len(recorded) else 0
         by = {"author": about["to"], "cycle": about["cycle"]}
-        numbers = opened.records.add_all("overrides", answer.overrides, seen=seen, **by)
+        numbers = opened.records.add_all("overrides", answer.overrides, seen=last_number(recorded), **by)
         typer.echo(f"Recorded as override {numbers[0]} to {numbers[-1]}. Next: {opened.command('--resume')}")
     if answer.refused or answer.conflicts:
         raise typer.Exit(1)

@@ -5,6 +5,6 @@ SOPKIT_RECORDS holds its URL. Nothing is ever changed or deleted: a later record
 """
 
 from sopkit.records.database import EVENTS, SQL_TABLES
-from sopkit.records.records import Records
+from sopkit.records.records import Records, last_number
 
-__all__ = ["EVENTS", "SQL_TABLES", "Records"]
+__all__ = ["EVENTS", "SQL_TABLES", "Records", "last_number"]

@@ -286,6 +286,11 @@ def _schema(connection: sa.Connection) -> tuple[set[tuple[Any, ...]], set[tuple[
     return columns, {(str(name), " ".join(str(text).split())) for name, text in found}
 
 
+def last_number(recorded: pd.DataFrame) -> int:
+    """The number of the last record of a table: what its reader has seen; 0 where nothing is recorded."""
+    return int(recorded["id"].max()) if len(recorded) else 0
+
+
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="microseconds")
 

@@ -10,6 +10,7 @@ import pandas as pd
 from sopkit import charts, words
 from sopkit.book import Change, Plan
 from sopkit.cycle import Cycle
+from sopkit.records import last_number
 from sopkit.tables import TABLES
 from sopkit.workbench.draft import Draft
 from sopkit.workbench.forms import (
@@ -92,7 +93,7 @@ class ConsensusSheet(_Form):
     def _begin(self) -> None:
         """A fresh draft over the plan as it stands, beside what is recorded now."""
         recorded = self.cycle.read("overrides")
-        self.seen = _last(self.cycle.records.read("overrides"))
+        self.seen = last_number(self.cycle.records.read("overrides"))
         self.draft = Draft(self.plan)
         if self.sheet is not None and self.sheet.holds(self.draft):  # the same lines: what is open stays open
             self.sheet.lines = self.draft
@@ -158,7 +159,7 @@ class ConsensusSheet(_Form):
             [{**fields, **common, **replaced} for fields, replaced in self._to_store()],
             author=self.owner.value,
             cycle=self.cycle.cycle,
-            seen=_last(recorded),
+            seen=last_number(recorded),
         )
         who = self.owner.value
         self.message.say(f"{_numbered('Override', numbers)} by {who} stored; the consensus is being made again ...")
@@ -212,10 +213,6 @@ class ConsensusSheet(_Form):
         self.recorded.value = charts.table(
             recorded, SHOWN, title="Overrides in force", none="Nobody has changed the numbers."
         )._repr_html_()
-
-
-def _last(recorded: pd.DataFrame) -> int:
-    return int(recorded["id"].max()) if len(recorded) else 0
 
 
 def _when(row: Any) -> str:
