@@ -46,13 +46,18 @@ def frozen(book: Book) -> pd.DataFrame:
 def publish(c: Cycle, book: Book) -> Path:
     """Write `plan.xlsx` and `plan.html` of `book` (every table, `kpis` among them), and the archive; the page's path.
 
+    So are `plan.<audience>.html` and `.xlsx` for the audiences of company.yaml; those it names no more are removed.
     Each is put in place in one step: a reader sees the last one or this one, never half of it.
     """
-    from sopkit.publish import archive, pack, workbook
+    from sopkit.publish import archive, audiences, pack, workbook
 
     book = replace(book, manifest=c.manifest)
     c.write_file("plan.xlsx", workbook.write(book, c.plan_hash()))
     path = c.write_file("plan.html", pack.page(pack.report(book)))
+    made = dict(file for one in audiences.packs(book) for file in one.files(c.plan_hash()))
+    old = (name for name in c.manifest["files"] if name.partition(".")[2].partition(".")[0] in audiences.AUDIENCES)
+    for name, content in {**dict.fromkeys(old), **made}.items():
+        c.write_file(name, content)
     archive.write(c)
     return path
 

@@ -8,7 +8,7 @@ figure, never the pack.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,11 @@ STATUS = {True: "DRAFT, not decided", False: "APPROVED"}
 def status(book: Book, scenario: str = "") -> str:
     """Where the plan stands: approved only where every question is decided and the plan contains what was chosen.
 
-    `scenario`: the title of a scenario whose pack this is; it is never the plan.
+    `scenario`: the title of a scenario whose pack this is; it is never the plan. What an audience reads says in its
+    manifest how the whole plan stands.
     """
+    if "status" in book.manifest:
+        return str(book.manifest["status"])
     if scenario:
         return f"DRAFT of a scenario, not the plan: {scenario}"
     lacking = left_out(book)
@@ -36,18 +39,20 @@ def status(book: Book, scenario: str = "") -> str:
     return STATUS[is_draft(book["decision_log"])]
 
 
-def report(book: Book, scenario: str = "") -> dict[str, Any]:
+def report(book: Book, scenario: str = "", *, pages: Sequence[str] = (), reader: str = "") -> dict[str, Any]:
     """The pack as a plain dictionary: company, cycle, months, draft, date of data, sections with text and figures.
 
     `book`: every table of the cycle, `kpis` among them; one that is absent counts as empty. Its manifest (versions,
-    hashes, parameters, when each stage ran) is printed in appendix B. `scenario`: see `status`.
+    hashes, parameters, when each stage ran) is printed in the last appendix. `scenario`: see `status`. `pages`: only
+    those of these keys, for a `reader`.
     """
     collected = book.manifest.get("stages", {}).get("collect", {}).get("written_at", "")
     stands = status(book, scenario)
-    main, more = sections.every(book)
+    main, more = sections.every(book, pages)
     return {
         "company": book.company.name,
         "language": book.company.language,
+        "reader": reader,
         "title": f"Sales & Operations Plan, {book.first:%B %Y}",
         "cycle": book.cycle,
         "horizon": f"{month_name(book.months[0])} to {month_name(book.months[-1])}",
@@ -56,7 +61,7 @@ def report(book: Book, scenario: str = "") -> dict[str, Any]:
         "draft": stands != STATUS[False],
         "status": stands,
         "sections": [{"number": str(place), **fitted(part, place == 1)} for place, part in enumerate(main, start=1)],
-        "appendices": [{"number": letter, **part} for letter, part in zip("AB", more, strict=True)],
+        "appendices": [{"number": letter, **part} for letter, part in zip("ABC", more, strict=False)],
     }
 
 

@@ -29,6 +29,7 @@ KpiName = Literal[
     "plan_stability", "production_plan_adherence",
 ]  # fmt: skip
 StageName = Literal["collect", "demand", "supply", "reconcile", "decide", "publish"]
+AudienceName = Literal["executive", "sales", "operations", "finance", "supplier", "customer"]
 Correction = Literal[
     "returns", "missing_month", "stock_out", "suspected_stock_out", "one_off_deal", "outlier", "trading_days"
 ]
@@ -216,6 +217,12 @@ class Company(Settings):
     demand: DemandRules = DemandRules()
     decision: DecisionRule = DecisionRule()
     workflow: dict[StageName, StageRule] = setting({}, "owner, day and checklist of a stage, by the stage's name")
+    audiences: dict[AudienceName, tuple[str, ...]] = setting(
+        {},
+        "who gets a pack and workbook of their own, without what they may not see, by audience: names of table people; "
+        "`supplier` is one for each supplier",
+        example="{sales: [Mara Lind], supplier: []}",
+    )
     kpi_targets: dict[KpiName, KpiTarget] = setting({}, "the target of a KPI, by the KPI's name")
     assumptions: dict[str, Assumption] = setting({}, "what is missing and planned around, by a code of one's own")
     rates: dict[Currency, Positive] = setting(
@@ -309,8 +316,8 @@ def load_yaml(path: Path) -> tuple[Any, dict[Place, int]]:
             raise SettingsError(f"{path} has {len(twice)} mistake(s):\n{again}")
         return (yaml.safe_load(text) or {}), (_lines(node) if node else {})
     except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else "?"
-        raise SettingsError(f"{path}, line {line}: {error.problem}. Correct the YAML there.") from None
+        at = error.problem_mark.line + 1 if error.problem_mark else "?"
+        raise SettingsError(f"{path}, line {at}: {error.problem}. Correct the YAML there.") from None
 
 
 def to_yaml(document: Any) -> str:
