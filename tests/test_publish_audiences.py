@@ -7,6 +7,7 @@ import io
 import re
 import zipfile
 from dataclasses import replace
+from email import message_from_bytes, policy
 
 import pandas as pd
 import pytest
@@ -14,7 +15,7 @@ from test_publish import COMPANY, CYCLE, MANIFEST, small_plan, whole
 
 from sopkit.book import Book
 from sopkit.cycle import Cycle
-from sopkit.publish import audiences, publish
+from sopkit.publish import audiences, mails, publish
 from sopkit.publish.audiences import AUDIENCES, Pack
 from sopkit.reconcile import figures as reconcile
 from sopkit.tables import TABLES
@@ -228,6 +229,53 @@ def test_the_status_is_the_plans_and_headlines_claim_nothing_that_is_hidden(book
     sales = told["plan.sales.html"]
     assert "no resource is full" not in sales
     assert "not known" not in told["plan.operations.html"]
+
+
+def read(content: bytes) -> tuple[str, str, list[str]]:
+    """To whom, the text, and the names of the files of a mail."""
+    mail = message_from_bytes(content, policy=policy.default)
+    body = mail.get_body(("plain",))
+    assert mail["X-Unsent"] == "1" and body is not None
+    return str(mail["To"]), body.get_content(), [part.get_filename() or "" for part in mail.iter_attachments()]
+
+
+def test_a_mail_says_what_is_decided_to_do_changed_and_asked_with_the_pack_of_its_audience(book):
+    deeds = [
+        {"id": 1, "what": "Call Alpine Club", "assignees": "Mara Lind", "due": "2026-11-20"},
+        {"id": 2, "what": "Book the audit", "assignees": "Ines Duarte", "comment": "@Mara Lind: is it in the budget?"},
+    ]
+    log = book["decision_log"].assign(
+        status="undecided", option="", owner="Mara Lind", recommendation="It brings 9,917 EUR."
+    )
+    actions = whole("actions", pd.DataFrame(deeds).assign(cycle=CYCLE, author="Greta", recorded_at="2026-11-05"))
+    people = book["people"].assign(answers_for="TENTS")
+    change = pd.concat([book["demand_change"], book["demand_change"].assign(family="TENTS")])
+    tables = {"decision_log": log, "actions": actions, "people": people, "demand_change": change}
+    company = book.company.model_copy(update={"audiences": {"sales": ("Mara Lind", "Pia <b>\nWeber"), "supplier": ()}})
+    said = replace(book, tables={**book.tables, **tables}, company=company)
+    packs = list(audiences.packs(said))
+    files = dict(file for one in packs for file in one.files("f00d"))
+    drafted = dict(mails.letters(said, packs, files))
+    assert drafted == dict(mails.letters(said, packs, files))
+    assert list(drafted) == [
+        "sales_Mara_Lind.eml",
+        "sales_Pia_b_Weber.eml",
+        "supplier.ALU_Alu_Bohemia.eml",
+        "supplier.ZELT_Zeltbahn_Nord.eml",
+    ]  # fmt: skip
+    to, text, attached = read(drafted["sales_Mara_Lind.eml"])
+    assert "Mara Lind" in to and attached == ["plan.sales.html", "plan.sales.xlsx"]
+    for line in ("you answer for it, by Dec 2026", "1. Call Alpine Club (by 2026-11-20)", "is it in the budget?",
+                 "Tents: the demand plan is 4.0 % above last cycle's", "Against last cycle"):  # fmt: skip
+        assert line in text
+    assert "9,917" not in text  # sales does not see what an option brings
+    to, text, attached = read(drafted["supplier.ALU_Alu_Bohemia.eml"])
+    assert attached == ["plan.supplier.ALU.html", "plan.supplier.ALU.xlsx"]
+    assert not {
+        word
+        for word in ("Mara", "Alpine", "Zelt", "EUR", "decided", "Tents")
+        if word in text.replace("not decided", "")
+    }
 
 
 def test_the_cycle_keeps_them_names_them_and_removes_what_nobody_gets_any_more(own_run, monkeypatch):

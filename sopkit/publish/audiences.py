@@ -91,8 +91,8 @@ AUDIENCES = {
         rows={
             "supply_costs": "cost != 'revenue' and not penalty",
             "kpis": "kpi in ('cycle_time', 'cycle_time_p90', 'capacity_utilisation', 'production_forecast', "
-            "'fill_rate', 'sales_units', 'days_of_cover', 'forecast_wape', 'forecast_against_actual', 'plan_stability', "
-            "'production_plan_adherence')",
+            "'fill_rate', 'sales_units', 'days_of_cover', 'forecast_wape', 'forecast_against_actual', "
+            "'plan_stability', 'production_plan_adherence')",
         },
     ),
     "supplier": Audience(
