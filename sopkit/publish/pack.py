@@ -15,7 +15,9 @@ from typing import Any
 from sopkit import charts
 from sopkit.book import Book
 from sopkit.charts import Figure
+from sopkit.charts.figure import safe
 from sopkit.decide import is_draft, left_out
+from sopkit.publish import figures as own
 from sopkit.publish import sections
 from sopkit.publish.paper import fitted
 from sopkit.words import month_name
@@ -60,9 +62,18 @@ def report(book: Book, scenario: str = "", *, pages: Sequence[str] = (), reader:
         "currency": book.currency,
         "draft": stands != STATUS[False],
         "status": stands,
+        "families": _families(book),
         "sections": [{"number": str(place), **fitted(part, place == 1)} for place, part in enumerate(main, start=1)],
         "appendices": [{"number": letter, **part} for letter, part in zip("ABC", more, strict=False)],
     }
+
+
+def _families(book: Book) -> dict[str, list[str]]:
+    """Name of each family -> names of its products: what a reader can choose on the page."""
+    names, found = book.names("products"), dict[str, list[str]]()
+    for family, called in own.families(book).items():
+        found[called] = sorted(name for product, name in names.items() if book.family[product] == family)
+    return found
 
 
 def figures(content: Mapping[str, Any]) -> Iterator[Figure]:
@@ -75,6 +86,26 @@ def figures(content: Mapping[str, Any]) -> Iterator[Figure]:
 def _whole(text: str) -> str:
     """Prose in which no line ends between a number and its % or its million."""
     return re.sub(r"(?<=\d) (?=%|thousand|million)", "\N{NO-BREAK SPACE}", text)
+
+
+def _marked(html: str, families: Mapping[str, Sequence[str]]) -> str:
+    """The page with the number of its family at every row and sheet of one, which the style sheet hides by choice."""
+    known = {safe(name): n for n, called in enumerate(families, 1) for name in (called, *families[called])}
+
+    def row(found: re.Match[str]) -> str:
+        n = known.get(found[3].rpartition(": ")[2])
+        return f"<tr data-f={n}{found[1]}>{found[2]}{found[3]}<" if n else found[0]
+
+    def sheet(found: re.Match[str]) -> str:
+        n = known.get(found[2].rpartition(", ")[2])
+        return f"<figure data-f={n} {found[1]}{found[2]}<" if n else found[0]
+
+    html = re.sub(r"<tr([^>]*)>(<t[dh][^>]*>)([^<]+)<", row, html)
+    return re.sub(
+        r'<figure (class="sop-figure"><figcaption>(?:<p class="finding">[^<]*</p>)?<p class="who">)([^<]+)<',
+        sheet,
+        html,
+    )
 
 
 def page(content: Mapping[str, Any]) -> str:
@@ -92,4 +123,4 @@ def page(content: Mapping[str, Any]) -> str:
         finalize=lambda value: _whole(charts.plain(value)) if type(value) is str else value,
     )
     css = Markup(charts.CSS + (here / "pack.css").read_text(encoding="utf-8"))
-    return environment.get_template("pack.html.j2").render(content, css=css)
+    return _marked(environment.get_template("pack.html.j2").render(content, css=css), content["families"])

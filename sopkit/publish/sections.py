@@ -298,7 +298,11 @@ def families(book: Book) -> dict[str, Any]:
     """One sheet a family: its months, and its products with two years behind and the plan ahead."""
     known = own.families(book)
     forms = (own.family_months, own.family_products, lambda book, family: because(book, family=family))
-    sheets = [make(book, family) for family in known for make in forms]
+    sheets = []
+    for family, name in known.items():
+        for figure in (make(book, family) for make in forms):
+            figure.who = f"{book.who}, {name}"  # whose sheet it is: what a reader can choose
+            sheets.append(figure)
     headline = f"{several(len(known), 'family', 'families')}, month by month."
     return section("families", "One sheet a family", headline, reconcile.by_month(book), *sheets)
 
