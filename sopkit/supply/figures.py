@@ -307,7 +307,7 @@ def stock(book: Book) -> Figure:
         look_for=f"Stock of some product is below its safety stock in {several(len(low), 'month')}, most in "
         f"{month_name(worst)}." if len(low)
         else "Stock never falls below safety stock.", none="There is no stock in this plan.",
-        note="Framed in colour: months in which a product is below its safety stock." if len(low) else "",
+        note="Thick frame: months in which a product is below its safety stock." if len(low) else "",
     )  # fmt: skip
 
 
