@@ -61,6 +61,11 @@ class Plan(Book):
         made = replace(changed, title=scenario.title, base=self, scenario=scenario, rows=rows)
         return made.with_tables(frames)
 
+    def stop(self) -> None:
+        """Give up the what-if that another thread waits for: it gets StoppedError, and the plan stays as it is."""
+        if session := vars(self).get("_session"):
+            session.stop()
+
     def measures(self) -> pd.Series:
         """What plans are compared by: net sales, margin, result, service penalties, service, stock (a value each)."""
         return pd.Series(self.measured, name=self.title)

@@ -297,8 +297,8 @@ def load_yaml(path: Path) -> tuple[Any, dict[Place, int]]:
             f"{path} does not exist. Make it with `sopkit new`, or correct the company's name."
         ) from None
     except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise SettingsError(f"{path}, line {line}: not text in UTF-8. Save the file as UTF-8 again.") from None
+        at = error.object[: error.start].count(b"\n") + 1
+        raise SettingsError(f"{path}, line {at}: not text in UTF-8. Save the file as UTF-8 again.") from None
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         twice = list(_twice(node)) if node else []

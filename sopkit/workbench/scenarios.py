@@ -12,7 +12,7 @@ import pandas as pd
 from sopkit import charts, words
 from sopkit.book import Scenario, load_scenarios
 from sopkit.cycle import Cycle
-from sopkit.errors import SettingsError, SopkitError
+from sopkit.errors import SettingsError, SopkitError, StoppedError
 from sopkit.workbench.forms import LABEL, _button, _Message, _Shown
 from sopkit.workbench.what_if import WhatIf
 
@@ -23,7 +23,7 @@ class ScenarioLab(WhatIf):
     """Scenarios of scenarios.yaml, and those kept here from the same changes as in the what-if panel, solved anew.
 
     Those chosen are solved one after the other beside the notebook, options also under each event that is chosen; what
-    is solved stands side by side in the pack's own figure. It can be stopped between two plans. Nothing is stored.
+    is solved stands side by side in the pack's own figure. It can be stopped at any time. Nothing is stored.
     """
 
     heading = "Build a scenario, solve it, compare"
@@ -44,7 +44,7 @@ class ScenarioLab(WhatIf):
         self._stop = threading.Event()
         self._working = threading.Thread()
         self.solve.on_click(self._begin)
-        self.stop.on_click(lambda _: self._stop.set())
+        self.stop.on_click(self._stopped)
         self.chosen.observe(self._moved, "value")
         row = widgets.HBox([self.solve, self.stop, self.bar])
         below = [self.chosen, self.against, row, self.progress, self.compared, self.held]
@@ -95,6 +95,10 @@ class ScenarioLab(WhatIf):
         self._working = threading.Thread(target=self._work, args=(pairs, known), daemon=True)
         self._working.start()
 
+    def _stopped(self, _: Any = None) -> None:
+        self._stop.set()
+        self.plan.stop()
+
     def _work(self, pairs: list[tuple[str, str]], known: dict[str, Scenario]) -> None:
         solved: dict[tuple[str, str], dict[str, float]] = {}
         began = time.monotonic()
@@ -102,7 +106,10 @@ class ScenarioLab(WhatIf):
             for done, (option, event) in enumerate(pairs, start=1):
                 if self._stop.is_set():
                     break
-                solved[option, event] = self.plan.what_if(_both(known, option, event)).measured
+                try:
+                    solved[option, event] = self.plan.what_if(_both(known, option, event)).measured
+                except StoppedError:
+                    break
                 self.bar.value = done
                 left = (time.monotonic() - began) / done * (len(pairs) - done)
                 self.progress.say(f"{done} of {len(pairs)} plans solved, about {left:.0f} s left ...")
