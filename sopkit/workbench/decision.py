@@ -24,6 +24,7 @@ from sopkit.workbench.forms import (
     _Form,
     _Message,
     _month_options,
+    _offer_in,
     _people,
     _person,
     _Shown,
@@ -187,7 +188,7 @@ class ActionForm(widgets.VBox):
         self.standing, self.proposed = actions.standing(book["actions"]), actions.proposed(book)
         known = [(f"{number}. {row.what}", number) for number, row in self.standing.iterrows()]
         new = [(f"proposed: {row.what}", row.origin) for row in self.proposed.itertuples()]
-        self.about.options = [("a new one", ""), *((label[:MOST], value) for label, value in known + new)]
+        _offer_in(self.about, [("a new one", ""), *((label[:MOST], value) for label, value in known + new)])
         self.shown.show(figures.board(book))
 
     def _pick(self, _: Any = None) -> None:
