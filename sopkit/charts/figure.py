@@ -335,7 +335,7 @@ def _chart_class() -> Any:
     """Altair's Chart, told of which class a channel is: Altair itself hashes all its classes for each text, 7 ms."""
     v = vega()
 
-    class Chart(v.Chart):  # type: ignore[misc]
+    class Chart(v.Chart):  # type: ignore[name-defined]
         def encode(self, **channels: Any) -> Any:
             for name, channel in channels.items():
                 of = name[0].upper() + name[1:]
