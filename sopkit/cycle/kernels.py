@@ -24,6 +24,7 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -138,11 +139,13 @@ def _start_renderer(path: str) -> int:
             os.setsid()
             os.dup2(2, 1)
             door.settimeout(1.0)
+            # the pack shows again what the notebooks have shown
+            drawn = cache(lambda asked: _charts().draw(json.loads(asked)).encode())
             while os.getppid() == warm:
                 with suppress(Exception):  # what cannot be drawn gets no answer: the kernel then draws, and says why
                     with door.accept()[0] as line, line.makefile("rb") as asked:
                         line.settimeout(None)
-                        line.sendall(_charts().draw(json.loads(asked.read())).encode())
+                        line.sendall(drawn(asked.read()))
         finally:
             os._exit(0)
 

@@ -170,23 +170,23 @@ class Solution:
 
     def __getitem__(self, component: Any) -> pd.Series:
         """Values of a Var or Expression, or shadow prices of a Constraint, over its index; also by its name."""
-        name = component if isinstance(component, str) else component.local_name
+        values, names = self.found(component if isinstance(component, str) else component.local_name)
+        return pd.Series(values, index=names.index if names else None, dtype=float)
+
+    def found(self, name: str) -> tuple[np.ndarray, Names | None]:
+        """The values of the component called `name`, and what its members are called; None where it has none."""
         if name in self.matrix.columns:
             names = self.matrix.columns[name]
-            return _series(self.values[names.where], names)
+            return self.values[names.where], names
         if name in self.matrix.rows:
             names = self.matrix.rows[name]
-            return _series(self.shadow_price[names.where], names)
+            return self.shadow_price[names.where], names
         if name in self.matrix.expressions:
             names, entries, constant = self.matrix.expressions[name]
-            return _series(entries @ self.values + constant, names)
+            return entries @ self.values + constant, names
         if name in self.matrix.empty:
-            return pd.Series(dtype=float)
+            return np.zeros(0), None
         raise KeyError(f"the model has no {name!r}")
-
-
-def _series(values: np.ndarray, names: Names) -> pd.Series:
-    return pd.Series(values, index=names.index, dtype=float)
 
 
 def solve(model: pyo.ConcreteModel, *, engine: Engine | None = None, effort: Effort | None = None) -> Solution:
