@@ -300,7 +300,7 @@ def _second_supplier(solved: Solved) -> Iterator[Lever]:
     buying, dearer = solved.network.buying, solved.rules.second_supplier
     for item, site in sorted({index[1:3] for index in solved.binding("supplier_capacity")}):
         known = [offer for offer in buying.offers if offer[1:] == (item, site)]
-        lead = max(buying.lead[offer] for offer in known)
+        lead = max(max(buying.leads[offer]) for offer in known)
         most = max(buying.capacity.get((*offer, month), 0.0) for offer in known for month in solved.months)
         yield _offer(
             solved,
@@ -344,7 +344,7 @@ def _express(solved: Solved) -> Iterator[Lever]:
     for offer in buying.offers:
         supplier, item, site = offer
         price = (1 + dearer) * buying.price[offer]
-        late = solved.months[: buying.lead[offer]]
+        late = solved.months[: max(buying.leads[offer])]
         if any(solved.value("stock_balance", item, site, month) > price for month in late):
             most = max((buying.capacity.get((*offer, month), np.inf) for month in solved.months), default=np.inf)
             source = f"from {solved.name(supplier)} by express ({dearer:.0%} dearer)"

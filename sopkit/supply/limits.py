@@ -44,7 +44,7 @@ LIMITS = {
     "hiring_limit": Limit("n q t", "people", "{q} person hired at {n}", "{n} {q}"),
     "no_early_hires": Limit("n q t", "people", "{q} person who could start at {n} at once", "{n} {q}"),
     "supplier_capacity": Limit("s i n t", "units", "unit of {i} from {s} for {n}", "{s} {n}", "{i}"),
-    "lane_limit": Limit("o d t", "units", "unit on the way from {o} to {d}", "{o} {d}"),
+    "lane_limit": Limit("o d g t", "units", "unit of {g} on the way from {o} to {d}", "{o} {d}", "{g}"),
     "stock_maximum": Limit("i n t", "units", "unit of {i} allowed in stock at {n}", "{n}", "{i}"),
     "space": Limit("n t", "m3", "m3 of space at {n}", "{n}"),
     "money_in_stock": Limit("t", "currency", "unit of money allowed in stock", "company"),
@@ -67,6 +67,12 @@ LIMITS = {
         "{w}",
         "{i}",
         given=True,
+    ),
+    "whole_lots": Limit(
+        "s i n t", "units", "beyond whole lots: another lot costs more than it brings", "{s} {n}", "{i}", given=True
+    ),
+    "full_loads": Limit(
+        "o d g t", "units", "beyond full loads: another load costs more than it brings", "{o} {d}", "{g}", given=True
     ),
     "order_first": Limit(
         "s i n t",
@@ -178,7 +184,7 @@ class Solved:
     @cached_property
     def _called(self) -> dict[str, str]:
         book = self.session.book
-        return {code: name for table in CALLED for code, name in book.names(table).items()}
+        return {"": "any item"} | {code: name for table in CALLED for code, name in book.names(table).items()}
 
     def name(self, code: str) -> str:
         """What people call a code."""
