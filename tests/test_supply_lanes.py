@@ -113,6 +113,14 @@ def test_a_part_that_arrives_in_another_month_than_its_days_say_is_caught():
         assert not found.set_index("rule").loc["no_late_orders", "holds"]
 
 
+def test_more_than_the_demand_is_ordered_where_its_first_part_alone_comes_in_time():
+    """30 in January at 50 need an order of 100, of which 70 come too late; a unit costs 1, and 1 a month to hold."""
+    offer = "price, minimum_order, lead_days\n        EAST, P, STORE, 1, 50, 21"
+    plan = planned(trader(offer, wanted=(30, 0)))
+    assert plan["supply_plan"]["quantity"].tolist() == pytest.approx([30, 70])
+    assert profit(plan) == pytest.approx(30 * 50 - 100 - 70)
+
+
 LANES = """origin, destination, item, cost, lead_time, lead_days, capacity, full_load
         STORE, DEPOT,, 1, 0, {days}, {capacity}, {load}
         DEPOT, A,, 0, 0, 0,, 0"""
@@ -152,8 +160,8 @@ def test_what_is_lost_for_want_of_a_whole_pallet_is_said():
     plan = supply.plan(Book.of(tables, company(2), CYCLE))
     (said,) = set(plan["why_short"]["sentence"].str.partition(": ")[2])
     assert (
-        said
-        == "one more unit needs 1 more units of P at EAST STORE beyond whole lots: another lot costs more than it brings."
+        said == "one more unit needs 1 more units of P at EAST STORE beyond whole lots: "
+        "another lot costs more than it brings."
     )
 
 

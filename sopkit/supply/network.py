@@ -83,6 +83,11 @@ def _leads(frame: pd.DataFrame, key: str) -> dict[Any, Parts]:
     return found
 
 
+def _early(parts: Parts) -> float:
+    """How many leave for one that arrives with the first part."""
+    return 1.0 / parts[min(parts)]
+
+
 def _parts(leads: dict[Any, Parts]) -> dict[tuple, float]:
     """`{(*key, months): part}`."""
     return {(*key, months): part for key, parts in leads.items() for months, part in parts.items()}
@@ -534,7 +539,8 @@ class Lots(Group):
     """
 
     def __init__(self, network: Network) -> None:
-        making, stock, resources, buying = network.making, network.stock, network.resources, network.buying
+        making, stock, resources = network.making, network.stock, network.resources
+        buying, lanes = network.buying, network.lanes
         numbers, months = partial(defaultdict[Any, float], float), network.time.months
         wishes, need, lots = numbers(stock.end_stock), defaultdict[Any, Any](lambda: np.zeros(len(months))), numbers()
         for (item, site, _), least in stock.safety_stock.items():
@@ -550,13 +556,17 @@ class Lots(Group):
         for item, lot in [
             *((i, lot) for (i, _), lot in making.minimum_run.items()),
             *((i, lot + buying.multiple.get((s, i, n), 0.0)) for (s, i, n), lot in buying.minimum_order.items()),
+            *((i, load * len(months)) for lane, load in lanes.full_load.items() for i in lanes.carried[lane]),
         ]:
             lots[item] = max(lots[item], lot)
         most_started = defaultdict[str, float](lambda: 1.0)
         for (item, _), started in making.started.items():
             most_started[item] = max(most_started[item], started)
+        early = numbers()  # so many are sent, or ordered, that one arrives with the first part
+        for o, d, i in lanes.leads:
+            early[i] = max(early[i], _early(lanes.leads[o, d, i]))
         for item in reversed(making.order):
-            need[item] += lots[item]
+            need[item] = need[item] * (early[item] or 1.0) + lots[item]
             for component in making.components[item]:
                 need[component] += need[item] * making.bom[item, component] * most_started[item]
         self.largest_run = {
@@ -581,7 +591,9 @@ class Lots(Group):
             for (i, w, t), most in self.largest_run.items()
         }
         self.largest_order = {
-            (*offer, t): min(buying.capacity.get((*offer, t), math.inf), float(need[offer[1]][at]))
+            (*offer, t): min(
+                buying.capacity.get((*offer, t), math.inf), float(need[offer[1]][at]) * _early(buying.leads[offer])
+            )
             for offer in buying.minimum_order
             for at, t in enumerate(months)
         }

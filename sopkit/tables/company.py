@@ -309,7 +309,7 @@ def load_yaml(path: Path) -> tuple[Any, dict[Place, int]]:
             raise SettingsError(f"{path} has {len(twice)} mistake(s):\n{again}")
         return (yaml.safe_load(text) or {}), (_lines(node) if node else {})
     except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else "?"
+        line = str(error.problem_mark.line + 1) if error.problem_mark else "?"
         raise SettingsError(f"{path}, line {line}: {error.problem}. Correct the YAML there.") from None
 
 
