@@ -190,6 +190,18 @@ class Solved:
         """What people call a code."""
         return self._called.get(code, code)
 
+    def without_source(self, item: str) -> list[str]:
+        """What goes into `item`, or the item itself, that nobody makes or sells: its stock and orders are all."""
+        making, sold = self.network.making, {what for _, what, _ in self.network.buying.offers}
+        made, left, gone = {what for what, _ in making.site}, [item], set()
+        while left:
+            one = left.pop()
+            if one in made and one not in sold:
+                left += making.components[one]
+            elif one not in sold:
+                gone.add(one)
+        return sorted(gone)
+
     def text(self, pattern: str, letters: str, index: tuple, *, codes: bool = False) -> str:
         """`pattern` with the members of `index` by their letters: as people call them, or as `codes`."""
         named = zip(letters.split(), index, strict=False)

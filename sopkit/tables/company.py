@@ -75,7 +75,7 @@ class LeverRules(Settings):
     hires: int = setting(2, "more people hired than can start in a month", "people", ge=1)
     second_supplier: Share = setting(0.10, "a second supplier is dearer than the dearest offer", "share")
     express: Share = setting(0.20, "goods that come at once are dearer", "share")
-    subcontract: Share = setting(0.25, "a product that nobody offers is bought above standard cost", "share")
+    subcontract: Share = setting(0.25, "what nobody offers is bought above standard cost", "share")
     subcontract_lead_time: int = setting(1, "from order to arrival of what is bought ready-made", "months", ge=0)
 
 
