@@ -66,9 +66,10 @@ class _Found:
         self.buy = self._lines("buy", "supplier item site month")
         self.ship = self._lines("ship", "origin destination item month")
         self.make["site"] = np.array(self._of(self.make, "item way", network.making.site), dtype=object)
-        self.buy["available"] = self._later(self.buy, "supplier item site", network.buying.lead)
-        self.ship["arrival"] = self._later(self.ship, "origin destination", network.lanes.lead)
-        self.ship = self._with_money(self.ship, "freight", "origin destination item month")
+        self.buy = self._arriving(self.buy, "supplier item site", network.buying.parts, "available")
+        self.buy["cost"] = self.buy["quantity"] * self._of(self.buy, "supplier item site", network.buying.price)
+        self.ship = self._arriving(self.ship, "origin destination item", network.lanes.parts, "arrival")
+        self.ship["cost"] = self.ship["quantity"] * self._of(self.ship, "origin destination item", network.lanes.cost)
         self.work = self._work()
 
     def _lines(self, name: str, index: str, *, quantity: str = "quantity", all_rows: bool = False) -> pd.DataFrame:
@@ -94,11 +95,14 @@ class _Found:
         keys = frame[names[0]] if len(names) == 1 else zip(*(frame[name] for name in names), strict=True)
         return [values[key] if default is None else values.get(key, default) for key in keys]
 
-    def _later(self, frame: pd.DataFrame, columns: str, lead: dict) -> np.ndarray:
-        """The month in which what leaves in `month` arrives."""
-        time, leads = self.network.time, self._of(frame, columns, lead)
-        months = (time.months[time.position[month] + lead] for month, lead in zip(frame["month"], leads, strict=True))
-        return np.array(list(months), dtype=object)
+    def _arriving(self, frame: pd.DataFrame, columns: str, parts: dict, arrival: str) -> pd.DataFrame:
+        """A row for each part of what leaves in `month`, with the month in which it arrives."""
+        time, key = self.network.time, columns.split()
+        known = pd.DataFrame([(*at, part) for at, part in parts.items()], columns=[*key, "lead", "part"])
+        frame = frame.merge(known.astype(dict.fromkeys(key, object)), on=key)
+        at = frame["month"].map(time.position) + frame["lead"]
+        there = {arrival: at.map(dict(enumerate(time.months))), "quantity": frame["quantity"] * frame["part"]}
+        return frame.assign(**there).drop(columns=["lead", "part"])
 
     def _with_money(self, frame: pd.DataFrame, cost: str, index: str, column: str = "cost") -> pd.DataFrame:
         """`frame` with the named cost of each row, 0 where there is none."""
@@ -145,8 +149,7 @@ class _Found:
                 available=lots["month"],
             )
             rows.append(some[some["quantity"].gt(NOTHING) | some["hours"].gt(NOTHING)])
-        bought = self._with_money(self.buy, "buying", "supplier item site available")
-        rows.append(bought.rename(columns={"supplier": "source"}).assign(mode="buy", hours=0.0))
+        rows.append(self.buy.rename(columns={"supplier": "source"}).assign(mode="buy", hours=0.0))
         return _stacked(rows)
 
     def stock(self) -> pd.DataFrame:

@@ -33,6 +33,7 @@ ALLOWED = {
 }
 QUANTITY = "unit of measure"
 MONEY = "currency"
+DAYS_A_MONTH = 30  # of a lead time: 21 days are 0.7 months
 PER_UNIT = "currency per unit"
 ADDS = {
     "sum": "adds up",
