@@ -112,14 +112,7 @@ def working_capital(book: Book, statement: pd.DataFrame) -> pd.DataFrame:
     value = book.at_cost(stock, "closing").groupby(stock["month"]).sum().reindex(months)
     sales = statement[statement["line"] == "net sales"].groupby("month")["amount"].sum().reindex(months, fill_value=0.0)
     buys = book["supply_plan"].query("mode == 'buy'").groupby("month")["cost"].sum().reindex(months, fill_value=0.0)
-    sheet = book["balance_sheet"]
-    receivables = payables = np.zeros(len(months))
-    other = 0.0
-    if len(sheet):
-        last = sheet.sort_values("month").iloc[-1]
-        receivables = _outstanding(sales.to_numpy(), last["dso"], last["receivables"])
-        payables = _outstanding(buys.to_numpy(), last["dpo"], last["payables"])
-        other = last["other_current_assets"] - last["other_current_liabilities"]
+    receivables, payables, other = outstanding(book["balance_sheet"], sales.to_numpy(), buys.to_numpy())
     frame = pd.DataFrame(
         {
             "month": months,
@@ -131,6 +124,16 @@ def working_capital(book: Book, statement: pd.DataFrame) -> pd.DataFrame:
     )
     frame["working_capital"] = frame["inventory"] + frame["receivables"] - frame["payables"] + frame["other"]
     return frame.round({"inventory": 6})
+
+
+def outstanding(sheet: pd.DataFrame, sales: np.ndarray, buys: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """Receivables, payables and what else is current, of sales and purchases by month; 0 without a balance sheet."""
+    if sheet.empty:
+        return np.zeros(len(sales)), np.zeros(len(sales)), 0.0
+    last = sheet.sort_values("month").iloc[-1]
+    receivables = _outstanding(sales, last["dso"], last["receivables"])
+    payables = _outstanding(buys, last["dpo"], last["payables"])
+    return receivables, payables, last["other_current_assets"] - last["other_current_liabilities"]
 
 
 def opening_capital(book: Book) -> float:

@@ -1,0 +1,252 @@
+"""Sampled futures: what may happen to a plan, drawn from the company's own tables; the same seed draws the same.
+
+Demand leaves the consensus as the backtest's errors did: by the range of each product, market and month, tied from month
+to month and across markets. Suppliers fail as table suppliers says, deliveries come a month late, open deals are won or
+lost. A future is a book: tables by which the plan is solved again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from sopkit.book import Book
+from sopkit.demand.consensus import NINETY
+from sopkit.demand.ranges import ties, walk
+from sopkit.tables import TABLES
+
+PAIR = ["product", "market"]
+OFFER = ["supplier", "item", "site"]
+LATE = " (late)"  # a supplier's offer that comes a month later: used only where its deliveries are late
+NO_LIMIT = 1e9  # units a month of an offer without a limit: its month can then be closed
+
+
+@dataclass(frozen=True)
+class Futures:
+    """Futures of one plan: `demand` units against the consensus, `fails` and `late` by supplier; of all months.
+
+    Arrays: future x pair x month, future x supplier x month. A supplier that `fails` takes no orders in that month;
+    what would arrive in a month in which it is `late` comes in the next one.
+    """
+
+    pairs: list[tuple[str, str]]
+    suppliers: list[str]
+    months: list[pd.Timestamp]
+    demand: np.ndarray
+    fails: np.ndarray
+    late: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.demand)
+
+    def part(self, which: slice | Sequence[int]) -> Futures:
+        """Some of the futures."""
+        return replace(self, demand=self.demand[which], fails=self.fails[which], late=self.late[which])
+
+    @classmethod
+    def none(cls, book: Book, count: int) -> Futures:
+        """Futures in which nothing happens."""
+        plan, offers = book["demand_plan"], book["offers"]
+        pairs = sorted(set(plan[PAIR].itertuples(index=False, name=None)))
+        suppliers, months = sorted(set(offers["supplier"])), list(book.months)
+        none = np.zeros((count, len(suppliers), len(months)), dtype=bool)
+        return cls(pairs, suppliers, months, np.zeros((count, len(pairs), len(months))), none, none.copy())
+
+    def wide(self, frame: pd.DataFrame, column: str) -> np.ndarray:
+        """A column of a table of products, markets and months: pair x month, 0 where there is no row."""
+        index = pd.MultiIndex.from_tuples(self.pairs)
+        return (
+            frame.pivot_table(index=PAIR, columns="month", values=column, aggfunc="sum")
+            .reindex(index=index, columns=self.months)
+            .fillna(0.0)
+            .to_numpy()
+        )
+
+
+def drawn(book: Book, count: int) -> Futures:
+    """`count` futures of a planned book, by the seed of its setting `futures`."""
+    rule, futures = book.company.futures, Futures.none(book, count)
+    random = np.random.default_rng(rule.seed)
+    planned = futures.wide(book["demand_plan"], "consensus")
+    paths = _paths(book, futures, planned, random)
+    for won, at, units, chance in deals(book, futures):
+        paths[:, at[0], at[1]] += np.where(random.random(count) < won, units * (1 - chance), -units * chance)
+    futures.demand[:] = np.maximum(paths, 0.0) - planned
+    risk = book["suppliers"].set_index("supplier")["risk"].reindex(futures.suppliers).fillna(0.0).to_numpy()
+    monthly = 1 - (1 - risk) ** (1 / 12)  # table suppliers: the chance in a year
+    futures.fails[:] = random.random(futures.fails.shape) < monthly[None, :, None]
+    futures.late[:] = random.random(futures.late.shape) < rule.late
+    return futures
+
+
+def _paths(book: Book, futures: Futures, planned: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Demand without deals: future x pair x month, on average as planned.
+
+    A Gaussian copula with the ties that the backtest's errors have; each month has a half normal distribution below the
+    consensus and one above it, by its P10 and P90 without what open deals add to the range.
+    """
+    plan, count = book["demand_plan"], len(futures)
+    deals_move = NINETY**2 * futures.wide(book["demand_layers"], "pipeline_variance")
+    down, up = (
+        np.sqrt(np.maximum((planned - futures.wide(plan, edge)) ** 2 - deals_move, 0.0)) / NINETY
+        for edge in ("p10", "p90")
+    )
+    persistence = tied(book)[0]
+    shared = _shared(book, futures, (down + up) / 2, deals_move)
+    common = walk(random, (count, 1, len(futures.months)), persistence)
+    own = walk(random, (count, len(futures.pairs), len(futures.months)), persistence)
+    moved = np.sqrt(shared) * common + np.sqrt(1 - shared) * own
+    paths = np.maximum(planned + moved * np.where(moved < 0, down, up), 0.0)
+    mean = paths.mean(axis=0)
+    return paths * np.divide(planned, mean, out=np.ones_like(mean), where=mean > 0)
+
+
+def _shared(book: Book, futures: Futures, spread: np.ndarray, deals_move: np.ndarray) -> float:
+    """Correlation of two series in a month, so that their sum is as uncertain as table demand_levels says of the total.
+
+    `spread` and `deals_move`: standard deviation and variance by deals of each pair and month. Of series with the
+    standard deviations s and correlation r, the sum has the variance (1 - r) x sum(s^2) + r x sum(s)^2.
+    """
+    total = book["demand_levels"].query("level == 'total'").set_index("month")
+    if total.empty:
+        return tied(book)[1]
+    edges = ((total["p90"] - total["p10"]) / (2 * NINETY)).reindex(futures.months).fillna(0.0).to_numpy()
+    whole = np.maximum(edges**2 - deals_move.sum(axis=0), 0.0)
+    apart, together = (spread**2).sum(axis=0), spread.sum(axis=0) ** 2
+    return float(np.clip((whole - apart).sum() / max((together - apart).sum(), 1e-9), 0.0, 0.98))
+
+
+def tied(book: Book) -> tuple[float, float]:
+    """Correlation of the backtest's errors from month to month, and of two series in a month."""
+    tried = book["backtest_months"].sort_values([*PAIR, "cutoff", "month"])
+    series = tried.groupby(PAIR, sort=False)
+    size = series["actual"].transform("mean")
+    error = (tried["actual"] - tried["forecast"]) / size.where(size > 0)
+    step = tried.groupby([*PAIR, "cutoff"]).cumcount() + 1
+    errors = pd.DataFrame({"series": series.ngroup(), "offset": tried["cutoff"], "step": step, "error": error})
+    return ties(errors.dropna(subset="error"))
+
+
+def deals(book: Book, futures: Futures) -> list[tuple[float, tuple[int, int], float, float]]:
+    """Open deals that the plan counts by their probability: chance, place (pair, month), units, share counted."""
+    rows = book["pipeline"].sort_values("opportunity")
+    rows = rows[rows["probability"].between(0, 1, inclusive="neither") & ~rows["in_baseline"]]
+    found = []
+    for row in rows.itertuples():
+        if (row.product, row.market) in futures.pairs and row.month in futures.months:
+            at = futures.pairs.index((row.product, row.market)), futures.months.index(row.month)
+            found.append((row.probability, at, row.quantity, row.probability))
+    return found
+
+
+# A future as tables --------------------------------------------------------------------------------------------------
+
+
+def decided(plan: Book) -> Book:
+    """The book in which the plan's first months are decided, and every offer has a twin that comes a month later.
+
+    What is made and ordered in these months follows the plan, or the change costs more than anything it could bring.
+    """
+    offers, policies = plan["offers"], plan.company.policies
+    first = plan.months[: max(plan.company.futures.decided, policies.frozen_months)]
+    kept = plan["supply_plan"][plan["supply_plan"]["month"].isin(first)]
+    late = offers.assign(supplier=offers["supplier"] + LATE, lead_time=offers["lead_time"] + 1, capacity=0.0)
+    late = late.assign(minimum_order=0.0, share_limit=1.0)
+    suppliers = plan["suppliers"]
+    tables = {
+        "suppliers": pd.concat([suppliers, suppliers.assign(supplier=suppliers["supplier"] + LATE)]),
+        "offers": pd.concat([offers.fillna({"capacity": NO_LIMIT}), late], ignore_index=True),
+        "last_supply_plan": kept[TABLES["last_supply_plan"].names],
+    }
+    least = plan["bom"]["quantity"][plan["bom"]["quantity"].gt(0)].min() if len(plan["bom"]) else 1.0
+    price = 10 * float(plan["demand_plan"]["price"].max()) / min(1.0, least)
+    settings = policies.model_copy(update={"frozen_months": 0, "plan_change_price": price})
+    return plan.with_tables(tables, company=plan.company.model_copy(update={"policies": settings}))
+
+
+@dataclass(frozen=True)
+class Altered:
+    """What a future changes in a `decided` book, by the keys of the model; months as text."""
+
+    demand: dict[tuple[str, str, str], float]
+    capacity: dict[tuple[str, str, str, str], float]
+    ordered: dict[tuple[str, str, str, str], float]
+    receipts: dict[tuple[str, str, str], float]
+
+
+class Given:
+    """A `decided` book as dictionaries, to say quickly what a future changes in it."""
+
+    def __init__(self, book: Book) -> None:
+        self.book, self.months = book, [f"{month:%Y-%m}" for month in book.months]
+        text = dict(zip(book.months, self.months, strict=True))
+        plan = book["demand_plan"]
+        self.planned = plan.assign(month=plan["month"].map(text)).set_index([*PAIR, "month"])["consensus"].to_dict()
+        offers, special = book["offers"].set_index(OFFER), book["supplier_capacity"]
+        special = special[special["month"].isin(book.months)]
+        self.lead = offers["lead_time"].to_dict()
+        self.capacity = {(*one, month): most for one, most in offers["capacity"].items() for month in self.months}
+        self.capacity |= special.assign(month=special["month"].map(text)).set_index([*OFFER, "month"])["capacity"].to_dict()
+        kept = book["last_supply_plan"].query("mode == 'buy'").rename(columns={"source": "supplier"})
+        kept = kept.assign(month=kept["month"].map(text))
+        self.ordered = kept.groupby([*OFFER, "month"])["quantity"].sum().to_dict()
+        coming = book["scheduled_receipts"]
+        coming = coming[coming["month"].isin(book.months)].assign(month=coming["month"].map(text))
+        self.receipts = coming.groupby(["item", "site", "month"])["quantity"].sum().to_dict()
+        # no table says from whom open orders come: taken as from whoever offers the item there for least
+        ours = book["offers"][~book["offers"]["supplier"].str.endswith(LATE)].sort_values(["price", "supplier"])
+        self.sender = ours.drop_duplicates(["item", "site"]).set_index(["item", "site"])["supplier"].to_dict()
+
+    def altered(self, futures: Futures, number: int) -> Altered:
+        """What future `number` changes."""
+        rows, columns = np.nonzero(futures.demand[number])
+        demand = {
+            key: self.planned[key] + futures.demand[number, pair, month]
+            for pair, month in zip(rows, columns, strict=True)
+            if (key := (*futures.pairs[pair], self.months[month])) in self.planned
+        }
+        fails = {(futures.suppliers[s], self.months[t]) for s, t in np.argwhere(futures.fails[number])}
+        late = {(futures.suppliers[s], int(t)) for s, t in np.argwhere(futures.late[number])}
+        capacity, ordered = dict[tuple, float](), dict[tuple, float]()
+        for (supplier, item, site), lead in self.lead.items():
+            for at, month in enumerate(self.months):
+                key, twin = (supplier, item, site, month), (supplier + LATE, item, site, month)
+                slips = (supplier, at + lead) in late and at + lead + 1 < len(self.months)
+                if slips or (supplier, month) in fails:
+                    comes = 0.0 if (supplier, month) in fails else self.capacity[key]
+                    capacity |= {key: 0.0, twin: comes}
+                    if kept := self.ordered.get(key):
+                        ordered |= {key: 0.0, twin: min(kept, comes)}
+        receipts = dict[tuple, float]()
+        for (item, site, month), units in self.receipts.items():
+            at = self.months.index(month)
+            if (self.sender.get((item, site), ""), at) in late:
+                receipts[item, site, month] = receipts.get((item, site, month), units) - units
+                if at + 1 < len(self.months):
+                    after = item, site, self.months[at + 1]
+                    receipts[after] = receipts.get(after, self.receipts.get(after, 0.0)) + units
+        return Altered(demand, capacity, ordered, receipts)
+
+    def tables(self, change: Altered) -> dict[str, pd.DataFrame]:
+        """The tables of the book that a future changes: the plain way to solve it."""
+        plan, month = self.book["demand_plan"], dict(zip(self.months, self.book.months, strict=True))
+        keys = list(zip(plan["product"], plan["market"], plan["month"].dt.strftime("%Y-%m"), strict=True))
+        asked = [change.demand.get(key, units) for key, units in zip(keys, plan["consensus"], strict=True)]
+
+        def rows(values: dict, names: list[str], value: str) -> pd.DataFrame:
+            frame = pd.DataFrame([(*key, units) for key, units in sorted(values.items())], columns=[*names, value])
+            return frame.assign(month=frame["month"].map(month))
+
+        special = self.book["supplier_capacity"]
+        special = pd.concat([special, rows(change.capacity, [*OFFER, "month"], "capacity")])
+        kept = self.book["last_supply_plan"]
+        bought = rows(self.ordered | change.ordered, ["source", "item", "site", "month"], "quantity").assign(mode="buy")
+        return {
+            "demand_plan": plan.assign(consensus=asked),
+            "supplier_capacity": special.drop_duplicates([*OFFER, "month"], keep="last"),
+            "last_supply_plan": pd.concat([kept[kept["mode"] != "buy"], bought]),
+            "scheduled_receipts": rows(self.receipts | change.receipts, ["item", "site", "month"], "quantity"),
+        }
