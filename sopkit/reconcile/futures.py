@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -24,12 +25,22 @@ LATE = " (late)"  # a supplier's offer that comes a month later: used only where
 NO_LIMIT = 1e9  # units a month of an offer without a limit: its month can then be closed
 
 
+class Deal(NamedTuple):
+    """An open deal that the plan counts by its probability: `place` is its pair and month."""
+
+    name: str
+    place: tuple[int, int]
+    units: float
+    chance: float
+
+
 @dataclass(frozen=True)
 class Futures:
-    """Futures of one plan: `demand` units against the consensus, `fails` and `late` by supplier; of all months.
+    """Futures of one plan: `demand` in units against the consensus, without open deals; `fails` and `late`; deals `won`.
 
-    Arrays: future x pair x month, future x supplier x month. A supplier that `fails` takes no orders in that month;
-    what would arrive in a month in which it is `late` comes in the next one.
+    Arrays: future x pair x month, future x supplier x month, future x deal. A supplier that `fails` takes no orders in
+    that month; what would arrive in a month in which it is `late` comes in the next one. `won`: 1 won, 0 as the plan
+    counts it, -1 lost.
     """
 
     pairs: list[tuple[str, str]]
@@ -38,13 +49,23 @@ class Futures:
     demand: np.ndarray
     fails: np.ndarray
     late: np.ndarray
+    deals: list[Deal]
+    won: np.ndarray
 
     def __len__(self) -> int:
         return len(self.demand)
 
     def part(self, which: slice | Sequence[int]) -> Futures:
         """Some of the futures."""
-        return replace(self, demand=self.demand[which], fails=self.fails[which], late=self.late[which])
+        arrays = {name: getattr(self, name)[which] for name in ("demand", "fails", "late", "won")}
+        return replace(self, **arrays)
+
+    def asked(self, number: int) -> np.ndarray:
+        """Units against the consensus in one future, open deals included: pair x month."""
+        total = self.demand[number].copy()
+        for deal, won in zip(self.deals, self.won[number], strict=True):
+            total[deal.place] += deal.units * {1: 1 - deal.chance, 0: 0.0, -1: -deal.chance}[int(won)]
+        return total
 
     @classmethod
     def none(cls, book: Book, count: int) -> Futures:
@@ -53,7 +74,9 @@ class Futures:
         pairs = sorted(set(plan[PAIR].itertuples(index=False, name=None)))
         suppliers, months = sorted(set(offers["supplier"])), list(book.months)
         none = np.zeros((count, len(suppliers), len(months)), dtype=bool)
-        return cls(pairs, suppliers, months, np.zeros((count, len(pairs), len(months))), none, none.copy())
+        open_deals = _deals(book, pairs, months)
+        calm = np.zeros((count, len(pairs), len(months))), none, none.copy()
+        return cls(pairs, suppliers, months, *calm, open_deals, np.zeros((count, len(open_deals)), dtype=int))
 
     def wide(self, frame: pd.DataFrame, column: str) -> np.ndarray:
         """A column of a table of products, markets and months: pair x month, 0 where there is no row."""
@@ -70,11 +93,9 @@ def drawn(book: Book, count: int) -> Futures:
     """`count` futures of a planned book, by the seed of its setting `futures`."""
     rule, futures = book.company.futures, Futures.none(book, count)
     random = np.random.default_rng(rule.seed)
-    planned = futures.wide(book["demand_plan"], "consensus")
-    paths = _paths(book, futures, planned, random)
-    for won, at, units, chance in deals(book, futures):
-        paths[:, at[0], at[1]] += np.where(random.random(count) < won, units * (1 - chance), -units * chance)
-    futures.demand[:] = np.maximum(paths, 0.0) - planned
+    futures.demand[:] = _paths(book, futures, random)
+    chances = np.array([deal.chance for deal in futures.deals])
+    futures.won[:] = np.where(random.random(futures.won.shape) < chances, 1, -1)
     risk = book["suppliers"].set_index("supplier")["risk"].reindex(futures.suppliers).fillna(0.0).to_numpy()
     monthly = 1 - (1 - risk) ** (1 / 12)  # table suppliers: the chance in a year
     futures.fails[:] = random.random(futures.fails.shape) < monthly[None, :, None]
@@ -82,13 +103,14 @@ def drawn(book: Book, count: int) -> Futures:
     return futures
 
 
-def _paths(book: Book, futures: Futures, planned: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Demand without deals: future x pair x month, on average as planned.
+def _paths(book: Book, futures: Futures, random: np.random.Generator) -> np.ndarray:
+    """Demand against the consensus, without open deals: future x pair x month, 0 on average.
 
     A Gaussian copula with the ties that the backtest's errors have; each month has a half normal distribution below the
     consensus and one above it, by its P10 and P90 without what open deals add to the range.
     """
     plan, count = book["demand_plan"], len(futures)
+    planned = futures.wide(plan, "consensus")
     deals_move = NINETY**2 * futures.wide(book["demand_layers"], "pipeline_variance")
     down, up = (
         np.sqrt(np.maximum((planned - futures.wide(plan, edge)) ** 2 - deals_move, 0.0)) / NINETY
@@ -101,7 +123,7 @@ def _paths(book: Book, futures: Futures, planned: np.ndarray, random: np.random.
     moved = np.sqrt(shared) * common + np.sqrt(1 - shared) * own
     paths = np.maximum(planned + moved * np.where(moved < 0, down, up), 0.0)
     mean = paths.mean(axis=0)
-    return paths * np.divide(planned, mean, out=np.ones_like(mean), where=mean > 0)
+    return paths * np.divide(planned, mean, out=np.ones_like(mean), where=mean > 0) - planned
 
 
 def _shared(book: Book, futures: Futures, spread: np.ndarray, deals_move: np.ndarray) -> float:
@@ -130,16 +152,14 @@ def tied(book: Book) -> tuple[float, float]:
     return ties(errors.dropna(subset="error"))
 
 
-def deals(book: Book, futures: Futures) -> list[tuple[float, tuple[int, int], float, float]]:
-    """Open deals that the plan counts by their probability: chance, place (pair, month), units, share counted."""
+def _deals(book: Book, pairs: list[tuple[str, str]], months: list[pd.Timestamp]) -> list[Deal]:
     rows = book["pipeline"].sort_values("opportunity")
     rows = rows[rows["probability"].between(0, 1, inclusive="neither") & ~rows["in_baseline"]]
-    found = []
-    for row in rows.itertuples():
-        if (row.product, row.market) in futures.pairs and row.month in futures.months:
-            at = futures.pairs.index((row.product, row.market)), futures.months.index(row.month)
-            found.append((row.probability, at, row.quantity, row.probability))
-    return found
+    return [
+        Deal(row.customer or row.opportunity, (pairs.index(pair), months.index(row.month)), row.quantity, row.probability)
+        for row in rows.itertuples()
+        if (pair := (row.product, row.market)) in pairs and row.month in months
+    ]
 
 
 # A future as tables --------------------------------------------------------------------------------------------------
@@ -202,9 +222,10 @@ class Given:
 
     def altered(self, futures: Futures, number: int) -> Altered:
         """What future `number` changes."""
-        rows, columns = np.nonzero(futures.demand[number])
+        asked = futures.asked(number)
+        rows, columns = np.nonzero(asked)
         demand = {
-            key: self.planned[key] + futures.demand[number, pair, month]
+            key: max(self.planned[key] + asked[pair, month], 0.0)
             for pair, month in zip(rows, columns, strict=True)
             if (key := (*futures.pairs[pair], self.months[month])) in self.planned
         }

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -92,7 +91,7 @@ class Gauge:
         self.capital = finance.opening_capital(book)
 
     def __call__(self, read: Matrix, values: np.ndarray) -> np.ndarray:
-        """The values of MEASURES, in their order."""
+        """The values of MEASURES, in their order, and net sales less the result: what the year's supply costs."""
         flow = dict(zip(self.names, np.split(self.matrix @ values + self.constant, len(self.names)), strict=True))
         stock = flow["stock"]
         result = flow["paid"] + np.diff(stock, prepend=self.opening) - self.options
@@ -103,7 +102,7 @@ class Gauge:
         on_time = np.maximum(demand - values[self.lost.where] - values[self.late.where][self.in_month], 0.0)
         filled = float(on_time.sum() / demand.sum()) if demand.sum() else 1.0
         after = result.sum() - flow["penalties"].sum()
-        return np.array([result.sum(), after, filled, stock.mean(), cash.min()])
+        return np.array([result.sum(), after, filled, stock.mean(), cash.min(), flow["sales"].sum() - result.sum()])
 
 
 class Lived:
@@ -172,11 +171,140 @@ class Lived:
             )
 
 
-@lru_cache(maxsize=2)
+_LAST: list[tuple[Book, Lived]] = []  # the plan that this process lived through last: parts of one plan follow
+
+
 def _lived(plan: Book) -> Lived:
-    return Lived(plan)
+    if not _LAST or _LAST[0][0] is not plan:
+        _LAST[:] = [(plan, Lived(plan))]
+    return _LAST[0][1]
 
 
-def _measured(task: tuple[Book, Futures]) -> np.ndarray:
+def _measured(task: tuple[Book, Futures]) -> tuple[np.ndarray, np.ndarray]:
+    """Measures of a plan as it is and in some futures; runs wherever the engine puts it."""
     plan, many = task
-    return _lived(plan).measured(many)
+    lived = _lived(plan)
+    return lived.gauge(lived.read, lived.session.base.values), lived.measured(many)
+
+
+def _proved(task: tuple[Book, Futures, np.ndarray]) -> None:
+    plan, one, values = task
+    _lived(plan).prove(one, 0, values)
+
+
+def tables(
+    book: Book, samples: int, *, engine: Engine | str | None = None, progress: Progress | None = None
+) -> dict[str, pd.DataFrame]:
+    """Tables risk, tornado and frontier of a planned book: the plan and each open option in `samples` futures.
+
+    `progress(done, all)` is called after each part of the work; what it raises ends the work. Raises SettingsError
+    where an option changes no row, SopkitError where the worst future of an option measures otherwise in its tables.
+    """
+    base = Plan(book.tables, book.company, book.cycle, book.scenarios)
+    options = {code: one for code, one in base.open_scenarios.items() if one.kind == "option"}
+    plans = {BASE: _slim(base)} | {code: _slim(base.what_if(one)) for code, one in options.items()}
+    many = futures.drawn(base, samples)
+    drivers, alone = _drivers(base, many)
+    parts = [many.part(slice(start, start + CHUNK)) for start in range(0, samples, CHUNK)]
+    tasks = [(plans[BASE], alone), *((plan, part) for plan in plans.values() for part in parts)]
+    work = Engine.of(engine)
+    steps = len(tasks) + 1
+
+    def told(done: int, _: int) -> None:
+        if progress:
+            progress(done, steps)
+
+    seconds = SECONDS * sum(len(part) for _, part in tasks)
+    (planned, swings), *found = work.map(_measured, tasks, seconds=seconds, progress=told)
+    by_plan = {code: found[n * len(parts) : (n + 1) * len(parts)] for n, code in enumerate(plans)}
+    lived = {code: np.concatenate([values for _, values in some]) for code, some in by_plan.items()}
+    worst = {code: int(values[:, 1].argmin()) for code, values in lived.items()}
+    work.map(_proved, [(plans[code], many.part([n]), lived[code][n]) for code, n in worst.items()], seconds=3.0 * len(plans))
+    frontier = _frontier(base)
+    told(steps, steps)
+    _LAST.clear()
+    titles = {BASE: compare.BASE_TITLE} | {code: one.title for code, one in options.items()}
+    as_planned = {code: some[0][0] for code, some in by_plan.items()}
+    return {
+        "risk": _risk(titles, as_planned, lived),
+        "tornado": _tornado(drivers, swings[:, 1] - planned[1]),
+        "frontier": frontier,
+    }
+
+
+def _slim(plan: Plan) -> Book:
+    """What a plan needs to be lived through: it travels to where the work runs."""
+    return Book({name: plan[name] for name in sorted(_NEEDED)}, plan.company, plan.cycle)
+
+
+def _risk(titles: Mapping[str, str], planned: Mapping[str, np.ndarray], lived: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    rows = []
+    for code, values in lived.items():
+        for n, (measure, unit) in enumerate(MEASURES.items()):
+            mine = np.sort(values[:, n])
+            tail = int(np.ceil(WORST * len(mine)))
+            bad = mine[-tail:] if measure == "mean stock value" else mine[:tail]
+            edges = np.quantile(mine, [0.1, 0.5, 0.9])
+            rows.append((code, titles[code], measure, unit, len(mine), planned[code][n], mine.mean(), *edges, bad.mean()))
+    return pd.DataFrame(rows, columns=TABLES["risk"].names)
+
+
+def _drivers(base: Plan, many: Futures) -> tuple[list[tuple[str, str, str]], Futures]:
+    """What may differ from the plan, one at a time: name, what is low and what is high; and two futures of each."""
+    names, calm = list[tuple[str, str, str]](), Futures.none(base, 0)
+    found = list[Futures]()
+
+    def add(name: str, low: str, high: str) -> tuple[Futures, Futures]:
+        pair = Futures.none(base, 1), Futures.none(base, 1)
+        names.append((name, low, high))
+        found.extend(pair)
+        return pair
+
+    family = np.array([base.family[product] for product, _ in many.pairs])
+    for code, name in {"": "All demand", **base.names("families")}.items():
+        mine = family == code if code else np.ones(len(family), dtype=bool)
+        if mine.any():
+            order = np.argsort(many.demand[:, mine].sum(axis=(1, 2)), kind="stable")
+            ends = [order[int(round(level * (len(order) - 1)))] for level in (0.1, 0.9)]
+            sums = [many.demand[end, mine].sum() for end in ends]
+            pair = add(f"Demand: {name}" if code else name, *(f"{units:+,.0f} {base.units}" for units in sums))
+            for one, end in zip(pair, ends, strict=True):
+                one.demand[0, mine] = many.demand[end, mine]
+    for n, deal in enumerate(calm.deals):
+        for one, won in zip(add(f"Deal: {deal.name}", "lost", "won in full"), (-1, 1), strict=True):
+            one.won[0, n] = won
+    bought, called = base["supply_plan"].query("mode == 'buy'"), base.names("suppliers")
+    risk = base["suppliers"].set_index("supplier")["risk"]
+    for s, code in enumerate(calm.suppliers):
+        mine = bought[bought["source"] == code]
+        if risk.get(code, 0.0) > 0 and len(mine):
+            ordered, comes = (mine.groupby(when)["quantity"].sum().idxmax() for when in ("month", "available"))
+            one, _ = add(f"Supplier: {called[code]}", f"takes no orders in {ordered:%b %Y}", "as planned")
+            one.fails[0, s, calm.months.index(ordered)] = True
+            one, _ = add(f"Late: {called[code]}", f"what is due in {comes:%b %Y} comes a month later", "as planned")
+            one.late[0, s, calm.months.index(comes)] = True
+    arrays = {name: np.concatenate([getattr(one, name) for one in found]) for name in ("demand", "fails", "late", "won")}
+    return names, replace(calm, **arrays)
+
+
+def _tornado(drivers: list[tuple[str, str, str]], after: np.ndarray) -> pd.DataFrame:
+    """Table `tornado` from what each end of each driver changes."""
+    rows = [(*one, after[2 * n], after[2 * n + 1]) for n, one in enumerate(drivers)]
+    frame = pd.DataFrame(rows, columns=["driver", "if_low", "if_high", "low", "high"])
+    frame["swing"] = frame[["low", "high"]].max(axis=1).clip(lower=0) - frame[["low", "high"]].min(axis=1).clip(upper=0)
+    frame = frame.sort_values("swing", ascending=False, kind="stable", ignore_index=True)
+    return frame.assign(rank=frame.index + 1)[TABLES["tornado"].names]
+
+
+def _frontier(base: Plan) -> pd.DataFrame:
+    """The plan at other prices of unmet demand: each is the best plan for its price, so no other serves as well for less."""
+    session = supply.session(_slim(base))
+    read, gauge = session.parts.matrix, Gauge(base, session.parts.matrix, session.base.network)
+    priced = sum(read.expressions[name][1].sum(axis=0) for name in ("waiting", "losing"))
+    rows = []
+    for factor in FACTORS:
+        cost = replace(read, cost=read.cost - (factor - 1) * np.asarray(priced))
+        values = session.parts.changed(cost).values if factor != 1 else session.base.values
+        result, _, filled, stock, cash, paid = gauge(cost, values)
+        rows.append((factor, factor == 1, filled, result, paid, stock, cash))
+    return pd.DataFrame(rows, columns=TABLES["frontier"].names)
