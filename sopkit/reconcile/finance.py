@@ -138,10 +138,16 @@ def outstanding(sheet: pd.DataFrame, sales: np.ndarray, buys: np.ndarray) -> tup
 
 def opening_capital(book: Book) -> float:
     """Working capital on the day before the plan: stock at standard cost and what the last balance sheet holds."""
-    stock, sheet = book["stock"], book["balance_sheet"].sort_values("month").tail(1)
+    stock = book["stock"]
     held = book.at_cost(stock[stock["month"] == stock["month"].min()], "opening").sum()
+    return float(held) + current(book["balance_sheet"])
+
+
+def current(sheet: pd.DataFrame) -> float:
+    """Working capital beside stock that the last balance sheet holds; 0 without one."""
     signs = {"receivables": 1, "payables": -1, "other_current_assets": 1, "other_current_liabilities": -1}
-    return float(held + sum(sign * sheet[name].sum() for name, sign in signs.items()))
+    last = sheet.sort_values("month").tail(1)
+    return float(sum(sign * last[name].sum() for name, sign in signs.items()))
 
 
 def budget_bridge(book: Book, statement: pd.DataFrame) -> pd.DataFrame:

@@ -1,8 +1,8 @@
 """Sampled futures: what may happen to a plan, drawn from the company's own tables; the same seed draws the same.
 
-Demand leaves the consensus as the backtest's errors did: by the range of each product, market and month, tied from month
-to month and across markets. Suppliers fail as table suppliers says, deliveries come a month late, open deals are won or
-lost. A future is a book: tables by which the plan is solved again.
+Demand leaves the consensus by the range of each product, market and month, which comes from the backtest's errors, and is
+tied from month to month and across markets. Suppliers fail as table suppliers says, deliveries come a month late, open
+deals are won or lost. A future is a few changed tables by which the plan is solved again.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Deal(NamedTuple):
 
 @dataclass(frozen=True)
 class Futures:
-    """Futures of one plan: `demand` in units against the consensus, without open deals; `fails` and `late`; deals `won`.
+    """Futures of a plan: `demand` in units against the consensus, without open deals; `fails`, `late`; deals `won`.
 
     Arrays: future x pair x month, future x supplier x month, future x deal. A supplier that `fails` takes no orders in
     that month; what would arrive in a month in which it is `late` comes in the next one. `won`: 1 won, 0 as the plan
@@ -156,7 +156,9 @@ def _deals(book: Book, pairs: list[tuple[str, str]], months: list[pd.Timestamp])
     rows = book["pipeline"].sort_values("opportunity")
     rows = rows[rows["probability"].between(0, 1, inclusive="neither") & ~rows["in_baseline"]]
     return [
-        Deal(row.customer or row.opportunity, (pairs.index(pair), months.index(row.month)), row.quantity, row.probability)
+        Deal(
+            row.customer or row.opportunity, (pairs.index(pair), months.index(row.month)), row.quantity, row.probability
+        )
         for row in rows.itertuples()
         if (pair := (row.product, row.market)) in pairs and row.month in months
     ]
@@ -187,87 +189,89 @@ def decided(plan: Book) -> Book:
     return plan.with_tables(tables, company=plan.company.model_copy(update={"policies": settings}))
 
 
-@dataclass(frozen=True)
-class Altered:
-    """What a future changes in a `decided` book, by the keys of the model; months as text."""
-
-    demand: dict[tuple[str, str, str], float]
-    capacity: dict[tuple[str, str, str, str], float]
-    ordered: dict[tuple[str, str, str, str], float]
-    receipts: dict[tuple[str, str, str], float]
+Altered = dict[str, dict[tuple[str, ...], float]]
+"""What a future changes in a `decided` book: by rule of the supply model, the limit of some of its rows."""
 
 
 class Given:
-    """A `decided` book as dictionaries, to say quickly what a future changes in it."""
+    """A `decided` book as dictionaries, to say quickly what a future changes in it; months as text."""
 
     def __init__(self, book: Book) -> None:
         self.book, self.months = book, [f"{month:%Y-%m}" for month in book.months]
-        text = dict(zip(book.months, self.months, strict=True))
-        plan = book["demand_plan"]
-        self.planned = plan.assign(month=plan["month"].map(text)).set_index([*PAIR, "month"])["consensus"].to_dict()
-        offers, special = book["offers"].set_index(OFFER), book["supplier_capacity"]
-        special = special[special["month"].isin(book.months)]
-        self.lead = offers["lead_time"].to_dict()
-        self.capacity = {(*one, month): most for one, most in offers["capacity"].items() for month in self.months}
-        self.capacity |= special.assign(month=special["month"].map(text)).set_index([*OFFER, "month"])["capacity"].to_dict()
-        kept = book["last_supply_plan"].query("mode == 'buy'").rename(columns={"source": "supplier"})
-        kept = kept.assign(month=kept["month"].map(text))
-        self.ordered = kept.groupby([*OFFER, "month"])["quantity"].sum().to_dict()
-        coming = book["scheduled_receipts"]
-        coming = coming[coming["month"].isin(book.months)].assign(month=coming["month"].map(text))
-        self.receipts = coming.groupby(["item", "site", "month"])["quantity"].sum().to_dict()
+        self.planned = self._of(book["demand_plan"], "product market month", "consensus")
+        offers = book["offers"]
+        self.lead = offers.set_index(OFFER)["lead_time"].to_dict()
+        usual = offers.set_index(OFFER)["capacity"].items()
+        self.capacity = {(*one, month): most for one, most in usual for month in self.months}
+        self.capacity |= self._of(book["supplier_capacity"], "supplier item site month", "capacity")
+        self.ordered = self._of(book["last_supply_plan"].query("mode == 'buy'"), "source item site month")
+        self.receipts = self._of(book["scheduled_receipts"], "item site month")
         # no table says from whom open orders come: taken as from whoever offers the item there for least
-        ours = book["offers"][~book["offers"]["supplier"].str.endswith(LATE)].sort_values(["price", "supplier"])
+        ours = offers[~offers["supplier"].str.endswith(LATE)].sort_values(["price", "supplier"])
         self.sender = ours.drop_duplicates(["item", "site"]).set_index(["item", "site"])["supplier"].to_dict()
+
+    def _of(self, frame: pd.DataFrame, key: str, value: str = "quantity") -> dict[tuple[str, ...], float]:
+        """Values of planned months by their key."""
+        frame = frame[frame["month"].isin(self.book.months)]
+        return frame.assign(month=frame["month"].dt.strftime("%Y-%m")).groupby(key.split())[value].sum().to_dict()
 
     def altered(self, futures: Futures, number: int) -> Altered:
         """What future `number` changes."""
-        asked = futures.asked(number)
-        rows, columns = np.nonzero(asked)
+        asked, months = futures.asked(number), self.months
         demand = {
             key: max(self.planned[key] + asked[pair, month], 0.0)
-            for pair, month in zip(rows, columns, strict=True)
-            if (key := (*futures.pairs[pair], self.months[month])) in self.planned
+            for pair, month in np.argwhere(asked)
+            if (key := (*futures.pairs[pair], months[month])) in self.planned
         }
-        fails = {(futures.suppliers[s], self.months[t]) for s, t in np.argwhere(futures.fails[number])}
+        fails = {(futures.suppliers[s], months[t]) for s, t in np.argwhere(futures.fails[number])}
         late = {(futures.suppliers[s], int(t)) for s, t in np.argwhere(futures.late[number])}
-        capacity, ordered = dict[tuple, float](), dict[tuple, float]()
+        capacity, ordered, receipts = (dict[tuple[str, ...], float]() for _ in range(3))
         for (supplier, item, site), lead in self.lead.items():
-            for at, month in enumerate(self.months):
+            for at, month in enumerate(months):
                 key, twin = (supplier, item, site, month), (supplier + LATE, item, site, month)
-                slips = (supplier, at + lead) in late and at + lead + 1 < len(self.months)
-                if slips or (supplier, month) in fails:
-                    comes = 0.0 if (supplier, month) in fails else self.capacity[key]
-                    capacity |= {key: 0.0, twin: comes}
+                fallen = (supplier, month) in fails
+                if fallen or ((supplier, at + lead) in late and at + lead + 1 < len(months)):
+                    capacity |= {key: 0.0, twin: 0.0 if fallen else self.capacity[key]}
                     if kept := self.ordered.get(key):
-                        ordered |= {key: 0.0, twin: min(kept, comes)}
-        receipts = dict[tuple, float]()
+                        ordered |= {key: 0.0, twin: min(kept, capacity[twin])}
         for (item, site, month), units in self.receipts.items():
-            at = self.months.index(month)
+            at = months.index(month)
             if (self.sender.get((item, site), ""), at) in late:
-                receipts[item, site, month] = receipts.get((item, site, month), units) - units
-                if at + 1 < len(self.months):
-                    after = item, site, self.months[at + 1]
-                    receipts[after] = receipts.get(after, self.receipts.get(after, 0.0)) + units
-        return Altered(demand, capacity, ordered, receipts)
+                for when, moved in ((at, -units), (at + 1, units)):
+                    if when < len(months):
+                        place = item, site, months[when]
+                        receipts[place] = receipts.get(place, self.receipts.get(place, 0.0)) + moved
+        return {
+            "demand_balance": demand,
+            "supplier_capacity": capacity,
+            "orders_as_planned": ordered,
+            "stock_balance": receipts,
+        }
 
     def tables(self, change: Altered) -> dict[str, pd.DataFrame]:
         """The tables of the book that a future changes: the plain way to solve it."""
         plan, month = self.book["demand_plan"], dict(zip(self.months, self.book.months, strict=True))
-        keys = list(zip(plan["product"], plan["market"], plan["month"].dt.strftime("%Y-%m"), strict=True))
-        asked = [change.demand.get(key, units) for key, units in zip(keys, plan["consensus"], strict=True)]
 
-        def rows(values: dict, names: list[str], value: str) -> pd.DataFrame:
-            frame = pd.DataFrame([(*key, units) for key, units in sorted(values.items())], columns=[*names, value])
-            return frame.assign(month=frame["month"].map(month))
+        def rows(values: dict[tuple[str, ...], float], names: str, value: str = "quantity") -> pd.DataFrame:
+            frame = pd.DataFrame([(*key, units) for key, units in sorted(values.items())])
+            return frame.set_axis([*names.split(), value], axis=1).assign(month=lambda f: f["month"].map(month))
 
-        special = self.book["supplier_capacity"]
-        special = pd.concat([special, rows(change.capacity, [*OFFER, "month"], "capacity")])
-        kept = self.book["last_supply_plan"]
-        bought = rows(self.ordered | change.ordered, ["source", "item", "site", "month"], "quantity").assign(mode="buy")
-        return {
-            "demand_plan": plan.assign(consensus=asked),
-            "supplier_capacity": special.drop_duplicates([*OFFER, "month"], keep="last"),
-            "last_supply_plan": pd.concat([kept[kept["mode"] != "buy"], bought]),
-            "scheduled_receipts": rows(self.receipts | change.receipts, ["item", "site", "month"], "quantity"),
-        }
+        tables = {"demand_plan": plan}
+        if change["demand_balance"]:
+            keys = zip(plan["product"], plan["market"], plan["month"].dt.strftime("%Y-%m"), strict=True)
+            asked = [
+                change["demand_balance"].get(key, units) for key, units in zip(keys, plan["consensus"], strict=True)
+            ]
+            tables["demand_plan"] = plan.assign(consensus=asked)
+        if special := change["supplier_capacity"]:
+            all_of_them = pd.concat(
+                [self.book["supplier_capacity"], rows(special, "supplier item site month", "capacity")]
+            )
+            tables["supplier_capacity"] = all_of_them.drop_duplicates([*OFFER, "month"], keep="last")
+        if changed := change["orders_as_planned"]:
+            kept = self.book["last_supply_plan"].query("mode != 'buy'")
+            bought = rows(self.ordered | changed, "source item site month").assign(mode="buy")
+            tables["last_supply_plan"] = pd.concat([kept, bought])
+        if coming := change["stock_balance"]:
+            tables["scheduled_receipts"] = rows(self.receipts | coming, "item site month")
+        return tables

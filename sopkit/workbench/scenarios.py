@@ -102,7 +102,7 @@ class ScenarioLab(WhatIf):
             for done, (option, event) in enumerate(pairs, start=1):
                 if self._stop.is_set():
                     break
-                solved[option, event] = self.plan.what_if(_both(known, option, event)).measured
+                solved[option, event] = self.plan.weigh(_both(known, option, event))
                 self.bar.value = done
                 left = (time.monotonic() - began) / done * (len(pairs) - done)
                 self.progress.say(f"{done} of {len(pairs)} plans solved, about {left:.0f} s left ...")
