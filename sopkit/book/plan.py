@@ -67,7 +67,7 @@ class Plan(Book):
         Raises what `what_if` raises.
         """
         scenario = _scenario(what, "", change)
-        changed, _ = changed_by(self, scenario)
+        changed, _ = changed_by(self, scenario, judged=False)
         solution = self._session.resolve(self._asked(changed))
         if self._session.how == "anew":
             return self.what_if(scenario).measured

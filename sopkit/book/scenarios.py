@@ -293,17 +293,18 @@ def apply(
     return changed, rows
 
 
-def changed_by(plan: Planned, scenario: Scenario) -> tuple[Planned, list[int]]:
+def changed_by(plan: Planned, scenario: Scenario, *, judged: bool = True) -> tuple[Planned, list[int]]:
     """`plan` under a scenario before supply is planned, and the rows each of its changes concerned.
 
-    Demand is planned again where a change reaches it; changes of the demand plan itself come after that. Raises what
-    `apply` raises.
+    Demand is planned again where a change reaches it; changes of the demand plan itself come after that. Without
+    `judged` not where a change only reaches how past forecasts are judged. Raises what `apply` raises.
     """
     inputs = [change for change in scenario.changes if change.table != "demand_plan"]
     of_plan = [change for change in scenario.changes if change.table == "demand_plan"]
     tables, rows = apply(plan, inputs, scenario.title)
     changed = plan.with_tables(tables)
-    if any(step.reached(changed, plan) for step in BY_NAME["demand"].steps):
+    steps = [step for step in BY_NAME["demand"].steps if judged or step.name != "judge"]
+    if any(step.reached(changed, plan) for step in steps):
         changed = changed.with_tables(import_module("sopkit.demand").plan(changed, kept=plan))
     tables, more = apply(changed, of_plan, scenario.title)
     costs = scenario.costs(scenario.title, changed.months)

@@ -32,6 +32,8 @@ class _Wrong:
         self, mask: pd.Series, column: str, rule: str, *, allowed: str, fix: str, severity: str = "error"
     ) -> Iterator[Finding]:
         """One finding for each row where `mask` holds, with the number a person sees (the header is row 1)."""
+        if not mask.any():
+            return
         rows = self.frame[mask.to_numpy()]
         for at, row in zip(rows.index, rows.to_dict("records"), strict=True):
             texts = {name: _text(value) for name, value in row.items()}

@@ -79,7 +79,7 @@ def measures(plan: Plan) -> dict[str, float]:
 
 
 def weighed(book: Book, solution: Solution) -> dict[str, float]:
-    """`measures` of a plan of `book` that was solved and not written, by measure; StageError where it breaks a limit."""
+    """`measures` of a plan of `book` that was solved and not written; StageError where it breaks a limit."""
     from sopkit.reconcile.gauge import Gauge
 
     told = Gauge(book, solution.matrix, solution.network)(solution.matrix, solution.values)

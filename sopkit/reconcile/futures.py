@@ -1,6 +1,6 @@
 """Sampled futures: what may happen to a plan, drawn from the company's own tables; the same seed draws the same.
 
-Demand leaves the consensus by the range of each product, market and month, which comes from the backtest's errors, and is
+Demand leaves the consensus by the range of each product, market and month, which comes from the backtest's errors,
 tied from month to month and across markets. Suppliers fail as table suppliers says, deliveries come a month late, open
 deals are won or lost. A future is a few changed tables by which the plan is solved again.
 """
