@@ -210,8 +210,8 @@ def _drivers(base: Plan, many: Futures) -> tuple[list[tuple[str, str, str]], Fut
             for one, end in zip(pair, ends, strict=True):
                 one.demand[0, mine] = many.demand[end, mine]
     for n, deal in enumerate(calm.deals):
-        for one, won in zip(add(f"Deal: {deal.name}", "lost", "won in full"), (-1, 1), strict=True):
-            one.won[0, n] = won
+        for one, ends in zip(add(f"Deal: {deal.name}", "lost", "won in full"), (-1, 1), strict=True):
+            one.won[0, n] = ends
     bought, called = base["supply_plan"].query("mode == 'buy'"), base.names("suppliers")
     risk = base["suppliers"].set_index("supplier")["risk"]
     for s, code in enumerate(calm.suppliers):
@@ -222,10 +222,10 @@ def _drivers(base: Plan, many: Futures) -> tuple[list[tuple[str, str, str]], Fut
             one.fails[0, s, calm.months.index(ordered)] = True
             one, _ = add(f"Late: {called[code]}", f"what is due in {comes:%b %Y} comes a month later", "as planned")
             one.late[0, s, calm.months.index(comes)] = True
-    arrays = {
-        name: np.concatenate([getattr(one, name) for one in found]) for name in ("demand", "fails", "late", "won")
-    }
-    return names, replace(calm, **arrays)
+    demand, fails, late, won = (
+        np.concatenate([getattr(one, name) for one in found]) for name in ("demand", "fails", "late", "won")
+    )
+    return names, replace(calm, demand=demand, fails=fails, late=late, won=won)
 
 
 def _tornado(drivers: list[tuple[str, str, str]], after: np.ndarray) -> pd.DataFrame:

@@ -188,7 +188,7 @@ class FutureRule(Settings):
     samples: int = setting(
         0, "futures in which every option is solved again each cycle; 0 = only when somebody asks", "futures", ge=0
     )
-    seed: int = setting(1, "the same seed draws the same futures", "number", ge=0)
+    seed: int = setting(1, "the same seed draws the same futures", ge=0)
     decided: int = setting(
         2, "first months whose orders and runs stay as planned whatever happens", "months", ge=0, le=12
     )
@@ -311,8 +311,8 @@ def load_yaml(path: Path) -> tuple[Any, dict[Place, int]]:
             f"{path} does not exist. Make it with `sopkit new`, or correct the company's name."
         ) from None
     except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise SettingsError(f"{path}, line {line}: not text in UTF-8. Save the file as UTF-8 again.") from None
+        where = error.object[: error.start].count(b"\n") + 1
+        raise SettingsError(f"{path}, line {where}: not text in UTF-8. Save the file as UTF-8 again.") from None
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         twice = list(_twice(node)) if node else []
