@@ -210,8 +210,8 @@ def _drivers(base: Plan, many: Futures) -> tuple[list[tuple[str, str, str]], Fut
             for one, end in zip(pair, ends, strict=True):
                 one.demand[0, mine] = many.demand[end, mine]
     for n, deal in enumerate(calm.deals):
-        for one, ends in zip(add(f"Deal: {deal.name}", "lost", "won in full"), (-1, 1), strict=True):
-            one.won[0, n] = ends
+        for one, state in zip(add(f"Deal: {deal.name}", "lost", "won in full"), (-1, 1), strict=True):
+            one.won[0, n] = state
     bought, called = base["supply_plan"].query("mode == 'buy'"), base.names("suppliers")
     risk = base["suppliers"].set_index("supplier")["risk"]
     for s, code in enumerate(calm.suppliers):
