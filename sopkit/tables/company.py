@@ -184,6 +184,19 @@ class DecisionRule(Settings):
     risk: Share = setting(0.0, "price of risk: 0 = the average decides, 1 = the worst case does", "share")
 
 
+class FutureRule(Settings):
+    """What is sampled to measure the risk of every option."""
+
+    samples: int = setting(
+        0, "futures in which every option is solved again each cycle; 0 = only when somebody asks", "futures", ge=0
+    )
+    seed: int = setting(1, "the same seed draws the same futures", ge=0)
+    decided: int = setting(
+        2, "first months whose orders and runs stay as planned whatever happens", "months", ge=0, le=12
+    )
+    late: Share = setting(0.05, "chance that what a supplier should deliver in a month comes a month later", "share")
+
+
 class StageRule(Settings):
     """Who answers for a stage, by which day, and what people tick before it is signed."""
 
@@ -217,6 +230,7 @@ class Company(Settings):
     )
     demand: DemandRules = DemandRules()
     decision: DecisionRule = DecisionRule()
+    futures: FutureRule = FutureRule()
     workflow: dict[StageName, StageRule] = setting({}, "owner, day and checklist of a stage, by the stage's name")
     kpi_targets: dict[KpiName, KpiTarget] = setting({}, "the target of a KPI, by the KPI's name")
     assumptions: dict[str, Assumption] = setting({}, "what is missing and planned around, by a code of one's own")
