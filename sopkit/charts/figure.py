@@ -13,7 +13,7 @@ import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 from xml.etree import ElementTree
@@ -273,9 +273,15 @@ def svg(chart: altair.TopLevelMixin, alt: str, width: int = WIDE, height: int = 
     # these forms are fixed and tested: Altair's check against its schema would cost a third of every chart
     spec = {"width": width, "height": height, **_cleaned(chart.to_dict(validate=False))}
     spec |= {"config": HOUSE, "autosize": {"type": "fit", "contains": "padding"}}
-    root = ElementTree.fromstring(draw(spec))
+    return _drawn(json.dumps(spec, sort_keys=True), alt)
+
+
+@lru_cache(maxsize=200)  # the same figure stands in the packs of several audiences
+def _drawn(text: str, alt: str) -> str:
+    spec = json.loads(text)
+    root, width, height = ElementTree.fromstring(draw(spec)), spec["width"], spec["height"]
     # ids must differ between the figures of a page and be the same in every run: the library counts on and on
-    mark = "f" + hashlib.sha256((alt + json.dumps(spec, sort_keys=True)).encode()).hexdigest()[:8]
+    mark = "f" + hashlib.sha256((alt + text).encode()).hexdigest()[:8]
     ids = {name: f"{mark}-{n}" for n, name in enumerate(e.attrib["id"] for e in root.iter() if "id" in e.attrib)}
     for element in root.iter():
         label, of = element.attrib.pop("aria-label", None), element.attrib.get("aria-roledescription", "")

@@ -31,6 +31,7 @@ KpiName = Literal[
     "plan_stability", "production_plan_adherence",
 ]  # fmt: skip
 StageName = Literal["collect", "demand", "supply", "reconcile", "decide", "publish"]
+AudienceName = Literal["executive", "sales", "operations", "finance", "supplier", "customer"]
 Correction = Literal[
     "returns", "missing_month", "stock_out", "suspected_stock_out", "one_off_deal", "outlier", "trading_days"
 ]
@@ -232,6 +233,12 @@ class Company(Settings):
     decision: DecisionRule = DecisionRule()
     futures: FutureRule = FutureRule()
     workflow: dict[StageName, StageRule] = setting({}, "owner, day and checklist of a stage, by the stage's name")
+    audiences: dict[AudienceName, tuple[str, ...]] = setting(
+        {},
+        "who gets a pack and workbook of their own, without what they may not see, by audience: names of table people; "
+        "`supplier` is one for each supplier",
+        example="{sales: [Mara Lind], supplier: []}",
+    )
     kpi_targets: dict[KpiName, KpiTarget] = setting({}, "the target of a KPI, by the KPI's name")
     assumptions: dict[str, Assumption] = setting({}, "what is missing and planned around, by a code of one's own")
     rates: dict[Currency, dict[Month, Positive]] = setting(
