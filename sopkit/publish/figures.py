@@ -7,7 +7,7 @@ import pandas as pd
 from sopkit import charts, kpis
 from sopkit.book import Book, workflow
 from sopkit.book.explain import Explanations
-from sopkit.book.signed import signatures, signers
+from sopkit.book.signed import PROVENANCE, plan_hash, signatures, signers
 from sopkit.charts import Figure, Show, Tile
 from sopkit.demand.figures import sold
 from sopkit.publish import judged
@@ -385,7 +385,10 @@ def parameters(book: Book) -> Figure:
 
 
 def hashes(book: Book) -> Figure:
-    """Every table of the cycle with its hash."""
+    """Every table of the cycle with its hash, and one over all numbers, wherever the data came from."""
     rows = [(n, e["stage"], e["rows"], e["sha256"]) for n, e in sorted(book.manifest.get("tables", {}).items())]
+    if rows:
+        whole = f"All but {' and '.join(sorted(PROVENANCE))}", "", sum(row[2] for row in rows)
+        rows.append((*whole, plan_hash(book.manifest, provenance=False)))
     table = pd.DataFrame(rows, columns=["Table", "Written by", "Rows", "sha256"])
     return _pairs("Every table of this cycle", "sha256 of its file", table, "No hashes are recorded.")

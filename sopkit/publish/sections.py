@@ -272,14 +272,18 @@ def finance(book: Book) -> dict[str, Any]:
 def scenarios(book: Book) -> dict[str, Any]:
     """The plan and every scenario side by side."""
     change = reconcile.result_changes(book)
-    if change.empty:
+    if change.empty and book["risk"].empty:
         return section("scenarios", "Scenarios", "No scenario was solved beside the plan.")
     headline = "No scenario earns more than the plan."
-    if change.iloc[0] > 0.5:
+    if len(change) and change.iloc[0] > 0.5:
         more = amount(change.iloc[0], book.currency)
         headline = f"{quoted(change.index[0])} brings {more} more than the plan over the horizon."
-    figures = (reconcile.scenarios(book), reconcile.gained(book))
-    return section("scenarios", "Scenarios", headline, *figures)
+    stock = [reconcile.risk(book, "mean stock value"), reconcile.risk(book, "lowest cash")]
+    sampled: tuple[Body, ...] = (
+        reconcile.risk(book), reconcile.tornado(book, 8), reconcile.risk(book, "fill rate"), stock,
+        reconcile.frontier(book),
+    ) if len(book["risk"]) else ()  # fmt: skip
+    return section("scenarios", "Scenarios", headline, reconcile.scenarios(book), reconcile.gained(book), *sampled)
 
 
 def risks(book: Book) -> dict[str, Any]:
