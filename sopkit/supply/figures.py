@@ -47,13 +47,13 @@ def by_mode(book: Book) -> Figure:
 
 
 def by_line(book: Book) -> list[Figure]:
-    """What every line makes, item by item and month by month: a statement for each plant."""
+    """What every line makes, item by item and month by month: a figure for each plant."""
     rows = book["supply_plan"].query("mode != 'buy'")
     item, line = book.called(rows["item"], "products", "materials"), _places(book, rows["source"])
     rows = rows.assign(name=line.astype(object) + ": " + item.astype(object))
     return [
-        charts.statement(
-            part.sort_values("name", kind="stable"), "name", "month", "quantity", rows=sorted(part["name"].unique()),
+        charts.heat_map(
+            part, "name", "month", "quantity", rows=sorted(part["name"].unique()),
             who=book.who, title=f"{book.names('sites').get(site, site)}, line by line", unit=book.units,
             source="supply_plan", measure="good units made", look_for=_busiest(part),
         ) for site, part in rows.groupby("site")
@@ -73,7 +73,7 @@ def orders(book: Book) -> Figure:
     if rows["source"].nunique() > 1:
         name = _places(book, rows["source"]).astype(object) + ": " + name
     rows = rows.assign(name=name)
-    return charts.statement(
+    return charts.heat_map(
         rows if len(rows) else None, "name", "month", "quantity", rows=sorted(rows["name"].unique()), who=book.who,
         title="Orders planned, by month of ordering", unit="units", source="supply_plan", measure="units ordered",
         look_for=f"Ordered from {month_name(rows['month'].min())} to {month_name(rows['month'].max())}; the first "
