@@ -167,6 +167,7 @@ class Pack:
         """Name and content of the page and of the workbook; `whole`: that of the plan, of who may see all of it."""
         content = pack.report(self.book, pages=self.audience.pages.split(), reader=self.reader)
         content["currency"] *= bool(self.audience.money)
+        content["flows"] = self.audience.tables != "*"  # what is left of a topic fills no page
         yield f"plan.{self.name}.html", pack.page(content).encode()
         own = self.audience.sees_all and whole
         yield f"plan.{self.name}.xlsx", own or workbook.write(self.book, plan_hash, audience=self.audience)

@@ -48,7 +48,7 @@ def by_mode(book: Book) -> Figure:
 
 def by_line(book: Book) -> list[Figure]:
     """What every line makes, item by item and month by month: a figure for each plant."""
-    rows = book["supply_plan"].query("mode != 'buy'")
+    rows = book.near(book["supply_plan"]).query("mode != 'buy'")
     item, line = book.called(rows["item"], "products", "materials"), _places(book, rows["source"])
     rows = rows.assign(name=line.astype(object) + ": " + item.astype(object))
     return [
@@ -67,7 +67,7 @@ def _busiest(rows: pd.DataFrame) -> str:
 
 def orders(book: Book) -> Figure:
     """What every supplier is asked for, by item, place of delivery and month of ordering."""
-    rows = book["supply_plan"].query("mode == 'buy'")
+    rows = book.near(book["supply_plan"]).query("mode == 'buy'")
     item, site = book.called(rows["item"], "products", "materials"), _places(book, rows["site"])
     name = item.astype(object) + ", " + site.astype(object)
     if rows["source"].nunique() > 1:
