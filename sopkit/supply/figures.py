@@ -212,7 +212,7 @@ def by_hour(book: Book, most: int = 10) -> Figure:
     load, products = book["resource_load"], book["products"].set_index("product")
     if load.empty or book["routings"].empty:
         return charts.nothing("Margin per bottleneck hour", "No resource is planned.")
-    bottleneck = load.groupby("resource")["utilisation"].mean().idxmax()
+    bottleneck = load.groupby("resource")["utilisation"].mean().fillna(0.0).idxmax()
     hours = book["routings"].query("resource == @r", local_dict={"r": bottleneck}).groupby("item")["hours"].min()
     items = pd.DataFrame({"product": hours.index, "who": "all customers", "what": "product"})
     deals = book["pipeline"].assign(who=lambda f: f["customer"], what="deal")
