@@ -118,6 +118,7 @@ class Plan(Book):
             lower=import_module("sopkit.reconcile").LOWER,
             base_name=frame["title"].iloc[0],
             look_for=look_for,
+            source="demand_plan supply_plan",
         )
 
     def __getstate__(self) -> dict[str, Any]:
