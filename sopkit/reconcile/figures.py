@@ -108,9 +108,9 @@ def _net_sales(book: Book, column: str) -> pd.DataFrame:
     near = near.assign(family=book.families(near["product"]), plan=near["delivered"] * near["price"])
     rows = near.groupby(column)["plan"].sum().to_frame()
     rows["last year"] = _year_ago(book).groupby(column)[LINES[0]].sum().reindex(rows.index)
-    said = book.near(book["demand_plan"])
-    said = (said["sales"] * said["price"]).groupby(said[column]).sum(min_count=1)
-    rows[SALES] = said.reindex(rows.index).astype(float)
+    expected = book.near(book["demand_plan"])
+    expected = (expected["sales"] * expected["price"]).groupby(expected[column]).sum(min_count=1)
+    rows[SALES] = expected.reindex(rows.index).astype(float)
     return rows.sort_values("plan", ascending=False, kind="stable")
 
 
@@ -146,14 +146,14 @@ def by_market(book: Book) -> Figure:
     rows = _with_total(book, _net_sales(book, "market")[["last year", SALES, "plan"]], "markets")
     less = (rows["plan"] - rows[SALES]).iloc[-1] if len(rows) else float("nan")
     side = "above" if less > 0 else "below"
-    said = f" All lie {amount(abs(less), book.currency)} {side} what sales expects." if less == less else ""
+    expected = f" All lie {amount(abs(less), book.currency)} {side} what sales expects." if less == less else ""
     grown = (rows["plan"] / rows["last year"].where(rows["last year"] > 0) - 1)[:-1]
     return charts.variances(
         rows if len(rows) > 1 else None, "name", unit=book.currency, against=("last year", SALES), bold=("All",),
         who=book.who, title="Net sales by market", period=book.span, source="deliveries sales_history sales_forecast",
         better="higher", none="Nothing is sold in this plan.",
-        look_for=f"{rows['name'].iloc[grown.argmax()]} grows most: {amount(grown.max(), 'share', True)}.{said}"
-        if grown.notna().any() else said.strip(),
+        look_for=f"{rows['name'].iloc[grown.argmax()]} grows most: {amount(grown.max(), 'share', True)}.{expected}"
+        if grown.notna().any() else expected.strip(),
     )  # fmt: skip
 
 
