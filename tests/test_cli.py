@@ -25,7 +25,7 @@ def sopkit(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_help_names_every_command() -> None:
     said = sopkit("--help")
     assert said.returncode == 0
-    for command in ("new", "template", "check", "run", "status", "sign", "publish", "verify", "reproduce"):
+    for command in ("new", "template", "check", "run", "status", "sign", "publish", "mails", "verify", "reproduce"):
         assert re.search(rf"\b{command}\b", said.stdout)
         assert sopkit(command, "--help").returncode == 0
 
