@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from sopkit import charts, kpis
-from sopkit.book import Book
+from sopkit.book import Book, Plan
 from sopkit.charts import Figure, Show
 from sopkit.words import amount, heading, listed, month_name, number, sentence, several
 
@@ -140,6 +140,43 @@ def full(book: Book) -> pd.Series:
     load = book["resource_load"]
     load = load[load["utilisation"] >= FULL]
     return book.called(load["resource"], "resources").value_counts()
+
+
+def used_up(plan: Plan) -> Figure:
+    """The limits that bind under a change, beside those of the plan before it: months in which nothing is left."""
+    before, after = (_used_up(book).value_counts() for book in (plan.base or plan, plan))
+    rows = pd.DataFrame({"before": before, "after": after}).fillna(0).rename_axis("limit").reset_index()
+    moved = rows["after"] - rows["before"]
+    more, less = (listed([*rows.loc[one, "limit"]], 2) for one in (moved > 0, moved < 0))
+    return charts.table(
+        rows.sort_values(["after", "limit"], ascending=[False, True]),
+        {"limit": "Limit", "before": Show("Before", "months"), "after": Show("After", "months")},
+        who=plan.who, title="Limits that bind", unit="months in which nothing of them is left",
+        none="No limit of a resource, of people or of a supplier binds.",
+        source="resource_load people_plan supply_plan offers",
+        look_for="; ".join(f"{what} {told}" for what, told in ((more, "more often"), (less, "less often")) if what)
+        or "None binds more or less often than before.",
+    )  # fmt: skip
+
+
+def _used_up(book: Book) -> pd.Series:
+    """A limit by name for each month in which it binds."""
+    load, people, offers = book["resource_load"], book["people_plan"], book["offers"]
+    busy = load[load["regular"] + load["overtime"] >= (load["available"] + load["overtime_limit"]).clip(lower=1) * FULL]
+    staff = people[people["used"] >= people["available"].clip(lower=1) * FULL]
+    bought = book["supply_plan"].query("mode == 'buy'").rename(columns={"source": "supplier"})
+    bought = bought.groupby(["supplier", "item", "site", "month"], as_index=False)["quantity"].sum()
+    bought = bought.merge(offers[["supplier", "item", "site", "capacity"]], how="left")
+    special = book["supplier_capacity"].rename(columns={"capacity": "special"})
+    bought = bought.merge(special, how="left", on=["supplier", "item", "site", "month"])
+    gone = bought[bought["quantity"] >= bought["special"].fillna(bought["capacity"]).clip(lower=1) * FULL]
+    return pd.concat(
+        [
+            book.called(busy["resource"], "resources").astype(object),
+            book.called(staff["site"], "sites").astype(object) + ", " + staff["skill"],
+            book.called(gone["supplier"], "suppliers").astype(object) + ": " + gone["item"],
+        ]
+    )
 
 
 def load(book: Book) -> Figure:
