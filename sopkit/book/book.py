@@ -231,6 +231,11 @@ class Book(Mapping[str, pd.DataFrame]):
 
     # levels --------------------------------------------------------------------------------------------------------
 
+    @cached_property
+    def levelled(self) -> dict[str, pd.DataFrame]:
+        """Tables with their levels, once somebody asked for them."""
+        return {}
+
     def with_levels(self, frame: pd.DataFrame) -> pd.DataFrame:
         """`frame` with a column for every level above those it has: family, region, quarter, fiscal_year, total."""
         return hierarchy.with_levels(frame, self, self.company)
