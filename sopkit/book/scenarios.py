@@ -286,6 +286,8 @@ def apply(
     """
     changed, rows = dict(tables), []
     for change in changes:
+        if change.rows and change.table not in changed:
+            changed[change.table] = TABLES[change.table].empty()
         if change.table not in changed:
             raise SettingsError(f"scenario {name!r} changes table {change.table}, which this company does not have.")
         changed[change.table], count = _changed(changed[change.table], change, name)
@@ -293,17 +295,20 @@ def apply(
     return changed, rows
 
 
-def changed_by(plan: Planned, scenario: Scenario) -> tuple[Planned, list[int]]:
+def changed_by(plan: Planned, scenario: Scenario, *, judged: bool = True) -> tuple[Planned, list[int]]:
     """`plan` under a scenario before supply is planned, and the rows each of its changes concerned.
 
-    Demand is planned again where a change reaches it; changes of the demand plan itself come after that. Raises what
-    `apply` raises.
+    Demand is planned again where a change reaches it; changes of the demand plan itself come after that. Without
+    `judged` not where a change only reaches how past forecasts are judged. Raises what `apply` raises.
     """
     inputs = [change for change in scenario.changes if change.table != "demand_plan"]
     of_plan = [change for change in scenario.changes if change.table == "demand_plan"]
     tables, rows = apply(plan, inputs, scenario.title)
     changed = plan.with_tables(tables)
-    if any(step.reached(changed, plan) for step in BY_NAME["demand"].steps):
+    # a demand plan that was brought as it is has not been judged, and is not planned anew for it
+    judged = judged and "exceptions" in plan
+    steps = [step for step in BY_NAME["demand"].steps if judged or step.name != "judge"]
+    if any(step.reached(changed, plan) for step in steps):
         changed = changed.with_tables(import_module("sopkit.demand").plan(changed, kept=plan))
     tables, more = apply(changed, of_plan, scenario.title)
     costs = scenario.costs(scenario.title, changed.months)

@@ -8,10 +8,10 @@ from sopkit.charts.figure import CSS, NARROW, SVG, WIDE, Figure, nothing, plain
 from sopkit.charts.forms import bars, line, ranking, stair_step
 from sopkit.charts.lint import Breach, lint
 from sopkit.charts.tables import Show, Tile, columns_of, comparison, flow, heat_map, spark, statement, table, tiles
-from sopkit.charts.variances import variances
+from sopkit.charts.variances import swings, variances
 
 __all__ = [
     "CSS", "NARROW", "SVG", "WIDE", "Breach", "Figure", "Show", "Tile", "bars", "columns", "columns_of", "comparison",
     "flow", "heat_map", "line", "lint", "nothing", "panels", "plain", "ranking", "spark", "stair_step", "statement",
-    "table", "tiles", "variances", "waterfall",
+    "swings", "table", "tiles", "variances", "waterfall",
 ]  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Unpack
 
 import pandas as pd
@@ -53,6 +53,42 @@ def variances(
     )
     figure = made(frame, scale.unit, plan, f"Statement, {scale.unit}. {spoken}.", **(About(shows=scenarios) | about))
     return _written(figure, heads, body, "variances")
+
+
+def swings(
+    frame: pd.DataFrame | None, row: str, show: Mapping[str, str], *, unit: str, bold: Sequence[str] = (),
+    **about: Unpack[About],
+) -> Figure:  # fmt: skip
+    """A row a line: columns of `show` (name -> heading), numbers drawn as bars on one scale, texts as they stand.
+
+    A tornado where the rows come by size. ValueError without a unit.
+    """
+    if frame is None or empty(frame, row, *show):
+        return nothing(about["title"], about.get("none", NONE), frame, row, *show)
+    drawn = [name for name in show if pd.api.types.is_numeric_dtype(frame[name])]
+    scale = scale_of(frame[drawn].to_numpy(dtype=float).ravel(), unit, small=True)
+    bars = _Cells(list(frame[drawn].to_numpy(dtype=float).ravel() / scale.factor), scale)
+    heads = [Cell(safe(heading(row)), "text")]
+    heads += [
+        Cell(f"{safe(show[n])}{bars.marker}", "bars") if n in drawn else Cell(safe(show[n]), "text") for n in show
+    ]
+    body, better = list[Row](), about.get("better", "higher")
+    for line in frame.to_dict("records"):
+        told = plain(line[row])
+        cells = [
+            Cell(bars.bar(line[name], f"{told}, {show[name]}", better), "bars")
+            if name in drawn
+            else Cell(safe(plain(line[name])), "text")
+            for name in show
+        ]
+        body.append(Row(cells, Cell(safe(told), "text"), "total" * (told in bold)))
+    each = "; ".join(
+        f"{plain(line[row])}: {', '.join(f'{show[n]} {scale.text(line[n], True)}' for n in drawn)}"
+        for line in frame.to_dict("records")
+    )
+    return _written(
+        made(frame, scale.unit, drawn[0], f"Bars, {scale.unit}. {each}.", **about), heads, body, "variances"
+    )
 
 
 class _Cells:

@@ -34,6 +34,8 @@ class _Wrong:
         self, mask: pd.Series, column: str, rule: str, *, allowed: str, fix: str, severity: str = "error"
     ) -> Iterator[Finding]:
         """One finding for each row where `mask` holds, with the number a person sees (the header is row 1)."""
+        if not mask.to_numpy().any():
+            return
         rows = self.frame[mask.to_numpy()]
         for at, row in zip(rows.index, rows.to_dict("records"), strict=True):
             texts = {name: _text(value) for name, value in row.items()}
@@ -103,8 +105,10 @@ def _references(tables: Tables) -> Iterator[Finding]:
             refs = [ref for ref in column.refs if ref in tables]
             if not refs or len(refs) < len(column.refs) or frame.empty:
                 continue
-            known = set().union(*(tables[ref][TABLES[ref].key[0]] for ref in refs))
-            unknown = ~frame[column.name].isin(known) & frame[column.name].ne("")
+            known = {""}.union(*(tables[ref][TABLES[ref].key[0]] for ref in refs))
+            if known.issuperset(frame[column.name].unique()):
+                continue
+            unknown = ~frame[column.name].isin(known)
             fix = f"Add it to {' or '.join(refs)}, or correct it here."
             yield from _Wrong(name, frame).where(unknown, column.name, "unknown", allowed=column.allowed, fix=fix)
 

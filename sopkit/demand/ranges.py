@@ -42,8 +42,8 @@ class Ranges:
         """
         random = np.random.default_rng(seed)
         series, steps = mean.shape
-        common = _walk(random, (n, 1, steps), self.persistence)
-        own = _walk(random, (n, series, steps), self.persistence)
+        common = walk(random, (n, 1, steps), self.persistence)
+        own = walk(random, (n, series, steps), self.persistence)
         chance = ndtr(np.sqrt(self.shared) * common + np.sqrt(1 - self.shared) * own)
         out = np.empty((series, steps, n))
         for group in range(len(self.shapes)):
@@ -136,10 +136,10 @@ def ranges_of(panel: Panel, errors: pd.DataFrame, short: Mapping[int, Cut]) -> R
         shapes[:2] = [UNKNOWN / 2 * np.arange(1, panel.horizon + 1)[:, None] ** GROWTH * ndtri(_GRID)] * 2
         means = np.array([np.abs(series.y).mean() for series in panel.series])
         sizes = np.where((group < 2) & (sizes > 0), means, sizes)
-    return Ranges(np.stack(shapes), group, np.nan_to_num(sizes), *_ties(errors))
+    return Ranges(np.stack(shapes), group, np.nan_to_num(sizes), *ties(errors))
 
 
-def _ties(errors: pd.DataFrame) -> tuple[float, float]:
+def ties(errors: pd.DataFrame) -> tuple[float, float]:
     """Correlation of errors one month apart in a series, and between two series in a month, both from 0 to 0.98."""
     wide = errors.pivot(index=["series", "offset"], columns="step", values="error")
     ranks = wide.rank() / (wide.count() + 1) - 0.5
@@ -154,7 +154,7 @@ def _ties(errors: pd.DataFrame) -> tuple[float, float]:
     return held[0], held[1]
 
 
-def _walk(random: np.random.Generator, size: tuple[int, int, int], persistence: float) -> np.ndarray:
+def walk(random: np.random.Generator, size: tuple[int, int, int], persistence: float) -> np.ndarray:
     """Standard normal values that follow each other with correlation `persistence` along the last axis."""
     out = random.standard_normal(size)
     for step in range(1, size[-1]):

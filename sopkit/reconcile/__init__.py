@@ -9,7 +9,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from sopkit.book import Book, Plan
-    from sopkit.engine import Engine
+    from sopkit.engine import Engine, Progress
+    from sopkit.supply.solve import Solution
+
+USUAL = 300  # sampled futures where somebody asks and company.yaml says none
 
 # what plans are compared by, in the order of every comparison, as people read it
 MEASURES = {
@@ -28,17 +31,31 @@ MEASURES = {
 }
 
 
-def plan(book: Book, *, engine: Engine | str | None = None) -> dict[str, pd.DataFrame]:
+def plan(book: Book, *, engine: Engine | str | None = None, futures: int = 0) -> dict[str, pd.DataFrame]:
     """Every table of stage reconcile, from the tables it reads and the scenarios of the book.
 
     pnl, working_capital, budget_bridge, gaps, scenario_results, scenario_months, scenario_changes. Each scenario is
-    a plan of its own, made from the changed tables; `engine` says where.
+    a plan of its own, made from the changed tables; `engine` says where. With `futures` (else as company.yaml says, 0 =
+    none) also risk, tornado and frontier.
     Raises SettingsError where a scenario's change concerns no row, SopkitError where the statement does not tie.
     """
     from sopkit.reconcile import compare
 
     statements = money(book)
-    return {**statements, **compare.scenarios(book, statements["pnl"], engine=engine)}
+    made = {**statements, **compare.scenarios(book, statements["pnl"], engine=engine)}
+    return made | sampled(book, futures, engine=engine) if (futures or book.company.futures.samples) else made
+
+
+def sampled(
+    book: Book, futures: int = 0, *, engine: Engine | str | None = None, progress: Progress | None = None
+) -> dict[str, pd.DataFrame]:
+    """Tables risk, tornado and frontier of a planned book, in `futures` sampled futures (else as company.yaml says).
+
+    `progress(done, all)` is called after each part; what it raises ends the work. Raises what `risk.tables` raises.
+    """
+    from sopkit.reconcile import risk
+
+    return risk.tables(book, futures or book.company.futures.samples or USUAL, engine=engine, progress=progress)
 
 
 def money(book: Book) -> dict[str, pd.DataFrame]:
@@ -59,6 +76,14 @@ def measures(plan: Plan) -> dict[str, float]:
     from sopkit.reconcile import compare, finance
 
     return compare.measures(plan, finance.pnl(plan))
+
+
+def weighed(book: Book, solution: Solution) -> dict[str, float]:
+    """`measures` of a plan of `book` that was solved and not written; StageError where it breaks a limit."""
+    from sopkit.reconcile.gauge import Gauge
+
+    told = Gauge(book, solution.matrix, solution.network)(solution.matrix, solution.values)
+    return {name: told[name] for name in MEASURES}
 
 
 def results(base: Plan, plans: Mapping[str, Plan]) -> pd.DataFrame:

@@ -81,7 +81,8 @@ def by_month(book: Book) -> Figure:
     rows += [f"{line}, {name}" for line in (LINES[0], "gross margin") for name in yard]
     result = pnl.groupby("month")["amount"].sum()
     return charts.statement(
-        pd.concat([pnl, margin, pnl.assign(line="result"), *more]) if len(pnl) else None, "line", "month", "amount",
+        pd.concat([pnl, margin, pnl.assign(line="result"), *more])
+        if {*LINES[:2]} <= {*pnl["line"]} else None, "line", "month", "amount",
         rows=rows, bold=("gross margin", "result"), who=book.who, title="Profit and loss by month", unit=book.currency,
         source="pnl sales_history budget", better="higher", shows=["last year", "budget", "plan"],
         look_for=f"The best month is {month_name(result.idxmax())}, the weakest {month_name(result.idxmin())}."
@@ -328,4 +329,62 @@ def changes(book: Book) -> Figure:
         who=book.who,
         title="What each scenario changes", unit="everything else as in the plan", source="scenario_changes",
         none="This company has no scenarios: write them in scenarios.yaml.",
+    )  # fmt: skip
+
+
+# Risk ---------------------------------------------------------------------------------------------------------------
+
+FUTURES = "Nobody has asked for sampled futures: sopkit run -p futures=300, or futures in company.yaml."
+
+
+def risk(book: Book, measure: str = "result after penalties") -> Figure:
+    """A measure of the plan and of each option in sampled futures: as planned, P10, P50, P90, mean of the worst 5 %."""
+    rows, rule = book["risk"].query("measure == @measure", local_dict={"measure": measure}), book.company.futures
+    unit = book.unit(rows["unit"].iloc[0]) if len(rows) else ""
+    order = rows.sort_values("worst", ascending=measure == "mean stock value", kind="stable")
+    best = order["title"].iloc[0] if len(order) else ""
+    headings = {"planned": "As planned", "p10": "P10", "p50": "P50", "p90": "P90", "worst": "Worst 5 %, mean"}
+    return charts.table(
+        rows, {"title": "Option", **{name: Show(text, unit) for name, text in headings.items()}}, who=book.who,
+        title=f"{sentence(measure)} in sampled futures", unit=unit, source="risk", none=FUTURES, period="the horizon",
+        look_for=f"In the worst 5 % of the futures {quoted(best)} comes out best." if len(rows) > 1 else "",
+        note=f"{number(rows['futures'].iloc[0])} futures, seed {rule.seed}; the first {rule.decided} months stay as "
+        "planned, later ones are planned again for what happens." if len(rows) else "",
+    )  # fmt: skip
+
+
+def tornado(book: Book, most: int = 10) -> Figure:
+    """What matters most: the result after penalties with one thing at a time at its low and its high end."""
+    rows = book["tornado"].head(most)
+    return charts.swings(
+        rows.drop(columns=["rank", "swing"]), "driver",
+        {"if_low": "Low end", "low": "Result then", "if_high": "High end", "high": "Result at the high end"},
+        unit=book.currency, who=book.who, title="What moves the result after penalties most", source="tornado",
+        none=FUTURES, period="the horizon", better="higher",
+        look_for=f"{rows['driver'].iloc[0]} moves it by {amount(rows['swing'].iloc[0], book.currency)}."
+        if len(rows) else "",
+        note="The plan solved again with one thing at a time, all else as planned; demand at its P10 and P90.",
+    )  # fmt: skip
+
+
+def frontier(book: Book) -> Figure:
+    """What service costs: the best plan at other prices of unmet demand, today's policy marked."""
+    rows = book["frontier"]
+    now = rows.loc[rows["today"], "cost"].sum()
+    price = [f"{number(row.factor, 2)} x{', today' if row.today else ''}" for row in rows.itertuples()]
+    fill, stock = (
+        [amount(v, unit) for v in rows[name]] for name, unit in (("fill_rate", "share"), ("stock", book.currency))
+    )
+    fill = [amount(value, "share") for value in rows["fill_rate"]]
+    stock = [amount(value, book.currency) for value in rows["stock"]]
+    shown = pd.DataFrame({"price of unmet demand": price, "fill": fill, "cost": rows["cost"] - now, "stock": stock})
+    top = rows.sort_values(["fill_rate", "cost"], ascending=[False, True], kind="stable").head(1)
+    full = f"The best service that money buys is {amount(top['fill_rate'].sum(), 'share')}: " if len(rows) else ""
+    return charts.swings(
+        shown, "price of unmet demand", {"fill": "Fill rate", "cost": "Cost against today's plan",
+                                         "stock": "Mean stock value"},
+        unit=book.currency, bold=[text for text in price if text.endswith("today")], who=book.who,
+        title="What service costs", source="frontier", none=FUTURES, period="the horizon", better="lower",
+        look_for=f"{full}{amount(top['cost'].sum() - now, book.currency, True)} against today's plan." if full else "",
+        note="Each row is the best plan at its price of waiting and lost demand: none serves as well for less.",
     )  # fmt: skip

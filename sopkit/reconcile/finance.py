@@ -112,14 +112,7 @@ def working_capital(book: Book, statement: pd.DataFrame) -> pd.DataFrame:
     value = book.at_cost(stock, "closing").groupby(stock["month"]).sum().reindex(months)
     sales = statement[statement["line"] == "net sales"].groupby("month")["amount"].sum().reindex(months, fill_value=0.0)
     buys = book["supply_plan"].query("mode == 'buy'").groupby("month")["cost"].sum().reindex(months, fill_value=0.0)
-    sheet = book["balance_sheet"]
-    receivables = payables = np.zeros(len(months))
-    other = 0.0
-    if len(sheet):
-        last = sheet.sort_values("month").iloc[-1]
-        receivables = _outstanding(sales.to_numpy(), last["dso"], last["receivables"])
-        payables = _outstanding(buys.to_numpy(), last["dpo"], last["payables"])
-        other = last["other_current_assets"] - last["other_current_liabilities"]
+    receivables, payables, other = outstanding(book["balance_sheet"], sales.to_numpy(), buys.to_numpy())
     frame = pd.DataFrame(
         {
             "month": months,
@@ -133,12 +126,28 @@ def working_capital(book: Book, statement: pd.DataFrame) -> pd.DataFrame:
     return frame.round({"inventory": 6})
 
 
+def outstanding(sheet: pd.DataFrame, sales: np.ndarray, buys: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """Receivables, payables and what else is current, of sales and purchases by month; 0 without a balance sheet."""
+    if sheet.empty:
+        return np.zeros(len(sales)), np.zeros(len(sales)), 0.0
+    last = sheet.sort_values("month").iloc[-1]
+    receivables = _outstanding(sales, last["dso"], last["receivables"])
+    payables = _outstanding(buys, last["dpo"], last["payables"])
+    return receivables, payables, last["other_current_assets"] - last["other_current_liabilities"]
+
+
 def opening_capital(book: Book) -> float:
     """Working capital on the day before the plan: stock at standard cost and what the last balance sheet holds."""
-    stock, sheet = book["stock"], book["balance_sheet"].sort_values("month").tail(1)
+    stock = book["stock"]
     held = book.at_cost(stock[stock["month"] == stock["month"].min()], "opening").sum()
+    return float(held) + current(book["balance_sheet"])
+
+
+def current(sheet: pd.DataFrame) -> float:
+    """Working capital beside stock that the last balance sheet holds; 0 without one."""
     signs = {"receivables": 1, "payables": -1, "other_current_assets": 1, "other_current_liabilities": -1}
-    return float(held + sum(sign * sheet[name].sum() for name, sign in signs.items()))
+    last = sheet.sort_values("month").tail(1)
+    return float(sum(sign * last[name].sum() for name, sign in signs.items()))
 
 
 def budget_bridge(book: Book, statement: pd.DataFrame) -> pd.DataFrame:

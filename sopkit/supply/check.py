@@ -276,11 +276,13 @@ class _Rules(Recount):
 
         Where a unit costs nothing and breaks no promise, more than needed may be passed.
         """
-        found, own = (
-            frame[frame.index.get_level_values("cost").isin(costs)] for frame in (self.recorded, self.exceptions)
-        )
+        return self._passing[self._passing.index.get_level_values("cost").isin(costs)]
+
+    @cached_property
+    def _passing(self) -> Violation:
+        own = self.exceptions
         free = own.index[own["price"].eq(0) & own["promise"].eq("")]
-        amount, needed = found["amount"].groupby(level=EXCEPTION).sum(), own["amount"]
+        amount, needed = self.recorded["amount"].groupby(level=EXCEPTION).sum(), own["amount"]
         needed, amount = needed.align(amount, fill_value=0.0)
         gap = (needed - amount).where(needed.index.isin(free), (needed - amount).abs())
         return gap - UNITS - 1e-6 * needed.abs()
@@ -326,7 +328,7 @@ class _Rules(Recount):
 
     # money -----------------------------------------------------------------------------------------------------
     @cached_property
-    def _gaps(self) -> list[Violation]:
+    def _gaps(self) -> list[tuple[pd.Index, Violation]]:
         """By named cost: differences in money by month, in prices, and in money that stands beside a quantity."""
         found = self.plan["supply_costs"].groupby(["cost", "month"])["amount"].sum()
         making = ["making", "setting_up", "regular_hours", "overtime_hours"]
@@ -339,15 +341,16 @@ class _Rules(Recount):
             "buying": _unequal(bought["cost"], bought["quantity"] * bought["price"], CENT),
             "freight": _unequal(shipped["cost"], shipped["quantity"] * shipped["cost_given"], CENT),
         }
-        return [
+        gaps = [
             _unequal(found, self.costs, CENT),
             _unequal(self.recorded["price"], self.exceptions["price"].reindex(self.recorded.index), 1e-9),
             (self.recorded["promise"] != self.exceptions["promise"].reindex(self.recorded.index)).astype(float),
             *(pd.concat({cost: gap}) for cost, gap in beside.items()),
         ]
+        return [(gap.index.get_level_values(0), gap) for gap in gaps]
 
     def _money(self, cost: str) -> Violation:
-        return _all([gap[gap.index.get_level_values(0) == cost] for gap in self._gaps])
+        return _all([gap[costs == cost] for costs, gap in self._gaps])
 
     def _profit(self) -> Violation:
         """Revenue less all costs is the contribution reported; what is said of promises is what the plan breaks."""

@@ -31,6 +31,7 @@ KpiName = Literal[
     "plan_stability", "production_plan_adherence",
 ]  # fmt: skip
 StageName = Literal["collect", "demand", "supply", "reconcile", "decide", "publish"]
+AudienceName = Literal["executive", "sales", "operations", "finance", "supplier", "customer"]
 Correction = Literal[
     "returns", "missing_month", "stock_out", "suspected_stock_out", "one_off_deal", "outlier", "trading_days"
 ]
@@ -184,6 +185,19 @@ class DecisionRule(Settings):
     risk: Share = setting(0.0, "price of risk: 0 = the average decides, 1 = the worst case does", "share")
 
 
+class FutureRule(Settings):
+    """What is sampled to measure the risk of every option."""
+
+    samples: int = setting(
+        0, "futures in which every option is solved again each cycle; 0 = only when somebody asks", "futures", ge=0
+    )
+    seed: int = setting(1, "the same seed draws the same futures", ge=0)
+    decided: int = setting(
+        2, "first months whose orders and runs stay as planned whatever happens", "months", ge=0, le=12
+    )
+    late: Share = setting(0.05, "chance that what a supplier should deliver in a month comes a month later", "share")
+
+
 class StageRule(Settings):
     """Who answers for a stage, by which day, and what people tick before it is signed."""
 
@@ -217,7 +231,14 @@ class Company(Settings):
     )
     demand: DemandRules = DemandRules()
     decision: DecisionRule = DecisionRule()
+    futures: FutureRule = FutureRule()
     workflow: dict[StageName, StageRule] = setting({}, "owner, day and checklist of a stage, by the stage's name")
+    audiences: dict[AudienceName, tuple[str, ...]] = setting(
+        {},
+        "who gets a pack and workbook of their own, without what they may not see, by audience: names of table people; "
+        "`supplier` is one for each supplier",
+        example="{sales: [Mara Lind], supplier: []}",
+    )
     kpi_targets: dict[KpiName, KpiTarget] = setting({}, "the target of a KPI, by the KPI's name")
     assumptions: dict[str, Assumption] = setting({}, "what is missing and planned around, by a code of one's own")
     rates: dict[Currency, dict[Month, Positive]] = setting(
@@ -309,8 +330,8 @@ def load_yaml(path: Path) -> tuple[Any, dict[Place, int]]:
             f"{path} does not exist. Make it with `sopkit new`, or correct the company's name."
         ) from None
     except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise SettingsError(f"{path}, line {line}: not text in UTF-8. Save the file as UTF-8 again.") from None
+        at = error.object[: error.start].count(b"\n") + 1
+        raise SettingsError(f"{path}, line {at}: not text in UTF-8. Save the file as UTF-8 again.") from None
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         twice = list(_twice(node)) if node else []

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import ipywidgets as widgets
@@ -12,7 +14,9 @@ import pandas as pd
 from sopkit import charts, words
 from sopkit.book import Scenario, load_scenarios
 from sopkit.cycle import Cycle
-from sopkit.errors import SettingsError, SopkitError
+from sopkit.engine import Engine
+from sopkit.errors import SettingsError, SopkitError, StoppedError
+from sopkit.reconcile import USUAL
 from sopkit.workbench.forms import LABEL, _button, _Message, _Shown
 from sopkit.workbench.what_if import WhatIf
 
@@ -23,7 +27,8 @@ class ScenarioLab(WhatIf):
     """Scenarios of scenarios.yaml, and those kept here from the same changes as in the what-if panel, solved anew.
 
     Those chosen are solved one after the other beside the notebook, options also under each event that is chosen; what
-    is solved stands side by side in the pack's own figure. It can be stopped between two plans. Nothing is stored.
+    is solved stands side by side in the pack's own figure. Futures can be sampled for the plan and every option. Either
+    can be stopped at any time. Nothing is stored.
     """
 
     heading = "Build a scenario, solve it, compare"
@@ -41,13 +46,17 @@ class ScenarioLab(WhatIf):
         self.bar = widgets.IntProgress(min=0, max=1, layout=widgets.Layout(width="12em"))
         self.progress = _Message()
         self.compared, self.held = _Shown(), _Shown()
+        self.futures = widgets.BoundedIntText(USUAL, min=20, max=5000, description="Sampled futures", style=LABEL)
+        self.sample = _button("Sample the risk of every option")
+        self.sampled = [_Shown() for _ in range(4)]
         self._stop = threading.Event()
         self._working = threading.Thread()
         self.solve.on_click(self._begin)
-        self.stop.on_click(lambda _: self._stop.set())
+        self.sample.on_click(lambda _: self._start(self._sample, self.futures.value))
+        self.stop.on_click(self._stopped)
         self.chosen.observe(self._moved, "value")
-        row = widgets.HBox([self.solve, self.stop, self.bar])
-        below = [self.chosen, self.against, row, self.progress, self.compared, self.held]
+        row = widgets.HBox([self.solve, self.futures, self.sample, self.stop, self.bar])
+        below = [self.chosen, self.against, row, self.progress, self.compared, self.held, *self.sampled]
         self.children = (*self.trait_values()["children"], *below)
         self._offer()
 
@@ -88,31 +97,68 @@ class ScenarioLab(WhatIf):
         known = self.known
         if not (pairs := self._pairs(known)):
             return self.progress.say("Choose a scenario first.", wrong=True)
+        self._start(self._work, pairs, known)
+
+    def _start(self, work: Callable[..., None], *given: Any) -> None:
+        """Work beside the notebook, until it is done or stopped."""
+
+        def run() -> None:
+            try:
+                work(*given)
+            except SopkitError as error:
+                self.progress.say(str(error), wrong=True)
+            finally:
+                self.solve.disabled = self.sample.disabled = False
+                self.stop.disabled = True
+
         self._stop.clear()
-        self.solve.disabled, self.stop.disabled = True, False
-        self.bar.value, self.bar.max = 0, len(pairs)
-        self.progress.say(f"Solving {words.several(len(pairs), 'plan')} ...")
-        self._working = threading.Thread(target=self._work, args=(pairs, known), daemon=True)
+        self.solve.disabled = self.sample.disabled = True
+        self.stop.disabled, self.bar.value, self._began = False, 0, time.monotonic()
+        self.progress.say("Solving ...")
+        self._working = threading.Thread(target=run, daemon=True)
         self._working.start()
+
+    def _stopped(self, _: Any = None) -> None:
+        self._stop.set()
+        self.plan.stop()
+
+    def _solved(self, done: int, of: int, what: str) -> None:
+        self.bar.max, self.bar.value = of, done
+        left = (time.monotonic() - self._began) / done * (of - done)
+        self.progress.say(f"{done} of {of} {what} solved, about {left:.0f} s left ...")
 
     def _work(self, pairs: list[tuple[str, str]], known: dict[str, Scenario]) -> None:
         solved: dict[tuple[str, str], dict[str, float]] = {}
-        began = time.monotonic()
-        try:
-            for done, (option, event) in enumerate(pairs, start=1):
-                if self._stop.is_set():
-                    break
+        for done, (option, event) in enumerate(pairs, start=1):
+            if self._stop.is_set():
+                break
+            try:
                 solved[option, event] = self.plan.what_if(_both(known, option, event)).measured
-                self.bar.value = done
-                left = (time.monotonic() - began) / done * (len(pairs) - done)
-                self.progress.say(f"{done} of {len(pairs)} plans solved, about {left:.0f} s left ...")
-            self._show(solved, known)
-            stopped = f" Stopped: {len(pairs) - len(solved)} are not solved." if len(solved) < len(pairs) else ""
-            self.progress.say(f"{words.sentence(words.several(len(solved), 'plan'))} solved.{stopped}")
-        except SopkitError as error:
-            self.progress.say(str(error), wrong=True)
-        finally:
-            self.solve.disabled, self.stop.disabled = False, True
+            except StoppedError:
+                break
+            self._solved(done, len(pairs), "plans")
+        self._show(solved, known)
+        stopped = f" Stopped: {len(pairs) - len(solved)} are not solved." if len(solved) < len(pairs) else ""
+        self.progress.say(f"{words.sentence(words.several(len(solved), 'plan'))} solved.{stopped}")
+
+    def _sample(self, count: int) -> None:
+        """The plan and every option of the file in sampled futures, and the figures of their risk."""
+        from sopkit.reconcile import figures, sampled
+
+        def told(done: int, of: int) -> None:
+            if self._stop.is_set():
+                raise SopkitError("Stopped: no future is shown.")
+            self._solved(done, of, "parts")
+
+        plan = replace(self.plan, scenarios=self.known)
+        with Engine() as engine:
+            found = sampled(plan, count, engine=engine, progress=told)
+        plan = plan.with_tables(found)
+        shown = figures.risk(plan), figures.risk(plan, "fill rate"), figures.tornado(plan), figures.frontier(plan)
+        for place, figure in zip(self.sampled, shown, strict=True):
+            place.show(figure)
+        again = self.cycle.command(f"--resume -p futures={count}")
+        self.progress.say(f"{words.several(count, 'future')} sampled. To have them in the pack: {again}.")
 
     def _show(self, solved: dict[tuple[str, str], dict[str, float]], known: dict[str, Scenario]) -> None:
         from sopkit.reconcile import compare, figures
