@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from sopkit.collect import readings
 from sopkit.collect.cells import Notes, column_of, strings
-from sopkit.collect.csv_files import DELIMITERS, read_csv
+from sopkit.collect.csv_files import DELIMITERS, read_csv, utf_16
 from sopkit.collect.extract import Extract
 from sopkit.collect.mapping import Mapping
 from sopkit.collect.queries import READERS, SPREADSHEETS, database_query, database_url
