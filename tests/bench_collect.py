@@ -134,7 +134,7 @@ def _attack(folder: Path, copies: int) -> Iterator[dict]:
         f"are, of {counts[twice]:,} exported twice {counts[f'{twice}, accepted']:,}"
     )
     yield _figure(f"wrong answers to {copies:,} spoiled copies", counts["wrong"], "copies", 0, said)
-    yield _figure("slowest check of a spoiled copy", max(slowest for _, slowest in halves), "s", 5)
+    yield _figure("slowest check of a spoiled copy", max(slowest for _, slowest in halves), "processor seconds", 5)
 
 
 def _attacked(folder: Path, numbers: range) -> tuple[Counter, float]:
@@ -148,10 +148,10 @@ def _attacked(folder: Path, numbers: range) -> tuple[Counter, float]:
     for number in numbers:
         name, content, meant = spoiled.spoil(files, number)
         (company / name).write_bytes(content)
-        start = time.perf_counter()
+        start = time.process_time()
         table = honest[name.removesuffix(".csv")]
         wrong, accepted = spoiled.wrong_answers(company, memory, name, deep=number % 50 == 0, meant=meant, honest=table)
-        slowest = max(slowest, time.perf_counter() - start)
+        slowest = max(slowest, time.process_time() - start)
         (company / name).write_bytes(files[name])
         if wrong:
             print(f"copy {number}, {name}: {wrong[0]}", file=sys.stderr)
