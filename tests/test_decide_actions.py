@@ -123,7 +123,7 @@ def test_a_stage_says_its_day_and_what_is_not_true_yet(cycle: Cycle, tmp_path: P
     assert workflow.due(cycle.company, "2026-11", "demand") == pd.Timestamp("2026-11-04")
     assert pd.isna(workflow.due(cycle.company, "2026-11", "supply"))
     items = workflow.checklist(book, "demand")
-    assert ("deals are in", False) in items and workflow.state(
+    assert [item.holds for item in items if item.what == "deals are in"] == [False] and workflow.state(
         book, "demand", made=True, stale=False, signed=False
     ) == "made"
     with pytest.raises(SettingsError, match="did you mean 'deals are in'"):
