@@ -36,7 +36,10 @@ lab: $(INSTALLED)
 	$(BIN)/jupyter lab --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate notebooks/start/start.ipynb
 
 meet: $(VENV)/meet
-	$(BIN)/voila --Voila.ip=127.0.0.1 notebooks
+	$(BIN)/voila --Voila.ip=127.0.0.1 "--Voila.tornado_settings={'headers': {'Content-Security-Policy': $(NOTHING_FROM_OUTSIDE)}}" notebooks
+
+# Voila's page would ask a public server for the icons of buttons
+NOTHING_FROM_OUTSIDE = \"default-src 'self' data: blob: ws: 'unsafe-inline' 'unsafe-eval'\"
 
 # an extra: its own versions, everything else as it is pinned
 $(VENV)/meet: $(INSTALLED)

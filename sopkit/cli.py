@@ -269,6 +269,22 @@ def publish(
 
 
 @app.command()
+def mails(
+    company: CompanyOption,
+    cycle: CycleOption,
+    into: Annotated[Path, typer.Option(help="Folder for the mails.")] = Path("mails"),
+) -> None:
+    """Draft a mail for each person of the audiences in company.yaml, their pack attached; nothing is sent."""
+    from sopkit.cycle import Cycle
+    from sopkit.files import replace_files
+    from sopkit.publish import drafts
+
+    written = {into / name: content for name, content in drafts(Cycle.open(company, cycle)).items()}
+    replace_files(written)
+    typer.echo("\n".join(map(str, written)))
+
+
+@app.command()
 def ask(
     what: Annotated[str, typer.Argument(help="What is asked for: forecast.")],
     company: CompanyOption,

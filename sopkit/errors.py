@@ -71,6 +71,10 @@ class StageError(SopkitError):
     """A stage of the cycle failed; the text says which, why, and what to do."""
 
 
+class StoppedError(SopkitError):
+    """A question was given up on request; nothing has changed."""
+
+
 def nearest(name: str, valid: Iterable[str], most: int = 3) -> str:
     """A hint for a misspelt name: the nearest valid ones, or all of them where none is near."""
     valid = sorted(valid)

@@ -1,11 +1,12 @@
 """What is attacked and holds: kills, flipped bytes, hostile texts, two writers at once, other surroundings, extremes.
 
 `python tests/bench.py trust` takes about ten minutes on two idle cores, `trust quick` a fifth of it; a second word runs
-one part: kills flips writers surroundings hostile extremes.
+one part: kills flips writers surroundings hostile lab extremes (lab: not in quick).
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
@@ -22,9 +23,12 @@ from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
+import demo_company as demo
 import extreme
+import jupyterlab_room
 import pandas as pd
 import postgres_server
+import yaml
 from published import DECISION, NEXT, publish_twice
 from small_company import CYCLE
 from small_cycle import after_the_meeting, bags, to_the_meeting
@@ -33,9 +37,10 @@ from sopkit.cycle import Cycle, signatures, versions
 from sopkit.errors import SopkitError
 from sopkit.files import sha256
 from sopkit.records import Records
+from sopkit.tables import TABLES
 
 PROJECT = Path(__file__).resolve().parents[1]
-PARTS = ("kills", "flips", "writers", "surroundings", "hostile", "extremes")
+PARTS = ("kills", "flips", "writers", "surroundings", "hostile", "lab", "extremes")
 WRITES = """
 import sys, time
 from sopkit.records import Records
@@ -49,6 +54,12 @@ print(*took)
 """
 
 
+# outputs of a notebook that are cut: what scrolls sideways in a place of its own is whole
+WIDER = """[...document.querySelectorAll('.jp-OutputArea-output > *')].filter(
+  e => e.getBoundingClientRect().right > innerWidth + 2 && getComputedStyle(e).overflowX === 'visible'
+).map(e => e.textContent.slice(0, 60))"""
+
+
 def _figure(name: str, value: float, unit: str, met: bool | None, goal: object = None, **more: object) -> dict:
     return {"name": name, "value": round(value, 3), "unit": unit, "goal": goal, "met": met, "peer": None, **more}
 
@@ -57,7 +68,7 @@ def run(size: str = "full", part: str = "") -> Iterator[dict]:
     """One figure a line; `size` is `full` or `quick`, `part` one of PARTS or all."""
     if size not in ("full", "quick") or part not in ("", *PARTS):
         raise SystemExit(f"usage: python tests/bench.py trust [full|quick] [{'|'.join(PARTS)}]")
-    asked = (part,) if part else PARTS
+    asked = (part,) if part else [name for name in PARTS if size == "full" or name != "lab"]
     with tempfile.TemporaryDirectory(prefix="trust-") as folder:
         root = Path(folder)
         if {"kills", "flips"} & {*asked}:
@@ -320,6 +331,82 @@ def hostile(root: Path, quick: bool) -> Iterator[dict]:
     yield _figure(
         "hostile reasons recorded, the chain whole", kept, "decisions", c.records.verify() == [], more=len(events)
     )
+
+
+def _named(tables: dict[str, pd.DataFrame], texts: Iterator[str]) -> int:
+    """Every free text of the inputs becomes the next of the texts; how many there were."""
+    count = 0
+    for name, frame in tables.items():
+        for column in TABLES[name]:
+            free = column.kind == "text" and column.name not in TABLES[name].key and not column.refs
+            if (
+                free
+                and not column.choices
+                and column.name not in ("uom", "currency", "ssh_key", "answers_for", "skill")
+            ):
+                frame[column.name] = [next(texts) for _ in range(len(frame))]
+                count += len(frame)
+    return count
+
+
+def lab(root: Path, quick: bool) -> Iterator[dict]:
+    """The demo company renamed by the texts: check, run, then its six notebooks in a real JupyterLab and Chromium."""
+    from playwright.sync_api import sync_playwright
+    from test_publish_hostile import STRINGS
+
+    root /= "lab"
+    made = demo.tables(demo.SMALL, demo.SEED, extreme.CYCLE)
+    # signs that cannot be seen are refused by `check`, with their cell
+    ring = itertools.cycle([text for text in STRINGS if text.strip() and text.isprintable() and len(text) < 1000])
+    named = _named(made, ring)
+    original, demo.tables = demo.tables, lambda *_: made
+    try:
+        demo.write(root / "data" / "hostile")
+    finally:
+        demo.tables = original
+    scenarios = root / "data" / "hostile" / "scenarios.yaml"
+    document = yaml.safe_load(scenarios.read_text(encoding="utf-8"))
+    for one in document.values():
+        one["title"] = next(ring)
+    scenarios.write_text(yaml.safe_dump(document, allow_unicode=True), encoding="utf-8")
+    for name in ("data", "reports"):
+        os.environ[f"SOPKIT_{name.upper()}"] = str(root / name)
+    os.environ["PYTHONPATH"] = str(PROJECT)
+    about = ("--company", "hostile", "--cycle", extreme.CYCLE)
+    for verb in ("check", "run"):
+        command = [sys.executable, "-m", "sopkit", verb, *about]
+        done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
+        traced = "Traceback" in done.stdout + done.stderr
+        held = not done.returncode and not traced
+        yield _figure(f"sopkit {verb} with hostile names and titles", named, "texts", held, said=done.stderr[-300:])
+    shutil.copytree(PROJECT / "notebooks", root / "notebooks")
+    seen: list[str] = []
+    with jupyterlab_room.opened(root) as address, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu", "--disable-quic"]
+        )
+        for notebook in sorted((root / "notebooks").glob("0*.ipynb")):
+            text = notebook.read_text(encoding="utf-8").replace(r"\"demo\"", r"\"hostile\"")
+            notebook.write_text(text, encoding="utf-8")
+            page = browser.new_page(viewport={"width": 1400, "height": 3000})
+            page.set_default_timeout(600_000)
+            page.on("request", lambda asked: seen.append(asked.url[:100]))
+            page.on("dialog", lambda dialog: (seen.append(f"said {dialog.message}"), dialog.dismiss()))
+            page.goto(f"{address}/lab/tree/notebooks/{notebook.name}?reset")
+            jupyterlab_room.run_all(page)
+            page.wait_for_function(
+                "![...document.querySelectorAll('.jp-InputPrompt')].some(e => e.textContent.includes('*'))"
+            )
+            wide = page.evaluate(WIDER)
+            wrong = page.locator("[data-mime-type='application/vnd.jupyter.stderr']").count()
+            yield _figure(f"{notebook.stem} in JupyterLab: output wider than the page", len(wide), "places",
+                          not wide and not wrong, 0, found=[*wide[:3], f"{wrong} errors"])  # fmt: skip
+            page.screenshot(path=str(root / f"{notebook.stem}.png"))
+            page.close()
+        browser.close()
+    outside = sorted({one for one in seen if not re.match(r"(http://127\.0\.0\.1|data:|blob:)", one)})
+    yield _figure("run or asked for in JupyterLab by hostile texts", len(outside), "times", not outside, 0,
+                  found=outside[:3])  # fmt: skip
 
 
 # extremes -------------------------------------------------------------------------------------------------------------

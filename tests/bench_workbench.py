@@ -7,6 +7,7 @@ import shutil
 import statistics
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -87,6 +88,43 @@ def run() -> Iterator[dict]:
                 go(f"large_{lines}.ipynb")
                 yield from _large(page, lines)
             browser.close()
+        yield from _reference()
+
+
+def _reference() -> Iterator[dict]:
+    """A network of 168,000 variables: how long an answer takes, and how soon one that is given up is gone."""
+    import demo_company as demo
+    from small_company import company, made
+
+    from sopkit.book import Book, Plan
+    from sopkit.errors import StoppedError
+
+    book = Book.of(made(demo.REFERENCE), company(demo.REFERENCE.horizon), demo.CYCLE)
+    plan = Plan(book.tables, book.company, book.cycle).supply()
+    ended: list[float] = []
+
+    def ask(scale: float) -> None:
+        try:
+            plan.what_if("capacity", column="hours", scale=scale)
+        except StoppedError:
+            pass
+        ended.append(time.perf_counter())
+
+    ask(0.95)  # loads the model
+    began = time.perf_counter()
+    ask(0.9)
+    answered = ended[-1] - began
+    yield _figure("168,000 variables: the answer to a what-if", answered, 3.0)
+    waits = []
+    for share in (0.2, 0.4, 0.6, 0.8):
+        asked = threading.Thread(target=ask, args=(0.85,))
+        asked.start()
+        time.sleep(share * answered)
+        began = time.perf_counter()
+        plan.stop()
+        asked.join()
+        waits.append(ended[-1] - began)
+    yield _figure("168,000 variables: given up, until the panel is free again, worst of 4", max(waits), 3.0)
 
 
 def _told(page: Any) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-DAYS = 30.4375  # of a month
+DAYS = 30  # of a month
 GONE = "000000000000009999"  # a material that is flagged for deletion
 Rows = Iterable[Iterable[object]]
 

@@ -55,6 +55,14 @@ class Program:
         return found.fun, found.x
 
 
+def arriving(row: dict, *, whole: bool = False) -> dict[int, float]:
+    """Months after which which part arrives: days are parts of months of 30; `whole`: a part counts as a month."""
+    months, days = divmod(30 * row.get("lead_time", 0) + row.get("lead_days", 0), 30)
+    if whole or not days:
+        return {months + (days > 0): 1.0}
+    return {months: 1 - days / 30, months + 1: days / 30}
+
+
 def independent(tables: dict[str, pd.DataFrame], count: int) -> tuple[float, float]:
     """Units of must-be-met demand lost at least, and the best contribution after penalties of such a plan."""
     p, when = Program(), {month: at for at, month in enumerate(months(count))}
@@ -131,10 +139,13 @@ def independent(tables: dict[str, pd.DataFrame], count: int) -> tuple[float, flo
     # buying
     for offer in tables["offers"].to_dict("records") if "offers" in tables else []:
         most = offer["capacity"] if offer.get("capacity") == offer.get("capacity") else np.inf
-        for t in range(count - offer.get("lead_time", 0)):
-            arrives, item = t + offer.get("lead_time", 0), offer["item"]
+        parts, item = arriving(offer), offer["item"]
+        for t in range(count - max(parts)):
             buy = p("buy", offer["supplier"], item, offer["site"], t, money=-offer["price"], most=most)
-            balance[item, offer["site"], new(item, arrives), arrives][buy] += 1
+            for lead, part in parts.items():
+                balance[item, offer["site"], new(item, t + lead), t + lead][buy] += part
+            if offer.get("order_multiple", 0):
+                p.row({buy: 1.0, p("lots", item, t, most=999, whole=True): -offer["order_multiple"]}, 0, 0)
             if offer.get("minimum_order", 0):
                 order = p("order", offer["supplier"], item, offer["site"], t, most=1, whole=True)
                 p.row({buy: 1.0, order: -10_000.0}, -np.inf, 0)
@@ -144,23 +155,33 @@ def independent(tables: dict[str, pd.DataFrame], count: int) -> tuple[float, flo
     prices = {
         (row["product"], row["market"], when[row["month"]]): row for row in tables["demand_plan"].to_dict("records")
     }
+    own = {(lane["origin"], lane["destination"], lane.get("item", "")) for lane in lanes}
     for lane in lanes:
+        loads: dict[int, dict[int, float]] = defaultdict(dict)
         for item in tables["products"]["product"]:
-            for t in range(count - lane.get("lead_time", 0)):
-                arrives = t + lane.get("lead_time", 0)
-                due = prices.get((item, lane["destination"], arrives))
-                if lane not in inside and due is None:
+            for_all = not lane.get("item", "") and (lane["origin"], lane["destination"], item) not in own
+            if not for_all and lane.get("item", "") != item:
+                continue
+            parts = arriving(lane, whole=life[item] > 0)
+            for t in range(count - max(parts)):
+                due = {lead: prices.get((item, lane["destination"], t + lead)) for lead in parts}
+                if lane not in inside and None in due.values():
                     continue
-                paid = 0.0 if lane in inside else due["price"]
-                for b in batches(item, t, lane.get("lead_time", 0)):
+                paid = 0.0 if lane in inside else sum(part * due[lead]["price"] for lead, part in parts.items())
+                for b in batches(item, t, max(parts)):
                     ship = p(
                         "ship", lane["origin"], lane["destination"], item, b, t, money=paid - lane.get("cost", 0.0)
                     )
                     balance[item, lane["origin"], b, t][ship] -= 1
-                    if lane in inside:
-                        balance[item, lane["destination"], b, arrives][ship] += 1
-                    else:
-                        delivered[item, lane["destination"], arrives][ship] = 1.0
+                    loads[t][ship] = 1.0
+                    for lead, part in parts.items():
+                        if lane in inside:
+                            balance[item, lane["destination"], b, t + lead][ship] += part
+                        else:
+                            delivered[item, lane["destination"], t + lead][ship] = part
+        for t, sent in loads.items() if lane.get("full_load", 0) else []:
+            trucks = p("trucks", lane["origin"], lane["destination"], lane.get("item"), t, most=999, whole=True)
+            p.row(sent | {trucks: -lane["full_load"]}, 0, 0)
     for place in {*balance, *given}:  # what is not used is scrapped where it may get too old, else it must be held
         p.row(balance[place], -given[place], np.inf if life[place[0]] else -given[place])
     lost_must: list[int] = []
@@ -271,6 +292,11 @@ def drawn(seed: int) -> dict[str, pd.DataFrame]:
         Q, A, {one(*unmet)}, {1 + upto(4)}, {upto(9)}
         Q, B, {one(*unmet)}, {1 + upto(4)}, {upto(9)}
         """)
+    tables["lanes"] = tables["lanes"].assign(
+        item="", lead_days=[one(0, 0, 9), one(0, 0, 12), 0], full_load=[one(0, 15), 0, 0]
+    )
+    tables["lanes"].loc[3] = {**tables["lanes"].loc[0], "item": "Q", "cost": upto(3), "lead_days": one(0, 24)}
+    tables["offers"] = tables["offers"].assign(lead_days=[one(0, 21), one(0, 0, 6)], order_multiple=[one(0, 0, 40), 0])
     prices = tables["products"].set_index("product")["price"].to_dict()
     asked = {pair: [float(upto(80)) for _ in range(3)] for pair in [(i, k) for i in "PQ" for k in "AB"]}
     hours = [{"hours": upto(160), "overtime_limit": one(0, 10)} for _ in range(3)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import socket
 import subprocess
 import sys
@@ -64,7 +65,9 @@ def opened(folder: Path) -> Iterator[str]:
 @contextmanager
 def met(folder: Path) -> Iterator[str]:
     """Address of Voila over the notebooks in `folder`, as `make meet` serves them."""
-    with _served(folder, "voila", ["--no-browser", "--Voila.ip=127.0.0.1", str(folder / "notebooks")], "/") as address:
+    told = subprocess.run(["make", "--dry-run", "meet"], cwd=PROJECT, capture_output=True, text=True, check=True)
+    options = shlex.split(told.stdout.splitlines()[-1])[1:-1]
+    with _served(folder, "voila", ["--no-browser", *options, str(folder / "notebooks")], "/") as address:
         yield address
 
 

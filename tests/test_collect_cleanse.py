@@ -27,7 +27,8 @@ def a_company(seed: int = 7, products: int = 3) -> dict[str, pd.DataFrame]:
     tables["products"] = pd.DataFrame({"product": [f"P{p}" for p in range(products)], "family": "F"})
     tables["markets"] = pd.DataFrame({"market": ["NORTH"], "region": "North"})
     tables["calendar"] = pd.DataFrame({"month": MONTHS, "working_days": 21})
-    tables["lanes"] = pd.DataFrame({"origin": ["NEAR", "FAR"], "destination": "NORTH", "cost": [1.0, 2.0]})
+    lanes = pd.DataFrame({"origin": ["NEAR", "FAR"], "destination": "NORTH", "cost": [1.0, 2.0]})
+    tables["lanes"] = TABLES["lanes"].conform(lanes)
     return tables
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+from importlib import import_module
 from pathlib import Path
 
 import duckdb
@@ -12,7 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 
 import sopkit.collect as room
+from sopkit.book.signed import plan_hash
 from sopkit.collect import check_company, new_company
+from sopkit.cycle import Cycle
 from sopkit.errors import SettingsError
 from sopkit.files import sha256, to_parquet
 from sopkit.tables import TABLES
@@ -43,6 +48,46 @@ def test_the_demo_comes_back_from_dumps_bit_for_bit(pack: str, wanted: dict[str,
     ours, theirs = collected.company, check_company(DEMO, "2026-11").company
     settings = {"raw", "raw_files"}
     assert ours.model_dump(exclude=settings) == theirs.model_dump(exclude=settings)
+
+
+def made_from(folder: Path, cycle: str = "2026-11") -> dict[str, str]:
+    """The hash of the cycle planned from the company in `folder`, to the end of supply: of its numbers, and of all."""
+    for name, place in (("SOPKIT_DATA", folder.parent), ("SOPKIT_REPORTS", folder.parent / "reports")):
+        os.environ[name] = str(place)
+    c = Cycle.open("demo", cycle, stage="collect")
+    c.save(check_company(folder, cycle).snapshot())
+    for stage in ("demand", "supply"):
+        c = Cycle.open("demo", cycle, stage=stage)
+        c.save(import_module(f"sopkit.{stage}").plan(c.book))
+    return {name: plan_hash(c.manifest, "supply", provenance=name == "all") for name in ("numbers", "all")}
+
+
+def test_the_plan_from_dumps_has_the_hash_of_the_demos_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SOPKIT_DATA", "SOPKIT_REPORTS"):
+        monkeypatch.setenv(name, "")  # set by `made_from`, and as before afterwards
+    shutil.copytree(DEMO, tmp_path / "csv" / "demo")
+    plans = {"csv": made_from(tmp_path / "csv" / "demo")}
+    for pack in ("sap", "odoo"):
+        held = getattr(erp_dumps, pack)(DEMO, tmp_path / "dumps" / pack)
+        folder = tmp_path / pack / "demo"
+        new_company(folder, "Alpenglow Outdoor", [pack, str(tmp_path / "dumps" / pack)])
+        erp_dumps.beside(DEMO, folder, held)
+        plans[pack] = made_from(folder)
+    assert len({plan["numbers"] for plan in plans.values()}) == 1
+    assert len({plan["all"] for plan in plans.values()}) == 3  # the files are others, and a signature knows it
+
+
+def test_a_number_is_in_every_hash_and_where_it_came_from_in_the_signed_one_alone() -> None:
+    def hashes_of(**shas: str) -> tuple[str, str]:
+        tables = {name: {"stage": "collect", "sha256": sha} for name, sha in shas.items()}
+        return tuple(plan_hash({"tables": tables}, provenance=all_of_it) for all_of_it in (True, False))
+
+    once, moved, other = (
+        hashes_of(products="a", sources="x"),
+        hashes_of(products="a", sources="y"),
+        hashes_of(products="b"),
+    )
+    assert once[0] != moved[0] and once[1] == moved[1] != other[1]
 
 
 def test_a_dump_that_is_not_there_leaves_its_tables_to_the_workbook(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import typer
 from sopkit import charts
 from sopkit.cli import app
 from sopkit.collect import collect
+from sopkit.errors import SettingsError
 from sopkit.tables import INPUTS
 
 CYCLE = "2026-11"
@@ -88,6 +89,60 @@ def test_the_two_currencies_of_the_readme_are_one_money_in_the_plan(trader: Path
     assert collected.tables["prices"].set_index("market")["price"].to_dict() == {"SHOP": 12, "WEB": 10 * 0.92}
     revenue = collected.tables["sales_history"].groupby("market")["revenue"].sum()
     assert revenue.to_dict() == pytest.approx({"SHOP": 108 * 24, "WEB": 90 * 24 * 0.92})
+
+
+DATED = """name: Trader
+horizon: 6
+rates: {USD: {2024-11: 0.5, 2026-01: 0.8, 2027-01: 0.9}}
+tables: {prices: {currency: market}, sales_history: {currency: market}}
+"""
+
+
+def in_dollars(trader: Path, settings: str) -> None:
+    (trader / "company.yaml").write_text(settings)
+    (trader / "markets.csv").write_text("market,region,channel,currency\nSHOP,N,shop,EUR\nWEB,N,web,USD\n")
+    (trader / "prices.csv").write_text("product,market,price\nGREEN,WEB,10\n")
+    sold = "".join(f"{month},GREEN,WEB,9,90\n" for month in MONTHS)
+    (trader / "sales_history.csv").write_text("month,product,market,quantity,revenue\n" + sold)
+
+
+def test_history_takes_its_months_rate_and_a_price_list_that_of_the_plans_first_month(trader: Path) -> None:
+    """90 USD in each of 24 months: fourteen at 0.5, ten at 0.8; a price of 10 USD is 8 EUR in November 2026."""
+    in_dollars(trader, DATED)
+    collected = collect(trader, CYCLE)
+    assert collected.errors == 0, collected.summary()
+    revenue = collected.tables["sales_history"].set_index("month")["revenue"]
+    assert revenue[:"2025-12"].tolist() == [45.0] * 14 and revenue["2026-01":].tolist() == [72.0] * 10
+    assert collected.tables["prices"]["price"].tolist() == [8.0]
+
+
+def test_a_month_before_the_first_rate_is_a_finding_and_never_converted(trader: Path) -> None:
+    in_dollars(trader, DATED.replace("2024-11: 0.5", "2025-01: 0.5"))
+    found = collect(trader, CYCLE).findings.query("table == 'sales_history' and severity == 'error'")
+    assert found[["row", "value"]].to_numpy().tolist() == [[2, "2024-11"], [3, "2024-12"]]
+    assert set(found["rule"]) == {"lies before the first month with a rate for its currency"}
+
+
+def test_money_of_a_foreign_market_is_never_taken_for_ours_in_silence(trader: Path) -> None:
+    in_dollars(trader, DATED.replace(", sales_history: {currency: market}", ""))
+    (rule,) = collect(trader, CYCLE).findings.query("table == 'company.yaml'")["rule"]
+    assert rule == "markets have the currency USD, but the money of sales_history is read as EUR"
+    in_dollars(trader, DATED.replace("sales_history: {currency: market}", "sales_history: {currency: EUR}"))
+    assert collect(trader, CYCLE).findings.query("table == 'company.yaml'").empty
+
+
+@pytest.mark.parametrize(
+    ("rate", "says"),
+    [
+        ("-1", "rates.USD: Input should be greater than or equal to 0"),
+        ("{2026-13: 1}", "rates.USD.2026-13: String should match pattern"),
+        ("much", "rates.USD: Input should be a valid number"),
+    ],
+)
+def test_a_rate_that_is_none_is_named_with_its_line(trader: Path, rate: str, says: str) -> None:
+    in_dollars(trader, f"name: Trader\nrates: {{USD: {rate}}}\n")
+    with pytest.raises(SettingsError, match=f"line 2: {re.escape(says)}"):
+        collect(trader, CYCLE)
 
 
 def test_every_command_of_the_readme_is_one_of_ours_with_its_options() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import re
@@ -449,6 +450,17 @@ def test_six_notebooks_run_in_order_each_in_a_fresh_process(company: Path, noteb
     assert len(pids) == 6
     assert cycle.stale() == {} and cycle.verify() == []
     assert manifest["versions"]["pandas"] == pd.__version__
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="open files are counted on Linux only")
+def test_runs_leave_no_file_and_no_socket_open(company: Path, notebooks: Path) -> None:
+    """Once twelve a notebook: a hundred of them, and no kernel started any more."""
+    counts = []
+    for _ in range(2):
+        run(notebooks, only=["collect"])
+        gc.collect()
+        counts.append(len(list(Path("/proc/self/fd").iterdir())))
+    assert counts[0] == counts[1]
 
 
 @pytest.mark.parametrize(

@@ -144,6 +144,17 @@ def test_an_answer_of_the_file_counts_for_its_cycle_and_its_plan_only(tables, sa
     assert row["lapsed"] == "" if not counts else counts.format(plan=seen) in row["lapsed"]
 
 
+@pytest.mark.parametrize(("key", "status"), [("", "approved"), ("ssh-ed25519 AAAA", "undecided")])
+def test_an_unsigned_file_does_not_decide_for_who_signs_with_a_key(tables, key, status):
+    people = {"name": ["Greta"], "role": ["director"], "may_sign": ["decide"], "ssh_key": [key]}
+    tables["people"] = TABLES["people"].conform(pd.DataFrame(people))
+    given = ANSWER | {"cycle": "2026-11", "plan": plan_hash(MANIFEST, "reconcile")[:SHORT]}
+    book = Book(tables, Company(name="test"), "2026-11", questions=[QUESTION.model_copy(update=given)])
+    row = decisions(replace(book, manifest=MANIFEST)).iloc[0]
+    assert row["status"] == status
+    assert not key or "Greta signs with an SSH key, and decisions.yaml is not signed. Use `sopkit" in row["lapsed"]
+
+
 def test_a_recorded_decision_counts_for_the_plan_it_was_given_for(tables):
     said = {"id": 1, "cycle": "2026-11", "author": "Greta", "recorded_at": "2026-11-05T09:00:00+00:00"}
     said |= {"question": "Which?", "option": "more", "reason": "r", "status": "approved"}

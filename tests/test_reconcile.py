@@ -206,12 +206,14 @@ def test_lever_stands_beside_the_shortage_it_helps(plan):
         "months": "Dec 2026",
         "change": "+10 hours",
         "gain": 55,
+        "helps": "A",
         "revenue": 55,
         "cash_cost": 0,
         "penalties": 0,
         "sentence": "ten more hours on R",
     }
-    plan = plan.with_tables({"levers": pd.DataFrame([lever])})
+    other = lever | {"place": "S", "gain": 99, "helps": "", "sentence": "ten more hours on S, for another family"}
+    plan = plan.with_tables({"levers": pd.DataFrame([lever, other])})
     found = gaps.gaps(plan, finance.pnl(plan)).set_index(["gap", "month"])
     assert found.at[("demand-supply", M2), "lever"] == "ten more hours on R"
     assert found.at[("demand-supply", M1), "lever"] == ""  # no shortage, no lever

@@ -904,7 +904,11 @@ def lp_of(model: pyo.ConcreteModel, name: str, folder: Path) -> str:
 
 
 def spoken_model(**other) -> pyo.ConcreteModel:
+    """`full` for three months, with days beside months, whole lots and loads, and a lane for one product."""
     tables, policies = full(3)
+    lanes, own = tables["lanes"].assign(full_load=[10, 0, 0, 0]), {"origin": "DC", "destination": "A", "item": "Q"}
+    tables["lanes"] = pd.concat([lanes, pd.DataFrame([own | {"cost": 3}])]).fillna({"item": ""})
+    tables["offers"] = tables["offers"].assign(lead_days=[0, 21, 0], order_multiple=[0, 50, 0])
     return model_of(tables, 3, **(policies | other))
 
 

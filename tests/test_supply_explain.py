@@ -133,16 +133,34 @@ def test_a_shortage_that_nothing_but_its_price_stands_behind_is_said_so() -> Non
     assert (why.loc["LAMP", "limit"] == "supplier_capacity").all()
 
 
-def test_a_material_that_nobody_makes_or_sells_is_named_not_called_a_price() -> None:
+def without_bulbs() -> Session:
+    """Nobody sells bulbs, and 30 are left."""
     tables = read(WORKSHOP.format(bulbs=1, chairs=0.1))
     stock = read("inventory\nsite, item, quantity\nSHOP, BULB, 30\n")
     tables |= stock | {"offers": tables["offers"].head(0)}
     tables["demand_plan"] = tables["demand_plan"].assign(**{layer: 0.0 for layer in LAYERS})
-    why = explain(Session(Book.of(tables, company(2), CYCLE)))["why_short"]
+    return Session(Book.of(tables, company(2), CYCLE))
+
+
+def test_a_material_that_nobody_makes_or_sells_is_named_not_called_a_price() -> None:
+    why = explain(without_bulbs())["why_short"]
     lamp = why[why["item"] == "LAMP"]
     assert lamp["quantity"].sum() == pytest.approx(160 - 30)
     assert (lamp["limit_item"] == "BULB").all() and (lamp["shadow_price"] > 0).all()
     assert lamp["sentence"].str.contains("Bulb at SHOP which nobody makes or sells", regex=False).all()
+
+
+def test_only_levers_that_help_are_advised_and_a_supplier_for_what_nobody_sells_is_one() -> None:
+    """80 lamps a month in 100 + 10 hours are 55; 30 bulbs last for 30. More hours on the line would help nobody."""
+    session = without_bulbs()
+    found = explain(session)["levers"]
+    assert set(found["lever"]) == {"new supplier", "subcontract"} and (found["gain"] > 0).all()
+    for _, one in found.iterrows():
+        gain = Session(typed(session.book, one)).base.profit - session.base.profit
+        assert one["gain"] == pytest.approx(gain, rel=1e-6)
+    supplier = found.set_index("lever").loc["new supplier"]
+    assert supplier["helps"] == "LAMP" and supplier["change"] == "offers: a new row, price 6.25, lead_time 1"
+    assert supplier["sentence"].startswith("Bulb from a supplier to be found (25% above standard cost) for Workshop")
 
 
 def lever(session: Session, name: str) -> pd.Series:

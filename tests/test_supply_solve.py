@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from importlib import import_module
 
 import demo_company as demo
 import numpy as np
@@ -16,6 +17,7 @@ from test_supply import changed, full, plain
 
 from sopkit.book import Book
 from sopkit.engine import Engine
+from sopkit.errors import StoppedError
 from sopkit.supply import accelerator
 from sopkit.supply.accelerator import held, matrix
 from sopkit.supply.loaded import Effort, Loaded
@@ -358,6 +360,30 @@ def test_a_plan_exists_however_little_time_there_is_and_says_what_a_better_one_c
     if seconds:
         assert (run["status"], gap) == ("Optimal", 0.0) and plan["supply_plan"]["quantity"].sum() > 200
     assert plan["supply_checks"]["holds"].all()
+
+
+def test_a_question_given_up_inside_the_solver_leaves_no_trace(little, monkeypatch) -> None:
+    for place in ("loaded", "solve"):  # as a large network: it listens while it solves
+        monkeypatch.setattr(import_module(f"sopkit.supply.{place}"), "LARGE", 1)
+    session = Session(Book.of(little, company(LITTLE.horizon), CYCLE))
+    tripled = little["demand_plan"].assign(consensus=little["demand_plan"]["consensus"] * 3)
+    wanted = {"demand_plan": tripled}
+    before, change = session.plan(wanted), Loaded.change
+
+    def stops(part: Loaded, other: Matrix) -> None:
+        change(part, other)
+        session._stop.set()
+
+    monkeypatch.setattr(Loaded, "change", stops)
+    with pytest.raises(StoppedError, match="nothing has changed"):
+        session.plan(wanted)
+    assert session.parts.loaded == [None], "HiGHS itself was interrupted"
+    monkeypatch.setattr(Loaded, "change", change)
+    session.stop()
+    after = session.plan(wanted)
+    for name, frame in before.items():
+        if name != "supply_run":
+            pd.testing.assert_frame_equal(after[name], frame)
 
 
 def test_a_table_that_the_stage_does_not_read_is_refused(session) -> None:

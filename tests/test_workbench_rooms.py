@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import threading
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +16,15 @@ from typer.testing import CliRunner
 
 import sopkit
 from sopkit import collect, demand, workbench
-from sopkit.book import apply, load_scenarios
+from sopkit.book import actions, apply, load_scenarios
 from sopkit.cli import app
 from sopkit.cycle import Cycle
 from sopkit.cycle.checklist import blocking
 from sopkit.decide import figures
+from sopkit.supply import resolve
 from sopkit.workbench.forms import _Shown
 from sopkit.workbench.typed import SHEETS, TableDraft
+from sopkit.workbench.what_if import LEVERS
 
 
 def opened(stage: str) -> Cycle:
@@ -239,6 +243,57 @@ def test_a_cell_that_the_table_does_not_have_cannot_be_typed_over() -> None:
     assert "takes more than the" in refused.why and "hours that are there" in refused.why
 
 
+def test_a_shift_and_a_lane_can_be_changed_where_there_is_one(own_run: Path) -> None:
+    cycle = opened("supply")
+    panel = workbench.what_if(cycle)
+    assert "lane" not in dict(panel.lever.options).values(), "no lane of the demo has a limit"
+    panel.lever.value, panel.place.value, panel.percent.value = "shifts", "SEW-N", 1
+    panel._solver.join()
+    [change] = panel._changes()
+    rows = pd.DataFrame(change.rows).assign(month=lambda frame: pd.to_datetime(frame["month"]))
+    was = cycle.read("capacity").query("resource == 'SEW-N'").merge(cycle.read("calendar"), on="month")
+    both = rows.merge(was, on="month", suffixes=("", "_was"))
+    assert both["hours"].to_numpy() == pytest.approx((both["hours_was"] + 8 * both["working_days"]).to_numpy())
+    assert "SEW-N shifts +1 shifts" in panel.shown.value
+    limited = panel.tables["lanes"].assign(capacity=[500.0] + [None] * (len(panel.tables["lanes"]) - 1))
+    panel.tables = panel.tables.with_tables({"lanes": limited})
+    panel.lever.options = [(LEVERS["lane"].words, "lane")]
+    assert [code for _, code in panel.place.options] == [limited["origin"].iloc[0]]
+
+
+def test_what_takes_long_says_how_long_and_can_be_given_up(own_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cycle, going = opened("supply"), threading.Event()
+    panel = workbench.what_if(cycle)
+    panel.place.value, panel.percent.value = "SEW-N", 5
+    panel._solver.join()
+    solved = panel.shown.value
+    slow, read = resolve.matrix, threading.Event()
+
+    def reads(model: object) -> object:
+        read.set()
+        going.wait()
+        return slow(model)
+
+    monkeypatch.setattr(resolve, "matrix", reads)
+    monkeypatch.setattr(import_module("sopkit.workbench.what_if"), "PATIENCE", 0.1)
+    panel.percent.value = 50
+    assert "This takes about" in panel.message.value and not panel.give_up.disabled
+    read.wait()
+    threading.Timer(0.2, going.set).start()
+    panel.give_up.click()
+    panel._solver.join()
+    assert "Stopped: nothing has changed." in panel.message.value and panel.give_up.disabled
+    assert "data-stale" in panel.shown.value and "data-stale" not in solved
+    monkeypatch.setattr(resolve, "matrix", slow)
+    panel.percent.value = 10
+    panel._solver.join()
+    assert "Solved: result" in panel.message.value and "data-stale" not in panel.shown.value
+    panel.percent.value = 5
+    panel._solver.join()
+    undated = [re.sub(r'="\d+\.\d+"', "", shown) for shown in (panel.shown.value, solved)]
+    assert undated[0] == undated[1], "what was given up leaves no trace"
+
+
 def test_the_lab_builds_keeps_solves_and_holds_options_against_events(own_run: Path) -> None:
     lab = workbench.scenario_lab(opened("reconcile"))
     assert lab.solve not in lab.children and lab.children.index(lab.chosen) > lab.children.index(lab.store)
@@ -293,6 +348,22 @@ def test_a_decision_keeps_dissent_and_expected_effect_and_the_options_stand_side
     assert "&lt;i&gt;early" in room.shown.value and "<i>early" not in room.shown.value
     assert "One question to decide" in room.agenda.value
     assert "Dissent" in figures.log(cycle.book.with_tables({"decision_log": cycle.read("decision_log")})).html
+
+    form = room.actions
+    offered = {label: value for label, value in form.about.options}
+    form.about.value = next(value for label, value in offered.items() if label.startswith("proposed: Bring into"))
+    assert form.what.value.startswith("Bring into the company's tables: Evening shift") and form.who.value
+    form.store.click()
+    assert 'role="alert"' in form.message.value, "who records it is asked"
+    form.by.value, form.due.value = "Ada Brandt", pd.Timestamp("2026-12-11").date()
+    form.store.click()
+    assert "Action 1 is stored" in form.message.value and "1. Bring into" in form.shown.value
+    form.about.value = 1
+    form.by.value, form.status.value, form.comment.value = "Ada Brandt", "done", "<b>it is there</b>"
+    form.store.click()
+    row = actions.standing(cycle.records.read("actions")).loc[1]
+    assert (row["status"], row["due"]) == ("done", pd.Timestamp("2026-12-11")) and "it is there" in row["comments"]
+    assert "<b>it is" not in form.shown.value
 
     room.sign.sign.click()
     assert "Say who signs" in room.sign.message.value

@@ -7,6 +7,7 @@ import re
 import pandas as pd
 
 from sopkit.book import Book
+from sopkit.tables import TABLES
 
 
 def typed(book: Book, lever: pd.Series) -> Book:
@@ -53,7 +54,7 @@ def typed(book: Book, lever: pd.Series) -> Book:
         row = {"supplier": "TYPED", "item": item, "site": place, "price": price, "lead_time": int(lead)}
         row |= {"capacity": capacity[0] if capacity else None, "minimum_order": 0.0, "share_limit": 1.0}
         offers, suppliers = book["offers"], book["suppliers"]
-        more = pd.DataFrame([row]).reindex(columns=offers.columns).astype(offers.dtypes.to_dict())
+        more = TABLES["offers"].conform(pd.DataFrame([row]))
         supplier = (
             suppliers.head(1).assign(supplier="TYPED") if len(suppliers) else pd.DataFrame([{"supplier": "TYPED"}])
         )

@@ -60,6 +60,11 @@ class Plan(Book):
         made = replace(changed, title=scenario.title, base=self, scenario=scenario, rows=rows)
         return made.with_tables(frames)
 
+    def stop(self) -> None:
+        """Give up the what-if that another thread waits for: it gets StoppedError, and the plan stays as it is."""
+        if session := vars(self).get("_session"):
+            session.stop()
+
     def weigh(self, what: str | Scenario | Change | Sequence[Change], **change: Any) -> dict[str, float]:
         """The `measured` of `what_if`, three times as fast: read off the solution, and no table is written.
 

@@ -13,15 +13,23 @@ from sopkit.tables import BY_NAME
 from sopkit.words import divided
 
 SHORT = 12  # letters of a hash that people write down
+PROVENANCE = frozenset({"sources", "findings"})  # tables of where rows stood before they were collected
 
 
-def plan_hash(manifest: Mapping[str, Any], stage: str = "publish", *, alone: bool = False) -> str:
-    """One sha256 over all tables that the stages up to and including `stage` wrote, or those of that stage `alone`."""
+def plan_hash(
+    manifest: Mapping[str, Any], stage: str = "publish", *, alone: bool = False, provenance: bool = True
+) -> str:
+    """One sha256 over all tables that the stages up to and including `stage` wrote, or those of that stage `alone`.
+
+    Without `provenance` two cycles have one hash where all numbers are the same, wherever their data came from; who
+    signs or reproduces a plan vouches for that too.
+    """
     upto = BY_NAME[stage].number
     lines = [
         f"{name} {entry['sha256']}\n"
         for name, entry in sorted(manifest.get("tables", {}).items())
         if entry["stage"] in BY_NAME
+        and (provenance or name not in PROVENANCE)
         and (entry["stage"] == stage or (BY_NAME[entry["stage"]].number < upto and not alone))
     ]
     return sha256("".join(lines).encode())

@@ -7,7 +7,7 @@ from typing import Any, Unpack
 
 import pandas as pd
 
-from sopkit.charts.figure import HIGH, LOW, NONE, WIDE, About, Figure, data, empty, made, nothing, plain, points, vega
+from sopkit.charts.figure import HIGH, LOW, NONE, WIDE, About, Figure, chart, empty, made, nothing, plain, points, vega
 from sopkit.charts.forms import summary
 from sopkit.charts.marks import apart, drawn, fit, label_list, marked, month_labels, nice, scale_marker, short_scale
 from sopkit.charts.notation import BAD, LOOKS, QUIET, SHOWN, colour_of
@@ -58,13 +58,13 @@ def columns(
                 for m, look in zip(rows["x"], styles, strict=True)
             ],
         )
-        bar = v.Chart(data(rows)).mark_bar(size=wide * pitch, xOffset=offset * pitch, strokeWidth=1.2)
+        bar = chart(rows).mark_bar(size=wide * pitch, xOffset=offset * pitch, strokeWidth=1.2)
         layers.append(bar.encode(x=across, y=up, y2="y:Q", description="d:N", fill=v.Fill("fill:N", scale=None),
                                  stroke=v.Stroke("stroke:N", scale=None)))  # fmt: skip
         names += [(name, rows.loc[rows["series"] == name, "y"].iloc[-1]) for name in dict.fromkeys(rows["series"])]
     for kind in lines:
         rows = tidy[tidy["series"] == kind]
-        step = v.Chart(data(rows)).mark_line(interpolate="step", color=QUIET, strokeWidth=1.4, aria=False)
+        step = chart(rows).mark_line(interpolate="step", color=QUIET, strokeWidth=1.4, aria=False)
         layers.append(step.encode(x=across, y="y:Q"))
         names += [(kind, rows["y"].iloc[-1])] if len(rows) else []
     tops = front.assign(text=[scale.text(value * scale.factor) for value in front["y"]])
@@ -72,18 +72,16 @@ def columns(
     tops["y"] = tops["y"].clip(lower=behind.reindex(tops["n"]).fillna(0.0).to_numpy())
     wanted = tops["x"].map(plain).eq(plain(about.get("mark", "")))
     point = tops[wanted] if wanted.any() else tops.loc[[front["y"].idxmax()]]
-    text = v.Chart(data(tops.drop(point.index))).mark_text(dy=-8, fontSize=10 if pitch > 26 else 9, aria=False)
+    text = chart(tops.drop(point.index)).mark_text(dy=-8, fontSize=10 if pitch > 26 else 9, aria=False)
     layers += [text.encode(x=across, y="y:Q", text="text:N"), *marked(point, across, "y:Q")]
     # named where they end: what ended before the last month is told by its look beside its first column
     last = tidy[tidy["n"] == tidy["n"].max()]
     ends = pd.DataFrame([(n, y_) for n, y_ in names if n in set(last["series"])], columns=["text", "y"])
     ends = ends.assign(y=apart(ends["y"], 13 * per_pixel), text=ends["text"].map(lambda t: fit(t, 140, 11)))
-    label = v.Chart(data(ends.assign(n=len(months) - 1))).mark_text(
-        align="left", dx=0.5 * pitch, fontSize=11, aria=False
-    )
+    label = chart(ends.assign(n=len(months) - 1)).mark_text(align="left", dx=0.5 * pitch, fontSize=11, aria=False)
     layers.append(label.encode(x=across, y="y:Q", text="text:N"))
     early = tidy[~tidy["series"].isin(last["series"])].drop_duplicates("series").assign(y=1.14 * top)
-    start = v.Chart(data(early)).mark_text(align="left", dx=-0.4 * pitch, fontSize=11, aria=False)
+    start = chart(early).mark_text(align="left", dx=-0.4 * pitch, fontSize=11, aria=False)
     layers.append(start.encode(x=across, y="y:Q", text="series:N"))
     return drawn(figure, *layers, beside=ends["text"])
 
@@ -127,7 +125,7 @@ def panels(
         rows = tidy[tidy["series"].map(lambda s, kinds=kinds: SHOWN.get(s) in kinds)]
         styles = [LOOKS[SHOWN[name]] for name in rows["series"]]
         rows = rows.assign(fill=[look.fill for look in styles], stroke=[look.stroke for look in styles])
-        bar = v.Chart(data(rows)).mark_bar(size=0.62 * pitch, xOffset=offset * pitch, strokeWidth=0.8)
+        bar = chart(rows).mark_bar(size=0.62 * pitch, xOffset=offset * pitch, strokeWidth=0.8)
         layers.append(bar.encode(x=across, y=up, y2="y:Q", description="d:N", fill=v.Fill("fill:N", scale=None),
                                  stroke=v.Stroke("stroke:N", scale=None)))  # fmt: skip
     front = tidy[tidy["series"].map(lambda s: SHOWN.get(s) in ("actual", "plan"))]
@@ -135,13 +133,13 @@ def panels(
     peaks = peaks.assign(text=[f"{scale.text(r.y * scale.factor)} {plain(r.x)}" for r in peaks.itertuples()])
     best = peaks[peaks["part"].eq(plain(about.get("mark", "")))]
     best = best if len(best) else peaks.loc[[peaks["y"].idxmax()]]
-    text = v.Chart(data(peaks.drop(best.index))).mark_text(dy=-9, fontSize=10, aria=False)
+    text = chart(peaks.drop(best.index)).mark_text(dy=-9, fontSize=10, aria=False)
     layers += [text.encode(x=across, y="y:Q", text="text:N"), *marked(best, across, "y:Q")]
     heads = pd.DataFrame({"n": [i * (len(months) + gap) for i in range(len(parts))], "text": parts, "y": 0.0,
                           "when": f"{plain(months[0])} – {plain(months[-1])}"})  # fmt: skip
     letters = int(pitch * (len(months) + gap) / 6.6)
     heads["text"] = heads["text"].map(lambda t: fit(t, letters * 6.4, 12))
-    base = v.Chart(data(heads)).encode(x=across)
+    base = chart(heads).encode(x=across)
     bold = {"baseline": "top", "fontSize": 12, "fontWeight": "bold", "aria": False}
     layers.append(base.mark_text(align="left", dx=-pitch / 2, **bold).encode(y=v.value(0), text="text:N"))
     below = {"dx": -pitch / 2, "dy": 12, "fontSize": 10, "color": QUIET, "aria": False}
@@ -207,7 +205,7 @@ def waterfall(
                   labelExpr=label_list(list(tidy["step"]), max(8, int(pitch / 6.4))))  # fmt: skip
     across = v.X("n:O", axis=axis, scale=v.Scale(domain=list(range(len(tidy)))))
     up = v.Y("y:Q", axis=None, scale=v.Scale(domain=[0, usable + 22], nice=False))
-    bar = v.Chart(data(both)).mark_bar(size=min(70, pitch * 0.66), strokeWidth=1).encode(
+    bar = chart(both).mark_bar(size=min(70, pitch * 0.66), strokeWidth=1).encode(
         x=across, y=up, y2="y2:Q", fill=v.Fill("fill:N", scale=None), stroke=v.Stroke("stroke:N", scale=None),
         description="d:N")  # fmt: skip
     labelled = pd.concat([low[~inner], tiers[-1]]).drop_duplicates("n", keep="last") if two else tiers[-1]
@@ -216,7 +214,7 @@ def waterfall(
     wanted = tidy.index[tidy["step"].eq(plain(about.get("mark", "")))]
     worst = int(wanted[0]) if len(wanted) else worst
     labelled["m"] = [f"message: {d}" for d in labelled["d"]]
-    text = v.Chart(data(labelled)).encode(x=across, y="top:Q", text="text:N")
+    text = chart(labelled).encode(x=across, y="top:Q", text="text:N")
     layers = [bar, text.transform_filter(f"datum.n != {worst}").mark_text(dy=-7, aria=False)]
     layers.append(
         text.transform_filter(f"datum.n == {worst}").mark_text(dy=-7, fontWeight="bold").encode(description="m:N")

@@ -13,7 +13,7 @@ import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 from xml.etree import ElementTree
@@ -253,7 +253,7 @@ def _cleaned(node: Any) -> Any:
     """The specification without characters that no XML may hold: one NUL in a name aborts vl-convert and Python too."""
     if isinstance(node, dict):
         return {key: _cleaned(value) for key, value in node.items()}
-    if isinstance(node, list):
+    if isinstance(node, list | tuple):
         return [_cleaned(value) for value in node]
     return _FORBIDDEN.sub("", node) if isinstance(node, str) else node
 
@@ -273,9 +273,15 @@ def svg(chart: altair.TopLevelMixin, alt: str, width: int = WIDE, height: int = 
     # these forms are fixed and tested: Altair's check against its schema would cost a third of every chart
     spec = {"width": width, "height": height, **_cleaned(chart.to_dict(validate=False))}
     spec |= {"config": HOUSE, "autosize": {"type": "fit", "contains": "padding"}}
-    root = ElementTree.fromstring(draw(spec))
+    return _drawn(json.dumps(spec, sort_keys=True), alt)
+
+
+@lru_cache(maxsize=200)  # the same figure stands in the packs of several audiences
+def _drawn(text: str, alt: str) -> str:
+    spec = json.loads(text)
+    root, width, height = ElementTree.fromstring(draw(spec)), spec["width"], spec["height"]
     # ids must differ between the figures of a page and be the same in every run: the library counts on and on
-    mark = "f" + hashlib.sha256((alt + json.dumps(spec, sort_keys=True)).encode()).hexdigest()[:8]
+    mark = "f" + hashlib.sha256((alt + text).encode()).hexdigest()[:8]
     ids = {name: f"{mark}-{n}" for n, name in enumerate(e.attrib["id"] for e in root.iter() if "id" in e.attrib)}
     for element in root.iter():
         label, of = element.attrib.pop("aria-label", None), element.attrib.get("aria-roledescription", "")
@@ -316,8 +322,10 @@ def _patterns(root: ElementTree.Element, mark: str) -> None:
         root.insert(0, defs)
 
 
-def data(frame: pd.DataFrame) -> Any:
-    """A frame as Vega reads it: months as text in local time, text without what XML refuses, None for no value."""
+def chart(frame: pd.DataFrame) -> Any:
+    """An Altair chart of a frame, whose channels are still to be said: months as text in local time, text without what
+    XML refuses, None for no value.
+    """
     rows = frame.copy()
     for name in rows.columns:
         if pd.api.types.is_datetime64_any_dtype(rows[name]):
@@ -325,7 +333,25 @@ def data(frame: pd.DataFrame) -> Any:
         elif not pd.api.types.is_numeric_dtype(rows[name]):
             rows[name] = rows[name].map(plain)
     rows = rows.astype(object).where(rows.notna(), None)
-    return vega().Data(values=rows.to_dict("records"))
+    return _chart_class()(vega().Data(values=tuple(rows.to_dict("records"))))
+
+
+@cache
+def _chart_class() -> Any:
+    """Altair's Chart, told of which class a channel is: Altair itself hashes all its classes for each text, 7 ms."""
+    v = vega()
+
+    class Chart(v.Chart):  # type: ignore[name-defined]
+        def encode(self, **channels: Any) -> Any:
+            for name, channel in channels.items():
+                of = name[0].upper() + name[1:]
+                if isinstance(channel, str):
+                    channels[name] = getattr(v, of)(channel)
+                elif isinstance(channel, dict):
+                    channels[name] = getattr(v, f"{of}Value")(**channel)
+            return super().encode(**channels)
+
+    return Chart
 
 
 def in_order(names: Iterable[Any], order: Sequence[str] | None = None) -> list[str]:

@@ -15,7 +15,7 @@ from sopkit.charts.figure import (
     WIDE,
     About,
     Figure,
-    data,
+    chart,
     empty,
     in_order,
     made,
@@ -86,7 +86,7 @@ def line(
     domain = [least - 0.06 * (most - least) * (least < 0), most + 0.16 * (most - least) or 1.0]
     ends, room = _line_ends(tidy.dropna(subset=["y"]), kinds, scale, (domain[1] - domain[0]) / (high_px - 40))
     across = v.X("x:T", axis=axis_of(tidy["x"], width - room), scale=v.Scale(nice=False))
-    base = v.Chart(data(tidy)).encode(x=across)
+    base = chart(tidy).encode(x=across)
     colour = v.Color("series:N", scale=v.Scale(domain=kinds, range=[look.ink for look in styles]), legend=None)
     axis = v.Y("y:Q", axis=None, scale=v.Scale(zero=True, nice=False, domain=domain))
     layers = scale_marker(max(most, -least) / 3, scale)
@@ -99,12 +99,12 @@ def line(
     layers.append(base.mark_line(aria=False).encode(y=axis, color=colour, strokeDash=dash, strokeWidth=wide))
     layers.append(base.mark_circle(size=60, opacity=0).encode(y=axis, description="d:N"))
     if start is not None and tidy["x"].min() < pd.Timestamp(start):
-        rule = v.Chart(data(pd.DataFrame({"x": [pd.Timestamp(start)], "d": ["plan"]})))
+        rule = chart(pd.DataFrame({"x": [pd.Timestamp(start)], "d": ["plan"]}))
         layers.append(rule.mark_rule(color=QUIET, strokeWidth=1, strokeDash=[2, 3], aria=False).encode(x="x:T"))
         label = rule.mark_text(align="left", dx=4, dy=-2, color=QUIET, aria=False, baseline="top")
         layers.append(label.encode(x="x:T", y=v.value(0), text="d:N"))
     for place, (align, dx) in {"end": ("left", 8), "above": ("center", 0)}.items():
-        text = v.Chart(data(ends[ends["at"] == place])).mark_text(align=align, dx=dx, fontSize=11, aria=False)
+        text = chart(ends[ends["at"] == place]).mark_text(align=align, dx=dx, fontSize=11, aria=False)
         layers.append(text.encode(x="x:T", y="y:Q", text="text:N", color=v.Color("ink:N", scale=None, legend=None)))
     # the point of the message: said by the caller, else where the line that matters most is highest
     main = tidy.dropna(subset=["y"])
@@ -190,12 +190,12 @@ def bars(
     names = names.assign(y=apart(names["y"], 14 * per_pixel), text=names["text"].map(lambda t: fit(t, 150, 11)))
     across = v.X("n:O", axis=month_labels(months), scale=v.Scale(domain=list(range(len(months))), paddingInner=0.3))
     up = v.Y("from:Q", axis=None, scale=v.Scale(domain=domain, nice=False))
-    layers = [v.Chart(data(tidy)).mark_bar(strokeWidth=0.8).encode(
+    layers = [chart(tidy).mark_bar(strokeWidth=0.8).encode(
         x=across, y=up, y2="to:Q", description="d:N", fill=v.Fill("fill:N", scale=None),
         stroke=v.Stroke("stroke:N", scale=None))]  # fmt: skip
     layers[:0] = scale_marker(max(ceiling, -floor) / 3, scale)
     if len(above):
-        over_points = v.Chart(data(above)).encode(x=across, y="y:Q")
+        over_points = chart(above).encode(x=across, y="y:Q")
         layers.append(over_points.mark_line(color=INK, strokeWidth=1.8, strokeDash=[5, 3], aria=False))
         layers.append(
             over_points.mark_point(color=INK, filled=True, size=20, shape="diamond").encode(description="d:N")
@@ -204,11 +204,11 @@ def bars(
     tops["text"], tops["x"] = [scale.text(value) for value in total["y"]], total.index
     wanted = tops["x"].map(plain).eq(plain(about.get("mark", "")))
     point = tops[wanted] if wanted.any() else tops.loc[[tops["y"].idxmax()]]
-    rest = v.Chart(data(tops.drop(point.index))).mark_text(dy=-8, fontSize=10, aria=False)
+    rest = chart(tops.drop(point.index)).mark_text(dy=-8, fontSize=10, aria=False)
     layers.append(rest.encode(x="n:O", y="y:Q", text="text:N"))
     layers += marked(point, across, "y:Q")
     side = {"align": "left", "dx": 0.45 * (width - 170) / len(months), "fontSize": 11, "aria": False}
-    text = v.Chart(data(names.assign(n=len(months) - 1))).mark_text(**side)
+    text = chart(names.assign(n=len(months) - 1)).mark_text(**side)
     layers.append(text.encode(x=across, y="y:Q", text="text:N"))
     return drawn(figure, *layers, beside=names["text"])
 
@@ -239,7 +239,7 @@ def ranking(
     # room for the labels in the widest font that a reader's machine may put in the place of ours
     v, room = vega(), min(230.0, 8 + wrapped(labels, 12))
     axis = v.Axis(title=None, labelExpr=label_list(labels, 60), minExtent=room, ticks=False, domain=False)
-    base = v.Chart(data(tidy)).encode(y=v.Y("n:O", axis=axis))
+    base = chart(tidy).encode(y=v.Y("n:O", axis=axis))
     ends = [min(0.0, 1.4 * tidy["y"].min()), max(0.0, 1.25 * tidy["y"].max())]
     across = v.X("y:Q", axis=None, scale=v.Scale(domain=ends if ends[0] < ends[1] else [0, 1], nice=False))
     fill, stroke = v.Fill("fill:N", scale=None), v.Stroke("stroke:N", scale=None)
@@ -247,7 +247,7 @@ def ranking(
     tidy["m"] = [f"message: {text}" if place == 0 else "" for place, text in enumerate(words)]
     for test, align, dx in (("datum.y >= 0", "left", 5), ("datum.y < 0", "right", -5)):
         for first, weight in (("datum.n == 0", "bold"), ("datum.n > 0", "normal")):
-            label = v.Chart(data(tidy)).transform_filter(f"{test} && {first}")
+            label = chart(tidy).transform_filter(f"{test} && {first}")
             text = label.mark_text(align=align, dx=dx, fontWeight=weight, aria=weight == "bold")
             layers.append(text.encode(x=across, y="n:O", text="text:N", description="m:N"))
     return drawn(figure, *layers, zero=False)
@@ -278,7 +278,7 @@ def stair_step(
     letters = max(7, int((about["width"] - 60) / len(tidy) / 6.2))
     axis = v.Axis(title=None, labelAngle=0, ticks=False, domain=False,
                   labelExpr=label_list([plain(s) for s in tidy["step"]], letters))  # fmt: skip
-    base = v.Chart(data(tidy)).encode(x=v.X("n:O", scale=v.Scale(paddingInner=0.35), axis=axis))
+    base = chart(tidy).encode(x=v.X("n:O", scale=v.Scale(paddingInner=0.35), axis=axis))
     top = float(tidy["y"].max())
     height = v.Y("y:Q", axis=None, scale=v.Scale(domain=[0, top * 1.3 or 1.0], nice=False))
     ink = v.Color("ink:N", scale=None, legend=None)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from sopkit.charts.figure import Figure, data, plain, vega
+from sopkit.charts.figure import Figure, chart, plain, vega
 from sopkit.charts.notation import INK, QUIET
 from sopkit.words import Scale, scale_of, shortened
 
@@ -47,7 +47,7 @@ def drawn(figure: Figure, *layers: Any, zero: bool = True, beside: Iterable[str]
             if str(getattr(channel, "shorthand", "")).endswith(":Q"):
                 channel.axis = None
     v = vega()
-    rule = v.Chart(data(pd.DataFrame({"y": [0.0]}))).mark_rule(color=INK, strokeWidth=1, aria=False)
+    rule = chart(pd.DataFrame({"y": [0.0]})).mark_rule(color=INK, strokeWidth=1, aria=False)
     base = [rule.encode(y=v.Y("y:Q", axis=None))] if zero else []
     # a reader's machine may put a wider font in the place of ours
     padding = {"left": 12, "top": 4, "right": 6 + 0.2 * wrapped(beside, 11), "bottom": 4}
@@ -103,7 +103,7 @@ def scale_marker(step: float, scale: Scale, zero: float = 0.0, pixels: float = 1
     row = pd.DataFrame({"y": [zero], "y2": [end], "m": [(zero + end) / 2], "text": [text],
                         "d": [f"scale: {text} {scale.unit}"]})  # fmt: skip
     v = vega()
-    base = v.Chart(data(row)).encode(x=v.value(-6))
+    base = chart(row).encode(x=v.value(-6))
     rule = base.mark_rule(strokeWidth=3, color=QUIET).encode(y="y:Q", y2="y2:Q", description="d:N")
     label = base.mark_text(align="right", dx=-5, fontSize=10, color=QUIET, aria=False).encode(y="m:Q", text="text:N")
     return [rule, label]
@@ -131,10 +131,9 @@ def apart(values: pd.Series, least: float) -> list[float]:
 
 def marked(point: pd.DataFrame, x: str, y: str, dy: int = -11) -> list[Any]:
     """The point that the message makes: a ring around it and its number in bold."""
-    v = vega()
     rows = point.assign(
         m=[f"message: {plain(name)} {text}" for name, text in zip(point["x"], point["text"], strict=True)]
     )
-    base = v.Chart(data(rows)).encode(x=x, y=y)
+    base = chart(rows).encode(x=x, y=y)
     ring = base.mark_point(size=70, color=INK, filled=False, strokeWidth=1.6).encode(description="m:N")
     return [ring, base.mark_text(dy=dy, fontSize=10, fontWeight="bold", aria=False).encode(text="text:N")]

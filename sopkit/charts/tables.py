@@ -17,6 +17,7 @@ from sopkit.tables import TABLES
 from sopkit.words import Scale, amount, heading, listed, number, scale_of, sentence, span
 
 NOT_KNOWN = "not known"
+SORTED = 10  # columns up to which a table can be sorted (house.css)
 
 
 # One renderer -------------------------------------------------------------------------------------------------------
@@ -31,11 +32,15 @@ class Cell(NamedTuple):
 
 
 class Row(NamedTuple):
-    """Cells below each other's headings; `head`: what the row is called, where it has a name of its own."""
+    """Cells below each other's headings; `head`: what the row is called, where it has a name of its own.
+
+    `places`: its place in the table sorted by the first, second, ... column.
+    """
 
     cells: Sequence[Cell]
     head: Cell | None = None
     kind: str = ""
+    places: Sequence[int] = ()
 
 
 def _tag(name: str, cell: Cell, more: str = "") -> str:
@@ -51,10 +56,18 @@ def _render(head: Sequence[Cell], rows: Iterable[Row], alt: str, kind: str = "")
         across = ' scope="row"' if row.cells else f' scope="rowgroup" colspan="{len(head)}"'
         first = _tag("th", row.head, across) if row.head else ""
         cells = "".join(_tag("td", cell) for cell in row.cells)
-        body.append(f"<tr{f' class={row.kind}' if row.kind else ''}>{first}{cells}</tr>")
+        sorts = ";".join(f"--s{column}:{place}" for column, place in enumerate(row.places, start=1))
+        more = (f" class={row.kind}" if row.kind else "") + (f' style="{sorts}"' if sorts else "")
+        body.append(f"<tr{more}>{first}{cells}</tr>")
     top = "".join(_tag("th", cell, ' scope="col"') for cell in head)
     label = f'{f" class={kind}" if kind else ""} aria-label="{safe(alt)}"'
     return f"<table{label}><thead><tr>{top}</tr></thead><tbody>{''.join(body)}</tbody></table>"
+
+
+def _sorting(heads: Sequence[str], title: str) -> str:
+    """What sorts a table on screen without a script: the style sheet reads which heading is chosen."""
+    options = "".join(f"<option value={n}>{safe(head)}</option>" for n, head in enumerate(("as listed", *heads)))
+    return f'<label class="sort">Sort by <select aria-label="Sort by, {safe(title)}">{options}</select></label>'
 
 
 def _written(figure: Figure, head: Sequence[Cell], rows: Iterable[Row], kind: str = "") -> Figure:
@@ -141,13 +154,23 @@ def table(
         Cell(safe(how.heading + (f" ({scale.unit})" if scale else "")), "" if scale else "text")
         for how, scale in columns.values()
     ]
+    shown = frame.head(most)
+    sorts = group is None and total is None and 4 < len(shown) and len(columns) <= SORTED
+    places = [
+        (shown[name] if shown[name].dtype != object else shown[name].map(plain)).rank(
+            method="first", ascending=scale is None
+        )
+        for name, (how, scale) in columns.items()
+        if sorts and how.planned_from is None
+    ]
     rows, before = [], None
     for at, values in enumerate(frame[list(columns)].head(most).itertuples(index=False, name=None)):
         if group and (name := frame[group].iloc[at]) != before:
             rows.append(Row([], Cell(safe(name), "group")))
             before = name
         cells = [_cell(value, *columns[name]) for name, value in zip(columns, values, strict=True)]
-        rows.append(Row(cells, kind="total" if total is not None and values[0] == total else ""))
+        kind = "total" if total is not None and values[0] == total else ""
+        rows.append(Row(cells, kind=kind, places=[int(place.fillna(len(shown)).iloc[at]) for place in places]))
     left = len(frame) - most
     figure = made(
         frame[[*columns, *([group] if group and group not in columns else [])]], unit, "",
@@ -155,7 +178,11 @@ def table(
         more=f"{left:,} more rows are in the cycle's tables." if left > 0 else "", **about,
     )  # fmt: skip
     figure.measure = about.get("measure") or listed((plain(h.heading) for h, scale in columns.values() if scale), 9)
-    return _written(figure, head, rows, "tight" if len(columns) > 8 else "")
+    figure = _written(figure, head, rows, "tight" if len(columns) > 8 else "")
+    if sorts:
+        heads = [plain(how.heading) for how, _ in columns.values() if how.planned_from is None]
+        figure.body = f'<div class="sorts">{_sorting(heads, figure.title)}{figure.body}</div>'
+    return figure
 
 
 # Numbers by row and column -------------------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ from sopkit.collect.mapping import Mapping as CompanyMapping
 from sopkit.collect.sources import extract
 from sopkit.errors import Finding, nearest
 from sopkit.tables import BY_NAME, TABLES, Column, Source, Table
+from sopkit.tables.company import ALWAYS
 
 REPEATS, REPEATED = 20, 0.4  # rows, and share of a file, from which repeats are no chance
 TOTAL = re.compile(r"(grand )?totals?|sums?|summe|gesamt(summe|ergebnis)?|ergebnis|totale|somme", re.IGNORECASE)
@@ -48,7 +49,7 @@ class Checked:
 def checked(table: Table, source: Source, extract: Extract, factors: Mapping[str, Any]) -> Checked:
     """`extract` as `table`: renamed, converted, parsed and checked; every finding at once.
 
-    `factors`: rate of each currency, and under "market" the rate of each market's currency (see `mapping`).
+    `factors`: rates of each currency by month, the cycle, and under "market" each market's currency.
     """
     notes = Notes(table, extract, [as_frame(extract.findings)] if extract.findings else [])
     if not extract.columns.column_names:
@@ -169,15 +170,32 @@ def _convert(
     for column in notes.table:
         if column.name in source.multiply:
             frame[column.name] = frame[column.name] * source.multiply[column.name]
-        code = source.currency_of(column)
+        if not (code := source.currency_of(column)):
+            continue
+        codes = pd.Series(code, frame.index, dtype=object)
         if code == "market":
-            rates = frame["market"].astype(object).map(factors["market"]).to_numpy(dtype=float)
-            where = np.flatnonzero(np.isnan(rates) & frame[column.name].notna().to_numpy() & ~bad)
-            rule, fix = "no rate for the currency of this market", "Add the rate under `rates:` in company.yaml."
-            notes.cells(where, column.name, shown(cells.get("market"), where), rule, fix, allowed="")
-            frame[column.name] = frame[column.name] * rates
-        elif code:
-            frame[column.name] = frame[column.name] * factors[code]
+            codes = frame["market"].astype(object).map(factors["market"])
+        rates = pd.Series(np.nan, frame.index)
+        for one in codes.dropna().unique():
+            here = codes.eq(one)
+            rates[here] = _rates(factors[one], frame[here], factors["cycle"])
+        lacking = rates.isna() & frame[column.name].notna() & ~bad
+        for early, rule, source_column in (
+            (False, "no rate for the currency of this market", "market"),
+            (True, "lies before the first month with a rate for its currency", "month"),
+        ):
+            where = np.flatnonzero(lacking & (codes.notna() == early))
+            fix = "Add the rate under `rates:` in company.yaml."
+            notes.cells(where, column.name, shown(cells.get(source_column), where), rule, fix, allowed="")
+        frame[column.name] = frame[column.name] * rates
+
+
+def _rates(rates: Mapping[str, float], frame: pd.DataFrame, cycle: str) -> np.ndarray:
+    """The rate of each row: of its month, or of the plan's first; NaN before the first month that has one."""
+    first = sorted(rates)
+    months = frame["month"] if "month" in frame else np.repeat(np.datetime64(cycle, "ns"), len(frame))
+    at = pd.DatetimeIndex(first).searchsorted(pd.DatetimeIndex(months), side="right") - 1
+    return np.array([*(rates[month] for month in first), np.nan])[at]
 
 
 def _bounds(column: Column, values: pd.Series, array: Any, notes: Notes, bad: np.ndarray) -> None:
@@ -324,8 +342,7 @@ def _orphans(one: Checked, column: Column, orphans: list[str], valid: list[str])
 def everything(mapping: CompanyMapping, memory: dict | None = None) -> Collected:
     """Every input table of a company, read and checked, with all findings in the order of the tables."""
     memory = {} if memory is None else memory
-    rates = mapping.company.rates | {mapping.company.currency: 1.0}
-    factors: dict[str, Any] = dict(rates)
+    factors: dict[str, Any] = mapping.company.rates | {mapping.company.currency: {ALWAYS: 1.0}, "cycle": mapping.cycle}
     done: dict[str, Checked] = {}
     frames = []
 
@@ -335,7 +352,7 @@ def everything(mapping: CompanyMapping, memory: dict | None = None) -> Collected
     for table in INPUT_TABLES.values():
         source = mapping.source(table.name)
         if source.currency == "market" or (isinstance(source.currency, dict) and "market" in source.currency.values()):
-            factors["market"] = _market_rates(done.get("markets"), rates)
+            factors["market"] = _market_codes(done.get("markets"), factors)
         read = extract(table, mapping, memory)
         if read is None and table.name == "lanes":
             read = _one_site(done)
@@ -414,11 +431,11 @@ def _statement(source: Source | None, read: Extract) -> str:
     return "\n".join(text for text in (named, read.statement) if text)
 
 
-def _market_rates(markets: Checked | None, rates: Mapping[str, float]) -> dict[str, float]:
+def _market_codes(markets: Checked | None, rates: Mapping[str, Any]) -> dict[str, str]:
     if markets is None or markets.lines.empty:
         return {}
     pairs = markets.lines[["market", "currency"]].astype(object).itertuples(index=False)
-    return {market: rates[code] for market, code in pairs if code in rates}
+    return {market: code for market, code in pairs if code in rates}
 
 
 def _strays(mapping: CompanyMapping) -> pd.DataFrame:

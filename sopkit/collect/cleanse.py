@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sopkit.collect.contradictions import own_lanes
 from sopkit.tables import TABLES, Company
 
 KEY = ["month", "product", "market"]
@@ -182,9 +183,11 @@ def _stock_outs(raw: pd.DataFrame, expected: pd.DataFrame, tables: Mapping[str, 
     stock = tables["stock_history"]
     if stock.empty:
         return _rows(raw, {})
-    lanes = tables["lanes"].rename(columns={"origin": "site", "destination": "market"})
-    lanes = lanes.loc[lanes["cost"].eq(lanes.groupby("market")["cost"].transform("min")), ["site", "market"]]
-    served = stock.rename(columns={"item": "product"}).merge(lanes, on="site")
+    stock = stock.rename(columns={"item": "product"})
+    lanes = own_lanes(stock[["product"]].drop_duplicates().merge(tables["lanes"], how="cross"))
+    cheapest = lanes.groupby(["product", "destination"])["cost"].transform("min")
+    lanes = lanes[lanes["cost"].eq(cheapest)].rename(columns={"origin": "site", "destination": "market"})
+    served = stock.merge(lanes[["site", "market", "product"]], on=["site", "product"])
     closing = served.pivot_table(index="month", columns=["product", "market"], values="quantity", aggfunc="sum")
     closing = closing.reindex(index=raw.index, columns=raw.columns)
     gone = closing.le(0) & closing.notna()

@@ -8,6 +8,7 @@ must be an assumption of company.yaml with an owner; where there is none, a find
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 
 import pandas as pd
 
@@ -224,9 +225,13 @@ def _network(tables: Mapping[str, pd.DataFrame], sold: pd.DataFrame) -> Iterator
     )
     markets = tables["markets"]["market"]
     yield "lanes", "markets that something reaches", _wanted(markets, markets.isin(lanes["destination"]))
-    reach = {site: reached([site], lanes) for site in sources["site"].unique()}
+    own, reach = set(lanes["item"]), cache(lambda site, item: reached([site], lanes, item))
     pairs = sold[["product", "family"]].merge(markets, how="cross")
-    arrived = {(row.item, market) for row in sources.itertuples() for market in reach[row.site]}
+    arrived = {
+        (row.item, market)
+        for row in sources.itertuples()
+        for market in reach(row.site, row.item if row.item in own else "")
+    }
     there = pd.Series([pair in arrived for pair in zip(pairs["product"], pairs["market"], strict=True)], dtype=bool)
     yield (
         "lanes",

@@ -6,6 +6,7 @@ Asked at collect, of the rows as they stand in the source, and by stage supply, 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
@@ -13,6 +14,7 @@ import pandas as pd
 
 from sopkit.errors import Finding, SupplyDataError
 from sopkit.tables import TABLES, Company
+from sopkit.tables.declare import DAYS_A_MONTH
 
 Tables = Mapping[str, pd.DataFrame]
 Months = list[pd.Timestamp]
@@ -32,7 +34,7 @@ class _Wrong:
         self, mask: pd.Series, column: str, rule: str, *, allowed: str, fix: str, severity: str = "error"
     ) -> Iterator[Finding]:
         """One finding for each row where `mask` holds, with the number a person sees (the header is row 1)."""
-        if not mask.any():
+        if not mask.to_numpy().any():
             return
         rows = self.frame[mask.to_numpy()]
         for at, row in zip(rows.index, rows.to_dict("records"), strict=True):
@@ -68,8 +70,9 @@ def bom_order(tables: Tables) -> list[str]:
     return order
 
 
-def reached(places: Iterable[str], lanes: pd.DataFrame) -> set[str]:
-    """Everything that lanes lead to from `places`, over any number of stops."""
+def reached(places: Iterable[str], lanes: pd.DataFrame, item: str = "") -> set[str]:
+    """Everything that lanes for all items, or for `item`, lead to from `places`, over any number of stops."""
+    lanes = lanes[lanes["item"].isin(["", item])]
     onward = lanes.groupby("origin")["destination"].agg(list).to_dict()
     seen: set[str] = set()
     todo = sorted(places)
@@ -79,6 +82,13 @@ def reached(places: Iterable[str], lanes: pd.DataFrame) -> set[str]:
                 seen.add(place)
                 todo.append(place)
     return seen
+
+
+def own_lanes(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Of products beside rows of lanes: the lane for the product alone, or where there is none that for all items."""
+    fits = pairs[pairs["item"].eq("") | pairs["item"].eq(pairs["product"])]
+    own = fits.sort_values("item", ascending=False, kind="stable")
+    return own.drop_duplicates(["product", "origin", "destination"]).sort_index()
 
 
 def _sources(tables: Tables) -> pd.DataFrame:
@@ -95,8 +105,10 @@ def _references(tables: Tables) -> Iterator[Finding]:
             refs = [ref for ref in column.refs if ref in tables]
             if not refs or len(refs) < len(column.refs) or frame.empty:
                 continue
-            known = set().union(*(tables[ref][TABLES[ref].key[0]] for ref in refs))
-            unknown = ~frame[column.name].isin(known) & frame[column.name].ne("")
+            known = {""}.union(*(tables[ref][TABLES[ref].key[0]] for ref in refs))
+            if known.issuperset(frame[column.name].unique()):
+                continue
+            unknown = ~frame[column.name].isin(known)
             fix = f"Add it to {' or '.join(refs)}, or correct it here."
             yield from _Wrong(name, frame).where(unknown, column.name, "unknown", allowed=column.allowed, fix=fix)
 
@@ -150,10 +162,11 @@ def _products(tables: Tables, months: Months) -> Iterator[Finding]:
     # a site that holds none of it yet may still send what is moved there
     held = pd.concat([sources, tables["inventory"][["item", "site"]]]).dropna()
     places = held.groupby("item")["site"].agg(frozenset).to_dict()
-    ways = {start: reached(start, tables["lanes"]) for start in set(places.values())}
+    lanes = tables["lanes"]
+    own, ways = set(lanes["item"]), cache(lambda start, item: reached(start, lanes, item))
     pairs = plan[~plan.duplicated(["product", "market"])]
     far = [
-        product in places and market not in ways[places[product]]
+        product in places and market not in ways(places[product], product if product in own else "")
         for product, market in zip(pairs["product"], pairs["market"], strict=True)
     ]
     yield from _Wrong("demand_plan", pairs).where(
@@ -167,8 +180,10 @@ def _products(tables: Tables, months: Months) -> Iterator[Finding]:
 
 def _lead_times(tables: Tables, months: Months) -> Iterator[Finding]:
     for name, column in (("offers", "lead_time"), ("lanes", "lead_time"), ("workforce", "hire_lead_time")):
-        yield from _Wrong(name, tables[name]).where(
-            tables[name][column].ge(len(months)),
+        frame = tables[name]
+        parts = frame["lead_days"] / DAYS_A_MONTH if "lead_days" in frame else 0
+        yield from _Wrong(name, frame).where(
+            (frame[column] + parts).gt(len(months) - 1),
             column,
             f"longer than the horizon of {len(months)} months",
             allowed=f"a whole number of at most {len(months) - 1}",
@@ -177,13 +192,23 @@ def _lead_times(tables: Tables, months: Months) -> Iterator[Finding]:
 
 
 def _lots(tables: Tables, months: Months) -> Iterator[Finding]:
-    offers, capacity, routings = tables["offers"], tables["capacity"], tables["routings"]
-    yield from _Wrong("offers", offers).where(
-        offers["minimum_order"].gt(offers["capacity"]),
-        "minimum_order",
-        "minimum order above the capacity of {capacity} a month",
-        allowed="at most {capacity}",
-        fix="Correct the minimum order or the capacity.",
+    capacity, routings = tables["capacity"], tables["routings"]
+    for table, column in (("offers", "minimum_order"), ("offers", "order_multiple"), ("lanes", "full_load")):
+        called = column.replace("_", " ")
+        yield from _Wrong(table, tables[table]).where(
+            tables[table][column].gt(tables[table]["capacity"]),
+            column,
+            f"{called} above the capacity of {{capacity}} a month",
+            allowed="at most {capacity}",
+            fix=f"Correct the {called} or the capacity.",
+        )
+    lanes = tables["lanes"]
+    yield from _Wrong("lanes", lanes).where(
+        lanes["full_load"].gt(0) & ~lanes["destination"].isin(tables["sites"]["site"]),
+        "full_load",
+        "full loads to a market: it takes what it asks for, no more",
+        allowed="0 for a lane to a market",
+        fix="Empty it; where customers buy whole pallets, plan the product in pallets.",
     )
     capacity = capacity[capacity["month"].isin(months)]
     hours = capacity["hours"] - capacity["maintenance"] + capacity["overtime_limit"]

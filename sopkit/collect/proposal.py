@@ -293,8 +293,10 @@ def _factor(name: str, column: Column, values: pd.Series) -> float:
     if column.unit == "share":
         percent = bool(set(_tokens(name)) & set(_words("percent"))) or "%" in name
         factor = 0.01 if percent or (values.max() > max(column.high or 1, 1.5) and values.max() <= 100) else 1.0
-    if column.unit == "months" and "lead_time" in column.name and values.max() > LONGEST_WAIT:
+    if "lead_time" in column.name and values.max() > LONGEST_WAIT:
         return 0.0  # days, most likely: nothing that is surely months
+    if column.name == "lead_days" and values.max() <= LONGEST_WAIT:
+        return 0.0
     values = values.dropna() * factor
     low, high = column.low, column.high
     inside = (low is None or values.min() >= low) and (high is None or values.max() <= high)

@@ -14,6 +14,7 @@ from sopkit.collect.queries import SPREADSHEETS, raw_files
 from sopkit.errors import Finding, nearest
 from sopkit.tables import Source, Table
 from sopkit.tables.company import line_of
+from sopkit.words import listed
 
 FILE = "company.yaml"
 
@@ -38,13 +39,17 @@ def _unused(mapping: CompanyMapping, tables: Mapping[str, pd.DataFrame]) -> Iter
             "is a rate that no table uses",
             (f"Say which money comes in {code}: `tables: {{prices: {{currency: {code}}}}}`, or remove the rate."),
         )
-    if theirs and not codes:
+    foreign = set(markets.loc[markets["currency"].astype(str).isin(theirs), "market"]) if theirs else set()
+    unread = [name for name, frame in tables.items() if _as_ours(INPUT_TABLES[name], sources.get(name), frame, foreign)]
+    if theirs and (unread or not codes):
         yield (
             ("tables",),
-            f"markets have the currency {', '.join(sorted(theirs))}, but all money is read as {company.currency}",
+            f"markets have the currency {', '.join(sorted(theirs))}, but "
+            f"{'the money of ' + listed(unread) if unread else 'all money'} is read as {company.currency}",
             (
-                "Set `currency: market` for each table in the market's currency (prices, sales_history), "
-                f"and its rate under `rates:`; or write {company.currency} into markets."
+                "Set `currency: market` for each table in the market's currency, and its rate under `rates:`; "
+                f"`currency: {company.currency}` where it is {company.currency} already; "
+                f"or write {company.currency} into markets."
             ),
         )
     for name in sorted(set(company.databases) - {source.database for source in sources.values()}):
@@ -63,6 +68,14 @@ def _unused(mapping: CompanyMapping, tables: Mapping[str, pd.DataFrame]) -> Iter
     for name, source in sources.items():
         for field, rule, fix in _of_source(INPUT_TABLES[name], source):
             yield ("tables", name, field), rule, fix
+
+
+def _as_ours(table: Table, source: Source | None, frame: pd.DataFrame, foreign: set[str]) -> bool:
+    """Whether a table holds money of foreign markets and nobody has said in which currency."""
+    money = [column.name for column in table if column.is_money and column.name in frame]
+    if (source and source.currency) or not money or "market" not in frame:
+        return False
+    return bool(frame.loc[frame["market"].isin(foreign), money].gt(0).any(axis=None))
 
 
 def _codes(source: Source) -> set[str]:

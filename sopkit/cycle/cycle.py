@@ -354,14 +354,16 @@ class Cycle:
         )
         return Plan(*self._given)
 
-    def write_file(self, name: str, content: str | bytes) -> Path:
-        """Keep a file that is no table (`plan.html`) in the cycle's folder, its sha256 in the manifest."""
+    def write_file(self, name: str, content: str | bytes | None) -> Path:
+        """Keep a file that is no table (`plan.html`) in the folder, its sha256 in the manifest; None takes it away."""
         if not is_plain_name(name) or name == manifests.NAME or self.stage is None:
             raise StageError(f"{name!r} is no file that a stage may write: give a plain file name.")
         self._must_not_be_frozen()
         content = content.encode() if isinstance(content, str) else content
         manifest = self.manifest
-        manifest["files"][name] = {"stage": self.stage, "sha256": sha256(content)}
+        manifest["files"].pop(name, None)
+        if content is not None:
+            manifest["files"][name] = {"stage": self.stage, "sha256": sha256(content)}
         self._store(manifest, {name: content})
         return self.folder / name
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from email.headerregistry import Address
-from email.message import EmailMessage
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,19 +67,17 @@ def note(cycle: Cycle, *, by: str, **fields: Any) -> int:
 
 def drafts(cycle: Cycle, folder: Path) -> list[Path]:
     """Write a mail (`.eml`, a draft that nobody sends) and a calendar (`.ics`) for each person with open actions."""
+    from sopkit.publish.mails import draft  # the pack's libraries, only where a mail is written
+
     rows = actions.standing(cycle.read("actions"))
     rows = rows[~rows["status"].isin(actions.CLOSED)]
     people = sorted({name for text in rows["assignees"] for name in divided(text)})
     made = []
     for name in people:
         mine = rows[[name in divided(text) for text in rows["assignees"]]]
-        lines = [f"{number}. {row.what}" + (f" (by {row.due:%Y-%m-%d})" if pd.notna(row.due) else "")
-                 + (f"\n   {row.comments}" if row.comments else "") for number, row in
-                 zip(mine.index, mine.itertuples(), strict=True)]  # fmt: skip
-        mail = EmailMessage()
-        mail["Subject"] = f"{cycle.company.name}: your actions of the plan {cycle.cycle}"
-        mail["To"], mail["X-Unsent"] = Address(display_name=name), "1"  # programs for mail open it as a draft
-        mail.set_content(f"Dear {name},\n\nthis is yours after the meeting:\n\n" + "\n".join(lines) + "\n")
+        subject = f"{cycle.company.name}: your actions of the plan {cycle.cycle}"
+        lines = "\n".join(actions.mine(rows, name))
+        mail = draft(name, subject, f"Dear {name},\n\nthis is yours after the meeting:\n\n{lines}\n")
         days = [
             ("BEGIN:VTODO", f"UID:{cycle.company_name}-{number}@sopkit",
              f"DTSTAMP:{row.began[:10].replace('-', '')}T000000Z", f"SUMMARY:{_ics(row.what)}",
@@ -91,7 +87,7 @@ def drafts(cycle: Cycle, folder: Path) -> list[Path]:
         calendar = ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//sopkit//actions//EN",
                     *(line for day in days for line in day), "END:VCALENDAR"]  # fmt: skip
         plain = re.sub(r"\W+", "_", name).strip("_") or "somebody"
-        for path, content in ((folder / f"{plain}.eml", bytes(mail)), (folder / f"{plain}.ics", _folded(calendar))):
+        for path, content in ((folder / f"{plain}.eml", mail), (folder / f"{plain}.ics", _folded(calendar))):
             replace_file(path, content)
             made.append(path)
     return made

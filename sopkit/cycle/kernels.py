@@ -24,6 +24,7 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -138,11 +139,13 @@ def _start_renderer(path: str) -> int:
             os.setsid()
             os.dup2(2, 1)
             door.settimeout(1.0)
+            # the pack shows again what the notebooks have shown
+            drawn = cache(lambda asked: _charts().draw(json.loads(asked)).encode())
             while os.getppid() == warm:
                 with suppress(Exception):  # what cannot be drawn gets no answer: the kernel then draws, and says why
                     with door.accept()[0] as line, line.makefile("rb") as asked:
                         line.settimeout(None)
-                        line.sendall(_charts().draw(json.loads(asked.read())).encode())
+                        line.sendall(drawn(asked.read()))
         finally:
             os._exit(0)
 
@@ -173,12 +176,14 @@ class _Forked:
 
     def __init__(self, pid: int) -> None:
         self.pid, self._handle = pid, os.pidfd_open(pid)
+        self._ended = select.poll()
+        self._ended.register(self._handle, select.POLLIN)
 
     def poll(self) -> int | None:
-        return -signal.SIGKILL if select.select([self._handle], [], [], 0)[0] else None
+        return -signal.SIGKILL if self._ended.poll(0) else None
 
     def wait(self) -> int:
-        select.select([self._handle], [], [])
+        self._ended.poll()
         return -signal.SIGKILL
 
     def send_signal(self, number: int) -> None:
@@ -274,6 +279,17 @@ class Kernels:
             self._folder.cleanup()
 
 
+def _remembered_in(clients: list[AsyncKernelClient]) -> type[AsyncKernelClient]:
+    """A client that is known in `clients`: papermill leaves the sockets of a kernel that it was given open."""
+
+    class Client(AsyncKernelClient):
+        def __init__(self, **settings: Any) -> None:
+            super().__init__(**settings)
+            clients.append(self)
+
+    return Client
+
+
 class Kernel:
     """One notebook's kernel, which starts in a thread; `ready` waits for it, `stop` ends it."""
 
@@ -286,7 +302,8 @@ class Kernel:
             connection_file=str(Path(self._sockets.name) / "kernel.json"),
         )
         self.manager.client_class = f"{AsyncKernelClient.__module__}.{AsyncKernelClient.__name__}"
-        self.manager.client_factory = AsyncKernelClient
+        self._clients: list[AsyncKernelClient] = []
+        self.manager.client_factory = _remembered_in(self._clients)
         provisioner = _Provisioner(kernel_spec=self.manager.kernel_spec, parent=self.manager)
         provisioner.kernels, provisioner.stage = kernels, stage
         self.manager.provisioner = provisioner
@@ -316,5 +333,7 @@ class Kernel:
         self._thread.join()
         if self._error is None and self.manager.has_kernel:
             self.manager.shutdown_kernel(now=True)
+        for client in self._clients:
+            client.stop_channels()
         self.manager.cleanup_resources()
         self._sockets.cleanup()

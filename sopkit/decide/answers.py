@@ -53,6 +53,9 @@ def _not_for_this_plan(asked: Question, book: Book) -> str:
     if now and not (asked.plan and now.startswith(asked.plan)):
         which = f"it is for the plan {asked.plan}" if asked.plan else "decisions.yaml does not say for which plan"
         return f"{which}. Look at the plan as it is now; to answer, {write}"
+    people = book["people"]
+    if (people.loc[people["name"] == asked.decided_by, "ssh_key"] != "").any():
+        return f"{asked.decided_by} signs with an SSH key, and decisions.yaml is not signed. Use `sopkit decide`"
     return ""
 
 

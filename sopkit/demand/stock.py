@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
+from sopkit.collect.contradictions import own_lanes
 from sopkit.demand.grid import PAIR, Notes
 from sopkit.tables import TABLES
+from sopkit.tables.declare import DAYS_A_MONTH
 from sopkit.words import percent
 
 if TYPE_CHECKING:
@@ -44,14 +46,18 @@ def _ways(book: Book) -> tuple[pd.DataFrame, pd.DataFrame]:
     """
     held = book["policies"].rename(columns={"item": "product"})[["site", "product"]]
     held = held[held["product"].isin(book["products"]["product"])]
-    lanes, there = book["lanes"], ["product", "destination"]
+    lanes, offers = (  # a part of a month is bridged like a whole one
+        frame.assign(lead_time=frame["lead_time"] - (-frame["lead_days"] // DAYS_A_MONTH))
+        for frame in (book["lanes"], book["offers"])
+    )
+    there = ["product", "destination"]
     serves = held.merge(lanes[lanes["destination"].isin(book["markets"]["market"])], left_on="site", right_on="origin")
-    serves = _first(serves, "cost lead_time site", there).rename(columns={"destination": "market"})
+    serves = _first(own_lanes(serves), "cost lead_time site", there).rename(columns={"destination": "market"})
     makes = book["routings"].merge(book["resources"][["resource", "site"]], on="resource")
     makes = makes.rename(columns={"item": "product"})[["product", "site"]].drop_duplicates()
     here = makes.assign(destination=makes["site"], origin="", lead_time=0)
-    ships = _first(makes.merge(lanes, left_on="site", right_on="origin"), "cost lead_time origin", there)
-    buys = _first(book["offers"].rename(columns={"item": "product", "site": "destination"}), "price lead_time", there)
+    ships = _first(own_lanes(makes.merge(lanes, left_on="site", right_on="origin")), "cost lead_time origin", there)
+    buys = _first(offers.rename(columns={"item": "product", "site": "destination"}), "price lead_time", there)
     ways = pd.concat(
         [way[[*there, "origin", "lead_time"]] for way in (here, ships, buys.assign(origin=buys["supplier"]))]
     )

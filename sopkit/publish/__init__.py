@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sopkit.errors import SettingsError
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -46,15 +48,37 @@ def frozen(book: Book) -> pd.DataFrame:
 def publish(c: Cycle, book: Book) -> Path:
     """Write `plan.xlsx` and `plan.html` of `book` (every table, `kpis` among them), and the archive; the page's path.
 
+    So are `plan.<audience>.html` and `.xlsx` for the audiences of company.yaml; those it names no more are removed.
     Each is put in place in one step: a reader sees the last one or this one, never half of it.
     """
-    from sopkit.publish import archive, pack, workbook
+    from sopkit.publish import archive, audiences, pack, workbook
 
     book = replace(book, manifest=c.manifest)
     c.write_file("plan.xlsx", workbook.write(book, c.plan_hash()))
     path = c.write_file("plan.html", pack.page(pack.report(book)))
+    made = dict(file for one in audiences.packs(book) for file in one.files(c.plan_hash()))
+    old = (name for name in c.manifest["files"] if name.partition(".")[2].partition(".")[0] in audiences.AUDIENCES)
+    for name, content in {**dict.fromkeys(old), **made}.items():
+        c.write_file(name, content)
     archive.write(c)
     return path
+
+
+def drafts(c: Cycle) -> dict[str, bytes]:
+    """File name -> drafted mail (`.eml`) for each person of the audiences in company.yaml, their pack attached.
+
+    Raises SettingsError where company.yaml names no audience, or its packs are not made yet.
+    """
+    from sopkit.publish import audiences, mails
+
+    book = replace(c.book, manifest=c.manifest)
+    packs = list(audiences.packs(book))
+    files = [f"plan.{one.name}.{kind}" for one in packs for kind in ("html", "xlsx")]
+    if missing := [name for name in files if not (c.folder / name).is_file()]:
+        raise SettingsError(f"{missing[0]} of {c.folder} is not made yet. Make it: {c.command('--only publish')}.")
+    if not packs:
+        raise SettingsError("company.yaml names no audience: write who gets which pack under `audiences:`.")
+    return dict(mails.letters(book, packs, {name: (c.folder / name).read_bytes() for name in files}))
 
 
 def publish_scenario(c: Cycle, code: str, *, engine: Engine | str | None = None) -> Path:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from datetime import date
-from email.message import EmailMessage
 from io import BytesIO
 
 import pandas as pd
@@ -15,6 +14,7 @@ from sopkit.book import Plan
 from sopkit.charts import plain
 from sopkit.errors import SettingsError, nearest
 from sopkit.files import sha256
+from sopkit.publish.mails import draft
 from sopkit.words import listed, month_name
 
 SHEET, KEPT = "Forecast", "sopkit"
@@ -26,7 +26,6 @@ REASONS = (
     "delivery problem", "competitor", "launch or retirement", "market or season", "other (say what)",
 )  # fmt: skip
 LONGEST = 200  # characters of a name or remark on the sheet
-MIME = ("application", "vnd.openxmlformats-officedocument.spreadsheetml.sheet")
 
 
 def answered_for(plan: Plan, person: str) -> pd.DataFrame:
@@ -134,19 +133,13 @@ def _how(plan: Plan, person: str, due: date) -> list[str]:
 
 def mail(plan: Plan, person: str, due: date, file: str, content: bytes) -> bytes:
     """A drafted mail to `person` with the workbook: a mail program opens it, the address is filled in there."""
-    message = EmailMessage()
-    message["Subject"] = f"Your forecast for {plan.cycle}, by {due:%d %b %Y}"
-    message["To"] = '"' + plain(person).replace("\\", "").replace('"', "").replace("\n", " ") + '" <>'
-    message["X-Unsent"] = "1"  # opens as a draft
-    message.set_content(
+    text = (
         f"Hello {plain(person)},\n\nthe attached workbook holds what you answer for in the demand plan of "
         f"{plan.cycle}: last year, the statistical baseline, and the plan as it stands.\n\n"
         + "\n".join(f"- {line}" for line in _how(plan, person, due)[2:])
         + f"\n\nPlease save it and send it back by {due:%d %b %Y}. A part of it is welcome too.\n"
     )
-    message.add_attachment(content, maintype=MIME[0], subtype=MIME[1], filename=file)
-    message.set_boundary(f"=={sha256(content)[:32]}==")
-    return message.as_bytes()
+    return draft(person, f"Your forecast for {plan.cycle}, by {due:%d %b %Y}", text, {file: content})
 
 
 def address(row: int, column: int) -> str:

@@ -7,12 +7,12 @@ import pandas as pd
 from sopkit import charts, kpis
 from sopkit.book import Book, workflow
 from sopkit.book.explain import Explanations
-from sopkit.book.signed import signatures, signers
+from sopkit.book.signed import PROVENANCE, plan_hash, signatures, signers
 from sopkit.charts import Figure, Show, Tile
 from sopkit.demand.figures import sold
 from sopkit.publish import judged
 from sopkit.tables import STAGES
-from sopkit.words import GLOSSARY, amount, leaning, listed, month_name, number, percent, sentence, span, than
+from sopkit.words import GLOSSARY, amount, counted, leaning, listed, month_name, number, percent, sentence, span, than
 
 SHEET = {
     "last year": "sold in the month a year before", "consensus": "consensus", "p10": "low (P10)", "p90": "high (P90)",
@@ -57,7 +57,8 @@ def stages(book: Book) -> Figure:
 
 def eight(book: Book) -> list[Tile]:
     """The eight KPIs that the meeting asks for first, each with its months."""
-    return [_tile(book, name) for name in kpis.EIGHT]
+    there = set(book["kpis"]["kpi"]) if "status" in book.manifest else kpis.EIGHT  # of an audience: what it may see
+    return [_tile(book, name) for name in kpis.EIGHT if name in there]
 
 
 def _tile(book: Book, name: str) -> Tile:
@@ -84,7 +85,7 @@ def tiles(book: Book) -> Figure:
     made = eight(book)
     planned = [tile.name.lower() for tile in made if tile.note.startswith("next")]
     return charts.tiles(
-        made, who=book.who, title="The eight KPIs", source="kpis", shows=["actual", "plan"],
+        made, who=book.who, title=f"The {counted(len(made))} KPIs", source="kpis", shows=["actual", "plan"],
         look_for=f"Planned values stand for {listed(planned, 8)}; the others are what happened."
         if planned else "What happened.",
         note="Small lines: the last twelve months solid, planned months dashed. ▼ misses its target, ✓ meets it. "
@@ -388,7 +389,10 @@ def parameters(book: Book) -> Figure:
 
 
 def hashes(book: Book) -> Figure:
-    """Every table of the cycle with its hash."""
+    """Every table of the cycle with its hash, and one over all numbers, wherever the data came from."""
     rows = [(n, e["stage"], e["rows"], e["sha256"]) for n, e in sorted(book.manifest.get("tables", {}).items())]
+    if rows:
+        whole = f"All but {' and '.join(sorted(PROVENANCE))}", "", sum(row[2] for row in rows)
+        rows.append((*whole, plan_hash(book.manifest, provenance=False)))
     table = pd.DataFrame(rows, columns=["Table", "Written by", "Rows", "sha256"])
     return _pairs("Every table of this cycle", "sha256 of its file", table, "No hashes are recorded.")

@@ -8,14 +8,16 @@ figure, never the pack.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from sopkit import charts
 from sopkit.book import Book
 from sopkit.charts import Figure
+from sopkit.charts.figure import safe
 from sopkit.decide import is_draft, left_out
+from sopkit.publish import figures as own
 from sopkit.publish import sections
 from sopkit.publish.paper import fitted
 from sopkit.words import month_name
@@ -26,8 +28,11 @@ STATUS = {True: "DRAFT, not decided", False: "APPROVED"}
 def status(book: Book, scenario: str = "") -> str:
     """Where the plan stands: approved only where every question is decided and the plan contains what was chosen.
 
-    `scenario`: the title of a scenario whose pack this is; it is never the plan.
+    `scenario`: the title of a scenario whose pack this is; it is never the plan. What an audience reads says in its
+    manifest how the whole plan stands.
     """
+    if "status" in book.manifest:
+        return str(book.manifest["status"])
     if scenario:
         return f"DRAFT of a scenario, not the plan: {scenario}"
     lacking = left_out(book)
@@ -36,18 +41,20 @@ def status(book: Book, scenario: str = "") -> str:
     return STATUS[is_draft(book["decision_log"])]
 
 
-def report(book: Book, scenario: str = "") -> dict[str, Any]:
+def report(book: Book, scenario: str = "", *, pages: Sequence[str] = (), reader: str = "") -> dict[str, Any]:
     """The pack as a plain dictionary: company, cycle, months, draft, date of data, sections with text and figures.
 
     `book`: every table of the cycle, `kpis` among them; one that is absent counts as empty. Its manifest (versions,
-    hashes, parameters, when each stage ran) is printed in appendix B. `scenario`: see `status`.
+    hashes, parameters, when each stage ran) is printed in the last appendix. `scenario`: see `status`. `pages`: only
+    those of these keys, for a `reader`.
     """
     collected = book.manifest.get("stages", {}).get("collect", {}).get("written_at", "")
     stands = status(book, scenario)
-    main, more = sections.every(book)
+    main, more = sections.every(book, pages)
     return {
         "company": book.company.name,
         "language": book.company.language,
+        "reader": reader,
         "title": f"Sales & Operations Plan, {book.first:%B %Y}",
         "cycle": book.cycle,
         "horizon": f"{month_name(book.months[0])} to {month_name(book.months[-1])}",
@@ -55,9 +62,18 @@ def report(book: Book, scenario: str = "") -> dict[str, Any]:
         "currency": book.currency,
         "draft": stands != STATUS[False],
         "status": stands,
+        "families": _families(book),
         "sections": [{"number": str(place), **fitted(part, place == 1)} for place, part in enumerate(main, start=1)],
-        "appendices": [{"number": letter, **part} for letter, part in zip("AB", more, strict=True)],
+        "appendices": [{"number": letter, **part} for letter, part in zip("ABC", more, strict=False)],
     }
+
+
+def _families(book: Book) -> dict[str, list[str]]:
+    """Name of each family -> names of its products: what a reader can choose on the page."""
+    names, found = book.names("products"), dict[str, list[str]]()
+    for family, called in own.families(book).items():
+        found[called] = sorted(name for product, name in names.items() if book.family[product] == family)
+    return found
 
 
 def figures(content: Mapping[str, Any]) -> Iterator[Figure]:
@@ -70,6 +86,26 @@ def figures(content: Mapping[str, Any]) -> Iterator[Figure]:
 def _whole(text: str) -> str:
     """Prose in which no line ends between a number and its % or its million."""
     return re.sub(r"(?<=\d) (?=%|thousand|million)", "\N{NO-BREAK SPACE}", text)
+
+
+def _marked(html: str, families: Mapping[str, Sequence[str]]) -> str:
+    """The page with the number of its family at every row and sheet of one, which the style sheet hides by choice."""
+    known = {safe(name): n for n, called in enumerate(families, 1) for name in (called, *families[called])}
+
+    def row(found: re.Match[str]) -> str:
+        n = known.get(found[3].rpartition(": ")[2])
+        return f"<tr data-f={n}{found[1]}>{found[2]}{found[3]}<" if n else found[0]
+
+    def sheet(found: re.Match[str]) -> str:
+        n = known.get(found[2].rpartition(", ")[2])
+        return f"<figure data-f={n} {found[1]}{found[2]}<" if n else found[0]
+
+    html = re.sub(r"<tr([^>]*)>(<t[dh][^>]*>)([^<]+)<", row, html)
+    return re.sub(
+        r'<figure (class="sop-figure"><figcaption>(?:<p class="finding">[^<]*</p>)?<p class="who">)([^<]+)<',
+        sheet,
+        html,
+    )
 
 
 def page(content: Mapping[str, Any]) -> str:
@@ -87,4 +123,4 @@ def page(content: Mapping[str, Any]) -> str:
         finalize=lambda value: _whole(charts.plain(value)) if type(value) is str else value,
     )
     css = Markup(charts.CSS + (here / "pack.css").read_text(encoding="utf-8"))
-    return environment.get_template("pack.html.j2").render(content, css=css)
+    return _marked(environment.get_template("pack.html.j2").render(content, css=css), content["families"])

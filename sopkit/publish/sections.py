@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sopkit import kpis
@@ -111,9 +112,9 @@ def service_line(book: Book) -> str:
         return ""
     full = load[load["utilisation"] >= supply.FULL]["resource"].value_counts()
     name = book.names("resources").get(full.index[0], full.index[0]) if len(full) else ""
-    return f"Supply meets {amount(fill, 'share')} of the demand of these months on time; " + (
-        f"{name} is full in {counted(int(full.iloc[0]))} of {several(len(book.year), 'month')}."
-        if name else "no resource is full."
+    return f"Supply meets {amount(fill, 'share')} of the demand of these months on time" + (
+        f"; {name} is full in {counted(int(full.iloc[0]))} of {several(len(book.year), 'month')}."
+        if name else "; no resource is full." if len(load) else "."
     )  # fmt: skip
 
 
@@ -136,7 +137,7 @@ def scorecard(book: Book) -> dict[str, Any]:
     missed = [tile.name.lower() for tile in tiles if tile.missed]
     if missed:
         verb = "misses its" if len(missed) == 1 else "miss their"
-        headline = f"{counted(len(missed))} of the eight KPIs {verb} target: {listed(missed, 8)}."
+        headline = f"{counted(len(missed))} of the {counted(len(tiles))} KPIs {verb} target: {listed(missed, 8)}."
     else:
         known = any(tile.missed is False for tile in tiles)
         headline = "Every KPI that has a target meets it." if known else "No KPI has a target yet."
@@ -249,10 +250,10 @@ def inventory(book: Book) -> dict[str, Any]:
     if supply.goods(book, "stock").empty:
         return section("inventory", "Inventory and service", "There is no stock in this plan.")
     turns, cover = (kpis.value(book, name, kpis.PLAN) for name in ("inventory_turns", "days_of_cover"))
-    words = [f"Finished stock turns {number(turns, 1)} times a year"] if turns is not None else []
+    words = [f"turns {number(turns, 1)} times a year"] if turns is not None else []
     words += [f"covers {number(cover)} days of demand"] if cover is not None else []
     return section(
-        "inventory", "Inventory and service", (listed(words) or "Stock by month") + ".", supply.stock(book),
+        "inventory", "Inventory and service", f"Finished stock {listed(words) or 'by month'}.", supply.stock(book),
         own.explained(book, "stock", "value"), supply.service(book), supply.promises(book),
     )  # fmt: skip
 
@@ -303,9 +304,32 @@ def families(book: Book) -> dict[str, Any]:
     """One sheet a family: its months, and its products with two years behind and the plan ahead."""
     known = own.families(book)
     forms = (own.family_months, own.family_products, lambda book, family: because(book, family=family))
-    sheets = [make(book, family) for family in known for make in forms]
+    sheets = []
+    for family, name in known.items():
+        for figure in (make(book, family) for make in forms):
+            figure.who = f"{book.who}, {name}"  # whose sheet it is: what a reader can choose
+            sheets.append(figure)
     headline = f"{several(len(known), 'family', 'families')}, month by month."
     return section("families", "One sheet a family", headline, reconcile.by_month(book), *sheets)
+
+
+def plants(book: Book) -> dict[str, Any] | None:
+    """One sheet a plant: what each line makes, month by month; and what every supplier is asked for."""
+    made = supply.by_line(book)
+    if not made:
+        return None
+    headline = f"{several(len(made), 'plant')}: what every line makes, and what is ordered for it."
+    return section("plants", "One sheet a plant", headline, *made, *filled(supply.orders(book)))
+
+
+def orders(book: Book) -> dict[str, Any]:
+    """What one supplier is asked for."""
+    return section("orders", "Orders planned", "What we plan to order, month by month.", supply.orders(book))
+
+
+def promises(book: Book) -> dict[str, Any]:
+    """What can be delivered, by product and month."""
+    return section("promises", "Deliveries planned", "What we can deliver, month by month.", supply.promises(book))
 
 
 def _head(book: Book) -> list[str]:
@@ -340,10 +364,20 @@ def reproduce(book: Book) -> dict[str, Any]:
     )  # fmt: skip
 
 
-def every(book: Book) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Sections and appendices in the order in which the meeting reads."""
-    made = [part for make in (
-        decisions, review, summary, scorecard, changed, accuracy, demand_plan, supply_plan, capacity, gaps, inventory,
-        finance, scenarios, risks,
-    ) if (part := make(book))]  # fmt: skip
-    return made, [families(book), reproduce(book)]
+MEETING = {
+    "decisions": decisions, "review": review, "summary": summary, "scorecard": scorecard, "changed": changed,
+    "accuracy": accuracy, "demand": demand_plan, "supply": supply_plan, "capacity": capacity, "gaps": gaps,
+    "inventory": inventory, "finance": finance, "scenarios": scenarios, "risks": risks,
+}  # fmt: skip
+APPENDICES = {"families": families, "plants": plants, "reproduce": reproduce}
+ALONE = {"orders": orders, "promises": promises}  # of readers outside the company, who get nothing else
+
+
+def every(book: Book, pages: Sequence[str] = ()) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Sections and appendices in the order in which the meeting reads; only `pages`, and what has data, where given."""
+    wanted = pages or (*MEETING, *APPENDICES)
+    made = [[part for key, make in group.items() if key in wanted and (part := make(book))]
+            for group in (MEETING | ALONE, APPENDICES)]  # fmt: skip
+    for part in (*made[0], *made[1]) if pages else ():
+        part["body"] = [one for one in part["body"] if not isinstance(one, Figure) or len(one.frame)]
+    return made[0], made[1]

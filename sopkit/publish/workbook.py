@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from io import BytesIO
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import xlsxwriter
@@ -18,6 +18,9 @@ from sopkit.publish.summary import LETTERS
 from sopkit.tables import TABLES, Column, Table
 from sopkit.tables.hierarchy import TOTAL
 from sopkit.words import month_name, sentence
+
+if TYPE_CHECKING:
+    from sopkit.publish.audiences import Audience
 
 FIRST = "About this plan"
 # name of the sheet -> table, in the order of the pack
@@ -74,11 +77,12 @@ NUMBERS = {
 }
 
 
-def write(book: Book, plan_hash: str = "", rows: int = ROWS) -> bytes:
+def write(book: Book, plan_hash: str = "", rows: int = ROWS, *, audience: Audience | None = None) -> bytes:
     """The workbook of a book: the same tables give the same bytes.
 
     `plan_hash` stands on the first sheet (`Cycle.plan_hash`). A table of more than `rows` rows is cut there, and the
     first sheet says how many are left out. Family, region, fiscal quarter and year of every row are added, for pivots.
+    `audience`: whose workbook it is; it has the sheets and columns that it may see.
     Raises KeyError for a product without a family or a market without a region.
     """
     file = BytesIO()
@@ -94,11 +98,20 @@ def write(book: Book, plan_hash: str = "", rows: int = ROWS) -> bytes:
         about = {"company": plain(book.company.name), "created": book.first.to_pydatetime()}
         excel.set_properties({"title": _title(book), **about})
         style = _styles(excel)
-        first, second = excel.add_worksheet(FIRST), excel.add_worksheet(summary.NAME)
-        frames = {sheet: _frame(book, table) for sheet, table in SHEETS.items()}
-        _about(first, style, book, plan_hash, {sheet: len(frame) for sheet, frame in frames.items()}, rows=rows)
-        summary.write(excel, second, style, book)
-        _print(second, book)
+        first = excel.add_worksheet(FIRST)
+        shown = {
+            sheet: table for sheet, table in SHEETS.items() if not audience or (audience.sees(table) and table in book)
+        }
+        gone = {table: audience.hidden(TABLES[table]) if audience else set() for table in shown.values()}
+        frames = {
+            sheet: _frame(book, table).drop(columns=gone[table], errors="ignore") for sheet, table in shown.items()
+        }
+        sizes, money = {sheet: len(frame) for sheet, frame in frames.items()}, not audience or bool(audience.money)
+        _about(first, style, book, plan_hash, sizes, rows=rows, money=money)
+        if not audience or audience.money == "*":  # its statement is of every kind of money
+            second = excel.add_worksheet(summary.NAME)
+            summary.write(excel, second, style, book)
+            _print(second, book)
         for name, frame in frames.items():
             _table(excel.add_worksheet(name), style, book, TABLES[SHEETS[name]], frame.head(rows))
     return file.getvalue()
@@ -144,7 +157,7 @@ def _styles(excel: xlsxwriter.Workbook) -> dict[str, Any]:
 
 
 def _about(
-    sheet: Any, style: dict[str, Any], book: Book, plan_hash: str, sizes: Mapping[str, int], *, rows: int
+    sheet: Any, style: dict[str, Any], book: Book, plan_hash: str, sizes: Mapping[str, int], *, rows: int, money: bool
 ) -> None:
     """What the workbook is, who decided, and what every sheet holds."""
     sheet.hide_gridlines(2)
@@ -157,7 +170,7 @@ def _about(
         ("Months planned", f"{month_name(book.months[0])} to {month_name(book.months[-1])}"),
         ("Status", _status(book)),
         *_decided(book),
-        ("Money", book.currency),
+        *([("Money", book.currency)] if money else []),
         ("Quantities", "the product's unit of measure, see Products" if book.units == "units" else book.units),
         ("Plan hash", plan_hash or "not known"),
         (
@@ -203,7 +216,7 @@ def _decided(book: Book) -> list[tuple[str, str]]:
 
 def _table(sheet: Any, style: dict[str, Any], book: Book, declared: Table, frame: pd.DataFrame) -> None:
     """One table from A1 on: headings with unit and note, filters, the first row always in sight."""
-    own = {column.name: column for column in declared}
+    own = {column.name: column for column in declared if column.name in frame}
     shown = columns_of(declared.name, " ".join(own), book.unit)
     columns = [own.get(name) or Column(name, "text", LEVELS[name]) for name in frame.columns]
     for place, column in enumerate(columns):

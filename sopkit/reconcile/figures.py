@@ -81,7 +81,8 @@ def by_month(book: Book) -> Figure:
     rows += [f"{line}, {name}" for line in (LINES[0], "gross margin") for name in yard]
     result = pnl.groupby("month")["amount"].sum()
     return charts.statement(
-        pd.concat([pnl, margin, pnl.assign(line="result"), *more]) if len(pnl) else None, "line", "month", "amount",
+        pd.concat([pnl, margin, pnl.assign(line="result"), *more])
+        if {*LINES[:2]} <= {*pnl["line"]} else None, "line", "month", "amount",
         rows=rows, bold=("gross margin", "result"), who=book.who, title="Profit and loss by month", unit=book.currency,
         source="pnl sales_history budget", better="higher", shows=["last year", "budget", "plan"],
         look_for=f"The best month is {month_name(result.idxmax())}, the weakest {month_name(result.idxmin())}."

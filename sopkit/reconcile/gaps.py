@@ -7,6 +7,7 @@ import pandas as pd
 
 from sopkit.book import Book
 from sopkit.reconcile.finance import COMPANY, gross_margin
+from sopkit.words import divided
 
 
 def _gap(name: str, plan: pd.Series, reference: pd.Series, value: pd.Series | float) -> pd.DataFrame:
@@ -62,20 +63,10 @@ def _with_levers(rows: pd.DataFrame, book: Book) -> pd.DataFrame:
     levers = book["levers"]
     if levers.empty:
         return rows
-    routings, known = book["routings"], set(book["products"]["family"])
-    helped = (
-        routings.assign(family=book.families(routings["item"]))
-        .dropna(subset="family")
-        .groupby("resource")["family"]
-        .agg(set)
-    )
     best: dict[str, tuple[float, str]] = {}
-    for lever in levers.assign(family=book.families(levers["item"])).sort_values("gain").itertuples():
-        if lever.gain <= 0:
-            continue
-        of_item = {lever.family} if pd.notna(lever.family) else set()
-        for name in of_item or helped.get(lever.place, known):
-            best[name] = (lever.gain, lever.sentence)  # sorted by gain: the last one stands
+    for lever in levers[levers["gain"] > 0].sort_values("gain").itertuples():
+        for product in divided(lever.helps):
+            best[book.family[product]] = (lever.gain, lever.sentence)  # sorted by gain: the last one stands
     short = (rows["gap"] == "demand-supply") & (rows["difference"] < -0.5)
     rows.loc[short, "lever"] = (
         rows.loc[short, "family"].map({name: words for name, (_, words) in best.items()}).fillna("")

@@ -17,8 +17,9 @@ import pandas as pd
 from sopkit.book import Book
 from sopkit.errors import StageError
 from sopkit.supply.ages import too_old
-from sopkit.supply.recount import COSTS, DUE, EXCEPTION, LANE, OFFER, STOCK, WAY, Recount
+from sopkit.supply.recount import COSTS, DUE, EXCEPTION, LANE, OFFER, STOCK, WAY, Recount, days_of
 from sopkit.tables import TABLES
+from sopkit.tables.declare import DAYS_A_MONTH
 
 UNITS = 1e-4
 """Largest violation, in units, hours or people, that is the solver's tolerance (plus a millionth of the size)."""
@@ -91,6 +92,17 @@ def _sum(frame: pd.DataFrame, key: list[str], names: list[str] | None = None) ->
     return frame.groupby(key)["quantity"].sum().rename_axis(names or key)
 
 
+def _together(lines: pd.DataFrame, key: list[str], limit: str) -> pd.DataFrame:
+    """What is ordered or sent by `key` and month, all parts of it together, and the column `limit` beside it."""
+    return lines.groupby([*key, "month"]).agg(**{"quantity": ("quantity", "sum"), limit: (limit, "first")})
+
+
+def _beyond_whole(lines: pd.DataFrame, lot: str) -> Violation:
+    """Units by which quantities differ from a whole number of lots, where there are lots."""
+    lines = lines[lines[lot].gt(0)]
+    return (lines["quantity"] - (lines["quantity"] / lines[lot]).round() * lines[lot]).abs() - UNITS
+
+
 class _Rules(Recount):
     """One method a rule."""
 
@@ -104,10 +116,19 @@ class _Rules(Recount):
         """The rows of the first planned month, keyed by the rest."""
         return frame[frame.index.get_level_values("month") == self.book.first].droplevel("month")
 
-    def _moved(self, frame: pd.DataFrame, key: list[str], arrival: str, lead: pd.Series | float = 0.0) -> Violation:
-        """Months by which an arrival differs from leaving + lead time; NaN where it lies beyond the horizon."""
-        gap = np.abs(self.at(frame[arrival]) - self.at(frame["month"]) - lead)
-        return pd.Series(np.asarray(gap), pd.MultiIndex.from_frame(frame[key]), dtype=float)
+    def _moved(self, frame: pd.DataFrame, key: list[str], arrival: str) -> Violation:
+        """By how much each part of what leaves in a month differs from what its lead time lets arrive in `arrival`.
+
+        What leaves goes evenly over the month's 30 days; on a lane, of what can get too old, a part counts as a month.
+        """
+        whole, days = np.divmod(days_of(frame), DAYS_A_MONTH)
+        ages = self.stock.loc[self.stock["shelf_life"].gt(0)].index.unique("item") if arrival == "arrival" else []
+        later = (days / DAYS_A_MONTH).mask(frame["item"].isin(ages) & days.gt(0), 1.0)
+        passed = self.at(frame[arrival]) - self.at(frame["month"]) - whole
+        part = np.select([passed == 0, passed == 1], [1 - later, later])
+        total = frame.groupby([*key, "month"])["quantity"].transform("sum")
+        gap = (frame["quantity"] - part * total).abs() - UNITS - 1e-6 * total
+        return pd.Series(gap.to_numpy(), pd.MultiIndex.from_frame(frame[[*key, "month"]]), dtype=float)
 
     # balances --------------------------------------------------------------------------------------------------
     def rule_opening_stock(self) -> Violation:
@@ -135,7 +156,7 @@ class _Rules(Recount):
                 _unequal(stock["issued"], pd.concat(out).groupby(level=STOCK).sum()),
                 _unequal(stock["closing"], stock["opening"] + stock["received"] - stock["issued"]),
                 _unequal(stock["opening"], last.fillna(stock["opening"])),
-                self._moved(self.made, STOCK, "available"),  # what is made is there in its month
+                (self.made["available"] != self.made["month"]).astype(float),  # what is made is there in its month
                 -stock["closing"] - UNITS,
                 -_sum(self.plan["supply_plan"], STOCK) - UNITS,
             ]
@@ -212,27 +233,33 @@ class _Rules(Recount):
         return (people - people.round()).abs() - UNITS if self.policies.whole_people else people[:0]
 
     def rule_supplier_capacity(self) -> Violation:
-        ordered = self.bought.groupby([*OFFER, "month"]).agg(quantity=("quantity", "sum"), usual=("capacity", "first"))
+        ordered = _together(self.bought, OFFER, "capacity")
         special = self.book["supplier_capacity"].set_index([*OFFER, "month"])["capacity"].reindex(ordered.index)
-        return _more(ordered["quantity"], special.fillna(ordered["usual"]).fillna(np.inf)).fillna(-np.inf)
+        return _more(ordered["quantity"], special.fillna(ordered["capacity"]).fillna(np.inf)).fillna(-np.inf)
 
     def rule_smallest_order(self) -> Violation:
-        bought = self.bought.set_index([*OFFER, "month"])
-        return bought["minimum_order"] - bought["quantity"] - UNITS
+        ordered = _together(self.bought, OFFER, "minimum_order")
+        return ordered["minimum_order"] - ordered["quantity"] - UNITS
+
+    def rule_whole_lots(self) -> Violation:
+        return _beyond_whole(_together(self.bought, OFFER, "order_multiple"), "order_multiple")
 
     def rule_supplier_share(self) -> Violation:
         bought = self.bought.groupby(OFFER).agg(quantity=("quantity", "sum"), share=("share_limit", "first"))
         return _more(bought["quantity"], bought["share"] * bought.groupby(level=[1, 2])["quantity"].transform("sum"))
 
     def rule_no_late_orders(self) -> Violation:
-        return self._moved(self.bought, [*OFFER, "month"], "available", self.bought["lead_time"])
+        return self._moved(self.bought, OFFER, "available")
 
     def rule_lane_limit(self) -> Violation:
-        sent = self.shipped.groupby([*LANE, "month"]).agg(quantity=("quantity", "sum"), limit=("capacity", "first"))
-        return _more(sent["quantity"], sent["limit"].fillna(np.inf)).fillna(-np.inf)
+        sent = _together(self.shipped, LANE, "capacity")
+        return _more(sent["quantity"], sent["capacity"].fillna(np.inf)).fillna(-np.inf)
 
     def rule_no_late_shipments(self) -> Violation:
-        return self._moved(self.shipped, [*LANE, "item", "month"], "arrival", self.shipped["lead_time"])
+        return self._moved(self.shipped, [*LANE, "item"], "arrival")
+
+    def rule_full_loads(self) -> Violation:
+        return _beyond_whole(_together(self.shipped, LANE, "full_load"), "full_load")
 
     def rule_ages(self) -> Violation:
         """What is used, sent or held is young enough, when goods are followed by their age."""
@@ -249,11 +276,13 @@ class _Rules(Recount):
 
         Where a unit costs nothing and breaks no promise, more than needed may be passed.
         """
-        found, own = (
-            frame[frame.index.get_level_values("cost").isin(costs)] for frame in (self.recorded, self.exceptions)
-        )
+        return self._passing[self._passing.index.get_level_values("cost").isin(costs)]
+
+    @cached_property
+    def _passing(self) -> Violation:
+        own = self.exceptions
         free = own.index[own["price"].eq(0) & own["promise"].eq("")]
-        amount, needed = found["amount"].groupby(level=EXCEPTION).sum(), own["amount"]
+        amount, needed = self.recorded["amount"].groupby(level=EXCEPTION).sum(), own["amount"]
         needed, amount = needed.align(amount, fill_value=0.0)
         gap = (needed - amount).where(needed.index.isin(free), (needed - amount).abs())
         return gap - UNITS - 1e-6 * needed.abs()
@@ -299,7 +328,7 @@ class _Rules(Recount):
 
     # money -----------------------------------------------------------------------------------------------------
     @cached_property
-    def _gaps(self) -> list[Violation]:
+    def _gaps(self) -> list[tuple[pd.Index, Violation]]:
         """By named cost: differences in money by month, in prices, and in money that stands beside a quantity."""
         found = self.plan["supply_costs"].groupby(["cost", "month"])["amount"].sum()
         making = ["making", "setting_up", "regular_hours", "overtime_hours"]
@@ -312,15 +341,16 @@ class _Rules(Recount):
             "buying": _unequal(bought["cost"], bought["quantity"] * bought["price"], CENT),
             "freight": _unequal(shipped["cost"], shipped["quantity"] * shipped["cost_given"], CENT),
         }
-        return [
+        gaps = [
             _unequal(found, self.costs, CENT),
             _unequal(self.recorded["price"], self.exceptions["price"].reindex(self.recorded.index), 1e-9),
             (self.recorded["promise"] != self.exceptions["promise"].reindex(self.recorded.index)).astype(float),
             *(pd.concat({cost: gap}) for cost, gap in beside.items()),
         ]
+        return [(gap.index.get_level_values(0), gap) for gap in gaps]
 
     def _money(self, cost: str) -> Violation:
-        return _all([gap[gap.index.get_level_values(0) == cost] for gap in self._gaps])
+        return _all([gap[costs == cost] for costs, gap in self._gaps])
 
     def _profit(self) -> Violation:
         """Revenue less all costs is the contribution reported; what is said of promises is what the plan breaks."""

@@ -128,7 +128,7 @@ def _needs(solved: Solved, kind: str, index: tuple, quantity: float, ends: dict[
     )
     common = {"kind": kind, "item": item, "place": place, "month": solved.time[month], "quantity": quantity}
     prices = np.abs(solved.steering)
-    gone = _without_source(solved, item)
+    gone = solved.without_source(item)
     if not ends:
         why = "no limit stands in the way, one more unit costs more than it brings."
         if gone:
@@ -167,19 +167,6 @@ def _needs(solved: Solved, kind: str, index: tuple, quantity: float, ends: dict[
             "shadow_price": solved.answer.shadow_price[row],
             "sentence": f"{head}: one more unit needs {needed}.",
         }
-
-
-def _without_source(solved: Solved, item: str) -> list[str]:
-    """What goes into `item`, or the item itself, that nobody makes or sells: its stock and orders are all there is."""
-    making, sold = solved.network.making, {what for _, what, _ in solved.network.buying.offers}
-    made, left, gone = {what for what, _ in making.site}, [item], set()
-    while left:
-        one = left.pop()
-        if one in made and one not in sold:
-            left += making.components[one]
-        elif one not in sold:
-            gone.add(one)
-    return sorted(gone)
 
 
 def level_chase(session: Session) -> pd.DataFrame:

@@ -46,6 +46,42 @@ def by_mode(book: Book) -> Figure:
     )  # fmt: skip
 
 
+def by_line(book: Book) -> list[Figure]:
+    """What every line makes, item by item and month by month: a statement for each plant."""
+    rows = book["supply_plan"].query("mode != 'buy'")
+    item, line = book.called(rows["item"], "products", "materials"), _places(book, rows["source"])
+    rows = rows.assign(name=line.astype(object) + ": " + item.astype(object))
+    return [
+        charts.statement(
+            part.sort_values("name", kind="stable"), "name", "month", "quantity", rows=sorted(part["name"].unique()),
+            who=book.who, title=f"{book.names('sites').get(site, site)}, line by line", unit=book.units,
+            source="supply_plan", measure="good units made", look_for=_busiest(part),
+        ) for site, part in rows.groupby("site")
+    ]  # fmt: skip
+
+
+def _busiest(rows: pd.DataFrame) -> str:
+    months = rows.groupby("month")["quantity"].sum()
+    return f"Most is made in {month_name(months.idxmax())}, least in {month_name(months.idxmin())}."
+
+
+def orders(book: Book) -> Figure:
+    """What every supplier is asked for, by item, place of delivery and month of ordering."""
+    rows = book["supply_plan"].query("mode == 'buy'")
+    item, site = book.called(rows["item"], "products", "materials"), _places(book, rows["site"])
+    name = item.astype(object) + ", " + site.astype(object)
+    if rows["source"].nunique() > 1:
+        name = _places(book, rows["source"]).astype(object) + ": " + name
+    rows = rows.assign(name=name)
+    return charts.statement(
+        rows if len(rows) else None, "name", "month", "quantity", rows=sorted(rows["name"].unique()), who=book.who,
+        title="Orders planned, by month of ordering", unit="units", source="supply_plan", measure="units ordered",
+        look_for=f"Ordered from {month_name(rows['month'].min())} to {month_name(rows['month'].max())}; the first "
+        f"arrives in {month_name(rows['available'].min())}." if len(rows) else "",
+        none="Nothing is bought in this plan.",
+    )  # fmt: skip
+
+
 def costs(book: Book) -> Figure:
     """What supply costs over the next twelve months: cash, then service penalties."""
     rows = book.near(book["supply_costs"]).query("cost != 'revenue'")
@@ -279,13 +315,14 @@ def promises(book: Book) -> Figure:
     """Available to promise: what the plan brings to the markets by product and month, before orders are taken off."""
     near = book.near(book["deliveries"])
     waits = near[near["backlog"] + near["lost"] > 0.5]
+    late = listed(sorted(set(book.called(waits["product"], "products"))), 3)
+    known = "Every product reaches its markets as demand asks." if near["lost"].notna().any() else ""
     return charts.heat_map(
         near.assign(product=book.called(near["product"], "products")), "product", "month", "delivered", who=book.who,
         title="Available to promise", unit=book.units, source="deliveries", better="higher",
         measure="units that reach the markets", none="There is no plan of deliveries.",
-        note="All markets; by market in table deliveries. No order book was brought: orders already taken come off.",
-        look_for=f"Promise nothing more of {listed(sorted(set(book.called(waits['product'], 'products'))), 3)}: demand "
-        "for it waits or is lost." if len(waits) else "Every product reaches its markets as demand asks.",
+        note="All markets. No order book was brought: orders already taken come off.",
+        look_for=f"Promise nothing more of {late}: demand for it waits or is lost." if late else known,
     )  # fmt: skip
 
 

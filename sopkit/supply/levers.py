@@ -66,8 +66,9 @@ def levers(solved: Solved) -> pd.DataFrame:
             | {"months": when, "used": sum(used.values()), "cost": max(0.0, cost), "gain": gain.total}
             | {name: getattr(gain, name) for name in ("revenue", "cash_cost", "penalties", "promise", "kept")}
             | {
+                "helps": ", ".join(_helped(solved, answer)),
                 "sentence": f"{lever.sentence}: {sum(used.values()):,.0f} {lever.unit} in {when} "
-                f"{gain.told(solved.currency, would=True)}{paid if cost > 0 else ''}{_fewer(solved, answer)}."
+                f"{gain.told(solved.currency, would=True)}{paid if cost > 0 else ''}{_fewer(solved, answer)}.",
             }
         )
     order = [*base.broken, ""]
@@ -115,6 +116,16 @@ def _promise(promises: Iterable[str], base: Answer, other: Answer) -> tuple[str,
         if abs(before - after) > 1e-6 * (1 + before):
             return name, before - after
     return "", 0.0
+
+
+def _helped(solved: Solved, answer: Answer) -> list[str]:
+    """The products of which `answer` loses fewer units, or lets fewer wait, than the plan."""
+    fewer: dict[Any, float] = {}
+    for names in (solved.matrix.columns[name] for name in ("lose", "wait") if name in solved.matrix.columns):
+        change = solved.answer.values[names.where] - answer.values[names.where]
+        for at in np.flatnonzero(np.abs(change) > NOTHING):
+            fewer[names.keys[at][0]] = fewer.get(names.keys[at][0], 0.0) + change[at]
+    return sorted(product for product, units in fewer.items() if units > 0.5)
 
 
 def _fewer(solved: Solved, answer: Answer) -> str:
@@ -300,7 +311,7 @@ def _second_supplier(solved: Solved) -> Iterator[Lever]:
     buying, dearer = solved.network.buying, solved.rules.second_supplier
     for item, site in sorted({index[1:3] for index in solved.binding("supplier_capacity")}):
         known = [offer for offer in buying.offers if offer[1:] == (item, site)]
-        lead = max(buying.lead[offer] for offer in known)
+        lead = max(max(buying.leads[offer]) for offer in known)
         most = max(buying.capacity.get((*offer, month), 0.0) for offer in known for month in solved.months)
         yield _offer(
             solved,
@@ -313,17 +324,39 @@ def _second_supplier(solved: Solved) -> Iterator[Lever]:
         )
 
 
-def _subcontract(solved: Solved) -> Iterator[Lever]:
-    """A short product bought ready-made for the sites that deliver it to markets."""
-    network, rules = solved.network, solved.rules
+def _short(solved: Solved) -> dict[str, float]:
+    """Products that are short, with the units short in their worst month."""
     short: dict[Any, float] = {}
     for decision in ("lose", "wait", "fall_below_safety"):  # units short, at worst in a month
         series = solved.solution[decision]
         for (item, _), quantity in series.groupby(level=[0, 2]).sum().items() if len(series) else ():
             if quantity > 1e-4:
                 short[item] = max(short.get(item, 0.0), quantity)
+    return short
+
+
+def _new_supplier(solved: Solved) -> Iterator[Lever]:
+    """A supplier, to be found, of what a short product needs and nobody makes or sells."""
+    network, rules = solved.network, solved.rules
+    gone = {(one, product) for product in _short(solved) for one in solved.without_source(product)}
+    for item in sorted({one for one, product in gone if one != product}):
+        for site in sorted({n for i, n in network.flow.uses if i == item and network.stock.standard_cost[item] > 0}):
+            yield _offer(
+                solved,
+                "new supplier",
+                (item, site),
+                price=(1 + rules.subcontract) * network.stock.standard_cost[item],
+                lead=rules.subcontract_lead_time,
+                most=np.inf,
+                source=f"from a supplier to be found ({rules.subcontract:.0%} above standard cost)",
+            )
+
+
+def _subcontract(solved: Solved) -> Iterator[Lever]:
+    """A short product bought ready-made for the sites that deliver it to markets."""
+    network, rules = solved.network, solved.rules
     markets = {market for _, market in network.demand.pairs}
-    for product, most in sorted(short.items()):
+    for product, most in sorted(_short(solved).items()):
         offers = [network.buying.price[offer] for offer in network.buying.offers if offer[1] == product]
         source = "the dearest offer" if offers else f"{rules.subcontract:.0%} above standard cost, as nobody offers it"
         for site in sorted({o for o, d, i in network.flow.ships if i == product and d in markets}):
@@ -344,7 +377,7 @@ def _express(solved: Solved) -> Iterator[Lever]:
     for offer in buying.offers:
         supplier, item, site = offer
         price = (1 + dearer) * buying.price[offer]
-        late = solved.months[: buying.lead[offer]]
+        late = solved.months[: max(buying.leads[offer])]
         if any(solved.value("stock_balance", item, site, month) > price for month in late):
             most = max((buying.capacity.get((*offer, month), np.inf) for month in solved.months), default=np.inf)
             source = f"from {solved.name(supplier)} by express ({dearer:.0%} dearer)"
@@ -380,6 +413,7 @@ KINDS: tuple[Callable[[Solved], Iterator[Lever]], ...] = (
     _wider,
     _people,
     _second_supplier,
+    _new_supplier,
     _subcontract,
     _express,
     _expedite,

@@ -44,7 +44,7 @@ LIMITS = {
     "hiring_limit": Limit("n q t", "people", "{q} person hired at {n}", "{n} {q}"),
     "no_early_hires": Limit("n q t", "people", "{q} person who could start at {n} at once", "{n} {q}"),
     "supplier_capacity": Limit("s i n t", "units", "unit of {i} from {s} for {n}", "{s} {n}", "{i}"),
-    "lane_limit": Limit("o d t", "units", "unit on the way from {o} to {d}", "{o} {d}"),
+    "lane_limit": Limit("o d g t", "units", "unit of {g} on the way from {o} to {d}", "{o} {d}", "{g}"),
     "stock_maximum": Limit("i n t", "units", "unit of {i} allowed in stock at {n}", "{n}", "{i}"),
     "space": Limit("n t", "m3", "m3 of space at {n}", "{n}"),
     "money_in_stock": Limit("t", "currency", "unit of money allowed in stock", "company"),
@@ -67,6 +67,12 @@ LIMITS = {
         "{w}",
         "{i}",
         given=True,
+    ),
+    "whole_lots": Limit(
+        "s i n t", "units", "beyond whole lots: another lot costs more than it brings", "{s} {n}", "{i}", given=True
+    ),
+    "full_loads": Limit(
+        "o d g t", "units", "beyond full loads: another load costs more than it brings", "{o} {d}", "{g}", given=True
     ),
     "order_first": Limit(
         "s i n t",
@@ -178,11 +184,23 @@ class Solved:
     @cached_property
     def _called(self) -> dict[str, str]:
         book = self.session.book
-        return {code: name for table in CALLED for code, name in book.names(table).items()}
+        return {"": "any item"} | {code: name for table in CALLED for code, name in book.names(table).items()}
 
     def name(self, code: str) -> str:
         """What people call a code."""
         return self._called.get(code, code)
+
+    def without_source(self, item: str) -> list[str]:
+        """What goes into `item`, or the item itself, that nobody makes or sells: its stock and orders are all."""
+        making, sold = self.network.making, {what for _, what, _ in self.network.buying.offers}
+        made, left, gone = {what for what, _ in making.site}, [item], set()
+        while left:
+            one = left.pop()
+            if one in made and one not in sold:
+                left += making.components[one]
+            elif one not in sold:
+                gone.add(one)
+        return sorted(gone)
 
     def text(self, pattern: str, letters: str, index: tuple, *, codes: bool = False) -> str:
         """`pattern` with the members of `index` by their letters: as people call them, or as `codes`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -76,6 +77,7 @@ class Loaded:
     What a change brings does not depend on the changes asked before it: each starts from the first answer's basis.
     One thread and a fixed seed, so that the same tables give the same plan. With whole numbers `answer` solves twice:
     for the whole numbers, then with these held fixed, which gives exact quantities and the shadow price of every limit.
+    A solve ends without an answer once `stop` is set: load the matrix anew then.
     """
 
     def __init__(
@@ -86,6 +88,7 @@ class Loaded:
         large: bool | None = None,
         effort: Effort | None = None,
         found: np.ndarray | None = None,
+        stop: threading.Event | None = None,
     ) -> None:
         self.matrix, self.effort = rows_and_columns, effort or Effort()
         self.whole = np.flatnonzero(rows_and_columns.integer).astype("int32")
@@ -94,6 +97,8 @@ class Loaded:
         self.large = rows_and_columns.shape[0] >= LARGE if large is None else large
         self.found = found
         self.highs = _passed(rows_and_columns, self.effort.gap)
+        if stop is not None and (self.large or len(self.whole)):  # small ones are solved before anybody asks
+            _listens(self.highs, stop)
         self.first: tuple[highspy.HighsBasis, np.ndarray | None] | None = None
         if basis is not None:
             given = highspy.HighsBasis()
@@ -344,6 +349,16 @@ class Loaded:
 def _nearest(values: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
     """Values within their bounds, without the solver's tolerance."""
     return np.minimum(np.maximum(values, lower), upper)
+
+
+def _listens(highs: highspy.Highs, stop: threading.Event) -> None:
+    def look(event: Any) -> None:
+        if stop.is_set():
+            event.interrupt()
+
+    highs.cbSimplexInterrupt += look
+    highs.cbIpmInterrupt += look
+    highs.cbMipInterrupt += look
 
 
 def _passed(given: Matrix, gap: float) -> highspy.Highs:

@@ -7,7 +7,7 @@ Every component's `doc` is the sentence a planner would say, with the unit. `net
 One letter, one meaning, in every rule (a test holds it):
 
     a  age in months                         t  month
-    i  item: a product or a material
+    i  item: a product or a material         g  goods of a row of lanes: one item, or all others
     j  item that i goes into                 n  site
     p  product                               o  origin of a lane: a site
     w  way of making: a routing              d  destination of a lane: a site or a market
@@ -71,14 +71,14 @@ def _sets(m: pyo.ConcreteModel, network: Network) -> None:
         return pyo.Set(initialize=members, dimen=dimen, doc=doc)
 
     def neighbours(over, lists, doc, dimen=1):
-        return pyo.Set(over, initialize={key: lists[key] for key in over}, dimen=dimen, doc=doc)
+        return pyo.Set(over, initialize={key: list(lists[key]) for key in over}, dimen=dimen, doc=doc)
 
     # time: `previous` leads from the first month to START, the moment before the plan
     m.MONTHS = listed(network.time.months, "planned months")
     m.MONTH_ENDS = listed(network.time.ends, "the start, and the ends of planned months")
     m.LATER_MONTHS = listed(network.time.months[1:], "planned months but the first")
     m.LAST = listed(network.time.months[-1:], "the last planned month")
-    m.LEADS = listed(network.time.leads, "lead times in whole months")
+    m.LEADS = listed(network.time.leads, "months after which anything can arrive")
     m.BEFORE = pyo.Set(
         m.LEADS, m.MONTHS, dimen=1, initialize=network.time.before, doc="the month so many months before, if planned"
     )
@@ -107,14 +107,20 @@ def _sets(m: pyo.ConcreteModel, network: Network) -> None:
     # how things can be bought and shipped
     m.OFFERS = listed(network.buying.offers, "supplier, item and site it delivers to", 3)
     m.SUPPLIERS = neighbours(m.STOCKS, network.buying.suppliers, "who can deliver an item to a site")
+    m.ORDER_LEADS = neighbours(m.OFFERS, network.buying.leads, "months after which parts of an order arrive")
+    m.ORDER_PARTS = listed(sorted(network.buying.parts), "offer and months after which a part of it arrives", 4)
+    m.LOT_ORDERS = listed(sorted(network.buying.multiple), "offers of whole lots", 3)
     m.LIMITED_ORDERS = listed(sorted(network.buying.capacity), "offer and month with a capacity", 4)
     m.LEAST_ORDERS = listed(sorted(network.lots.largest_order), "offer with a minimum order, and month", 4)
     m.SHARED_OFFERS = listed(sorted(network.buying.share_limit), "offers with a share limit", 3)
     m.LATE_ORDERS = listed(network.buying.late, "orders that would arrive after the last month", 4)
-    m.LANES = listed(network.lanes.pairs, "origin and destination", 2)
-    m.LIMITED_LANES = listed(sorted(network.lanes.capacity), "lanes with a capacity", 2)
+    m.LANES = listed(sorted(network.lanes.carried), "origin, destination and what a row of lanes is for", 3)
+    m.LIMITED_LANES = listed(sorted(network.lanes.capacity), "lanes with a capacity", 3)
+    m.LOADED_LANES = listed(sorted(network.lanes.full_load), "lanes of full loads", 3)
     m.CARRIED = neighbours(m.LANES, network.lanes.carried, "items a lane can carry")
     m.SHIPS = listed(network.flow.ships, "origin, destination and item that can move there", 3)
+    m.SHIP_LEADS = neighbours(m.SHIPS, network.lanes.leads, "months after which parts of a shipment arrive")
+    m.SHIP_PARTS = listed(sorted(network.lanes.parts), "shipment and months after which a part of it arrives", 4)
     m.LATE_SHIPMENTS = listed(network.lanes.late, "shipments that would arrive after the last month", 4)
     m.DESTINATIONS = neighbours(m.STOCKS, network.flow.destinations, "where an item can go from a site")
     m.ORIGINS = neighbours(m.PLACES, network.flow.origins, "where an item can come from")
@@ -208,15 +214,17 @@ def _parameters(m: pyo.ConcreteModel, network: Network) -> None:
 
     # buying and shipping
     m.offer_price = number(m.OFFERS, of=network.buying.price, doc="delivered (currency per unit)")
-    m.offer_lead = number(m.OFFERS, of=network.buying.lead, within=whole, doc="from order to arrival (months)")
+    m.order_part = number(m.ORDER_PARTS, of=network.buying.parts, doc="of an order that arrives so late (share)")
     m.offer_capacity = number(m.LIMITED_ORDERS, of=network.buying.capacity, doc="most ordered in a month (units)")
     m.minimum_order = number(m.OFFERS, of=network.buying.minimum_order, doc="least ordered, if anything is (units)")
     m.largest_order = number(m.LEAST_ORDERS, of=network.lots.largest_order, doc="most that could be of use (units)")
+    m.order_lot = number(m.LOT_ORDERS, of=network.buying.multiple, doc="ordered whole (units)")
     m.share_limit = number(
         m.SHARED_OFFERS, of=network.buying.share_limit, doc="most of what is bought of the item (share)"
     )
-    m.lane_cost = number(m.LANES, of=network.lanes.cost, doc="of moving (currency per unit)")
-    m.lane_lead = number(m.LANES, of=network.lanes.lead, within=whole, doc="on the way (months)")
+    m.lane_cost = number(m.SHIPS, of=network.lanes.cost, doc="of moving (currency per unit)")
+    m.ship_part = number(m.SHIP_PARTS, of=network.lanes.parts, doc="of a shipment that arrives so late (share)")
+    m.full_load = number(m.LOADED_LANES, of=network.lanes.full_load, doc="sent whole (units)")
     m.lane_capacity = number(m.LIMITED_LANES, of=network.lanes.capacity, doc="most carried in a month (units)")
 
     # stock
@@ -276,6 +284,7 @@ def _decisions(m: pyo.ConcreteModel, network: Network) -> None:
     units = {"within": pyo.NonNegativeReals, "dense": False}
     whole = pyo.NonNegativeIntegers if network.policies.whole_people else pyo.NonNegativeReals
     persons = {"within": whole, "dense": False}
+    lots = {"within": pyo.NonNegativeIntegers, "dense": False}
     yes_or_no = {"within": pyo.Binary, "dense": False}
 
     m.make = pyo.Var(m.MAKES, m.MONTHS, **units, doc="make good units of an item (units)")
@@ -286,7 +295,9 @@ def _decisions(m: pyo.ConcreteModel, network: Network) -> None:
     m.run_less = pyo.Var(m.PACED, m.LATER_MONTHS, **units, doc="run shorter than last month (hours)")
     m.buy = pyo.Var(m.OFFERS, m.MONTHS, **units, doc="order from a supplier (units)")
     m.place_order = pyo.Var(m.LEAST_ORDERS, **yes_or_no, doc="order at all in a month (yes or no)")
+    m.order_lots = pyo.Var(m.LOT_ORDERS, m.MONTHS, **lots, doc="order whole lots (lots)")
     m.ship = pyo.Var(m.SHIPS, m.MONTHS, **units, doc="send an item over a lane (units)")
+    m.send_loads = pyo.Var(m.LOADED_LANES, m.MONTHS, **lots, doc="send full loads over a lane (loads)")
     m.hold = pyo.Var(m.STOCKS, m.MONTH_ENDS, **units, doc="hold in stock at a month's end (units)")
     m.keep = pyo.Var(m.HELD_AGED, m.MONTH_ENDS, **units, doc="hold at an age (units)")
     m.send = pyo.Var(m.SENT_AGED, m.MONTHS, **units, doc="send over a lane at an age (units)")
@@ -329,8 +340,18 @@ def _balances(m: pyo.ConcreteModel) -> None:
         comes_in = (
             m.receipts[i, n, t]
             + sum(m.make[i, w, t] for w in m.WAYS[i, n])
-            + sum(m.buy[s, i, n, sent] for s in m.SUPPLIERS[i, n] for sent in m.BEFORE[m.offer_lead[s, i, n], t])
-            + sum(m.ship[o, n, i, sent] for o in m.ORIGINS[i, n] for sent in m.BEFORE[m.lane_lead[o, n], t])
+            + sum(
+                m.order_part[s, i, n, lead] * m.buy[s, i, n, sent]
+                for s in m.SUPPLIERS[i, n]
+                for lead in m.ORDER_LEADS[s, i, n]
+                for sent in m.BEFORE[lead, t]
+            )
+            + sum(
+                m.ship_part[o, n, i, lead] * m.ship[o, n, i, sent]
+                for o in m.ORIGINS[i, n]
+                for lead in m.SHIP_LEADS[o, n, i]
+                for sent in m.BEFORE[lead, t]
+            )
         )
         goes_out = (
             sum(m.usage[j, w, i] * m.make[j, w, t] for j, w in m.USES[i, n])
@@ -346,7 +367,12 @@ def _balances(m: pyo.ConcreteModel) -> None:
     @m.Constraint(m.DEMANDED, m.MONTHS, doc="Demand, new and waiting, is delivered, lost or waits on (units)")
     def demand_balance(m, p, k, t):
         return (
-            sum(m.ship[o, k, p, sent] for o in m.ORIGINS[p, k] for sent in m.BEFORE[m.lane_lead[o, k], t])
+            sum(
+                m.ship_part[o, k, p, lead] * m.ship[o, k, p, sent]
+                for o in m.ORIGINS[p, k]
+                for lead in m.SHIP_LEADS[o, k, p]
+                for sent in m.BEFORE[lead, t]
+            )
             + m.lose[p, k, t]
             + m.wait[p, k, t]
             == m.demand[p, k, t] + m.wait[p, k, m.previous[t]]
@@ -417,6 +443,10 @@ def _limits(m: pyo.ConcreteModel) -> None:
     def smallest_order(m, s, i, n, t):
         return m.buy[s, i, n, t] >= m.minimum_order[s, i, n] * m.place_order[s, i, n, t]
 
+    @m.Constraint(m.LOT_ORDERS, m.MONTHS, doc="An order is a whole number of lots (units)")
+    def whole_lots(m, s, i, n, t):
+        return m.buy[s, i, n, t] == m.order_lot[s, i, n] * m.order_lots[s, i, n, t]
+
     @m.Constraint(m.SHARED_OFFERS, doc="Over the horizon a supplier sells us at most its share of an item (units)")
     def supplier_share(m, s, i, n):
         return sum(m.buy[s, i, n, t] for t in m.MONTHS) <= m.share_limit[s, i, n] * sum(
@@ -428,8 +458,12 @@ def _limits(m: pyo.ConcreteModel) -> None:
         return m.buy[s, i, n, t] == 0
 
     @m.Constraint(m.LIMITED_LANES, m.MONTHS, doc="No more is sent over a lane than it can carry (units)")
-    def lane_limit(m, o, d, t):
-        return sum(m.ship[o, d, i, t] for i in m.CARRIED[o, d]) <= m.lane_capacity[o, d]
+    def lane_limit(m, o, d, g, t):
+        return sum(m.ship[o, d, i, t] for i in m.CARRIED[o, d, g]) <= m.lane_capacity[o, d, g]
+
+    @m.Constraint(m.LOADED_LANES, m.MONTHS, doc="What is sent over a lane is a whole number of full loads (units)")
+    def full_loads(m, o, d, g, t):
+        return sum(m.ship[o, d, i, t] for i in m.CARRIED[o, d, g]) == m.full_load[o, d, g] * m.send_loads[o, d, g, t]
 
     @m.Constraint(m.LATE_SHIPMENTS, doc="Nothing is sent that would arrive after the last month (units)")
     def no_late_shipments(m, o, d, i, t):
@@ -445,15 +479,21 @@ def _limits(m: pyo.ConcreteModel) -> None:
             sum(
                 m.receipts[i, n, t]
                 + sum(m.make[i, w, t] for w in m.WAYS[i, n])
-                + sum(m.buy[s, i, n, sent] for s in m.SUPPLIERS[i, n] for sent in m.BEFORE[m.offer_lead[s, i, n], t])
+                + sum(
+                    m.order_part[s, i, n, lead] * m.buy[s, i, n, sent]
+                    for s in m.SUPPLIERS[i, n]
+                    for lead in m.ORDER_LEADS[s, i, n]
+                    for sent in m.BEFORE[lead, t]
+                )
                 for new in m.NEW[a]
             )
             + sum(m.keep[i, n, younger, m.previous[t]] for younger in m.YOUNGER[a])
             + sum(
                 m.send[o, n, i, left, sent]
                 for o in m.ORIGINS[i, n]
-                for left in m.LEFT[m.lane_lead[o, n], a]
-                for sent in m.BEFORE[m.lane_lead[o, n], t]
+                for lead in m.SHIP_LEADS[o, n, i]
+                for left in m.LEFT[lead, a]
+                for sent in m.BEFORE[lead, t]
             )
         )
         taken = (
@@ -557,7 +597,10 @@ def _money(m: pyo.ConcreteModel) -> None:
     @m.Expression(m.DEMANDED, m.MONTHS, doc="What reaches a market, at its net price (currency)")
     def revenue(m, p, k, t):
         return m.price[p, k, t] * sum(
-            m.ship[o, k, p, sent] for o in m.ORIGINS[p, k] for sent in m.BEFORE[m.lane_lead[o, k], t]
+            m.ship_part[o, k, p, lead] * m.ship[o, k, p, sent]
+            for o in m.ORIGINS[p, k]
+            for lead in m.SHIP_LEADS[o, k, p]
+            for sent in m.BEFORE[lead, t]
         )
 
     @m.Expression(m.MAKES, m.MONTHS, doc="Variable cost of making (currency)")
@@ -578,11 +621,15 @@ def _money(m: pyo.ConcreteModel) -> None:
 
     @m.Expression(m.OFFERS, m.MONTHS, doc="What a supplier delivers, in the month of arrival (currency)")
     def buying(m, s, i, n, t):
-        return m.offer_price[s, i, n] * sum(m.buy[s, i, n, sent] for sent in m.BEFORE[m.offer_lead[s, i, n], t])
+        return m.offer_price[s, i, n] * sum(
+            m.order_part[s, i, n, lead] * m.buy[s, i, n, sent]
+            for lead in m.ORDER_LEADS[s, i, n]
+            for sent in m.BEFORE[lead, t]
+        )
 
     @m.Expression(m.SHIPS, m.MONTHS, doc="Shipments, in the month of leaving (currency)")
     def freight(m, o, d, i, t):
-        return m.lane_cost[o, d] * m.ship[o, d, i, t]
+        return m.lane_cost[o, d, i] * m.ship[o, d, i, t]
 
     @m.Expression(m.STOCKS, m.MONTHS, doc="Stock at the month's end (currency)")
     def holding(m, i, n, t):

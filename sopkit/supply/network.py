@@ -19,8 +19,9 @@ import pandas as pd
 
 from sopkit.book import Book
 from sopkit.collect.contradictions import bom_order, refuse_contradictions
-from sopkit.tables import BY_NAME
+from sopkit.tables import BY_NAME, TABLES
 from sopkit.tables.company import Policies
+from sopkit.tables.declare import DAYS_A_MONTH
 
 READS = BY_NAME["supply"].reads
 """The tables that stage supply reads."""
@@ -64,6 +65,34 @@ def among(frame: pd.DataFrame, key: str, kept: Collection) -> pd.Series:
     return pd.Series([each in kept for each in _keys(frame, key)], index=frame.index, dtype=bool)
 
 
+Parts = dict[int, float]
+"""Months after which parts of what is ordered or sent arrive."""
+
+
+def _leads(frame: pd.DataFrame, key: str) -> dict[Any, Parts]:
+    """`{key: parts}`. What is ordered or sent goes evenly over the days of its month (Hackman & Leachman 1989):
+
+    of a lead time of 21 days, 30 % arrives in the same month and 70 % in the next.
+    """
+    found = {}
+    numbers = frame["lead_time"].tolist(), frame["lead_days"].tolist()
+    for at, months, days in zip(_keys(frame, key), *numbers, strict=True):
+        whole, rest = divmod(months * DAYS_A_MONTH + days, DAYS_A_MONTH)
+        parts = {whole: (DAYS_A_MONTH - rest) / DAYS_A_MONTH, whole + 1: rest / DAYS_A_MONTH}
+        found[at] = parts if rest else {whole: 1.0}
+    return found
+
+
+def _early(parts: Parts) -> float:
+    """How many leave for one that arrives with the first part."""
+    return 1.0 / parts[min(parts)]
+
+
+def _parts(leads: dict[Any, Parts]) -> dict[tuple, float]:
+    """`{(*key, months): part}`."""
+    return {(*key, months): part for key, parts in leads.items() for months, part in parts.items()}
+
+
 class Lists(dict):
     """`{key: sorted list of values}` of (key, value) pairs; a key that is not there has an empty list."""
 
@@ -100,10 +129,11 @@ class Network(Group):
         self.making = Making(tables)
         self.demand = Demand(tables, self.policies, self.time)
         self.last_plan = LastPlan(tables, self.policies, self.time)
-        self.flow = Flow(tables, self.time, self.making, self.demand, self.last_plan)
-        self.stock = Stock(tables, self.policies, self.time, self.flow)
+        self.roads = Roads(tables)
+        self.flow = Flow(tables, self.time, self.making, self.demand, self.last_plan, roads=self.roads)
+        self.stock = Stock(tables, self.policies, self.time, self.flow, roads=self.roads)
         self.buying = Buying(tables, self.time, self.flow)
-        self.lanes = Lanes(tables, self.time, self.flow)
+        self.lanes = Lanes(tables, self.time, self.stock, self.roads)
         self.resources = Resources(tables, self.time, self.making, self.flow)
         self.people = People(tables, self.time, self.making, self.flow, self.resources)
         self.lots = Lots(self)
@@ -120,7 +150,9 @@ class Time(Group):
         self.position = {month: at for at, month in enumerate(self.months)}
         self.ends = [START, *self.months]
         self.previous = dict(zip(self.months, self.ends, strict=False))
-        self.leads = list(range(max([0, *book["lanes"]["lead_time"], *book["offers"]["lead_time"]]) + 1))
+        frames = [(book[name], " ".join(TABLES[name].key)) for name in ("lanes", "offers")]
+        longest = [max(parts) for frame, key in frames for parts in _leads(frame, key).values()]
+        self.leads = list(range(max([0, *longest]) + 1))
         at_each = [(lead, at, month) for lead in self.leads for at, month in enumerate(self.months)]
         self.before = {(lead, month): [self.months[at - lead]] if at >= lead else [] for lead, at, month in at_each}
 
@@ -208,29 +240,46 @@ class LastPlan(Group):
         self.ordered = _sums(last[bought], "source item site month")
 
 
+class Roads(Group):
+    """Ways between places. A row of lanes with an item is for it alone, one without for all that have none there."""
+
+    def __init__(self, tables: Tables) -> None:
+        lanes, sites = tables["lanes"], set(tables["sites"]["site"])
+        self.leads = _leads(lanes, "origin destination item")
+        pairs = sorted(set(_keys(lanes, "origin destination")))
+        self.inner = [(o, d) for o, d in pairs if d in sites]
+        self.outer = Lists((d, o) for o, d in pairs if d not in sites)
+        self.onward, self.back = Lists(self.inner), Lists((d, o) for o, d in self.inner)
+
+    def row(self, origin: str, destination: str, item: str) -> tuple[str, str, str] | None:
+        """The key of the row by which an item moves; None where it cannot."""
+        found = ((origin, destination, only) for only in (item, ""))
+        return next((key for key in found if key in self.leads), None)
+
+
 class Flow(Group):
     """Where every item can be and is of use: stocks, ways of making and shipments that are kept."""
 
-    def __init__(self, tables: Tables, time: Time, making: Making, demand: Demand, last_plan: LastPlan) -> None:
-        lanes, sites = tables["lanes"], set(tables["sites"]["site"])
-        inner, outer = lanes[lanes["destination"].isin(sites)], lanes[~lanes["destination"].isin(sites)]
-        to_market = Lists(_keys(outer, "destination origin"))
+    def __init__(
+        self, tables: Tables, time: Time, making: Making, demand: Demand, last_plan: LastPlan, *, roads: Roads
+    ) -> None:
         wished = tables["policies"]
         wished = wished[wished["safety_stock"].gt(0) | wished["target_end_stock"].gt(0)]
         wished = list(_keys(wished, "item site"))
         # the last plan can be kept although nobody asks for the item now
         promised = [(i, making.site[i, w]) for i, w, _ in last_plan.made if (i, w) in making.site]
-        wanted = [(p, o) for p, k in demand.pairs for o in to_market[k]]
+        outward = [(o, k, p) for p, k in demand.pairs for o in roads.outer[k] if roads.row(o, k, p)]
+        wanted = [(p, o) for o, _, p in outward]
         wanted += [*wished, *promised, *((i, n) for _, i, n, _ in last_plan.ordered)]
 
-        first, given = self._first(tables, time, making, inner)
+        first, given = self._first(tables, time, making, roads)
         self.earliest = {
             (i, n): at for i, at_site in first.items() for n, at in at_site.items() if at < len(time.months)
         }
         can_make = [
             (i, w) for (i, w), n in making.site.items() if all((c, n) in self.earliest for c in making.components[i])
         ]
-        useful = self._useful(wanted, making, sorted(can_make), inner)
+        useful = self._useful(wanted, making, sorted(can_make), roads)
         self.stocks = sorted({*(pair for pair in self.earliest if pair in useful), *given, *wished})
         self.items = sorted({item for item, _ in self.stocks})
         self.items_at = Lists((n, i) for i, n in self.stocks)
@@ -241,19 +290,15 @@ class Flow(Group):
         self.uses = Lists(((c, making.site[i, w]), (i, w)) for i, w, c in uses)
         self.usage = {(i, w, c): making.bom[i, c] * making.started[i, w] for i, w, c in uses}
         kept = set(self.stocks)
-        between = [(o, d, i) for o, d in _keys(inner, "origin destination") for i in self.items_at[o]]
+        between = [(o, d, i) for o, d in roads.inner for i in self.items_at[o] if roads.row(o, d, i)]
         between = [(o, d, i) for o, d, i in between if (i, d) in kept and (i, d) in useful]
-        outward = [(o, k, p) for p, k in demand.pairs for o in to_market[k]]
         self.ships = sorted((o, d, i) for o, d, i in between + outward if (i, o) in self.earliest)
         self.destinations = Lists(((i, o), d) for o, d, i in self.ships)
         self.origins = Lists(((i, d), o) for o, d, i in self.ships)
 
     @staticmethod
-    def _first(tables: Tables, time: Time, making: Making, lanes: pd.DataFrame) -> tuple[dict, set]:
+    def _first(tables: Tables, time: Time, making: Making, roads: Roads) -> tuple[dict, set]:
         """The earliest month (0 = first) in which each item can be at each site, and where stock or orders put it."""
-        onward = Lists(
-            (o, (d, lead)) for o, d, lead in zip(lanes["origin"], lanes["destination"], lanes["lead_time"], strict=True)
-        )
         first: dict[str, dict[str, float]] = defaultdict(dict)
 
         def sooner(item: str, site: str, at: float) -> bool:
@@ -268,8 +313,8 @@ class Flow(Group):
         for item, site, month in _keys(receipts[receipts["quantity"].gt(0)], "item site month"):
             sooner(item, site, time.position[month])
         given = {(item, site) for item, sites in first.items() for site in sites}
-        for item, site, lead in _keys(tables["offers"], "item site lead_time"):
-            sooner(item, site, lead)
+        for (item, site, _), parts in _leads(tables["offers"], "item site supplier").items():
+            sooner(item, site, min(parts))
         ways = Lists(making.site)
         for item in making.order:
             for way in ways[item]:
@@ -278,23 +323,25 @@ class Flow(Group):
             reached = sorted(first[item])
             while reached:
                 origin = reached.pop()
-                for destination, lead in onward[origin]:
-                    if sooner(item, destination, first[item][origin] + lead):
+                for destination in roads.onward[origin]:
+                    row = roads.row(origin, destination, item)
+                    if row and sooner(item, destination, first[item][origin] + min(roads.leads[row])):
                         reached.append(destination)
         return first, given
 
     @staticmethod
-    def _useful(wanted: list, making: Making, makes: list, lanes: pd.DataFrame) -> set[tuple[str, str]]:
+    def _useful(wanted: list, making: Making, makes: list, roads: Roads) -> set[tuple[str, str]]:
         """Where each item is of use: where it is wanted, and on the way there, alone or inside what is made of it."""
-        back, ways = Lists(_keys(lanes, "destination origin")), Lists(makes)
+        ways = Lists(makes)
         useful = defaultdict(set)
         for item, site in wanted:
             useful[item].add(site)
         for item in reversed(making.order):
             reached = sorted(useful[item])
             while reached:
-                for origin in back[reached.pop()]:
-                    if origin not in useful[item]:
+                site = reached.pop()
+                for origin in roads.back[site]:
+                    if origin not in useful[item] and roads.row(origin, site, item):
                         useful[item].add(origin)
                         reached.append(origin)
             for way in ways[item]:
@@ -307,7 +354,7 @@ class Flow(Group):
 class Stock(Group):
     """What is on hand and on order, what is wished for, and what holding, missing and exceeding it costs."""
 
-    def __init__(self, tables: Tables, policies: Policies, time: Time, flow: Flow) -> None:
+    def __init__(self, tables: Tables, policies: Policies, time: Time, flow: Flow, *, roads: Roads) -> None:
         wished, inventory, pair, months = tables["policies"], tables["inventory"], "item site", time.months
         kept = set(flow.stocks)
         things = pd.concat([tables[f"{thing}s"].rename(columns={thing: "item"}) for thing in ("product", "material")])
@@ -336,7 +383,12 @@ class Stock(Group):
         self.perishable = [(i, n) for i, n in flow.stocks if i in self.shelf_life]
         self.scraps = Lists(((i, n), i) for i, n in self.perishable)
         age = _dict(inventory, pair, "age")
-        self.ages = Ages(self, flow, _dict(tables["lanes"], "origin destination", "lead_time"), time.leads)
+        self.lane_leads = {  # ages are whole months: of what gets too old, a part of a month counts as one
+            (o, d, i): {max(leads): 1.0} if i in self.shelf_life else leads
+            for o, d, i in flow.ships
+            for leads in [roads.leads[roads.row(o, d, i)]]
+        }
+        self.ages = Ages(self, flow, time.leads)
         self.opening_aged = {  # what is too old already is scrapped in the first month
             (i, n, age.get((i, n), 0)): self.opening.get((i, n), 0.0)
             for i, n in self.perishable
@@ -370,13 +422,14 @@ class Ages(Group):
     January only. Goods on a lane grow older; they are sent only so young that they can be used where they arrive.
     """
 
-    def __init__(self, stock: Stock, flow: Flow, lead: dict, leads: list[int]) -> None:
+    def __init__(self, stock: Stock, flow: Flow, leads: list[int]) -> None:
         life = {(i, n): stock.shelf_life[i] for i, n in stock.perishable}
         self.used = [(i, n, a) for i, n in stock.perishable for a in range(life[i, n] + 1)]
         self.held = [(i, n, a) for i, n in stock.perishable for a in range(life[i, n])]
         self.numbers = list(range(max(life.values(), default=-1) + 1))
         self.sends = [ship for ship in flow.ships if ship[2] in stock.shelf_life]
-        self.sent = [(o, d, i, a) for o, d, i in self.sends for a in range(stock.shelf_life[i] - lead[o, d] + 1)]
+        oldest = {ship: stock.shelf_life[ship[2]] - max(stock.lane_leads[ship]) for ship in self.sends}
+        self.sent = [(*ship, a) for ship in self.sends for a in range(oldest[ship] + 1)]
         self.at = Lists(((i, n), a) for i, n, a in self.used)
         self.held_at = Lists(((i, n), a) for i, n, a in self.held)
         self.sent_at = Lists(((o, d, i), a) for o, d, i, a in self.sent)
@@ -397,7 +450,9 @@ class Buying(Group):
         offers = offers[among(offers, "item site", set(flow.stocks))]
         self.offers = sorted(_keys(offers, key))
         self.suppliers = Lists(((i, n), s) for s, i, n in self.offers)
-        self.price, self.lead = _dict(offers, key, "price"), _dict(offers, key, "lead_time")
+        self.price, self.leads = _dict(offers, key, "price"), _leads(offers, key)
+        self.parts = _parts(self.leads)
+        self.multiple = _positive(offers, key, "order_multiple")
         self.minimum_order = _positive(offers, key, "minimum_order")
         self.share_limit = _dict(offers[offers["share_limit"].lt(1)], key, "share_limit")
         usual = _dict(offers, key, "capacity")
@@ -405,20 +460,21 @@ class Buying(Group):
         self.capacity = {(*offer, t): most for offer, most in usual.items() for t in time.months} | {
             at: most for at, most in special.items() if at[:3] in self.price
         }
-        self.late = [(*offer, t) for offer in self.offers for t in time.too_late(self.lead[offer])]
+        self.late = [(*offer, t) for offer in self.offers for t in time.too_late(max(self.leads[offer]))]
 
 
 class Lanes(Group):
     """What moving an item costs, how long it takes and how much a lane carries."""
 
-    def __init__(self, tables: Tables, time: Time, flow: Flow) -> None:
-        lanes, key = tables["lanes"], "origin destination"
-        self.carried = Lists(((o, d), i) for o, d, i in flow.ships)
-        self.pairs = sorted(self.carried)
+    def __init__(self, tables: Tables, time: Time, stock: Stock, roads: Roads) -> None:
+        lanes, key, self.leads = tables["lanes"], "origin destination item", stock.lane_leads
+        row = {ship: roads.row(*ship) for ship in self.leads}
+        self.carried = Lists((row[ship], ship[2]) for ship in row)
         lanes = lanes[among(lanes, key, self.carried)]
-        self.cost, self.lead = _dict(lanes, key, "cost"), _dict(lanes, key, "lead_time")
-        self.capacity = _dict(lanes, key, "capacity")
-        self.late = [(*ship, t) for ship in flow.ships for t in time.too_late(self.lead[ship[:2]])]
+        cost = _dict(lanes, key, "cost")
+        self.cost, self.parts = {ship: cost[row[ship]] for ship in row}, _parts(self.leads)
+        self.capacity, self.full_load = _dict(lanes, key, "capacity"), _positive(lanes, key, "full_load")
+        self.late = [(*ship, t) for ship in row for t in time.too_late(max(self.leads[ship]))]
 
 
 class Resources(Group):
@@ -483,7 +539,8 @@ class Lots(Group):
     """
 
     def __init__(self, network: Network) -> None:
-        making, stock, resources, buying = network.making, network.stock, network.resources, network.buying
+        making, stock, resources = network.making, network.stock, network.resources
+        buying, lanes = network.buying, network.lanes
         numbers, months = partial(defaultdict[Any, float], float), network.time.months
         wishes, need, lots = numbers(stock.end_stock), defaultdict[Any, Any](lambda: np.zeros(len(months))), numbers()
         for (item, site, _), least in stock.safety_stock.items():
@@ -498,14 +555,18 @@ class Lots(Group):
             need[item] += quantity
         for item, lot in [
             *((i, lot) for (i, _), lot in making.minimum_run.items()),
-            *((i, lot) for (_, i, _), lot in buying.minimum_order.items()),
+            *((i, lot + buying.multiple.get((s, i, n), 0.0)) for (s, i, n), lot in buying.minimum_order.items()),
+            *((i, load * len(months)) for lane, load in lanes.full_load.items() for i in lanes.carried[lane]),
         ]:
             lots[item] = max(lots[item], lot)
         most_started = defaultdict[str, float](lambda: 1.0)
         for (item, _), started in making.started.items():
             most_started[item] = max(most_started[item], started)
+        early = numbers()  # so many are sent, or ordered, that one arrives with the first part
+        for o, d, i in lanes.leads:
+            early[i] = max(early[i], _early(lanes.leads[o, d, i]))
         for item in reversed(making.order):
-            need[item] += lots[item]
+            need[item] = need[item] * (early[item] or 1.0) + lots[item]
             for component in making.components[item]:
                 need[component] += need[item] * making.bom[item, component] * most_started[item]
         self.largest_run = {
@@ -530,7 +591,9 @@ class Lots(Group):
             for (i, w, t), most in self.largest_run.items()
         }
         self.largest_order = {
-            (*offer, t): min(buying.capacity.get((*offer, t), math.inf), float(need[offer[1]][at]))
+            (*offer, t): min(
+                buying.capacity.get((*offer, t), math.inf), float(need[offer[1]][at]) * _early(buying.leads[offer])
+            )
             for offer in buying.minimum_order
             for at, t in enumerate(months)
         }
@@ -554,7 +617,10 @@ class Allocation(Group):
         self.fair_base, self.class_base = {}, defaultdict[Any, float](float)
         for p, k in demand.pairs if policy == "fair_share" else []:
             origins = network.flow.origins[p, k]
-            arrives = min([network.flow.earliest[p, o] + network.lanes.lead[o, k] for o in origins], default=math.inf)
+            arrives = min(
+                [network.flow.earliest[p, o] + min(network.roads.leads[network.roads.row(o, k, p)]) for o in origins],
+                default=math.inf,
+            )
             due = 0.0
             for at, t in enumerate(months):
                 asked = demand.quantity.get((p, k, t), 0.0)

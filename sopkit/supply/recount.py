@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from sopkit.book import Book
+from sopkit.tables.declare import DAYS_A_MONTH
 
 STOCK, DUE, EXCEPTION = ["item", "site", "month"], ["product", "market", "month"], ["cost", "place", "item", "month"]
 COSTS = tuple(
@@ -21,7 +22,12 @@ COSTS = tuple(
 )
 """Revenue and every named cost of table `supply_costs`."""
 
-OFFER, WAY, LANE = ["supplier", "item", "site"], ["item", "way"], ["origin", "destination"]
+OFFER, WAY, LANE = ["supplier", "item", "site"], ["item", "way"], ["origin", "destination", "only"]
+
+
+def days_of(frame: pd.DataFrame) -> pd.Series:
+    """Days from leaving to arrival."""
+    return frame["lead_time"] * DAYS_A_MONTH + frame["lead_days"]
 
 
 class Recount:
@@ -35,7 +41,8 @@ class Recount:
         buys = lines["mode"].eq("buy")
         self.made = lines[~buys].rename(columns={"source": "way"})
         self.bought = self._beside(lines[buys].rename(columns={"source": "supplier"}), "offers", OFFER)
-        self.shipped = self._beside(plan["shipments"], "lanes", LANE)
+        self.lanes = book["lanes"].rename(columns={"item": "only"})
+        self.shipped = self._on_lanes(plan["shipments"])
         inner = self.shipped["destination"].isin(book["sites"]["site"])
         self.inward, self.outward = self.shipped[inner], self.shipped[~inner]
         self.steps = self._steps()
@@ -60,6 +67,13 @@ class Recount:
     def _beside(self, frame: pd.DataFrame, table: str, key: list[str]) -> pd.DataFrame:
         """The rows of `frame`, and beside them those of input `table`: a column that both have is `..._given` there."""
         return frame.merge(self.book[table], "left", key, suffixes=("", "_given"))
+
+    def _on_lanes(self, moved: pd.DataFrame) -> pd.DataFrame:
+        """What moves, with its row of lanes: that of the item (column `only`), or that of all without one there."""
+        own = pd.MultiIndex.from_frame(moved[["origin", "destination", "item"]])
+        named = own.isin(pd.MultiIndex.from_frame(self.lanes[LANE]))
+        moved = moved.assign(only=moved["item"].where(named, ""))
+        return moved.merge(self.lanes, "left", LANE, suffixes=("", "_given"))
 
     def at(self, months: pd.Series | pd.Index) -> np.ndarray:
         """The position of each month in the plan; NaN for a month that is not planned."""
@@ -110,20 +124,24 @@ class Recount:
         receipts = receipts[receipts["month"].isin(self.months) & receipts["quantity"].gt(0)]
         on_hand = book["inventory"][book["inventory"]["quantity"].gt(0)]
         parts = book["bom"].groupby("item")["component"].agg(list).to_dict()
-        onward = {
-            o: list(zip(some["destination"], some["lead_time"], strict=True))
-            for o, some in book["lanes"].groupby("origin")
-        }
+        lanes, offers = (frame.assign(first=days_of(frame) // DAYS_A_MONTH) for frame in (self.lanes, book["offers"]))
+        onward = {o: some[["destination", "only", "first"]].to_numpy().tolist() for o, some in lanes.groupby("origin")}
+        named = set(lanes[LANE].itertuples(index=False, name=None))
         comes = [
             *((item, site, 0) for item, site in zip(on_hand["item"], on_hand["site"], strict=True)),
             *zip(receipts["item"], receipts["site"], self.at(receipts["month"]), strict=True),
-            *book["offers"][["item", "site", "lead_time"]].itertuples(index=False, name=None),
+            *offers[["item", "site", "first"]].itertuples(index=False, name=None),
         ]
         makes = self.ways[["item", "way_site"]].to_numpy().tolist()
         news = True
         while news:
             made = [(i, n, max([0, *(first.get((part, n), np.inf) for part in parts.get(i, []))])) for i, n in makes]
-            sent = [(i, to, month + lead) for (i, n), month in first.items() for to, lead in onward.get(n, [])]
+            sent = [
+                (i, to, month + lead)
+                for (i, n), month in first.items()
+                for to, only, lead in onward.get(n, [])
+                if only == i or (only == "" and (n, to, i) not in named)
+            ]
             news = False
             for item, site, month in [*comes, *made, *sent]:
                 if month < first.get((item, site), len(self.months)):
@@ -240,16 +258,8 @@ class Recount:
         asked, lost = (due.groupby(["product", "market"])[column].cumsum() for column in ("demand", "lost"))
         due["base"] = asked.where(due["waits"], due["demand"])
         due["short"] = due["backlog"] + lost.where(due["waits"], due["lost"])
-        lanes = self.book["lanes"].groupby("destination")[["origin", "lead_time"]]
-        arrives = {
-            (product, market): min(
-                self.reach.get((product, origin), np.inf) + lead
-                for origin, lead in lanes.get_group(market).itertuples(index=False)
-            )
-            for product, market in self.due.index.droplevel("month").unique()
-        }
-        first = np.array([arrives[pair] for pair in zip(due["product"], due["market"], strict=True)])
-        due = due[(self.at(due["month"]) >= first) & due["base"].gt(0)]
+        first = [self.reach.get(pair, np.inf) for pair in zip(due["product"], due["market"], strict=True)]
+        due = due[(self.at(due["month"]) >= np.array(first)) & due["base"].gt(0)]
         due = due.assign(place="class " + due["priority"].astype(str), item=due["product"])
         return due.set_index(DUE)
 

@@ -10,7 +10,7 @@ import pyomo.environ as pyo
 
 from sopkit.book import Book
 from sopkit.engine import Engine
-from sopkit.errors import nearest
+from sopkit.errors import StageError, StoppedError, nearest
 from sopkit.supply.accelerator import held, matrix
 from sopkit.supply.check import checked
 from sopkit.supply.explain import explain
@@ -40,21 +40,35 @@ class Session:
 
     def __init__(self, book: Book, *, engine: Engine | None = None) -> None:
         self.book, self.engine, self.how = book, engine, "loaded"
-        self._turn = threading.RLock()
+        self._turn, self._stop = threading.RLock(), threading.Event()
         network = Network(book)
         self.tables, model = network.tables, built(network)
         self.effort = Effort(book.company.policies.gap, book.company.policies.time_limit)
-        self.parts = Parts(matrix(model), engine, effort=self.effort)
+        self.parts = Parts(matrix(model), engine, effort=self.effort, stop=self._stop)
         self.base = Solution(model, self.parts.matrix, self.parts.answer(), network)
+
+    def stop(self) -> None:
+        """Give up the question that is being answered, if one is: whoever asked it gets StoppedError."""
+        self._stop.set()
+        with self._turn:
+            self._stop.clear()
+
+    def _go_on(self) -> None:
+        if self._stop.is_set():
+            raise StoppedError("Stopped: nothing has changed.")
 
     def resolve(self, changed: Changed = None) -> Solution:
         """The best plan of another book, or with other tables.
 
         Raises FindingsError where a changed table breaks its declaration, SupplyDataError where tables contradict each
-        other, KeyError for a table that stage supply does not read.
+        other, KeyError for a table that stage supply does not read, StoppedError after `stop`.
         """
         with self._turn:
-            return self._resolved(changed)
+            try:
+                return self._resolved(changed)
+            except StageError:
+                self._go_on()
+                raise
 
     def _resolved(self, changed: Changed) -> Solution:
         if not isinstance(changed, Book):
@@ -63,14 +77,17 @@ class Session:
                     raise KeyError(f"stage supply reads no table {name!r}: {nearest(name, READS)}")
             changed = self.book.with_tables(changed or {})
         network = Network(changed)
+        self._go_on()
         model = built(network)
+        self._go_on()
         new = matrix(model)
+        self._go_on()
         if self.parts.matrix.same_structure(new):
             self.how = "bounds and costs"
             answer = self.parts.changed(new)
         else:
             self.how = "anew"
-            answer = Parts(new, self.engine, effort=self.effort).answer()
+            answer = Parts(new, self.engine, effort=self.effort, stop=self._stop).answer()
         return Solution(model, new, answer, network)
 
     def plan(self, changed: Changed = None, *, explained: bool = False) -> dict[str, pd.DataFrame]:
@@ -81,5 +98,8 @@ class Session:
         """
         with self._turn:
             solution = self.base if changed is None else self.resolve(changed)
-            plan = checked(solution.network.book, written(solution.network, solution.model, solution))
+            self._go_on()
+            tables = written(solution.network, solution.model, solution)
+            self._go_on()
+            plan = checked(solution.network.book, tables)
             return plan | explain(self) if explained and changed is None else plan

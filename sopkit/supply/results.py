@@ -66,18 +66,27 @@ class _Found:
         self.buy = self._lines("buy", "supplier item site month")
         self.ship = self._lines("ship", "origin destination item month")
         self.make["site"] = np.array(self._of(self.make, "item way", network.making.site), dtype=object)
-        self.buy["available"] = self._later(self.buy, "supplier item site", network.buying.lead)
-        self.ship["arrival"] = self._later(self.ship, "origin destination", network.lanes.lead)
-        self.ship = self._with_money(self.ship, "freight", "origin destination item month")
+        self.buy = self._arriving(self.buy, "supplier item site", network.buying.parts, "available")
+        self.buy["cost"] = self.buy["quantity"] * self._of(self.buy, "supplier item site", network.buying.price)
+        self.ship = self._arriving(self.ship, "origin destination item", network.lanes.parts, "arrival")
+        self.ship["cost"] = self.ship["quantity"] * self._of(self.ship, "origin destination item", network.lanes.cost)
         self.work = self._work()
 
     def _lines(self, name: str, index: str, *, quantity: str = "quantity", all_rows: bool = False) -> pd.DataFrame:
         """A decision or cost as rows: its index in columns called `index`, its value as `quantity`; without zeros."""
-        series, names = self.solution[name], index.split()
-        series = series if all_rows else series[series.ne(0)]
-        frame = series.index.to_frame(index=False) if len(series) else pd.DataFrame(columns=range(len(names)))
-        frame.columns = names
-        return frame.assign(**{quantity: series.to_numpy(dtype=float)}).astype(dict.fromkeys(names, object))
+        values, names = self.solution.found(name)
+        kept = slice(None) if all_rows else values != 0
+        labels = [names.legend[codes[kept]] for codes in names.labels] if names else [()] * len(index.split())
+        columns = dict(zip(index.split(), labels, strict=True))
+        return pd.DataFrame({**columns, quantity: values[kept]}).astype(dict.fromkeys(columns, object))
+
+    def _amounts(self, name: str) -> dict:
+        """The value of a decision or cost by its index."""
+        values, names = self.solution.found(name)
+        if names is None:
+            return {}
+        labels = [names.legend[codes].tolist() for codes in names.labels]
+        return dict(zip(labels[0] if len(labels) == 1 else zip(*labels, strict=True), values.tolist(), strict=True))
 
     @staticmethod
     def _of(frame: pd.DataFrame, columns: str, values: dict, default: float | None = None) -> list:
@@ -86,15 +95,18 @@ class _Found:
         keys = frame[names[0]] if len(names) == 1 else zip(*(frame[name] for name in names), strict=True)
         return [values[key] if default is None else values.get(key, default) for key in keys]
 
-    def _later(self, frame: pd.DataFrame, columns: str, lead: dict) -> np.ndarray:
-        """The month in which what leaves in `month` arrives."""
-        time, leads = self.network.time, self._of(frame, columns, lead)
-        months = (time.months[time.position[month] + lead] for month, lead in zip(frame["month"], leads, strict=True))
-        return np.array(list(months), dtype=object)
+    def _arriving(self, frame: pd.DataFrame, columns: str, parts: dict, arrival: str) -> pd.DataFrame:
+        """A row for each part of what leaves in `month`, with the month in which it arrives."""
+        time, key = self.network.time, columns.split()
+        known = pd.DataFrame([(*at, part) for at, part in parts.items()], columns=[*key, "lead", "part"])
+        frame = frame.merge(known.astype(dict.fromkeys(key, object)), on=key)
+        at = frame["month"].map(time.position) + frame["lead"]
+        there = {arrival: at.map(dict(enumerate(time.months))), "quantity": frame["quantity"] * frame["part"]}
+        return frame.assign(**there).drop(columns=["lead", "part"])
 
     def _with_money(self, frame: pd.DataFrame, cost: str, index: str, column: str = "cost") -> pd.DataFrame:
         """`frame` with the named cost of each row, 0 where there is none."""
-        return frame.merge(self._lines(cost, index, quantity=column), "left", index.split()).fillna({column: 0.0})
+        return frame.assign(**{column: self._of(frame, index, self._amounts(cost), 0.0)})
 
     def _every(self, pairs: list[tuple], names: list[str]) -> pd.MultiIndex:
         return pd.MultiIndex.from_tuples([(*pair, t) for pair in pairs for t in self.network.time.months], names=names)
@@ -102,15 +114,14 @@ class _Found:
     def _work(self) -> pd.DataFrame:
         """Hours each lot takes of each resource, and its part of the resource's overtime and of the money for hours."""
         network, month = self.network, ["resource", "month"]
-        set_ups = self._lines("set_up", "item way month", quantity="set_up")
-        lots = self.make.merge(set_ups, "left", ["item", "way", "month"]).fillna({"set_up": 0.0})
+        lots = self._with_money(self.make, "set_up", "item way month", "set_up")
         work = lots.merge(pd.DataFrame(network.resources.operations, columns=["item", "way", "resource"]))
         each, lost = (
             np.array(self._of(work, "item way resource", hours), dtype=float)
             for hours in (network.making.hours, network.making.set_up_hours)
         )
         work["hours"] = each * work["quantity"] + lost * work["set_up"].round()
-        work = work.merge(self._lines("run_overtime", "resource month", quantity="overtime"), "left", month)
+        work = self._with_money(work, "run_overtime", "resource month", "overtime")
         work = self._with_money(work, "regular_hours", "resource month", "regular_cost")
         work = self._with_money(work, "overtime_hours", "resource month", "overtime_cost")
         total = work.groupby(month)["hours"].transform("sum")
@@ -138,8 +149,7 @@ class _Found:
                 available=lots["month"],
             )
             rows.append(some[some["quantity"].gt(NOTHING) | some["hours"].gt(NOTHING)])
-        bought = self._with_money(self.buy, "buying", "supplier item site available")
-        rows.append(bought.rename(columns={"supplier": "source"}).assign(mode="buy", hours=0.0))
+        rows.append(self.buy.rename(columns={"supplier": "source"}).assign(mode="buy", hours=0.0))
         return _stacked(rows)
 
     def stock(self) -> pd.DataFrame:
@@ -192,7 +202,7 @@ class _Found:
         arrived = self.ship.groupby(["item", "destination", "arrival"])["quantity"].sum().rename_axis(names)
         frame = pd.DataFrame({"delivered": arrived.reindex(every, fill_value=0.0)}).reset_index()
         for column, decision in (("backlog", "wait"), ("lost", "lose")):
-            frame = frame.merge(self._lines(decision, index, quantity=column, all_rows=True), "left", names)
+            frame[column] = self._of(frame, index, self._amounts(decision), np.nan)
         frame["demand"] = self._of(frame, index, network.demand.quantity, 0.0)
         return frame.assign(price=self._of(frame, index, network.demand.price))
 
@@ -222,7 +232,7 @@ class _Found:
             ("laid_off", "lay_off"),
             ("overtime", "work_overtime"),
         ):
-            frame = frame.merge(self._lines(decision, index, quantity=column, all_rows=True), "left", names)
+            frame[column] = self._of(frame, index, self._amounts(decision), np.nan)
         frame["available"] = frame["people"] * self._of(frame, index, network.people.hours)
         machine = self.work.merge(network.tables["resources"][["resource", "skill", "crew"]], on="resource")
         machine["work"] = machine["hours"] * machine["crew"]
@@ -240,10 +250,10 @@ class _Found:
             if cost in ("regular_hours", "overtime_hours"):
                 part = self.work[["item", "month"]].assign(amount=self.work[cost.replace("hours", "cost")])
             else:
-                amounts = self.solution[cost]
-                index = amounts.index
-                items = index.get_level_values(ITEM_AT[cost]) if cost in ITEM_AT and len(amounts) else ""
-                part = pd.DataFrame({"item": items, "month": index.get_level_values(-1), "amount": amounts.to_numpy()})
+                amounts, names = self.solution.found(cost)
+                labels = [names.legend[codes] for codes in names.labels] if names else [()]
+                items = labels[ITEM_AT[cost]] if cost in ITEM_AT and names else ""
+                part = pd.DataFrame({"item": items, "month": labels[-1], "amount": amounts})
             parts.append(part[part["amount"].ne(0)].assign(cost=cost))
         costs = _stacked(parts).groupby(["cost", "item", "month"], as_index=False)["amount"].sum()
         costs = costs[costs["amount"].abs().gt(NOTHING)]

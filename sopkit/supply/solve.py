@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -12,6 +13,7 @@ import pandas as pd
 import pyomo.environ as pyo
 
 from sopkit.engine import Engine
+from sopkit.errors import StageError
 from sopkit.supply.accelerator import matrix
 from sopkit.supply.loaded import LARGE, Answer, Broken, Effort, Loaded
 from sopkit.supply.matrix import Column, Matrix, Names
@@ -29,9 +31,15 @@ class Parts:
     """
 
     def __init__(
-        self, whole: Matrix, engine: Engine | None = None, *, least: int = LARGE, effort: Effort | None = None
+        self,
+        whole: Matrix,
+        engine: Engine | None = None,
+        *,
+        least: int = LARGE,
+        effort: Effort | None = None,
+        stop: threading.Event | None = None,
     ) -> None:
-        self.matrix, self.engine, self.effort = whole, engine, effort
+        self.matrix, self.engine, self.effort, self.stop = whole, engine, effort, stop
         self.large = whole.shape[0] >= LARGE
         heap = whole.heaps(engine.workers if engine else 2) if whole.shape[0] >= least else None
         self.places: list[tuple[np.ndarray | None, np.ndarray | None]] = [(None, None)]
@@ -51,7 +59,8 @@ class Parts:
                 )
             else:
                 loaded = [
-                    Loaded(self.part(self.matrix, place), large=self.large, effort=self.effort) for place in self.places
+                    Loaded(self.part(self.matrix, place), large=self.large, effort=self.effort, stop=self.stop)
+                    for place in self.places
                 ]
                 self.loaded, self.answers = [*loaded], [part.answer() for part in loaded]
         return self._whole(self.answers, self.matrix)
@@ -66,7 +75,11 @@ class Parts:
                 continue
             part = self._at(number)
             part.change(now)
-            answers[number] = part.answer()
+            try:
+                answers[number] = part.answer()
+            except StageError:  # what a solve without an answer has left is not started from
+                self.answers[number], self.loaded[number] = replace(self.answers[number], basis=part.basis), None
+                raise
         return self._whole(answers, other)
 
     def with_columns(self, columns: list[Column]) -> Answer:
@@ -94,7 +107,7 @@ class Parts:
         """A part in HiGHS, also where it was solved in another process."""
         if (part := self.loaded[number]) is None:
             base, answer = self.part(self.matrix, self.places[number]), self.answers[number]
-            part = Loaded(base, answer.basis, large=self.large, effort=self.effort, found=answer.values)
+            part = Loaded(base, answer.basis, large=self.large, effort=self.effort, found=answer.values, stop=self.stop)
             part.lower, part.upper = base.lower, base.upper
             self.loaded[number] = part
         return part
@@ -157,23 +170,23 @@ class Solution:
 
     def __getitem__(self, component: Any) -> pd.Series:
         """Values of a Var or Expression, or shadow prices of a Constraint, over its index; also by its name."""
-        name = component if isinstance(component, str) else component.local_name
+        values, names = self.found(component if isinstance(component, str) else component.local_name)
+        return pd.Series(values, index=names.index if names else None, dtype=float)
+
+    def found(self, name: str) -> tuple[np.ndarray, Names | None]:
+        """The values of the component called `name`, and what its members are called; None where it has none."""
         if name in self.matrix.columns:
             names = self.matrix.columns[name]
-            return _series(self.values[names.where], names)
+            return self.values[names.where], names
         if name in self.matrix.rows:
             names = self.matrix.rows[name]
-            return _series(self.shadow_price[names.where], names)
+            return self.shadow_price[names.where], names
         if name in self.matrix.expressions:
             names, entries, constant = self.matrix.expressions[name]
-            return _series(entries @ self.values + constant, names)
+            return entries @ self.values + constant, names
         if name in self.matrix.empty:
-            return pd.Series(dtype=float)
+            return np.zeros(0), None
         raise KeyError(f"the model has no {name!r}")
-
-
-def _series(values: np.ndarray, names: Names) -> pd.Series:
-    return pd.Series(values, index=names.index, dtype=float)
 
 
 def solve(model: pyo.ConcreteModel, *, engine: Engine | None = None, effort: Effort | None = None) -> Solution:

@@ -7,17 +7,19 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 from urllib.parse import unquote_plus
 
 import yaml
-from pydantic import BaseModel, TypeAdapter, ValidationError, field_validator
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError, field_validator
 
 from sopkit.errors import SettingsError, nearest
 from sopkit.tables.source import Currency, Positive, RawFile, Settings, Share, Source, setting
 
 # a part of a URL's query that may be a secret; `passfile` and `sslkey` name files
 SECRETS = re.compile(r"(pass(?!file)\w*|pwd|secret|token|api_?key|access_?key|credentials?)\s*=")
+ALWAYS = "1900-01"  # the month from which a rate without a month holds
+Month = Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
 Kind = TypeVar("Kind")
 Place = tuple[Any, ...]  # keys and numbers that lead to a part of a document
 Better = Literal["higher", "lower"]
@@ -29,6 +31,7 @@ KpiName = Literal[
     "plan_stability", "production_plan_adherence",
 ]  # fmt: skip
 StageName = Literal["collect", "demand", "supply", "reconcile", "decide", "publish"]
+AudienceName = Literal["executive", "sales", "operations", "finance", "supplier", "customer"]
 Correction = Literal[
     "returns", "missing_month", "stock_out", "suspected_stock_out", "one_off_deal", "outlier", "trading_days"
 ]
@@ -73,7 +76,7 @@ class LeverRules(Settings):
     hires: int = setting(2, "more people hired than can start in a month", "people", ge=1)
     second_supplier: Share = setting(0.10, "a second supplier is dearer than the dearest offer", "share")
     express: Share = setting(0.20, "goods that come at once are dearer", "share")
-    subcontract: Share = setting(0.25, "a product that nobody offers is bought above standard cost", "share")
+    subcontract: Share = setting(0.25, "what nobody offers is bought above standard cost", "share")
     subcontract_lead_time: int = setting(1, "from order to arrival of what is bought ready-made", "months", ge=0)
 
 
@@ -230,10 +233,20 @@ class Company(Settings):
     decision: DecisionRule = DecisionRule()
     futures: FutureRule = FutureRule()
     workflow: dict[StageName, StageRule] = setting({}, "owner, day and checklist of a stage, by the stage's name")
+    audiences: dict[AudienceName, tuple[str, ...]] = setting(
+        {},
+        "who gets a pack and workbook of their own, without what they may not see, by audience: names of table people; "
+        "`supplier` is one for each supplier",
+        example="{sales: [Mara Lind], supplier: []}",
+    )
     kpi_targets: dict[KpiName, KpiTarget] = setting({}, "the target of a KPI, by the KPI's name")
     assumptions: dict[str, Assumption] = setting({}, "what is missing and planned around, by a code of one's own")
-    rates: dict[Currency, Positive] = setting(
-        {}, "money of the company for one unit of another currency", "currency", example="{USD: 0.92}"
+    rates: dict[Currency, dict[Month, Positive]] = setting(
+        {},
+        "money of the company for one unit of another currency; by month where it changes, each from its month on: "
+        "rows with a month take that month's rate, all others the rate of the plan's first month",
+        "currency",
+        example="{USD: 0.92, GBP: {2025-01: 1.19, 2026-04: 1.15}}",
     )
     raw: str = setting(
         "", "folder of the raw files; relative to the company's folder, or $NAME, or ${NAME:-folder}", example="exports"
@@ -250,6 +263,12 @@ class Company(Settings):
         "where each table comes from; a table not named: sql/<table>.sql, <table>.csv, <table>.parquet, or its sheet "
         "in the workbook",
     )
+
+    @field_validator("rates", mode="before")
+    @classmethod
+    def _always(cls, rates: Any) -> Any:
+        given = rates.items() if isinstance(rates, dict) else ()
+        return {code: rate if isinstance(rate, dict) else {ALWAYS: rate} for code, rate in given} or rates
 
     def rule(self, stage: str) -> StageRule:
         """Owner, day and checklist of a stage; an empty rule where none is set."""
@@ -311,8 +330,8 @@ def load_yaml(path: Path) -> tuple[Any, dict[Place, int]]:
             f"{path} does not exist. Make it with `sopkit new`, or correct the company's name."
         ) from None
     except UnicodeDecodeError as error:
-        where = error.object[: error.start].count(b"\n") + 1
-        raise SettingsError(f"{path}, line {where}: not text in UTF-8. Save the file as UTF-8 again.") from None
+        at = error.object[: error.start].count(b"\n") + 1
+        raise SettingsError(f"{path}, line {at}: not text in UTF-8. Save the file as UTF-8 again.") from None
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         twice = list(_twice(node)) if node else []
@@ -323,7 +342,7 @@ def load_yaml(path: Path) -> tuple[Any, dict[Place, int]]:
             raise SettingsError(f"{path} has {len(twice)} mistake(s):\n{again}")
         return (yaml.safe_load(text) or {}), (_lines(node) if node else {})
     except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else "?"
+        line = str(error.problem_mark.line + 1) if error.problem_mark else "?"
         raise SettingsError(f"{path}, line {line}: {error.problem}. Correct the YAML there.") from None
 
 
@@ -357,7 +376,7 @@ def validated(kind: type[Kind], document: Any, lines: dict[Place, int], path: Pa
     except ValidationError as error:
         found = []
         for mistake in error.errors():
-            where = tuple(part for part in mistake["loc"] if part != "[key]")
+            where = tuple(part for part in mistake["loc"] if part not in ("[key]", ALWAYS))
             message = mistake["msg"].removeprefix("Value error, ")
             if mistake["type"] == "extra_forbidden":
                 message = "no such setting; " + nearest(str(where[-1]), _fields_at(kind, where[:-1]))

@@ -33,6 +33,7 @@ ALLOWED = {
 }
 QUANTITY = "unit of measure"
 MONEY = "currency"
+DAYS_A_MONTH = 30  # of a lead time: 21 days are 0.7 months
 PER_UNIT = "currency per unit"
 ADDS = {
     "sum": "adds up",
@@ -133,25 +134,25 @@ class Column:
         return (cell == "" and not self.required) or all(word in self.choices for word in words)
 
     @property
-    def rules(self) -> tuple[tuple[str, Callable[[pd.Series], pd.Series]], ...]:
-        """(what a value must be, in words; the test of a series) for every rule of the column but its kind."""
-        rules: list[tuple[str, Callable[[pd.Series], pd.Series]]] = []
+    def rules(self) -> tuple[tuple[str, Callable[[Any], Any]], ...]:
+        """(what a value must be, in words; the test of a series or an array) for every rule but the column's kind."""
+        rules: list[tuple[str, Callable[[Any], Any]]] = []
         if self.kind in ("number", "whole"):
-            rules.append(("a finite number below 1e15 in size", lambda s: s.abs().lt(BEYOND_MEASURE) | s.isna()))
+            rules.append(("a finite number below 1e15 in size", lambda s: ~(abs(s) >= BEYOND_MEASURE)))
         if self.low is not None:
-            rules.append((f"at least {self.low:g}", lambda s: s.ge(self.low) | s.isna()))
+            rules.append((f"at least {self.low:g}", lambda s: ~(s < self.low)))
         if self.high is not None:
-            rules.append((f"at most {self.high:g}", lambda s: s.le(self.high) | s.isna()))
+            rules.append((f"at most {self.high:g}", lambda s: ~(s > self.high)))
         if self.choices:
-            rules.append(("a valid choice", lambda s: s.map(self.fits).astype(bool)))
+            rules.append(("a valid choice", lambda s: pd.Series(s).map(self.fits).astype(bool)))
         if self.kind in ("text", "choice"):
             rules.append(("text", _is_text))
             if self.required:
-                rules.append(("not empty", lambda s: s.ne("")))
+                rules.append(("not empty", lambda s: s != ""))
         if self.kind == "month":
-            rules.append(("first day of a month", lambda s: s.isna() | s.dt.day.eq(1)))
+            rules.append(("first day of a month", lambda s: pd.isna(s) | pd.Series(s).dt.day.eq(1)))
         if self.kind in ("month", "date"):
-            rules.append((f"from {DAYS[0]:%Y} to {DAYS[1]:%Y}", lambda s: s.isna() | s.between(*DAYS)))
+            rules.append((f"from {DAYS[0]:%Y} to {DAYS[1]:%Y}", lambda s: ~((s < DAYS[0]) | (s > DAYS[1]))))
         return tuple(rules)
 
     @property
@@ -169,16 +170,27 @@ class Column:
         )
 
 
+def _in_order(key: list[np.ndarray]) -> bool:
+    """Whether rows stand sorted already, which most tables are; False where it cannot be told."""
+    sorted_so_far = True
+    try:
+        for values in reversed(key):
+            sorted_so_far = (values[:-1] < values[1:]) | ((values[:-1] == values[1:]) & sorted_so_far)
+    except TypeError:
+        return False
+    return bool(np.all(sorted_so_far))
+
+
 def names_in(expression: str) -> set[str]:
     """The columns that an expression names."""
     return {node.id for node in ast.walk(ast.parse(expression)) if isinstance(node, ast.Name)}
 
 
-def _is_text(values: pd.Series) -> pd.Series:
+def _is_text(values: Any) -> Any:
     # one look at all cells in C; cell by cell only where something else is among them
     if pd.api.types.infer_dtype(values, skipna=False) in ("string", "empty"):
-        return pd.Series(True, index=values.index)
-    return values.map(type).eq(str)
+        return values == values
+    return pd.Series(values).map(type).eq(str)
 
 
 @dataclass(frozen=True)
@@ -240,7 +252,7 @@ class Table:
         Raises FindingsError for a missing required column, an unknown column, or values of another kind.
         """
         findings = []
-        for name in map(str, frame.columns.difference(self.names)):
+        for name in map(str, frame.columns.difference(self.names) if list(frame.columns) != self.names else ()):
             fix = f"Rename or remove it: {nearest(name, self.names)}"
             findings.append(self._finding(1, name, "", "unknown column", fix, allowed=", ".join(self.names)))
         out = {}
@@ -253,15 +265,18 @@ class Table:
                 out[column.name] = frame[column.name]
             if not column.required and column.empty is not pd.NaT and column.empty == column.empty:
                 values = out[column.name]
-                out[column.name] = values.where(values.notna(), column.empty)
+                out[column.name] = values.where(values.notna(), column.empty) if values.hasnans else values
             try:
-                out[column.name] = out[column.name].astype(column.dtype)
+                if out[column.name].dtype != column.dtype:
+                    out[column.name] = out[column.name].astype(column.dtype)
             except (TypeError, ValueError) as error:
                 findings.append(self._finding(0, column.name, str(error)[:80], "wrong kind", "Correct the values."))
         if findings:
             raise FindingsError(findings, f"Table {self.name} does not fit its declaration")
-        conformed = pd.DataFrame(out, columns=self.names)
-        return conformed.sort_values(list(self.key) or self.names, kind="stable", ignore_index=True)
+        conformed, key = pd.DataFrame(out, columns=self.names), list(self.key) or self.names
+        if _in_order([conformed[name].to_numpy() for name in key]):
+            return conformed.set_axis(range(len(conformed)))
+        return conformed.sort_values(key, kind="stable", ignore_index=True)
 
     def findings(self, frame: pd.DataFrame) -> list[Finding]:
         """Everything in a conformed `frame` that breaks the declaration (row 2 = first data row).
@@ -298,9 +313,10 @@ class Table:
             return False
         return all(
             frame[column.name].dtype == column.dtype
-            and (column.may_lack or frame[column.name].notna().all())
-            and all(holds(frame[column.name]).all() for _, holds in column.rules)
+            and (column.may_lack or not pd.isna(values).any())
+            and all(holds(values).all() for _, holds in column.rules)
             for column in self
+            for values in [frame[column.name].to_numpy()]
         )
 
     def _of_cases(self, cases: pd.DataFrame, count: int) -> Iterator[Finding]:

@@ -452,7 +452,7 @@ PLANS = (
     ),
     # 03 supply -------------------------------------------------------------------------------------------------
     _supply(
-        "supply_plan", "How demand is supplied, by mode: one row a decision that brings goods.", "mode source item site month",
+        "supply_plan", "How demand is supplied, by mode: one row a decision that brings goods.", "mode source item site month available",
         choice("mode", "how", "make_regular", "make_overtime", "buy"),
         text("source", "the resource or named routing, or the supplier"),
         ITEM,
@@ -464,7 +464,7 @@ PLANS = (
         money("cost", "variable cost: hours, making, set-up; or the purchase"),
     ),
     _supply(
-        "shipments", "What moves over a lane.", "origin destination item month",
+        "shipments", "What moves over a lane.", "origin destination item month arrival",
         text("origin", "from"),
         text("destination", "to: a site or a market"),
         ITEM,
@@ -570,6 +570,7 @@ PLANS = (
         text("unit", "unit of what is used", required=False),
         number("cost", "what it is taken to cost", MONEY, "", required=False, default=0.0),
         money("gain", "contribution after penalties gained beside the plan: revenue - cash cost - penalties", ""),
+        text("helps", "the products of which fewer units are lost or wait, divided by commas", required=False),
         *GAIN_TOLD_APART,
         required=False,
     ),

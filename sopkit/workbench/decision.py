@@ -7,14 +7,31 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import ipywidgets as widgets
+import pandas as pd
 
 from sopkit import charts, words
-from sopkit.book import Book
-from sopkit.cycle import Cycle, signatures
+from sopkit.book import Book, actions
+from sopkit.cycle import Cycle, followup, signatures
 from sopkit.cycle.checklist import blocking
 from sopkit.errors import SopkitError
-from sopkit.tables import STAGES
-from sopkit.workbench.forms import _button, _choice, _Form, _Message, _month_options, _people, _person, _Shown, _words
+from sopkit.tables import STAGES, TABLES
+from sopkit.words import divided
+from sopkit.workbench.forms import (
+    LABEL,
+    WIDE,
+    _button,
+    _choice,
+    _Form,
+    _Message,
+    _month_options,
+    _offer_in,
+    _people,
+    _person,
+    _Shown,
+    _words,
+)
+
+MOST = 90  # letters of an action in a list to choose from
 
 
 class DecisionRoom(_Form):
@@ -45,9 +62,10 @@ class DecisionRoom(_Form):
         self.owner = _choice("Carried out by", [("as asked", ""), *_people(cycle)])
         self.due = _choice("Due", [("as asked", None), *_month_options(cycle.months)])
         self._finish("Store decision")
+        self.actions = ActionForm(cycle)
         self.sign = SignForm(cycle, ["decide"])
         self.question.observe(self._offer_options, "value")
-        made = {name: cycle.read(name) for name in ("decision_log", "decision_table", "decision_scores")}
+        made = {name: cycle.read(name) for name in ("decision_log", "decision_table", "decision_scores", "adopted")}
         self._show(self.book.with_tables(made))
         self._offer_options()
         self._lay_out("Decide, with a reason")
@@ -107,6 +125,7 @@ class DecisionRoom(_Form):
         from sopkit.decide import figures
 
         self.decided, order = decided, [asked.question for asked in self.questions]
+        self.actions.look(decided)
         log = decided["decision_log"].set_index("question").loc[order].reset_index()
         late = set(decided["decision_log"].loc[figures.overdue(decided), "question"])
         status = log["status"].mask(log["question"].isin(late), figures.OVERDUE)
@@ -141,6 +160,67 @@ class DecisionRoom(_Form):
                 none="Nothing is to be decided.",
             )
         )
+
+
+class ActionForm(widgets.VBox):
+    """Who does what by when: an action of one's own, one that the plan proposes, or a later word about one."""
+
+    def __init__(self, cycle: Cycle) -> None:
+        self.cycle = cycle
+        self.about = _choice("Action", [])
+        self.what = _words("What", "what is to be done")
+        self.who = widgets.SelectMultiple(description="Who", options=_people(cycle), rows=4, style=LABEL, layout=WIDE)
+        self.due = widgets.DatePicker(description="Due", style=LABEL, layout=WIDE)
+        self.status = _choice("Status", [(word, word) for word in TABLES["actions"]["status"].choices])
+        self.comment = _words("Comment", "what is to be known; @name for whom")
+        self.by = _person("Recorded by", _people(cycle))
+        self.store = _button("Store action")
+        self.message, self.shown = _Message(), _Shown()
+        super().__init__([one for one in vars(self).values() if isinstance(one, widgets.Widget)])
+        self.about.observe(self._pick, "value")
+        self.store.on_click(self._store)
+
+    def look(self, book: Book) -> None:
+        """What is recorded now, and what the decided plan proposes."""
+        from sopkit.decide import figures
+
+        self.book = book = book.with_tables({"actions": self.cycle.records.read("actions")})
+        self.standing, self.proposed = actions.standing(book["actions"]), actions.proposed(book)
+        known = [(f"{number}. {row.what}", number) for number, row in self.standing.iterrows()]
+        new = [(f"proposed: {row.what}", row.origin) for row in self.proposed.itertuples()]
+        _offer_in(self.about, [("a new one", ""), *((label[:MOST], value) for label, value in known + new)])
+        self.shown.show(figures.board(book))
+
+    def _pick(self, _: Any = None) -> None:
+        chosen = self.about.value
+        if isinstance(chosen, int):
+            row = self.standing.loc[chosen]
+        elif chosen:
+            row = self.proposed.set_index("origin").loc[chosen]
+        else:
+            row = pd.Series({"what": "", "assignees": "", "due": None})
+        names = set(dict(self.who.options).values())
+        self.what.value = row["what"]
+        self.who.value = [name for name in divided(row["assignees"]) if name in names]
+        self.due.value = row["due"].date() if pd.notna(row["due"]) else None
+        self.status.value = row.get("status", "open")
+
+    def _store(self, _: Any = None) -> None:
+        chosen = self.about.value
+        told: dict[str, Any] = {}
+        if isinstance(chosen, int):
+            told = {"action": chosen}
+        elif chosen:
+            told = {"origin": chosen, "effect": self.proposed.set_index("origin").at[chosen, "effect"]}
+        told |= {"what": self.what.value, "assignees": ", ".join(self.who.value), "status": self.status.value}
+        told |= {"due": self.due.value and f"{self.due.value:%Y-%m-%d}", "comment": self.comment.value}
+        try:
+            number = followup.note(self.cycle, by=self.by.value, **told)
+        except SopkitError as error:
+            return self.message.refuse(error)
+        self.message.say(f"Action {number} is stored. sopkit actions drafts a mail and a calendar for each person.")
+        self.comment.value = ""
+        self.look(self.book)
 
 
 class SignForm(widgets.VBox):

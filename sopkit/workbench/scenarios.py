@@ -15,7 +15,7 @@ from sopkit import charts, words
 from sopkit.book import Scenario, load_scenarios
 from sopkit.cycle import Cycle
 from sopkit.engine import Engine
-from sopkit.errors import SettingsError, SopkitError
+from sopkit.errors import SettingsError, SopkitError, StoppedError
 from sopkit.reconcile import USUAL
 from sopkit.workbench.forms import LABEL, _button, _Message, _Shown
 from sopkit.workbench.what_if import WhatIf
@@ -28,7 +28,7 @@ class ScenarioLab(WhatIf):
 
     Those chosen are solved one after the other beside the notebook, options also under each event that is chosen; what
     is solved stands side by side in the pack's own figure. Futures can be sampled for the plan and every option. Either
-    can be stopped between two parts. Nothing is stored.
+    can be stopped at any time. Nothing is stored.
     """
 
     heading = "Build a scenario, solve it, compare"
@@ -53,7 +53,7 @@ class ScenarioLab(WhatIf):
         self._working = threading.Thread()
         self.solve.on_click(self._begin)
         self.sample.on_click(lambda _: self._start(self._sample, self.futures.value))
-        self.stop.on_click(lambda _: self._stop.set())
+        self.stop.on_click(self._stopped)
         self.chosen.observe(self._moved, "value")
         row = widgets.HBox([self.solve, self.futures, self.sample, self.stop, self.bar])
         below = [self.chosen, self.against, row, self.progress, self.compared, self.held, *self.sampled]
@@ -118,6 +118,10 @@ class ScenarioLab(WhatIf):
         self._working = threading.Thread(target=run, daemon=True)
         self._working.start()
 
+    def _stopped(self, _: Any = None) -> None:
+        self._stop.set()
+        self.plan.stop()
+
     def _solved(self, done: int, of: int, what: str) -> None:
         self.bar.max, self.bar.value = of, done
         left = (time.monotonic() - self._began) / done * (of - done)
@@ -128,7 +132,10 @@ class ScenarioLab(WhatIf):
         for done, (option, event) in enumerate(pairs, start=1):
             if self._stop.is_set():
                 break
-            solved[option, event] = self.plan.weigh(_both(known, option, event))
+            try:
+                solved[option, event] = self.plan.what_if(_both(known, option, event)).measured
+            except StoppedError:
+                break
             self._solved(done, len(pairs), "plans")
         self._show(solved, known)
         stopped = f" Stopped: {len(pairs) - len(solved)} are not solved." if len(solved) < len(pairs) else ""

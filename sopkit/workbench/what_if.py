@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import threading
+import time
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -12,7 +14,7 @@ import pandas as pd
 from sopkit import words
 from sopkit.book import Change, Plan, Scenario, add_scenario
 from sopkit.cycle import Cycle
-from sopkit.errors import SopkitError
+from sopkit.errors import SopkitError, StoppedError
 from sopkit.workbench.forms import (
     LABEL,
     WIDE,
@@ -31,11 +33,17 @@ from sopkit.workbench.forms import (
 from sopkit.workbench.sheet import Sheet
 from sopkit.workbench.typed import SHEETS, TableDraft
 
+PATIENCE = 2.0
+"""Seconds for which a slider waits for its answer; a large network's comes later, and can be stopped."""
+
+SHIFT = 8.0
+"""Hours of a shift on a working day."""
+
 
 class Lever(NamedTuple):
     """Something a plan depends on: a `column` of `table`, for the rows of one code of table `places`.
 
-    `monthly`: the table has months. `months`: changed by whole months instead of by per cent.
+    `monthly`: the table has months. `by`: per cent, whole months, or shifts of eight hours on each working day.
     """
 
     words: str
@@ -44,7 +52,7 @@ class Lever(NamedTuple):
     place: str
     places: str
     monthly: bool = False
-    months: bool = False
+    by: str = "%"
 
     @property
     def found_in(self) -> str:
@@ -54,13 +62,15 @@ class Lever(NamedTuple):
 
 LEVERS = {
     "hours": Lever("available hours", "capacity", "hours", "resource", "resources", monthly=True),
+    "shifts": Lever("shifts", "capacity", "hours", "resource", "resources", monthly=True, by="shifts"),
     "overtime_limit": Lever("overtime limit", "capacity", "overtime_limit", "resource", "resources", monthly=True),
     "people": Lever("people", "workforce", "people", "site", "sites"),
     "supplier": Lever("supplier capacity", "supplier_capacity", "capacity", "supplier", "suppliers", monthly=True),
     "supplier_price": Lever("supplier price", "offers", "price", "supplier", "suppliers"),
-    "lead_time": Lever("supplier lead time", "offers", "lead_time", "supplier", "suppliers", months=True),
+    "lead_time": Lever("supplier lead time", "offers", "lead_time", "supplier", "suppliers", by="months"),
     "freight": Lever("freight cost from", "lanes", "cost", "origin", "sites"),
-    "transit": Lever("transit time from", "lanes", "lead_time", "origin", "sites", months=True),
+    "lane": Lever("lane capacity from", "lanes", "capacity", "origin", "sites"),
+    "transit": Lever("transit time from", "lanes", "lead_time", "origin", "sites", by="months"),
     "safety_stock": Lever("safety stock", "policies", "safety_stock", "site", "sites"),
     "demand": Lever("demand", "demand_plan", "consensus", "family", "families", monthly=True),
     "price": Lever("net price", "demand_plan", "price", "family", "families", monthly=True),
@@ -106,6 +116,7 @@ class WhatIf(_Form):
         self.take_sheet = _button("Put what is typed on the list", disabled=True)
         self.draft: TableDraft | None = None
         self.message = _Message()
+        self.give_up = _button("Give up", "Stop solving; the plan stays as it is", disabled=True)
         self.listed = widgets.VBox()
         self.shown = _Shown()
         self.title = _words("Scenario", "what the list is called in the meeting")
@@ -122,7 +133,10 @@ class WhatIf(_Form):
         self.sheet_of.observe(self._open_sheet, "value")
         self.take_sheet.on_click(self._take_sheet)
         self.store.on_click(self._stored)
+        self.give_up.on_click(self._given_up)
         self._lay_out(self.heading)
+        self._asked: tuple[str, list[Change]] | None = None
+        self._solver, self._took = threading.Thread(), cycle.manifest["stages"].get("supply", {}).get("seconds", 0.0)
         self.message.say("Move the slider: the plan is solved again, nothing is stored.")
 
     @cached_property
@@ -136,16 +150,23 @@ class WhatIf(_Form):
 
     def _there(self, lever: Lever) -> bool:
         """Whether the company has what the lever changes."""
-        return len(self.tables[lever.found_in]) > 0 and len(self.tables[lever.places]) > 0
+        known = len(self.tables[lever.places]) > 0 and (lever.by != "shifts" or len(self.tables["calendar"]) > 0)
+        return known and bool(self._rows(lever).any())
+
+    def _rows(self, lever: Lever) -> pd.Series:
+        """Which rows hold what the lever changes: a lane without a limit has none to change."""
+        rows = self.tables[lever.found_in]
+        return rows[lever.column].notna() if lever.column in rows else pd.Series(True, rows.index)
 
     def _offer_places(self, _: Any = None) -> None:
         lever = self._lever
         named = self.tables[lever.places]
         code = named.columns[0]
-        _offer_in(self.place, _names(named[named[code].isin(self.tables[lever.found_in][lever.place])], code))
-        self.percent.description = "By, months" if lever.months else "By, %"
-        self.percent.min, self.percent.max = (-6, 6) if lever.months else (-100, 100)
-        self.percent.step = 1 if lever.months else 5
+        found = self.tables[lever.found_in].loc[self._rows(lever), lever.place]
+        _offer_in(self.place, _names(named[named[code].isin(found)], code))
+        self.percent.description = f"By, {lever.by}"
+        most, self.percent.step = {"%": (100, 5), "months": (6, 1), "shifts": (2, 1)}[lever.by]
+        self.percent.min, self.percent.max = -most, most
         for month in (self.first, self.last):
             month.disabled = not lever.monthly
 
@@ -155,7 +176,7 @@ class WhatIf(_Form):
         when = f", {words.span(self.first.value, self.last.value)}" if lever.monthly else ""
         if self.first.index == 0 and self.last.index == len(self.last.options) - 1:
             when = ""
-        return f"{self.place.value} {lever.words} {by:+d} {'months' if lever.months else '%'}{when}"
+        return f"{self.place.value} {lever.words} {by:+d} {lever.by}{when}"
 
     def _changes(self) -> list[Change]:
         lever, factor = self._lever, 1 + self.percent.value / 100
@@ -164,14 +185,20 @@ class WhatIf(_Form):
             # hours that are there after maintenance: the maintenance itself stays as planned
             rows = self.tables["capacity"]
             rows = rows[(rows["resource"] == self.place.value) & rows["month"].between(first, last)].copy()
-            rows["hours"] = rows["maintenance"] + ((rows["hours"] - rows["maintenance"]) * factor).round(6)
+            there = rows["hours"] - rows["maintenance"]
+            if lever.by == "shifts":
+                days = self.tables["calendar"].set_index("month")["working_days"].reindex(rows["month"]).to_numpy()
+                more = there + self.percent.value * SHIFT * days
+            else:
+                more = there * factor
+            rows["hours"] = rows["maintenance"] + more.clip(lower=0.0).round(6)
             return [Change(table="capacity", rows=_as_rows(rows))]
         if lever.table == "supplier_capacity":
             return [Change(table="supplier_capacity", rows=self._offered(first, last, factor))]
         where = {lever.place: self.place.value}
         if lever.monthly:
             where["month"] = f"{first:%Y-%m}..{last:%Y-%m}"
-        how = {"add": float(self.percent.value)} if lever.months else {"scale": factor}
+        how = {"add": float(self.percent.value)} if lever.by == "months" else {"scale": factor}
         return [Change.checked(table=lever.table, where=where, column=lever.column, **how)]
 
     def _offered(self, first: pd.Timestamp, last: pd.Timestamp, factor: float) -> list[dict[str, Any]]:
@@ -205,13 +232,46 @@ class WhatIf(_Form):
         try:
             changes = [change for one in self._on for change in one.changes]
             changes += self._changes() if self.percent.value or not changes else []
-            compared = self.plan.what_if(changes, title=title)
-            effect = _effect(compared, self.plan.currency)
         except SopkitError as error:
             self.message.say(str(error), wrong=True)
             return
-        self.shown.show(compared.compare(look_for=f"{words.quoted(title)}: {effect}."))
-        self.message.say(f"Solved: {effect}.")
+        self._ask(title, changes)
+
+    def _ask(self, title: str, changes: list[Change]) -> None:
+        """Answer the last question asked in a thread of its own: within PATIENCE here, else until it is there."""
+        self._asked = title, changes
+        if self._solver.is_alive():
+            self.plan.stop()
+            self._solver.join(PATIENCE)
+        if self._asked and not self._solver.is_alive():
+            self._solver = threading.Thread(target=self._answer, daemon=True)
+            self._solver.start()
+        self._solver.join(PATIENCE)
+        if self._solver.is_alive():
+            self.give_up.disabled = False
+            self.message.say(f"Solving with {title} ... This takes about {self._took:.0f} s.")
+
+    def _answer(self) -> None:
+        while self._asked:
+            (title, changes), began = self._asked, time.monotonic()
+            self._asked = None
+            try:
+                compared = self.plan.what_if(changes, title=title)
+                effect = _effect(compared, self.plan.currency)
+            except SopkitError as error:
+                if not self._asked:
+                    self.message.say(str(error), wrong=not isinstance(error, StoppedError))
+                continue
+            self._took = time.monotonic() - began
+            if not self._asked:
+                self.shown.show(compared.compare(look_for=f"{words.quoted(title)}: {effect}."))
+                self.message.say(f"Solved: {effect}.")
+        self.give_up.disabled = True
+
+    def _given_up(self, _: Any = None) -> None:
+        self.message.say("Stopping ...")
+        self._asked = None
+        self.plan.stop()
 
     def _put_on_list(self, _: Any = None) -> None:
         if not self.percent.value:

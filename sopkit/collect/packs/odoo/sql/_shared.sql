@@ -4,7 +4,6 @@ CREATE MACRO odoo_number(x) AS CAST(coalesce(nullif(x, ''), '0') AS DECIMAL(30, 
 -- PostgreSQL writes true and false as t and f.
 CREATE MACRO odoo_true(x) AS lower(coalesce(x, '')) IN ('t', 'true');
 CREATE MACRO odoo_day(x) AS CAST(CAST(x AS TIMESTAMP) AS DATE);
-CREATE MACRO odoo_months(days) AS CAST(round(days / 30.4375) AS INTEGER);
 -- Variants that are not archived: their code, and the unit that stock is kept in.
 CREATE VIEW odoo_item AS
     SELECT p.id, p.default_code AS item, odoo_name(t.name) AS name, c.name AS family, odoo_name(u.name) AS uom,
