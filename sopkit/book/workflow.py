@@ -37,7 +37,7 @@ class Item(NamedTuple):
     owner: str = ""
 
     @property
-    def said(self) -> str:
+    def missing(self) -> str:
         """What is not true yet."""
         return self.wrong or f"not true yet: {self.what}"
 

@@ -36,7 +36,7 @@ def blocking(cycle: Cycle) -> pd.DataFrame:
                 where = f'--tick "{item.what}"' if item.what in rule.ticks else ""
                 room = command("sign", cycle.company_name, cycle.cycle, f"{stage.name} {where}") if where else ""
                 room = room or f"notebook {stage.number:02d}" + ", or decisions.yaml" * (stage.name == "decide")
-                rows.append((stage.name, "made", item.said, f"{stage.name}: {asked}", room))
+                rows.append((stage.name, "made", item.missing, f"{stage.name}: {asked}", room))
         if stage.name not in held:
             by = f'{stage.name} --by "{may[0]}"' if may else stage.name
             sign = command("sign", cycle.company_name, cycle.cycle, by)

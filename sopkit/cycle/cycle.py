@@ -488,8 +488,8 @@ class Cycle:
             wrong, day = self.untrue(stage), workflow.due(self.company, self.cycle, stage)
         except SopkitError as error:
             return {"due": "-", "not true yet": str(error).splitlines()[0]}
-        said = "; ".join(item.what for item in wrong)
-        return {"due": f"{day:%Y-%m-%d}" if pd.notna(day) else "-", "not true yet": said}
+        left = "; ".join(item.what for item in wrong)
+        return {"due": f"{day:%Y-%m-%d}" if pd.notna(day) else "-", "not true yet": left}
 
     def untrue(self, stage: str) -> list[Item]:
         """What of a stage's checklist (see `book.workflow`) is not true yet: computed from its tables, or not ticked."""
@@ -515,7 +515,7 @@ class Cycle:
             raise StageError(
                 f"Stage {stage} cannot be signed, it is stale: {stale[stage]}. Run first: {self.command('--resume')}."
             )
-        if wrong := "; ".join(item.said for item in self.untrue(stage)):
+        if wrong := "; ".join(item.missing for item in self.untrue(stage)):
             if not because.strip():
                 raise StageError(
                     f"Stage {stage} cannot be signed, {wrong}. Make it true, or say why it is signed all the same: "

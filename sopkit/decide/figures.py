@@ -177,7 +177,7 @@ def actions_judged(book: Book) -> Figure:
     return charts.table(
         rows.reset_index(names="number").assign(number=lambda frame: frame["number"].astype(str)),
         {"number": "No.", "what": "What", "assignees": "Who", "due": "Due", "outcome": "Outcome",
-         "comments": "What was said"},
+         "comments": "Comments"},
         who=book.who, title="Actions of earlier cycles", unit="as they stand today", source="actions",
         look_for=f"{sentence(listed([f'{number(n)} {name}' for name, n in counts.items()], 5))}.",
         none="No earlier cycle left an action.",

@@ -34,7 +34,7 @@ def stages(book: Book) -> Figure:
     lapsed = signed[~signed["holds"]].groupby("stage")["author"].agg(", ".join) + ", before a change"
     made = {name: str(entry.get("written_at", ""))[:10] for name, entry in book.manifest.get("stages", {}).items()}
     # publish is being made while its page is
-    lines, stale = [], {name for name in book.manifest.get("stale", {}) if name != "publish"}
+    lines, stale = [], [name for name in book.manifest.get("stale", {}) if name in made and name != "publish"]
     for one in STAGES:
         name = one.name
         known = {"made": bool(made.get(name)), "stale": name in stale, "signed": name in held}
@@ -50,7 +50,7 @@ def stages(book: Book) -> Figure:
     return charts.flow(
         rows, who=book.who, title="The six stages of this cycle", unit="state, day, who signed or may sign",
         source="sign_offs people", period=f"cycle {book.cycle}",
-        look_for=(f"Stale, to be run again: {listed(sorted(stale, key=list(made).index), 6)}. " if stale else "")
+        look_for=(f"Stale, to be run again: {listed(stale, 6)}. " if stale else "")
         + (f"Not signed yet: {listed(open_, 6)}." if len(open_) else "Every stage is signed."),
     )  # fmt: skip
 
