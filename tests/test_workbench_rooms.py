@@ -18,7 +18,7 @@ import sopkit
 from sopkit import collect, demand, workbench
 from sopkit.book import actions, apply, load_scenarios
 from sopkit.cli import app
-from sopkit.cycle import Cycle
+from sopkit.cycle import Cycle, followup
 from sopkit.cycle.checklist import blocking
 from sopkit.decide import figures
 from sopkit.supply import resolve
@@ -370,6 +370,9 @@ def test_a_decision_keeps_dissent_and_expected_effect_and_the_options_stand_side
     room.sign.by.value = "Greta Holm"
     cycle.mark("decide", "done")
     room.sign.sign.click()
+    assert "cannot be signed, undecided: " in room.sign.message.value
+    room.sign.because.value = "the other question waits for the bank"
+    room.sign.sign.click()
     assert "Greta Holm signed stage decide as it is now" in room.sign.message.value
 
 
@@ -386,7 +389,10 @@ def test_one_list_says_what_blocks_publication_in_notebook_and_command_line(own_
     checks.sign.stage.value = "demand"
     checks.sign.by.value = "Ada Brandt"
     checks.sign.sign.click()
-    assert "stage demand is not signed" not in checks.shown.value and len(blocking(cycle)) == len(left) - 1
+    assert "not ticked yet: sales has confirmed the open deals" in checks.sign.message.value
+    followup.tick(cycle, "demand", "sales has confirmed the open deals", by="Ada Brandt")
+    checks.sign.sign.click()
+    assert "stage demand is not signed" not in checks.shown.value and len(blocking(cycle)) == len(left) - 2
 
     override(Cycle.open("demo", "2026-11", stage="demand"), 40)
     checks.fresh._asked()
