@@ -492,7 +492,7 @@ class Cycle:
         return {"due": f"{day:%Y-%m-%d}" if pd.notna(day) else "-", "not true yet": left}
 
     def untrue(self, stage: str) -> list[Item]:
-        """What of a stage's checklist (see `book.workflow`) is not true yet: computed from its tables, or not ticked."""
+        """What of a stage's checklist (`book.workflow`) is not true yet: computed from its tables, or not ticked."""
         from sopkit.book import Book, workflow
 
         tables = {name: self.read(name) for name in workflow.READS if name in self.manifest["tables"]}

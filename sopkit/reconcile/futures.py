@@ -70,7 +70,7 @@ class Futures:
     @classmethod
     def none(cls, book: Book, count: int) -> Futures:
         """Futures in which nothing happens."""
-        plan, offers = book["demand_plan"], book["offers"]
+        plan, offers = book["demand_plan"].query("consensus > 0"), book["offers"]
         pairs = sorted(set(plan[PAIR].itertuples(index=False, name=None)))
         suppliers, months = sorted(set(offers["supplier"])), list(book.months)
         none = np.zeros((count, len(suppliers), len(months)), dtype=bool)
