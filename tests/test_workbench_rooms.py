@@ -327,6 +327,18 @@ def test_the_lab_builds_keeps_solves_and_holds_options_against_events(own_run: P
     lab.chosen.value = ["more_hours"]
     assert "data-stale" in lab.compared.value and "data-stale" in lab.held.value
 
+    lab.futures.value = 20
+    lab.sample.click()
+    lab._working.join()
+    assert "20 futures sampled" in lab.progress.value and "-p futures=20" in lab.progress.value
+    told = ("Result after penalties in sampled", "Fill rate in sampled", "What moves the result", "What service costs")
+    assert all(title in shown.value for title, shown in zip(told, lab.sampled, strict=True))
+    assert "More hours" in lab.sampled[0].value and lab.bar.value == lab.bar.max and lab.stop.disabled
+    lab.sample.click()
+    lab.stop.click()
+    lab._working.join()
+    assert "Stopped: no future is shown." in lab.progress.value and not lab.sample.disabled
+
 
 # 05 and 06: the decision room and what blocks publication ------------------------------------------------------------
 
