@@ -358,10 +358,10 @@ def tornado(book: Book, most: int = 10) -> Figure:
     rows = book["tornado"].head(most)
     return charts.swings(
         rows.drop(columns=["rank", "swing"]), "driver",
-        {"if_low": "Low end", "low": "Result then", "if_high": "High end", "high": "Result at the high end"},
+        {"if_low": "Low end", "low": "Change of result", "if_high": "High end", "high": "Change of result"},
         unit=book.currency, who=book.who, title="What moves the result after penalties most", source="tornado",
         none=FUTURES, period="the horizon", better="higher",
-        look_for=f"{rows['driver'].iloc[0]} moves it by {amount(rows['swing'].iloc[0], book.currency)}."
+        look_for=f"{rows['driver'].iloc[0]}: {amount(rows['swing'].iloc[0], book.currency)} from one end to the other."
         if len(rows) else "",
         note="The plan solved again with one thing at a time, all else as planned; demand at its P10 and P90.",
     )  # fmt: skip
