@@ -115,6 +115,7 @@ class Plan(Book):
             frame,
             title="Plans side by side",
             measures=import_module("sopkit.reconcile").MEASURES,
+            lower=import_module("sopkit.reconcile").LOWER,
             base_name=frame["title"].iloc[0],
             look_for=look_for,
             source="demand_plan supply_plan",
