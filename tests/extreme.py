@@ -121,9 +121,13 @@ def perform(company: str, cycle: str = CYCLE) -> None:
     from sopkit.cycle import Cycle
 
     for path in sorted((PROJECT / "notebooks").glob("0*.ipynb")):
-        names: dict[str, object] = {"company": company, "cycle": cycle, "engine": ""}
+        names: dict[str, object] = {}
         for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
-            if cell["cell_type"] != "code" or "parameters" in cell["metadata"].get("tags", []):
+            if cell["cell_type"] != "code":
+                continue
+            if "parameters" in cell["metadata"].get("tags", []):
+                exec("".join(cell["source"]), names)
+                names |= {"company": company, "cycle": cycle}
                 continue
             tree, last = ast.parse("".join(cell["source"])), None
             if isinstance(tree.body[-1], ast.Expr):
