@@ -115,8 +115,10 @@ class Plan(Book):
             frame,
             title="Plans side by side",
             measures=import_module("sopkit.reconcile").MEASURES,
+            lower=import_module("sopkit.reconcile").LOWER,
             base_name=frame["title"].iloc[0],
             look_for=look_for,
+            source="demand_plan supply_plan",
         )
 
     def __getstate__(self) -> dict[str, Any]:
