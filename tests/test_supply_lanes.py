@@ -7,8 +7,9 @@ import pytest
 from small_company import CYCLE, company, demand, monthly, months, read
 
 from sopkit import supply
-from sopkit.book import Book
+from sopkit.book import Book, Plan
 from sopkit.errors import SupplyDataError
+from sopkit.reconcile.futures import decided
 from sopkit.supply.check import checks
 from sopkit.supply.resolve import Session
 
@@ -251,3 +252,13 @@ def test_each_product_is_made_in_the_plants_that_have_a_routing_for_it():
     del tables["offers"], tables["suppliers"]
     made = planned(tables)["supply_plan"].groupby(["item", "site"])["quantity"].sum()
     assert made.to_dict() == pytest.approx({("P", "STORE"): 120, ("Q", "DEPOT"): 80})
+
+
+def test_a_plan_whose_first_orders_come_in_parts_can_be_held_against_futures():
+    """What is decided is an order, however many parts it comes in; its twin a month later takes any quantity of it."""
+    tables = trader("price, lead_days, order_multiple\n        EAST, P, STORE, 20, 21, 50", wanted=(30, 100, 70))
+    book = Book.of(tables, company(3), CYCLE)
+    held = decided(Plan(book.tables, book.company, book.cycle).with_tables(planned(tables)))
+    kept = held["last_supply_plan"].groupby("month")["quantity"].sum()
+    assert kept.loc[MONTHS[0]] == pytest.approx(100)
+    assert held["offers"].set_index("supplier")["order_multiple"].tolist() == [50, 0]

@@ -172,12 +172,12 @@ def decided(plan: Book) -> Book:
     first = plan.months[: max(plan.company.futures.decided, policies.frozen_months)]
     kept = plan["supply_plan"][plan["supply_plan"]["month"].isin(first)]
     late = offers.assign(supplier=offers["supplier"] + LATE, lead_time=offers["lead_time"] + 1, capacity=0.0)
-    late = late.assign(minimum_order=0.0, share_limit=1.0)
+    late = late.assign(minimum_order=0.0, order_multiple=0.0, share_limit=1.0)
     suppliers = plan["suppliers"]
     tables = {
         "suppliers": pd.concat([suppliers, suppliers.assign(supplier=suppliers["supplier"] + LATE)]),
         "offers": pd.concat([offers.fillna({"capacity": NO_LIMIT}), late], ignore_index=True),
-        "last_supply_plan": kept[TABLES["last_supply_plan"].names],
+        "last_supply_plan": kept.groupby(list(TABLES["last_supply_plan"].key), as_index=False)["quantity"].sum(),
     }
     least = plan["bom"]["quantity"][plan["bom"]["quantity"].gt(0)].min() if len(plan["bom"]) else 1.0
     price = 10 * float(plan["demand_plan"]["price"].max()) / min(1.0, least)
