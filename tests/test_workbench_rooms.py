@@ -255,6 +255,11 @@ def test_a_shift_and_a_lane_can_be_changed_where_there_is_one(own_run: Path) -> 
     both = rows.merge(was, on="month", suffixes=("", "_was"))
     assert both["hours"].to_numpy() == pytest.approx((both["hours_was"] + 8 * both["working_days"]).to_numpy())
     assert "SEW-N shifts +1 shifts" in panel.shown.value
+    load = panel.plan["resource_load"]
+    gone = load["regular"] + load["overtime"] >= 0.995 * (load["available"] + load["overtime_limit"])
+    was = int((gone & load["resource"].eq("SEW-N")).sum())
+    row = re.search(r"Sewing line, Leipzig(.*?)</tr>", panel.limits.value, re.DOTALL)[1]
+    assert was > 0 and re.findall(r">(\d+)<", row) == [str(was), "0"], "with a shift more its hours are never used up"
     limited = panel.tables["lanes"].assign(capacity=[500.0] + [None] * (len(panel.tables["lanes"]) - 1))
     panel.tables = panel.tables.with_tables({"lanes": limited})
     panel.lever.options = [(LEVERS["lane"].words, "lane")]

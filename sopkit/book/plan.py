@@ -117,6 +117,7 @@ class Plan(Book):
             measures=import_module("sopkit.reconcile").MEASURES,
             base_name=frame["title"].iloc[0],
             look_for=look_for,
+            source="demand_plan supply_plan",
         )
 
     def __getstate__(self) -> dict[str, Any]:

@@ -280,9 +280,9 @@ def scenarios(book: Book) -> dict[str, Any]:
     if len(change) and change.iloc[0] > 0.5:
         more = amount(change.iloc[0], book.currency)
         headline = f"{quoted(change.index[0])} brings {more} more than the plan over the horizon."
-    stock = [reconcile.risk(book, "mean stock value"), reconcile.risk(book, "lowest cash")]
     sampled: tuple[Body, ...] = (
-        reconcile.risk(book), reconcile.tornado(book, 8), reconcile.risk(book, "fill rate"), stock,
+        reconcile.risk(book), reconcile.tornado(book, 8),
+        *(reconcile.risk(book, measure) for measure in ("fill rate", "mean stock value", "lowest cash")),
         reconcile.frontier(book),
     ) if len(book["risk"]) else ()  # fmt: skip
     return section("scenarios", "Scenarios", headline, reconcile.scenarios(book), reconcile.gained(book), *sampled)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from sopkit import charts, kpis
-from sopkit.book import Book
+from sopkit.book import Book, Plan
 from sopkit.charts import Figure, Show
 from sopkit.words import amount, heading, listed, month_name, number, sentence, several
 
@@ -142,6 +142,44 @@ def full(book: Book) -> pd.Series:
     return book.called(load["resource"], "resources").value_counts()
 
 
+def used_up(plan: Plan) -> Figure:
+    """The limits that bind under a change, beside those of the plan before it: months in which nothing is left."""
+    before, after = (_used_up(book)["limit"].value_counts() for book in (plan.base or plan, plan))
+    rows = pd.DataFrame({"before": before, "after": after}).fillna(0).rename_axis("limit").reset_index()
+    moved = rows["after"] - rows["before"]
+    more, less = (listed([*rows.loc[one, "limit"]], 2) for one in (moved > 0, moved < 0))
+    return charts.table(
+        rows.sort_values(["after", "limit"], ascending=[False, True]),
+        {"limit": "Limit", "before": Show("Before", "months"), "after": Show("After", "months")},
+        who=plan.who, title="Limits that bind", unit="months in which nothing of them is left",
+        none="No limit of a resource, of people or of a supplier binds.",
+        source="resource_load people_plan supply_plan offers",
+        look_for=" ".join(f"{told}: {what}." for told, what in (("More often", more), ("Less often", less)) if what)
+        or "None binds more or less often than before.",
+    )  # fmt: skip
+
+
+def _used_up(book: Book) -> pd.DataFrame:
+    """A row a limit by name and month in which it binds."""
+    load, people, offers = book["resource_load"], book["people_plan"], book["offers"]
+    busy = load[load["regular"] + load["overtime"] >= (load["available"] + load["overtime_limit"]).clip(lower=1) * FULL]
+    staff = people[people["used"] >= people["available"].clip(lower=1) * FULL]
+    offer = ["supplier", "item", "site"]
+    bought = book["supply_plan"].query("mode == 'buy'").rename(columns={"source": "supplier"})
+    bought = bought.groupby([*offer, "month"], as_index=False)["quantity"].sum()
+    bought = bought.merge(offers[[*offer, "capacity"]], how="left")
+    special = book["supplier_capacity"].rename(columns={"capacity": "special"})
+    bought = bought.merge(special, how="left", on=[*offer, "month"])
+    gone = bought[bought["quantity"] >= bought["special"].fillna(bought["capacity"]).clip(lower=1) * FULL]
+    goods = book.called(gone["item"], "products", "materials").astype(object)
+    named = (
+        (busy, book.called(busy["resource"], "resources").astype(object)),
+        (staff, book.called(staff["site"], "sites").astype(object) + ", " + staff["skill"]),
+        (gone, book.called(gone["supplier"], "suppliers").astype(object) + ": " + goods),
+    )
+    return pd.concat([rows[["month"]].assign(limit=limit) for rows, limit in named]).drop_duplicates()
+
+
 def load(book: Book) -> Figure:
     """How full every resource is, month by month; full cells are framed."""
     rows, most = book["resource_load"], full(book)
@@ -174,7 +212,7 @@ def by_hour(book: Book, most: int = 10) -> Figure:
     load, products = book["resource_load"], book["products"].set_index("product")
     if load.empty or book["routings"].empty:
         return charts.nothing("Margin per bottleneck hour", "No resource is planned.")
-    bottleneck = load.groupby("resource")["utilisation"].mean().idxmax()
+    bottleneck = load.groupby("resource")["utilisation"].mean().fillna(0.0).idxmax()
     hours = book["routings"].query("resource == @r", local_dict={"r": bottleneck}).groupby("item")["hours"].min()
     items = pd.DataFrame({"product": hours.index, "who": "all customers", "what": "product"})
     deals = book["pipeline"].assign(who=lambda f: f["customer"], what="deal")
