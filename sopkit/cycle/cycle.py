@@ -145,13 +145,15 @@ class Cycle:
         Raises StageError where the stage did not declare to read it, where it is not made yet, or where its file is not
         the one that was written.
         """
+        return self._read_from(self.manifest, name)
+
+    def _read_from(self, manifest: dict[str, Any], name: str) -> pd.DataFrame:
         declared = self._declared(name)
         if name not in self.reads and declared.stage != self.stage:
             raise StageError(
                 f"Stage {self.stage} does not declare to read {name!r}, only {', '.join(self.reads) or 'nothing'}. "
                 f"Add it to the stage in sopkit/tables/stages.py if the stage truly needs it."
             )
-        manifest = self.manifest
         if name in RECORD_NAMES and "reproduces" not in manifest:
             return self._read_record(declared)
         if self.stage in (None, "publish") and manifests.plan_of_record(manifest, name):
@@ -243,7 +245,7 @@ class Cycle:
         questions = load_questions(self.answers("decisions.yaml")) if "decisions.yaml" in asked else []
         manifest = self.manifest
         there = self.reads if self.stage else [n for n in self.reads if n in RECORD_NAMES or n in manifest["tables"]]
-        tables = {name: self.read(name) for name in there}
+        tables = {name: self._read_from(manifest, name) for name in there}
         if self.stage in (None, "publish") and manifest["stages"]:
             manifest["stale"] = self.stale()  # whoever shows where the stages stand shows this too
         self._given = (tables, self.company, self.cycle, scenarios, questions, manifest)

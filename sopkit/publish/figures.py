@@ -94,16 +94,19 @@ def tiles(book: Book) -> Figure:
 
 
 def kpis_explained(book: Book) -> Explanations:
-    """How each planned KPI of the eight is made, down to the company's files."""
-    rows = book["kpis"].query("period == @period", local_dict={"period": kpis.PLAN})
-    known = [name for name in kpis.EIGHT if name in set(rows["kpi"])]
-    found = [book.explain("kpis", "value", kpi=name, period=kpis.PLAN) for name in known]
-    return Explanations(f"How the KPIs of the {book.span} are made; each opens:", found)
+    """How each KPI is made, down to the company's files: of the plan, or of what happened where it is not planned."""
+    rows = book["kpis"].set_index("kpi")["period"]
+    known = {
+        name: [one for one in (kpis.PLAN, kpis.PAST) if one in set(rows[[name]])] for name in kpis.KPIS if name in rows
+    }
+    found = [book.explain("kpis", "value", kpi=name, period=one[0]) for name, one in known.items() if one]
+    return Explanations("How the KPIs are made; each opens:", found)
 
 
 def explained(book: Book, table: str, column: str, each: str = "") -> Explanations:
     """How the next twelve months of a column are made, in all or for `each` value of another column."""
     rows, year = book.near(book[table]), f"{book.year[0]:%Y-%m}..{book.year[-1]:%Y-%m}"
+    rows = rows[rows[column].notna()]  # an audience may not see it
     values = [{each: value} for value in rows[each].unique()] if each else [{}]
     found = [book.explain(table, column, month=year, **where) for where in values] if len(rows) else []
     return Explanations(f"How the numbers of the {book.span} are made; each opens:", found)

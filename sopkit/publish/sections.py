@@ -208,6 +208,7 @@ def supply_plan(book: Book) -> dict[str, Any]:
     headline = f"{number(units.sum())} {book.units} are supplied in the {book.span}: {share} {units.idxmax()}."
     figures: tuple[Any, ...] = (
         supply.by_mode(book),
+        own.explained(book, "supply_costs", "amount", "cost"),
         [supply.costs(book), supply.hiring(book)],
         *filled(supply.people(book)),
     )
@@ -222,7 +223,8 @@ def capacity(book: Book) -> dict[str, Any]:
     of = several(book["resource_load"]["resource"].nunique(), "resource")
     headline = f"{counted(full)} of {of} {'is' if full == 1 else 'are'} full at some time"
     headline += f"; all together work at {amount(total, 'share')} in the {book.span}." if total is not None else "."
-    return section("capacity", "Capacity", headline, supply.load(book), supply.limits(book, 6),
+    return section("capacity", "Capacity", headline, supply.load(book),
+                   own.explained(book, "resource_load", "utilisation", "resource"), supply.limits(book, 6),
                    *filled(supply.by_hour(book, 7)))  # fmt: skip
 
 
@@ -254,7 +256,8 @@ def inventory(book: Book) -> dict[str, Any]:
     words += [f"covers {number(cover)} days of demand"] if cover is not None else []
     return section(
         "inventory", "Inventory and service", f"Finished stock {listed(words) or 'by month'}.", supply.stock(book),
-        own.explained(book, "stock", "value"), supply.service(book), supply.promises(book),
+        own.explained(book, "stock", "value"), supply.service(book),
+        own.explained(book, "deliveries", "delivered", "market"), supply.promises(book),
     )  # fmt: skip
 
 
@@ -268,7 +271,8 @@ def finance(book: Book) -> dict[str, Any]:
     headline += f", {amount(result / sales, 'share')} of net sales." if sales else "."
     more = filled(reconcile.bridge(book), reconcile.capital(book))
     return section("finance", "Finance", headline, reconcile.statement(book),
-                   own.explained(book, "pnl", "amount", "line"), reconcile.by_family(book), *more)  # fmt: skip
+                   own.explained(book, "pnl", "amount", "line"), reconcile.by_family(book),
+                   own.explained(book, "working_capital", "working_capital"), *more)  # fmt: skip
 
 
 def scenarios(book: Book) -> dict[str, Any]:

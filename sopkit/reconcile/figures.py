@@ -7,7 +7,7 @@ import pandas as pd
 from sopkit import charts, kpis
 from sopkit.book import Book
 from sopkit.charts import Figure, Show
-from sopkit.reconcile import MEASURES
+from sopkit.reconcile import LOWER, MEASURES
 from sopkit.reconcile.compare import BASE_TITLE
 from sopkit.reconcile.finance import LINES, OPTIONS, STEPS
 from sopkit.words import amount, month_name, number, quoted, sentence, span, than
@@ -281,7 +281,7 @@ def scenarios(book: Book) -> Figure:
     """The plan and every scenario side by side."""
     rows, change = book["scenario_results"], result_changes(book)
     return charts.comparison(
-        rows.assign(unit=rows["unit"].map(book.unit)) if len(change) else None, measures=MEASURES,
+        rows.assign(unit=rows["unit"].map(book.unit)) if len(change) else None, measures=MEASURES, lower=LOWER,
         base_name=BASE_TITLE, who=book.who, title="Scenarios beside the plan", source="scenario_results",
         shows=["plan", "scenario"], period="the whole horizon", note="Over the whole horizon.",
         look_for=f"The worst, {quoted(change.index[-1])}, changes the result by "

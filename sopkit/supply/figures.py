@@ -47,13 +47,13 @@ def by_mode(book: Book) -> Figure:
 
 
 def by_line(book: Book) -> list[Figure]:
-    """What every line makes, item by item and month by month: a statement for each plant."""
-    rows = book["supply_plan"].query("mode != 'buy'")
+    """What every line makes, item by item and month by month: a figure for each plant."""
+    rows = book.near(book["supply_plan"]).query("mode != 'buy'")
     item, line = book.called(rows["item"], "products", "materials"), _places(book, rows["source"])
     rows = rows.assign(name=line.astype(object) + ": " + item.astype(object))
     return [
-        charts.statement(
-            part.sort_values("name", kind="stable"), "name", "month", "quantity", rows=sorted(part["name"].unique()),
+        charts.heat_map(
+            part, "name", "month", "quantity", rows=sorted(part["name"].unique()),
             who=book.who, title=f"{book.names('sites').get(site, site)}, line by line", unit=book.units,
             source="supply_plan", measure="good units made", look_for=_busiest(part),
         ) for site, part in rows.groupby("site")
@@ -67,13 +67,13 @@ def _busiest(rows: pd.DataFrame) -> str:
 
 def orders(book: Book) -> Figure:
     """What every supplier is asked for, by item, place of delivery and month of ordering."""
-    rows = book["supply_plan"].query("mode == 'buy'")
+    rows = book.near(book["supply_plan"]).query("mode == 'buy'")
     item, site = book.called(rows["item"], "products", "materials"), _places(book, rows["site"])
     name = item.astype(object) + ", " + site.astype(object)
     if rows["source"].nunique() > 1:
         name = _places(book, rows["source"]).astype(object) + ": " + name
     rows = rows.assign(name=name)
-    return charts.statement(
+    return charts.heat_map(
         rows if len(rows) else None, "name", "month", "quantity", rows=sorted(rows["name"].unique()), who=book.who,
         title="Orders planned, by month of ordering", unit="units", source="supply_plan", measure="units ordered",
         look_for=f"Ordered from {month_name(rows['month'].min())} to {month_name(rows['month'].max())}; the first "
@@ -345,7 +345,7 @@ def stock(book: Book) -> Figure:
         look_for=f"Stock of some product is below its safety stock in {several(len(low), 'month')}, most in "
         f"{month_name(worst)}." if len(low)
         else "Stock never falls below safety stock.", none="There is no stock in this plan.",
-        note="Framed in colour: months in which a product is below its safety stock." if len(low) else "",
+        note="Thick frame: months in which a product is below its safety stock." if len(low) else "",
     )  # fmt: skip
 
 
