@@ -108,9 +108,9 @@ def _net_sales(book: Book, column: str) -> pd.DataFrame:
     near = near.assign(family=book.families(near["product"]), plan=near["delivered"] * near["price"])
     rows = near.groupby(column)["plan"].sum().to_frame()
     rows["last year"] = _year_ago(book).groupby(column)[LINES[0]].sum().reindex(rows.index)
-    said = book.near(book["demand_plan"])
-    said = (said["sales"] * said["price"]).groupby(said[column]).sum(min_count=1)
-    rows[SALES] = said.reindex(rows.index).astype(float)
+    told = book.near(book["demand_plan"])
+    told = (told["sales"] * told["price"]).groupby(told[column]).sum(min_count=1)
+    rows[SALES] = told.reindex(rows.index).astype(float)
     return rows.sort_values("plan", ascending=False, kind="stable")
 
 
@@ -146,7 +146,7 @@ def by_market(book: Book) -> Figure:
     rows = _with_total(book, _net_sales(book, "market")[["last year", SALES, "plan"]], "markets")
     less = (rows["plan"] - rows[SALES]).iloc[-1] if len(rows) else float("nan")
     side = "above" if less > 0 else "below"
-    said = f" All lie {amount(abs(less), book.currency)} {side} what sales expects." if less == less else ""
+    told = f" All lie {amount(abs(less), book.currency)} {side} what sales expects." if less == less else ""
     grown = (rows["plan"] / rows["last year"].where(rows["last year"] > 0) - 1)[:-1]
     return charts.variances(
         rows if len(rows) > 1 else None, "name", unit=book.currency, against=("last year", SALES), bold=("All",),
