@@ -152,8 +152,8 @@ def by_market(book: Book) -> Figure:
         rows if len(rows) > 1 else None, "name", unit=book.currency, against=("last year", SALES), bold=("All",),
         who=book.who, title="Net sales by market", period=book.span, source="deliveries sales_history sales_forecast",
         better="higher", none="Nothing is sold in this plan.",
-        look_for=f"{rows['name'].iloc[grown.argmax()]} grows most: {amount(grown.max(), 'share', True)}.{said}"
-        if grown.notna().any() else said.strip(),
+        look_for=f"{rows['name'].iloc[grown.argmax()]} grows most: {amount(grown.max(), 'share', True)}.{told}"
+        if grown.notna().any() else told.strip(),
     )  # fmt: skip
 
 
