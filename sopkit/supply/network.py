@@ -90,7 +90,7 @@ def _early(parts: Parts) -> float:
 
 def _parts(leads: dict[Any, Parts], time: Time) -> dict[tuple, float]:
     """`{(*key, months, month of leaving): part}`; what leaves last leaves early enough to arrive in the last month."""
-    found = {}
+    found: dict[tuple, float] = {}
     for key, parts in leads.items():
         first, last = min(parts), len(time.months) - 1
         for at, month in enumerate(time.months):
