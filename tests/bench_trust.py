@@ -312,10 +312,11 @@ def hostile(root: Path, quick: bool) -> Iterator[dict]:
     to_the_meeting(root / "hostile", tables)
     c = Cycle.open("bags", CYCLE, stage="decide")
     kept = 0
-    for text in texts if not quick else texts[::10]:
+    said = texts[::10] if quick else [text for text in texts if text.strip()]
+    for text in said:
         try:
             signatures.decide(c, {**DECISION, "reason": text, "owner": text}, by="Greta")
-            c.sign("collect", by="Greta", note=text)
+            c.sign("demand", by="Ada", note=text)
         except SopkitError:
             continue
         kept += 1
@@ -329,7 +330,12 @@ def hostile(root: Path, quick: bool) -> Iterator[dict]:
     yield _figure("rows of the workbook read back with them", cells, "rows", cells > 0)
     events = Cycle.open("bags", CYCLE).records.events()
     yield _figure(
-        "hostile reasons recorded, the chain whole", kept, "decisions", c.records.verify() == [], more=len(events)
+        "hostile reasons recorded, the chain whole",
+        kept,
+        f"of {len(said)}",
+        kept == len(said) and not c.records.verify(),
+        len(said),
+        more=len(events),
     )
 
 

@@ -87,6 +87,16 @@ def test_a_kpi_opens_down_to_the_companys_files(book):
     assert month.parts[0].value == pytest.approx((sold["delivered"] * sold["price"]).sum())
 
 
+def test_a_sum_of_a_file_names_its_largest_lines_and_who_answers_for_it(book):
+    one = book.explain("sales_forecast", "quantity", product="TENT-2P")
+    rows = book["sales_forecast"].query("product == 'TENT-2P'").sort_values("quantity", ascending=False, kind="stable")
+    most = rows.iloc[0]
+    market = book.names("markets")[most["market"]]
+    place = f"{most['month']:%b %Y}, Trail tent, 2 persons, {market}: {most['quantity']:,.2f}"
+    assert f"Its largest lines: {place}; " in repr(one)
+    assert "From sales_forecast.csv" in repr(one) and "sales answers for it" in repr(one)
+
+
 def test_money_is_money_and_rows_stand_behind_a_number(book):
     value = book.explain("stock", "value", item="TENT-2P", month="2026-12")
     assert value.shown.endswith("EUR")

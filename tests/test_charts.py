@@ -292,6 +292,18 @@ def test_stair_step_names_the_step_that_destroys_value():
     assert "statistical: 28.0 %, step −13.0" in figure.alt and "overrides: 31.0 %, step +3.0" in figure.alt
 
 
+def test_comparison_tells_good_from_bad_for_the_business_by_colour_and_by_mark():
+    """More of a cost is worse, more of a profit better; a change that rounds to nothing is neither."""
+    rows = [("shift", m, v, b, v - b, "EUR") for m, v, b in (("penalties", 68.0, 54.0), ("profit", 80.0, 95.0),
+            ("sales", 99.0, 90.0), ("stock", 20.0, 29.0), ("rate", 50.01, 50.0))]  # fmt: skip
+    frame = pd.DataFrame(rows, columns=["title", "measure", "value", "base", "difference", "unit"])
+    html = charts.comparison(frame, title="Scenarios", look_for="", lower=("penalties", "stock")).html
+    told = re.findall(r'<span class="small( up| down|)">([^<]*)</span>', html)
+    assert [kind for kind, _ in told] == [" down", " down", "", " up", " up"]
+    assert [text[0] == "▼" for _, text in told] == [True, True, False, False, False]
+    assert "▼ worse" in html
+
+
 def test_comparison_shows_value_and_difference_from_the_base():
     results = pd.DataFrame(
         {

@@ -535,6 +535,8 @@ def test_no_label_of_a_figure_is_cut(browser, finished):
     page = browser.new_page(viewport={"width": 1366, "height": 844})
     page.goto((finished.folder / "plan.html").as_uri())
     assert page.locator("svg text").count() > 100 and page.evaluate(CUT) == []
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.close()
 
 

@@ -20,7 +20,8 @@ SEEN = """s => [...document.querySelectorAll(s)].filter(r => r.getClientRects().
 def opened(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     path = tmp_path_factory.mktemp("choice") / "plan.html"
-    html = pack.page(pack.report(Book(small_plan(), COMPANY, CYCLE, manifest=MANIFEST)))
+    manifest = MANIFEST | {"stages": MANIFEST["stages"] | {"publish": {"log_head": "c0ffee" * 12}}}
+    html = pack.page(pack.report(Book(small_plan(), COMPANY, CYCLE, manifest=manifest)))
     assert "<script" not in html
     path.write_text(html, encoding="utf-8")
     with playwright.sync_playwright() as run:
@@ -61,6 +62,11 @@ def test_months_are_chosen_by_keyboard_and_paper_shows_everything(page: Any) -> 
     assert page.evaluate(shown) == 15
     assert page.evaluate(SEEN, "#inventory .heat tbody tr") == ["Sack", "Trail tent"]
     assert not page.locator("#family").is_visible()
+
+
+def test_nothing_is_wider_than_a_phone(page: Any) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
 
 
 def test_a_table_is_sorted_by_the_heading_that_is_chosen(page: Any) -> None:

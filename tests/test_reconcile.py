@@ -181,6 +181,17 @@ def test_working_capital_by_hand(plan):
     assert capital.at[M2, "working_capital"] == 240 + 2100 - 560 + 300
 
 
+def test_cash_is_the_result_less_what_working_capital_takes(plan):
+    statement = finance.pnl(plan)
+    capital = finance.working_capital(plan, statement)
+    cash, held = finance.cash(plan, statement, capital), capital.set_index("month")["working_capital"]
+    taken = held[M2] - finance.opening_capital(plan)
+    assert cash.sum() == pytest.approx(statement["amount"].sum() - taken)
+    # the second month by hand: its result, less what receivables, payables and stock take in it
+    second = statement[statement["month"] == M2]["amount"].sum()
+    assert cash[M2] == pytest.approx(second - (held[M2] - held[M1]))
+
+
 def test_bridge_telescopes_from_budget_to_plan(plan):
     bridge = finance.budget_bridge(plan, finance.pnl(plan)).set_index("step")["amount"]
     assert bridge["budget"] == 2400 and bridge["plan"] == 1800

@@ -215,7 +215,8 @@ class Book(Mapping[str, pd.DataFrame]):
         return codes.map(known).fillna(codes)
 
     @cached_property
-    def _codes(self) -> dict[str, str]:
+    def coded(self) -> dict[str, str]:
+        """Code -> name of products, markets, sites, resources, materials, suppliers and families."""
         tables = ("products", "markets", "sites", "resources", "materials", "suppliers", "families")
         known = {code: name for table in tables for code, name in self.names(table).items() if len(code) > 2}
         # only what looks like a code: a word of a sentence that happens to be one stays a word
@@ -223,13 +224,18 @@ class Book(Mapping[str, pd.DataFrame]):
 
     def in_words(self, texts: pd.Series) -> pd.Series:
         """Sentences with names in the place of codes of products, markets, sites, resources, materials, suppliers."""
-        if not self._codes:
+        if not self.coded:
             return texts
-        codes = sorted(map(re.escape, self._codes), key=len, reverse=True)
+        codes = sorted(map(re.escape, self.coded), key=len, reverse=True)
         pattern = re.compile(rf"(?<![\w-])(?:{'|'.join(codes)})(?![\w-])")
-        return texts.map(lambda text: pattern.sub(lambda found: self._codes[found[0]], str(text)))
+        return texts.map(lambda text: pattern.sub(lambda found: self.coded[found[0]], str(text)))
 
     # levels --------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def levelled(self) -> dict[str, pd.DataFrame]:
+        """Tables with their levels, once somebody asked for them."""
+        return {}
 
     def with_levels(self, frame: pd.DataFrame) -> pd.DataFrame:
         """`frame` with a column for every level above those it has: family, region, quarter, fiscal_year, total."""

@@ -22,12 +22,13 @@ from sopkit.errors import SettingsError, nearest
 from sopkit.tables import table as declaration
 from sopkit.tables.hierarchy import add_up
 from sopkit.tables.made import Made, made
-from sopkit.words import amount, listed, month_name, several, span
+from sopkit.words import amount, listed, month_name, number, several, span
 
 if TYPE_CHECKING:
     from sopkit.book.book import Book
 
 DEPTH = 9  # steps down from the number asked for
+SHOWN_LINES = 3  # of a file that are shown where a number is the sum of many
 SHOWN_WORDS = 3  # reasons of people that are shown; all of them stand in `rows`
 PERIODS = {kpis.PLAN: "the next twelve months", kpis.PAST: "the last twelve months"}
 VAGUE = ("quantity", "amount", "value")  # names of columns that say no more than their table does
@@ -151,10 +152,10 @@ def _column(book: Book, name: str, column: str, rows: pd.DataFrame, depth: int, 
         value=value,
         unit=unit,
         meaning="" if kind else about.meaning,
-        at=_at(name, rows, kind),
+        at=_at(book, name, rows, kind),
         sign=sign,
         formula=_worded(tree) if tree is not None else "",
-        notes=_notes(book, name, rows, how, last=not parts),
+        notes=_notes(book, name, column, rows, how, last=not parts),
         parts=parts,
         rows=rows[declared.names].reset_index(drop=True),
     )
@@ -174,7 +175,7 @@ def _by_month(book: Book, name: str, rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(month=months).explode("month").astype({"month": "datetime64[ns]"}).reset_index(drop=True)
 
 
-def _at(name: str, rows: pd.DataFrame, but: Collection[str] = ()) -> str:
+def _at(book: Book, name: str, rows: pd.DataFrame, but: Collection[str] = ()) -> str:
     """Which rows of its table a number is of, in words."""
     if name == "kpis":
         period = rows["period"].iloc[0]
@@ -183,13 +184,17 @@ def _at(name: str, rows: pd.DataFrame, but: Collection[str] = ()) -> str:
     for key in [key for key in declared.key if key not in but]:
         values = rows[key].unique()
         if len(values) == 1:
-            told.append(month_name(values[0]) if declared[key].dtype.startswith("datetime") else str(values[0]))
+            told.append(
+                month_name(values[0])
+                if declared[key].dtype.startswith("datetime")
+                else book.coded.get(values[0], str(values[0]))
+            )
         elif key == "month":
             told.append(span(values.min(), values.max()))
     return ", ".join(filter(None, [*told, several(len(rows), "row") if len(rows) > 1 else ""]))
 
 
-def _notes(book: Book, name: str, rows: pd.DataFrame, how: Made | None, *, last: bool) -> list[str]:
+def _notes(book: Book, name: str, column: str, rows: pd.DataFrame, how: Made | None, *, last: bool) -> list[str]:
     """What else is known: how it came about in words, the file, people and their reasons, the hash of the table."""
     notes = [how.words] if how and how.words else []
     notes += [f"{kpis.KPIS[kpi].measured}." for kpi in rows["kpi"].unique()] if name == "kpis" else []
@@ -198,9 +203,14 @@ def _notes(book: Book, name: str, rows: pd.DataFrame, how: Made | None, *, last:
         notes += [f"See table {table}{''.join(f', from {place}' for place in places)}."] if len(book[table]) else []
     if "model" in rows and rows["model"].nunique() == 1:
         notes.append(f"Method: {rows['model'].iloc[0]}.")
+    if column and len(rows) > 1 and name in set(book["sources"]["table"]):
+        lines = rows[column].abs().sort_values(ascending=False, kind="stable").index[:SHOWN_LINES]
+        told = [f"{_at(book, name, rows.loc[[at]])}: {number(rows.at[at, column], 2)}" for at in lines]
+        notes.append(f"Its largest lines: {'; '.join(told)}.")
     source = book["sources"].query("table == @name", local_dict={"name": name})
     for place, lines, sha in source[["place", "lines", "sha256"]].itertuples(index=False):
-        notes.append(f"From {place}, {several(int(lines), 'line')} read, sha256 {sha[:12]}.")
+        owner = declaration(name).owner
+        notes.append(f"From {place}, {several(int(lines), 'line')} read, sha256 {sha[:12]}; {owner} answers for it.")
     if {"owner", "reason"} <= set(rows):
         reasons = rows[["owner", "reason"]].drop_duplicates()
         notes += [f"{owner}: {reason}" for owner, reason in reasons.head(SHOWN_WORDS).itertuples(index=False) if reason]
@@ -254,7 +264,7 @@ def _part(book: Book, name: str, tree: ast.expr, rows: pd.DataFrame, depth: int,
         label=f"{_worded(tree)} ({name.replace('_', ' ')})",
         value=float(evaluated(book, name, tree, rows).sum()),
         unit=_unit_of(book, name, tree),
-        at=_at(name, rows),
+        at=_at(book, name, rows),
         sign=sign,
         parts=_parts(book, name, tree, rows, depth - 1) if depth > 0 else (),
         notes=("Row by row, then added up.",) if len(rows) > 1 and isinstance(tree, ast.BinOp) else (),

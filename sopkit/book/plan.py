@@ -115,13 +115,15 @@ class Plan(Book):
             frame,
             title="Plans side by side",
             measures=import_module("sopkit.reconcile").MEASURES,
+            lower=import_module("sopkit.reconcile").LOWER,
             base_name=frame["title"].iloc[0],
             look_for=look_for,
+            source="demand_plan supply_plan",
         )
 
     def __getstate__(self) -> dict[str, Any]:
         """What travels to another process: everything but the model in the solver."""
-        return {name: value for name, value in vars(self).items() if name != "_session"}
+        return {name: value for name, value in vars(self).items() if name not in ("_session", "levelled")}
 
     def _must_be_supplied(self) -> None:
         if "supply_costs" not in self:

@@ -32,7 +32,9 @@ def columns(
     width, high_px = about.get("width", WIDE), min(about.get("height", HIGH), LOW)
     front = tidy[tidy["series"].map(lambda s: SHOWN.get(s) in ("actual", "plan")) & ~tidy["series"].isin(lines)]
     scale = short_scale(tidy["y"], unit, (width - 150) / len(months))
-    figure = made(shown, scale.unit, y, f"Columns by month, {scale.unit}. {summary(tidy, scale)}.", **about)
+    compared = "Numbers: the columns in front." if {"budget", "last year"} & {*tidy["series"]} else ""
+    told = f"Columns by month, {scale.unit}. {summary(tidy, scale)}."
+    figure = made(shown, scale.unit, y, told, more=compared, **about)
     tidy["n"] = months.get_indexer(tidy["x"])
     tidy["d"] = [f"{r.series}, {plain(r.x)}: {scale.text(r.y)} {scale.unit}" for r in tidy.itertuples()]
     tidy["y"] /= scale.factor
@@ -51,16 +53,13 @@ def columns(
         if rows.empty:
             continue
         styles = [LOOKS[SHOWN[name]] for name in rows["series"]]
-        rows = rows.assign(
-            fill=[look.fill for look in styles],
-            stroke=[
-                BAD if plain(m) in bad and kind == "" else look.stroke
-                for m, look in zip(rows["x"], styles, strict=True)
-            ],
-        )
-        bar = chart(rows).mark_bar(size=wide * pitch, xOffset=offset * pitch, strokeWidth=1.2)
+        rows = rows.assign(fill=[look.fill for look in styles], stroke=[look.stroke for look in styles], frame=1.2)
+        if kind == "":  # told by the frame's width too, where there is no colour
+            rows.loc[rows["x"].map(plain).isin(bad), ["stroke", "frame"]] = BAD, 3.0
+        bar = chart(rows).mark_bar(size=wide * pitch, xOffset=offset * pitch)
         layers.append(bar.encode(x=across, y=up, y2="y:Q", description="d:N", fill=v.Fill("fill:N", scale=None),
-                                 stroke=v.Stroke("stroke:N", scale=None)))  # fmt: skip
+                                 stroke=v.Stroke("stroke:N", scale=None),
+                                 strokeWidth=v.StrokeWidth("frame:Q", scale=None)))  # fmt: skip
         names += [(name, rows.loc[rows["series"] == name, "y"].iloc[-1]) for name in dict.fromkeys(rows["series"])]
     for kind in lines:
         rows = tidy[tidy["series"] == kind]
@@ -133,6 +132,8 @@ def panels(
     peaks = peaks.assign(text=[f"{scale.text(r.y * scale.factor)} {plain(r.x)}" for r in peaks.itertuples()])
     best = peaks[peaks["part"].eq(plain(about.get("mark", "")))]
     best = best if len(best) else peaks.loc[[peaks["y"].idxmax()]]
+    high = tidy.groupby("n")["y"].max()  # above the columns beside and behind it
+    peaks["y"] = [high.reindex(range(n - 2, n + 3)).max() for n in peaks["n"]]
     text = chart(peaks.drop(best.index)).mark_text(dy=-9, fontSize=10, aria=False)
     layers += [text.encode(x=across, y="y:Q", text="text:N"), *marked(best, across, "y:Q")]
     heads = pd.DataFrame({"n": [i * (len(months) + gap) for i in range(len(parts))], "text": parts, "y": 0.0,

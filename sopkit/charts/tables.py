@@ -6,7 +6,7 @@ Why our own: great_tables takes 0.8 s a table, has no sparklines with a planned 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Unpack
 
 import pandas as pd
@@ -175,7 +175,7 @@ def table(
     figure = made(
         frame[[*columns, *([group] if group and group not in columns else [])]], unit, "",
         f"Table of {len(frame):,} rows: {', '.join(plain(how.heading) for how, _ in columns.values())}.",
-        more=f"{left:,} more rows are in the cycle's tables." if left > 0 else "", **about,
+        more=f"{left:,} more row{'s are' if left > 1 else ' is'} in the cycle's tables." if left > 0 else "", **about,
     )  # fmt: skip
     figure.measure = about.get("measure") or listed((plain(h.heading) for h, scale in columns.values() if scale), 9)
     figure = _written(figure, head, rows, "tight" if len(columns) > 8 else "")
@@ -266,11 +266,12 @@ def statement(
 
 def comparison(
     frame: pd.DataFrame | None, *, scenario: str = "title", base_name: str = "Base",
-    measures: Mapping[str, str] | None = None, **about: Unpack[About],
+    measures: Mapping[str, str] | None = None, lower: Collection[str] = (), **about: Unpack[About],
 ) -> Figure:  # fmt: skip
     """Scenarios side by side: a row a measure, a column a scenario, the difference from the base below each value.
 
-    `frame`: columns measure, value, base, unit and `scenario`, such as table scenario_results.
+    `frame`: columns measure, value, base, unit and `scenario`, such as table scenario_results. `lower`: measures
+    of which less is better; what is worse carries a mark: paper without colour tells it too.
     """
     if frame is None or empty(frame, scenario, "measure", "value", "base", "unit"):
         return nothing(about["title"], about.get("none", "No scenario was solved beside the base."))
@@ -281,16 +282,18 @@ def comparison(
         reference, values = float(part["base"].iloc[0]), part.drop_duplicates(scenario).set_index(scenario)["value"]
         cells = [Cell(scale.text(reference))]
         for value in values.reindex(names):
-            change = value - reference
-            kind = " up" if change > 0 else " down" if change < 0 else ""
-            text = "no change" if change == 0 else scale.text(change, sign=True)
+            change, text = value - reference, scale.text(value - reference, sign=True)
+            seen = any(digit in text for digit in "123456789")  # not rounded to nothing
+            worse = seen and (change > 0) == (what in lower)
+            kind = " down" if worse else " up" if seen else ""
+            text = ("▼ " if worse else "") + (text if change else "no change")
             cells.append(Cell(f'{scale.text(value)}<span class="small{kind}">{text}</span>'))
         label = (measures or {}).get(what, what.replace("_", " "))
         body.append(
             Row(cells, Cell(f'<span>{safe(label)}</span> <span class="unit">{safe(scale.unit)}</span>', "text"))
         )
     alt = f"Table comparing {len(names):,} scenarios with the base on {len(body):,} measures."
-    figure = made(frame, "each row in its own unit", "", alt, **about)
+    figure = made(frame, "each row in its own unit", "", alt, more="▼ worse than the base.", **about)
     return _written(
         figure, [Cell("Measure", "text"), *(Cell(safe(name)) for name in (base_name, *names))], body, "comparison"
     )

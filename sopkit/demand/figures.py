@@ -243,7 +243,7 @@ def stair(book: Book) -> Figure:
         rows, "name", "wape", unit="share", width=charts.WIDE, source="fva", none=NOT_JUDGED, shows=["actual"],
         who=book.who, title=f"Error after each step, {_ahead(book)}",
         look_for=f"What destroyed value: {listed(harmful['name'])}." if len(harmful) else "No step destroyed value.",
-        note="WAPE: sum of absolute errors / sum of sales. Blue steps made it better, vermillion ones worse. "
+        note="WAPE: sum of absolute errors / sum of sales. A minus made it better (blue), a plus worse (vermillion). "
         + " ".join(few_beaten(book)),
     )  # fmt: skip
 

@@ -302,7 +302,8 @@ def _never_zero(errors: np.ndarray) -> np.ndarray:
     A series that ended or never changed has no error, and a covariance with an empty row cannot be inverted: such a
     node gets a hundredth of the smallest error of the others, in turns up and down.
     """
-    size = np.sqrt(np.nanmean(errors**2, axis=1))
+    months = (~np.isnan(errors)).sum(axis=1)
+    size = np.sqrt(np.nansum(errors**2, axis=1) / np.where(months > 0, months, np.nan))
     erred = size > 1e-9
     if erred.all() or not erred.any():
         return errors

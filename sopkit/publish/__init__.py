@@ -54,9 +54,10 @@ def publish(c: Cycle, book: Book) -> Path:
     from sopkit.publish import archive, audiences, pack, workbook
 
     book = replace(book, manifest=c.manifest)
-    c.write_file("plan.xlsx", workbook.write(book, c.plan_hash()))
+    whole = workbook.write(book, c.plan_hash())
+    c.write_file("plan.xlsx", whole)
     path = c.write_file("plan.html", pack.page(pack.report(book)))
-    made = dict(file for one in audiences.packs(book) for file in one.files(c.plan_hash()))
+    made = dict(file for one in audiences.packs(book) for file in one.files(c.plan_hash(), whole))
     old = (name for name in c.manifest["files"] if name.partition(".")[2].partition(".")[0] in audiences.AUDIENCES)
     for name, content in {**dict.fromkeys(old), **made}.items():
         c.write_file(name, content)

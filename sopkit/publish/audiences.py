@@ -163,12 +163,14 @@ class Pack:
     book: Book
     people: tuple[str, ...]
 
-    def files(self, plan_hash: str) -> Iterator[tuple[str, bytes]]:
-        """Name and content of the page and of the workbook."""
+    def files(self, plan_hash: str, whole: bytes = b"") -> Iterator[tuple[str, bytes]]:
+        """Name and content of the page and of the workbook; `whole`: that of the plan, of who may see all of it."""
         content = pack.report(self.book, pages=self.audience.pages.split(), reader=self.reader)
         content["currency"] *= bool(self.audience.money)
+        content["flows"] = self.audience.tables != "*"  # what is left of a topic fills no page
         yield f"plan.{self.name}.html", pack.page(content).encode()
-        yield f"plan.{self.name}.xlsx", workbook.write(self.book, plan_hash, audience=self.audience)
+        own = self.audience.sees_all and whole
+        yield f"plan.{self.name}.xlsx", own or workbook.write(self.book, plan_hash, audience=self.audience)
 
 
 def packs(book: Book) -> Iterator[Pack]:

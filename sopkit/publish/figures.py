@@ -33,9 +33,12 @@ def stages(book: Book) -> Figure:
     held = signed[signed["holds"]].groupby("stage")["author"].agg(", ".join)
     lapsed = signed[~signed["holds"]].groupby("stage")["author"].agg(", ".join) + ", before a change"
     made = {name: str(entry.get("written_at", ""))[:10] for name, entry in book.manifest.get("stages", {}).items()}
-    lines = []
+    # publish is being made while its page is
+    lines, stale = [], [name for name in book.manifest.get("stale", {}) if name in made and name != "publish"]
     for one in STAGES:
-        state = workflow.state(book, one.name, made=bool(made.get(one.name)), stale=False, signed=one.name in held)
+        name = one.name
+        known = {"made": bool(made.get(name)), "stale": name in stale, "signed": name in held}
+        state = workflow.state(book, name, **known)
         day, rule = workflow.due(book.company, book.cycle, one.name), book.company.rule(one.name)
         may = rule.owner or listed(signers(book["people"], one.name)) or "nobody may sign"
         may += f" with {listed(rule.participants)}" if rule.participants else ""
@@ -47,7 +50,8 @@ def stages(book: Book) -> Figure:
     return charts.flow(
         rows, who=book.who, title="The six stages of this cycle", unit="state, day, who signed or may sign",
         source="sign_offs people", period=f"cycle {book.cycle}",
-        look_for=f"Not signed yet: {listed(open_, 6)}." if len(open_) else "Every stage is signed.",
+        look_for=(f"Stale, to be run again: {listed(stale, 6)}. " if stale else "")
+        + (f"Not signed yet: {listed(open_, 6)}." if len(open_) else "Every stage is signed."),
     )  # fmt: skip
 
 
@@ -90,16 +94,19 @@ def tiles(book: Book) -> Figure:
 
 
 def kpis_explained(book: Book) -> Explanations:
-    """How each planned KPI of the eight is made, down to the company's files."""
-    rows = book["kpis"].query("period == @period", local_dict={"period": kpis.PLAN})
-    known = [name for name in kpis.EIGHT if name in set(rows["kpi"])]
-    found = [book.explain("kpis", "value", kpi=name, period=kpis.PLAN) for name in known]
-    return Explanations(f"How the KPIs of the {book.span} are made; each opens:", found)
+    """How each KPI is made, down to the company's files: of the plan, or of what happened where it is not planned."""
+    rows = book["kpis"].set_index("kpi")["period"]
+    known = {
+        name: [one for one in (kpis.PLAN, kpis.PAST) if one in set(rows[[name]])] for name in kpis.KPIS if name in rows
+    }
+    found = [book.explain("kpis", "value", kpi=name, period=one[0]) for name, one in known.items() if one]
+    return Explanations("How the KPIs are made; each opens:", found)
 
 
 def explained(book: Book, table: str, column: str, each: str = "") -> Explanations:
     """How the next twelve months of a column are made, in all or for `each` value of another column."""
     rows, year = book.near(book[table]), f"{book.year[0]:%Y-%m}..{book.year[-1]:%Y-%m}"
+    rows = rows[rows[column].notna()]  # an audience may not see it
     values = [{each: value} for value in rows[each].unique()] if each else [{}]
     found = [book.explain(table, column, month=year, **where) for where in values] if len(rows) else []
     return Explanations(f"How the numbers of the {book.span} are made; each opens:", found)

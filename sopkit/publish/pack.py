@@ -55,6 +55,7 @@ def report(book: Book, scenario: str = "", *, pages: Sequence[str] = (), reader:
         "company": book.company.name,
         "language": book.company.language,
         "reader": reader,
+        "flows": False,  # a page a topic
         "title": f"Sales & Operations Plan, {book.first:%B %Y}",
         "cycle": book.cycle,
         "horizon": f"{month_name(book.months[0])} to {month_name(book.months[-1])}",

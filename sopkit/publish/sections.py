@@ -68,7 +68,9 @@ def decisions(book: Book) -> dict[str, Any]:
 def review(book: Book) -> dict[str, Any] | None:
     """What became of the last plan: its decisions, actions and numbers, what this one changes; None at first."""
     rows = book["decision_review"]
-    figures: list[Body] = [*filled(decide.review(book), decide.board(book), own.by_lag(book), own.churn(book))]
+    figures: list[Body] = [
+        *filled(decide.review(book), decide.actions_judged(book), decide.board(book), own.by_lag(book), own.churn(book))
+    ]
     pair = filled(own.process(book), own.pipeline_judged(book))
     figures += [pair] if pair else []
     if not figures:
@@ -206,6 +208,7 @@ def supply_plan(book: Book) -> dict[str, Any]:
     headline = f"{number(units.sum())} {book.units} are supplied in the {book.span}: {share} {units.idxmax()}."
     figures: tuple[Any, ...] = (
         supply.by_mode(book),
+        own.explained(book, "supply_costs", "amount", "cost"),
         [supply.costs(book), supply.hiring(book)],
         *filled(supply.people(book)),
     )
@@ -220,7 +223,8 @@ def capacity(book: Book) -> dict[str, Any]:
     of = several(book["resource_load"]["resource"].nunique(), "resource")
     headline = f"{counted(full)} of {of} {'is' if full == 1 else 'are'} full at some time"
     headline += f"; all together work at {amount(total, 'share')} in the {book.span}." if total is not None else "."
-    return section("capacity", "Capacity", headline, supply.load(book), supply.limits(book, 6),
+    return section("capacity", "Capacity", headline, supply.load(book),
+                   own.explained(book, "resource_load", "utilisation", "resource"), supply.limits(book, 6),
                    *filled(supply.by_hour(book, 7)))  # fmt: skip
 
 
@@ -252,7 +256,8 @@ def inventory(book: Book) -> dict[str, Any]:
     words += [f"covers {number(cover)} days of demand"] if cover is not None else []
     return section(
         "inventory", "Inventory and service", f"Finished stock {listed(words) or 'by month'}.", supply.stock(book),
-        own.explained(book, "stock", "value"), supply.service(book), supply.promises(book),
+        own.explained(book, "stock", "value"), supply.service(book),
+        own.explained(book, "deliveries", "delivered", "market"), supply.promises(book),
     )  # fmt: skip
 
 
@@ -266,7 +271,8 @@ def finance(book: Book) -> dict[str, Any]:
     headline += f", {amount(result / sales, 'share')} of net sales." if sales else "."
     more = filled(reconcile.bridge(book), reconcile.capital(book))
     return section("finance", "Finance", headline, reconcile.statement(book),
-                   own.explained(book, "pnl", "amount", "line"), reconcile.by_family(book), *more)  # fmt: skip
+                   own.explained(book, "pnl", "amount", "line"), reconcile.by_family(book),
+                   own.explained(book, "working_capital", "working_capital"), *more)  # fmt: skip
 
 
 def scenarios(book: Book) -> dict[str, Any]:
@@ -278,9 +284,9 @@ def scenarios(book: Book) -> dict[str, Any]:
     if len(change) and change.iloc[0] > 0.5:
         more = amount(change.iloc[0], book.currency)
         headline = f"{quoted(change.index[0])} brings {more} more than the plan over the horizon."
-    stock = [reconcile.risk(book, "mean stock value"), reconcile.risk(book, "lowest cash")]
     sampled: tuple[Body, ...] = (
-        reconcile.risk(book), reconcile.tornado(book, 8), reconcile.risk(book, "fill rate"), stock,
+        reconcile.risk(book), reconcile.tornado(book, 8),
+        *(reconcile.risk(book, measure) for measure in ("fill rate", "mean stock value", "lowest cash")),
         reconcile.frontier(book),
     ) if len(book["risk"]) else ()  # fmt: skip
     return section("scenarios", "Scenarios", headline, reconcile.scenarios(book), reconcile.gained(book), *sampled)

@@ -29,6 +29,10 @@ MEASURES = {
     "overtime": "Overtime",
     "mean utilisation": "Mean utilisation",
 }
+LOWER = (  # of these less is better
+    "service penalties", "units lost", "backlog at the end", "mean stock value", "working capital at the end",
+    "overtime",
+)  # fmt: skip
 
 
 def plan(book: Book, *, engine: Engine | str | None = None, futures: int = 0) -> dict[str, pd.DataFrame]:

@@ -91,10 +91,7 @@ def outcome(plan: Plan, statement: pd.DataFrame, option: str, event: str = "") -
     """What a cell of table `outcomes` is made of: a row without once and payback, and the plan's result by month."""
     values, capital = measures(plan, statement), finance.working_capital(plan, statement)
     result = statement.groupby("month")["amount"].sum().reindex(capital["month"], fill_value=0.0)
-    opening = finance.opening_capital(plan)
-    cash = result.to_numpy() - capital["working_capital"].diff().fillna(
-        capital["working_capital"].head(1).sum() - opening
-    )
+    cash = finance.cash(plan, statement, capital)
     return {
         "option": option,
         "event": event,

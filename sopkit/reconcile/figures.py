@@ -7,9 +7,9 @@ import pandas as pd
 from sopkit import charts, kpis
 from sopkit.book import Book
 from sopkit.charts import Figure, Show
-from sopkit.reconcile import MEASURES
+from sopkit.reconcile import LOWER, MEASURES
 from sopkit.reconcile.compare import BASE_TITLE
-from sopkit.reconcile.finance import LINES, OPTIONS, STEPS
+from sopkit.reconcile.finance import LINES, OPTIONS, STEPS, cash
 from sopkit.words import amount, month_name, number, quoted, sentence, span, than
 
 GAPS = {
@@ -17,6 +17,8 @@ GAPS = {
     "margin-budget": "Gross margin against budget", "production-budget": "Production against budget",
     "stock-budget": "Stock against budget (sum of month ends)",
 }  # fmt: skip
+SALES = "sales department"
+TIED, CASH = "working capital freed", "cash added up"  # less than nothing: tied up, paid out
 BRIDGE = {"volume": "Volume", "mix": "Mix", "rate": "Rate (price and cost)"}
 
 
@@ -62,13 +64,18 @@ def statement(book: Book) -> Figure:
         period=book.span, source="pnl sales_history budget", better="higher", none="There is no statement.",
         look_for=f"The gross margin lies {amount(abs(change), book.currency)} {'above' if change >= 0 else 'below'} "
         f"{'budget' if len(near) else 'last year'}.",
-        note="Goods at standard cost; what supply costs beyond it has its own line. Last year and budget know no more "
-        "lines.",
+        note="Goods at standard cost; supply beyond it has its own line. Last year, budget: no more lines.",
     )  # fmt: skip
 
 
+def _cash(book: Book) -> pd.Series:
+    """Cash of each month; empty where no balance sheet tells what customers owe and suppliers are owed."""
+    known = len(book["balance_sheet"]) and len(book["working_capital"])
+    return cash(book, book["pnl"], book["working_capital"]) if known else pd.Series(dtype=float)
+
+
 def by_month(book: Book) -> Figure:
-    """Profit and loss by month, with net sales and margin of last year and budget below."""
+    """Profit and loss by month and the cash it leaves, with net sales and margin of last year and budget below."""
     pnl, ago = book["pnl"], _margins(_year_ago(book))
     margin = pnl[pnl["line"].isin(LINES[:2])].assign(line="gross margin")
     ago = ago.assign(month=ago["month"] + pd.DateOffset(years=1)).groupby("month")[[LINES[0], "gross margin"]].sum()
@@ -78,6 +85,11 @@ def by_month(book: Book) -> Figure:
     more = [part.rename(columns=lambda line, n=name: f"{line}, {n}").reset_index().melt("month", var_name="line",
             value_name="amount") for name, part in yard.items()]  # fmt: skip
     rows = [*LINES[:2], "gross margin", *LINES[2:], "result"]
+    if len(left := _cash(book)):
+        freed = left - pnl.groupby("month")["amount"].sum().reindex(left.index)
+        both = ((TIED, freed), (CASH, left.cumsum()))
+        more += [part.rename("amount").reset_index().assign(line=line) for line, part in both]
+        rows += [TIED, CASH]
     rows += [f"{line}, {name}" for line in (LINES[0], "gross margin") for name in yard]
     result = pnl.groupby("month")["amount"].sum()
     return charts.statement(
@@ -96,6 +108,9 @@ def _net_sales(book: Book, column: str) -> pd.DataFrame:
     near = near.assign(family=book.families(near["product"]), plan=near["delivered"] * near["price"])
     rows = near.groupby(column)["plan"].sum().to_frame()
     rows["last year"] = _year_ago(book).groupby(column)[LINES[0]].sum().reindex(rows.index)
+    told = book.near(book["demand_plan"])
+    told = (told["sales"] * told["price"]).groupby(told[column]).sum(min_count=1)
+    rows[SALES] = told.reindex(rows.index).astype(float)
     return rows.sort_values("plan", ascending=False, kind="stable")
 
 
@@ -127,15 +142,18 @@ def by_family(book: Book) -> Figure:
 
 
 def by_market(book: Book) -> Figure:
-    """Net sales of each market over the next twelve months beside last year."""
-    rows = _with_total(book, _net_sales(book, "market")[["last year", "plan"]], "markets")
+    """Net sales of each market over the next twelve months beside last year and what the sales department expects."""
+    rows = _with_total(book, _net_sales(book, "market")[["last year", SALES, "plan"]], "markets")
+    less = (rows["plan"] - rows[SALES]).iloc[-1] if len(rows) else float("nan")
+    side = "above" if less > 0 else "below"
+    told = f" All lie {amount(abs(less), book.currency)} {side} what sales expects." if less == less else ""
     grown = (rows["plan"] / rows["last year"].where(rows["last year"] > 0) - 1)[:-1]
     return charts.variances(
-        rows if len(rows) > 1 else None, "name", unit=book.currency, against=("last year",), bold=("All",),
-        who=book.who, title="Net sales by market", period=book.span, source="deliveries sales_history",
+        rows if len(rows) > 1 else None, "name", unit=book.currency, against=("last year", SALES), bold=("All",),
+        who=book.who, title="Net sales by market", period=book.span, source="deliveries sales_history sales_forecast",
         better="higher", none="Nothing is sold in this plan.",
-        look_for=f"{rows['name'].iloc[grown.argmax()]} grows most: {amount(grown.max(), 'share', True)}."
-        if grown.notna().any() else "",
+        look_for=f"{rows['name'].iloc[grown.argmax()]} grows most: {amount(grown.max(), 'share', True)}.{told}"
+        if grown.notna().any() else told.strip(),
     )  # fmt: skip
 
 
@@ -199,7 +217,12 @@ def capital(book: Book) -> Figure:
     first, last = rows["working_capital"].iloc[[0, -1]] if len(rows) else (0.0, 0.0)
     peak = month_name(rows.set_index("month")["working_capital"].idxmax()) if len(rows) else ""
     days = {name: kpis.value(book, name, kpis.PLAN) for name in kpis.CASH_DAYS}
-    cash = (
+    left = _cash(book).reindex(book.year).cumsum()
+    told = f"It goes from {amount(first, book.currency)} to {amount(last, book.currency)}; its peak is {peak}."
+    if left.notna().any():
+        brings = f"Cash of the {book.span}: {amount(left.iloc[-1], book.currency)}"
+        told += f" {brings}; added up, it is lowest in {month_name(left.idxmin())}."
+    tied = (
         "Money is tied up for {cash_to_cash} days: inventory {days_inventory} + customers {days_sales} - suppliers "
         "{days_payables}.".format(**{name: number(value) for name, value in days.items()})
         if None not in days.values() else ""
@@ -209,8 +232,8 @@ def capital(book: Book) -> Figure:
         over_y="working_capital", over_name="working capital", unit=book.currency,
         who=book.who,
         title="Working capital at the month's end", source="working_capital", better="lower", measure="working capital",
-        look_for=f"It goes from {amount(first, book.currency)} to {amount(last, book.currency)}; its peak is {peak}.",
-        note=cash, none="There is no balance sheet to plan working capital from.",
+        look_for=told,
+        note=tied, none="There is no balance sheet to plan working capital from.",
     )  # fmt: skip
 
 
@@ -281,7 +304,7 @@ def scenarios(book: Book) -> Figure:
     """The plan and every scenario side by side."""
     rows, change = book["scenario_results"], result_changes(book)
     return charts.comparison(
-        rows.assign(unit=rows["unit"].map(book.unit)) if len(change) else None, measures=MEASURES,
+        rows.assign(unit=rows["unit"].map(book.unit)) if len(change) else None, measures=MEASURES, lower=LOWER,
         base_name=BASE_TITLE, who=book.who, title="Scenarios beside the plan", source="scenario_results",
         shows=["plan", "scenario"], period="the whole horizon", note="Over the whole horizon.",
         look_for=f"The worst, {quoted(change.index[-1])}, changes the result by "
@@ -358,10 +381,10 @@ def tornado(book: Book, most: int = 10) -> Figure:
     rows = book["tornado"].head(most)
     return charts.swings(
         rows.drop(columns=["rank", "swing"]), "driver",
-        {"if_low": "Low end", "low": "Result then", "if_high": "High end", "high": "Result at the high end"},
+        {"if_low": "Low end", "low": "Change of result", "if_high": "High end", "high": "Change of result"},
         unit=book.currency, who=book.who, title="What moves the result after penalties most", source="tornado",
         none=FUTURES, period="the horizon", better="higher",
-        look_for=f"{rows['driver'].iloc[0]} moves it by {amount(rows['swing'].iloc[0], book.currency)}."
+        look_for=f"{rows['driver'].iloc[0]}: {amount(rows['swing'].iloc[0], book.currency)} from one end to the other."
         if len(rows) else "",
         note="The plan solved again with one thing at a time, all else as planned; demand at its P10 and P90.",
     )  # fmt: skip

@@ -150,6 +150,13 @@ def current(sheet: pd.DataFrame) -> float:
     return float(sum(sign * last[name].sum() for name, sign in signs.items()))
 
 
+def cash(book: Book, statement: pd.DataFrame, capital: pd.DataFrame) -> pd.Series:
+    """Cash of each month, currency: its result less what working capital takes, from `opening_capital` on."""
+    held = capital.set_index("month")["working_capital"]
+    result = statement.groupby("month")["amount"].sum().reindex(held.index, fill_value=0.0)
+    return result - held.diff().fillna(held.head(1).sum() - opening_capital(book))
+
+
 def budget_bridge(book: Book, statement: pd.DataFrame) -> pd.DataFrame:
     """Table `budget_bridge`: from the budget's gross margin to the plan's, by family, in currency.
 

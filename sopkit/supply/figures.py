@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from sopkit import charts, kpis
-from sopkit.book import Book
+from sopkit.book import Book, Plan
 from sopkit.charts import Figure, Show
 from sopkit.words import amount, heading, listed, month_name, number, sentence, several
 
@@ -47,13 +47,13 @@ def by_mode(book: Book) -> Figure:
 
 
 def by_line(book: Book) -> list[Figure]:
-    """What every line makes, item by item and month by month: a statement for each plant."""
-    rows = book["supply_plan"].query("mode != 'buy'")
+    """What every line makes, item by item and month by month: a figure for each plant."""
+    rows = book.near(book["supply_plan"]).query("mode != 'buy'")
     item, line = book.called(rows["item"], "products", "materials"), _places(book, rows["source"])
     rows = rows.assign(name=line.astype(object) + ": " + item.astype(object))
     return [
-        charts.statement(
-            part.sort_values("name", kind="stable"), "name", "month", "quantity", rows=sorted(part["name"].unique()),
+        charts.heat_map(
+            part, "name", "month", "quantity", rows=sorted(part["name"].unique()),
             who=book.who, title=f"{book.names('sites').get(site, site)}, line by line", unit=book.units,
             source="supply_plan", measure="good units made", look_for=_busiest(part),
         ) for site, part in rows.groupby("site")
@@ -67,13 +67,13 @@ def _busiest(rows: pd.DataFrame) -> str:
 
 def orders(book: Book) -> Figure:
     """What every supplier is asked for, by item, place of delivery and month of ordering."""
-    rows = book["supply_plan"].query("mode == 'buy'")
+    rows = book.near(book["supply_plan"]).query("mode == 'buy'")
     item, site = book.called(rows["item"], "products", "materials"), _places(book, rows["site"])
     name = item.astype(object) + ", " + site.astype(object)
     if rows["source"].nunique() > 1:
         name = _places(book, rows["source"]).astype(object) + ": " + name
     rows = rows.assign(name=name)
-    return charts.statement(
+    return charts.heat_map(
         rows if len(rows) else None, "name", "month", "quantity", rows=sorted(rows["name"].unique()), who=book.who,
         title="Orders planned, by month of ordering", unit="units", source="supply_plan", measure="units ordered",
         look_for=f"Ordered from {month_name(rows['month'].min())} to {month_name(rows['month'].max())}; the first "
@@ -142,6 +142,44 @@ def full(book: Book) -> pd.Series:
     return book.called(load["resource"], "resources").value_counts()
 
 
+def used_up(plan: Plan) -> Figure:
+    """The limits that bind under a change, beside those of the plan before it: months in which nothing is left."""
+    before, after = (_used_up(book)["limit"].value_counts() for book in (plan.base or plan, plan))
+    rows = pd.DataFrame({"before": before, "after": after}).fillna(0).rename_axis("limit").reset_index()
+    moved = rows["after"] - rows["before"]
+    more, less = (listed([*rows.loc[one, "limit"]], 2) for one in (moved > 0, moved < 0))
+    return charts.table(
+        rows.sort_values(["after", "limit"], ascending=[False, True]),
+        {"limit": "Limit", "before": Show("Before", "months"), "after": Show("After", "months")},
+        who=plan.who, title="Limits that bind", unit="months in which nothing of them is left",
+        none="No limit of a resource, of people or of a supplier binds.",
+        source="resource_load people_plan supply_plan offers",
+        look_for=" ".join(f"{told}: {what}." for told, what in (("More often", more), ("Less often", less)) if what)
+        or "None binds more or less often than before.",
+    )  # fmt: skip
+
+
+def _used_up(book: Book) -> pd.DataFrame:
+    """A row a limit by name and month in which it binds."""
+    load, people, offers = book["resource_load"], book["people_plan"], book["offers"]
+    busy = load[load["regular"] + load["overtime"] >= (load["available"] + load["overtime_limit"]).clip(lower=1) * FULL]
+    staff = people[people["used"] >= people["available"].clip(lower=1) * FULL]
+    offer = ["supplier", "item", "site"]
+    bought = book["supply_plan"].query("mode == 'buy'").rename(columns={"source": "supplier"})
+    bought = bought.groupby([*offer, "month"], as_index=False)["quantity"].sum()
+    bought = bought.merge(offers[[*offer, "capacity"]], how="left")
+    special = book["supplier_capacity"].rename(columns={"capacity": "special"})
+    bought = bought.merge(special, how="left", on=[*offer, "month"])
+    gone = bought[bought["quantity"] >= bought["special"].fillna(bought["capacity"]).clip(lower=1) * FULL]
+    goods = book.called(gone["item"], "products", "materials").astype(object)
+    named = (
+        (busy, book.called(busy["resource"], "resources").astype(object)),
+        (staff, book.called(staff["site"], "sites").astype(object) + ", " + staff["skill"]),
+        (gone, book.called(gone["supplier"], "suppliers").astype(object) + ": " + goods),
+    )
+    return pd.concat([rows[["month"]].assign(limit=limit) for rows, limit in named]).drop_duplicates()
+
+
 def load(book: Book) -> Figure:
     """How full every resource is, month by month; full cells are framed."""
     rows, most = book["resource_load"], full(book)
@@ -174,7 +212,7 @@ def by_hour(book: Book, most: int = 10) -> Figure:
     load, products = book["resource_load"], book["products"].set_index("product")
     if load.empty or book["routings"].empty:
         return charts.nothing("Margin per bottleneck hour", "No resource is planned.")
-    bottleneck = load.groupby("resource")["utilisation"].mean().idxmax()
+    bottleneck = load.groupby("resource")["utilisation"].mean().fillna(0.0).idxmax()
     hours = book["routings"].query("resource == @r", local_dict={"r": bottleneck}).groupby("item")["hours"].min()
     items = pd.DataFrame({"product": hours.index, "who": "all customers", "what": "product"})
     deals = book["pipeline"].assign(who=lambda f: f["customer"], what="deal")
@@ -307,7 +345,7 @@ def stock(book: Book) -> Figure:
         look_for=f"Stock of some product is below its safety stock in {several(len(low), 'month')}, most in "
         f"{month_name(worst)}." if len(low)
         else "Stock never falls below safety stock.", none="There is no stock in this plan.",
-        note="Framed in colour: months in which a product is below its safety stock." if len(low) else "",
+        note="Thick frame: months in which a product is below its safety stock." if len(low) else "",
     )  # fmt: skip
 
 

@@ -352,13 +352,12 @@ def _nearest(values: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> np.nda
 
 
 def _listens(highs: highspy.Highs, stop: threading.Event) -> None:
-    def look(event: Any) -> None:
+    def look(asked: Any) -> None:
         if stop.is_set():
-            event.interrupt()
+            asked.interrupt()
 
-    highs.cbSimplexInterrupt += look
-    highs.cbIpmInterrupt += look
-    highs.cbMipInterrupt += look
+    for event in (highs.cbSimplexInterrupt, highs.cbIpmInterrupt, highs.cbMipInterrupt):
+        event.subscribe(look)
 
 
 def _passed(given: Matrix, gap: float) -> highspy.Highs:

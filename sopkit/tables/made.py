@@ -65,6 +65,8 @@ MADE = (
     Made("pnl", "amount", 'deliveries["delivered * price"]', {"line": "net sales"}),
     Made("pnl", "amount", '-deliveries["delivered * products.standard_cost"]', {"line": "cost of goods sold"}),
     Made("pnl", "amount", '-supply_costs.amount(cost="freight")', {"line": "freight"}),
+    Made("pnl", "amount", "", {"line": "supply cost against standard"}, words="What making, buying and employing really cost, less what of it went into stock or goods sold at standard cost: above 0 = cheaper than standard.", see=("supply_costs", "stock")),
+    Made("pnl", "amount", "", {"line": "warehousing"}, words="Holding stock, at the price that policies set.", see=("supply_costs", "policies")),
     Made("working_capital", "inventory", "stock.value"),
     Made("working_capital", "working_capital", "inventory + receivables - payables + other"),
     Made("gaps", "difference", "plan - reference"),

@@ -17,7 +17,7 @@ import pandas as pd
 from sopkit import charts, words
 from sopkit.cycle import Cycle
 from sopkit.errors import StageError
-from sopkit.reconcile import MEASURES
+from sopkit.reconcile import LOWER, MEASURES
 from sopkit.tables import STAGES, TABLES
 from sopkit.workbench.forms import _button, _Control, _Message, _Shown
 
@@ -112,8 +112,8 @@ class CarryOn(_Control):
         told += f"{words.amount(change['service penalties'], currency, sign=True)}"
         self.changed.show(
             charts.comparison(
-                rows, title="What changed", measures=MEASURES, base_name="The plan before", source="scenario_results",
-                look_for=f"{words.sentence(told)}.",
+                rows, title="What changed", measures=MEASURES, lower=LOWER, base_name="The plan before",
+                source="scenario_results", look_for=f"{words.sentence(told)}.",
             )
         )  # fmt: skip
         return f"What changed: {told}."

@@ -118,7 +118,7 @@ class WhatIf(_Form):
         self.message = _Message()
         self.give_up = _button("Give up", "Stop solving; the plan stays as it is", disabled=True)
         self.listed = widgets.VBox()
-        self.shown = _Shown()
+        self.shown, self.limits = _Shown(), _Shown()
         self.title = _words("Scenario", "what the list is called in the meeting")
         self.owner = _person(
             "Owner", _people(Cycle.open(cycle.company_name, cycle.cycle, reports=cycle.folder.parents[1]))
@@ -228,7 +228,8 @@ class WhatIf(_Form):
             [*(one.title for one in self._on), *([self._what] if self.percent.value or not self._on else [])]
         )
         self.message.say(f"Solving with {title} ...")
-        self.shown.stale(f"not yet solved with {title}.")
+        for figure in (self.shown, self.limits):
+            figure.stale(f"not yet solved with {title}.")
         try:
             changes = [change for one in self._on for change in one.changes]
             changes += self._changes() if self.percent.value or not changes else []
@@ -252,6 +253,8 @@ class WhatIf(_Form):
             self.message.say(f"Solving with {title} ... This takes about {self._took:.0f} s.")
 
     def _answer(self) -> None:
+        from sopkit.supply import figures
+
         while self._asked:
             (title, changes), began = self._asked, time.monotonic()
             self._asked = None
@@ -265,6 +268,7 @@ class WhatIf(_Form):
             self._took = time.monotonic() - began
             if not self._asked:
                 self.shown.show(compared.compare(look_for=f"{words.quoted(title)}: {effect}."))
+                self.limits.show(figures.used_up(compared))
                 self.message.say(f"Solved: {effect}.")
         self.give_up.disabled = True
 
