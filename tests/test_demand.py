@@ -216,6 +216,8 @@ def test_a_company_that_has_sold_nothing_yet_is_planned_by_what_people_say(sold,
     plan = {name: TABLES[name].check(frame) for name, frame in made.items()}
     frame = plan["demand_plan"]
     assert np.isfinite(frame[["baseline", "consensus", "p10", "p90"]]).all(axis=None) and (frame["baseline"] == 0).all()
+    trusting = COMPANY.model_copy(update={"consensus": Company(name="new").consensus})  # sales has no least weight
+    assert demand.plan(book(some | {"clean_history": history}, trusting))["demand_plan"]["consensus"].sum() > 0
     if sold == "none":
         said = frame[(frame["statistical"] == 0) & frame["sales"].notna()]
         assert np.allclose(said["blended"], said["sales"]) and said["sales"].sum() > 0
