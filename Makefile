@@ -23,7 +23,7 @@ plan: $(INSTALLED)
 	$(BIN)/sopkit run --company $(COMPANY) --cycle $(CYCLE)
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(if $(ROOM),--room $(ROOM))
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(if $(ROOM),--room $(ROOM))
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check --quiet

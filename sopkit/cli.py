@@ -192,18 +192,17 @@ def sign(
     by: By,
     *,
     note: Annotated[str, typer.Option(help="A remark that stands beside the signature.")] = "",
+    because: Annotated[str, typer.Option(help="Why it is signed though its checklist is not true; recorded.")] = "",
     tick: Annotated[list[str] | None, typer.Option(help="What company.yaml has ticked first; may be repeated.")] = None,
 ) -> None:
-    """Sign a stage: the signature holds for exactly the tables as they are now; what is not true yet is shown."""
+    """Sign a stage: the signature holds for exactly the tables as they are now, and its checklist must be true."""
     from sopkit.cycle import Cycle, followup, signatures
 
     opened = Cycle.open(company, cycle)
     for item in tick or ():
         followup.tick(opened, stage, item, by=by)
-    number, path = signatures.sign(opened, stage, by=by, note=note)
+    number, path = signatures.sign(opened, stage, by=by, note=note, because=because)
     typer.echo(f"{by} signed {stage} of {company} {cycle} (record {number}).")
-    if wrong := opened.status().set_index("stage").at[stage, "not true yet"]:
-        typer.echo(f"Signed though it is not true: {wrong}.")
     if path is not None:
         typer.echo(f"Anybody can check it: {path}")
     typer.echo(f"Head of the event log: {opened.records.head()}")

@@ -13,17 +13,16 @@ ONE_THREAD = {
 
 
 @contextmanager
-def without_grammar() -> Iterator[None]:
+def without_grammar(*more: str) -> Iterator[None]:
     """Imports inside the block do not compile the grammar of `rfc3987_syntax`; afterwards it can be had as before.
 
     jsonschema, which Altair and papermill import, would spend 2-3 s on it for one format check that nobody asks for.
+    `more`: modules that nobody asks for either.
     """
-    name = "rfc3987_syntax"
-    hidden = name not in sys.modules
-    if hidden:
-        sys.modules[name] = None  # type: ignore[assignment]
+    hidden = [name for name in ("rfc3987_syntax", *more) if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
     try:
         yield
     finally:
-        if hidden:
+        for name in hidden:
             sys.modules.pop(name, None)

@@ -11,6 +11,7 @@ from pathlib import Path
 import hypothesis
 import postgres_server
 import pytest
+from filelock import FileLock
 
 from sopkit import cycle as cycles
 
@@ -22,6 +23,14 @@ PROJECT = Path(__file__).resolve().parents[1]
 # large public data are not in the repository: $SOPKIT_SHARED, or a folder `shared` beside or above it
 _ABOVE = [parent / "shared" for parent in Path(__file__).resolve().parents]
 SHARED = Path(os.environ.get("SOPKIT_SHARED") or next((folder for folder in _ABOVE if folder.is_dir()), _ABOVE[0]))
+
+
+# files that take minutes, the longest first: one of them begun last would leave all processes but one idle
+LONGEST = [
+    f"test_{name}"
+    for name in "workbench cycle notebooks workbench_browser cli decide_cycles engine publish cycle_disk publish_print "
+    "decide_record adventureworks cycle_trust decide_commitments supply_solve".split()
+]
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +49,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what does not belong to `--room`."""
+    """Begin with the files that take longest; leave out what does not belong to `--room`."""
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
     if not (room := config.getoption("--room")):
         return
     stages = [path.stem.split("_", 1)[1] for path in (PROJECT / "notebooks").glob("*.ipynb")]
@@ -59,15 +69,27 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session")
 def demo_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with data/ (a copy of the demo company) and reports/ (its cycle 2026-11 after one real run)."""
-    root = tmp_path_factory.mktemp("demo")
+    """A folder with data/ (a copy of the demo company) and reports/ (its cycle 2026-11 after one real run).
+
+    All processes of pytest-xdist share it: the first that asks makes it, the others wait.
+    """
+    base = tmp_path_factory.getbasetemp()
+    root = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "demo"
+    with FileLock(f"{root}.lock"):
+        if not (root / "done").exists():
+            _run_the_demo(root)
+            (root / "done").touch()
+    return root
+
+
+def _run_the_demo(root: Path) -> None:
+    shutil.rmtree(root, ignore_errors=True)
     shutil.copytree(PROJECT / "data" / "demo", root / "data" / "demo", ignore=shutil.ignore_patterns("records.sqlite*"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SOPKIT_DATA", str(root / "data"))
         patch.setenv("SOPKIT_REPORTS", str(root / "reports"))
         patch.delenv("SOPKIT_RECORDS", raising=False)
         cycles.run("demo", "2026-11", notebooks=PROJECT / "notebooks", progress=False)
-    return root
 
 
 @pytest.fixture

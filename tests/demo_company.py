@@ -207,7 +207,7 @@ _RESOURCES = [
     ("PRESS-S", "Burner press, Brno", "PLANT-S", "assembly", 1, 31, 44, {"BURNER": 0.045}),
 ]
 _PEOPLE = [
-    ("Ada Brandt", "demand planner", "demand"),
+    ("Ada Brandt", "demand planner", "collect demand"),
     ("Mara Lind", "sales director", "demand decide"),
     ("Jon Okafor", "supply planner", "supply"),
     ("Ines Duarte", "finance", "reconcile"),

@@ -50,7 +50,7 @@ def _history(months: int, value: float | None = None) -> Callable[[Tables], None
 
     def change(tables: Tables) -> None:
         first = pd.Timestamp(f"{CYCLE}-01") - pd.DateOffset(months=months)
-        for name in ("sales_history", "past_forecasts", "past_plans", "financials", "supply_history"):
+        for name in ("sales_history", "past_forecasts", "past_plans"):
             if name in tables and "month" in tables[name]:
                 tables[name] = tables[name][tables[name]["month"] >= first].reset_index(drop=True)
         if value is not None:
@@ -94,7 +94,7 @@ EXTREMES: dict[str, tuple[demo.Size, Callable[[Tables], None]]] = {
     "no history": (SMALL, _history(0)),
     **{f"history of {months}": (SMALL, _history(months)) for months in (1, 2, 3, 7, 12, 15)},
     "history of zeros": (SMALL, _history(24, 0.0)),
-    "no calendar of people or money": (SMALL, _gone("balance_sheet", "financials", "budget", "people", "workforce")),
+    "no calendar of people or money": (SMALL, _gone("balance_sheet", "budget", "people", "workforce")),
 }
 SLOW = {"36 months", "20 years"}
 
@@ -121,9 +121,13 @@ def perform(company: str, cycle: str = CYCLE) -> None:
     from sopkit.cycle import Cycle
 
     for path in sorted((PROJECT / "notebooks").glob("0*.ipynb")):
-        names: dict[str, object] = {"company": company, "cycle": cycle, "engine": ""}
+        names: dict[str, object] = {}
         for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
-            if cell["cell_type"] != "code" or "parameters" in cell["metadata"].get("tags", []):
+            if cell["cell_type"] != "code":
+                continue
+            if "parameters" in cell["metadata"].get("tags", []):
+                exec("".join(cell["source"]), names)
+                names |= {"company": company, "cycle": cycle}
                 continue
             tree, last = ast.parse("".join(cell["source"])), None
             if isinstance(tree.body[-1], ast.Expr):

@@ -63,6 +63,11 @@ def arriving(row: dict, *, whole: bool = False) -> dict[int, float]:
     return {months: 1 - days / 30, months + 1: days / 30}
 
 
+def in_time(parts: dict[int, float], t: int, count: int) -> dict[int, float]:
+    """What leaves in a month t whose later part would miss the last month leaves early enough."""
+    return {min(parts): 1.0} if t + max(parts) >= count else parts
+
+
 def independent(tables: dict[str, pd.DataFrame], count: int) -> tuple[float, float]:
     """Units of must-be-met demand lost at least, and the best contribution after penalties of such a plan."""
     p, when = Program(), {month: at for at, month in enumerate(months(count))}
@@ -139,8 +144,9 @@ def independent(tables: dict[str, pd.DataFrame], count: int) -> tuple[float, flo
     # buying
     for offer in tables["offers"].to_dict("records") if "offers" in tables else []:
         most = offer["capacity"] if offer.get("capacity") == offer.get("capacity") else np.inf
-        parts, item = arriving(offer), offer["item"]
-        for t in range(count - max(parts)):
+        item = offer["item"]
+        for t in range(count - min(arriving(offer))):
+            parts = in_time(arriving(offer), t, count)
             buy = p("buy", offer["supplier"], item, offer["site"], t, money=-offer["price"], most=most)
             for lead, part in parts.items():
                 balance[item, offer["site"], new(item, t + lead), t + lead][buy] += part
@@ -162,8 +168,8 @@ def independent(tables: dict[str, pd.DataFrame], count: int) -> tuple[float, flo
             for_all = not lane.get("item", "") and (lane["origin"], lane["destination"], item) not in own
             if not for_all and lane.get("item", "") != item:
                 continue
-            parts = arriving(lane, whole=life[item] > 0)
-            for t in range(count - max(parts)):
+            for t in range(count - min(arriving(lane, whole=life[item] > 0))):
+                parts = in_time(arriving(lane, whole=life[item] > 0), t, count)
                 due = {lead: prices.get((item, lane["destination"], t + lead)) for lead in parts}
                 if lane not in inside and None in due.values():
                     continue

@@ -42,7 +42,8 @@ def _words(text: str) -> dict[str, str]:
 SAP = House(
     "sap-like", "utf-8", "\t", ".", "%Y%m", "%Y%m%d",
     _words("""
-    families=T023T | curves=ZRAMPUP | products=MARA_FERT | sites=T001W | markets=KNA1 | prices=A005_PRICES
+    past_decisions=ZMEETING_DEC | past_cycles=ZSOP_CYCLES | past_pipeline=CRM_OPPORT_HIST
+    | families=T023T | curves=ZRAMPUP | products=MARA_FERT | sites=T001W | markets=KNA1 | prices=A005_PRICES
     | calendar=FACTORY_CALENDAR | sales_history=VBRP | sales_forecast=PBED_SALES_FCST | market_conditions=ZMKT_COND
     | campaigns=ZCAMPAIGN | pipeline=CRM_OPPORT | budget=ZBUDGET | materials=MARA_ROH | bom=STPO | inventory=MARD
     | scheduled_receipts=EKET_OPEN | resources=CRHD | capacity=KAKO_CAP | routings=PLPO | workforce=ZHR_HEADCOUNT
@@ -74,12 +75,16 @@ SAP = House(
     | other_current_assets=OTH_CUR_ASSETS | other_current_liabilities=OTH_CUR_LIAB | dso=DSO
     | dpo=DPO | cycle=PLAN_CYCLE
     | stream=FCST_STREAM | measure=KEYFIGURE | owner=ERNAM | before=QTY_OLD | after=QTY_NEW | reason=REASON_TXT
-    | role=ROLE | ssh_key=PUBLIC_KEY | may_sign=SIGN_RIGHTS"""),
+    | role=ROLE | ssh_key=PUBLIC_KEY | may_sign=SIGN_RIGHTS
+    | data=DATA_DATE | published=PUBL_DATE | signed=STAGES_SIGNED | in_time=STAGES_IN_TIME | questions=QUESTIONS
+    | decided=DECIDED | question=QUESTION | option=OPTION | title=TITLE | decided_by=DECIDED_BY | due=DUE_MONTH
+    | expected=EXP_EFFECT | seen=ACT_EFFECT | outcome=OUTCOME | ended=CLOSED_AS | answers_for=RESPONSIBLE_FOR"""),
 )  # fmt: skip
 GERMAN = House(
     "German", "cp1252", ";", ",", "%m.%Y", "%d.%m.%Y",
     _words("""
-    families=Warengruppen | curves=Anlaufkurven | products=Artikelstamm | sites=Standorte | markets=Märkte
+    past_decisions=Sitzungsbeschlüsse | past_cycles=Planungsrunden | past_pipeline=Verkaufschancen Archiv
+    | families=Warengruppen | curves=Anlaufkurven | products=Artikelstamm | sites=Standorte | markets=Märkte
     | prices=Preisliste | calendar=Werkskalender | sales_history=Absatz 2022-2026 | sales_forecast=Vertriebsprognose
     | market_conditions=Marktbedingungen | campaigns=Aktionen | pipeline=Verkaufschancen | budget=Budget
     | materials=Rohstoffe | bom=Stückliste | inventory=Lagerbestand | scheduled_receipts=Offene Bestellungen
@@ -115,12 +120,17 @@ GERMAN = House(
     | receivables=Forderungen | payables=Verbindlichkeiten | other_current_assets=Sonst. Umlaufvermögen
     | other_current_liabilities=Sonst. kurzfr. Verbindl. | dso=Debitorenlaufzeit | dpo=Kreditorenlaufzeit
     | cycle=Planungszyklus | stream=Prognoseart | measure=Kennzahl | owner=Bearbeiter | before=Wert alt
-    | after=Wert neu | reason=Begründung | role=Funktion | ssh_key=SSH-Schlüssel | may_sign=Zeichnet für"""),
+    | after=Wert neu | reason=Begründung | role=Funktion | ssh_key=SSH-Schlüssel | may_sign=Zeichnet für
+    | data=Datenstand | published=Veröffentlicht am | signed=Unterschriften | in_time=davon pünktlich | questions=Fragen
+    | decided=Entschieden | question=Frage | option=Variante | title=Titel | decided_by=Entschieden von | due=Fällig
+    | expected=Erwartete Wirkung | seen=Eingetretene Wirkung | outcome=Ergebnis | ended=Ausgang
+    | answers_for=Zuständig für"""),
 )  # fmt: skip
 FRENCH = House(
     "French", "utf-16", ",", ".", "%Y/%m", "%d/%m/%Y",
     _words("""
-    families=familles | curves=courbes lancement | products=articles | sites=lieux | markets=marchés | prices=tarifs
+    past_decisions=décisions passées | past_cycles=cycles passés | past_pipeline=opportunités archivées
+    | families=familles | curves=courbes lancement | products=articles | sites=lieux | markets=marchés | prices=tarifs
     | calendar=calendrier | sales_history=historique ventes | sales_forecast=prévisions de vente
     | market_conditions=conditions marché | campaigns=campagnes | pipeline=opportunités | budget=budget annuel
     | materials=matières premières | bom=nomenclatures | inventory=stock actuel | scheduled_receipts=réceptions prévues
@@ -156,7 +166,10 @@ FRENCH = House(
     | payables=dettes fournisseurs | other_current_assets=autres actifs courants
     | other_current_liabilities=autres passifs courants | dso=délai clients | dpo=délai fournisseurs
     | cycle=cycle | stream=type prévision | measure=indicateur | owner=auteur | before=avant | after=après
-    | reason=motif | role=fonction | ssh_key=clé SSH | may_sign=peut signer"""),
+    | reason=motif | role=fonction | ssh_key=clé SSH | may_sign=peut signer
+    | data=date données | published=date publication | signed=étapes signées | in_time=à temps | questions=questions
+    | decided=décidées | question=question | option=option retenue | title=titre | decided_by=décidé par | due=échéance
+    | expected=effet attendu | seen=effet constaté | outcome=résultat | ended=issue | answers_for=répond de"""),
 )  # fmt: skip
 HOUSES = (SAP, GERMAN, FRENCH)
 

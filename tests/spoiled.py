@@ -5,9 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import random
+import re
 import time
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
+
+import pandas as pd
 
 from sopkit.collect import collect
 from sopkit.collect.collected import Collected
@@ -110,36 +114,102 @@ BYTES: tuple[Callable[[random.Random, bytes], bytes], ...] = (
 )
 
 
-def spoil(files: dict[str, bytes], number: int) -> tuple[str, bytes]:
-    """(file name, its new content): copy `number` of the `files`, one file with one to three mutations."""
+ENCODINGS = "latin-1", "cp1252", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"
+GERMAN = "Januar Februar März April Mai Juni Juli August September Oktober November Dezember".split()
+FRENCH = "janvier février mars avril mai juin juillet août septembre octobre novembre décembre".split()
+MONTHS: tuple[Callable[[date], str], ...] = (
+    lambda day: f"{day:%Y/%m}",
+    lambda day: f"{day:%m/%Y}",
+    lambda day: f"{day:%m.%Y}",
+    lambda day: f"{day:%d.%m.%Y}",
+    lambda day: f"{day:%d/%m/%Y}",
+    lambda day: f"{day:%m/%d/%Y}",
+    lambda day: f"{day:%Y%m%d}",
+    lambda day: f"{day:%b %Y}",
+    lambda day: f"{day:%B %Y}",
+    lambda day: f"{GERMAN[day.month - 1]} {day.year}",
+    lambda day: f"{FRENCH[day.month - 1]} {day.year}",
+    lambda day: str((day - date(1899, 12, 30)).days),  # as Excel counts days
+    lambda day: f"{day.replace(day=28):%Y-%m-%d}",
+)
+MONTH = re.compile(r"\d{4}-\d{2}")
+SAME, TWICE = "the same rows, written in another way", "rows that count twice"
+
+
+def _encoded(random: random.Random, content: bytes) -> bytes:
+    """Names with umlauts where there are any, in another encoding."""
+    return content.decode().encode(random.choice(ENCODINGS), "replace")
+
+
+def _other_months(random: random.Random, content: bytes) -> bytes:
+    """Every month of the file written in one other way."""
+    written = random.choice(MONTHS)
+    rows = csv.reader(io.StringIO(content.decode()))
+    return _content([
+        [written(date.fromisoformat(f"{cell}-01")) if MONTH.fullmatch(cell) else cell for cell in row] for row in rows
+    ])  # fmt: skip
+
+
+def _exported_twice(random: random.Random, content: bytes) -> bytes:
+    """The whole export, or its second half, once more below itself, with its header or without."""
+    head, *lines = content.splitlines(keepends=True)
+    again = lines[random.choice((0, len(lines) // 2)) :]
+    return content + b"".join([head, *again] if random.random() < 0.5 else again)
+
+
+def rewritten(files: dict[str, bytes], number: int) -> tuple[str, bytes, str]:
+    """(file name, its new content, SAME or TWICE): copy `number`, of which is known what it must be taken for."""
+    chance = random.Random(-number)
+    name = chance.choice(sorted(files))
+    rewrite, kind = chance.choice(((_encoded, SAME), (_other_months, SAME), (_exported_twice, TWICE)))
+    content = rewrite(chance, files[name])
+    if kind == SAME and chance.random() < 0.3 and rewrite is _other_months:
+        content = _encoded(chance, content)
+    return name, content, kind
+
+
+def _content(rows: Rows) -> bytes:
+    out = io.StringIO(newline="")
+    csv.writer(out, lineterminator="\n").writerows(rows)
+    return out.getvalue().encode()
+
+
+def spoil(files: dict[str, bytes], number: int) -> tuple[str, bytes, str]:
+    """(file name, its new content, what it must be taken for): copy `number` of the `files`.
+
+    Three of four have one to three mutations; one of four is `rewritten`.
+    """
+    if number % 4 == 3:
+        return rewritten(files, number)
     chance = random.Random(number)
     name = chance.choice(sorted(files))
     rows = list(csv.reader(io.StringIO(files[name].decode())))
     for _ in range(chance.choice((1, 1, 2, 3))):
         chance.choice(ROWS)(chance, rows)
-    out = io.StringIO(newline="")
-    csv.writer(out, lineterminator="\n").writerows(rows)
-    content = out.getvalue().encode()
+    content = _content(rows)
     if chance.random() < 0.25:
         content = chance.choice(BYTES)(chance, content)
-    return name, content
+    return name, content, ""
 
 
-def wrong_answers(folder: Path, memory: dict, name: str, deep: bool) -> tuple[list[str], bool]:
+def wrong_answers(
+    folder: Path, memory: dict, name: str, deep: bool, *, meant: str = "", honest: pd.DataFrame | None = None
+) -> tuple[list[str], bool]:
     """(what the data room did wrong with the company in `folder`, whether it was accepted).
 
-    `deep`: of an accepted company the whole snapshot is made, not only the changed table checked.
+    `deep`: of an accepted company the whole snapshot is made, not only the changed table checked. `meant`: what the
+    copy must be taken for, SAME as the table `honest` where it is accepted.
     """
     table = name.removesuffix(".csv")
-    start = time.perf_counter()
+    start = time.process_time()
     try:
         collected = collect(folder, CYCLE, memory=dict(memory))
         collected.summary()
     except Exception as error:  # every exception is the answer "traceback", which is the wrong one
         return [f"{type(error).__name__}: {error}"[:300]], False
     wrong = []
-    if (took := time.perf_counter() - start) > 5:
-        wrong.append(f"took {took:.1f} s")
+    if (took := time.process_time() - start) > 5:
+        wrong.append(f"took {took:.1f} processor seconds")
     if collected.errors:
         return wrong + _unnamed(collected, table) + _kept_in_spite(collected), False
     try:
@@ -147,6 +217,10 @@ def wrong_answers(folder: Path, memory: dict, name: str, deep: bool) -> tuple[li
             TABLES[name].check(frame)
     except Exception as error:
         wrong.append(f"accepted, but {type(error).__name__}: {error}"[:300])
+    if meant == TWICE:
+        wrong.append("accepted, although rows count twice")
+    if meant == SAME and honest is not None and not collected.tables[table].equals(honest):
+        wrong.append("accepted as other rows than it holds")
     return wrong, True
 
 

@@ -119,7 +119,10 @@ def test_publishing_waits_until_nothing_before_it_is_stale(own_run: Path) -> Non
 
 
 def test_the_pack_is_published_again_after_a_signature(own_run: Path) -> None:
-    sopkit("sign", "decide", *DEMO, "--by", "Greta Holm")
+    refused = sopkit("sign", "decide", *DEMO, "--by", "Greta Holm")
+    assert refused.returncode == 1 and "undecided: " in refused.stderr and "--because REASON" in refused.stderr
+    told = sopkit("sign", "decide", *DEMO, "--by", "Greta Holm", "--because", "the board meets on Monday")
+    assert told.returncode == 0, told.stderr
     done = sopkit("publish", *DEMO)
     assert done.returncode == 0, done.stderr
     assert re.search(r"^06 publish +\d+\.\d s$", done.stderr, re.MULTILINE), "a log gets a line a stage"

@@ -111,7 +111,8 @@ def test_a_lead_time_of_21_is_one_in_days(tmp_path: Path) -> None:
 
 
 def test_how_a_file_is_written_is_found_from_its_bytes(tmp_path: Path) -> None:
-    assert [encoding_of("ä".encode(name)) for name in ("utf-8", "cp1252", "utf-16")] == ["utf-8", "cp1252", "utf-16"]
+    encodings = ["utf-8", "cp1252", "utf-16", "utf-16-le", "utf-16-be"]
+    assert [encoding_of("Größe;é\n1;2\n".encode(name)) for name in encodings] == encodings
     assert delimiter_of(["a;b;c", "1,5;2;3", "2,5;3;4"]) == ";" and delimiter_of(["a"]) == ","
     assert (
         months_among(["Artikel", "Jan 2026", "Feb 2026", "Mrz 2026", "Apr 2026"])

@@ -145,6 +145,17 @@ def test_a_rate_that_is_none_is_named_with_its_line(trader: Path, rate: str, say
         collect(trader, CYCLE)
 
 
+def test_check_says_that_what_nobody_sells_runs_out_before_anything_is_planned(trader: Path) -> None:
+    """24 of MILK a year are 2 a month: the 8 in stock last for four months."""
+    for name, row in (("products", "MILK,TEA,4,2\n"), ("inventory", "STORE,MILK,8\n")):
+        (trader / f"{name}.csv").write_text(TRADER[name] + row)
+    sold = "".join(f"{month},MILK,WEB,2\n" for month in MONTHS)
+    (trader / "sales_history.csv").write_text(TRADER["sales_history"] + sold)
+    collected = collect(trader, CYCLE)
+    assert "nobody makes or sells it: the 8 in stock or on order run out in about Mar 2027" in collected.summary()
+    assert collected.errors == 0
+
+
 def test_every_command_of_the_readme_is_one_of_ours_with_its_options() -> None:
     verbs = typer.main.get_command(app).commands
     lines = re.findall(

@@ -689,7 +689,7 @@ def test_what_was_tampered_with_is_found(own_run: Path) -> None:
 
 
 def test_a_changed_plan_is_not_reproduced_and_all_around_it_is(own_run: Path) -> None:
-    """Whoever changes a table and its hash everywhere is found; a clean plan: test_cli."""
+    """Whoever changes a table and its hash everywhere is found, also in a published cycle; a clean plan: test_cli."""
     shutil.rmtree(own_run / "data" / "demo")
     cycle = Cycle.open("demo", "2026-11")
     manifest, path = cycle.manifest, cycle.folder / "tables" / "stock.parquet"
@@ -699,6 +699,7 @@ def test_a_changed_plan_is_not_reproduced_and_all_around_it_is(own_run: Path) ->
     manifest["tables"]["stock"]["sha256"] = files.sha256(path)
     for stage in manifest["stages"].values():
         stage["read"] |= {"stock": files.sha256(path)} if "stock" in stage["read"] else {}
+    manifest["frozen"] = {"at": "2026-11-12T09:00:00+00:00", "by": "Greta Holm"}
     (cycle.folder / "manifest.json").write_text(json.dumps(manifest))
     different, same, versions = cycles.reproduce("demo", "2026-11", progress=False)
     assert different == ["stock: other bytes than the first time"] and versions == []

@@ -58,7 +58,7 @@ def test_each_cycle_says_where_it_stands_and_what_to_type(data: Path, monkeypatc
     )
     monkeypatch.setattr(Cycle, "stale", lambda self: {})
     row = overview().set_index(["company", "cycle"]).loc[("acme", "2026-11")]
-    assert row["waits for"] == "collect: Ada Brandt or Jon Okafor"
+    assert row["waits for"].startswith("collect: Ada Brandt or Jon Okafor; demand: nobody may sign it; supply: nobody")
     assert row["next"] == 'sopkit sign --company acme --cycle 2026-11 collect --by "Ada Brandt"'
 
 

@@ -234,7 +234,9 @@ def test_the_last_month_to_choose_follows_from_lead_times():
     shift = {"table": "capacity", "where": {"month": "2027-03..2027-06"}, "column": "hours", "add": 9}
     hire = {"table": "workforce", "where": {"site": "P"}, "column": "people", "add": 2}
     source = {"table": "supplier_capacity", "rows": [{"supplier": "S", "item": "I", "site": "P", "month": "2027-03"}]}
-    offers = pd.DataFrame({"supplier": ["S", "T"], "item": "I", "site": "P", "price": 1.0, "lead_time": [2, 5]})
+    offers = pd.DataFrame(
+        {"supplier": ["S", "T"], "item": "I", "site": "P", "price": 1.0, "lead_time": [1, 5], "lead_days": [21, 0]}
+    )
     people = pd.DataFrame({"site": ["P"], "skill": ["s"], "people": 3, "hire_lead_time": 1})
     tables = {"offers": TABLES["offers"].conform(offers), "workforce": TABLES["workforce"].conform(people)}
     made = {"shift": option(shift), "hired": option(shift, hire), "source": option(source), "hire": option(hire),

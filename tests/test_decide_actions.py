@@ -13,8 +13,11 @@ from sopkit import cli
 from sopkit.book import Book, actions, workflow
 from sopkit.book.signed import signed_on
 from sopkit.cycle import Cycle, followup
+from sopkit.cycle.checklist import blocking
 from sopkit.decide import figures
-from sopkit.errors import RecordError, SettingsError
+from sopkit.errors import RecordError, SettingsError, StageError
+from sopkit.publish.figures import stages
+from sopkit.publish.sections import review
 from sopkit.tables import TABLES, Company
 
 PEOPLE = pd.DataFrame({"name": ["Ada Brandt", "Jon Okafor"], "role": ["planner"] * 2, "may_sign": ["demand", "supply"]})
@@ -123,7 +126,7 @@ def test_a_stage_says_its_day_and_what_is_not_true_yet(cycle: Cycle, tmp_path: P
     assert workflow.due(cycle.company, "2026-11", "demand") == pd.Timestamp("2026-11-04")
     assert pd.isna(workflow.due(cycle.company, "2026-11", "supply"))
     items = workflow.checklist(book, "demand")
-    assert ("deals are in", False) in items and workflow.state(
+    assert [item.holds for item in items if item.what == "deals are in"] == [False] and workflow.state(
         book, "demand", made=True, stale=False, signed=False
     ) == "made"
     with pytest.raises(SettingsError, match="did you mean 'deals are in'"):
@@ -135,6 +138,76 @@ def test_a_stage_says_its_day_and_what_is_not_true_yet(cycle: Cycle, tmp_path: P
     assert workflow.state(book, "demand", made=True, stale=False, signed=False) == "ready"
     assert workflow.state(book, "demand", made=True, stale=True, signed=True) == "stale"
     assert workflow.state(book, "demand", made=False, stale=False, signed=False) == "not started"
+
+
+def test_what_is_not_true_is_signed_only_because_of_something(cycle: Cycle, tmp_path: Path) -> None:
+    """It was once signed and only announced. The reason and what is not true stand in the record."""
+    settings = tmp_path / "data" / "acme" / "company.yaml"
+    settings.write_text("name: Acme\nhorizon: 3\nworkflow: {collect: {owner: Ada Brandt, ticks: [stock is counted]}}\n")
+    people = PEOPLE.assign(may_sign="collect demand")
+    opened = Cycle.open("acme", "2026-11", stage="collect")
+    opened.save({"people": people})
+    opened.mark("collect", "done")
+    sign = ["sign", "collect", "--company", "acme", "--cycle", "2026-11", "--by", "Ada Brandt"]
+    refused = CliRunner().invoke(cli.app, sign)
+    assert isinstance(refused.exception, StageError) and "not ticked yet: stock is counted" in str(refused.exception)
+    assert "--because REASON" in str(refused.exception) and cycle.records.read("sign_offs").empty
+    left = blocking(Cycle.open("acme", "2026-11"))
+    assert list(left.loc[left["stage"] == "collect", "what"]) == [
+        "not ticked yet: stock is counted",
+        "stage collect is not signed as it is",
+    ]
+    assert CliRunner().invoke(cli.app, [*sign, "--because", "the count is on Friday"]).exit_code == 0
+    (note,) = cycle.records.read("sign_offs")["note"]
+    assert note == "Signed because the count is on Friday, though not ticked yet: stock is counted."
+    assert "collect" not in set(blocking(Cycle.open("acme", "2026-11"))["stage"])
+    ticked = CliRunner().invoke(cli.app, [*sign, "--tick", "stock is counted"])
+    assert ticked.exit_code == 0 and cycle.records.read("sign_offs")["note"].iloc[-1] == ""
+
+
+def test_actions_of_earlier_cycles_are_judged() -> None:
+    """Done, late by its day, at risk by what comes first or because nobody has begun, else on track."""
+
+    def row(number: int, cycle: str, **more: str | int) -> dict:
+        told = {"id": number, "author": "Ada", "cycle": cycle, "recorded_at": "x", "what": f"w{number}"}
+        return told | more
+
+    rows = [
+        row(1, "2026-10", due="2026-10-20"),
+        row(2, "2026-10", due="2026-12-20", depends="1", status="doing"),
+        row(3, "2026-10", due="2026-11-20"),
+        row(4, "2026-10", due="2026-11-20", status="doing"),
+        row(5, "2026-10", due="2027-02-20"),
+        row(6, "2026-10", due="2026-11-05"),
+        row(7, "2026-11", action=6, status="done"),
+        row(8, "2026-10", due="2026-12-01", depends="5", status="doing"),
+        row(9, "2026-09", due="2026-09-20", status="done"),
+        row(10, "2026-11", due="2026-11-20"),
+    ]
+    book = Book.of({"actions": pd.DataFrame(rows)}, Company(name="Acme"), "2026-11")
+    assert actions.judged(book)["outcome"].to_dict() == {
+        1: "late", 2: "at risk", 3: "at risk", 4: "on track", 5: "on track", 6: "done", 8: "at risk"
+    }  # fmt: skip
+    figure = figures.actions_judged(book)
+    assert figure.look_for == "1 late, 3 at risk, 2 on track and 1 done."
+    assert review(book)["headline"] and "late" in "".join(str(one.html) for one in review(book)["body"][:1])
+
+
+def test_the_pack_shows_which_stage_is_stale(cycle: Cycle, tmp_path: Path) -> None:
+    opened = Cycle.open("acme", "2026-11", stage="collect")
+    opened.save({"people": PEOPLE})
+    opened.mark("collect", "done")
+    demand = Cycle.open("acme", "2026-11", stage="demand")
+    demand.read("people")
+    demand.save({"demand_plan": TABLES["demand_plan"].empty()})
+    demand.mark("demand", "done")
+    assert "collect" not in Cycle.open("acme", "2026-11").book.manifest["stale"]
+    opened = Cycle.open("acme", "2026-11", stage="collect")
+    opened.save({"people": PEOPLE.head(1)})
+    opened.mark("collect", "done")
+    figure = stages(Cycle.open("acme", "2026-11").book)
+    assert figure.frame.set_index("stage").at["Demand", "state"] == "stale"
+    assert figure.look_for.startswith("Stale, to be run again: demand")
 
 
 def test_a_signature_is_in_time_by_the_day_on_which_it_was_given(cycle: Cycle, tmp_path: Path) -> None:

@@ -216,6 +216,8 @@ def test_a_company_that_has_sold_nothing_yet_is_planned_by_what_people_say(sold,
     plan = {name: TABLES[name].check(frame) for name, frame in made.items()}
     frame = plan["demand_plan"]
     assert np.isfinite(frame[["baseline", "consensus", "p10", "p90"]]).all(axis=None) and (frame["baseline"] == 0).all()
+    trusting = COMPANY.model_copy(update={"consensus": Company(name="new").consensus})  # sales has no least weight
+    assert demand.plan(book(some | {"clean_history": history}, trusting))["demand_plan"]["consensus"].sum() > 0
     if sold == "none":
         said = frame[(frame["statistical"] == 0) & frame["sales"].notna()]
         assert np.allclose(said["blended"], said["sales"]) and said["sales"].sum() > 0
@@ -312,9 +314,43 @@ def test_a_launch_under_way_scales_its_curve_by_how_it_went(tables, run):
 
 def test_a_launch_without_like_product_is_an_exception(tables, run):
     products = tables["products"].assign(like_product="", curve="")
+    products.loc[products["product"] != "TENT-4P", "launch_month"] = pd.NaT  # nothing was ever launched
     plan = run(tables | {"products": products, "sales_forecast": TABLES["sales_forecast"].empty()})
     assert "TENT-4P" not in set(plan["demand_plan"]["product"])
     assert "nothing is planned" in plan["exceptions"].query("product == 'TENT-4P'")["sentence"].iloc[0]
+
+
+def launched_before(tables, name, price, shares, start="2025-03-01"):
+    """`tables` in which product `name` of family TENTS was launched and sold these shares of a mean tent, by age."""
+    sold, start = tables["clean_history"], pd.Timestamp(start)
+    tents = sold[sold["product"].isin(["TENT-2P", "TENT-3P"]) & (sold["month"] >= start)]
+    age = (tents["month"].dt.year - start.year) * 12 + tents["month"].dt.month - start.month
+    mine = tents.assign(product=name, quantity=tents["quantity"] / 2 * np.interp(age, range(len(shares)), shares))
+    mine = mine.groupby(["product", "market", "month"], as_index=False)["quantity"].sum()
+    row = tables["products"].query("product == 'TENT-3P'").assign(product=name, price=price, launch_month=start)
+    products = pd.concat([tables["products"], row.assign(like_product="", curve="", successor="")])
+    history = TABLES["clean_history"].check(pd.concat([sold, mine.assign(raw=mine["quantity"])]))
+    return tables | {"products": products, "clean_history": history, "campaigns": TABLES["campaigns"].empty()}
+
+
+def test_a_launch_without_like_product_goes_as_the_nearest_past_launches_went(tables, run):
+    """Shares by age: the median of launches that are known, times a mean product of the family; both are said."""
+    tables = few(tables, "TENT-2P", "TENT-3P", "TENT-4P")
+    shares = [0.2, 0.4, 0.6, 0.8, 0.8, 0.8, 0.8]
+    for name, price, scale in (("TENT-A", 350.0, 1.0), ("TENT-B", 340.0, 0.5), ("TENT-C", 330.0, 1.5)):
+        tables = launched_before(tables, name, price, [scale * share for share in shares])
+    tables = launched_before(tables, "TENT-FAR", 20.0, [9.0])
+    products = tables["products"].set_index("product")
+    products.loc["TENT-4P", ["like_product", "curve"]] = ""
+    none = {"sales_forecast": TABLES["sales_forecast"].empty(), "products": products.reset_index()}
+    plan = run(tables | none)
+    frame = plan["demand_plan"].set_index(["product", "market", "month"])
+    old = ["TENT-2P", "TENT-3P", "TENT-A", "TENT-B", "TENT-C", "TENT-FAR"]  # sold for a year by then
+    for age, month in enumerate(pd.date_range("2027-02-01", periods=9, freq="MS")):
+        tents = [frame.loc[(name, "NORTH-RETAIL", month), "baseline"] for name in old]
+        launch = frame.loc[("TENT-4P", "NORTH-RETAIL", month)]
+        assert launch["baseline"] + launch["lifecycle"] == pytest.approx(np.mean(tents) * shares[min(age, 6)])
+    assert sentences(plan, "TENT-4P", "as TENT-A, TENT-B and TENT-C did, which reached 40 % to 120 % of a mean")
 
 
 # campaigns, market conditions ----------------------------------------------------------------------------------

@@ -7,8 +7,9 @@ import pytest
 from small_company import CYCLE, company, demand, monthly, months, read
 
 from sopkit import supply
-from sopkit.book import Book
+from sopkit.book import Book, Plan
 from sopkit.errors import SupplyDataError
+from sopkit.reconcile.futures import decided
 from sopkit.supply.check import checks
 from sopkit.supply.resolve import Session
 
@@ -82,15 +83,19 @@ DAYS = "price, lead_days\nEAST, P, STORE, 20, 21".replace("\n", "\n        ")
 
 
 def test_of_a_lead_time_of_21_days_30_percent_arrives_in_the_month_of_ordering_and_70_in_the_next():
-    """Orders of 100 and 100: 30 arrive in January, 70 + 30 in February, 70 in March; paid for as they arrive."""
-    plan = planned(trader(DAYS, wanted=(30, 100, 70)))
+    """Orders of 100 and 100: 30 arrive in January, 70 + 30 in February, 70 in March; paid for as they arrive.
+
+    In March, the last month, only the 30 are ordered that are still to arrive in it.
+    """
+    plan = planned(trader(DAYS, wanted=(30, 100, 100)))
     january, february, march = MONTHS
     assert quantities(plan["supply_plan"], "month", "available") == [
-        [january, january, 30], [january, february, 70], [february, february, 30], [february, march, 70]
+        [january, january, 30], [january, february, 70], [february, february, 30], [february, march, 70],
+        [march, march, 30],
     ]  # fmt: skip
     assert plan["deliveries"]["lost"].sum() == pytest.approx(0)
     paid = plan["supply_costs"].query("cost == 'buying'").set_index("month")["amount"]
-    assert paid.to_dict() == pytest.approx({january: 600, february: 2000, march: 1400})
+    assert paid.to_dict() == pytest.approx({january: 600, february: 2000, march: 2000})
 
 
 def test_days_beyond_a_month_and_months_with_days_add_up():
@@ -136,8 +141,8 @@ def test_days_on_a_lane_count_in_part_and_as_a_month_for_what_can_get_too_old(li
 
 
 def test_fair_shares_begin_when_the_first_part_can_arrive():
-    tables = trader(OFFER, LANES.format(days=12, capacity=50, load=0), wanted=(60, 60))
-    assert planned(tables, allocation="fair_share")["deliveries"]["delivered"].tolist() == pytest.approx([30, 20])
+    tables = trader(OFFER, LANES.format(days=12, capacity=50, load=0), wanted=(60, 60, 60))
+    assert planned(tables, allocation="fair_share")["deliveries"]["delivered"].tolist() == pytest.approx([30, 50, 60])
 
 
 # whole lots and full loads ------------------------------------------------------------------------------------------
@@ -247,3 +252,13 @@ def test_each_product_is_made_in_the_plants_that_have_a_routing_for_it():
     del tables["offers"], tables["suppliers"]
     made = planned(tables)["supply_plan"].groupby(["item", "site"])["quantity"].sum()
     assert made.to_dict() == pytest.approx({("P", "STORE"): 120, ("Q", "DEPOT"): 80})
+
+
+def test_a_plan_whose_first_orders_come_in_parts_can_be_held_against_futures():
+    """What is decided is an order, however many parts it comes in; its twin a month later takes any quantity of it."""
+    tables = trader("price, lead_days, order_multiple\n        EAST, P, STORE, 20, 21, 50", wanted=(30, 100, 70))
+    book = Book.of(tables, company(3), CYCLE)
+    held = decided(Plan(book.tables, book.company, book.cycle).with_tables(planned(tables)))
+    kept = held["last_supply_plan"].groupby("month")["quantity"].sum()
+    assert kept.loc[MONTHS[0]] == pytest.approx(100)
+    assert held["offers"].set_index("supplier")["order_multiple"].tolist() == [50, 0]

@@ -18,7 +18,7 @@ import sopkit
 from sopkit import collect, demand, workbench
 from sopkit.book import actions, apply, load_scenarios
 from sopkit.cli import app
-from sopkit.cycle import Cycle
+from sopkit.cycle import Cycle, followup
 from sopkit.cycle.checklist import blocking
 from sopkit.decide import figures
 from sopkit.supply import resolve
@@ -332,6 +332,18 @@ def test_the_lab_builds_keeps_solves_and_holds_options_against_events(own_run: P
     lab.chosen.value = ["more_hours"]
     assert "data-stale" in lab.compared.value and "data-stale" in lab.held.value
 
+    lab.futures.value = 20
+    lab.sample.click()
+    lab._working.join()
+    assert "20 futures sampled" in lab.progress.value and "-p futures=20" in lab.progress.value
+    told = ("Result after penalties in sampled", "Fill rate in sampled", "What moves the result", "What service costs")
+    assert all(title in shown.value for title, shown in zip(told, lab.sampled, strict=True))
+    assert "More hours" in lab.sampled[0].value and lab.bar.value == lab.bar.max and lab.stop.disabled
+    lab.sample.click()
+    lab.stop.click()
+    lab._working.join()
+    assert "Stopped: no future is shown." in lab.progress.value and not lab.sample.disabled
+
 
 # 05 and 06: the decision room and what blocks publication ------------------------------------------------------------
 
@@ -375,6 +387,9 @@ def test_a_decision_keeps_dissent_and_expected_effect_and_the_options_stand_side
     room.sign.by.value = "Greta Holm"
     cycle.mark("decide", "done")
     room.sign.sign.click()
+    assert "cannot be signed, undecided: " in room.sign.message.value
+    room.sign.because.value = "the other question waits for the bank"
+    room.sign.sign.click()
     assert "Greta Holm signed stage decide as it is now" in room.sign.message.value
 
 
@@ -391,7 +406,10 @@ def test_one_list_says_what_blocks_publication_in_notebook_and_command_line(own_
     checks.sign.stage.value = "demand"
     checks.sign.by.value = "Ada Brandt"
     checks.sign.sign.click()
-    assert "stage demand is not signed" not in checks.shown.value and len(blocking(cycle)) == len(left) - 1
+    assert "not ticked yet: sales has confirmed the open deals" in checks.sign.message.value
+    followup.tick(cycle, "demand", "sales has confirmed the open deals", by="Ada Brandt")
+    checks.sign.sign.click()
+    assert "stage demand is not signed" not in checks.shown.value and len(blocking(cycle)) == len(left) - 2
 
     override(Cycle.open("demo", "2026-11", stage="demand"), 40)
     checks.fresh._asked()

@@ -49,6 +49,26 @@ def late(actions: pd.DataFrame, today: pd.Timestamp) -> pd.Series:
     return ~actions["status"].isin(CLOSED) & (actions["due"] < today)
 
 
+def judged(book: Book) -> pd.DataFrame:
+    """The actions of earlier cycles that were open when this one began, as `standing`, with their `outcome`.
+
+    done, dropped; late: its day is over; at risk: what comes first is late or due after it, or nobody has begun and it
+    is due in this month; on track.
+    """
+    records, today = book["actions"], book.first
+    rows, number = standing(records), records["action"].where(records["action"] > 0, records["id"])
+    behind, told = late(rows, today), records.groupby(number)["cycle"].max()
+    still = ~rows["status"].isin(CLOSED)
+    outcome = rows["status"].where(~still, "on track")
+    for at, row in rows[still].iterrows():
+        first = rows[still & rows.index.isin([int(one) for one in row["depends"].split()])]
+        waits = (behind[first.index] | (first["due"] > row["due"])).any()
+        soon = row["status"] == "open" and row["due"] < today + pd.DateOffset(months=1)
+        outcome[at] = "late" if behind[at] else "at risk" if waits or soon else "on track"
+    rows = rows.assign(outcome=outcome)
+    return rows[(rows["cycle"] < book.cycle) & (still | told.reindex(rows.index).ge(book.cycle))]
+
+
 def proposed(book: Book) -> pd.DataFrame:
     """Actions that the plan asks for and nobody recorded yet: of what was adopted, of the best levers, of exceptions.
 

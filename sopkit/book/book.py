@@ -232,14 +232,14 @@ class Book(Mapping[str, pd.DataFrame]):
 
     # levels --------------------------------------------------------------------------------------------------------
 
+    @cached_property
+    def levelled(self) -> dict[str, pd.DataFrame]:
+        """Tables with their levels, once somebody asked for them."""
+        return {}
+
     def with_levels(self, frame: pd.DataFrame) -> pd.DataFrame:
         """`frame` with a column for every level above those it has: family, region, quarter, fiscal_year, total."""
         return hierarchy.with_levels(frame, self, self.company)
-
-    @cached_property
-    def leveled(self) -> dict[str, pd.DataFrame]:
-        """Tables with their levels that were asked for already: made once for a book, which is never changed."""
-        return {}
 
     # asking --------------------------------------------------------------------------------------------------------
 

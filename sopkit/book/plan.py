@@ -123,7 +123,7 @@ class Plan(Book):
 
     def __getstate__(self) -> dict[str, Any]:
         """What travels to another process: everything but the model in the solver."""
-        return {name: value for name, value in vars(self).items() if name not in ("_session", "leveled")}
+        return {name: value for name, value in vars(self).items() if name not in ("_session", "levelled")}
 
     def _must_be_supplied(self) -> None:
         if "supply_costs" not in self:

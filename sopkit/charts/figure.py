@@ -326,14 +326,16 @@ def chart(frame: pd.DataFrame) -> Any:
     """An Altair chart of a frame, whose channels are still to be said: months as text in local time, text without what
     XML refuses, None for no value.
     """
-    rows = frame.copy()
-    for name in rows.columns:
-        if pd.api.types.is_datetime64_any_dtype(rows[name]):
-            rows[name] = rows[name].dt.strftime("%Y-%m-%dT00:00:00")
-        elif not pd.api.types.is_numeric_dtype(rows[name]):
-            rows[name] = rows[name].map(plain)
-    rows = rows.astype(object).where(rows.notna(), None)
-    return _chart_class()(vega().Data(values=tuple(rows.to_dict("records"))))
+    cells = []
+    for name in frame.columns:
+        values = frame[name]
+        if pd.api.types.is_datetime64_any_dtype(values):
+            values = values.dt.strftime("%Y-%m-%dT00:00:00")
+        elif not pd.api.types.is_numeric_dtype(values):
+            values = values.map(plain)
+        cells.append([None if value != value else value for value in values.tolist()])
+    rows = (dict(zip(frame.columns, row, strict=True)) for row in zip(*cells, strict=True))
+    return _chart_class()(vega().Data(values=tuple(rows)))
 
 
 @cache

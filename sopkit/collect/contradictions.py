@@ -84,6 +84,11 @@ def reached(places: Iterable[str], lanes: pd.DataFrame, item: str = "") -> set[s
     return seen
 
 
+def whole_months(frame: pd.DataFrame) -> pd.Series:
+    """Lead times of offers or lanes in whole months: what has to be bridged, a part of a month like a whole one."""
+    return frame["lead_time"] - (-frame["lead_days"] // DAYS_A_MONTH)
+
+
 def own_lanes(pairs: pd.DataFrame) -> pd.DataFrame:
     """Of products beside rows of lanes: the lane for the product alone, or where there is none that for all items."""
     fits = pairs[pairs["item"].eq("") | pairs["item"].eq(pairs["product"])]

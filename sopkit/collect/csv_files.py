@@ -41,8 +41,8 @@ def read_csv(table: Table, source: Source, content: bytes, place: str) -> Extrac
     A byte that is not of the stated encoding, and a row with more cells than the header, become findings.
     """
     findings: list[Finding] = []
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and "16" not in source.encoding:
-        fix = "It is UTF-16 text: save it as CSV UTF-8, or set `encoding: utf-16` in company.yaml."
+    if (found := utf_16(content)) and "16" not in source.encoding:
+        fix = f"It is UTF-16 text: save it as CSV UTF-8, or set `encoding: {found}` in company.yaml."
         return failed(table, place, f"cannot be read as {source.encoding} CSV", fix, 1)
     longest = csv.field_size_limit(LONGEST_CELL)  # it holds for the whole process: given back below
     try:
@@ -69,6 +69,14 @@ def read_csv(table: Table, source: Source, content: bytes, place: str) -> Extrac
         csv.field_size_limit(longest)
     findings += header_findings(table, header)
     return Extract(table.name, place, columns, rows, tuple(findings), sha(content))
+
+
+def utf_16(content: bytes) -> str:
+    """The encoding of a text in UTF-16, by its mark or by every second byte being zero; empty for another text."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    halves = {"utf-16-le": content[1:200:2], "utf-16-be": content[:200:2]}
+    return next((name for name, half in halves.items() if half.count(0) > 0.9 * max(len(half), 1)), "")
 
 
 def _codec(source: Source) -> str:

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from sopkit.collect import readings
 from sopkit.collect.cells import Notes, column_of, strings
-from sopkit.collect.csv_files import DELIMITERS, read_csv
+from sopkit.collect.csv_files import DELIMITERS, read_csv, utf_16
 from sopkit.collect.extract import Extract
 from sopkit.collect.mapping import Mapping
 from sopkit.collect.queries import READERS, SPREADSHEETS, database_query, database_url
@@ -117,8 +117,8 @@ def _of_file(path: Path, name: str) -> Iterator[Export]:
 
 def encoding_of(content: bytes) -> str:
     """The encoding of a text: by its mark, else UTF-8 where every byte fits, else what Windows writes."""
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return "utf-16"
+    if found := utf_16(content):
+        return found
     try:
         content.decode("utf-8")
     except UnicodeDecodeError:

@@ -111,18 +111,13 @@ def _found(table: Table, source: Source, mapping: Mapping) -> list[Path]:
         named = sorted(mapping.raw.glob(source.file)) if "*" in source.file else [mapping.raw / source.file]
         return [path for path in named if path.is_file() and is_source(path)]
     # some systems take Prices.CSV for prices.csv, so people do too
-    there = [
-        (folder, path)
-        for folder in (mapping.folder, mapping.raw)
-        if folder.is_dir()
-        for path in sorted(folder.iterdir())
-    ]
+    there = [(folder, sorted(os.listdir(folder))) for folder in (mapping.folder, mapping.raw) if folder.is_dir()]
     places = [
-        path
+        folder / one
         for name in (f"{table.name}.csv", f"{table.name}.parquet", mapping.company.workbook)
-        for inside in (mapping.folder, mapping.raw)
-        for folder, path in there
-        if folder == inside and path.name.casefold() == name.casefold()
+        for folder, names in there
+        for one in names
+        if one.casefold() == name.casefold()
     ]
     return [path for path in places if path.is_file()][:1]
 

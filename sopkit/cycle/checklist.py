@@ -1,4 +1,4 @@
-"""What still blocks publication, computed: what is stale, what is undecided, which signature is missing, who acts."""
+"""What still blocks publication, computed: what is stale, what is not true, which signature is missing, who acts."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ COLUMNS = ["stage", "state", "what", "waits for", "next"]
 def blocking(cycle: Cycle) -> pd.DataFrame:
     """What must still happen before `cycle` can be published as approved, in the order of doing; no row = nothing.
 
-    Columns `stage state what waits for next`. A cycle that is published for good waits for nothing. Raises what reading
-    the cycle raises.
+    Columns `stage state what waits for next`; what must be true is the checklist of `book.workflow`, as a signature
+    asks it. A cycle that is published for good waits for nothing. Raises what reading the cycle raises.
     """
     rows, manifest, stale = [], cycle.manifest, cycle.stale()
     if "frozen" in manifest:
@@ -25,17 +25,21 @@ def blocking(cycle: Cycle) -> pd.DataFrame:
     people = cycle.read("people") if "collect" in manifest["stages"] else pd.DataFrame({"name": [], "may_sign": []})
     signed = signatures(cycle.records.read("sign_offs", cycle=cycle.cycle), cycle.cycle, manifest)
     held = set(signed.loc[signed["holds"], "stage"])
-    for stage in (one.name for one in STAGES if one.name not in stale):
-        may = signers(people, stage)
-        if stage == "decide" and "decision_log" in manifest["tables"]:
-            log = cycle.read("decision_log")
-            room = "notebook 05, or decisions.yaml"
-            for row in log[log["status"] == "undecided"].to_dict("records"):
-                what = " ".join(filter(None, [f"undecided: {row['question']}", row["lapsed"]]))
-                rows.append((stage, "made", what, row["owner"] or " or ".join(may) or "nobody may decide", room))
-        if stage not in held:
-            by = f'{stage} --by "{may[0]}"' if may else stage
-            waits = f"{stage}: {' or '.join(may) or 'nobody may sign it'}"
+    for stage in STAGES:
+        if stage.name in stale:
+            continue
+        may, rule = signers(people, stage.name), cycle.company.rule(stage.name)
+        several = " or ".join(may)
+        if stage.name not in held or stage.name == "decide":
+            for item in cycle.untrue(stage.name):
+                asked = item.owner or rule.owner or several or f"nobody may sign {stage.name}"
+                where = f'--tick "{item.what}"' if item.what in rule.ticks else ""
+                room = command("sign", cycle.company_name, cycle.cycle, f"{stage.name} {where}") if where else ""
+                room = room or f"notebook {stage.number:02d}" + ", or decisions.yaml" * (stage.name == "decide")
+                rows.append((stage.name, "made", item.missing, f"{stage.name}: {asked}", room))
+        if stage.name not in held:
+            by = f'{stage.name} --by "{may[0]}"' if may else stage.name
             sign = command("sign", cycle.company_name, cycle.cycle, by)
-            rows.append((stage, "made", f"stage {stage} is not signed as it is", waits, sign))
+            waits = f"{stage.name}: {several or 'nobody may sign it'}"
+            rows.append((stage.name, "made", f"stage {stage.name} is not signed as it is", waits, sign))
     return pd.DataFrame(rows, columns=COLUMNS)

@@ -38,6 +38,7 @@ from sopkit.tables import (
 
 if TYPE_CHECKING:
     from sopkit.book import Book, Plan
+    from sopkit.book.workflow import Item
     from sopkit.records import Records
 
 
@@ -144,13 +145,15 @@ class Cycle:
         Raises StageError where the stage did not declare to read it, where it is not made yet, or where its file is not
         the one that was written.
         """
+        return self._read_from(self.manifest, name)
+
+    def _read_from(self, manifest: dict[str, Any], name: str) -> pd.DataFrame:
         declared = self._declared(name)
         if name not in self.reads and declared.stage != self.stage:
             raise StageError(
                 f"Stage {self.stage} does not declare to read {name!r}, only {', '.join(self.reads) or 'nothing'}. "
                 f"Add it to the stage in sopkit/tables/stages.py if the stage truly needs it."
             )
-        manifest = self.manifest
         if name in RECORD_NAMES and "reproduces" not in manifest:
             return self._read_record(declared)
         if self.stage in (None, "publish") and manifests.plan_of_record(manifest, name):
@@ -242,7 +245,9 @@ class Cycle:
         questions = load_questions(self.answers("decisions.yaml")) if "decisions.yaml" in asked else []
         manifest = self.manifest
         there = self.reads if self.stage else [n for n in self.reads if n in RECORD_NAMES or n in manifest["tables"]]
-        tables = {name: self.read(name) for name in there}
+        tables = {name: self._read_from(manifest, name) for name in there}
+        if self.stage in (None, "publish") and manifest["stages"]:
+            manifest["stale"] = self.stale()  # whoever shows where the stages stand shows this too
         self._given = (tables, self.company, self.cycle, scenarios, questions, manifest)
         return self._given
 
@@ -479,22 +484,30 @@ class Cycle:
 
     def _waits(self, stage: str) -> dict[str, str]:
         """By which day a stage is to be signed, and what of its checklist is not true yet."""
-        from sopkit.book import Book, workflow
+        from sopkit.book import workflow
 
         try:
-            tables = {name: self.read(name) for name in workflow.READS if name in self.manifest["tables"]}
-            tables["ticks"] = self.records.read("ticks", cycle=self.cycle)
-            book = Book(tables, self.company, self.cycle)
+            wrong, day = self.untrue(stage), workflow.due(self.company, self.cycle, stage)
         except SopkitError as error:
             return {"due": "-", "not true yet": str(error).splitlines()[0]}
-        wrong = [item for item, holds in workflow.checklist(book, stage) if not holds]
-        day = workflow.due(self.company, self.cycle, stage)
-        return {"due": f"{day:%Y-%m-%d}" if pd.notna(day) else "-", "not true yet": "; ".join(wrong)}
+        left = "; ".join(item.what for item in wrong)
+        return {"due": f"{day:%Y-%m-%d}" if pd.notna(day) else "-", "not true yet": left}
 
-    def sign(self, stage: str, *, by: str, note: str = "") -> int:
+    def untrue(self, stage: str) -> list[Item]:
+        """What of a stage's checklist (`book.workflow`) is not true yet: computed from its tables, or not ticked."""
+        from sopkit.book import Book, workflow
+
+        tables = {name: self.read(name) for name in workflow.READS if name in self.manifest["tables"]}
+        tables["ticks"] = self.records.read("ticks", cycle=self.cycle)
+        book = Book(tables, self.company, self.cycle)
+        return [item for item in workflow.checklist(book, stage) if not item.holds]
+
+    def sign(self, stage: str, *, by: str, note: str = "", because: str = "") -> int:
         """Record that `by` signs `stage` exactly as its tables are now; returns the record's number.
 
-        Raises SettingsError for an unknown stage or a person who may not sign it, StageError where the stage is stale.
+        Where its checklist is not true, only `because` of something, which is recorded with what is not true. Raises
+        SettingsError for an unknown stage or a person who may not sign it, StageError where the stage is stale or its
+        checklist is not true.
         """
         if stage not in BY_NAME:
             raise SettingsError(f"no stage {stage!r}: {nearest(stage, BY_NAME)}")
@@ -504,6 +517,13 @@ class Cycle:
             raise StageError(
                 f"Stage {stage} cannot be signed, it is stale: {stale[stage]}. Run first: {self.command('--resume')}."
             )
+        if wrong := "; ".join(item.missing for item in self.untrue(stage)):
+            if not because.strip():
+                raise StageError(
+                    f"Stage {stage} cannot be signed, {wrong}. Make it true, or say why it is signed all the same: "
+                    f"{command('sign', self.company_name, self.cycle, f'{stage} --because REASON')}."
+                )
+            note = f"{note} Signed because {because.strip()}, though {wrong}.".strip()
         return self.records.add(
             "sign_offs", author=by, cycle=self.cycle, stage=stage, note=note, plan_hash=self.plan_hash(stage)
         )

@@ -62,6 +62,7 @@ def serve(stages: Iterable[str], renderer: str) -> None:
     Answers the kernel's process id, or 0 where no fork can be taken. Ends, with its kernels, when the input closes.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the runner, which then closes the input
+    gc.disable()  # what is imported stays: looking for garbage in it took a sixth of the time
     cold: deque[tuple[str, str]] = deque(rooms(stages))
     requests: Any = sys.stdin.buffer.raw  # type: ignore[union-attr]
     for _ in SHARED:
@@ -99,7 +100,7 @@ def _alone() -> bool:
 
 def _import(name: str) -> None:
     """Import `name` and what it imports late; what cannot be imported is left to the notebook, which then says so."""
-    with suppress(Exception), without_grammar():
+    with suppress(Exception), without_grammar("dask"):  # the forecasting libraries import it where it is installed
         for late in getattr(importlib.import_module(name), "IMPORTED_LATE", ()):
             importlib.import_module(late)
 
@@ -108,6 +109,7 @@ def _become_kernel(request: Mapping[str, Any]) -> None:
     """In the child: an ordinary Jupyter kernel, until it is shut down; never returns."""
     try:
         os.setsid()
+        gc.enable()
         signal.signal(signal.SIGINT, signal.default_int_handler)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(2, 1)

@@ -117,6 +117,7 @@ def code_hash() -> str:
     return sha256("".join([*files, json.dumps(versions(), sort_keys=True)]).encode())
 
 
+@cache
 def declaration_hash(declared: Table) -> str:
     """A short hash of all that a table's declaration says."""
     return sha256(repr(declared).encode())[:16]

@@ -52,7 +52,7 @@ def reproduce(company: str, cycle: str, *, progress: bool = True) -> tuple[list[
             replace_file(again.folder / name, (first.folder / name).read_bytes())
         manifests.store(
             again.folder,
-            manifest
+            {name: part for name, part in manifest.items() if name != "frozen"}  # a published plan too
             | {
                 "tables": kept,
                 "files": snapshot,

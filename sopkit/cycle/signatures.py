@@ -80,13 +80,13 @@ def decide(cycle: Cycle, fields: Mapping[str, Any], *, by: str) -> int:
     return number
 
 
-def sign(cycle: Cycle, stage: str, *, by: str, note: str = "") -> tuple[int, Path | None]:
+def sign(cycle: Cycle, stage: str, *, by: str, note: str = "", because: str = "") -> tuple[int, Path | None]:
     """`Cycle.sign`, and the statement of whoever has a key: (number of the record, its path or None).
 
     Raises what `key_of`, `attest` and `Cycle.sign` raise.
     """
     key = key_of(cycle, by)
-    number = cycle.sign(stage, by=by, note=note)
+    number = cycle.sign(stage, by=by, note=note, because=because)
     return number, attest(cycle, stage, by=by, number=number, key=key) if key is not None else None
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from sopkit import charts
 from sopkit.book import Book
-from sopkit.book.actions import late, standing
+from sopkit.book.actions import judged, late, standing
 from sopkit.book.scenarios import BASE
 from sopkit.book.signed import chosen
 from sopkit.charts import Figure, Show
@@ -165,6 +165,22 @@ def board(book: Book) -> Figure:
         {one: sentence(one) for one in STATES}, who=book.who, title="Actions", unit="number, what, who",
         source="actions", none="No action is recorded. sopkit actions proposes some.",
         look_for=f"{number(int(behind.sum()))} late." if behind.any() else "",
+    )  # fmt: skip
+
+
+def actions_judged(book: Book) -> Figure:
+    """What became of the actions of earlier cycles: done, dropped, late, at risk, on track."""
+    rows = judged(book)
+    order = ["late", "at risk", "on track", "done", "dropped"]
+    rows = rows.sort_values("outcome", key=lambda column: column.map(order.index), kind="stable")
+    counts = rows["outcome"].value_counts().reindex(order).dropna()
+    return charts.table(
+        rows.reset_index(names="number").assign(number=lambda frame: frame["number"].astype(str)),
+        {"number": "No.", "what": "What", "assignees": "Who", "due": "Due", "outcome": "Outcome",
+         "comments": "Comments"},
+        who=book.who, title="Actions of earlier cycles", unit="as they stand today", source="actions",
+        look_for=f"{sentence(listed([f'{number(n)} {name}' for name, n in counts.items()], 5))}.",
+        none="No earlier cycle left an action.",
     )  # fmt: skip
 
 

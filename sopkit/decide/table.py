@@ -6,6 +6,7 @@ import pandas as pd
 
 from sopkit.book import Book, Question
 from sopkit.book.scenarios import BASE
+from sopkit.collect.contradictions import whole_months
 from sopkit.errors import SettingsError, nearest
 from sopkit.tables import TABLES
 from sopkit.words import listed, percent, scale_of
@@ -65,7 +66,7 @@ def choose_by(code: str, book: Book) -> str:
         if column:
             for where in change.rows or [change.where]:
                 mine = {name: value for name, value in where.items() if name in ("supplier", "item", "site", "skill")}
-                rows = book[table]
+                rows = book[table].assign(lead_time=whole_months) if table == "offers" else book[table]
                 leads.append(
                     rows.loc[rows[list(mine)].isin({k: [v] for k, v in mine.items()}).all(axis=1), column].max()
                 )

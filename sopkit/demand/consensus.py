@@ -185,8 +185,12 @@ def blend(streams: Mapping[str, np.ndarray], weights: pd.DataFrame, grid: Grid, 
         here = grid.pairs["family"].map(share[name]).to_numpy()[:, None] * ~np.isnan(streams[name])
         total += here
         parts += here * np.nan_to_num(streams[name]) / np.maximum(1 + off, 0.1)
-    # where all the weight lies on streams without a forecast, the statistical one stands alone
-    return np.where(total > 0, parts / np.where(total > 0, total, 1.0), np.nan_to_num(streams["statistical"]))
+    # where all the weight lies on streams without a forecast, the statistical one stands alone, or what others expect
+    known = [streams[name] for name in ("statistical", *share.columns) if name in streams]
+    alone = next(iter(known))
+    for stream in known:
+        alone = np.where(np.isnan(alone), stream, alone)
+    return np.where(total > 0, parts / np.where(total > 0, total, 1.0), np.nan_to_num(alone))
 
 
 # Overrides ---------------------------------------------------------------------------------------------------------

@@ -1,4 +1,8 @@
-"""The lifecycle layer: launches by a like-product's curve, retirements that fade, successors that take over."""
+"""The lifecycle layer: launches by a like-product's curve, retirements that fade, successors that take over.
+
+A launch of which nobody names a like-product goes as the nearest past launches went: those of its family, then those
+nearest in price, each held against the other products of its family in the same months.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from sopkit.demand.grid import Grid, Notes, Past
-from sopkit.words import percent
+from sopkit.words import listed, percent
 
 if TYPE_CHECKING:
     from sopkit.book import Book
@@ -17,6 +21,8 @@ if TYPE_CHECKING:
 YOUNG = 12
 # The curve counts like this many months sold exactly as it says, when the first months are held against it.
 TRUST_IN_CURVE = 2
+# A past launch teaches after so many months on sale; the nearest so many are asked.
+TEACHES, NEAREST = 6, 3
 
 
 def lifecycle_layer(book: Book, grid: Grid, baseline: np.ndarray, past: Past, notes: Notes) -> np.ndarray:
@@ -31,55 +37,121 @@ def lifecycle_layer(book: Book, grid: Grid, baseline: np.ndarray, past: Past, no
     # in order of time: a like-product may be a launch itself, and a successor may retire too
     young = planned[planned["launch_month"] > book.first - pd.DateOffset(months=YOUNG)]
     for _, row in young.sort_values("launch_month", kind="stable").iterrows():
-        _launch(row, book["curves"], target, past, grid=grid, notes=notes)
+        _launch(row, book, target, past, grid=grid, notes=notes)
     ending = planned[planned["end_month"] < grid.months[-1]]
     for _, row in ending.sort_values("end_month", kind="stable").iterrows():
         _retire(row, products, grid, target, fade=book.company.demand.run_out_months, notes=notes)
     return target - baseline
 
 
-def young_products(book: Book) -> pd.DataFrame:
-    """Products launched in the last year or later, each with its like-product."""
-    products = book["products"]
-    young = products["launch_month"] > book.first - pd.DateOffset(months=YOUNG)
-    return products.loc[young, ["product", "like_product"]]
+def young_products(book: Book, past: Past) -> pd.DataFrame:
+    """Products launched in the last year or later, each with its like-product, or with those of its family."""
+    products = book["products"].set_index("product")
+    young = products[products["launch_month"] > book.first - pd.DateOffset(months=YOUNG)]
+    taught = bool(_went(book, past))  # what has sold speaks for itself
+    pairs = [
+        (name, like)
+        for name, row in young.iterrows()
+        for like in [row["like_product"]] * bool(row["like_product"])
+        or _peers(products, name, past) * (taught and row["launch_month"] >= book.first)
+    ]
+    return pd.DataFrame(pairs, columns=["product", "like_product"], dtype=object)
+
+
+def _peers(products: pd.DataFrame, name: str, past: Past) -> list[str]:
+    """The products of its family that were sold for a year when it was launched."""
+    row, old = products.loc[name], products["launch_month"].isna()
+    old |= products["launch_month"] <= row["launch_month"] - pd.DateOffset(months=YOUNG)
+    return [
+        one for one in products.index[old & products["family"].eq(row["family"])] if one != name and one in past.rows_of
+    ]
+
+
+def _went(book: Book, past: Past) -> dict[str, np.ndarray]:
+    """How past launches went: units by age over the mean of a product of the family in the same month."""
+    products, went = book["products"].set_index("product"), {}
+    taught = products["launch_month"].between(past.months[0], book.first - pd.DateOffset(months=TEACHES))
+    for name in products.index[taught & products.index.isin(past.rows_of)]:
+        since = past.months >= products.at[name, "launch_month"]
+        own, theirs = past.sold[past.rows_of[name]], _mean(past.sold, past, _peers(products, name, past))
+        if theirs[since].sum() > 0:
+            shares = own[:, since].sum(axis=0) / np.where(theirs[since] > 0, theirs[since], np.nan)
+            went[name] = pd.Series(shares[:YOUNG]).ffill().fillna(0.0).to_numpy()
+    return went
+
+
+def _mean(units: np.ndarray, grid: Grid, names: list[str]) -> np.ndarray:
+    """Units of a mean product of `names`, all markets together, by month."""
+    return sum((units[grid.rows_of[name]].sum(axis=0) for name in names), np.zeros(units.shape[1])) / max(len(names), 1)
 
 
 def _age(months: pd.DatetimeIndex, launch: pd.Timestamp) -> np.ndarray:
     return np.asarray((months.year - launch.year) * 12 + months.month - launch.month)
 
 
-def _launch(row: pd.Series, curves: pd.DataFrame, target: np.ndarray, past: Past, *, grid: Grid, notes: Notes) -> None:
+def _launch(row: pd.Series, book: Book, target: np.ndarray, past: Past, *, grid: Grid, notes: Notes) -> None:
     """Put a launch into `target`."""
     product, launch, like = row.name, row["launch_month"], row["like_product"]
     rows, age = grid.rows_of[product], _age(grid.months, launch)
     target[np.ix_(rows, np.flatnonzero(age < 0))] = 0.0
     start = f"{product} starts in {launch:%b %Y}"
-    if not like:
-        if launch >= grid.months[0]:
-            sentence = "nothing is planned for it but overrides. Name a like_product and a curve in products."
-            notes.say("lifecycle", product, f"{start} without a like-product: {sentence}")
-        return
+    peers, curves = [like] if like else [], book["curves"]
     curve = curves[curves["curve"] == row["curve"]].sort_values("age") if row["curve"] else curves.head(0)
     ages, factors = (curve["age"].to_numpy(), curve["factor"].to_numpy()) if len(curve) else (np.zeros(1), np.ones(1))
+    by = (
+        f"like {like}, by the curve {row['curve']!r}"
+        if len(curve)
+        else f"like {like}, by its full volume at once (no curve)"
+    )
+    if not like:
+        if launch < grid.months[0]:
+            return
+        nearest = _nearest(row, book, past)
+        peers = _peers(book["products"].set_index("product"), product, past)
+        if not nearest or not peers:
+            sentence = "nothing is planned for it but overrides. Name a like_product and a curve in products."
+            notes.say("lifecycle", product, f"{start} without a like-product: {sentence}")
+            return
+        longest = max(map(len, nearest.values()))
+        each = np.array([np.pad(one, (0, longest - len(one)), mode="edge") for one in nearest.values()])
+        ages, factors = np.arange(longest), np.median(each, axis=0)
+        low, high = (percent(end) for end in (each[:, -1].min(), each[:, -1].max()))
+        reached = low if low == high else f"{low} to {high}"
+        whose = f"{listed(list(nearest))} did, which reached {reached}"
+        by = f"without a like-product, as {whose} of a mean product of its family"
     if launch < grid.months[0] - pd.DateOffset(months=int(ages.max())):
         return  # grown up: its own history says more than the curve
-    known = np.array([grid.row.get((like, market), -1) for market in grid.pairs["market"].iloc[rows]])
-    rows, known = rows[known >= 0], known[known >= 0]
-    went, how = _first_months(row, past, ages, factors)
-    target[rows] = target[known] * np.where(age < 0, 0.0, np.interp(age, ages, factors)) * went
-    by = f"the curve {row['curve']!r}" if len(curve) else "its full volume at once (no curve)"
+    places = [[grid.row.get((one, market), -1) for one in peers] for market in grid.pairs["market"].iloc[rows]]
+    known = [[at for at in row_of if at >= 0] for row_of in places]
+    rows, known = rows[[bool(some) for some in known]], [some for some in known if some]
+    went, how = _first_months(row, past, peers, (ages, factors))
+    volume = np.array([target[some].sum(axis=0) / len(peers) for some in known]).reshape(len(known), len(grid.months))
+    target[rows] = volume * np.where(age < 0, 0.0, np.interp(age, ages, factors)) * went
     units = f"{target[rows].sum():,.0f} units in the planned months{how}."
-    notes.say("lifecycle", product, f"{start} like {like}, by {by}: {units}", grid.money(target[rows], rows))
+    notes.say("lifecycle", product, f"{start} {by}: {units}", grid.money(target[rows], rows))
 
 
-def _first_months(row: pd.Series, past: Past, ages: np.ndarray, factors: np.ndarray) -> tuple[float, str]:
+def _nearest(row: pd.Series, book: Book, past: Past) -> dict[str, np.ndarray]:
+    """How the past launches went that are nearest to a product: of its family first, then by price."""
+    products, went = book["products"].set_index("product"), _went(book, past)
+
+    def far(name: str) -> tuple[bool, float, str]:
+        prices = products.at[name, "price"], row["price"]
+        return products.at[name, "family"] != row["family"], abs(np.log(max(prices) / max(min(prices), 1e-9))), name
+
+    return {name: went[name] for name in sorted(set(went) - {row.name}, key=far)[:NEAREST]}
+
+
+def _first_months(
+    row: pd.Series, past: Past, likes: list[str], curve: tuple[np.ndarray, np.ndarray]
+) -> tuple[float, str]:
     """How the first months went against the curve, pulled towards 1 while they are few; and the same in words."""
     since = past.months >= row["launch_month"]
-    if not since.any() or row.name not in past.rows_of or row["like_product"] not in past.rows_of:
+    known = [one for one in likes if one in past.rows_of]
+    if not since.any() or row.name not in past.rows_of or not known:
         return 1.0, ""
-    own, like = (past.sold[past.rows_of[name]][:, since].sum(axis=0) for name in (row.name, row["like_product"]))
-    expected = (like * np.interp(_age(past.months[since], row["launch_month"]), ages, factors)).sum()
+    own, like = past.sold[past.rows_of[row.name]][:, since].sum(axis=0), _mean(past.sold, past, known)[since]
+    expected = (like * np.interp(_age(past.months[since], row["launch_month"]), *curve)).sum()
     if expected <= 0:
         return 1.0, ""
     ratio, count = max(own.sum(), 0.0) / expected, int(since.sum())

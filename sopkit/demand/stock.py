@@ -8,10 +8,9 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
-from sopkit.collect.contradictions import own_lanes
+from sopkit.collect.contradictions import own_lanes, whole_months
 from sopkit.demand.grid import PAIR, Notes
 from sopkit.tables import TABLES
-from sopkit.tables.declare import DAYS_A_MONTH
 from sopkit.words import percent
 
 if TYPE_CHECKING:
@@ -46,10 +45,7 @@ def _ways(book: Book) -> tuple[pd.DataFrame, pd.DataFrame]:
     """
     held = book["policies"].rename(columns={"item": "product"})[["site", "product"]]
     held = held[held["product"].isin(book["products"]["product"])]
-    lanes, offers = (  # a part of a month is bridged like a whole one
-        frame.assign(lead_time=frame["lead_time"] - (-frame["lead_days"] // DAYS_A_MONTH))
-        for frame in (book["lanes"], book["offers"])
-    )
+    lanes, offers = (book[name].assign(lead_time=whole_months) for name in ("lanes", "offers"))
     there = ["product", "destination"]
     serves = held.merge(lanes[lanes["destination"].isin(book["markets"]["market"])], left_on="site", right_on="origin")
     serves = _first(own_lanes(serves), "cost lead_time site", there).rename(columns={"destination": "market"})

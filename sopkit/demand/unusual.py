@@ -35,7 +35,8 @@ def usual(y: np.ndarray, season: int) -> np.ndarray:
     for year in range(len(years)):
         others = np.delete(years, year, axis=0)
         seen = np.isfinite(others).any(axis=0)
-        out[year, seen] = np.nanmedian(others[:, seen], axis=0)
+        if seen.any():
+            out[year, seen] = np.nanmedian(others[:, seen], axis=0)
     return level * out.ravel()[years.size - count :]
 
 

@@ -33,9 +33,12 @@ def stages(book: Book) -> Figure:
     held = signed[signed["holds"]].groupby("stage")["author"].agg(", ".join)
     lapsed = signed[~signed["holds"]].groupby("stage")["author"].agg(", ".join) + ", before a change"
     made = {name: str(entry.get("written_at", ""))[:10] for name, entry in book.manifest.get("stages", {}).items()}
-    lines = []
+    # publish is being made while its page is
+    lines, stale = [], [name for name in book.manifest.get("stale", {}) if name in made and name != "publish"]
     for one in STAGES:
-        state = workflow.state(book, one.name, made=bool(made.get(one.name)), stale=False, signed=one.name in held)
+        name = one.name
+        known = {"made": bool(made.get(name)), "stale": name in stale, "signed": name in held}
+        state = workflow.state(book, name, **known)
         day, rule = workflow.due(book.company, book.cycle, one.name), book.company.rule(one.name)
         may = rule.owner or listed(signers(book["people"], one.name)) or "nobody may sign"
         may += f" with {listed(rule.participants)}" if rule.participants else ""
@@ -47,7 +50,8 @@ def stages(book: Book) -> Figure:
     return charts.flow(
         rows, who=book.who, title="The six stages of this cycle", unit="state, day, who signed or may sign",
         source="sign_offs people", period=f"cycle {book.cycle}",
-        look_for=f"Not signed yet: {listed(open_, 6)}." if len(open_) else "Every stage is signed.",
+        look_for=(f"Stale, to be run again: {listed(stale, 6)}. " if stale else "")
+        + (f"Not signed yet: {listed(open_, 6)}." if len(open_) else "Every stage is signed."),
     )  # fmt: skip
 
 

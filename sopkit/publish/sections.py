@@ -68,7 +68,9 @@ def decisions(book: Book) -> dict[str, Any]:
 def review(book: Book) -> dict[str, Any] | None:
     """What became of the last plan: its decisions, actions and numbers, what this one changes; None at first."""
     rows = book["decision_review"]
-    figures: list[Body] = [*filled(decide.review(book), decide.board(book), own.by_lag(book), own.churn(book))]
+    figures: list[Body] = [
+        *filled(decide.review(book), decide.actions_judged(book), decide.board(book), own.by_lag(book), own.churn(book))
+    ]
     pair = filled(own.process(book), own.pipeline_judged(book))
     figures += [pair] if pair else []
     if not figures:

@@ -108,9 +108,9 @@ def _net_sales(book: Book, column: str) -> pd.DataFrame:
     near = near.assign(family=book.families(near["product"]), plan=near["delivered"] * near["price"])
     rows = near.groupby(column)["plan"].sum().to_frame()
     rows["last year"] = _year_ago(book).groupby(column)[LINES[0]].sum().reindex(rows.index)
-    expected = book.near(book["demand_plan"])
-    expected = (expected["sales"] * expected["price"]).groupby(expected[column]).sum(min_count=1)
-    rows[SALES] = expected.reindex(rows.index).astype(float)
+    told = book.near(book["demand_plan"])
+    told = (told["sales"] * told["price"]).groupby(told[column]).sum(min_count=1)
+    rows[SALES] = told.reindex(rows.index).astype(float)
     return rows.sort_values("plan", ascending=False, kind="stable")
 
 
@@ -146,14 +146,14 @@ def by_market(book: Book) -> Figure:
     rows = _with_total(book, _net_sales(book, "market")[["last year", SALES, "plan"]], "markets")
     less = (rows["plan"] - rows[SALES]).iloc[-1] if len(rows) else float("nan")
     side = "above" if less > 0 else "below"
-    expected = f" All lie {amount(abs(less), book.currency)} {side} what sales expects." if less == less else ""
+    told = f" All lie {amount(abs(less), book.currency)} {side} what sales expects." if less == less else ""
     grown = (rows["plan"] / rows["last year"].where(rows["last year"] > 0) - 1)[:-1]
     return charts.variances(
         rows if len(rows) > 1 else None, "name", unit=book.currency, against=("last year", SALES), bold=("All",),
         who=book.who, title="Net sales by market", period=book.span, source="deliveries sales_history sales_forecast",
         better="higher", none="Nothing is sold in this plan.",
-        look_for=f"{rows['name'].iloc[grown.argmax()]} grows most: {amount(grown.max(), 'share', True)}.{expected}"
-        if grown.notna().any() else expected.strip(),
+        look_for=f"{rows['name'].iloc[grown.argmax()]} grows most: {amount(grown.max(), 'share', True)}.{told}"
+        if grown.notna().any() else told.strip(),
     )  # fmt: skip
 
 
@@ -381,10 +381,10 @@ def tornado(book: Book, most: int = 10) -> Figure:
     rows = book["tornado"].head(most)
     return charts.swings(
         rows.drop(columns=["rank", "swing"]), "driver",
-        {"if_low": "Low end", "low": "Result then", "if_high": "High end", "high": "Result at the high end"},
+        {"if_low": "Low end", "low": "Change of result", "if_high": "High end", "high": "Change of result"},
         unit=book.currency, who=book.who, title="What moves the result after penalties most", source="tornado",
         none=FUTURES, period="the horizon", better="higher",
-        look_for=f"{rows['driver'].iloc[0]} moves it by {amount(rows['swing'].iloc[0], book.currency)}."
+        look_for=f"{rows['driver'].iloc[0]}: {amount(rows['swing'].iloc[0], book.currency)} from one end to the other."
         if len(rows) else "",
         note="The plan solved again with one thing at a time, all else as planned; demand at its P10 and P90.",
     )  # fmt: skip

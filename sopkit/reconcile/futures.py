@@ -70,7 +70,7 @@ class Futures:
     @classmethod
     def none(cls, book: Book, count: int) -> Futures:
         """Futures in which nothing happens."""
-        plan, offers = book["demand_plan"], book["offers"]
+        plan, offers = book["demand_plan"].query("consensus > 0"), book["offers"]
         pairs = sorted(set(plan[PAIR].itertuples(index=False, name=None)))
         suppliers, months = sorted(set(offers["supplier"])), list(book.months)
         none = np.zeros((count, len(suppliers), len(months)), dtype=bool)
@@ -80,13 +80,9 @@ class Futures:
 
     def wide(self, frame: pd.DataFrame, column: str) -> np.ndarray:
         """A column of a table of products, markets and months: pair x month, 0 where there is no row."""
-        index = pd.MultiIndex.from_tuples(self.pairs)
-        return (
-            frame.pivot_table(index=PAIR, columns="month", values=column, aggfunc="sum")
-            .reindex(index=index, columns=self.months)
-            .fillna(0.0)
-            .to_numpy()
-        )
+        wide = frame.pivot_table(index=PAIR, columns="month", values=column, aggfunc="sum")
+        index = pd.MultiIndex.from_tuples(self.pairs, names=PAIR)
+        return wide.reindex(index=index, columns=self.months).fillna(0.0).to_numpy()
 
 
 def drawn(book: Book, count: int) -> Futures:
@@ -111,13 +107,13 @@ def _paths(book: Book, futures: Futures, random: np.random.Generator) -> np.ndar
     """
     plan, count = book["demand_plan"], len(futures)
     planned = futures.wide(plan, "consensus")
-    deals_move = NINETY**2 * futures.wide(book["demand_layers"], "pipeline_variance")
+    by_deals = futures.wide(book["demand_layers"], "pipeline_variance")
     down, up = (
-        np.sqrt(np.maximum((planned - futures.wide(plan, edge)) ** 2 - deals_move, 0.0)) / NINETY
+        np.sqrt(np.maximum(((planned - futures.wide(plan, edge)) / NINETY) ** 2 - by_deals, 0.0))
         for edge in ("p10", "p90")
     )
     persistence = tied(book)[0]
-    shared = _shared(book, futures, (down + up) / 2, deals_move)
+    shared = _shared(book, futures, (down + up) / 2, by_deals)
     common = walk(random, (count, 1, len(futures.months)), persistence)
     own = walk(random, (count, len(futures.pairs), len(futures.months)), persistence)
     moved = np.sqrt(shared) * common + np.sqrt(1 - shared) * own
@@ -126,17 +122,17 @@ def _paths(book: Book, futures: Futures, random: np.random.Generator) -> np.ndar
     return paths * np.divide(planned, mean, out=np.ones_like(mean), where=mean > 0) - planned
 
 
-def _shared(book: Book, futures: Futures, spread: np.ndarray, deals_move: np.ndarray) -> float:
+def _shared(book: Book, futures: Futures, spread: np.ndarray, by_deals: np.ndarray) -> float:
     """Correlation of two series in a month, so that their sum is as uncertain as table demand_levels says of the total.
 
-    `spread` and `deals_move`: standard deviation and variance by deals of each pair and month. Of series with the
+    `spread` and `by_deals`: standard deviation and variance by deals of each pair and month. Of series with the
     standard deviations s and correlation r, the sum has the variance (1 - r) x sum(s^2) + r x sum(s)^2.
     """
     total = book["demand_levels"].query("level == 'total'").set_index("month")
     if total.empty:
         return tied(book)[1]
     edges = ((total["p90"] - total["p10"]) / (2 * NINETY)).reindex(futures.months).fillna(0.0).to_numpy()
-    whole = np.maximum(edges**2 - deals_move.sum(axis=0), 0.0)
+    whole = np.maximum(edges**2 - by_deals.sum(axis=0), 0.0)
     apart, together = (spread**2).sum(axis=0), spread.sum(axis=0) ** 2
     return float(np.clip((whole - apart).sum() / max((together - apart).sum(), 1e-9), 0.0, 0.98))
 
@@ -176,12 +172,12 @@ def decided(plan: Book) -> Book:
     first = plan.months[: max(plan.company.futures.decided, policies.frozen_months)]
     kept = plan["supply_plan"][plan["supply_plan"]["month"].isin(first)]
     late = offers.assign(supplier=offers["supplier"] + LATE, lead_time=offers["lead_time"] + 1, capacity=0.0)
-    late = late.assign(minimum_order=0.0, share_limit=1.0)
+    late = late.assign(minimum_order=0.0, order_multiple=0.0, share_limit=1.0)
     suppliers = plan["suppliers"]
     tables = {
         "suppliers": pd.concat([suppliers, suppliers.assign(supplier=suppliers["supplier"] + LATE)]),
         "offers": pd.concat([offers.fillna({"capacity": NO_LIMIT}), late], ignore_index=True),
-        "last_supply_plan": kept[TABLES["last_supply_plan"].names],
+        "last_supply_plan": kept.groupby(list(TABLES["last_supply_plan"].key), as_index=False)["quantity"].sum(),
     }
     least = plan["bom"]["quantity"][plan["bom"]["quantity"].gt(0)].min() if len(plan["bom"]) else 1.0
     price = 10 * float(plan["demand_plan"]["price"].max()) / min(1.0, least)

@@ -55,7 +55,12 @@ class Lived:
             for rule, names in self.read.rows.items()
             if rule in ("demand_balance", "supplier_capacity", "orders_as_planned", "stock_balance")
         }
-        self.by_limits: bool | None = None
+        # lots, ages and fair shares put demand elsewhere too: then every future is built anew
+        every = Futures.none(plan, 1)
+        every.demand[:], every.fails[:, :, 1:2], every.late[:, :, 0] = 1.0, True, True
+        future = self.given.altered(every, 0)
+        built = self.session.resolve(self.given.tables(future))
+        self.by_limits = self.session.how != "anew" and self.matrix(future).equals(built.matrix)
 
     def matrix(self, future: futures.Altered) -> Matrix:
         """The supply model in a future: only limits of its rows are others."""
@@ -73,13 +78,8 @@ class Lived:
         return np.array([_row(self._lived(self.given.altered(many, number))) for number in range(len(many))])
 
     def _lived(self, future: futures.Altered) -> dict[str, float]:
-        read = self.matrix(future)
-        if (
-            self.by_limits is None
-        ):  # lots, ages and fair shares put demand elsewhere too: then every future is built anew
-            built = self.session.resolve(self.given.tables(future))
-            self.by_limits = self.session.how != "anew" and read.equals(built.matrix)
         if self.by_limits:
+            read = self.matrix(future)
             return self.gauge(read, self.session.parts.changed(read).values)
         built = self.session.resolve(self.given.tables(future))
         return Gauge(self.book, built.matrix, built.network)(built.matrix, built.values)

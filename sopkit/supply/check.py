@@ -119,12 +119,14 @@ class _Rules(Recount):
     def _moved(self, frame: pd.DataFrame, key: list[str], arrival: str) -> Violation:
         """By how much each part of what leaves in a month differs from what its lead time lets arrive in `arrival`.
 
-        What leaves goes evenly over the month's 30 days; on a lane, of what can get too old, a part counts as a month.
+        What leaves goes evenly over the month's 30 days, but in time for the last month; on a lane, of what can get
+        too old, a part counts as a month.
         """
         whole, days = np.divmod(days_of(frame), DAYS_A_MONTH)
         ages = self.stock.loc[self.stock["shelf_life"].gt(0)].index.unique("item") if arrival == "arrival" else []
         later = (days / DAYS_A_MONTH).mask(frame["item"].isin(ages) & days.gt(0), 1.0)
         passed = self.at(frame[arrival]) - self.at(frame["month"]) - whole
+        later = later.mask(self.at(frame["month"]) + whole + 1 >= len(self.months), 0.0)
         part = np.select([passed == 0, passed == 1], [1 - later, later])
         total = frame.groupby([*key, "month"])["quantity"].transform("sum")
         gap = (frame["quantity"] - part * total).abs() - UNITS - 1e-6 * total

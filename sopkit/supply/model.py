@@ -108,7 +108,7 @@ def _sets(m: pyo.ConcreteModel, network: Network) -> None:
     m.OFFERS = listed(network.buying.offers, "supplier, item and site it delivers to", 3)
     m.SUPPLIERS = neighbours(m.STOCKS, network.buying.suppliers, "who can deliver an item to a site")
     m.ORDER_LEADS = neighbours(m.OFFERS, network.buying.leads, "months after which parts of an order arrive")
-    m.ORDER_PARTS = listed(sorted(network.buying.parts), "offer and months after which a part of it arrives", 4)
+    m.ORDER_PARTS = listed(sorted(network.buying.parts), "offer, months of its lead time and month of ordering", 5)
     m.LOT_ORDERS = listed(sorted(network.buying.multiple), "offers of whole lots", 3)
     m.LIMITED_ORDERS = listed(sorted(network.buying.capacity), "offer and month with a capacity", 4)
     m.LEAST_ORDERS = listed(sorted(network.lots.largest_order), "offer with a minimum order, and month", 4)
@@ -120,7 +120,7 @@ def _sets(m: pyo.ConcreteModel, network: Network) -> None:
     m.CARRIED = neighbours(m.LANES, network.lanes.carried, "items a lane can carry")
     m.SHIPS = listed(network.flow.ships, "origin, destination and item that can move there", 3)
     m.SHIP_LEADS = neighbours(m.SHIPS, network.lanes.leads, "months after which parts of a shipment arrive")
-    m.SHIP_PARTS = listed(sorted(network.lanes.parts), "shipment and months after which a part of it arrives", 4)
+    m.SHIP_PARTS = listed(sorted(network.lanes.parts), "shipment, months on its way and month of leaving", 5)
     m.LATE_SHIPMENTS = listed(network.lanes.late, "shipments that would arrive after the last month", 4)
     m.DESTINATIONS = neighbours(m.STOCKS, network.flow.destinations, "where an item can go from a site")
     m.ORIGINS = neighbours(m.PLACES, network.flow.origins, "where an item can come from")
@@ -341,13 +341,13 @@ def _balances(m: pyo.ConcreteModel) -> None:
             m.receipts[i, n, t]
             + sum(m.make[i, w, t] for w in m.WAYS[i, n])
             + sum(
-                m.order_part[s, i, n, lead] * m.buy[s, i, n, sent]
+                m.order_part[s, i, n, lead, sent] * m.buy[s, i, n, sent]
                 for s in m.SUPPLIERS[i, n]
                 for lead in m.ORDER_LEADS[s, i, n]
                 for sent in m.BEFORE[lead, t]
             )
             + sum(
-                m.ship_part[o, n, i, lead] * m.ship[o, n, i, sent]
+                m.ship_part[o, n, i, lead, sent] * m.ship[o, n, i, sent]
                 for o in m.ORIGINS[i, n]
                 for lead in m.SHIP_LEADS[o, n, i]
                 for sent in m.BEFORE[lead, t]
@@ -368,7 +368,7 @@ def _balances(m: pyo.ConcreteModel) -> None:
     def demand_balance(m, p, k, t):
         return (
             sum(
-                m.ship_part[o, k, p, lead] * m.ship[o, k, p, sent]
+                m.ship_part[o, k, p, lead, sent] * m.ship[o, k, p, sent]
                 for o in m.ORIGINS[p, k]
                 for lead in m.SHIP_LEADS[o, k, p]
                 for sent in m.BEFORE[lead, t]
@@ -480,7 +480,7 @@ def _limits(m: pyo.ConcreteModel) -> None:
                 m.receipts[i, n, t]
                 + sum(m.make[i, w, t] for w in m.WAYS[i, n])
                 + sum(
-                    m.order_part[s, i, n, lead] * m.buy[s, i, n, sent]
+                    m.order_part[s, i, n, lead, sent] * m.buy[s, i, n, sent]
                     for s in m.SUPPLIERS[i, n]
                     for lead in m.ORDER_LEADS[s, i, n]
                     for sent in m.BEFORE[lead, t]
@@ -597,7 +597,7 @@ def _money(m: pyo.ConcreteModel) -> None:
     @m.Expression(m.DEMANDED, m.MONTHS, doc="What reaches a market, at its net price (currency)")
     def revenue(m, p, k, t):
         return m.price[p, k, t] * sum(
-            m.ship_part[o, k, p, lead] * m.ship[o, k, p, sent]
+            m.ship_part[o, k, p, lead, sent] * m.ship[o, k, p, sent]
             for o in m.ORIGINS[p, k]
             for lead in m.SHIP_LEADS[o, k, p]
             for sent in m.BEFORE[lead, t]
@@ -622,7 +622,7 @@ def _money(m: pyo.ConcreteModel) -> None:
     @m.Expression(m.OFFERS, m.MONTHS, doc="What a supplier delivers, in the month of arrival (currency)")
     def buying(m, s, i, n, t):
         return m.offer_price[s, i, n] * sum(
-            m.order_part[s, i, n, lead] * m.buy[s, i, n, sent]
+            m.order_part[s, i, n, lead, sent] * m.buy[s, i, n, sent]
             for lead in m.ORDER_LEADS[s, i, n]
             for sent in m.BEFORE[lead, t]
         )

@@ -88,9 +88,15 @@ def _early(parts: Parts) -> float:
     return 1.0 / parts[min(parts)]
 
 
-def _parts(leads: dict[Any, Parts]) -> dict[tuple, float]:
-    """`{(*key, months): part}`."""
-    return {(*key, months): part for key, parts in leads.items() for months, part in parts.items()}
+def _parts(leads: dict[Any, Parts], time: Time) -> dict[tuple, float]:
+    """`{(*key, months, month of leaving): part}`; what leaves last leaves early enough to arrive in the last month."""
+    found: dict[tuple, float] = {}
+    for key, parts in leads.items():
+        first, last = min(parts), len(time.months) - 1
+        for at, month in enumerate(time.months):
+            whole = {first: 1.0} if at + first == last else parts
+            found |= {(*key, months, month): part for months, part in whole.items() if at + months <= last}
+    return found
 
 
 class Lists(dict):
@@ -451,7 +457,7 @@ class Buying(Group):
         self.offers = sorted(_keys(offers, key))
         self.suppliers = Lists(((i, n), s) for s, i, n in self.offers)
         self.price, self.leads = _dict(offers, key, "price"), _leads(offers, key)
-        self.parts = _parts(self.leads)
+        self.parts = _parts(self.leads, time)
         self.multiple = _positive(offers, key, "order_multiple")
         self.minimum_order = _positive(offers, key, "minimum_order")
         self.share_limit = _dict(offers[offers["share_limit"].lt(1)], key, "share_limit")
@@ -460,7 +466,7 @@ class Buying(Group):
         self.capacity = {(*offer, t): most for offer, most in usual.items() for t in time.months} | {
             at: most for at, most in special.items() if at[:3] in self.price
         }
-        self.late = [(*offer, t) for offer in self.offers for t in time.too_late(max(self.leads[offer]))]
+        self.late = [(*offer, t) for offer in self.offers for t in time.too_late(min(self.leads[offer]))]
 
 
 class Lanes(Group):
@@ -472,9 +478,9 @@ class Lanes(Group):
         self.carried = Lists((row[ship], ship[2]) for ship in row)
         lanes = lanes[among(lanes, key, self.carried)]
         cost = _dict(lanes, key, "cost")
-        self.cost, self.parts = {ship: cost[row[ship]] for ship in row}, _parts(self.leads)
+        self.cost, self.parts = {ship: cost[row[ship]] for ship in row}, _parts(self.leads, time)
         self.capacity, self.full_load = _dict(lanes, key, "capacity"), _positive(lanes, key, "full_load")
-        self.late = [(*ship, t) for ship in row for t in time.too_late(max(self.leads[ship]))]
+        self.late = [(*ship, t) for ship in row for t in time.too_late(min(self.leads[ship]))]
 
 
 class Resources(Group):

@@ -98,8 +98,8 @@ class _Found:
     def _arriving(self, frame: pd.DataFrame, columns: str, parts: dict, arrival: str) -> pd.DataFrame:
         """A row for each part of what leaves in `month`, with the month in which it arrives."""
         time, key = self.network.time, columns.split()
-        known = pd.DataFrame([(*at, part) for at, part in parts.items()], columns=[*key, "lead", "part"])
-        frame = frame.merge(known.astype(dict.fromkeys(key, object)), on=key)
+        known = pd.DataFrame([(*at, part) for at, part in parts.items()], columns=[*key, "lead", "month", "part"])
+        frame = frame.merge(known.astype(dict.fromkeys([*key, "month"], object)), on=[*key, "month"])
         at = frame["month"].map(time.position) + frame["lead"]
         there = {arrival: at.map(dict(enumerate(time.months))), "quantity": frame["quantity"] * frame["part"]}
         return frame.assign(**there).drop(columns=["lead", "part"])

@@ -244,6 +244,10 @@ class Table:
 
     def empty(self) -> pd.DataFrame:
         """The table without rows, every column with its dtype."""
+        return self._empty.copy()
+
+    @cached_property
+    def _empty(self) -> pd.DataFrame:
         return pd.DataFrame({column.name: pd.Series(dtype=column.dtype) for column in self.columns})
 
     def conform(self, frame: pd.DataFrame) -> pd.DataFrame:

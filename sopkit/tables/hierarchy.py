@@ -102,7 +102,7 @@ def add_up(
     for column in (declared[name] for name in names):
         if not kinds[column.name]:
             raise ValueError(f"{declared.name}.{column.name} ({column.meaning}) {column.adding or 'holds no numbers'}")
-        cells = [frame.eval(part, engine="python") for part in column.parts or (column.name,)]
+        cells = [frame.eval(part, engine="python") for part in column.parts] if column.parts else [frame[column.name]]
         if column.parts:  # an unknown cell stays seen in the sum as infinite, unless it weighs nothing
             cells[0] = cells[0].fillna(pd.Series(np.where(cells[1].fillna(0).eq(0), 0.0, np.inf), frame.index))
         for part, kind, values in zip(("", UNDER), kinds[column.name], cells, strict=False):

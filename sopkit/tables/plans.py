@@ -570,7 +570,7 @@ PLANS = (
         text("unit", "unit of what is used", required=False),
         number("cost", "what it is taken to cost", MONEY, "", required=False, default=0.0),
         money("gain", "contribution after penalties gained beside the plan: revenue - cash cost - penalties", ""),
-        text("helps", "the products of which fewer units are lost or wait, divided by commas", required=False),
+        text("helps", "the products of which fewer units are lost or wait, divided by commas", required=False, example="TENT-2P, TENT-3P"),
         *GAIN_TOLD_APART,
         required=False,
     ),

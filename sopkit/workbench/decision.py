@@ -231,9 +231,10 @@ class SignForm(widgets.VBox):
         self.stage = _choice("Stage", [(stage, stage) for stage in stages])
         self.by = _person("Signed by", [])
         self.note = _words("Remark", "stands beside the signature")
+        self.because = _words("Signed because", "only where its checklist is not true")
         self.sign = _button("Sign")
         self.message = _Message()
-        super().__init__([self.stage, self.by, self.note, self.sign, self.message])
+        super().__init__([self.stage, self.by, self.note, self.because, self.sign, self.message])
         self.stage.observe(self._offer, "value")
         self.sign.on_click(self._sign)
         self._offer()
@@ -246,7 +247,8 @@ class SignForm(widgets.VBox):
             return self.message.say("Nothing was signed. Say who signs.", wrong=True)
         try:
             looks = Cycle.open(self.cycle.company_name, self.cycle.cycle, reports=self.cycle.folder.parents[1])
-            number, _ = signatures.sign(looks, self.stage.value, by=self.by.value, note=self.note.value)
+            words_of = {"note": self.note.value, "because": self.because.value}
+            number, _ = signatures.sign(looks, self.stage.value, by=self.by.value, **words_of)
         except SopkitError as error:
             return self.message.say(str(error), wrong=True)
         self.message.say(f"{self.by.value} signed stage {self.stage.value} as it is now (record {number}).")
