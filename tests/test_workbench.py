@@ -29,7 +29,11 @@ def played(stage: str, *cells: str) -> list[str]:
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     opening = next(n for n, cell in enumerate(code) if "Cycle.open(" in cell.source)
     control = next(cell for cell in code if re.search(r"workbench\.\w+\(c\)", cell.source))
-    control.source = "w = " + re.search(r"workbench\.\w+\(c\)", control.source).group()
+    # a busy machine is no defect: a what-if waits for its answer
+    patient = "import sys\nsys.modules['sopkit.workbench.what_if'].PATIENCE = 600\n"
+    control.source = (
+        patient * ("what_if" in control.source) + "w = " + re.search(r"workbench\.\w+\(c\)", control.source).group()
+    )
     start = [*code[:opening], new_code_cell(OPENING.format(stage=stage)), control]
     notebook.cells = [*start, *map(new_code_cell, cells)]
     NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(PROJECT)}}).execute()

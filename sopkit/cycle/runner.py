@@ -240,8 +240,6 @@ class _Runner:
                 kernel_name="python3",
                 km=manager,
                 progress_bar=False,
-                # once at its end, also where it fails: half of the runner's time was writing it twice a cell
-                request_save_on_cell_execute=False,
                 cwd=self.kernels.cwd,
             )
         except BaseException as error:
