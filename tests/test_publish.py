@@ -304,7 +304,7 @@ def test_decisions_come_first_then_summary_then_the_eight(report):
         "scenarios",
         "risks",
     ]
-    assert [appendix["number"] for appendix in report["appendices"]] == ["A", "B"]
+    assert [appendix["number"] for appendix in report["appendices"]] == ["A", "B", "C"]
     assert report["title"] == "Sales & Operations Plan, November 2026" and report["horizon"] == "Nov 2026 to Dec 2027"
     assert report["data_as_of"] == "2026-11-05 08:00 UTC"
 
@@ -419,12 +419,12 @@ def test_an_absent_table_costs_its_figure_not_the_pack(tables, absent):
     if absent not in ("kpis", "decision_log"):
         less["kpis"] = TABLES["kpis"].check(kpis.kpi_table(Book(less, COMPANY, CYCLE)))
     html = pack.page(reported(less, manifest={}))
-    assert html.count("<section") == 15 and "nan" not in re.sub(r"<[^>]*>", " ", html).lower().split()
+    assert html.count("<section") == 16 and "nan" not in re.sub(r"<[^>]*>", " ", html).lower().split()
 
 
 def test_nothing_at_all_is_still_a_page():
     html = pack.page(reported({}, manifest={}))
-    assert html.count("<section") == 15 and "There is no demand plan." in html
+    assert html.count("<section") == 16 and "There is no demand plan." in html
 
 
 def test_report_does_not_change_what_it_reads(tables):
@@ -553,9 +553,9 @@ def test_in_a_browser_no_request_no_error_no_sideways_scroll(browser, plan_html,
     unnamed = page.locator("svg:not([role=img]), svg[role=img]:not([aria-label])").count()
     assert page.locator("svg").count() > 10 and unnamed == 0
     assert page.get_by_role("img", name="Line chart").count() >= 2
-    assert page.locator("section").count() == 15
+    assert page.locator("section").count() == 16
     visible = page.locator("section .draft").evaluate_all("marks => marks.every(m => m.getClientRects().length > 0)")
-    assert visible and page.locator("section .draft").count() == 15
+    assert visible and page.locator("section .draft").count() == 16
     page.close()
 
 

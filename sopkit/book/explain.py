@@ -7,7 +7,6 @@ Computed from declarations: what a column means and how it adds up (`sopkit.tabl
 from __future__ import annotations
 
 import ast
-import html
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -75,9 +74,11 @@ class Explanation:
 
     def __html__(self) -> str:
         """The same as nested lists that open, without script; all text escaped."""
-        line = f"<b>{html.escape(self.shown)}</b> {html.escape(self._line.split(': ', 1)[1])}"
-        sign = f'<span class="sign">{html.escape(self.sign)}</span> ' if self.sign else ""
-        more = "".join(f"<p>{html.escape(note)}</p>" for note in (self.meaning, *self.notes) if note)
+        from sopkit.charts import safe
+
+        line = f"<b>{safe(self.shown)}</b> {safe(self._line.split(': ', 1)[1])}"
+        sign = f'<span class="sign">{safe(self.sign)}</span> ' if self.sign else ""
+        more = "".join(f"<p>{safe(note)}</p>" for note in (self.meaning, *self.notes) if note)
         more += "".join(part.__html__() for part in self.parts)
         return f'<details class="explain"><summary>{sign}{line}</summary>{more}</details>'
 
@@ -99,8 +100,10 @@ class Explanations:
 
     def __html__(self) -> str:
         """A list of numbers that open, without script."""
+        from sopkit.charts import safe
+
         inside = "".join(one.__html__() for one in self.numbers)
-        return f'<div class="explained"><p>{html.escape(self.title)}</p>{inside}</div>'
+        return f'<div class="explained"><p>{safe(self.title)}</p>{inside}</div>'
 
 
 def explain(book: Book, name: str, column: str, where: Mapping[str, Any], *, depth: int = DEPTH) -> Explanation:
