@@ -74,7 +74,7 @@ class Explanation:
 
     def __html__(self) -> str:
         """The same as nested lists that open, without script; all text escaped."""
-        from sopkit.charts import safe
+        from sopkit.charts.figure import safe
 
         line = f"<b>{safe(self.shown)}</b> {safe(self._line.split(': ', 1)[1])}"
         sign = f'<span class="sign">{safe(self.sign)}</span> ' if self.sign else ""
@@ -100,7 +100,7 @@ class Explanations:
 
     def __html__(self) -> str:
         """A list of numbers that open, without script."""
-        from sopkit.charts import safe
+        from sopkit.charts.figure import safe
 
         inside = "".join(one.__html__() for one in self.numbers)
         return f'<div class="explained"><p>{safe(self.title)}</p>{inside}</div>'
