@@ -76,9 +76,9 @@ def test_tables_that_contradict_each_other_are_found_by_the_row_of_the_file(comp
     """All at once, before any stage plans with them; a file need not be sorted by key, so no row may shift."""
     rows = {
         ("bom", "component"): appended(company, "bom", "FILL,BAG-EXPED,1"),
-        ("lanes", "destination"): appended(company, "lanes", "DC-N,DC-N,1,0,"),
-        ("offers", "lead_time"): appended(company, "offers", "ALU-CZ,FILL,PLANT-N,9,100,40,0,1"),
-        ("offers", "minimum_order"): appended(company, "offers", "ALU-CZ,BURNER,PLANT-N,9,100,1,500,1"),
+        ("lanes", "destination"): appended(company, "lanes", "DC-N,DC-N,,1,0,0,,0"),
+        ("offers", "lead_time"): appended(company, "offers", "ALU-CZ,FILL,PLANT-N,9,100,40,0,0,0,1"),
+        ("offers", "minimum_order"): appended(company, "offers", "ALU-CZ,BURNER,PLANT-N,9,100,1,0,500,0,1"),
     }
     found = only(company, memory)
     assert {(f["table"], f["column"]): f["row"] for f in found if f["row"] in rows.values()} == rows

@@ -425,7 +425,7 @@ def test_an_absent_table_costs_its_figure_not_the_pack(tables, absent):
 
 def test_nothing_at_all_is_still_a_page():
     html = pack.page(reported({}, manifest={}))
-    assert html.count("<section") == 16 and "There is no demand plan." in html
+    assert html.count("<section") == 15 and "There is no demand plan." in html
 
 
 def test_report_does_not_change_what_it_reads(tables):
