@@ -365,11 +365,7 @@ def lab(root: Path, quick: bool) -> Iterator[dict]:
     # signs that cannot be seen are refused by `check`, with their cell
     ring = itertools.cycle([text for text in STRINGS if text.strip() and text.isprintable() and len(text) < 1000])
     named = _named(made, ring)
-    original, demo.tables = demo.tables, lambda *_: made
-    try:
-        demo.write(root / "data" / "hostile")
-    finally:
-        demo.tables = original
+    demo.write(root / "data" / "hostile", made=made)
     scenarios = root / "data" / "hostile" / "scenarios.yaml"
     document = yaml.safe_load(scenarios.read_text(encoding="utf-8"))
     for one in document.values():

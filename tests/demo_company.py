@@ -1058,10 +1058,17 @@ DECISIONS_YAML = """\
     """
 
 
-def write(folder: Path, size: Size = SMALL, seed: int = SEED, cycle: str = CYCLE) -> None:
-    """The company in `folder`: a CSV a table, three settings files; same seed, same bytes."""
+def write(
+    folder: Path,
+    size: Size = SMALL,
+    seed: int = SEED,
+    cycle: str = CYCLE,
+    *,
+    made: dict[str, pd.DataFrame] | None = None,
+) -> None:
+    """The company in `folder`: a CSV a table, three settings files; same seed, same bytes. `made`: other tables."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, frame in tables(size, seed, cycle).items():
+    for name, frame in (made or tables(size, seed, cycle)).items():
         if frame.empty:
             continue
         text = frame.copy()

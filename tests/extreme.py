@@ -104,11 +104,7 @@ def lay_out(folder: Path, name: str) -> None:
     size, change = EXTREMES[name]
     made = demo.tables(size, demo.SEED, CYCLE)
     change(made)
-    original, demo.tables = demo.tables, lambda *_: made
-    try:
-        demo.write(folder, size, demo.SEED, CYCLE)
-    finally:
-        demo.tables = original
+    demo.write(folder, size, demo.SEED, CYCLE, made=made)
     if name == "no history":
         (folder / "sales_history.csv").write_text("product,market,month,quantity\n", encoding="utf-8")
     if name.startswith("history") or name in SLOW:  # these are about demand

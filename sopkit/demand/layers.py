@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from sopkit.demand.grid import PAIR, Grid, Notes, make_grid, past_grid
+from sopkit.demand.grid import PAIR, Grid, Notes, Past, make_grid
 from sopkit.demand.lifecycle import young_products
 
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 LAYERS = ("lifecycle", "market_conditions", "campaigns", "pipeline")
 
 
-def planned_grid(book: Book) -> Grid:
+def planned_grid(book: Book, past: Past) -> Grid:
     """Every pair that can be planned: with history, launched like one that has, or named by sales or the CRM."""
-    like, found = young_products(book, past_grid(book)), [book["baseline"][PAIR]]
+    like, found = young_products(book, past), [book["baseline"][PAIR]]
     for _ in range(len(like)):  # a like-product may be a launch itself
         known = pd.concat(found)
         more = like.merge(known.rename(columns={"product": "like_product"}), on="like_product")[PAIR]

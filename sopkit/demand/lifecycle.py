@@ -48,13 +48,10 @@ def young_products(book: Book, past: Past) -> pd.DataFrame:
     """Products launched in the last year or later, each with its like-product, or with those of its family."""
     products = book["products"].set_index("product")
     young = products[products["launch_month"] > book.first - pd.DateOffset(months=YOUNG)]
-    taught = bool(_went(book, past))  # what has sold speaks for itself
-    pairs = [
-        (name, like)
-        for name, row in young.iterrows()
-        for like in [row["like_product"]] * bool(row["like_product"])
-        or _peers(products, name, past) * (taught and row["launch_month"] >= book.first)
-    ]
+    pairs = list(young.loc[young["like_product"] != "", "like_product"].items())
+    new = young[young["like_product"].eq("") & young["launch_month"].ge(book.first)]  # what has sold speaks for itself
+    if len(new) and _went(book, past):
+        pairs += [(name, like) for name in new.index for like in _peers(products, name, past)]
     return pd.DataFrame(pairs, columns=["product", "like_product"], dtype=object)
 
 

@@ -56,7 +56,8 @@ def forecast(book: Book, *, engine: Engine | str | None = None) -> Tables:
 
 def layer(book: Book) -> Tables:
     """The named layers over the baseline: lifecycle, market conditions, campaigns, pipeline; each its own column."""
-    notes, past, grid = Notes("layer"), past_grid(book), layers.planned_grid(book)
+    notes, past = Notes("layer"), past_grid(book)
+    grid = layers.planned_grid(book, past)
     base, p10, p90 = (grid.matrix(book["baseline"], column) for column in ("quantity", "p10", "p90"))
     lifecycle = lifecycle_layer(book, grid, base, past, notes)
     volume = base + lifecycle

@@ -147,7 +147,7 @@ class ScenarioLab(WhatIf):
 
         def told(done: int, of: int) -> None:
             if self._stop.is_set():
-                raise SopkitError("Stopped: no future is shown.")
+                raise StoppedError("Stopped: no future is shown.")
             self._solved(done, of, "parts")
 
         plan = replace(self.plan, scenarios=self.known)
