@@ -65,7 +65,9 @@ def opened(folder: Path) -> Iterator[str]:
 @contextmanager
 def met(folder: Path) -> Iterator[str]:
     """Address of Voila over the notebooks in `folder`, as `make meet` serves them."""
-    told = subprocess.run(["make", "--dry-run", "meet"], cwd=PROJECT, capture_output=True, text=True, check=True)
+    # under `make test` this is a make within a make, which would also print the folders it enters and leaves
+    quiet = ["make", "--no-print-directory", "--dry-run", "meet"]
+    told = subprocess.run(quiet, cwd=PROJECT, capture_output=True, text=True, check=True)
     options = shlex.split(told.stdout.splitlines()[-1])[1:-1]
     with _served(folder, "voila", ["--no-browser", *options, str(folder / "notebooks")], "/") as address:
         yield address
