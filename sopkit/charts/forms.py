@@ -212,7 +212,7 @@ def bars(
     wanted = tops["x"].map(plain).eq(plain(about.get("mark", "")))
     point = tops[wanted] if wanted.any() else tops.loc[[tops["y"].idxmax()]]
     rest = chart(tops.drop(point.index)).encode(x="n:O", y="y:Q", text="text:N")
-    layers += [rest.mark_text(dy=-8, fontSize=10, aria=False, **more) for more in (HALO, {})]
+    layers += [rest.mark_text(dy=-8, fontSize=10, aria=False, **more) for more in ((HALO, {}) if len(above) else ({},))]
     layers += marked(point, across, "y:Q")
     side = {"align": "left", "dx": 0.45 * (width - 170) / len(months), "fontSize": 11, "aria": False}
     text = chart(names.assign(n=len(months) - 1)).mark_text(**side)
