@@ -139,7 +139,7 @@ def _line_ends(tidy: pd.DataFrame, kinds: Sequence[str], scale: Scale, per_pixel
         rows.append((kind, "above" if early else "end", at["x"], at["y"] + 12 * per_pixel * early, name, ink))
     ends = pd.DataFrame(rows, columns=["series", "at", "x", "y", "text", "ink"])
     right = ends["at"] == "end"
-    tall = 14 + 12 * ends.loc[right, "text"].str.contains("\n").any()
+    tall = 14 + 16 * ends.loc[right, "text"].str.contains("\n").any()
     ends.loc[right, "y"] = apart(ends.loc[right, "y"], tall * per_pixel)
     return ends, 12 + wrapped("\n".join(ends.loc[right, "text"]).split("\n"), 11)
 
