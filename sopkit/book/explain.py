@@ -141,7 +141,7 @@ def _column(book: Book, name: str, column: str, rows: pd.DataFrame, depth: int, 
     except ValueError as error:
         raise SettingsError(f"{error.args[0]}: ask for one row") from None
     unit = _unit(book, str(rows["unit"].iloc[0]) if about.unit in ("unit", "its unit") else about.unit)
-    how = made(name, column, {key: rows[key].iloc[0] for key in declared.names if rows[key].nunique() == 1})
+    how = made(name, column, lambda key: rows[key].iloc[0] if rows[key].nunique() == 1 else None)
     rate = about.parts if how is None else None
     tree = ast.parse(f"({rate[0]}) / ({rate[1]})", mode="eval").body if rate else how.tree if how else None
     parts: Sequence[Explanation] = ()
@@ -208,9 +208,10 @@ def _notes(book: Book, name: str, column: str, rows: pd.DataFrame, how: Made | N
         notes.append(f"Method: {rows['model'].iloc[0]}.")
     if column and len(rows) > 1 and name in set(book["sources"]["table"]):
         lines = rows[column].abs().sort_values(ascending=False, kind="stable").index[:SHOWN_LINES]
-        told = [f"{_at(book, name, rows.loc[[at]])}: {number(rows.at[at, column], 2)}" for at in lines]
+        keyed = rows[list(declaration(name).key)]
+        told = [f"{_at(book, name, keyed.loc[[at]])}: {number(rows.at[at, column], 2)}" for at in lines]
         notes.append(f"Its largest lines: {'; '.join(told)}.")
-    source = book["sources"].query("table == @name", local_dict={"name": name})
+    source = book["sources"][book["sources"]["table"].eq(name)]
     for place, lines, sha in source[["place", "lines", "sha256"]].itertuples(index=False):
         owner = declaration(name).owner
         notes.append(f"From {place}, {several(int(lines), 'line')} read, sha256 {sha[:12]}; {owner} answers for it.")
