@@ -43,18 +43,25 @@ class Plan(Book):
         return import_module("sopkit.supply").session(self)
 
     def what_if(
-        self, what: str | Scenario | Change | Sequence[Change], *, title: str = "", warm: bool = True, **change: Any
+        self,
+        what: str | Scenario | Change | Sequence[Change],
+        *,
+        title: str = "",
+        warm: bool = True,
+        judged: bool = True,
+        **change: Any,
     ) -> Self:
         """The plan under a change: a scenario, changes, or one change of table `what` as in scenarios.yaml.
 
         `plan.what_if("capacity", resource="SEW-N", column="overtime_limit", add=90)`: `column` with one of `set`,
         `add`, `scale`, or `rows`, or `drop`; every other word says which rows. Demand is planned again where the change
         reaches it, then supply. `warm`: the solver starts from this plan's answer (the same optimum, found sooner).
-        Raises SettingsError for a change that concerns no row or an unknown name, SupplyDataError for data that
-        contradict each other.
+        Without `judged` past forecasts are not judged again: nothing of the plan follows from that. Raises
+        SettingsError for a change that concerns no row or an unknown name, SupplyDataError for data that contradict
+        each other.
         """
         scenario = _scenario(what, title, change)
-        changed, rows = changed_by(self, scenario)
+        changed, rows = changed_by(self, scenario, judged=judged)
         supply = import_module("sopkit.supply")
         frames = self._session.plan(self._asked(changed)) if warm else supply.plan(changed, explained=False)
         made = replace(changed, title=scenario.title, base=self, scenario=scenario, rows=rows)

@@ -111,7 +111,7 @@ def outcomes(base: Plan, solved: dict[tuple[str, str], dict[str, Any]], asked: M
         for event in events_of(scenario, asked) if scenario.kind == "option" else ():
             happens = asked[event]
             both = scenario.model_copy(update={"changes": [*happens.changes, *scenario.changes]})
-            plan = base.what_if(both, title=f"{scenario.title}, if: {happens.title}")
+            plan = base.what_if(both, title=f"{scenario.title}, if: {happens.title}", judged=False)
             solved[option, event] = outcome(plan, finance.pnl(plan), option, event)
     rows = []
     for (option, event), cell in solved.items():
@@ -142,7 +142,7 @@ def what_may_happen(
     rows = []
     for code, event in [*((c, s) for c, s in stated.items() if s.kind == "event"), *more.items()]:
         if code in more:
-            plan = base.what_if(event)
+            plan = base.what_if(event, judged=False)
             cell = outcome(plan, finance.pnl(plan), BASE, code)
         else:
             cell = solved[BASE, code]
@@ -169,7 +169,7 @@ def side_by_side(measured: Mapping[str, tuple[str, Mapping[str, float]]], curren
 def _solved(task: tuple[Plan, str, Scenario]) -> tuple[dict[str, float], pd.DataFrame, list[int], dict[str, object]]:
     """One scenario planned and measured; runs wherever the engine puts it."""
     base, code, scenario = task
-    plan = base.what_if(scenario, warm=False)
+    plan = base.what_if(scenario, warm=False, judged=False)
     statement = finance.pnl(plan)
     cell = (BASE, code) if scenario.kind == "event" else (code, "")
     return measures(plan, statement), by_month(plan, statement, code), list(plan.rows), outcome(plan, statement, *cell)

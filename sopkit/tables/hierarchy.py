@@ -82,11 +82,13 @@ def add_up(
     kinds, such as two streams' forecasts of one month.
     """
     keys = list(dict.fromkeys(by)) or [TOTAL]
-    frame = frame if by else frame.assign(**{TOTAL: TOTAL})
     needed = {name: declared[name].named for name in values if name in declared.names}
-    for name in [*keys, *values, *declared.apart, *set().union(*needed.values())]:
-        if name not in frame:
+    asked = [*keys, *values, *declared.apart, *set().union(*needed.values())]
+    for name in asked:
+        if name not in frame and (by or name != TOTAL):
             raise KeyError(f"table {declared.name} has no column {name!r} here: {nearest(name, map(str, frame))}")
+    frame = frame[[name for name in frame if name in {*asked, *PERIODS, time}]] if values else frame
+    frame = frame if by else frame.assign(**{TOTAL: TOTAL})
     there = {*frame} - {*keys}
     kinds = {c.name: _kinds(declared, c, time in keys) for c in declared if c.name in there and c.named <= {*frame}}
     names = [*values] or [name for name, kind in kinds.items() if kind]
@@ -108,7 +110,7 @@ def add_up(
         for part, kind, values in zip(("", UNDER), kinds[column.name], cells, strict=False):
             parts.setdefault(kind, {})[column.name + part] = values
     sums = [_added(frame, keys, pd.DataFrame(cells), kind, time) for kind, cells in parts.items()]
-    added = pd.concat([pd.DataFrame(index=groups.size().index), *sums], axis=1)
+    added = sums[0] if len(sums) == 1 else pd.concat([pd.DataFrame(index=groups.size().index), *sums], axis=1)
     for name in names:
         if declared[name].parts:
             added[name] = added[name].replace(np.inf, np.nan) / added[name + UNDER].replace(0.0, np.nan)
