@@ -160,7 +160,8 @@ def campaigns(book: Book) -> Figure:
     return charts.table(
         book["campaign_success"],
         charts.columns_of(
-            "campaign_success", "campaign_kind campaigns +promised +achieved success pull_forward reason"),
+            "campaign_success",
+            "campaign_kind campaigns +promised +achieved success pull_forward cannibalised reason"),
         who=book.who, title="What campaigns kept of their promise", none="No campaign is planned and none was run.",
         source="campaign_success", shows=["actual"],
         look_for="Planned campaigns count at the share that past ones of their kind kept.",

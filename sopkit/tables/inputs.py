@@ -147,6 +147,7 @@ INPUTS = (
         share("promised_uplift", "promised extra demand: 0.30 is 30 % more", low=-1, high=10, example=0.3),
         share("achieved_uplift", "measured extra demand of a past campaign; empty = not over", low=-1, high=10, required=False, example=0.12),
         number("cost", "cost of the campaign here", MONEY, "sum", required=False, default=0.0, example=8000.0),
+        share("discount", "price cut of the campaign: 0.20 is 20 % off; empty = as dated_prices show, if at all", high=0.99, required=False, example=0.2),
         required=False,
         not_before="end_month start_month",
     ),

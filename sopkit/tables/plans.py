@@ -330,7 +330,9 @@ PLANS = (
         number("promised", "mean promised uplift", "share", "promised * campaigns / campaigns", low=None, required=False),
         number("achieved", "mean achieved uplift", "share", "achieved * campaigns / campaigns", low=None, required=False),
         number("success", "achieved / promised: what plans count on", "share", "", low=None),
+        number("by_discount", "k of uplift = (1 - discount) ^ -k - 1; empty where promises foretell as well", "share", "", low=None, required=False, example=1.8),
         share("pull_forward", "share of the extra units missing in the months after"),
+        share("cannibalised", "share of the extra units missing in the rest of the family meanwhile; 0 = not beyond chance", example=0.2),
         text("reason", "how the figures came about"),
     ),
     _demand(
