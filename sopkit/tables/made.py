@@ -55,7 +55,7 @@ MADE = (
     Made("demand_plan", "price", "", words="The price of the product in the market, else its list price.", see=("prices", "products")),
     Made("demand_plan", "sales", "sales_forecast.quantity"),
     # supply
-    Made("deliveries", "demand", "demand_plan.consensus"),
+    Made("deliveries", "demand", "max(demand_plan.consensus, customer_orders.quantity)"),
     Made("deliveries", "price", "demand_plan.price"),
     Made("deliveries", "delivered", "", words=SOLVED, of=("demand",), see=("why_short",)),
     Made("supply_plan", "quantity", "", words=SOLVED),
