@@ -92,6 +92,7 @@ class Recount:
         """
         names = (("products", "product"), ("materials", "material"))
         items = pd.concat([self.book[table].rename(columns={key: "item"}) for table, key in names])
+        items = items[["item", "standard_cost", "volume", "shelf_life", "launch_month", "end_month"]]
         stock = self._beside(self.plan["stock"], "policies", ["item", "site"]).merge(items, "left", "item")
         numbers = ["safety_stock_given", "safety_stock_price", "holding_cost", "target_end_stock"]
         stock[numbers] = stock[numbers].fillna(0.0)
