@@ -56,9 +56,8 @@ class Plan(Book):
         `plan.what_if("capacity", resource="SEW-N", column="overtime_limit", add=90)`: `column` with one of `set`,
         `add`, `scale`, or `rows`, or `drop`; every other word says which rows. Demand is planned again where the change
         reaches it, then supply. `warm`: the solver starts from this plan's answer (the same optimum, found sooner).
-        Without `judged` past forecasts are not judged again: nothing of the plan follows from that. Raises
-        SettingsError for a change that concerns no row or an unknown name, SupplyDataError for data that contradict
-        each other.
+        Without `judged` past forecasts are not judged again. Raises SettingsError for a change that concerns no row or
+        an unknown name, SupplyDataError for data that contradict each other.
         """
         scenario = _scenario(what, title, change)
         changed, rows = changed_by(self, scenario, judged=judged)

@@ -8,7 +8,7 @@ so that a plan somebody has tampered with is caught by the name of the rule.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TypeAlias
 
 import numpy as np
@@ -29,6 +29,14 @@ CENT = 0.01
 
 PROFIT = "contribution after penalties"
 """The measure of table `supply_run` that revenue less all named costs must equal."""
+
+PASSED = {
+    "end_stock_target": ["missing_end_stock"],
+    "stock_maximum": ["stock_above_maximum"],
+    "space": ["space_overflow"],
+    "out_of_order": ["out_of_order", "left_waiting", "losing"],
+}
+"""Rules that table `supply_exceptions` must record as the plan passes them, by named cost."""
 
 Violation: TypeAlias = pd.Series
 """By how much a rule is broken, over the places and months it was looked at; 0 or less = it holds."""
@@ -115,6 +123,10 @@ class _Rules(Recount):
     def rules(self) -> dict[str, Callable[[], Violation]]:
         """Every rule by its name in the model."""
         named = {name.removeprefix("rule_"): getattr(self, name) for name in dir(self) if name.startswith("rule_")}
+        named |= {rule: partial(self._passed, *costs) for rule, costs in PASSED.items()}
+        named |= {
+            f"{what}_as_planned": partial(self._as_planned, bought=what == "orders") for what in ("making", "orders")
+        }
         named["money: profit"] = self._profit
         return named | {f"money: {cost}": (lambda cost=cost: self._money(cost)) for cost in COSTS}
 
@@ -300,21 +312,9 @@ class _Rules(Recount):
         gap = (needed - amount).where(needed.index.isin(free), (needed - amount).abs())
         return gap - UNITS - 1e-6 * needed.abs()
 
-    def rule_end_stock_target(self) -> Violation:
-        return self._passed("missing_end_stock")
-
-    def rule_stock_maximum(self) -> Violation:
-        return self._passed("stock_above_maximum")
-
-    def rule_space(self) -> Violation:
-        return self._passed("space_overflow")
-
     def rule_money_in_stock(self) -> Violation:
         value = self.stock["closing"] * self.stock["standard_cost"]
         return [_unequal(self.stock["value"], value, CENT), self._passed("above_stock_budget")]
-
-    def rule_out_of_order(self) -> Violation:
-        return self._passed("out_of_order", "left_waiting", "losing")
 
     def rule_fair_share(self) -> Violation:
         """Nobody is left shorter than the share paid for, and somebody is left as short."""
@@ -326,12 +326,6 @@ class _Rules(Recount):
         share = fair["amount"] / fair["base"].groupby(level=key).transform("sum")
         slack, size = fair["base"] * share - fair["short"], 1e-6 * fair["base"]
         return [-slack - UNITS - size, (slack - UNITS - size).groupby(level=key).min()]
-
-    def rule_making_as_planned(self) -> Violation:
-        return self._as_planned(bought=False)
-
-    def rule_orders_as_planned(self) -> Violation:
-        return self._as_planned(bought=True)
 
     def _as_planned(self, bought: bool) -> Violation:
         lines = pd.concat([self.plan["supply_plan"], self.book["last_supply_plan"]])
