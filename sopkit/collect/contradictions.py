@@ -25,15 +25,13 @@ LEAST = 1e-6
 
 
 class _Asked(dict[str, pd.DataFrame]):
-    """Tables that note which of them are read."""
+    """Those of `tables` that were read."""
 
     def __init__(self, tables: Tables) -> None:
-        super().__init__(tables)
-        self.names: set[str] = set()
+        self._tables = tables
 
-    def __getitem__(self, name: str) -> pd.DataFrame:
-        self.names.add(name)
-        return super().__getitem__(name)
+    def __missing__(self, name: str) -> pd.DataFrame:
+        return self.setdefault(name, self._tables[name])
 
 
 class Known(dict[Callable[..., Any], tuple[Tables, Any, Any]]):
@@ -47,7 +45,7 @@ class Known(dict[Callable[..., Any], tuple[Tables, Any, Any]]):
         asked = _Asked(tables)
         result = make(asked, *others, **named)
         result = list(result) if isinstance(result, Iterator) else result
-        self.setdefault(make, ({name: tables[name] for name in asked.names}, (others, named), result))
+        self.setdefault(make, (asked, (others, named), result))
         return result
 
 

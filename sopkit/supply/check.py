@@ -8,7 +8,7 @@ so that a plan somebody has tampered with is caught by the name of the rule.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property, partial
+from functools import cached_property, partialmethod
 from typing import TypeAlias
 
 import numpy as np
@@ -30,16 +30,8 @@ CENT = 0.01
 PROFIT = "contribution after penalties"
 """The measure of table `supply_run` that revenue less all named costs must equal."""
 
-PASSED = {
-    "end_stock_target": ["missing_end_stock"],
-    "stock_maximum": ["stock_above_maximum"],
-    "space": ["space_overflow"],
-    "out_of_order": ["out_of_order", "left_waiting", "losing"],
-}
-"""Rules that table `supply_exceptions` must record as the plan passes them, by named cost."""
-
 Violation: TypeAlias = pd.Series
-"""By how much a rule is broken, over the places and months it was looked at; 0 or less = it holds."""
+"""By how much a rule is broken, over the places and months it was looked at; 0 or less = it holds. Or parts of it."""
 
 
 def checks(book: Book, plan: dict[str, pd.DataFrame]) -> tuple[pd.DataFrame, list[str]]:
@@ -123,10 +115,6 @@ class _Rules(Recount):
     def rules(self) -> dict[str, Callable[[], Violation]]:
         """Every rule by its name in the model."""
         named = {name.removeprefix("rule_"): getattr(self, name) for name in dir(self) if name.startswith("rule_")}
-        named |= {rule: partial(self._passed, *costs) for rule, costs in PASSED.items()}
-        named |= {
-            f"{what}_as_planned": partial(self._as_planned, bought=what == "orders") for what in ("making", "orders")
-        }
         named["money: profit"] = self._profit
         return named | {f"money: {cost}": (lambda cost=cost: self._money(cost)) for cost in COSTS}
 
@@ -332,6 +320,13 @@ class _Rules(Recount):
         sources = set(lines.loc[lines["mode"].eq("buy"), "source"])
         gap = self._passed("changing_the_plan")
         return gap[gap.index.get_level_values("place").isin(sources) == bought]
+
+    rule_end_stock_target = partialmethod(_passed, "missing_end_stock")
+    rule_stock_maximum = partialmethod(_passed, "stock_above_maximum")
+    rule_space = partialmethod(_passed, "space_overflow")
+    rule_out_of_order = partialmethod(_passed, "out_of_order", "left_waiting", "losing")
+    rule_making_as_planned = partialmethod(_as_planned, bought=False)
+    rule_orders_as_planned = partialmethod(_as_planned, bought=True)
 
     # money -----------------------------------------------------------------------------------------------------
     @cached_property
