@@ -5,7 +5,7 @@ Asked at collect, of the rows as they stand in the source, and by stage supply, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
@@ -25,33 +25,27 @@ LEAST = 1e-6
 
 
 class _Asked(dict[str, pd.DataFrame]):
-    """Tables that note which of them are read."""
+    """Those of `tables` that were read."""
 
     def __init__(self, tables: Tables) -> None:
-        super().__init__(tables)
-        self.names: set[str] = set()
+        self._tables = tables
 
-    def __getitem__(self, name: str) -> pd.DataFrame:
-        self.names.add(name)
-        return super().__getitem__(name)
+    def __missing__(self, name: str) -> pd.DataFrame:
+        return self.setdefault(name, self._tables[name])
 
 
-class Known:
+class Known(dict[Callable[..., Any], tuple[Tables, Any, Any]]):
     """What was made of tables once, taken again where nothing that was read for it is another now."""
-
-    def __init__(self) -> None:
-        self._made: dict[Callable[..., Any], tuple[Tables, Any, Any]] = {}
 
     def made(self, make: Callable[..., Any], tables: Tables, *others: Any, **named: Any) -> Any:
         """`make(tables, *others, **named)`, or what that gave the first time, of the same tables and others."""
-        if make in self._made:
-            read, same, result = self._made[make]
-            if same == (others, named) and all(tables[name] is frame for name, frame in read.items()):
-                return result
+        read, same, result = self.get(make, ({}, None, None))
+        if same == (others, named) and all(tables[name] is frame for name, frame in read.items()):
+            return result
         asked = _Asked(tables)
         result = make(asked, *others, **named)
         result = list(result) if isinstance(result, Iterator) else result
-        self._made.setdefault(make, ({name: tables[name] for name in asked.names}, (others, named), result))
+        self.setdefault(make, (asked, (others, named), result))
         return result
 
 
@@ -414,20 +408,15 @@ def _network(tables: Tables) -> Iterator[Finding]:
     )
 
 
-def refuse_contradictions(
-    tables: Tables, company: Company, cycle: str, changed: Collection[str] | None = None, known: Known | None = None
-) -> None:
-    """Raise SupplyDataError with every contradiction in `tables` (conformed): NaN, negative or unknown values first,
+def refuse_contradictions(tables: Tables, company: Company, cycle: str, known: Known | None = None) -> None:
+    """Raise SupplyDataError with every contradiction in `tables` (checked each by itself): unknown values first,
 
     then BOM loops, products and components without a source, unreachable markets, lead times beyond the horizon,
     lots above capacity, shares that forbid every order, lanes that lead nowhere, missing capacity or working days.
-    `changed`: tables not checked before; all of them if None. `known`: what was found the last time.
+    `known`: what was found the last time.
     """
-    asked = [name for name in tables if (changed is None or name in changed) and len(tables[name])]
-    found = [finding for name in asked for finding in TABLES[name].findings(tables[name])]
-    found += _references(tables)
-    found = found or [one for one in contradictions(tables, company, cycle, known) if one.severity == "error"]
-    if found:
+    found = [*_references(tables)]
+    if found := found or [one for one in contradictions(tables, company, cycle, known) if one.severity == "error"]:
         raise SupplyDataError(found)
 
 
@@ -437,8 +426,8 @@ def contradictions(tables: Tables, company: Company, cycle: str, known: Known | 
     All are errors but receipts that are overdue: they are planned without. Reads what stage
     supply reads; where demand_plan is empty, what only a demand can contradict is not asked.
     """
-    known, months = known or Known(), company.months(cycle)
+    made, months = (known or Known()).made, company.months(cycle)
     of_months = (_products, _lead_times, _lots, _offers, _months, _overdue)
-    asked: list[tuple[Callable[..., Any], tuple[Any, ...]]] = [(check, (months,)) for check in of_months]
-    asked += [(_too_small, ()), (_materials, ()), (_people, (company, cycle)), (_network, ())]
-    return [finding for check, others in asked for finding in known.made(check, tables, *others)]
+    found = [finding for check in of_months for finding in made(check, tables, months)]
+    found += made(_people, tables, company, cycle)
+    return found + [finding for check in (_too_small, _materials, _network) for finding in made(check, tables)]

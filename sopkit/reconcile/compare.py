@@ -91,7 +91,7 @@ def outcome(plan: Plan, statement: pd.DataFrame, option: str, event: str = "") -
     """What a cell of table `outcomes` is made of: a row without once and payback, and the plan's result by month."""
     values, capital = measures(plan, statement), finance.working_capital(plan, statement)
     result = statement.groupby("month")["amount"].sum().reindex(capital["month"], fill_value=0.0)
-    cash = finance.cash(plan, statement, capital)
+    cash, costs = finance.cash(plan, statement, capital), plan["supply_costs"]
     return {
         "option": option,
         "event": event,
@@ -100,8 +100,7 @@ def outcome(plan: Plan, statement: pd.DataFrame, option: str, event: str = "") -
         "fill_rate": values["fill rate"],
         "cash_low": cash.cumsum().min() if len(cash) else 0.0,
         "working_capital": values["working capital at the end"],
-        "months": result
-        - plan["supply_costs"].query("penalty").groupby("month")["amount"].sum().reindex(result.index).fillna(0),
+        "months": result - costs[costs["penalty"]].groupby("month")["amount"].sum().reindex(result.index).fillna(0),
     }
 
 

@@ -8,7 +8,7 @@ so that a plan somebody has tampered with is caught by the name of the rule.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, partialmethod
 from typing import TypeAlias
 
 import numpy as np
@@ -31,7 +31,7 @@ PROFIT = "contribution after penalties"
 """The measure of table `supply_run` that revenue less all named costs must equal."""
 
 Violation: TypeAlias = pd.Series
-"""By how much a rule is broken, over the places and months it was looked at; 0 or less = it holds."""
+"""By how much a rule is broken, over the places and months it was looked at; 0 or less = it holds. Or parts of it."""
 
 
 def checks(book: Book, plan: dict[str, pd.DataFrame]) -> tuple[pd.DataFrame, list[str]]:
@@ -308,24 +308,9 @@ class _Rules(Recount):
         gap = (needed - amount).where(needed.index.isin(free), (needed - amount).abs())
         return gap - UNITS - 1e-6 * needed.abs()
 
-    def rule_end_stock_target(self) -> Violation:
-        return self._passed("missing_end_stock")
-
-    def rule_firm_orders_first(self) -> Violation:
-        return self._passed("missing_orders")
-
-    def rule_stock_maximum(self) -> Violation:
-        return self._passed("stock_above_maximum")
-
-    def rule_space(self) -> Violation:
-        return self._passed("space_overflow")
-
     def rule_money_in_stock(self) -> Violation:
         value = self.stock["closing"] * self.stock["standard_cost"]
         return [_unequal(self.stock["value"], value, CENT), self._passed("above_stock_budget")]
-
-    def rule_out_of_order(self) -> Violation:
-        return self._passed("out_of_order", "left_waiting", "losing")
 
     def rule_fair_share(self) -> Violation:
         """Nobody is left shorter than the share paid for, and somebody is left as short."""
@@ -338,17 +323,19 @@ class _Rules(Recount):
         slack, size = fair["base"] * share - fair["short"], 1e-6 * fair["base"]
         return [-slack - UNITS - size, (slack - UNITS - size).groupby(level=key).min()]
 
-    def rule_making_as_planned(self) -> Violation:
-        return self._as_planned(bought=False)
-
-    def rule_orders_as_planned(self) -> Violation:
-        return self._as_planned(bought=True)
-
     def _as_planned(self, bought: bool) -> Violation:
         lines = pd.concat([self.plan["supply_plan"], self.book["last_supply_plan"]])
         sources = set(lines.loc[lines["mode"].eq("buy"), "source"])
         gap = self._passed("changing_the_plan")
         return gap[gap.index.get_level_values("place").isin(sources) == bought]
+
+    rule_end_stock_target = partialmethod(_passed, "missing_end_stock")
+    rule_firm_orders_first = partialmethod(_passed, "missing_orders")
+    rule_stock_maximum = partialmethod(_passed, "stock_above_maximum")
+    rule_space = partialmethod(_passed, "space_overflow")
+    rule_out_of_order = partialmethod(_passed, "out_of_order", "left_waiting", "losing")
+    rule_making_as_planned = partialmethod(_as_planned, bought=False)
+    rule_orders_as_planned = partialmethod(_as_planned, bought=True)
 
     # money -----------------------------------------------------------------------------------------------------
     @cached_property

@@ -165,7 +165,7 @@ def _used_up(book: Book) -> pd.DataFrame:
     busy = load[load["regular"] + load["overtime"] >= (load["available"] + load["overtime_limit"]).clip(lower=1) * FULL]
     staff = people[people["used"] >= people["available"].clip(lower=1) * FULL]
     offer = ["supplier", "item", "site"]
-    bought = book["supply_plan"].query("mode == 'buy'").rename(columns={"source": "supplier"})
+    bought = book["supply_plan"][book["supply_plan"]["mode"].eq("buy")].rename(columns={"source": "supplier"})
     bought = bought.groupby([*offer, "month"], as_index=False)["quantity"].sum()
     bought = bought.merge(offers[[*offer, "capacity"]], how="left")
     special = book["supplier_capacity"].rename(columns={"capacity": "special"})

@@ -314,12 +314,8 @@ class Recount:
     @cached_property
     def costs(self) -> pd.Series:
         """Money by named cost and month, from quantities of the plan and prices derived here."""
-        due, stock, (load, people) = (
-            self.due_lines,
-            self.stock_lines,
-            map(pd.DataFrame.reset_index, (self.load, self.people)),
-        )
-        lots, bought, shipped = self.lots, self.bought, self.shipped
+        due, stock, lots, bought, shipped = self.due_lines, self.stock_lines, self.lots, self.bought, self.shipped
+        load, people = self.load.reset_index(), self.people.reset_index()
         sold = self.outward.drop(columns="month").rename(
             columns={"item": "product", "destination": "market", "arrival": "month"}
         )
@@ -346,9 +342,8 @@ class Recount:
             ("missing_safety_stock", stock["month"], stock["below_safety"] * stock["safety_stock_price"]),
             (passed["cost"], passed["month"], passed["amount"] * passed["price_given"]),
         ]
-        named = np.concatenate(
-            [np.broadcast_to(np.asarray(cost, dtype=object), len(month)) for cost, month, _ in parts]
+        columns = zip(
+            *((np.full(len(month), cost, dtype=object), month, amount) for cost, month, amount in parts), strict=True
         )
-        months, amounts = (np.concatenate([part[at].to_numpy() for part in parts]) for at in (1, 2))
-        counted = pd.DataFrame({"cost": named, "month": months, "amount": amounts})
+        counted = pd.DataFrame(dict(zip(("cost", "month", "amount"), map(np.concatenate, columns), strict=True)))
         return counted.groupby(["cost", "month"])["amount"].sum()

@@ -97,18 +97,12 @@ class _Found:
 
     def _arriving(self, frame: pd.DataFrame, columns: str, parts: dict, arrival: str) -> pd.DataFrame:
         """A row for each part of what leaves in `month`, with the month in which it arrives."""
-        time, known = (
-            self.network.time,
-            Lists(((*key, month), (lead, part)) for (*key, lead, month), part in parts.items()),
-        )
+        known = Lists(((*key, month), (lead, part)) for (*key, lead, month), part in parts.items())
         keys = zip(*(frame[name] for name in (*columns.split(), "month")), strict=True)
-        rows = [
-            (row, time.months[time.position[key[-1]] + lead], part)
-            for row, key in enumerate(keys)
-            for lead, part in known[key]
-        ]
-        row, there, part = zip(*rows, strict=True) if rows else ((), (), ())
-        frame = frame.take(row).reset_index(drop=True)
+        rows = [(row, lead, part) for row, key in enumerate(keys) for lead, part in known[key]]
+        row, lead, part = np.array(rows, dtype=float).reshape(-1, 3).T
+        frame, time = frame.take(row.astype(int)).reset_index(drop=True), self.network.time
+        there = [time.months[at] for at in frame["month"].map(time.position) + lead.astype(int)]
         return frame.assign(**{arrival: np.array(there, dtype=object), "quantity": frame["quantity"] * part})
 
     def _with_money(self, frame: pd.DataFrame, cost: str, index: str, column: str = "cost") -> pd.DataFrame:

@@ -109,7 +109,7 @@ def add_up(
             cells[0] = cells[0].fillna(pd.Series(np.where(cells[1].fillna(0).eq(0), 0.0, np.inf), frame.index))
         for part, kind, values in zip(("", UNDER), kinds[column.name], cells, strict=False):
             parts.setdefault(kind, {})[column.name + part] = values
-    sums = [_added(frame, keys, pd.DataFrame(cells), kind, time) for kind, cells in parts.items()]
+    sums = [_added(frame, keys, cells, kind, time) for kind, cells in parts.items()]
     added = sums[0] if len(sums) == 1 else pd.concat([pd.DataFrame(index=groups.size().index), *sums], axis=1)
     for name in names:
         if declared[name].parts:
@@ -130,12 +130,13 @@ def _kinds(declared: Table, column: Column, within_months: bool) -> tuple[str, .
     )
 
 
-def _added(frame: pd.DataFrame, keys: list[str], cells: pd.DataFrame, kind: str, time: str) -> pd.DataFrame:
+def _added(frame: pd.DataFrame, keys: list[str], cells: dict[str, pd.Series], kind: str, time: str) -> pd.DataFrame:
     """`cells` summed by `keys` of `frame`; for an end or a start, those of each period's last or first `time`."""
-    groups = cells.groupby([frame[key] for key in keys], observed=True, dropna=False)
+    whole = pd.DataFrame({**{key: frame[key] for key in keys}, **cells})
+    groups = whole.groupby(keys, observed=True, dropna=False)
     if kind == "sum" or time not in frame or time in keys:
         return groups.sum(min_count=1)
     periods = [frame[key] for key in keys if key in PERIODS] or np.zeros(len(frame))
     there = frame[time].eq(frame[time].groupby(periods, observed=True).transform("max" if kind == "end" else "min"))
-    edge = cells[there].groupby([frame.loc[there, key] for key in keys], observed=True, dropna=False)
+    edge = whole[there].groupby(keys, observed=True, dropna=False)
     return edge.sum(min_count=1).reindex(groups.size().index, fill_value=0.0)
