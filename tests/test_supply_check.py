@@ -30,6 +30,7 @@ PRICES = {
     "overtime_hours": "resources.overtime_cost",
     "setting_up": "making.set_up_cost",
     "buying": "buying.price",
+    "missing_quota": "buying.quota_price",
     "freight": "lanes.cost",
     "holding": "stock.holding_cost",
     "wages": "people.wage",

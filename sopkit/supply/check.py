@@ -260,18 +260,26 @@ class _Rules(Recount):
         bought = self.bought.groupby(OFFER).agg(quantity=("quantity", "sum"), share=("share_limit", "first"))
         return _more(bought["quantity"], bought["share"] * bought.groupby(level=[1, 2])["quantity"].transform("sum"))
 
+    def rule_vendor_limit(self) -> Violation:
+        bought = self.bought.assign(counted=self.bought["quantity"] * self.bought["capacity_use"])
+        limit = self.book["suppliers"].set_index("supplier")["capacity"].rename("limit")
+        ordered = bought.groupby(["supplier", "month"])["counted"].sum().reset_index("month").join(limit)
+        return _more(ordered["counted"], ordered["limit"].fillna(np.inf)).fillna(-np.inf)
+
     def rule_no_late_orders(self) -> Violation:
         return self._moved(self.bought, OFFER, "available")
 
     def rule_lane_limit(self) -> Violation:
-        sent = _together(self.shipped, LANE, "capacity")
+        sent = _together(self.shipped.assign(quantity=self.shipped["size"]), LANE, "capacity")
         return _more(sent["quantity"], sent["capacity"].fillna(np.inf)).fillna(-np.inf)
 
     def rule_no_late_shipments(self) -> Violation:
         return self._moved(self.shipped, [*LANE, "item"], "arrival")
 
     def rule_full_loads(self) -> Violation:
-        return _beyond_whole(_together(self.shipped, LANE, "full_load"), "full_load")
+        return _beyond_whole(
+            _together(self.shipped.assign(quantity=self.shipped["size"]), LANE, "full_load"), "full_load"
+        )
 
     def rule_ages(self) -> Violation:
         """What is used, sent or held is young enough, when goods are followed by their age."""

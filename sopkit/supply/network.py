@@ -372,6 +372,7 @@ class Stock(Group):
         kept = set(flow.stocks)
         things = pd.concat([tables[f"{thing}s"].rename(columns={thing: "item"}) for thing in ("product", "material")])
         self.standard_cost, self.volume = _dict(things, "item", "standard_cost"), _dict(things, "item", "volume")
+        self.weight = _dict(things, "item", "weight")
         self.opening = _sums(inventory[among(inventory, pair, kept)], pair)
         receipts = _sums(time.planned(tables["scheduled_receipts"]), f"{pair} month")
         self.receipts = {key: quantity for key, quantity in receipts.items() if quantity}
@@ -421,7 +422,7 @@ class Stock(Group):
 
     @staticmethod
     def _covered(ahead: float, t: str, time: Time) -> dict[str, float]:
-        """Which part of each month the `ahead` months after month `t` are; then the average month of the plan goes on."""
+        """Which part of each month the `ahead` months after `t` are; then the average month of the plan goes on."""
         following = time.months[time.position[t] + 1 :]
         beyond = max(0.0, ahead - len(following)) / len(time.months)
         found = dict.fromkeys(time.months, beyond) if beyond else {}
@@ -492,6 +493,28 @@ class Buying(Group):
             at: most for at, most in special.items() if at[:3] in self.usual_price
         }
         self.late = [(*offer, t) for offer in self.offers for t in time.too_late(min(self.leads[offer]))]
+        breaks = tables["price_breaks"].sort_values([*key.split(), "from_quantity"])
+        breaks = breaks[among(breaks, key, self.usual_price)]
+        self.breaks, last = {}, dict(self.usual_price)  # what each takes off the price before it
+        for (*offer, least), price in _dict(breaks, f"{key} from_quantity", "price").items():
+            self.breaks[(*offer, least)] = last[*offer] - price
+            last[*offer] = price
+        self.breaks_of = Lists((at[:3], at[3]) for at in self.breaks)
+        suppliers = tables["suppliers"]
+        used = _dict(offers, key, "capacity_use")
+        self.offered = Lists((s, (i, n)) for s, i, n in self.offers)
+        suppliers = suppliers[suppliers["supplier"].isin(self.offered)]
+        self.total = _dict(suppliers, "supplier", "capacity")
+        self.quota_price = _dict(suppliers, "supplier", "quota_price")
+        self.year = {t: [u for u in time.months[: at + 1] if u[:4] == t[:4]] for at, t in enumerate(time.months)}
+        ends = [t for t, after in zip(time.months, [*time.months[1:], ""], strict=True) if t[:4] != after[:4]]
+        self.quota = {
+            (s, t): quota * len(self.year[t]) / 12
+            for s, quota in _positive(suppliers, "supplier", "yearly_quota").items()
+            for t in ends
+        }
+        bound = {*self.total, *(s for s, _ in self.quota)}
+        self.used = {offer: used[offer] for offer in self.offers if offer[0] in bound}
 
 
 class Lanes(Group):
@@ -502,8 +525,11 @@ class Lanes(Group):
         row = {ship: roads.row(*ship) for ship in self.leads}
         self.carried = Lists((row[ship], ship[2]) for ship in row)
         lanes = lanes[among(lanes, key, self.carried)]
-        cost = _dict(lanes, key, "cost")
-        self.cost, self.parts = {ship: cost[row[ship]] for ship in row}, _parts(self.leads, time)
+        cost, self.unit = _dict(lanes, key, "cost"), _dict(lanes, key, "counted_in")
+        sizes = {"kg": stock.weight, "m3": stock.volume}
+        self.size = {ship: sizes[unit][ship[-1]] if (unit := self.unit[row[ship]]) in sizes else 1.0 for ship in row}
+        self.cost = {ship: cost[row[ship]] * self.size[ship] for ship in row}
+        self.parts = _parts(self.leads, time)
         self.capacity, self.full_load = _dict(lanes, key, "capacity"), _positive(lanes, key, "full_load")
         self.late = [(*ship, t) for ship in row for t in time.too_late(min(self.leads[ship]))]
 
@@ -596,8 +622,14 @@ class Lots(Group):
             need[item] += quantity
         for item, lot in [
             *((i, lot) for (i, _), lot in making.minimum_run.items()),
+            *((i, least) for _, i, _, least in buying.breaks),
             *((i, lot + buying.multiple.get((s, i, n), 0.0)) for (s, i, n), lot in buying.minimum_order.items()),
-            *((i, load * len(months)) for lane, load in lanes.full_load.items() for i in lanes.carried[lane]),
+            *(
+                (i, load * len(months) / size)
+                for lane, load in lanes.full_load.items()
+                for i in lanes.carried[lane]
+                if (size := lanes.size[*lane[:2], i]) > 0
+            ),
         ]:
             lots[item] = max(lots[item], lot)
         most_started = defaultdict[str, float](lambda: 1.0)
@@ -638,7 +670,7 @@ class Lots(Group):
             (*offer, t): min(
                 buying.capacity.get((*offer, t), math.inf), float(need[offer[1]][at]) * _early(buying.leads[offer])
             )
-            for offer in buying.minimum_order
+            for offer in sorted({*buying.minimum_order, *buying.breaks_of})
             for at, t in enumerate(months)
         }
 
