@@ -7,7 +7,7 @@ Every component's `doc` is the sentence a planner would say, with the unit. `net
 One letter, one meaning, in every rule (a test holds it):
 
     a  age in months                         t  month
-    b  break of a price: from which quantity
+    b  break: a lower price of an offer
     i  item: a product or a material         g  goods of a row of lanes: one item, or all others
     j  item that i goes into                 n  site
     p  product                               o  origin of a lane: a site
@@ -121,8 +121,9 @@ def _sets(m: pyo.ConcreteModel, network: Network) -> None:
     m.LIMITED_ORDERS = listed(sorted(network.buying.capacity), "offer and month with a capacity", 4)
     least = [(*offer, t) for offer in sorted(network.buying.minimum_order) for t in network.time.months]
     m.LEAST_ORDERS = listed(least, "offer with a minimum order, and month", 4)
-    m.BREAKS = listed(sorted(network.buying.breaks), "offer, and quantity from which its price is lower", 4)
-    m.BREAKS_OF = neighbours(m.OFFERS, network.buying.breaks_of, "quantities from which an offer's price is lower")
+    m.BREAKS = listed(sorted(network.buying.break_from), "lower prices of offers from a quantity on")
+    m.BREAKS_OF = neighbours(m.OFFERS, network.buying.breaks_of, "lower prices of an offer")
+    m.BREAK_OF = neighbours(m.BREAKS, network.buying.break_offer, "the offer whose price is lower", 3)
     m.ALL_OR_NOTHING = listed(
         sorted(network.lots.largest_order), "offer with a minimum order or price breaks, and month", 4
     )
@@ -245,8 +246,10 @@ def _parameters(m: pyo.ConcreteModel, network: Network) -> None:
     m.offer_capacity = number(m.LIMITED_ORDERS, of=network.buying.capacity, doc="most ordered in a month (units)")
     m.minimum_order = number(m.OFFERS, of=network.buying.minimum_order, doc="least ordered, if anything is (units)")
     m.largest_order = number(m.ALL_OR_NOTHING, of=network.lots.largest_order, doc="most that could be of use (units)")
-    m.break_from = number(m.BREAKS, of={at: at[3] for at in network.buying.breaks}, doc="least for a price (units)")
-    m.break_saving = number(m.BREAKS, of=network.buying.breaks, doc="below the price before it (currency per unit)")
+    m.break_from = number(m.BREAKS, of=network.buying.break_from, doc="least ordered for a lower price (units)")
+    m.break_saving = number(
+        m.BREAKS, of=network.buying.break_saving, doc="below the price before it (currency per unit)"
+    )
     m.counted = number(
         m.COUNTED_OFFERS, of=network.buying.used, doc="of a supplier's capacity and quota (units per unit)"
     )
@@ -507,21 +510,23 @@ def _limits(m: pyo.ConcreteModel) -> None:
         return m.buy[s, i, n, t] >= m.minimum_order[s, i, n] * m.place_order[s, i, n, t]
 
     @m.Constraint(m.BREAKS, m.MONTHS, doc="A lower price is reached by an order of its quantity (units)")
-    def break_reached(m, s, i, n, b, t):
-        return m.buy[s, i, n, t] >= m.break_from[s, i, n, b] * m.reach_break[s, i, n, b, t]
+    def break_reached(m, b, t):
+        ordered = sum(m.buy[s, i, n, t] for s, i, n in m.BREAK_OF[b])
+        return ordered >= m.break_from[b] * m.reach_break[b, t]
 
-    @m.Constraint(m.BREAKS, m.MONTHS, doc="Without a lower price an order stays below its quantity (units)")
-    def break_missed(m, s, i, n, b, t):
-        below = m.break_from[s, i, n, b] - BELOW
-        return m.buy[s, i, n, t] <= below + m.largest_order[s, i, n, t] * m.reach_break[s, i, n, b, t]
+    @m.Constraint(m.BREAKS, m.MONTHS, doc="An order that does not reach a lower price is smaller (units)")
+    def break_missed(m, b, t):
+        beyond = sum(m.buy[s, i, n, t] - m.largest_order[s, i, n, t] * m.reach_break[b, t] for s, i, n in m.BREAK_OF[b])
+        return beyond <= m.break_from[b] - BELOW
 
-    @m.Constraint(m.BREAKS, m.MONTHS, doc="At a lower price is bought what is ordered (units)")
-    def bought_cheaper(m, s, i, n, b, t):
-        return m.buy_cheaper[s, i, n, b, t] <= m.buy[s, i, n, t]
+    @m.Constraint(m.BREAKS, m.MONTHS, doc="At a lower price no more is bought than is ordered (units)")
+    def bought_cheaper(m, b, t):
+        return m.buy_cheaper[b, t] <= sum(m.buy[s, i, n, t] for s, i, n in m.BREAK_OF[b])
 
     @m.Constraint(m.BREAKS, m.MONTHS, doc="Nothing is bought at a lower price that is not reached (units)")
-    def reached_first(m, s, i, n, b, t):
-        return m.buy_cheaper[s, i, n, b, t] <= m.largest_order[s, i, n, t] * m.reach_break[s, i, n, b, t]
+    def reached_first(m, b, t):
+        most = sum(m.largest_order[s, i, n, t] for s, i, n in m.BREAK_OF[b])
+        return m.buy_cheaper[b, t] <= most * m.reach_break[b, t]
 
     @m.Constraint(m.LIMITED_VENDORS, m.MONTHS, doc="All orders to a supplier together stay within its capacity (units)")
     def vendor_limit(m, s, t):
@@ -722,7 +727,7 @@ def _money(m: pyo.ConcreteModel) -> None:
             for lead in m.ORDER_LEADS[s, i, n]
             for sent in m.BEFORE[lead, t]
         ) - sum(
-            m.break_saving[s, i, n, b] * m.order_part[s, i, n, lead, sent] * m.buy_cheaper[s, i, n, b, sent]
+            m.break_saving[b] * m.order_part[s, i, n, lead, sent] * m.buy_cheaper[b, sent]
             for b in m.BREAKS_OF[s, i, n]
             for lead in m.ORDER_LEADS[s, i, n]
             for sent in m.BEFORE[lead, t]

@@ -495,11 +495,13 @@ class Buying(Group):
         self.late = [(*offer, t) for offer in self.offers for t in time.too_late(min(self.leads[offer]))]
         breaks = tables["price_breaks"].sort_values([*key.split(), "from_quantity"])
         breaks = breaks[among(breaks, key, self.usual_price)]
-        self.breaks, last = {}, dict(self.usual_price)  # what each takes off the price before it
+        self.break_saving, self.break_from, self.break_offer, last = {}, {}, {}, dict(self.usual_price)
         for (*offer, least), price in _dict(breaks, f"{key} from_quantity", "price").items():
-            self.breaks[(*offer, least)] = last[*offer] - price
+            name = f"{' '.join(offer)} from {least:g}"
+            self.break_offer[name], self.break_from[name] = [(*offer,)], least
+            self.break_saving[name] = last[*offer] - price  # below the price before it
             last[*offer] = price
-        self.breaks_of = Lists((at[:3], at[3]) for at in self.breaks)
+        self.breaks_of = Lists((offer, name) for name, (offer,) in self.break_offer.items())
         suppliers = tables["suppliers"]
         used = _dict(offers, key, "capacity_use")
         self.offered = Lists((s, (i, n)) for s, i, n in self.offers)
@@ -622,7 +624,7 @@ class Lots(Group):
             need[item] += quantity
         for item, lot in [
             *((i, lot) for (i, _), lot in making.minimum_run.items()),
-            *((i, least) for _, i, _, least in buying.breaks),
+            *((offer[1], buying.break_from[name]) for name, (offer,) in buying.break_offer.items()),
             *((i, lot + buying.multiple.get((s, i, n), 0.0)) for (s, i, n), lot in buying.minimum_order.items()),
             *(
                 (i, load * len(months) / size)

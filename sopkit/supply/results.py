@@ -69,8 +69,8 @@ class _Found:
         self.ship = self._lines("ship", "origin destination item month")
         self.make["site"] = np.array(self._of(self.make, "item way", network.making.site), dtype=object)
         saving = defaultdict[Any, float](float)
-        for (*offer, least, month), units in self._amounts("buy_cheaper").items():
-            saving[*offer, month] += units * network.buying.breaks[*offer, least]
+        for (name, month), units in self._amounts("buy_cheaper").items():
+            saving[*network.buying.break_offer[name][0], month] += units * network.buying.break_saving[name]
         self.buy["price"] = self._of(self.buy, "supplier item site month", network.buying.price)
         self.buy["price"] -= (
             np.array(self._of(self.buy, "supplier item site month", saving, 0.0)) / self.buy["quantity"]
