@@ -206,13 +206,15 @@ def independent(tables: dict[str, pd.DataFrame], count: int) -> tuple[list[float
     prices = {
         (row["product"], row["market"], when[row["month"]]): row for row in tables["demand_plan"].to_dict("records")
     }
-    own = {(lane["origin"], lane["destination"], lane.get("item", "")) for lane in lanes}
+    own = {(lane["origin"], lane["destination"], lane.get("mode"), lane.get("item", "")) for lane in lanes}
     ones = pd.Series(1.0, index=tables["products"]["product"])
     for lane in lanes:
         counted = {"kg": "weight", "m3": "volume"}.get(lane.get("counted_in", ""))
         loads: dict[int, dict[int, float]] = defaultdict(dict)
         for item, size in tables["products"].set_index("product").get(counted, ones).items():
-            for_all = not lane.get("item", "") and (lane["origin"], lane["destination"], item) not in own
+            for_all = (
+                not lane.get("item", "") and (lane["origin"], lane["destination"], lane.get("mode"), item) not in own
+            )
             if not for_all and lane.get("item", "") != item:
                 continue
             for t in range(count - min(arriving(lane, whole=life[item] > 0))):
@@ -226,6 +228,7 @@ def independent(tables: dict[str, pd.DataFrame], count: int) -> tuple[list[float
                         "ship",
                         lane["origin"],
                         lane["destination"],
+                        lane.get("mode"),
                         item,
                         b,
                         t,
@@ -242,7 +245,16 @@ def independent(tables: dict[str, pd.DataFrame], count: int) -> tuple[list[float
         for sent in loads.values():
             p.row(sent, -np.inf, most_of(lane))
         for t, sent in loads.items() if lane.get("full_load", 0) else []:
-            trucks = p("trucks", lane["origin"], lane["destination"], lane.get("item"), t, most=999, whole=True)
+            trucks = p(
+                "trucks",
+                lane["origin"],
+                lane["destination"],
+                lane.get("mode"),
+                lane.get("item"),
+                t,
+                most=999,
+                whole=True,
+            )
             p.row(sent | {trucks: -lane["full_load"]}, 0, 0)
     # wishes: a safety stock, and days of what leaves later, of which the average goes on after the horizon
     for (item, site), wish in wished.items():
@@ -303,7 +315,7 @@ def independent(tables: dict[str, pd.DataFrame], count: int) -> tuple[list[float
             promise = np.zeros(len(p.money))
             promise[columns] = 1.0
             broken[rank], _ = p.best(promise)
-            p.row(dict.fromkeys(columns, 1.0), 0, broken[rank] + 1e-6)
+            p.row(dict.fromkeys(columns, 1.0), 0, broken[rank] + 1e-6 * 10**rank * (1 + broken[rank]))
     least, _ = p.best(money)
     return broken, -least
 
@@ -399,8 +411,11 @@ def drawn(seed: int) -> dict[str, pd.DataFrame]:
     asked = {pair: [float(upto(80)) for _ in range(3)] for pair in [(i, k) for i in "PQ" for k in "AB"]}
     tables["lanes"] = tables["lanes"].assign(
         counted_in=[one("units", "kg"), "units", one("units", "m3"), "units"],
-        capacity=[None, None, one(None, 80.0), None],
+        capacity=[9999.0, np.nan, one(np.nan, 80.0), np.nan],
     )
+    lanes = tables["lanes"].assign(mode=["", "", "sea", ""])
+    by_air = {**lanes.loc[2], "mode": "air", "lead_time": 0, "cost": 1 + upto(9), "capacity": one(9999.0, 25.0)}
+    lanes.loc[4], tables["lanes"] = by_air, lanes
     tables["products"] = tables["products"].assign(weight=[one(0.5, 2), 1.5], volume=[2.5, one(0.5, 1)])
     tables["suppliers"] = tables["suppliers"].assign(
         capacity=one(None, None, 60.0 + upto(60)), yearly_quota=one(0, 0, 900.0), quota_price=upto(8)

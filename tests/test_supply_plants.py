@@ -349,6 +349,46 @@ def test_freight_and_capacity_of_a_lane_by_weight_or_volume(counted_in, most):
     assert f"One more {counted_in} of any item on the way from PLANT to A in Jan 2026 brings" in limit["sentence"]
 
 
+def modes(asked_first: float) -> Tables:
+    """P goes to A by sea in a month at 1, at most 70, or by air at once at 10."""
+    tables = asked(plain(hours=200, count=3), [asked_first, 60, 90]) | read("""
+        lanes
+        origin, destination, mode, cost, lead_time, capacity
+        PLANT, A, sea, 1, 1, 70
+        PLANT, A, air, 10, 0,
+        """)
+    return changed(tables, policies__holding_cost=3.0)
+
+
+def test_what_the_slow_mode_cannot_bring_in_time_goes_by_the_fast_one():
+    """January's 30 cannot come by sea, nor 20 of March's 90 beyond its capacity of 70; the rest does."""
+    plan = planned(modes(30), 3)
+    sent = plan["shipments"].set_index(["mode", "month"])["quantity"]
+    january, february, march = MONTHS
+    assert sent.to_dict() == pytest.approx(
+        {("air", january): 30, ("air", march): 20, ("sea", january): 60, ("sea", february): 70}
+    )
+    assert cost(plan, "freight") == pytest.approx(50 * 10 + 130 * 1)
+    assert plan["shipments"]["origin"].unique().tolist() == ["PLANT"]
+
+
+def test_a_mode_is_named_where_it_binds():
+    plan = Session(Book.of(modes(30), company(3), CYCLE)).plan(explained=True)
+    limit = plan["binding_limits"].query("limit == 'lane_limit'").iloc[0]
+    assert limit["sentence"].startswith(
+        "One more unit of any item on the way from PLANT by sea to A in Feb 2026 brings"
+    )
+    assert limit["shadow_price"] == pytest.approx(10 - 1)
+
+
+def test_a_mode_swapped_in_the_plan_is_caught():
+    book, plan = Book.of(modes(30), company(3), CYCLE), planned(modes(30), 3)
+    swapped = plan["shipments"].assign(mode=plan["shipments"]["mode"].replace({"sea": "air", "air": "sea"}))
+    table, _ = checks(book, plan | {"shipments": swapped})
+    broken = set(table.loc[~table["holds"], "rule"])
+    assert {"no_late_shipments", "money: freight"} <= broken
+
+
 # the check ------------------------------------------------------------------------------------------------------
 TAMPERED = {
     "opening_backlog": shifted("deliveries", "backlog", -3, "product == 'P' and market == 'A' and month == @MONTHS[0]"),

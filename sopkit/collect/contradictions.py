@@ -93,7 +93,7 @@ def own_lanes(pairs: pd.DataFrame) -> pd.DataFrame:
     """Of products beside rows of lanes: the lane for the product alone, or where there is none that for all items."""
     fits = pairs[pairs["item"].eq("") | pairs["item"].eq(pairs["product"])]
     own = fits.sort_values("item", ascending=False, kind="stable")
-    return own.drop_duplicates(["product", "origin", "destination"]).sort_index()
+    return own.drop_duplicates(["product", "origin", "destination", "mode"]).sort_index()
 
 
 def _sources(tables: Tables) -> pd.DataFrame:

@@ -185,8 +185,11 @@ class Solved:
 
     @cached_property
     def _called(self) -> dict[str, str]:
-        book = self.session.book
-        return {"": "any item"} | {code: name for table in CALLED for code, name in book.names(table).items()}
+        book, roads = self.session.book, self.network.roads
+        called = {"": "any item"} | {code: name for table in CALLED for code, name in book.names(table).items()}
+        return called | {
+            by: f"{called.get(roads.site[by], roads.site[by])} by {mode}" for by, mode in roads.mode.items() if mode
+        }
 
     def name(self, code: str) -> str:
         """What people call a code."""

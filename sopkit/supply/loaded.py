@@ -255,7 +255,7 @@ class Loaded:
                 self._search()
                 most = float(broken @ self.found)
                 columns = np.flatnonzero(broken).astype("int32")
-                room = 1e-8 * 10**rank * (1 + most)  # what the room of one rank brings the next is within its own
+                room = 1e-6 * 10**rank * (1 + most)  # what the room of one rank brings the next is within its own
                 highs.addRow(-highspy.kHighsInf, most + room, len(columns), columns, broken[columns])
             self._costs(every, self.matrix.cost)
             self._search()

@@ -10,7 +10,7 @@ One letter, one meaning, in every rule (a test holds it):
     b  break: a lower price of an offer
     i  item: a product or a material         g  goods of a row of lanes: one item, or all others
     j  item that i goes into                 n  site
-    p  product                               o  origin of a lane: a site
+    p  product                               o  origin of a lane: a site, and by which mode
     w  way of making: a routing              d  destination of a lane: a site or a market
     r  resource                              k  market
     s  supplier                              c  priority class of markets
@@ -142,7 +142,7 @@ def _sets(m: pyo.ConcreteModel, network: Network) -> None:
     m.SHIP_LEADS = neighbours(m.SHIPS, network.lanes.leads, "months after which parts of a shipment arrive")
     m.SHIP_PARTS = listed(sorted(network.lanes.parts), "shipment, months on its way and month of leaving", 5)
     m.LATE_SHIPMENTS = listed(network.lanes.late, "shipments that would arrive after the last month", 4)
-    m.DESTINATIONS = neighbours(m.STOCKS, network.flow.destinations, "where an item can go from a site")
+    m.DEPARTURES = neighbours(m.STOCKS, network.flow.departures, "by which origin an item can go where from a site", 2)
     m.ORIGINS = neighbours(m.PLACES, network.flow.origins, "where an item can come from")
 
     # what gets too old
@@ -158,7 +158,7 @@ def _sets(m: pyo.ConcreteModel, network: Network) -> None:
     m.AGES_AT = neighbours(m.PERISHABLE, ages.at, "ages at which an item can be used")
     m.AGES_HELD = neighbours(m.PERISHABLE, ages.held_at, "ages at which an item can be held")
     m.AGES_SENT = neighbours(m.SENDS, ages.sent_at, "ages at which an item can be sent")
-    m.SENT_TO = neighbours(m.AGED, ages.sent_to, "where an item of an age can be sent")
+    m.SENT_TO = neighbours(m.AGED, ages.sent_to, "by which origin an item of an age can be sent where", 2)
     m.CONSUMED = neighbours(m.AGED, ages.consumed, "the age itself, where the item is used up")
     m.KEPT = neighbours(m.AGED, ages.kept, "the age itself, where the item can be held at it")
     m.YOUNGER = neighbours(m.AGES, ages.younger, "the age a month before")
@@ -396,7 +396,7 @@ def _delivered(m: pyo.ConcreteModel, p: str, k: str, t: str) -> pyo.Expression:
 def _leaves(m: pyo.ConcreteModel, i: str, n: str, t: str) -> pyo.Expression:
     """What leaves the stock of a site in a month, to be used up or sent (units)."""
     used = sum(m.usage[j, w, i] * m.make[j, w, t] for j, w in m.USES[i, n])
-    return used + sum(m.ship[n, d, i, t] for d in m.DESTINATIONS[i, n])
+    return used + sum(m.ship[o, d, i, t] for o, d in m.DEPARTURES[i, n])
 
 
 def _balances(m: pyo.ConcreteModel) -> None:
@@ -596,7 +596,7 @@ def _limits(m: pyo.ConcreteModel) -> None:
         )
         taken = (
             sum(m.keep[i, n, kept, t] for kept in m.KEPT[i, n, a])
-            + sum(m.send[n, d, i, a, t] for d in m.SENT_TO[i, n, a])
+            + sum(m.send[o, d, i, a, t] for o, d in m.SENT_TO[i, n, a])
             + sum(m.consume[i, n, used, t] for used in m.CONSUMED[i, n, a])
         )
         return taken <= there

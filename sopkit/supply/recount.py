@@ -26,7 +26,7 @@ COSTS = tuple(
 UNITS = 5e-4
 """Units by which an order may miss the quantity of a lower price: half of what the model keeps apart."""
 
-OFFER, WAY, LANE = ["supplier", "item", "site"], ["item", "way"], ["origin", "destination", "only"]
+OFFER, WAY, LANE = ["supplier", "item", "site"], ["item", "way"], ["origin", "destination", "only", "mode"]
 
 
 def days_of(frame: pd.DataFrame) -> pd.Series:
@@ -100,7 +100,7 @@ class Recount:
 
     def _on_lanes(self, moved: pd.DataFrame) -> pd.DataFrame:
         """What moves, with its row of lanes: that of the item (column `only`), or that of all without one there."""
-        own = pd.MultiIndex.from_frame(moved[["origin", "destination", "item"]])
+        own = pd.MultiIndex.from_frame(moved[["origin", "destination", "item", "mode"]])
         named = own.isin(pd.MultiIndex.from_frame(self.lanes[LANE]))
         moved = moved.assign(only=moved["item"].where(named, ""))
         moved = moved.merge(self.lanes, "left", LANE, suffixes=("", "_given")).merge(self.items, "left", "item")
@@ -178,7 +178,9 @@ class Recount:
         on_hand = book["inventory"][book["inventory"]["quantity"].gt(0)]
         parts = book["bom"].groupby("item")["component"].agg(list).to_dict()
         lanes, offers = (frame.assign(first=days_of(frame) // DAYS_A_MONTH) for frame in (self.lanes, book["offers"]))
-        onward = {o: some[["destination", "only", "first"]].to_numpy().tolist() for o, some in lanes.groupby("origin")}
+        onward = {
+            o: some[["destination", "only", "mode", "first"]].to_numpy().tolist() for o, some in lanes.groupby("origin")
+        }
         named = set(lanes[LANE].itertuples(index=False, name=None))
         comes = [
             *((item, site, 0) for item, site in zip(on_hand["item"], on_hand["site"], strict=True)),
@@ -192,8 +194,8 @@ class Recount:
             sent = [
                 (i, to, month + lead)
                 for (i, n), month in first.items()
-                for to, only, lead in onward.get(n, [])
-                if only == i or (only == "" and (n, to, i) not in named)
+                for to, only, by, lead in onward.get(n, [])
+                if only == i or (only == "" and (n, to, i, by) not in named)
             ]
             news = False
             for item, site, month in [*comes, *made, *sent]:

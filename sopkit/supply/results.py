@@ -79,6 +79,8 @@ class _Found:
         self.buy["cost"] = self.buy["quantity"] * self.buy.pop("price")
         self.ship = self._arriving(self.ship, "origin destination item", network.lanes.parts, "arrival")
         self.ship["cost"] = self.ship["quantity"] * self._of(self.ship, "origin destination item", network.lanes.cost)
+        self.ship["mode"] = self._of(self.ship, "origin", network.roads.mode)
+        self.ship["origin"] = self._of(self.ship, "origin", network.roads.site)
         self.work = self._work()
 
     def _lines(self, name: str, index: str, *, quantity: str = "quantity", all_rows: bool = False) -> pd.DataFrame:

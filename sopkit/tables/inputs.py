@@ -334,10 +334,11 @@ INPUTS = (
         required=False,
     ),
     _input(
-        "lanes", "logistics", "A way from a site to a site or a market.", "origin destination item",
+        "lanes", "logistics", "A way from a site to a site or a market.", "origin destination item mode",
         ref("origin", "sites", "from"),
         ref("destination", "sites|markets", "to"),
         ref("item", "products|materials", "the one item this row is for; empty = all that have no row of their own on this way", required=False, example=""),
+        text("mode", "how goods move, where there are several ways: a row for each, at its cost, time and capacity; a row for one item stands in for the row without one of the same mode", required=False, default="", example="sea"),
         choice("counted_in", "what cost, capacity and full load of this row count: units, or the weight or volume of products and materials", "units", "kg", "m3", required=False, default="units", example="units"),
         price("cost", "cost of moving a unit (kg, m3)", required=False, default=0.0, example=1.2),
         whole("lead_time", "whole months on the way", "months", "", required=False, default=0, example=0),
