@@ -187,7 +187,7 @@ def _stock_outs(raw: pd.DataFrame, expected: pd.DataFrame, tables: Mapping[str, 
     lanes = own_lanes(stock[["product"]].drop_duplicates().merge(tables["lanes"], how="cross"))
     cheapest = lanes.groupby(["product", "destination"])["cost"].transform("min")
     lanes = lanes[lanes["cost"].eq(cheapest)].rename(columns={"origin": "site", "destination": "market"})
-    served = stock.merge(lanes[["site", "market", "product"]], on=["site", "product"])
+    served = stock.merge(lanes[["site", "market", "product"]].drop_duplicates(), on=["site", "product"])
     closing = served.pivot_table(index="month", columns=["product", "market"], values="quantity", aggfunc="sum")
     closing = closing.reindex(index=raw.index, columns=raw.columns)
     gone = closing.le(0) & closing.notna()

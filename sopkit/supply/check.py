@@ -251,8 +251,8 @@ class _Rules(Recount):
 
     @cached_property
     def sent(self) -> pd.DataFrame:
-        """What is sent on each lane by month, and its limits."""
-        return _together(self.shipped, [*LANE, "month"], "capacity", "full_load")
+        """What is sent on each lane by month, in the lane's unit, and its limits."""
+        return _together(self.shipped.assign(quantity=self.shipped["size"]), [*LANE, "month"], "capacity", "full_load")
 
     def rule_supplier_capacity(self) -> Violation:
         special = self.book["supplier_capacity"].set_index([*OFFER, "month"])["capacity"].reindex(self.ordered.index)
@@ -269,6 +269,12 @@ class _Rules(Recount):
         bought = _together(self.bought, OFFER, "share_limit")
         whole = bought.groupby(level=[1, 2])["quantity"].transform("sum")
         return _more(bought["quantity"], bought["share_limit"] * whole)
+
+    def rule_vendor_limit(self) -> Violation:
+        bought = self.bought.assign(counted=self.bought["quantity"] * self.bought["capacity_use"])
+        limit = self.book["suppliers"].set_index("supplier")["capacity"].rename("limit")
+        ordered = bought.groupby(["supplier", "month"])["counted"].sum().reset_index("month").join(limit)
+        return _more(ordered["counted"], ordered["limit"].fillna(np.inf)).fillna(-np.inf)
 
     def rule_no_late_orders(self) -> Violation:
         return self._moved(self.bought, OFFER, "available")

@@ -85,7 +85,7 @@ def binding_limits(solved: Solved) -> pd.DataFrame:
                     "item": solved.text(limit.item, limit.letters, index, codes=True),
                     "month": solved.time[index[-1]],
                     "size": max(0.0, size if np.isfinite(size) else use[row]),
-                    "unit": limit.unit,
+                    "unit": solved.unit(rule, index),
                     "shadow_price": gain.total,
                     "sentence": f"One more {solved.one_more(rule, index)} {gain.told(solved.currency)}.",
                 }

@@ -359,7 +359,7 @@ def _subcontract(solved: Solved) -> Iterator[Lever]:
     for product, most in sorted(_short(solved).items()):
         offers = [network.buying.usual_price[offer] for offer in network.buying.offers if offer[1] == product]
         source = "the dearest offer" if offers else f"{rules.subcontract:.0%} above standard cost, as nobody offers it"
-        for site in sorted({o for o, d, i in network.flow.ships if i == product and d in markets}):
+        for site in sorted({network.roads.site[o] for o, d, i in network.flow.ships if i == product and d in markets}):
             yield _offer(
                 solved,
                 "subcontract",

@@ -44,7 +44,8 @@ LIMITS = {
     "hiring_limit": Limit("n q t", "people", "{q} person hired at {n}", "{n} {q}"),
     "no_early_hires": Limit("n q t", "people", "{q} person who could start at {n} at once", "{n} {q}"),
     "supplier_capacity": Limit("s i n t", "units", "unit of {i} from {s} for {n}", "{s} {n}", "{i}"),
-    "lane_limit": Limit("o d g t", "units", "unit of {g} on the way from {o} to {d}", "{o} {d}", "{g}"),
+    "vendor_limit": Limit("s t", "units", "unit that {s} can deliver of anything", "{s}"),
+    "lane_limit": Limit("o d g t", "units", "{unit} of {g} on the way from {o} to {d}", "{o} {d}", "{g}"),
     "stock_maximum": Limit("i n t", "units", "unit of {i} allowed in stock at {n}", "{n}", "{i}"),
     "space": Limit("n t", "m3", "m3 of space at {n}", "{n}"),
     "money_in_stock": Limit("t", "currency", "unit of money allowed in stock", "company"),
@@ -184,8 +185,11 @@ class Solved:
 
     @cached_property
     def _called(self) -> dict[str, str]:
-        book = self.session.book
-        return {"": "any item"} | {code: name for table in CALLED for code, name in book.names(table).items()}
+        book, roads = self.session.book, self.network.roads
+        called = {"": "any item"} | {code: name for table in CALLED for code, name in book.names(table).items()}
+        return called | {
+            by: f"{called.get(roads.site[by], roads.site[by])} by {mode}" for by, mode in roads.mode.items() if mode
+        }
 
     def name(self, code: str) -> str:
         """What people call a code."""
@@ -206,14 +210,20 @@ class Solved:
     def text(self, pattern: str, letters: str, index: tuple, *, codes: bool = False) -> str:
         """`pattern` with the members of `index` by their letters: as people call them, or as `codes`."""
         named = zip(letters.split(), index, strict=False)
+        unit = self.network.lanes.unit.get(index[:3], "units")
         return pattern.format(
-            **{letter: code if codes or letter in "qta" else self.name(code) for letter, code in named}
+            unit={"units": "unit"}.get(unit, unit),
+            **{letter: code if codes or letter in "qta" else self.name(code) for letter, code in named},
         )
 
     def one_more(self, rule: str, index: tuple) -> str:
         """`hour on Line 2 in Nov 2026`."""
         limit = LIMITS[rule]
         return f"{self.text(limit.one_more, limit.letters, index)} in {month_name(index[-1])}"
+
+    def unit(self, rule: str, index: tuple) -> str:
+        """What a member of a limit is counted in."""
+        return self.network.lanes.unit[index[:3]] if rule == "lane_limit" else LIMITS[rule].unit
 
     def row(self, rule: str, *index: Any) -> int:
         """The row of a rule's member in the matrix."""
