@@ -121,7 +121,7 @@ def combined(book: Book, codes: Sequence[str]) -> pd.DataFrame:
     except SettingsError as error:
         return pd.DataFrame([row | {"sentence": f"They are not recommended together: {error}"}], columns=names)
     base = Plan(book.tables, book.company, book.cycle, book.scenarios)
-    before, after = base.measures(), _with_costs(base, codes).what_if(both).measures()
+    before, after = base.measures(), _with_costs(base, codes).what_if(both, judged=False).measures()
     gain = float((after - before)["result"] - (after - before)["service penalties"])
     told = f"Together, if nothing happens: {amount(gain, book.currency, True)} after penalties"
     # what they take from each other is taken from what each brings on average over its events

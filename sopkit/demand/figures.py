@@ -146,8 +146,10 @@ def layers(book: Book) -> Figure:
 
 def weights(book: Book) -> Figure:
     """How much each stream counts in the consensus, and why."""
+    rows = book["stream_weights"]
     return charts.table(
-        book["stream_weights"], charts.columns_of("stream_weights", "family stream wape +bias weight reason"),
+        rows.assign(family=book.called(rows["family"], "families")),
+        charts.columns_of("stream_weights", "family stream wape +bias weight reason"),
         who=book.who, title=f"How much each stream counts, by its error {_ahead(book)}", source="stream_weights",
         look_for="A stream counts by the inverse of its squared error, its lasting bias taken out, within limits.",
     )  # fmt: skip
