@@ -17,6 +17,7 @@ import pandas as pd
 
 from sopkit import kpis
 from sopkit.book import ask
+from sopkit.book.traced import source_row
 from sopkit.errors import SettingsError, nearest
 from sopkit.tables import table as declaration
 from sopkit.tables.hierarchy import add_up
@@ -202,21 +203,32 @@ def _notes(book: Book, name: str, column: str, rows: pd.DataFrame, how: Made | N
     notes = [how.words] if how and how.words else []
     notes += [f"{kpis.KPIS[kpi].measured}." for kpi in rows["kpi"].unique()] if name == "kpis" else []
     for table in how.see if how else ():
-        places = book["sources"].loc[book["sources"]["table"] == table, "place"]
-        notes += [f"See table {table}{''.join(f', from {place}' for place in places)}."] if len(book[table]) else []
+        behind, places = (
+            _behind(book, name, rows, table, {}),
+            book["sources"]["place"][book["sources"]["table"].eq(table)],
+        )
+        stood = [f", {one}" for one in source_row(book, table, behind) if one] if len(behind) <= SHOWN_LINES else []
+        notes += [f"See table {table}{', from ' * len(places)}{listed(places)}{''.join(stood)}."] * bool(
+            len(book[table])
+        )
     if "model" in rows and rows["model"].nunique() == 1:
         notes.append(f"Method: {rows['model'].iloc[0]}.")
     if column and len(rows) > 1 and name in set(book["sources"]["table"]):
         lines = rows[column].abs().sort_values(ascending=False, kind="stable").index[:SHOWN_LINES]
-        keyed = rows[list(declaration(name).key)]
-        told = [f"{_at(book, name, keyed.loc[[at]])}: {number(rows.at[at, column], 2)}" for at in lines]
+        keyed, stood = rows[list(declaration(name).key)], source_row(book, name, rows.loc[lines])
+        told = [
+            f"{_at(book, name, keyed.loc[[at]])}: {number(rows.at[at, column], 2)}" + f" ({row})" * bool(row)
+            for at, row in zip(lines, stood, strict=True)
+        ]
         notes.append(f"Its largest lines: {'; '.join(told)}.")
     source = book["sources"][book["sources"]["table"].eq(name)]
     for place, lines, sha in source[["place", "lines", "sha256"]].itertuples(index=False):
         owner = declaration(name).owner
+        place = ", ".join(filter(None, [place, *(source_row(book, name, rows) if len(rows) == 1 else [])]))
         notes.append(f"From {place}, {several(int(lines), 'line')} read, sha256 {sha[:12]}; {owner} answers for it.")
-    if {"owner", "reason"} <= set(rows):
-        reasons = rows[["owner", "reason"]].drop_duplicates()
+    who = "owner" if "owner" in rows else "method"  # of a correction: the rule or the person who answered
+    if {who, "reason"} <= set(rows):
+        reasons = rows[[who, "reason"]].drop_duplicates()
         notes += [f"{owner}: {reason}" for owner, reason in reasons.head(SHOWN_WORDS).itertuples(index=False) if reason]
         notes += [f"And {len(reasons) - SHOWN_WORDS} more."] if len(reasons) > SHOWN_WORDS else []
     kept = book.manifest.get("tables", {}).get(name, {})
@@ -309,6 +321,8 @@ def _worded(tree: ast.expr) -> str:
     if found := _reference(tree):
         table, inner, where = found
         named = [str(value.value) for value in where.values() if isinstance(value, ast.Constant)]
+        if "status" in where:
+            return f"{table.replace('_', ' ')} {', '.join(named)}"
         return ", ".join(named) or (_named(table, inner.id) if isinstance(inner, ast.Name) else _worded(inner))
     return ast.unparse(tree)
 

@@ -329,16 +329,35 @@ def _months(tables: Tables, months: Months) -> Iterator[Finding]:
         yield Finding("calendar", len(calendar) + 1, "month", first, rule, "error", allowed, "Add the months.")
 
 
-def _people(tables: Tables, company: Company) -> Iterator[Finding]:
+def _people(tables: Tables, company: Company, cycle: str) -> Iterator[Finding]:
     workforce, resources, routings = tables["workforce"], tables["resources"], tables["routings"]
-    if company.policies.whole_people:
-        yield from _Wrong("workforce", workforce).where(
-            workforce["people"].mod(1).ne(0),
-            "people",
+    dated, crew = tables["dated_workforce"], ["site", "skill"]
+    parts = [(workforce, "people"), (workforce, "attrition"), (dated, "starting"), (dated, "leaving")]
+    for frame, column in parts if company.policies.whole_people else ():
+        yield from _Wrong("workforce" if frame is workforce else "dated_workforce", frame).where(
+            frame[column].mod(1).ne(0),
+            column,
             "part of a person, but policies.whole_people is true",
             allowed="a whole number",
             fix="Round it, or set policies.whole_people to false.",
         )
+    first = pd.Timestamp(f"{cycle}-01")
+    coming = (
+        dated[dated["month"].ge(first)]
+        .merge(workforce[[*crew, "people"]], "left", crew)
+        .set_axis(dated.index[dated["month"].ge(first)])
+    )
+    coming = coming.sort_values("month")
+    there = (
+        coming["people"] + (coming["starting"] - coming["leaving"]).groupby([coming["site"], coming["skill"]]).cumsum()
+    )
+    yield from _Wrong("dated_workforce", coming).where(
+        there.isna() | there.lt(0) & coming["leaving"].gt(0),
+        "leaving",
+        "more people leave than there are",
+        allowed="at most the people of workforce and those who start before",
+        fix="Correct it, or the people of workforce.",
+    )
     if len(workforce):
         crews = pd.MultiIndex.from_frame(workforce[["site", "skill"]])
         manned = pd.MultiIndex.from_frame(resources[["site", "skill"]]).isin(crews)
@@ -414,5 +433,5 @@ def contradictions(tables: Tables, company: Company, cycle: str, known: Known | 
     made, months = (Known() if known is None else known).made, company.months(cycle)
     of_months = (_products, _lead_times, _lots, _offers, _months, _overdue)
     found = [finding for check in of_months for finding in made(check, tables, months)]
-    found += made(_people, tables, company)
+    found += made(_people, tables, company, cycle)
     return found + [finding for check in (_too_small, _materials, _network) for finding in made(check, tables)]

@@ -171,10 +171,11 @@ def by_lag(book: Book) -> Figure:
 def churn(book: Book) -> Figure:
     """How far this plan left the last one in the next months, and how much of it neither demand nor stock explains."""
     rows, near = judged.churn(book)
-    moved, total = rows["left"].abs().sum(), rows["last"].sum()
+    total = rows["last"].sum() or 1.0
+    share, left = (amount(rows[name].abs().sum() / total, "share") for name in ("change", "left"))
     rows.index = rows.index.map(lambda code: book.names("families").get(code, code))
     return charts.table(
-        rows.rename_axis("family").reset_index() if len(rows) and total else None,
+        rows.rename_axis("family").reset_index() if len(rows) and rows["last"].sum() else None,
         {"family": "Family", "last": Show("Last plan", book.units), "plan": Show("This plan", book.units),
          "change": Show("Change", book.units, True), "demand": Show("Demand changed", book.units, True),
          "stock": Show("Stock was short of plan", book.units, True),
@@ -182,8 +183,8 @@ def churn(book: Book) -> Figure:
         who=book.who, title="What this plan changes in the next months", unit=f"{book.units} made and bought",
         source="past_plans supply_plan demand_plan past_forecasts stock", shows=["last plan", "plan"],
         period=span(near[0], near[-1]), none="There is no earlier plan of these months.",
-        look_for=f"{amount(rows['change'].abs().sum() / total, 'share')} of the last plan is changed; neither demand "
-        f"nor stock explains {amount(moved / total, 'share')}." if total else "",
+        look_for=f"{share} of the last plan is changed; neither demand nor stock explains "
+        f"{'any of it' if left == share else left}.",
     )  # fmt: skip
 
 

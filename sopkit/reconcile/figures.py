@@ -10,7 +10,7 @@ from sopkit.charts import Figure, Show
 from sopkit.reconcile import LOWER, MEASURES
 from sopkit.reconcile.compare import BASE_TITLE
 from sopkit.reconcile.finance import LINES, OPTIONS, STEPS, cash
-from sopkit.words import amount, month_name, number, quoted, sentence, span, than
+from sopkit.words import amount, month_name, number, quoted, sentence, than
 
 GAPS = {
     "demand-supply": "Delivered against demand", "sales-budget": "Sales against budget",
@@ -203,7 +203,7 @@ def bridge(book: Book) -> Figure:
         opening=float(steps["budget"]),
         who=book.who, title="Gross margin, from budget to plan", unit=book.currency, height=240,
         source="budget_bridge", shows=["budget", "plan"], better="higher", none="This company brought no budget.",
-        period=span(book.first, book.months[-1]), note="Over the whole horizon.",
+        period=book.span,
         look_for=f"The plan's margin is {amount(abs(gap), book.currency)} {'above' if gap >= 0 else 'below'} budget; "
         + (f"the largest loss is {worst['step'].lower()}." if worst["amount"] < 0 else "no step loses."),
     )  # fmt: skip

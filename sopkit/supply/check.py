@@ -168,16 +168,16 @@ class _Rules(Recount):
             -_sum([(self.plan["supply_plan"], STOCK)], STOCK) - UNITS,
         ]
 
-    def rule_nothing_waits_at_first(self) -> Violation:
+    def rule_opening_backlog(self) -> Violation:
         first = self._first(self.due)
-        return _unequal(first["delivered"] + first["lost"] + first["backlog"], first["demand"])
+        return _unequal(first["delivered"] + first["lost"] + first["backlog"], first["demand"] + first["late"])
 
     def rule_demand_balance(self) -> Violation:
         due, asked = self.due, self.book["demand_plan"]
         before = due["backlog"].groupby(level=["product", "market"]).shift().dropna()
-        later = due.reindex(before.index)
+        later, planned = due.reindex(before.index), asked[asked["month"].isin(self.months)].set_index(DUE)["consensus"]
         return [
-            _unequal(due["demand"], asked[asked["month"].isin(self.months)].set_index(DUE)["consensus"]),
+            _unequal(due["demand"], np.maximum(planned.reindex(due.index).fillna(0.0), due["firm"])),
             _unequal(due["delivered"], _sum([(self.outward, ["item", "destination", "arrival"])], DUE)),
             _unequal(later["delivered"] + later["lost"] + later["backlog"], later["demand"] + before),
         ]
@@ -194,11 +194,19 @@ class _Rules(Recount):
 
     def rule_opening_people(self) -> Violation:
         first = self._first(self.people)
-        return _unequal(first["people"], first["people_given"] + first["hired"] - first["laid_off"])
+        stay = first["people_given"] * (1 - first["attrition"]) + first["start"] - first["retire"]
+        return _unequal(first["people"], stay + first["hired"] - first["laid_off"])
 
     def rule_people_balance(self) -> Violation:
-        change = self.people["people"].groupby(level=["site", "skill"]).diff().dropna()
-        return _unequal(change, (self.people["hired"] - self.people["laid_off"]).reindex(change.index))
+        people = self.people
+        before = people["people"].groupby(level=["site", "skill"]).shift()
+        gone = before.fillna(people["people_given"]) * people["attrition"] + people["retire"]
+        change = people["start"] + people["hired"] - gone - people["laid_off"]
+        return [
+            _unequal((people["people"] - before).dropna(), change[before.notna()]),
+            _unequal(people["starting"], people["start"]),
+            _unequal(people["leaving"], gone),
+        ]
 
     # limits ----------------------------------------------------------------------------------------------------
     def rule_regular_capacity(self) -> Violation:
@@ -322,6 +330,7 @@ class _Rules(Recount):
         return gap[gap.index.get_level_values("place").isin(sources) == bought]
 
     rule_end_stock_target = partialmethod(_passed, "missing_end_stock")
+    rule_firm_orders_first = partialmethod(_passed, "missing_orders")
     rule_stock_maximum = partialmethod(_passed, "stock_above_maximum")
     rule_space = partialmethod(_passed, "space_overflow")
     rule_out_of_order = partialmethod(_passed, "out_of_order", "left_waiting", "losing")

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from sopkit.book import Book
+from sopkit.tables import TABLES
 from sopkit.tables.declare import DAYS_A_MONTH
 
 STOCK, DUE, EXCEPTION = ["item", "site", "month"], ["product", "market", "month"], ["cost", "place", "item", "month"]
@@ -40,7 +41,8 @@ class Recount:
         lines = plan["supply_plan"]
         buys = lines["mode"].eq("buy")
         self.made = lines[~buys].rename(columns={"source": "way"})
-        self.bought = self._beside(lines[buys].rename(columns={"source": "supplier"}), "offers", OFFER)
+        bought = self._beside(lines[buys].rename(columns={"source": "supplier"}), "offers", OFFER)
+        self.bought = self._dated(bought, "dated_offers", "price", "price")
         self.lanes = book["lanes"].rename(columns={"item": "only"})
         self.shipped = self._on_lanes(plan["shipments"])
         inner = self.shipped["destination"].isin(book["sites"]["site"])
@@ -57,6 +59,10 @@ class Recount:
         people = self._beside(plan["people_plan"], "workforce", ["site", "skill"]).merge(
             book["calendar"], "left", "month"
         )
+        people = self._dated(people.assign(raised=np.nan), "dated_workforce", "wage", "raised")
+        people = self._dated(people.assign(start=0.0), "dated_workforce", "starting", "start")
+        people = self._dated(people.assign(retire=0.0), "dated_workforce", "leaving", "retire")
+        people["wage"] = people.groupby(["site", "skill"])["raised"].ffill().fillna(people["wage"])
         self.people = people.set_index(["site", "skill", "month"])
         self.stock_lines, self.due_lines = self._stock(), self._due()
         self.stock, self.due = self.stock_lines.set_index(STOCK), self.due_lines.set_index(DUE)
@@ -64,6 +70,13 @@ class Recount:
     def _beside(self, frame: pd.DataFrame, table: str, key: list[str]) -> pd.DataFrame:
         """The rows of `frame`, and beside them those of input `table`: a column that both have is `..._given` there."""
         return frame.merge(self.book[table], "left", key, suffixes=("", "_given"))
+
+    def _dated(self, frame: pd.DataFrame, table: str, column: str, here: str) -> pd.DataFrame:
+        """`frame` with its column `here` as `table` has `column` for the month, where it has one."""
+        own = self.book[table].dropna(subset=[column])
+        key = list(TABLES[table].key)
+        found = own.set_index(key)[column].reindex(pd.MultiIndex.from_frame(frame[key]))
+        return frame.assign(**{here: found.fillna(pd.Series(frame[here].to_numpy(), found.index)).to_numpy()})
 
     def _on_lanes(self, moved: pd.DataFrame) -> pd.DataFrame:
         """What moves, with its row of lanes: that of the item (column `only`), or that of all without one there."""
@@ -88,13 +101,23 @@ class Recount:
     def _stock(self) -> pd.DataFrame:
         """Stock by item, site and month, with its policy, its item and the safety stock wanted there.
 
-        A product launched or retired has a safety stock at a month's end while it is on sale in the next month.
+        A product launched or retired has a safety stock at a month's end while it is on sale in the next month. Days of
+        cover are parts of what leaves in the months after; after the horizon its average month goes on.
         """
         names = (("products", "product"), ("materials", "material"))
         items = pd.concat([self.book[table].rename(columns={key: "item"}) for table, key in names])
         stock = self._beside(self.plan["stock"], "policies", ["item", "site"]).merge(items, "left", "item")
-        numbers = ["safety_stock_given", "safety_stock_price", "holding_cost", "target_end_stock"]
+        numbers = ["safety_stock_given", "cover_days", "safety_stock_price", "holding_cost", "target_end_stock"]
         stock[numbers] = stock[numbers].fillna(0.0)
+        stock = self._dated(stock, "dated_policies", "safety_stock", "safety_stock_given").sort_values(STOCK)
+        rest, leaves = (
+            stock["cover_days"],
+            (stock["issued"] - stock["scrapped"]).groupby([stock["item"], stock["site"]]),
+        )
+        for ahead in range(1, 1 + int(-(-rest.max() // DAYS_A_MONTH)) if len(rest) else 1):
+            coming = leaves.shift(-ahead).fillna(leaves.transform("mean"))
+            stock["safety_stock_given"] += rest.clip(0.0, DAYS_A_MONTH) / DAYS_A_MONTH * coming
+            rest = rest - DAYS_A_MONTH
         following = stock["month"] + pd.DateOffset(months=1)
         idle = stock["launch_month"].gt(following) | stock["end_month"].lt(following)
         return stock.assign(wanted=stock["safety_stock_given"].mask(idle, 0.0))
@@ -110,6 +133,14 @@ class Recount:
         due["waits"] = due["unmet"].isin(["backlog", "either"])
         due["lost_price"] = due["lost_price"].mask(due["unmet"].eq("neither"), 0.0).fillna(0.0)
         due["backlog_price"] = due["backlog_price"].fillna(0.0)
+        orders = self.book["customer_orders"]
+        orders = orders.assign(late=orders["month"].lt(self.book.first))
+        firm = orders.assign(month=orders["month"].clip(lower=self.book.first)).pivot_table(
+            "quantity", DUE, "late", aggfunc="sum", fill_value=0.0
+        )
+        places = pd.MultiIndex.from_frame(due[DUE])
+        for late, column in ((True, "late"), (False, "firm")):
+            due[column] = firm[late].reindex(places).fillna(0.0).to_numpy() if late in firm.columns else 0.0
         return due
 
     @cached_property
@@ -169,6 +200,7 @@ class Recount:
             ("losing", must, must["lost"], 0.0, "unmet_promises"),
             ("missing_end_stock", end, (target - end["closing"]).clip(lower=0), missing_price, ""),
             ("stock_above_maximum", limited, above, 0.0, "stock_above_maximum"),
+            self._missing_orders(),
             self._space(stock),
             self._budget(stock),
             self._changes(),
@@ -197,6 +229,18 @@ class Recount:
         frame = used.reset_index().merge(sites, on="place")
         why = np.where(frame["overflow_price"].gt(0), "", "overfull_space")
         return "space_overflow", frame, (frame["used"] - frame["storage"]).clip(lower=0), frame["overflow_price"], why
+
+    def _missing_orders(self) -> tuple:
+        """Firm orders, late ones too, that deliveries have not reached: each month's goes first to what is oldest."""
+        wide = {name: self.due[name].unstack("month") for name in ("firm", "late", "delivered")}
+        missing = pd.DataFrame(0.0, wide["firm"].index, wide["firm"].columns)
+        left = pd.Series(0.0, missing.index)
+        for month in missing:
+            firm = wide["firm"][month] + wide["late"][month]
+            left = missing[month] = (left + firm - wide["delivered"][month]).clip(lower=0.0)
+        found = missing.stack().rename("amount").reset_index()
+        found = found.rename(columns={"market": "place", "product": "item"})
+        return "missing_orders", found, found["amount"], 0.0, "short_orders"
 
     def _budget(self, stock: pd.DataFrame) -> tuple:
         budget = self.policies.stock_budget
@@ -257,8 +301,9 @@ class Recount:
     def fair(self) -> pd.DataFrame:
         """Who shares short supply within a class, where goods can have arrived: what it asks, what it is short."""
         due = self.due_lines.copy()
-        asked, lost = (due.groupby(["product", "market"])[column].cumsum() for column in ("demand", "lost"))
-        due["base"] = asked.where(due["waits"], due["demand"])
+        due["asked"] = due["demand"] + due["late"]
+        asked, lost = (due.groupby(["product", "market"])[column].cumsum() for column in ("asked", "lost"))
+        due["base"] = asked.where(due["waits"], due["asked"])
         due["short"] = due["backlog"] + lost.where(due["waits"], due["lost"])
         first = [self.reach.get(pair, np.inf) for pair in zip(due["product"], due["market"], strict=True)]
         due = due[(self.at(due["month"]) >= np.array(first)) & due["base"].gt(0)]

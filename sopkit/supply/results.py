@@ -11,7 +11,7 @@ import pyomo.environ as pyo
 from sopkit.supply.check import PROFIT
 from sopkit.supply.formulation import formulation
 from sopkit.supply.model import CASH, POLICY, PROMISES
-from sopkit.supply.network import Lists, Network, among
+from sopkit.supply.network import START, Lists, Network, among
 from sopkit.supply.solve import Solution
 from sopkit.tables import TABLES
 
@@ -67,7 +67,7 @@ class _Found:
         self.ship = self._lines("ship", "origin destination item month")
         self.make["site"] = np.array(self._of(self.make, "item way", network.making.site), dtype=object)
         self.buy = self._arriving(self.buy, "supplier item site", network.buying.parts, "available")
-        self.buy["cost"] = self.buy["quantity"] * self._of(self.buy, "supplier item site", network.buying.price)
+        self.buy["cost"] = self.buy["quantity"] * self._of(self.buy, "supplier item site month", network.buying.price)
         self.ship = self._arriving(self.ship, "origin destination item", network.lanes.parts, "arrival")
         self.ship["cost"] = self.ship["quantity"] * self._of(self.ship, "origin destination item", network.lanes.cost)
         self.work = self._work()
@@ -189,7 +189,13 @@ class _Found:
                 "closing": held.reindex(every),
             }
         ).reset_index()
-        frame["safety_stock"] = self._of(frame, "item site month", network.stock.safety_stock, 0.0)
+        left, wanted = (
+            dict(zip(every, frame["issued"] - frame["scrapped"], strict=True)),
+            {**network.stock.safety_stock},
+        )
+        for (*at, later), part in network.stock.cover.items():
+            wanted[*at] = wanted.get((*at,), 0.0) + part * left[*at[:2], later]
+        frame["safety_stock"] = self._of(frame, "item site month", wanted, 0.0)
         frame["below_safety"] = (frame["safety_stock"] - frame["closing"]).clip(lower=0.0)
         return frame.assign(value=frame["closing"] * self._of(frame, "item", network.stock.standard_cost))
 
@@ -235,6 +241,11 @@ class _Found:
         ):
             frame[column] = self._of(frame, index, self._amounts(decision), np.nan)
         frame["available"] = frame["people"] * self._of(frame, index, network.people.hours)
+        frame["starting"] = self._of(frame, index, network.people.starting, 0.0)
+        before = frame.groupby(names[:2])["people"].shift().to_numpy()
+        before = np.where(np.isnan(before), self._of(frame, "site skill", network.people.employed), before)
+        gone = 1.0 - np.array(self._of(frame, "site skill", network.people.staying))
+        frame["leaving"] = before * gone + self._of(frame, index, network.people.leaving, 0.0)
         machine = self.work.merge(network.tables["resources"][["resource", "skill", "crew"]], on="resource")
         machine["work"] = machine["hours"] * machine["crew"]
         by_hand = [(i, w, k, hours) for (i, w, _, k), hours in network.making.people_hours.items()]
@@ -267,7 +278,8 @@ class _Found:
         """Every wish or limit passed, with its price; safety stock, backlog and lost sales are in their own tables."""
         network, key = self.network, "item place month"
         allocation, stock, kept = network.allocation, network.stock, network.last_plan
-        wait, lost = self._lines("wait", key), self._lines("lose", key)
+        wait, orders, lost = (self._lines(decision, key) for decision in ("wait", "miss_orders", "lose"))
+        wait, orders = wait[wait["month"].ne(START)], orders[orders["month"].ne(START)]
         short = lost.assign(quantity=lost["quantity"] * self._of(lost, key, allocation.months_short, 0.0))
         short = _stacked([wait, short])
         shares, last = self._lines("worst_share", key), network.time.months[-1]
@@ -287,6 +299,7 @@ class _Found:
         parts = [
             ("losing", lost[among(lost, "item place", set(network.demand.must_be_met))], "unmet_promises", 0.0),
             ("left_waiting", ending, "unmet_promises", 0.0),
+            ("missing_orders", orders, "short_orders", 0.0),
             ("out_of_order", short[among(short, "item place", set(allocation.ranked))], "out_of_order", 0.0),
             ("unfair_shares", shares.assign(place="class " + shares["place"].astype(str)), "unfair_shares", 0.0),
             ("missing_end_stock", missed, "", self._of(missed, "item place", stock.end_stock_price)),

@@ -23,11 +23,12 @@ from sopkit.tables.stages import BY_NAME
 
 
 def _input(
-    name: str, owner: str, meaning: str, key: str, *columns: Column, not_before: str = "", apart: str = "", required: bool = True
+    name: str, owner: str, meaning: str, key: str, *columns: Column, not_before: str = "", apart: str = "", required: bool = True,
+    may_be_empty: bool = False,
 ) -> Table:
     later, earlier = not_before.split() if not_before else ("", "")
     pairs = ((later, earlier),) if later else ()
-    return Table(name, "collect", owner, meaning, tuple(key.split()), columns, required, pairs, tuple(apart.split()))
+    return Table(name, "collect", owner, meaning, tuple(key.split()), columns, required, pairs, tuple(apart.split()), may_be_empty)
 
 
 INPUTS = (
@@ -98,6 +99,7 @@ INPUTS = (
         ref("market", "markets", "the market"),
         units("quantity", "units sold; negative = net returns", low=None, example=420),
         money("revenue", "net sales", required=False, example=62580.0),
+        may_be_empty=True,  # a company that begins has sold nothing yet
     ),
     _input(
         "sales_forecast", "sales", "What the sales department expects to sell.", "month product market",
@@ -145,6 +147,7 @@ INPUTS = (
         share("promised_uplift", "promised extra demand: 0.30 is 30 % more", low=-1, high=10, example=0.3),
         share("achieved_uplift", "measured extra demand of a past campaign; empty = not over", low=-1, high=10, required=False, example=0.12),
         number("cost", "cost of the campaign here", MONEY, "sum", required=False, default=0.0, example=8000.0),
+        share("discount", "price cut of the campaign: 0.20 is 20 % off; empty = as dated_prices show, if at all", high=0.99, required=False, example=0.2),
         required=False,
         not_before="end_month start_month",
     ),
@@ -172,6 +175,15 @@ INPUTS = (
         money("margin", "gross margin", example=250000.0),
         required=False,
     ),
+    _input(
+        "customer_orders", "sales", "Orders of customers that are not delivered yet. They are part of the demand plan, which is at least so much, and are served before what is only forecast; those of months before the plan are late and wait beside its demand.",
+        "product market month",
+        ref("product", "products", "the product"),
+        ref("market", "markets", "the market"),
+        month(meaning="the month for which it was ordered"),
+        units("quantity", "units ordered and not yet delivered", example=120),
+        required=False,
+    ),
     # supply ---------------------------------------------------------------------------------------------------
     _input(
         "materials", "purchasing", "Something bought or made that goes into products: raw material, part or semi-finished good.", "material",
@@ -191,7 +203,7 @@ INPUTS = (
         required=False,
     ),
     _input(
-        "inventory", "operations", "Stock on hand at the start of the first planned month.", "site item",
+        "inventory", "operations", "Stock on hand at the start of the first planned month.", "site item age",
         ref("site", "sites", "where it lies"),
         ref("item", "products|materials", "what lies there"),
         units("quantity", "units on hand", "end", example=800),
@@ -256,6 +268,17 @@ INPUTS = (
         number("layoff_cost", "cost of laying off a person", "currency per person", "", required=False, default=0.0, example=9000.0),
         whole("hire_lead_time", "months from decision to first working day", "months", "", required=False, default=0, example=2),
         number("most_hires", "most people hired in a month; empty = no limit", "people", "", required=False, example=4),
+        share("attrition", "part of the people who leave by themselves in a month", required=False, default=0.0, example=0.01),
+        required=False,
+    ),
+    _input(
+        "dated_workforce", "human resources", "People of a skill at a site in a month: who starts or leaves whatever is planned, and a wage that is another from that month on.", "site skill month",
+        ref("site", "sites", "where they work"),
+        text("skill", "what they can do", example="sewing"),
+        month(),
+        number("starting", "people who start: hired before this plan", "people", "sum", required=False, default=0.0, example=2),
+        number("leaving", "people who are known to leave, for example who retire", "people", "sum", required=False, default=0.0, example=1),
+        number("wage", "paid for a person and month from this month on; empty = as before", "currency per person and month", "", required=False, example=3700.0),
         required=False,
     ),
     _input(
@@ -290,6 +313,15 @@ INPUTS = (
         required=False,
     ),
     _input(
+        "dated_offers", "purchasing", "The price of an offer for what is ordered in a month in which it differs.", "supplier item site month",
+        ref("supplier", "suppliers", "the supplier"),
+        ref("item", "products|materials", "what it delivers"),
+        ref("site", "sites", "where it delivers to"),
+        month(meaning="the month of ordering"),
+        price("price", "price delivered of what is ordered in that month", example=3.4),
+        required=False,
+    ),
+    _input(
         "lanes", "logistics", "A way from a site to a site or a market.", "origin destination item",
         ref("origin", "sites", "from"),
         ref("destination", "sites|markets", "to"),
@@ -306,11 +338,20 @@ INPUTS = (
         ref("site", "sites", "the site"),
         ref("item", "products|materials", "the item"),
         units("safety_stock", "stock wanted at every month's end, of a product launched or retired while it is on sale in the next month", "end", required=False, default=0.0, example=300),
-        number("safety_stock_price", "price of a unit missing from safety stock", "currency per unit and month", "", required=False, default=0.0, example=6.0),
+        number("cover_days", "days of what leaves the site in the months after that stock at a month's end covers, beside the safety stock; a month has 30, and after the horizon its average month goes on", "days", "", required=False, default=0.0, example=15),
+        number("safety_stock_price", "price of a unit missing from safety stock or cover", "currency per unit and month", "", required=False, default=0.0, example=6.0),
         units("target_end_stock", "stock wanted at the horizon's end; 0 = the safety stock", "end", required=False, default=0.0, example=0),
         units("maximum_stock", "most stock at a month's end; empty = no limit", "", required=False, example=2500),
         number("holding_cost", "cost of a unit in stock at a month's end", "currency per unit and month", "", required=False, default=0.0, example=0.9),
         share("service_level", "wanted chance of no stock-out in a lead time", required=False, default=0.95, example=0.95),
+    ),
+    _input(
+        "dated_policies", "supply planning", "The safety stock of a month in which it differs from policies.", "site item month",
+        ref("site", "sites", "the site"),
+        ref("item", "products|materials", "the item"),
+        month(),
+        units("safety_stock", "stock wanted at that month's end", "end", example=450),
+        required=False,
     ),
     _input(
         "service_policies", "sales", "What happens to a product's demand in a market that is not met in its month.", "product market",
