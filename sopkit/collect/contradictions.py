@@ -34,13 +34,17 @@ class _Asked(dict[str, pd.DataFrame]):
         return self.setdefault(name, self._tables[name])
 
 
+def _same(one: pd.DataFrame, other: pd.DataFrame) -> bool:
+    return one is other or not (len(one) or len(other))
+
+
 class Known(dict[Callable[..., Any], tuple[Tables, Any, Any]]):
     """What was made of tables once, taken again where nothing that was read for it is another now."""
 
     def made(self, make: Callable[..., Any], tables: Tables, *others: Any, **named: Any) -> Any:
         """`make(tables, *others, **named)`, or what that gave the first time, of the same tables and others."""
         read, same, result = self.get(make, ({}, None, None))
-        if same == (others, named) and all(tables[name] is frame for name, frame in read.items()):
+        if same == (others, named) and all(_same(frame, tables[name]) for name, frame in read.items()):
             return result
         asked = _Asked(tables)
         result = make(asked, *others, **named)
@@ -437,7 +441,7 @@ def contradictions(tables: Tables, company: Company, cycle: str, known: Known | 
     All are errors but receipts that are overdue: they are planned without. Reads what stage
     supply reads; where demand_plan is empty, what only a demand can contradict is not asked.
     """
-    made, months = (known or Known()).made, company.months(cycle)
+    made, months = (Known() if known is None else known).made, company.months(cycle)
     of_months = (_products, _lead_times, _lots, _offers, _months, _overdue)
     found = [finding for check in of_months for finding in made(check, tables, months)]
     found += made(_people, tables, company, cycle)

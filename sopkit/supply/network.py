@@ -129,7 +129,7 @@ class Network(Group):
     """
 
     def __init__(self, book: Book, known: Known | None = None) -> None:
-        known, tables = known or Known(), {name: book[name] for name in READS}
+        known, tables = Known() if known is None else known, {name: book[name] for name in READS}
         refuse_contradictions(tables, book.company, book.cycle, known)
         self.book, self.tables, self.policies = book, tables, book.company.policies
         self.time = known.made(Time, tables, list(book.months))
