@@ -17,6 +17,7 @@ import pandas as pd
 
 from sopkit import kpis
 from sopkit.book import ask
+from sopkit.book.traced import source_row
 from sopkit.errors import SettingsError, nearest
 from sopkit.tables import table as declaration
 from sopkit.tables.hierarchy import add_up
@@ -207,26 +208,29 @@ def _notes(book: Book, name: str, column: str, rows: pd.DataFrame, how: Made | N
     notes = [say(how.words)] if how and how.words else []
     notes += [f"{say(kpis.KPIS[kpi].measured)}." for kpi in rows["kpi"].unique()] if name == "kpis" else []
     for table in how.see if how else ():
-        places = book["sources"].loc[book["sources"]["table"] == table, "place"]
-        see = (
-            say("See table {table}, from {places}.", table, listed(places, 9))
-            if len(places)
-            else say("See table {table}.", table)
-        )
+        behind, places = _behind(book, name, rows, table, {}), book["sources"].query("table == @table")["place"]
+        stood = [one for one in source_row(book, table, behind) if one] if len(behind) <= SHOWN_LINES else []
+        where = ", ".join([*filter(None, [listed(places)]), *stood])
+        see = say("See table {table}, from {places}.", table, where) if where else say("See table {table}.", table)
         notes += [see] if len(book[table]) else []
     if "model" in rows and rows["model"].nunique() == 1:
         notes.append(say("Method: {model}.", rows["model"].iloc[0]))
     if column and len(rows) > 1 and name in set(book["sources"]["table"]):
         lines = rows[column].abs().sort_values(ascending=False, kind="stable").index[:SHOWN_LINES]
-        told = [f"{_at(book, name, rows.loc[[at]])}: {number(rows.at[at, column], 2)}" for at in lines]
+        told = [
+            f"{_at(book, name, rows.loc[[at]])}: {number(rows.at[at, column], 2)}" + f" ({row})" * bool(row)
+            for at, row in zip(lines, source_row(book, name, rows.loc[lines]), strict=True)
+        ]
         notes.append(say("Its largest lines: {lines}.", "; ".join(told)))
     source = book["sources"].query("table == @name", local_dict={"name": name})
     for place, lines, sha in source[["place", "lines", "sha256"]].itertuples(index=False):
         owner = declaration(name).owner
+        place = ", ".join(filter(None, [place, *(source_row(book, name, rows) if len(rows) == 1 else [])]))
         told = place, several(int(lines), "line"), sha[:12], say(owner)
         notes.append(say("From {place}, {lines} read, sha256 {hash}; {owner} answers for it.", *told))
-    if {"owner", "reason"} <= set(rows):
-        reasons = rows[["owner", "reason"]].drop_duplicates()
+    who = "owner" if "owner" in rows else "method"  # of a correction: the rule or the person who answered
+    if {who, "reason"} <= set(rows):
+        reasons = rows[[who, "reason"]].drop_duplicates()
         notes += [f"{owner}: {reason}" for owner, reason in reasons.head(SHOWN_WORDS).itertuples(index=False) if reason]
         notes += [say("And {count} more.", len(reasons) - SHOWN_WORDS)] if len(reasons) > SHOWN_WORDS else []
     kept = book.manifest.get("tables", {}).get(name, {})
@@ -324,6 +328,8 @@ def _worded(tree: ast.expr) -> str:
     if found := _reference(tree):
         table, inner, where = found
         named = [say(str(value.value)) for value in where.values() if isinstance(value, ast.Constant)]
+        if "status" in where:
+            return f"{_called(table)} {', '.join(named)}"
         return ", ".join(named) or (_named(table, inner.id) if isinstance(inner, ast.Name) else _worded(inner))
     return ast.unparse(tree)
 

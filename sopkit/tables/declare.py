@@ -197,6 +197,7 @@ def _is_text(values: Any) -> Any:
 class Table:
     """One table: who owns it, what a row is, its key, its columns; `stage` is the stage that writes it.
 
+    `may_be_empty`: a required table that may have no row.
     `not_before`: pairs of columns (later, earlier): the first may not lie before the second.
     `apart`: rows of different values in these columns are never added up: the forecasts of two streams, two costs.
     """
@@ -210,6 +211,7 @@ class Table:
     required: bool = True
     not_before: tuple[tuple[str, str], ...] = ()
     apart: tuple[str, ...] = ()
+    may_be_empty: bool = False
 
     def __post_init__(self) -> None:
         named = {*self.key, *self.apart, *(name for pair in self.not_before for name in pair)}

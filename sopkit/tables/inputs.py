@@ -23,11 +23,12 @@ from sopkit.tables.stages import BY_NAME
 
 
 def _input(
-    name: str, owner: str, meaning: str, key: str, *columns: Column, not_before: str = "", apart: str = "", required: bool = True
+    name: str, owner: str, meaning: str, key: str, *columns: Column, not_before: str = "", apart: str = "", required: bool = True,
+    may_be_empty: bool = False,
 ) -> Table:
     later, earlier = not_before.split() if not_before else ("", "")
     pairs = ((later, earlier),) if later else ()
-    return Table(name, "collect", owner, meaning, tuple(key.split()), columns, required, pairs, tuple(apart.split()))
+    return Table(name, "collect", owner, meaning, tuple(key.split()), columns, required, pairs, tuple(apart.split()), may_be_empty)
 
 
 INPUTS = (
@@ -98,6 +99,7 @@ INPUTS = (
         ref("market", "markets", "the market"),
         units("quantity", "units sold; negative = net returns", low=None, example=420),
         money("revenue", "net sales", required=False, example=62580.0),
+        may_be_empty=True,  # a company that begins has sold nothing yet
     ),
     _input(
         "sales_forecast", "sales", "What the sales department expects to sell.", "month product market",

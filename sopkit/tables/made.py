@@ -43,7 +43,9 @@ SOLVED = "What earns most under every rule and promise: the solver's decision."
 
 MADE = (
     # demand
-    Made("baseline", "quantity", "", words="The tournament's forecast of this series; its methods stand in `model`.", see=("sales_history", "baseline_notes")),
+    Made("clean_history", "raw", "sales_history.quantity"),
+    Made("clean_history", "quantity", 'raw + history_adjustments.quantity(status="accepted") + history_adjustments.quantity(status="changed")'),
+    Made("baseline", "quantity", "", words="The tournament's forecast of this series; its methods stand in `model`.", see=("clean_history", "baseline_notes")),
     Made("demand_plan", "baseline", "baseline.quantity"),
     Made("demand_plan", "statistical", "baseline + lifecycle + market_conditions + campaigns + pipeline"),
     Made("demand_plan", "blended", "", words="statistical and sales, weighted by their past accuracy, each less its lasting bias.", of=("statistical", "sales"), see=("stream_weights",)),

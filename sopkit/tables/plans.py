@@ -93,6 +93,14 @@ PLANS = (
         text("statement", "the mapping and the query, where there are any", required=False, example="SELECT item AS product FROM stock"),
     ),
     _collect(
+        "source_rows", "The row of its source that each row of a table came from.", "table code",
+        text("table", "the table", example="prices"),
+        whole("code", "number made of the key of the table's row, see sopkit/book/traced.py", "code", "", example=4711),
+        whole("row", "row in the spreadsheet or query, header = 1; the first where several were added up", "row", ""),
+        whole("lines", "lines added up", "lines", "sum"),
+        text("file", "the file, where several make the table", required=False, example="jan.csv"),
+    ),
+    _collect(
         "completeness", "How complete a table is, by family where families can be told apart.", "table family measure",
         text("table", "the table"),
         text("family", "the family, or `all`"),
