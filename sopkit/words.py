@@ -33,7 +33,13 @@ def number(value: float | None, decimals: int = 0, sign: bool = False) -> str:
     text = f"{value:{'+' if sign else ''},.{decimals}f}"
     # -0.0 and numbers that round to it would read as a loss
     text = text.lstrip("+-") if not float(text.replace(",", "")) else text.replace("-", "−")
-    return text if language() == ENGLISH else text.translate({44: spoken().group, 46: spoken().decimal})
+    return local(text)
+
+
+def local(text: str) -> str:
+    """A number that is a text already, `12,345.6` or `18%`, with the signs of the language spoken."""
+    own = spoken()
+    return text.translate({44: own.group, 46: own.decimal, 37: own.percent}) if own.locale else text
 
 
 def percent(share: float | None, decimals: int = 0, sign: bool = False) -> str:

@@ -10,7 +10,7 @@ import pandas as pd
 from sopkit.demand.drivers import effect_of
 from sopkit.demand.grid import Grid, Notes, Past
 from sopkit.demand.layers import market_effects
-from sopkit.words import percent
+from sopkit.words import local, percent, say
 
 if TYPE_CHECKING:
     from sopkit.book import Book
@@ -91,10 +91,12 @@ def campaign_success(book: Book, past: Past) -> pd.DataFrame:
     rows = [_success_of(kind, group, rules.pull_forward) for kind, group in done.groupby("campaign_kind", sort=True)]
     promised, kept = done.loc[done["uplift"].notna(), ["promised_uplift", "uplift"]].sum()
     for kind in set(campaigns["campaign_kind"]) - set(done["campaign_kind"]):
-        success, how = 1.0, "no campaign was ever measured: the promise is taken in full"
+        success, how = 1.0, say("no campaign was ever measured: the promise is taken in full")
         if promised > 0:
-            success, how = max(kept / promised, 0.0), "none of this kind yet: the rate of all kinds"
-        rows.append((kind, 0, np.nan, np.nan, success, rules.pull_forward, f"{how}; pull-forward as assumed"))
+            success, how = max(kept / promised, 0.0), say("none of this kind yet: the rate of all kinds")
+        rows.append(
+            (kind, 0, np.nan, np.nan, success, rules.pull_forward, "; ".join([how, say("pull-forward as assumed")]))
+        )
     return pd.DataFrame(rows, columns=COLUMNS).sort_values("campaign_kind", ignore_index=True)
 
 
@@ -111,11 +113,11 @@ def campaign_months(book: Book, past: Past) -> np.ndarray:
 def _success_of(kind: str, group: pd.DataFrame, assumed: float) -> tuple[Any, ...]:
     known = group[group["uplift"].notna()]
     promised, achieved = known["promised_uplift"].mean(), known["uplift"].mean()
-    how = [f"{len(known)} past campaigns"]
+    how = [say("{count} past campaigns", len(known))]
     if known["guessed"].any():
-        how.append(f"{int(known['guessed'].sum())} measured here against usual sales")
+        how.append(say("{count} measured here against usual sales", int(known["guessed"].sum())))
     if not promised > 0:
-        how.append("nothing was promised: taken in full")
+        how.append(say("nothing was promised: taken in full"))
     # only upward campaigns borrow from the months after
     judged, pulled = group[(group["extra"] > 0) & group["dip"].notna() & (group["noise"] > 0)], assumed
     if len(judged):
@@ -124,11 +126,16 @@ def _success_of(kind: str, group: pd.DataFrame, assumed: float) -> tuple[Any, ..
         trust = 1 / error**2, 1 / PULL_FORWARD_DOUBT**2
         pulled = (seen * trust[0] + assumed * trust[1]) / sum(trust)
         how.append(
-            f"pull-forward seen {percent(seen)} give or take {percent(error)}, "
-            f"assumed {percent(assumed)} give or take {percent(PULL_FORWARD_DOUBT)}"
+            say(
+                "pull-forward seen {seen} give or take {error}, assumed {assumed} give or take {doubt}",
+                percent(seen),
+                percent(error),
+                percent(assumed),
+                percent(PULL_FORWARD_DOUBT),
+            )
         )
     else:
-        how.append("pull-forward as assumed")
+        how.append(say("pull-forward as assumed"))
     success = max(achieved / promised, 0.0) if promised > 0 else 1.0
     return kind, len(known), promised, achieved, success, float(np.clip(pulled, 0, 1)), "; ".join(how)
 
@@ -154,15 +161,21 @@ def undisturbed(book: Book, past: Past, success: pd.DataFrame, learned: pd.DataF
             shift[pair, last:end] += extra * rate["pull_forward"] / after
         used += 1
     if used:
-        sentence = f"The effect of {used} past campaigns (product x market) was taken out of the history "
-        sentence += "before the baseline was made; the campaigns layer puts planned ones in."
+        sentence = say(
+            "The effect of {count} past campaigns (product x market) was taken out of the history "
+            "before the baseline was made; the campaigns layer puts planned ones in.",
+            used,
+        )
         notes.say("campaigns", "history", sentence)
     effects = market_effects(book, past)
     if (effects != 0).any():
         conditions = book["market_conditions"]
         drivers = ", ".join(sorted(set(conditions.loc[conditions["month"] < book.first, "driver"])))
-        sentence = "Their past effect was taken out of the history before the baseline was made; the layer puts their "
-        notes.say("market conditions", drivers, f"{sentence}planned effect in.")
+        sentence = say(
+            "Their past effect was taken out of the history before the baseline was made; the layer "
+            "puts their planned effect in."
+        )
+        notes.say("market conditions", drivers, sentence)
     # an effect of nearly -100 % leaves nothing to scale up from: such a month is left as it was
     whole = factor * (1 + effects) * (1 + effect_of(book, past, learned))
     return np.where(whole > 0.1, sold / np.where(whole > 0.1, whole, 1.0), sold) + shift
@@ -201,11 +214,15 @@ def campaign_layer(book: Book, grid: Grid, volume: np.ndarray, past: Past, notes
                 sums[at] += value
     for kind, (promised, counted, money) in sorted(planned.items()):
         rate = rates.loc[kind]
-        kept = f"past ones kept {percent(rate['success'])} of their promise"
+        kept = say("past ones kept {share} of their promise", percent(rate["success"]))
         kept = kept if rate["campaigns"] else rate["reason"].split(";")[0]
-        sentence = (
-            f"Planned campaigns promise {promised:,.0f} extra units; {kept}, so the plan counts on {counted:,.0f}"
+        sentence = say(
+            "Planned campaigns promise {promised} extra units; {kept}, so the plan counts on "
+            "{counted}, and takes {share} of them from the months after.",
+            local(f"{promised:,.0f}"),
+            kept,
+            local(f"{counted:,.0f}"),
+            percent(rate["pull_forward"]),
         )
-        sentence += f", and takes {percent(rate['pull_forward'])} of them from the months after."
         notes.say("campaigns", kind, sentence, money)
     return out
