@@ -204,8 +204,7 @@ def _noticed(row: Mapping[str, Any], first: pd.Timestamp) -> Iterator[Finding]:
         IN_FORCE: (say("{option} ({title}), adopted in {cycle}, is added to the company's tables", *about),
                    say("{owner} brings it into them; from then on nothing is added.", who)),
         LATE: (say("{option} ({title}), adopted in {cycle}, is late: due in {month}, and the company's tables do not "
-                   "contain "
-                   "it yet", *about, month_name(row["due"])) if late else "",
+                   "contain it yet", *about, month_name(row["due"])) if late else "",
                say("{owner} brings it into them, or it is revoked: {command}.", who, revoke)),
         CONTAINED: (say("{option} ({title}), adopted in {cycle}, stands in the company's tables now and is not added "
                         "any more",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any, Unpack
 
@@ -39,6 +40,8 @@ from sopkit.charts.marks import (
 )  # fmt: skip
 from sopkit.charts.notation import INK, LOOKS, QUIET, colour_of, looks
 from sopkit.words import Scale, number, say, scale_of, with_unit
+
+HALO = {"stroke": "white", "strokeWidth": 3, "strokeJoin": "round"}  # keeps a number readable where a line crosses it
 
 
 def summary(tidy: pd.DataFrame, scale: Scale) -> str:
@@ -113,7 +116,9 @@ def line(
         label = rule.mark_text(align="left", dx=4, dy=-2, color=QUIET, aria=False, baseline="top")
         layers.append(label.encode(x="x:T", y=v.value(0), text="d:N"))
     for place, (align, dx) in {"end": ("left", 8), "above": ("center", 0)}.items():
-        text = chart(ends[ends["at"] == place]).mark_text(align=align, dx=dx, fontSize=11, aria=False)
+        text = chart(ends[ends["at"] == place]).mark_text(
+            align=align, dx=dx, fontSize=11, aria=False, lineBreak="\n", baseline="middle"
+        )
         layers.append(text.encode(x="x:T", y="y:Q", text="text:N", color=v.Color("ink:N", scale=None, legend=None)))
     # the point of the message: said by the caller, else where the line that matters most is highest
     main = tidy.dropna(subset=["y"])
@@ -124,7 +129,7 @@ def line(
     found = main[main["x"].map(plain).eq(plain(about.get("mark", "")))]
     point = found if len(found) else main.loc[[main["y"].abs().idxmax()]]
     layers += marked(point.assign(text=[scale.text(value * scale.factor) for value in point["y"]]), "x:T", "y:Q")
-    return drawn(figure, *layers, beside=ends["text"])
+    return drawn(figure, *layers, beside="\n".join(ends["text"]).split("\n"))
 
 
 def _line_ends(tidy: pd.DataFrame, kinds: Sequence[str], scale: Scale, per_pixel: float) -> tuple[pd.DataFrame, float]:
@@ -135,15 +140,17 @@ def _line_ends(tidy: pd.DataFrame, kinds: Sequence[str], scale: Scale, per_pixel
         if points_.empty:
             continue
         end, top = points_.iloc[-1], points_.loc[points_["y"].idxmax()]
-        text, early = fit(say(kind), 215, 11), end["x"] < last
+        told, early = say(kind), end["x"] < last
         at = top if early else end
-        name = text if early else f"{text} {scale.text(at['y'] * scale.factor)}"
+        full = told if early else f"{told} {scale.text(at['y'] * scale.factor)}"
+        name = "\n".join(fit(text, 215, 11) for text in textwrap.wrap(full, 38)[:2])
         ink = look.ink if look.ink not in (LOOKS["last year"].ink, "#d0d6dc") else QUIET
         rows.append((kind, "above" if early else "end", at["x"], at["y"] + 12 * per_pixel * early, name, ink))
     ends = pd.DataFrame(rows, columns=["series", "at", "x", "y", "text", "ink"])
     right = ends["at"] == "end"
-    ends.loc[right, "y"] = apart(ends.loc[right, "y"], 14 * per_pixel)
-    return ends, 12 + wrapped(ends.loc[right, "text"], 11)
+    tall = 14 + 12 * ends.loc[right, "text"].str.contains("\n").any()
+    ends.loc[right, "y"] = apart(ends.loc[right, "y"], tall * per_pixel)
+    return ends, 12 + wrapped("\n".join(ends.loc[right, "text"]).split("\n"), 11)
 
 
 def bars(
@@ -219,8 +226,8 @@ def bars(
     tops["text"], tops["x"] = [scale.text(value) for value in total["y"]], total.index
     wanted = tops["x"].map(plain).eq(plain(about.get("mark", "")))
     point = tops[wanted] if wanted.any() else tops.loc[[tops["y"].idxmax()]]
-    rest = chart(tops.drop(point.index)).mark_text(dy=-8, fontSize=10, aria=False)
-    layers.append(rest.encode(x="n:O", y="y:Q", text="text:N"))
+    rest = chart(tops.drop(point.index)).encode(x="n:O", y="y:Q", text="text:N")
+    layers += [rest.mark_text(dy=-8, fontSize=10, aria=False, **more) for more in (HALO, {})]
     layers += marked(point, across, "y:Q")
     side = {"align": "left", "dx": 0.45 * (width - 170) / len(months), "fontSize": 11, "aria": False}
     text = chart(names.assign(n=len(months) - 1)).mark_text(**side)

@@ -244,7 +244,8 @@ def _labels(root: ElementTree.Element) -> Iterator[tuple[str, str]]:
     box = [float(one) for one in (root.get("viewBox") or "0 0 0 0").split()]
     labels: list[Label] = []
     for element, x, y in _places(root):
-        if _tag(element) != "text" or float(element.get("opacity", "1")) == 0:
+        # a text drawn with a stroke is the light edge around the same text
+        if _tag(element) != "text" or float(element.get("opacity", "1")) == 0 or element.get("stroke"):
             continue
         size = float(str(element.get("font-size", "11")).removesuffix("px"))
         lines = [child.text or "" for child in element if _tag(child) == "tspan"] or [element.text or ""]

@@ -56,7 +56,8 @@ def _not_for_this_plan(asked: Question, book: Book) -> str:
         return say("it was given in {cycle}. This cycle asks anew; to answer, {fix}", asked.cycle, write)
     if now and not (asked.plan and now.startswith(asked.plan)):
         how = ("it is for the plan {plan}. Look at the plan as it is now; to answer, {fix}" if asked.plan else
-               "decisions.yaml does not say for which plan. Look at the plan as it is now; to answer, {fix}")  # fmt: skip
+               "decisions.yaml does not say for which plan. Look at the plan as it is now; to answer, {fix}"
+               )  # fmt: skip
         return say(how, *([asked.plan] if asked.plan else []), write)
     people = book["people"]
     if (people.loc[people["name"] == asked.decided_by, "ssh_key"] != "").any():

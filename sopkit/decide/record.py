@@ -132,8 +132,7 @@ def combined(book: Book, codes: Sequence[str]) -> pd.DataFrame:
     best = max(average, key=lambda code: average[code])
     if sum(average.values()) + gain - added + CENT < average[best]:
         how = ("Together, if nothing happens: {money} after penalties; that is too much less than added up ({sum}): "
-               "adopt "
-               "only {option}.")  # fmt: skip
+               "adopt only {option}.")  # fmt: skip
         told.append(book.scenarios[best].title)
     else:
         how = "Together, if nothing happens: {money} after penalties; each alone, added up: {sum}."

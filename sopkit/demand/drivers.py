@@ -247,7 +247,6 @@ def _say(effects: pd.DataFrame, notes: Notes) -> None:
                                family, row.driver, percent(np.expm1(row.effect), sign=True), *doubt)  # fmt: skip
             else:
                 sentence = say("{family}, {driver}: 1 % dearer changes demand by {effect} % (90 % between {low} and "
-                               "{high}, "
-                               "{months} months).", family, row.driver, local(f"{row.effect:+.2f}"),
+                               "{high}, {months} months).", family, row.driver, local(f"{row.effect:+.2f}"),
                                *doubt)  # fmt: skip
             notes.say("drivers", family, sentence)

@@ -134,8 +134,7 @@ def _deals(book: Book) -> Iterator[Found]:
         lost, won = row.quantity * row.probability, row.quantity * (1 - row.probability)
         numbers = [local(f"{one:,.0f}") for one in (row.quantity, lost, won)]
         sentence = say("{customer}, {month}, {quantity} {product} at {share}: lost, {lost} planned units go; won, "
-                       "{won} more "
-                       "are needed.", row.customer, month_name(row.month), numbers[0], row.product,
+                       "{won} more are needed.", row.customer, month_name(row.month), numbers[0], row.product,
                        percent(row.probability),
                        *numbers[1:])  # fmt: skip
         advice = "agree with sales when it will be known; ready a scenario"

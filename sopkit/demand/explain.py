@@ -165,8 +165,7 @@ def few_beaten(book: Book) -> list[str]:
     """The sentence that the baseline beat seasonal naive in few series, where it did."""
     rows = book["demand_notes"].query("topic == 'baseline' and subject == 'seasonal naive'")["sentence"]
     few = say("In the backtest the baseline beat seasonal naive in {count} of {all} series (RMSSE), few: for most, "
-              "last year's "
-              "months say as much; the others are named in baseline_notes.")  # fmt: skip
+              "last year's months say as much; the others are named in baseline_notes.")  # fmt: skip
     return rows[rows.str.contains(few.rpartition("}")[2], regex=False)].tolist()
 
 

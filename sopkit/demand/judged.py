@@ -180,8 +180,7 @@ def say_who_was_right(book: Book, judged: pd.DataFrame, made: dict[str, pd.DataF
         how = ("A {kind} never kept its promise: {count} past campaigns promised {promised} and brought {achieved} on "
                "average, {share} of the promise. Plans now count on {share}." if row.success < KEPT else
                "A {kind} brings more than it promises: {count} past campaigns promised {promised} and brought "
-               "{achieved} on "
-               "average, {share} of the promise. Plans now count on {share}.")  # fmt: skip
+               "{achieved} on average, {share} of the promise. Plans now count on {share}.")  # fmt: skip
         kept = (percent(one, sign=True) for one in (row.promised, row.achieved))
         sentence = say(how, row.campaign_kind, row.campaigns, *kept, percent(row.success))
         notes.say("who was right", row.campaign_kind, sentence)
@@ -199,11 +198,9 @@ def say_who_was_right(book: Book, judged: pd.DataFrame, made: dict[str, pd.DataF
         notes.say("who was right", row.stream, sentence)
     for row in made["override_owners"].query("owner != @ALL and overrides >= 3").itertuples():
         how = ("Overrides of {owner} ({role}) helped: {share} of {count} brought the forecast nearer, error {before} "
-               "before "
-               "and {after} after." if row.gain > 0 else
+               "before and {after} after." if row.gain > 0 else
                "Overrides of {owner} ({role}) made forecasts worse: {share} of {count} brought the forecast nearer, "
-               "error "
-               "{before} before and {after} after.")  # fmt: skip
+               "error {before} before and {after} after.")  # fmt: skip
         sentence = say(how, row.owner, row.role or say("role not known"), percent(row.helped), row.overrides,
                        percent(row.wape_before), percent(row.wape_after))  # fmt: skip
         notes.say("who was right", row.owner, sentence, row.money)
@@ -229,11 +226,9 @@ def _say_biases(book: Book, at_lag: pd.DataFrame, accuracy: pd.DataFrame, notes:
         who = say("{stream} in {family}", say(STREAM_WORDS.get(row.stream, row.stream)), row.family) if part else (
             say(STREAM_WORDS.get(row.stream, row.stream)))  # fmt: skip
         how = ("The {stream} was {share} too high: above what was sold in {count} of {all} months at lag {lag}, "
-               "tracking signal "
-               "{signal} MAD (limits -4 to +4): {money} {currency} a month." if row.bias > 0 else
+               "tracking signal {signal} MAD (limits -4 to +4): {money} {currency} a month." if row.bias > 0 else
                "The {stream} was {share} too low: below what was sold in {count} of {all} months at lag {lag}, "
-               "tracking signal "
-               "{signal} MAD (limits -4 to +4): {money} {currency} a month.")  # fmt: skip
+               "tracking signal {signal} MAD (limits -4 to +4): {money} {currency} a month.")  # fmt: skip
         sentence = say(how, who, percent(abs(row.bias)), same, len(months), lag, local(f"{row.tracking_signal:+.1f}"),
                        local(f"{abs(money):,.0f}"), currency)  # fmt: skip
         notes.say("who was right", row.stream, sentence, money)

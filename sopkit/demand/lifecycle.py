@@ -107,8 +107,7 @@ def _launch(row: pd.Series, book: Book, target: np.ndarray, past: Past, *, grid:
         peers = _peers(book["products"].set_index("product"), product, past)
         if not nearest or not peers:
             sentence = say("{product} starts in {month} without a like-product: nothing is planned for it but "
-                           "overrides. Name a "
-                           "like_product and a curve in products.", product, starts)  # fmt: skip
+                           "overrides. Name a like_product and a curve in products.", product, starts)  # fmt: skip
             notes.say("lifecycle", product, sentence)
             return
         longest = max(map(len, nearest.values()))
@@ -169,7 +168,8 @@ def _retire(row: pd.Series, products: pd.DataFrame, grid: Grid, target: np.ndarr
     gone = before - target[rows]
     told = [product, month_name(end), *([fade] if fade else [])]
     if heir not in products.index:
-        how = ("{product} ends in {month}, fading over its last {count} months: {quantity} units leave the plan." if fade else
+        how = ("{product} ends in {month}, fading over its last {count} months: {quantity} units leave the plan."
+               if fade else
                "{product} ends in {month}: {quantity} units leave the plan.")  # fmt: skip
         sentence = say(how, *told, local(f"{gone.sum():,.0f}"))
         notes.say("lifecycle", product, sentence, -grid.money(gone, rows))

@@ -88,11 +88,9 @@ def baseline_tables(made: Coherent, notes: Notes, featured: bool = False) -> dic
         rmsse = rmsse.dropna(subset=["chosen", NAIVE])
         better, count = int((rmsse["chosen"] <= rmsse[NAIVE]).sum()), len(rmsse)
         how = ("In the backtest the baseline beat seasonal naive in {count} of {all} series (RMSSE), few: for most, "
-               "last year's "
-               "months say as much; the others are named in baseline_notes." if better < FEW * count else
+               "last year's months say as much; the others are named in baseline_notes." if better < FEW * count else
                "In the backtest the baseline beat seasonal naive in {count} of {all} series (RMSSE); the others are "
-               "named in "
-               "baseline_notes.")  # fmt: skip
+               "named in baseline_notes.")  # fmt: skip
         notes.say("baseline", "seasonal naive", say(how, better, count))
     learnt = base.weights.loc[base.weights["model"].isin(LIGHTGBM), "unique_id"].nunique()
     if featured and learnt:

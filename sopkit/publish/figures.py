@@ -193,10 +193,11 @@ def by_lag(book: Book) -> Figure:
 def churn(book: Book) -> Figure:
     """How far this plan left the last one in the next months, and how much of it neither demand nor stock explains."""
     rows, near = judged.churn(book)
-    moved, total = rows["left"].abs().sum(), rows["last"].sum()
+    total = rows["last"].sum() or 1.0
+    share, left = (amount(rows[name].abs().sum() / total, "share") for name in ("change", "left"))
     rows.index = rows.index.map(lambda code: book.names("families").get(code, code))
     return charts.table(
-        rows.rename_axis("family").reset_index() if len(rows) and total else None,
+        rows.rename_axis("family").reset_index() if len(rows) and rows["last"].sum() else None,
         {"family": "Family", "last": Show("Last plan", book.units), "plan": Show("This plan", book.units),
          "change": Show("Change", book.units, True), "demand": Show("Demand changed", book.units, True),
          "stock": Show("Stock was short of plan", book.units, True),
@@ -205,8 +206,9 @@ def churn(book: Book) -> Figure:
             book.units),
         source="past_plans supply_plan demand_plan past_forecasts stock", shows=["last plan", "plan"],
         period=span(near[0], near[-1]), none="There is no earlier plan of these months.",
-        look_for=say("{share} of the last plan is changed; neither demand nor stock explains {rest}.",
-            amount(rows['change'].abs().sum() / total, 'share'), amount(moved / total, 'share')) if total else "",
+        look_for=say("{share} of the last plan is changed; neither demand nor stock explains any of it.", share)
+        if left == share else say("{share} of the last plan is changed; neither demand nor stock explains {rest}.",
+                                  share, left),
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from sopkit.charts import Figure, Show
 from sopkit.reconcile import LOWER, MEASURES
 from sopkit.reconcile.compare import BASE_TITLE
 from sopkit.reconcile.finance import LINES, OPTIONS, STEPS, cash
-from sopkit.words import amount, month_name, number, quoted, say, sentence, span, than
+from sopkit.words import amount, month_name, number, quoted, say, sentence, than
 
 GAPS = {
     "demand-supply": "Delivered against demand", "sales-budget": "Sales against budget",
@@ -212,7 +212,7 @@ def bridge(book: Book) -> Figure:
         opening=float(steps["budget"]),
         who=book.who, title="Gross margin, from budget to plan", unit=book.currency, height=240,
         source="budget_bridge", shows=["budget", "plan"], better="higher", none="This company brought no budget.",
-        period=span(book.first, book.months[-1]), note="Over the whole horizon.",
+        period=book.span,
         look_for=say("The plan's margin is {money} above budget; {loss}." if gap >= 0 else
                      "The plan's margin is {money} below budget; {loss}.", amount(abs(gap), book.currency), loss),
     )  # fmt: skip

@@ -158,14 +158,14 @@ def cash(book: Book, statement: pd.DataFrame, capital: pd.DataFrame) -> pd.Serie
 
 
 def budget_bridge(book: Book, statement: pd.DataFrame) -> pd.DataFrame:
-    """Table `budget_bridge`: from the budget's gross margin to the plan's, by family, in currency.
+    """Table `budget_bridge`: gross margin of the next twelve months from budget to plan, by family, in currency.
 
     volume = (plan sales of all - budget sales of all) x the budget's overall margin rate x the family's budget share;
     mix = family sales beyond that x (the family's rate, against the overall); rate = plan sales x change of the
     family's margin rate (price and cost together: a budget without units cannot divide them). The steps telescope.
     """
-    budget = book["budget"]
-    plan = gross_margin(statement)
+    budget = book.near(book["budget"])
+    plan = book.near(gross_margin(statement))
     plan = plan[plan["family"] != COMPANY].merge(budget[["family", "month"]], on=["family", "month"])
     if budget.empty or plan.empty:
         return pd.DataFrame(columns=["family", "step", "amount"])

@@ -134,9 +134,8 @@ def _needs(solved: Solved, kind: str, index: tuple, quantity: float, ends: dict[
         told = say("{shortage}: no limit stands in the way, one more unit costs more than it brings.", head)
         if gone:
             names_ = listed([f"{solved.name(one)} ({one})" for one in gone], 3)
-            told = say("{shortage}: one more unit needs {items}, which nobody makes or sells: what was in stock or "
-                       "on order is "
-                       "used up.", head, names_)  # fmt: skip
+            told = say("{shortage}: one more unit needs {items}, which nobody makes or sells: what was in stock or on "
+                       "order is used up.", head, names_)  # fmt: skip
         yield common | {
             "step": 1,
             "limit": "source" if gone else "price",

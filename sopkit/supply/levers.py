@@ -252,9 +252,8 @@ def _people(solved: Solved) -> Iterator[Lever]:
             change=f"workforce.overtime_limit + {more:g}, overtime_cost {price:g}",
             unit="hours",
             sentence=say(
-                "Temporary {skill} people at {site}, up to {hours} hours a month for each person employed, at "
-                "{money} an "
-                "hour",
+                "Temporary {skill} people at {site}, up to {hours} hours a month for each person employed, at {money} "
+                "an hour",
                 crew[1],
                 solved.name(crew[0]),
                 local(f"{more:g}"),

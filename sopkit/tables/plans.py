@@ -678,7 +678,7 @@ PLANS = (
         apart="scenario",
     ),
     _reconcile(
-        "budget_bridge", "From the budget's gross margin to the plan's, by family.", "family step",
+        "budget_bridge", "Gross margin of the next twelve months from budget to plan, by family.", "family step",
         FAMILY,
         choice("step", "step of the bridge", "budget", "volume", "mix", "rate", "plan"),
         money("amount", "money"),
