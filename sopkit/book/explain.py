@@ -226,8 +226,8 @@ def _notes(book: Book, name: str, column: str, rows: pd.DataFrame, how: Made | N
     for place, lines, sha in source[["place", "lines", "sha256"]].itertuples(index=False):
         owner = declaration(name).owner
         place = ", ".join(filter(None, [place, *(source_row(book, name, rows) if len(rows) == 1 else [])]))
-        told = place, several(int(lines), "line"), sha[:12], say(owner)
-        notes.append(say("From {place}, {lines} read, sha256 {hash}; {owner} answers for it.", *told))
+        read = place, several(int(lines), "line"), sha[:12], say(owner)
+        notes.append(say("From {place}, {lines} read, sha256 {hash}; {owner} answers for it.", *read))
     who = "owner" if "owner" in rows else "method"  # of a correction: the rule or the person who answered
     if {who, "reason"} <= set(rows):
         reasons = rows[[who, "reason"]].drop_duplicates()

@@ -104,9 +104,9 @@ def _leaned(book: Book, judged: pd.DataFrame) -> Iterator[Found]:
     for product, rows in months.groupby(level=0):
         error, lean = rows["quantity"] - rows["actual"], kpis.bias(rows["quantity"], rows["actual"])
         if len(rows) >= 3 and abs(lean) >= BIAS_LIMIT and ((error > 0).all() or (error < 0).all()):
-            how = ("The consensus of {product} was {share} too high, in each of {count} months judged." if lean > 0
-                   else "The consensus of {product} was {share} too low, in each of {count} months judged.")  # fmt: skip
-            sentence = say(how, product, percent(abs(lean)), len(rows))
+            high = "The consensus of {product} was {share} too high, in each of {count} months judged."
+            low = "The consensus of {product} was {share} too low, in each of {count} months judged."
+            sentence = say(high if lean > 0 else low, product, percent(abs(lean)), len(rows))
             advice = "correct the plan, or name what is different now"
             yield product, "", abs(lean) * money.get(product, 0.0), sentence, advice
 

@@ -62,10 +62,10 @@ def reasons(book: Book, product: str, market: str = "") -> list[tuple[str, str]]
     if abs(blended) >= 0.5 and near["sales"].notna().any():
         weight = book["stream_weights"]
         weight = weight[(weight["family"] == near["family"].iat[0]) & (weight["stream"] == "sales")]
-        told = [number(blended, sign=True), units, *weight["reason"].iloc[:1]]
+        parts = [number(blended, sign=True), units, *weight["reason"].iloc[:1]]
         how = ("Blended in, it moves the plan by {quantity} {unit} ({reason})." if len(weight)
                else "Blended in, it moves the plan by {quantity} {unit}.")  # fmt: skip
-        lines.append(("sales department", say(how, *told)))
+        lines.append(("sales department", say(how, *parts)))
     lines += _change(book, plan, units)
     notes = book["baseline_notes"]
     pairs = plan[["product", "market"]].drop_duplicates().itertuples(index=False)

@@ -112,7 +112,7 @@ def proposal(book: Book, notes: Notes) -> pd.DataFrame:
     for column in ("proposed", "current", "difference"):
         out[f"{column}_value"] = out[column] * cost
     source = [say("from {site}", one) if one else say("made here") for one in out["origin"].fillna("")]
-    source = np.where(found, source, say("no way in found"))
+    source = [one if known else say("no way in found") for one, known in zip(source, found, strict=True)]
     out["reason"] = [
         say(
             "{where}, {lead} month(s) to replenish + {review} of review; {error} {share} of demand over them",

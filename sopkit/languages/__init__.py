@@ -69,7 +69,7 @@ def _read(path: Path) -> Language:
     with path.open(encoding="utf-8") as file:
         catalogue = read_po(file, locale=locale)
     signs, percent = locale.number_symbols["latn"], locale.percent_formats[None].suffix[0]
-    texts = {one.id: one.string for one in catalogue if one.id and one.string and not one.fuzzy}
+    texts: dict[Any, Any] = {one.id: one.string for one in catalogue if one.id and one.string and not one.fuzzy}
     return Language(
         {text: told for text, told in texts.items() if isinstance(text, str)},
         {text[0]: told for text, told in texts.items() if not isinstance(text, str) and all(told)},

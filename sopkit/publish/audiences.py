@@ -143,8 +143,8 @@ def _silent(book: Book, made: Book) -> Book:
     made = replace(made, tables=tables)
     known, shown = ({word for name, column in NAMES for word in one[name][column] if word} for one in (book, made))
     told = [rf"(?<![\w-]){re.escape(word)}(?![\w-])" for word in sorted(known - shown)]
-    money = [say(f"{scale} {{currency}}", book.currency) for scale in ("thousand", "million", "billion")]
-    money = "|".join(map(re.escape, [*money, book.currency]))
+    scales = [say(f"{scale} {{currency}}", book.currency) for scale in ("thousand", "million", "billion")]
+    money = "|".join(map(re.escape, [*scales, book.currency]))
     secret = re.compile("|".join([*told, rf"\d\s(?:{money})\b"]))
     return replace(made, tables={name: _without(frame, secret) for name, frame in tables.items()})
 

@@ -232,10 +232,10 @@ def capital(book: Book) -> Figure:
     if left.notna().any():
         told += " " + say("Cash of the {span}: {money}; added up, it is lowest in {month}.", book.span,
                           amount(left.iloc[-1], book.currency), month_name(left.idxmin()))  # fmt: skip
-    held, owed, owing, tied = (days[name] for name in ("days_inventory", "days_sales", "days_payables", "cash_to_cash"))
+    held, owed, owing, both = (days[name] for name in ("days_inventory", "days_sales", "days_payables", "cash_to_cash"))
     tied = "" if None in days.values() else say(
         "Money is tied up for {days} days: inventory {inventory} + customers {customers} - suppliers {suppliers}.",
-        *map(number, (tied, held, owed, owing)))  # fmt: skip
+        *map(number, (both, held, owed, owing)))  # fmt: skip
     return charts.bars(
         parts, "amount", "part", order=("inventory", "receivables", "other", "payables"), over=rows,
         over_y="working_capital", over_name="working capital", unit=book.currency,

@@ -32,7 +32,10 @@ KpiName = Literal[
     "plan_stability", "production_plan_adherence",
 ]  # fmt: skip
 StageName = Literal["collect", "demand", "supply", "reconcile", "decide", "publish"]
-LanguageName = str if TYPE_CHECKING else Literal[languages()]
+if TYPE_CHECKING:
+    LanguageName = str
+else:
+    LanguageName = Literal[languages()]
 AudienceName = Literal["executive", "sales", "operations", "finance", "supplier", "customer"]
 Correction = Literal[
     "returns", "missing_month", "stock_out", "suspected_stock_out", "one_off_deal", "outlier", "trading_days"
