@@ -16,7 +16,12 @@ from string import Formatter
 
 from sopkit import kpis, languages, words
 from sopkit.publish.workbook import LEVELS, SHEETS
-from sopkit.tables import STAGES, TABLES, Column
+from sopkit.charts.notation import SHOWN as SHOWN_BY_LOOK
+from sopkit.supply.explain import SHORTAGES
+from sopkit.supply.levers import WIDER
+from sopkit.supply.limits import LIMITS
+from sopkit.supply.model import CASH, POLICY
+from sopkit.tables import RECORDS, STAGES, TABLES, Column
 from sopkit.tables.company import Policies
 from sopkit.tables.made import MADE
 
@@ -38,14 +43,18 @@ CONSTANTS = {
     "publish.audiences": ("READERS",), "publish.figures": ("SHEET", "MEASURED"), "publish.pack": ("STATUS",),
     "publish.sections": ("BUDGET", "LAST"), "publish.summary": ("NAME", "AGAINST"), "publish.workbook": ("FIRST",),
     "reconcile.compare": ("BASE_TITLE",), "reconcile.figures": ("GAPS", "BRIDGE", "SALES", "TIED", "CASH", "FUTURES"),
-    "reconcile.finance": ("LINES",), "supply.figures": ("MODES",), "charts.lint": ("MESSAGE",),
+    "reconcile.finance": ("LINES", "OPTIONS"), "reconcile": ("MEASURES",), "reconcile.risk": ("MEASURES",),
+    "demand.judged": ("STEP_WORDS", "STREAM_WORDS"), "demand.segments": ("_ADVICE",), "supply.limits": ("KEPT", "MISSED"), "supply.figures": ("MODES",), "charts.lint": ("MESSAGE",),
 }  # fmt: skip
 # words that rooms write into tables as codes, and figures show
 CODES = (
     """
 plan|budget|actual|last year|last plan|scenario|rest|maximum|safety stock|All|result|gross margin|all|yes|no|units|open
 doing|done|dropped|late|at risk|on track|missed|not known|not started|made|ready|signed|stale|shortfall|turns a year
-level|trend|season|method|drivers|last change|note|who was right
+level|trend|season|method|drivers|last change|note|who was right|looked at|Launch|Retirement|each row in its own unit
+False|True|records|holds|BROKEN|Version|Written by|Rows|sha256|count|seconds|deals|rows|overrides|hours|people|share
+Cash|Service penalties, not cash|finished goods|materials|demand waiting or lost|missing from safety stock
+sales department's forecast|statistical baseline|pipeline|result after penalties|fill rate|lowest cash|mean stock value
 """.replace("\n", "|")
     .strip("|")
     .split("|")
@@ -169,7 +178,13 @@ def _words() -> Iterator[str]:
             yield from _flat(getattr(module, name))
     for made in MADE:
         yield made.words
+    yield from SHOWN_BY_LOOK
+    yield from (limit.one_more for limit in LIMITS.values())
+    yield from (told for *_, told in (*WIDER, *SHORTAGES.values()))
+    for name in (*CASH, *POLICY):
+        yield name.replace("_", " ")
     for table in TABLES.values():
+        yield from (choice for column in table for choice in column.choices if table.stage or table in RECORDS)
         yield from (table.name.replace("_", " "), table.owner)
         if table.name in SHOWN:
             yield table.meaning if table.name in SHEETS.values() else ""
@@ -188,7 +203,7 @@ def _flat(value: object) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
-        yield from (text for pair in value.items() for one in pair for text in _flat(one))
+        yield from (text for one in value.values() for text in _flat(one))
     elif isinstance(value, list | tuple):
         yield from (text for one in value for text in _flat(one))
 
