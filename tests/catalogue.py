@@ -16,6 +16,7 @@ from string import Formatter
 
 from sopkit import kpis, languages, words
 from sopkit.publish.workbook import LEVELS, SHEETS
+from sopkit.reconcile import MEASURES
 from sopkit.charts.notation import SHOWN as SHOWN_BY_LOOK
 from sopkit.supply.explain import SHORTAGES
 from sopkit.supply.levers import WIDER
@@ -53,6 +54,8 @@ plan|budget|actual|last year|last plan|scenario|rest|maximum|safety stock|All|re
 doing|done|dropped|late|at risk|on track|missed|not known|not started|made|ready|signed|stale|shortfall|turns a year
 level|trend|season|method|drivers|last change|note|who was right|looked at|Launch|Retirement|each row in its own unit
 False|True|records|holds|BROKEN|Version|Written by|Rows|sha256|count|seconds|deals|rows|overrides|hours|people|share
+sales and numbers disagree|moved since last cycle|consensus leaned one way|last month missed|one deal, all or nothing
+launch|campaign promises too much|override without evidence|hard to forecast
 Cash|Service penalties, not cash|finished goods|materials|demand waiting or lost|missing from safety stock
 sales department's forecast|statistical baseline|pipeline|result after penalties|fill rate|lowest cash|mean stock value
 """.replace("\n", "|")
@@ -96,7 +99,7 @@ def said() -> tuple[set[str], set[tuple[str, str]]]:
         for node in ast.walk(tree):
             # a template that a variable or constant brings to `say`
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in apart and spoken:
-                texts.update([node.value] if _template(node.value) and path.parent != PACKAGE else [])
+                texts.update([node.value] if _template(node.value) and path.parent.name != "languages" else [])
             if isinstance(node, ast.keyword) and node.arg in TOLD and path.stem in ROOMS:
                 texts.update(_texts(node.value))
             name = _called(node) if isinstance(node, ast.Call) else ""
@@ -179,6 +182,7 @@ def _words() -> Iterator[str]:
     for made in MADE:
         yield made.words
     yield from SHOWN_BY_LOOK
+    yield from MEASURES
     yield from (limit.one_more for limit in LIMITS.values())
     yield from (told for *_, told in (*WIDER, *SHORTAGES.values()))
     for name in (*CASH, *POLICY):

@@ -47,7 +47,7 @@ def exceptions(book: Book, judged: pd.DataFrame, accuracy: pd.DataFrame) -> tupl
         found=("money", "size"), shown=("shown", "sum"), money=("money", "sum")
     )
     shown = frame[frame["shown"]].drop(columns="shown").reset_index(drop=True)
-    shown = shown.assign(rank=np.arange(1, len(shown) + 1), advice=shown["advice"].map(say))
+    shown = shown.assign(rank=np.arange(1, len(shown) + 1))
     sums = sums.sort_values("money", ascending=False, ignore_index=True)
     return shown.assign(cause=shown["cause"].map(say)), sums.assign(cause=sums["cause"].map(say))
 
@@ -72,7 +72,7 @@ def _disagreements(book: Book, accuracy: pd.DataFrame) -> Iterator[Found]:
                 row.product,
                 percent(lean, sign=True),
             )
-            yield row.product, "", off * row.money, sentence, "ask sales what it knows that history does not"
+            yield row.product, "", off * row.money, sentence, say("ask sales what it knows that history does not")
 
 
 def _moved(book: Book) -> Iterator[Found]:
@@ -92,7 +92,7 @@ def _moved(book: Book) -> Iterator[Found]:
                 local(f"{row.quantity:,.0f}"),
                 local(f"{row.consensus:,.0f}"),
             )
-            yield row.product, "", abs(row.money), sentence, "give the reason before supply follows"
+            yield row.product, "", abs(row.money), sentence, say("give the reason before supply follows")
 
 
 def _leaned(book: Book, judged: pd.DataFrame) -> Iterator[Found]:
@@ -107,7 +107,7 @@ def _leaned(book: Book, judged: pd.DataFrame) -> Iterator[Found]:
             high = "The consensus of {product} was {share} too high, in each of {count} months judged."
             low = "The consensus of {product} was {share} too low, in each of {count} months judged."
             sentence = say(high if lean > 0 else low, product, percent(abs(lean)), len(rows))
-            advice = "correct the plan, or name what is different now"
+            advice = say("correct the plan, or name what is different now")
             yield product, "", abs(lean) * money.get(product, 0.0), sentence, advice
 
 
@@ -122,7 +122,7 @@ def _missed(judged: pd.DataFrame) -> Iterator[Found]:
             sentence = say("{product} sold {actual} last month; {quantity} were forecast ({share}).", row.product,
                            local(f"{row.actual:,.0f}"), local(f"{row.quantity:,.0f}"), percent(off,
                                sign=True))  # fmt: skip
-            yield row.product, "", abs(row.money), sentence, "find out whether it was a one-off"
+            yield row.product, "", abs(row.money), sentence, say("find out whether it was a one-off")
 
 
 def _deals(book: Book) -> Iterator[Found]:
@@ -137,7 +137,7 @@ def _deals(book: Book) -> Iterator[Found]:
                        "{won} more are needed.", row.customer, month_name(row.month), numbers[0], row.product,
                        percent(row.probability),
                        *numbers[1:])  # fmt: skip
-        advice = "agree with sales when it will be known; ready a scenario"
+        advice = say("agree with sales when it will be known; ready a scenario")
         yield row.product, row.market, max(lost, won) * price, sentence, advice
 
 
@@ -153,9 +153,9 @@ def _launches(book: Book) -> Iterator[Found]:
             sentence = say(
                 "{product} starts in {month}: {units} units rest on {like}.", *told, local(f"{units:,.0f}"), like
             )
-            yield row.product, "", money, sentence, "hold the first weeks against the curve before ordering more"
+            yield row.product, "", money, sentence, say("hold the first weeks against the curve before ordering more")
         else:
-            advice = "name a like-product and a curve, or enter an override"
+            advice = say("name a like-product and a curve, or enter an override")
             yield (
                 row.product,
                 "",
@@ -188,7 +188,7 @@ def _campaigns(book: Book) -> Iterator[Found]:
                 local(f"{rows['cost'].sum():,.0f}"),
                 book.currency,
             )
-            yield product, "", money, sentence, "plan at what was kept; ask whether it pays for itself"
+            yield product, "", money, sentence, say("plan at what was kept; ask whether it pays for itself")
 
 
 def _overrides(book: Book) -> Iterator[Found]:
@@ -203,7 +203,7 @@ def _overrides(book: Book) -> Iterator[Found]:
             row.scope,
             row.reason,
         )
-        yield "", "", abs(row.money), sentence, "name the evidence or let it expire"
+        yield "", "", abs(row.money), sentence, say("name the evidence or let it expire")
 
 
 def _uncertain(book: Book) -> Iterator[Found]:
@@ -218,4 +218,4 @@ def _uncertain(book: Book) -> Iterator[Found]:
             sentence = say(
                 "The range of {product} over the next three months is {wide} of its plan.", row.product, percent(wide)
             )
-            yield row.product, "", row.money, sentence, "hold stock deliberately, or make to order"
+            yield row.product, "", row.money, sentence, say("hold stock deliberately, or make to order")
