@@ -13,17 +13,21 @@ from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from string import Formatter
+from typing import get_args
 
 from sopkit import kpis, languages, words
+from sopkit.charts.notation import SHOWN as SHOWN_BY_LOOK
+from sopkit.collect import complete
 from sopkit.publish.workbook import LEVELS, SHEETS
 from sopkit.reconcile import MEASURES
-from sopkit.charts.notation import SHOWN as SHOWN_BY_LOOK
+from sopkit.supply.check import _Rules
 from sopkit.supply.explain import SHORTAGES
+from sopkit.supply.formulation import _unit
 from sopkit.supply.levers import WIDER
 from sopkit.supply.limits import LIMITS
 from sopkit.supply.model import CASH, POLICY
 from sopkit.tables import RECORDS, STAGES, TABLES, Column
-from sopkit.tables.company import Policies
+from sopkit.tables.company import Correction, Policies
 from sopkit.tables.made import MADE
 
 PACKAGE = Path(languages.__file__).parents[1]
@@ -32,6 +36,7 @@ ROOMS = ("figures", "sections", "explain", "archive")  # files that make figures
 # of a figure's arguments those that are texts
 TOLD = ("title", "look_for", "note", "none", "unit", "period", "start", "end", "over_name", "base_name")
 # what analysts read who work with it: terminal, forms of the workbench, errors of the data; all in English
+COLLECTED = ("figures", "complete", "cleanse")  # of collect: what is wrong with a cell is told to analysts
 ENGLISH = ("cli.py", "workbench", "cycle", "records", "tables")
 # words that stand in tables or in constants and are said where they are shown: module -> names
 CONSTANTS = {
@@ -45,7 +50,7 @@ CONSTANTS = {
     "publish.sections": ("BUDGET", "LAST"), "publish.summary": ("NAME", "AGAINST"), "publish.workbook": ("FIRST",),
     "reconcile.compare": ("BASE_TITLE",), "reconcile.figures": ("GAPS", "BRIDGE", "SALES", "TIED", "CASH", "FUTURES"),
     "reconcile.finance": ("LINES", "OPTIONS"), "reconcile": ("MEASURES",), "reconcile.risk": ("MEASURES",),
-    "demand.judged": ("STEP_WORDS", "STREAM_WORDS"), "demand.segments": ("_ADVICE",), "supply.limits": ("KEPT", "MISSED"), "supply.figures": ("MODES",), "charts.lint": ("MESSAGE",),
+    "demand.judged": ("STEP_WORDS", "STREAM_WORDS"), "demand.segments": ("_ADVICE",), "supply.limits": ("KEPT", "MISSED"), "collect.complete": ("UNSAID",), "supply.figures": ("MODES",), "charts.lint": ("MESSAGE",),
 }  # fmt: skip
 # words that rooms write into tables as codes, and figures show
 CODES = (
@@ -56,6 +61,7 @@ level|trend|season|method|drivers|last change|note|who was right|looked at|Launc
 False|True|records|holds|BROKEN|Version|Written by|Rows|sha256|count|seconds|deals|rows|overrides|hours|people|share
 sales and numbers disagree|moved since last cycle|consensus leaned one way|last month missed|one deal, all or nothing
 launch|campaign promises too much|override without evidence|hard to forecast
+rules|solver|status|Optimal|variables|whole-number decisions|gap in money|profit|none|hours|company
 Cash|Service penalties, not cash|finished goods|materials|demand waiting or lost|missing from safety stock
 sales department's forecast|statistical baseline|pipeline|result after penalties|fill rate|lowest cash|mean stock value
 """.replace("\n", "|")
@@ -89,7 +95,11 @@ def said() -> tuple[set[str], set[tuple[str, str]]]:
     texts: set[str] = set()
     pairs: set[tuple[str, str]] = set()
     for path in sorted(PACKAGE.rglob("*.py")):
-        if path.relative_to(PACKAGE).parts[0] in ENGLISH or path.parent.name == "collect" and path.stem != "figures":
+        if (
+            path.relative_to(PACKAGE).parts[0] in ENGLISH
+            or path.parent.name == "collect"
+            and path.stem not in COLLECTED
+        ):
             continue
         text = path.read_text(encoding="utf-8")
         tree = ast.parse(text)
@@ -185,8 +195,18 @@ def _words() -> Iterator[str]:
     yield from MEASURES
     yield from (limit.one_more for limit in LIMITS.values())
     yield from (told for *_, told in (*WIDER, *SHORTAGES.values()))
-    for name in (*CASH, *POLICY):
-        yield name.replace("_", " ")
+    for name in (*CASH, *POLICY, "revenue"):
+        yield from (name, name.replace("_", " "))
+    yield from get_args(Correction)
+    yield from (rule.removeprefix("rule_").replace("_", " ") for rule in dir(_Rules) if rule.startswith("rule_"))
+    yield from (f"money: {name.replace('_', ' ')}" for name in (*CASH, *POLICY, "revenue", "profit"))
+    yield from _docs()
+    for path in ("complete.py",):
+        for node in ast.walk(ast.parse((PACKAGE / "collect" / path).read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Yield) and isinstance(node.value, ast.Tuple):
+                yield from _texts(node.value.elts[1])
+    yield f"products with {complete.HISTORY} months of history, their own or a like-product's"
+    yield f"up to date, of the last {complete.STALE} months"
     for table in TABLES.values():
         yield from (choice for column in table for choice in column.choices if table.stage or table in RECORDS)
         yield from (table.name.replace("_", " "), table.owner)
@@ -201,6 +221,17 @@ def _words() -> Iterator[str]:
 
 # tables whose every column is shown somewhere
 SHOWN = {*SHEETS.values()}
+
+
+def _docs() -> Iterator[str]:
+    """What the model says of its objective, decisions, rules and costs, and the units that stand behind it."""
+    tree = ast.parse((PACKAGE / "supply" / "model.py").read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call) or _called(node) not in ("Var", "Constraint", "Expression", "Objective"):
+            continue
+        for text in (text for word in node.keywords if word.arg == "doc" for text in _texts(word.value)):
+            sentence, unit = _unit(text)
+            yield from (sentence, unit)
 
 
 def _flat(value: object) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import reduce
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -205,7 +206,10 @@ def load_questions(path: Path) -> list[Question]:
 
 
 def _words(value: Any) -> str:
-    return " or ".join(map(str, value)) if isinstance(value, list) else str(value).replace("..", " to ")
+    if isinstance(value, list):
+        return reduce(lambda one, other: say("{one} or {other}", one, other), map(str, value))
+    start, to, end = str(value).partition("..")
+    return say("{start} to {end}", start, end) if to else start
 
 
 def load_scenarios(path: Path) -> dict[str, Scenario]:

@@ -129,7 +129,11 @@ def corrections(book: Book, *, waiting: bool = False) -> Figure:
     rows = book["history_adjustments"]
     open_ = rows[rows["status"] == "proposed"]
     rows = open_ if waiting else rows
-    names = {"product": book.called(rows["product"], "products"), "market": book.called(rows["market"], "markets")}
+    names = {
+        "method": rows["method"].map(say),
+        "product": book.called(rows["product"], "products"),
+        "market": book.called(rows["market"], "markets"),
+    }
     return charts.table(
         rows.assign(**names),
         charts.columns_of("history_adjustments", "month product market +quantity reason method status", book.unit,

@@ -345,7 +345,8 @@ def family_products(book: Book, family: str) -> Figure:
 def solver(book: Book) -> Figure:
     """What the solver reported."""
     return charts.table(
-        book["supply_run"], charts.columns_of("supply_run", "measure value"), who=book.who, title="How it was solved",
+        book["supply_run"].assign(measure=lambda f: f["measure"].map(say), value=lambda f: f["value"].map(say)),
+        charts.columns_of("supply_run", "measure value"), who=book.who, title="How it was solved",
         unit="as the solver reports it", none="No solver run is recorded.", source="supply_run",
     )  # fmt: skip
 
@@ -353,6 +354,7 @@ def solver(book: Book) -> Figure:
 def model(book: Book) -> Figure:
     """The model's objective, decisions, rules and costs; its sets and parameters stay in the cycle's table."""
     rows = book["supply_formulation"].query("kind in @kinds and size > 0", local_dict={"kinds": RULES})
+    rows = rows.assign(sentence=rows["sentence"].map(say), unit=rows["unit"].map(unit_name))
     return charts.table(
         rows.sort_values(["kind", "name"], key=lambda c: c.map(RULES.index) if c.name == "kind" else c, kind="stable"),
         charts.columns_of("supply_formulation", "kind name sentence over unit size", kind="Part", over="For each",

@@ -14,7 +14,7 @@ import yaml
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError, field_validator
 
 from sopkit.errors import SettingsError, nearest
-from sopkit.languages import languages
+from sopkit.languages import languages, speak
 from sopkit.tables.source import Currency, Positive, RawFile, Settings, Share, Source, setting
 
 # a part of a URL's query that may be a secret; `passfile` and `sslkey` name files
@@ -399,7 +399,9 @@ def load_company(folder: Path) -> Company:
     """The settings in `folder`/company.yaml; raises SettingsError naming each wrong line."""
     path = folder / "company.yaml"
     document, lines = load_yaml(path)
-    return validated(Company, document, lines, path)
+    company = validated(Company, document, lines, path)
+    speak(company.language)
+    return company
 
 
 def parse_cycle(text: str) -> str:
