@@ -10,18 +10,22 @@ from pathlib import Path
 import pandas as pd
 from babel.messages.pofile import read_po, write_po
 
-from sopkit import languages
+from sopkit import kpis, languages
 from sopkit.book import Book
 from sopkit.tables import INPUTS, RECORDS, TABLES
 
 NAME = "eo"
 _INNER = re.compile("⟦[^⟦⟧]*⟧")
 _WORD = re.compile(r"[^\W\d_]{3,}")
+# hashes, files, commands, the clock, ids of tables
+_FREE = re.compile(
+    r"\b[0-9a-f]{12,}\b|[\w./-]+\.(?:yaml|md|py|xlsx|html|csv|json|sql)\b|\bsopkit [a-z]+ [\w -]*|\bsopkit\b|\bUTC\b"
+)
 
 
 def write(folder: Path) -> None:
     """`eo.po` in `folder`: every text of the French catalogue, in English between marks."""
-    with (languages.FOLDER / "fr.po").open(encoding="utf-8") as file:
+    with (Path(languages.__file__).parent / "fr.po").open(encoding="utf-8") as file:
         catalogue = read_po(file, locale="fr")
     catalogue.locale = NAME
     for one in catalogue:
@@ -32,20 +36,27 @@ def write(folder: Path) -> None:
 
 
 class _Page(HTMLParser):
+    """Texts of a page; the lines of one drawn text are one."""
+
     def __init__(self) -> None:
         super().__init__()
         self.texts: list[str] = []
-        self.quiet = 0
+        self.quiet = self.drawn = 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.quiet += tag in ("style", "script")
+        self.drawn += tag == "text"
+        self.texts += [""] * (tag == "text")
         self.texts += [value for name, value in attrs if name in ("title", "aria-label", "alt") and value]
 
     def handle_endtag(self, tag: str) -> None:
         self.quiet -= tag in ("style", "script")
+        self.drawn -= tag == "text"
 
     def handle_data(self, data: str) -> None:
-        if data.strip() and not self.quiet:
+        if self.drawn:
+            self.texts[-1] = f"{self.texts[-1]} {data}".strip()
+        elif data.strip() and not self.quiet:
             self.texts.append(data)
 
 
@@ -57,32 +68,41 @@ def visible(page: str) -> list[str]:
 
 
 def outside(text: str) -> str:
-    """What is left of a text without all that stands between marks."""
+    """What is left of a text without all that stands between marks; a text that was cut has lost its last mark."""
     while (shorter := _INNER.sub(" ", text)) != text:
         text = shorter
-    return text
+    return re.sub("⟦[^⟦⟧]*…", " ", text)
 
 
-def data_of(book: Book, *, stored: bool = True) -> set[str]:
-    """Texts that are the company's own: of its tables, of its settings, of its people; with `stored`, of plan tables."""
-    names = {table.name for table in (*INPUTS, *RECORDS)}
-    found = {book.company.name, book.currency, book.cycle, *TABLES}
-    for name in book:
+def data_of(book: Book) -> set[str]:
+    """Texts that are the company's own: of its tables and settings, of its people, and names of tables and columns."""
+    company = book.company
+    found = {company.name, company.currency, book.cycle, *TABLES, *book.manifest.get("versions", {})}
+    found |= {column.name for table in TABLES.values() for column in table}
+    for name in (table.name for table in (*INPUTS, *RECORDS)):
         for column in TABLES[name]:
-            if column.kind in ("text",) and (stored or name in names) and column.name in book[name]:
+            if column.kind == "text" and column.name in book[name]:
                 found |= {str(value) for value in book[name][column.name].unique()}
-    found |= {one.title for one in book.scenarios.values()}
+    found |= {one.title for one in book.scenarios.values()} | {one.question for one in book.questions}
+    found |= {one.statement for one in company.assumptions.values()} | {*company.assumptions, *book.scenarios, "base"}
+    found |= {*kpis.KPIS}
+    # the model's names of sets and of its parts, the solver's own
+    found |= {*book["supply_formulation"]["name"], *book["supply_run"]["value"], *book["baseline"]["model"]}
     found |= {word for text in found for word in re.split(r", | \| ", text)}
     return {text for text in found if text}
 
 
 def bypasses(texts: Iterable[str], known: set[str]) -> Iterator[str]:
     """Texts with a word outside of marks that is no data: no name, code, month, file or hash."""
-    own = sorted({text.strip() for text in known if _WORD.search(text)}, key=len, reverse=True)
-    months = {languages.day(pd.Timestamp(2026, n, 1), p) for n in range(1, 13) for p in ("MMM", "MMMM", "LLLL")}
-    spelt = re.compile("|".join(map(re.escape, [*own, *sorted(months, key=len, reverse=True)])), re.I)
+    own = {text.strip() for text in known if _WORD.search(text)}
+    months = {languages.day(pd.Timestamp(2026, n, 1), how) for n in range(1, 13) for how in ("MMM", "MMMM", "LLLL")}
+    spelt = re.compile(
+        "|".join(rf"(?<!\w){re.escape(one)}(?!\w)" for one in sorted(own | months, key=len, reverse=True))
+    )
     for text in dict.fromkeys(texts):
-        rest = outside(text)
-        rest = re.sub(r"\b[0-9a-f]{12,}\b|[\w./-]+\.(?:yaml|md|py|xlsx|html|csv|json|sql)\b|sopkit[\w -]*|f[0-9a-f]{8}\S*", " ", rest)
-        if _WORD.search(rest) and _WORD.search(spelt.sub(" ", rest)):
+        rest = spelt.sub(" ", _FREE.sub(" ", outside(text)))
+        cut = re.match(r"(.*\w)…", rest)  # a name that was too long for its place
+        if cut and any(one.startswith(cut[1].strip()) for one in own):
+            continue
+        if _WORD.search(re.sub(r"\b[A-Z_]+(?: x [A-Z_]+)*\b", " ", rest)):
             yield text

@@ -415,7 +415,7 @@ def safety_stock(book: Book) -> Figure:
 def assumed(book: Book) -> Figure:
     """What the stage assumed or could not know."""
     return charts.table(
-        book["demand_notes"].query("topic != 'who was right'"),
+        book["demand_notes"].query("topic != 'who was right'").assign(subject=lambda f: f["subject"].map(say)),
         charts.columns_of("demand_notes", "topic subject sentence"), who=book.who, title="Assumptions and findings",
         none="Nothing had to be assumed.", source="demand_notes",
     )  # fmt: skip

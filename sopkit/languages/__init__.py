@@ -91,12 +91,19 @@ def _parts(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for _, name, _, _ in Formatter().parse(text) if name))
 
 
+def _told(text: str) -> str:
+    """A text of the catalogue; a heading is found by its words too: `Net sales` by `net sales`."""
+    known, small = spoken().texts, text[:1].lower() + text[1:]
+    found = known.get(text) or known.get(small)
+    return text if found is None else found if text in known else found[:1].upper() + found[1:]
+
+
 def say(text: str, /, *parts: object) -> str:
     """`text` in the language spoken now; one that has no translation stays English.
 
     `parts` come in the place of its `{names}`, in the order of the English text: a translation has its own order.
     """
-    found = text if _ACTIVE.get() == ENGLISH else spoken().texts.get(text, text)
+    found = text if _ACTIVE.get() == ENGLISH else _told(text)
     return found.format(**dict(zip(_parts(text), parts, strict=True))) if parts else found
 
 

@@ -58,6 +58,8 @@ SHEETS = {
     "Markets": "markets",
 }
 ROWS = 250_000  # of a sheet: a spreadsheet with more than that is nobody's tool
+# columns of text that hold words of ours
+CODED = ("line", "measure", "unit", "lever", "cause", "layer", "cost", "title", "period")
 LEVELS = {
     "family": "family of the product",
     "region": "region of the market",
@@ -166,28 +168,29 @@ def _about(
     for place, width in enumerate((26, 26, 12, 96)):
         sheet.set_column(place, place, width)
     sheet.write_string(0, 0, _title(book), style["title"])
+    draft = _status(book) != STATUS[False]
     lines = [
-        ("Company", plain(book.company.name)),
-        ("Cycle", book.cycle),
-        ("Months planned", say("{start} to {end}", month_name(book.months[0]), month_name(book.months[-1]))),
-        ("Status", say(_status(book))),
+        (say("Company"), plain(book.company.name)),
+        (say("Cycle"), book.cycle),
+        (say("Months planned"), say("{start} to {end}", month_name(book.months[0]), month_name(book.months[-1]))),
+        (say("Status"), say(_status(book))),
         *_decided(book),
-        *([("Money", book.currency)] if money else []),
-        ("Quantities", say("the product's unit of measure, see Products") if book.units == "units" else book.units),
-        ("Plan hash", plan_hash or say("not known")),
-        ("Where it is from",
-            say("The tables behind plan.html, beside this file. A number changed here changes no plan: "
-                                 "say it as an override, a scenario or new data.")),
-        ("Headings", say("Point at one to read what its column means. Months are dates: the first day of each.")),
+        *([(say("Money"), book.currency)] if money else []),
+        (say("Quantities"),
+         say("the product's unit of measure, see Products") if book.units == "units" else book.units),
+        (say("Plan hash"), plan_hash or say("not known")),
+        (say("Where it is from"), say("The tables behind plan.html, beside this file. A number changed here changes "
+                                      "no plan: "
+                                      "say it as an override, a scenario or new data.")),
+        (say("Headings"), say("Point at one to read what its column means. Months are dates: the first day of each.")),
     ]  # fmt: skip
     for row, (label, text) in enumerate(lines, 2):
-        sheet.write_string(row, 0, say(label), style["label"])
-        sheet.write_string(
-            row, 1, text[:LETTERS], style["alarm" if label == "Status" and _status(book) != STATUS[False] else "label"]
-        )
+        sheet.write_string(row, 0, label, style["label"])
+        sheet.write_string(row, 1, text[:LETTERS], style["alarm" if row == 5 and draft else "label"])
     top = len(lines) + 3
-    for place, head in enumerate(("Sheet", "Table of the cycle", "Rows", "What a row is")):
-        sheet.write_string(top, place, say(head), style["head"])
+    heads = say("Sheet"), say("Table of the cycle"), say("Rows"), say("What a row is")
+    for place, head in enumerate(heads):
+        sheet.write_string(top, place, head, style["head"])
     for row, (name, size) in enumerate(sizes.items(), top + 1):
         declared, left = TABLES[SHEETS[name]], size - rows
         text = say(declared.meaning)
@@ -205,7 +208,7 @@ def _decided(book: Book) -> list[tuple[str, str]]:
     """Every question with its answer and who gave it, or that it is open."""
     given = "{question} {status}: {option}, by {author}."
     return [
-        ("Question", plain(say("{question} Open.", row.question) if row.status == UNDECIDED else
+        (say("Question"), plain(say("{question} Open.", row.question) if row.status == UNDECIDED else
                            say(given, row.question, sentence(say(row.status)), row.option, row.decided_by)))
         for row in book["decision_log"].itertuples()
     ]  # fmt: skip
@@ -264,7 +267,8 @@ def _note(column: Column, unit: str) -> str:
 
 def _text(column: Column, value: Any) -> str:
     """What a cell of text holds: a coded value in the language spoken, what somebody wrote as it is."""
-    return plain(say(value) if column.kind == "choice" else value)[:LETTERS]
+    coded = column.kind == "choice" or column.name in CODED or value in ("all", "company")
+    return plain(unit_name(value) if coded else value)[:LETTERS]
 
 
 def _print(sheet: Any, book: Book) -> None:

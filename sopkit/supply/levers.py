@@ -166,7 +166,7 @@ def _overtime(solved: Solved) -> Iterator[Lever]:
         members = [(resource, month) for month in solved.months]
         none = not any(limits.regular_limit[index] for index in members)
         share = f"{rules.overtime:.0%}".replace("%", " %")
-        change = f"+ {rules.hours:g}" if none else f"+ {share} of the regular hours after maintenance"
+        change = f"+ {rules.hours:g}" if none else say("+ {share} of the regular hours after maintenance", share)
         here = capacity["resource"].eq(resource)
         extra = rules.hours if none else rules.overtime * (capacity["hours"] - capacity["maintenance"])
         lever = Lever(
@@ -310,7 +310,7 @@ def _offer(
         lever=lever,
         place=site,
         item=item,
-        change=f"offers: a new row, price {price:.10g}, lead_time {lead}{capacity}",
+        change=say("offers: a new row, {columns}", f"price {price:.10g}, lead_time {lead}{capacity}"),
         sentence=say(
             "{item} {source} for {site}, at {price} {currency} and {lead}, at most {quantity} a month"
             if capacity
