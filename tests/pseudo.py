@@ -100,7 +100,7 @@ def bypasses(texts: Iterable[str], known: set[str]) -> Iterator[str]:
         "|".join(rf"(?<!\w){re.escape(one)}(?!\w)" for one in sorted(own | months, key=len, reverse=True))
     )
     for text in dict.fromkeys(texts):
-        rest = spelt.sub(" ", _FREE.sub(" ", outside(text)))
+        rest = _FREE.sub(" ", spelt.sub(" ", outside(text).replace("\N{NO-BREAK SPACE}", " ")))
         cut = re.match(r"(.*\w)…", rest)  # a name that was too long for its place
         if cut and any(one.startswith(cut[1].strip()) for one in own):
             continue

@@ -267,7 +267,7 @@ def _note(column: Column, unit: str) -> str:
 
 def _text(column: Column, value: Any) -> str:
     """What a cell of text holds: a coded value in the language spoken, what somebody wrote as it is."""
-    coded = column.kind == "choice" or column.name in CODED or value in ("all", "company")
+    coded = column.kind == "choice" or column.name in CODED or value in ("all", "company", "total")
     return plain(unit_name(value) if coded else value)[:LETTERS]
 
 
