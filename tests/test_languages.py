@@ -164,7 +164,8 @@ def stored(cycle: Cycle) -> set[str]:
     found = set()
     for name in ("exceptions", "why_short", "baseline_notes", "demand_notes", "binding_limits", "levers", "findings",
                  "decision_log", "decision_review", "recommended_together", "history_adjustments", "completeness",
-                 "demand_change", "scenario_changes", "stream_weights", "driver_effects", "safety_stock_proposal", "campaign_success"):  # fmt: skip
+                 "demand_change", "scenario_changes", "stream_weights", "driver_effects",
+                 "safety_stock_proposal", "campaign_success"):  # fmt: skip
         frame = cycle.book[name]
         for column in frame.select_dtypes("object"):
             for texts in (frame[column], cycle.book.in_words(frame[column])):

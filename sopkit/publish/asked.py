@@ -152,7 +152,7 @@ def mail(plan: Plan, person: str, due: date, file: str, content: bytes) -> bytes
 
 def english() -> dict[str, str]:
     """What stands on the sheet in the language spoken -> the names of this file."""
-    return {say(one): one for one in (PRODUCT, MARKET, LINE, REASON, REMARK, LAST_YEAR, BASELINE, NOW, YOURS)}
+    return {say(one): one for one in (PRODUCT, MARKET, "Name", LINE, REASON, REMARK, LAST_YEAR, BASELINE, NOW, YOURS)}
 
 
 def address(row: int, column: int) -> str:
