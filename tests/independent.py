@@ -2,7 +2,8 @@
 
 One batch of goods is what became new in the same month (items that keep have one batch for ever), so shelf life needs
 no rule but that a batch is not touched when it is too old. Covers what `drawn` draws: yields, set-ups, minimum runs,
-overtime, lead times, lanes, minimum orders, supplier capacity, safety and end stock, the four ways of unmet demand.
+overtime, lead times, lanes, minimum orders, supplier capacity, safety and end stock, the four ways of unmet demand,
+firm orders, days of cover, people who come and go, prices, wages and safety stock by month.
 Material stays at the plant, where it is of use: surplus is not moved to where holding it is free.
 """
 
@@ -68,8 +69,8 @@ def in_time(parts: dict[int, float], t: int, count: int) -> dict[int, float]:
     return {min(parts): 1.0} if t + max(parts) >= count else parts
 
 
-def independent(tables: dict[str, pd.DataFrame], count: int) -> tuple[float, float]:
-    """Units of must-be-met demand lost at least, and the best contribution after penalties of such a plan."""
+def independent(tables: dict[str, pd.DataFrame], count: int) -> tuple[list[float], float]:
+    """Units of must-be-met demand lost, and of firm orders missing, at least; the best contribution of such a plan."""
     p, when = Program(), {month: at for at, month in enumerate(months(count))}
     things = [*tables["products"].rename(columns={"product": "item"}).to_dict("records")]
     if "materials" in tables:
@@ -81,6 +82,13 @@ def independent(tables: dict[str, pd.DataFrame], count: int) -> tuple[float, flo
     inside = [lane for lane in lanes if lane["destination"] in sites]
     balance: dict[tuple, dict[int, float]] = defaultdict(lambda: defaultdict(float))
     given: dict[tuple, float] = defaultdict(float)
+    leaves: dict[tuple, dict[int, float]] = defaultdict(dict)
+
+    def dated(table: str, key: str, column: str) -> dict[tuple, float]:
+        rows = tables[table].dropna(subset=[column]).to_dict("records") if table in tables else []
+        return {(*(row[name] for name in key.split()), when.get(row["month"], -1)): row[column] for row in rows}
+
+    special, price_in = dated("dated_policies", "site item", "safety_stock"), dated("dated_offers", "item", "price")
 
     def batches(item: str, t: int, grace: int = 0) -> list[int]:
         """Batches of an item that may be touched in month t, or `grace` months later."""
@@ -93,25 +101,18 @@ def independent(tables: dict[str, pd.DataFrame], count: int) -> tuple[float, flo
 
     for row in tables["inventory"].to_dict("records") if "inventory" in tables else []:
         given[row["item"], row["site"], -1 - int(row.get("age", 0)) if life[row["item"]] else 0, 0] += row["quantity"]
-    # stock: held batches, with its wishes
+    # stock: held batches
+    held: dict[tuple, dict[int, float]] = defaultdict(dict)
     for item in life:
         for site in sites:
             wish = wished.get((item, site), {})
             for t in range(count):
-                held = {}
                 for b in batches(item, t, 1):
                     hold = p("hold", item, site, b, t, money=-wish.get("holding_cost", 0.0))
-                    held[hold] = 1.0
+                    held[item, site, t][hold] = 1.0
                     balance[item, site, b, t][hold] -= 1
                     if t + 1 < count:
                         balance[item, site, b, t + 1][hold] += 1
-                safe = wish.get("safety_stock", 0.0) or 0.0
-                if safe:
-                    missing = p("missing", item, site, t, money=-wish.get("safety_stock_price", 0.0))
-                    p.row(held | {missing: 1.0}, safe, np.inf)
-                    if t == count - 1:
-                        price = standard[item] + wish.get("safety_stock_price", 0.0)
-                        p.row(held | {p("missing at the end", item, site, money=-price): 1.0}, safe, np.inf)
     # making
     hours, overtime = defaultdict(lambda: defaultdict(float)), tables["resources"].set_index("resource")
     bom = tables["bom"].to_dict("records") if "bom" in tables else []
@@ -134,6 +135,7 @@ def independent(tables: dict[str, pd.DataFrame], count: int) -> tuple[float, flo
                 for b in batches(part["component"], t):
                     use = p("use", item, resource, part["component"], b, t)
                     terms[use] = -1.0
+                    leaves[part["component"], site, t][use] = 1.0
                     balance[part["component"], site, b, t][use] -= 1
                 p.row(terms, 0, 0)
     for (resource, t), work in hours.items():
@@ -141,13 +143,29 @@ def independent(tables: dict[str, pd.DataFrame], count: int) -> tuple[float, flo
         regular = p("regular", resource, t, money=-cost["hour_cost"], most=limit["hours"])
         extra = p("extra", resource, t, money=-cost["overtime_cost"], most=limit.get("overtime_limit", 0.0))
         p.row({**work, regular: -1.0, extra: -1.0}, 0, 0)
+        for crew in tables["workforce"].to_dict("records") if cost.get("skill", "") else []:
+            p.row({regular: 1.0, extra: 1.0, p("employ", t): -20 * crew["hours_per_day"]}, -np.inf, 0)
+    for crew in tables["workforce"].to_dict("records") if "workforce" in tables else []:
+        wage = crew["wage"]
+        moves = {name: dated("dated_workforce", "site", name) for name in ("starting", "leaving", "wage")}
+        for t in range(count):
+            wage = moves["wage"].get(("PLANT", t), wage)
+            p.money[p("employ", t)] -= wage
+            hire, fire = p("hire", t, money=-crew["hire_cost"]), p("fire", t, money=-crew["layoff_cost"])
+            change = moves["starting"].get(("PLANT", t), 0) - moves["leaving"].get(("PLANT", t), 0)
+            terms, stay = {p("employ", t): 1.0, hire: -1.0, fire: 1.0}, 1 - crew["attrition"]
+            if t:
+                terms[p("employ", t - 1)] = -stay
+            change += 0 if t else stay * crew["people"]
+            p.row(terms, change, change)
     # buying
     for offer in tables["offers"].to_dict("records") if "offers" in tables else []:
         most = offer["capacity"] if offer.get("capacity") == offer.get("capacity") else np.inf
         item = offer["item"]
         for t in range(count - min(arriving(offer))):
             parts = in_time(arriving(offer), t, count)
-            buy = p("buy", offer["supplier"], item, offer["site"], t, money=-offer["price"], most=most)
+            price = price_in.get((item, t), offer["price"])
+            buy = p("buy", offer["supplier"], item, offer["site"], t, money=-price, most=most)
             for lead, part in parts.items():
                 balance[item, offer["site"], new(item, t + lead), t + lead][buy] += part
             if offer.get("order_multiple", 0):
@@ -179,6 +197,7 @@ def independent(tables: dict[str, pd.DataFrame], count: int) -> tuple[float, flo
                         "ship", lane["origin"], lane["destination"], item, b, t, money=paid - lane.get("cost", 0.0)
                     )
                     balance[item, lane["origin"], b, t][ship] -= 1
+                    leaves[item, lane["origin"], t][ship] = 1.0
                     loads[t][ship] = 1.0
                     for lead, part in parts.items():
                         if lane in inside:
@@ -188,9 +207,35 @@ def independent(tables: dict[str, pd.DataFrame], count: int) -> tuple[float, flo
         for t, sent in loads.items() if lane.get("full_load", 0) else []:
             trucks = p("trucks", lane["origin"], lane["destination"], lane.get("item"), t, most=999, whole=True)
             p.row(sent | {trucks: -lane["full_load"]}, 0, 0)
+    # wishes: a safety stock, and days of what leaves later, of which the average goes on after the horizon
+    for (item, site), wish in wished.items():
+        for t in range(count):
+            rest, need = (wish.get("cover_days", 0) or 0) / 30, defaultdict[int, float](float)
+            for later in range(t + 1, count):
+                for column in leaves[item, site, later]:
+                    need[column] -= min(rest, 1)
+                rest -= min(rest, 1)
+            for later in range(count) if rest else []:
+                for column in leaves[item, site, later]:
+                    need[column] -= rest / count
+            safe = special.get((site, item, t), wish.get("safety_stock", 0.0) or 0.0)
+            if safe or need:
+                price = wish.get("safety_stock_price", 0.0)
+                for name, paid in (("missing", price), ("at the end", standard[item] + price))[: 1 + (t == count - 1)]:
+                    terms = defaultdict[int, float](
+                        float, {**held[item, site, t], p(name, item, site, t, money=-paid): 1.0}
+                    )
+                    for column, by in need.items():
+                        terms[column] += by
+                    p.row(terms, safe, np.inf)
     for place in {*balance, *given}:  # what is not used is scrapped where it may get too old, else it must be held
         p.row(balance[place], -given[place], np.inf if life[place[0]] else -given[place])
     lost_must: list[int] = []
+    late_must: list[int] = []
+    orders = tables["customer_orders"].to_dict("records") if "customer_orders" in tables else []
+    firm: dict[tuple, float] = defaultdict(float)
+    for row in orders:
+        firm[row["product"], row["market"], when.get(row["month"], -1)] += row["quantity"]
     policy = {(row["product"], row["market"]): row for row in tables["service_policies"].to_dict("records")}
     for (item, market, t), row in prices.items():
         served = policy.get((item, market), {"unmet": "lost"})
@@ -201,17 +246,27 @@ def independent(tables: dict[str, pd.DataFrame], count: int) -> tuple[float, flo
         )
         lose = p("lose", item, market, t, money=-lost_price, most=np.inf if may[1] else 0)
         terms = {**delivered[item, market, t], wait: 1.0, lose: 1.0}
+        asked = max(row["consensus"], firm[item, market, t])
         if t:
             terms[p("wait", item, market, t - 1)] = -1.0
-        p.row(terms, row["consensus"], row["consensus"])
+        else:
+            asked += firm[item, market, -1]
+        p.row(terms, asked, asked)
+        if any(pair[:2] == (item, market) and units for pair, units in firm.items()):
+            late_must.append(p("orders", item, market, t))
+            terms = {**delivered[item, market, t], p("orders", item, market, t): 1.0}
+            if t:
+                terms[p("orders", item, market, t - 1)] = -1.0
+            p.row(terms, firm[item, market, t] + (0 if t else firm[item, market, -1]), np.inf)
         if served["unmet"] == "neither":
             lost_must.append(lose)
-    promise, money = np.zeros(len(p.money)), -np.array(p.money)
-    promise[lost_must] = 1.0
-    broken = 0.0
-    if lost_must:
-        broken, _ = p.best(promise)
-        p.row(dict.fromkeys(lost_must, 1.0), 0, broken + 1e-7)
+    broken, money = [0.0, 0.0], -np.array(p.money)
+    for rank, columns in enumerate((lost_must, late_must)):
+        if columns:
+            promise = np.zeros(len(p.money))
+            promise[columns] = 1.0
+            broken[rank], _ = p.best(promise)
+            p.row(dict.fromkeys(columns, 1.0), 0, broken[rank] + 1e-7)
     least, _ = p.best(money)
     return broken, -least
 
@@ -306,6 +361,38 @@ def drawn(seed: int) -> dict[str, pd.DataFrame]:
     prices = tables["products"].set_index("product")["price"].to_dict()
     asked = {pair: [float(upto(80)) for _ in range(3)] for pair in [(i, k) for i in "PQ" for k in "AB"]}
     hours = [{"hours": upto(160), "overtime_limit": one(0, 10)} for _ in range(3)]
+    tables["policies"] = tables["policies"].assign(cover_days=[one(0, 0, 20), one(0, 45), one(0, 0, 30)])
+    firm = [
+        (i, k, month, upto(50)) for i, k, month in (("P", "A", "2025-12"), ("Q", "B", "2026-02"), ("P", "B", "2026-01"))
+    ]
+    more = read(f"""
+        dated_policies
+        site, item, month, safety_stock
+        DC, P, 2026-02, {upto(50)}
+
+        dated_offers
+        supplier, item, site, month, price
+        EAST, Q, DC, 2026-02, {10 + upto(30)}
+
+        dated_workforce
+        site, skill, month, starting, leaving, wage
+        PLANT, sewing, 2026-02, {upto(2)}, {upto(2)}, {10 + upto(50)}
+
+        workforce
+        site, skill, people, hours_per_day, wage, hire_cost, layoff_cost, attrition
+        PLANT, sewing, {3 + upto(12)}, 0.5, {10 + upto(20)}, {upto(300)}, {upto(300)}, {one(0, 0.1)}
+
+        inventory
+        site, item, quantity, age
+        PLANT, M, {upto(120)}, 0
+        PLANT, P, {upto(60)}, 0
+        PLANT, P, {upto(30)}, 1
+        DC, Q, {upto(60)}, 0
+        """)
+    if one(True, False):
+        tables["resources"] = tables["resources"].assign(skill="sewing")
+        tables |= more
+    tables["customer_orders"] = pd.DataFrame(firm, columns=["product", "market", "month", "quantity"])[: one(0, 3)]
     return tables | {
         "calendar": pd.DataFrame({"month": months(3), "working_days": 20}),
         "capacity": monthly("resource", {"LINE": hours}, 3),

@@ -245,6 +245,11 @@ class Book(Mapping[str, pd.DataFrame]):
         """Tables with their levels, once somebody asked for them."""
         return {}
 
+    @cached_property
+    def traced(self) -> dict[str, pd.DataFrame]:
+        """Table `source_rows` by the table whose rows it traces, each by the code of a row's key."""
+        return {str(name): rows.set_index("code") for name, rows in self["source_rows"].groupby("table")}
+
     def with_levels(self, frame: pd.DataFrame) -> pd.DataFrame:
         """`frame` with a column for every level above those it has: family, region, quarter, fiscal_year, total."""
         return hierarchy.with_levels(frame, self, self.company)

@@ -142,7 +142,7 @@ def _column(book: Book, name: str, column: str, rows: pd.DataFrame, depth: int, 
     except ValueError as error:
         raise SettingsError(f"{error.args[0]}: ask for one row") from None
     unit = _unit(book, str(rows["unit"].iloc[0]) if about.unit in ("unit", "its unit") else about.unit)
-    how = made(name, column, {key: rows[key].iloc[0] for key in declared.names if rows[key].nunique() == 1})
+    how = made(name, column, lambda key: rows[key].iloc[0] if rows[key].nunique() == 1 else None)
     rate = about.parts if how is None else None
     tree = ast.parse(f"({rate[0]}) / ({rate[1]})", mode="eval").body if rate else how.tree if how else None
     parts: Sequence[Explanation] = ()
@@ -208,7 +208,8 @@ def _notes(book: Book, name: str, column: str, rows: pd.DataFrame, how: Made | N
     notes = [say(how.words)] if how and how.words else []
     notes += [f"{say(kpis.KPIS[kpi].measured)}." for kpi in rows["kpi"].unique()] if name == "kpis" else []
     for table in how.see if how else ():
-        behind, places = _behind(book, name, rows, table, {}), book["sources"].query("table == @table")["place"]
+        behind = _behind(book, name, rows, table, {})
+        places = book["sources"]["place"][book["sources"]["table"].eq(table)]
         stood = [one for one in source_row(book, table, behind) if one] if len(behind) <= SHOWN_LINES else []
         where = ", ".join([*filter(None, [listed(places)]), *stood])
         see = say("See table {table}, from {places}.", table, where) if where else say("See table {table}.", table)
@@ -217,12 +218,13 @@ def _notes(book: Book, name: str, column: str, rows: pd.DataFrame, how: Made | N
         notes.append(say("Method: {model}.", rows["model"].iloc[0]))
     if column and len(rows) > 1 and name in set(book["sources"]["table"]):
         lines = rows[column].abs().sort_values(ascending=False, kind="stable").index[:SHOWN_LINES]
+        keyed, stood = rows[list(declaration(name).key)], source_row(book, name, rows.loc[lines])
         told = [
-            f"{_at(book, name, rows.loc[[at]])}: {number(rows.at[at, column], 2)}" + f" ({row})" * bool(row)
-            for at, row in zip(lines, source_row(book, name, rows.loc[lines]), strict=True)
+            f"{_at(book, name, keyed.loc[[at]])}: {number(rows.at[at, column], 2)}" + f" ({row})" * bool(row)
+            for at, row in zip(lines, stood, strict=True)
         ]
         notes.append(say("Its largest lines: {lines}.", "; ".join(told)))
-    source = book["sources"].query("table == @name", local_dict={"name": name})
+    source = book["sources"][book["sources"]["table"].eq(name)]
     for place, lines, sha in source[["place", "lines", "sha256"]].itertuples(index=False):
         owner = declaration(name).owner
         place = ", ".join(filter(None, [place, *(source_row(book, name, rows) if len(rows) == 1 else [])]))

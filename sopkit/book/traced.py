@@ -24,9 +24,9 @@ def codes(declared: Table, frame: pd.DataFrame) -> np.ndarray:
 
 def source_row(book: Book, name: str, rows: pd.DataFrame) -> list[str]:
     """Where each of `rows` of table `name` stood: `row 17 of sales.csv`, `row 17 and 3 more`, "" if not known."""
-    traced = book["source_rows"]
-    mine = traced[traced["table"] == name].set_index("code")[["row", "lines", "file"]]
-    found = mine.reindex(codes(declaration(name), rows))
+    if name not in book.traced:
+        return [""] * len(rows)
+    found = book.traced[name].reindex(codes(declaration(name), rows))[["row", "lines", "file"]]
     return ["" if pd.isna(row) else _told(int(row), file, int(lines) - 1) for row, lines, file in
             found.itertuples(index=False)]  # fmt: skip
 

@@ -23,7 +23,7 @@ from sopkit.charts.figure import (
     points,
     vega,
 )  # fmt: skip
-from sopkit.charts.forms import summary
+from sopkit.charts.forms import HALO, summary
 from sopkit.charts.marks import apart, drawn, fit, label_list, marked, month_labels, nice, scale_marker, short_scale
 from sopkit.charts.notation import BAD, LOOKS, QUIET, SHOWN, colour_of
 from sopkit.words import heading, say, scale_of, with_unit
@@ -83,11 +83,15 @@ def columns(
         names += [(kind, rows["y"].iloc[-1])] if len(rows) else []
     tops = front.assign(text=[scale.text(value * scale.factor) for value in front["y"]])
     behind = tidy[tidy["series"].isin(["budget", "last year"])].groupby("n")["y"].max()
-    tops["y"] = tops["y"].clip(lower=behind.reindex(tops["n"]).fillna(0.0).to_numpy())
+    more = behind.reindex(tops["n"]).fillna(0.0).to_numpy() - tops["y"]
+    # a number stands on its column, or above the one behind where that is hardly higher
+    tops["y"] += more.where(more.between(0, 18 * per_pixel), 0.0)
     wanted = tops["x"].map(plain).eq(plain(about.get("mark", "")))
     point = tops[wanted] if wanted.any() else tops.loc[[front["y"].idxmax()]]
-    text = chart(tops.drop(point.index)).mark_text(dy=-8, fontSize=10 if pitch > 26 else 9, aria=False)
-    layers += [text.encode(x=across, y="y:Q", text="text:N"), *marked(point, across, "y:Q")]
+    text = chart(tops.drop(point.index)).encode(x=across, y="y:Q", text="text:N")
+    size = 10 if pitch > 26 else 9
+    layers += [text.mark_text(dy=-8, fontSize=size, aria=False, **edge) for edge in (HALO, {})]
+    layers += marked(point, across, "y:Q")
     # named where they end: what ended before the last month is told by its look beside its first column
     last = tidy[tidy["n"] == tidy["n"].max()]
     ends = pd.DataFrame([(n, y_) for n, y_ in names if n in set(last["series"])], columns=["text", "y"])

@@ -148,7 +148,7 @@ def _line_ends(tidy: pd.DataFrame, kinds: Sequence[str], scale: Scale, per_pixel
         rows.append((kind, "above" if early else "end", at["x"], at["y"] + 12 * per_pixel * early, name, ink))
     ends = pd.DataFrame(rows, columns=["series", "at", "x", "y", "text", "ink"])
     right = ends["at"] == "end"
-    tall = 14 + 12 * ends.loc[right, "text"].str.contains("\n").any()
+    tall = 14 + 16 * ends.loc[right, "text"].str.contains("\n").any()
     ends.loc[right, "y"] = apart(ends.loc[right, "y"], tall * per_pixel)
     return ends, 12 + wrapped("\n".join(ends.loc[right, "text"]).split("\n"), 11)
 
@@ -227,7 +227,7 @@ def bars(
     wanted = tops["x"].map(plain).eq(plain(about.get("mark", "")))
     point = tops[wanted] if wanted.any() else tops.loc[[tops["y"].idxmax()]]
     rest = chart(tops.drop(point.index)).encode(x="n:O", y="y:Q", text="text:N")
-    layers += [rest.mark_text(dy=-8, fontSize=10, aria=False, **more) for more in (HALO, {})]
+    layers += [rest.mark_text(dy=-8, fontSize=10, aria=False, **more) for more in ((HALO, {}) if len(above) else ({},))]
     layers += marked(point, across, "y:Q")
     side = {"align": "left", "dx": 0.45 * (width - 170) / len(months), "fontSize": 11, "aria": False}
     text = chart(names.assign(n=len(months) - 1)).mark_text(**side)

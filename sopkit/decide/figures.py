@@ -15,7 +15,7 @@ from sopkit.book.signed import chosen
 from sopkit.charts import Figure, Show
 from sopkit.decide.answers import UNDECIDED
 from sopkit.decide.table import KEEP, choose_by
-from sopkit.words import amount, listed, month_name, number, percent, quoted, say, sentence, several
+from sopkit.words import amount, divided, listed, month_name, number, percent, quoted, say, sentence, several
 
 OVERDUE = "overdue"
 STATES = ("open", "doing", "done", "dropped")
@@ -32,16 +32,32 @@ def log(book: Book) -> Figure:
     """Every question with what the numbers recommend, the answer, its reason and its owner."""
     rows = book["decision_log"]
     undecided = int((rows["status"] == UNDECIDED).sum())
-    columns = "question options recommendation option reason decided_by owner due status"
-    columns += "".join(f" {name}" for name in ("dissent", "lapsed") if rows[name].ne("").any())
-    rows = rows.assign(status=rows["status"].mask(overdue(book), OVERDUE))
+    columns = ["question", "options", "recommendation", "option", "reason", "decided_by", "owner", "due", "status"]
+    answers = ("option", "reason", "decided_by", "dissent", "lapsed")
+    columns = [name for name in (*columns, *answers[3:]) if name not in answers or rows[name].ne("").any()]
+    titles = _titles(book)
+
+    def named(codes: str) -> str:
+        return "; ".join(titles.get(code, code) for code in divided(codes))
+
+    rows = rows.assign(
+        status=rows["status"].mask(overdue(book), OVERDUE), option=rows["option"].map(named),
+        options=rows["options"].map(named), recommendation=rows["recommendation"].map(lambda text: advice(book, text)),
+    )  # fmt: skip
     return charts.table(
-        rows, charts.columns_of("decision_log", columns, recommendation="The numbers recommend", option="Decided"),
+        rows,
+        charts.columns_of("decision_log", " ".join(columns), recommendation="The numbers recommend", option="Decided"),
         who=book.who, title="Decision log", source="decision_log", none="No question was put to this meeting.",
         look_for=say("{count} of {all} questions undecided: the plan is a draft.", number(undecided),
             number(len(rows))) if undecided
         else "Every question is answered; each answer has a reason.",
     )  # fmt: skip
+
+
+def advice(book: Book, text: str) -> str:
+    """What the numbers recommend (column recommendation), without the option's code before the sentence."""
+    code, _, sentence_ = text.partition(": ")
+    return sentence_ if code in _titles(book) else text
 
 
 def _titles(book: Book) -> dict[str, str]:
@@ -247,7 +263,7 @@ def _options(book: Book, row: Any) -> Figure:
         taken = listed(quoted(titles.get(code, code)) for code in chosen(row["option"]))
         text = say("Decided by {author}: {options}. {reason}", row["decided_by"], taken, row["reason"])
     else:
-        best_of = row["recommendation"].partition(": ")[2] if rivals else say(NO_RIVAL)
+        best_of = advice(book, row["recommendation"]) if rivals else say(NO_RIVAL)
         text = " ".join(filter(None, [row["lapsed"], best_of]))
     behind = overdue(book)[row.name]
     due = (

@@ -150,10 +150,11 @@ def layers(book: Book) -> Figure:
 
 def weights(book: Book) -> Figure:
     """How much each stream counts in the consensus, and why."""
+    rows = book["stream_weights"]
     return charts.table(
-        book["stream_weights"], charts.columns_of("stream_weights", "family stream wape +bias weight reason"),
+        rows.assign(family=book.called(rows["family"], "families")),
+        charts.columns_of("stream_weights", "family stream wape +bias weight reason"), source="stream_weights",
         who=book.who, title=say("How much each stream counts, by its error {ahead}", _ahead(book)),
-            source="stream_weights",
         look_for="A stream counts by the inverse of its squared error, its lasting bias taken out, within limits.",
     )  # fmt: skip
 
@@ -163,7 +164,8 @@ def campaigns(book: Book) -> Figure:
     return charts.table(
         book["campaign_success"],
         charts.columns_of(
-            "campaign_success", "campaign_kind campaigns +promised +achieved success pull_forward reason"),
+            "campaign_success",
+            "campaign_kind campaigns +promised +achieved success pull_forward cannibalised reason"),
         who=book.who, title="What campaigns kept of their promise", none="No campaign is planned and none was run.",
         source="campaign_success", shows=["actual"],
         look_for="Planned campaigns count at the share that past ones of their kind kept.",

@@ -36,8 +36,10 @@ def lifecycle_layer(book: Book, grid: Grid, baseline: np.ndarray, past: Past, no
     planned = products[products.index.isin(grid.rows_of)]
     # in order of time: a like-product may be a launch itself, and a successor may retire too
     young = planned[planned["launch_month"] > book.first - pd.DateOffset(months=YOUNG)]
+    alone = young["like_product"].eq("") & young["launch_month"].ge(grid.months[0])
+    went = _went(book, past) if alone.any() else {}
     for _, row in young.sort_values("launch_month", kind="stable").iterrows():
-        _launch(row, book, target, past, grid=grid, notes=notes)
+        _launch(row, book, target, past, grid=grid, went=went, notes=notes)
     ending = planned[planned["end_month"] < grid.months[-1]]
     for _, row in ending.sort_values("end_month", kind="stable").iterrows():
         _retire(row, products, grid, target, fade=book.company.demand.run_out_months, notes=notes)
@@ -86,8 +88,10 @@ def _age(months: pd.DatetimeIndex, launch: pd.Timestamp) -> np.ndarray:
     return np.asarray((months.year - launch.year) * 12 + months.month - launch.month)
 
 
-def _launch(row: pd.Series, book: Book, target: np.ndarray, past: Past, *, grid: Grid, notes: Notes) -> None:
-    """Put a launch into `target`."""
+def _launch(
+    row: pd.Series, book: Book, target: np.ndarray, past: Past, *, grid: Grid, went: dict[str, np.ndarray], notes: Notes
+) -> None:
+    """Put a launch into `target`; `went`: how past launches went, for one without a like-product."""
     product, launch, like = row.name, row["launch_month"], row["like_product"]
     rows, age = grid.rows_of[product], _age(grid.months, launch)
     target[np.ix_(rows, np.flatnonzero(age < 0))] = 0.0
@@ -103,8 +107,8 @@ def _launch(row: pd.Series, book: Book, target: np.ndarray, past: Past, *, grid:
     if not like:
         if launch < grid.months[0]:
             return
-        nearest = _nearest(row, book, past)
-        peers = _peers(book["products"].set_index("product"), product, past)
+        products = book["products"].set_index("product")
+        nearest, peers = _nearest(row, products, went), _peers(products, product, past)
         if not nearest or not peers:
             sentence = say("{product} starts in {month} without a like-product: nothing is planned for it but "
                            "overrides. Name a like_product and a curve in products.", product, starts)  # fmt: skip
@@ -122,18 +126,17 @@ def _launch(row: pd.Series, book: Book, target: np.ndarray, past: Past, *, grid:
     places = [[grid.row.get((one, market), -1) for one in peers] for market in grid.pairs["market"].iloc[rows]]
     known = [[at for at in row_of if at >= 0] for row_of in places]
     rows, known = rows[[bool(some) for some in known]], [some for some in known if some]
-    went, how = _first_months(row, past, peers, (ages, factors))
+    pace, how = _first_months(row, past, peers, (ages, factors))
     volume = np.array([target[some].sum(axis=0) / len(peers) for some in known]).reshape(len(known), len(grid.months))
-    target[rows] = volume * np.where(age < 0, 0.0, np.interp(age, ages, factors)) * went
+    target[rows] = volume * np.where(age < 0, 0.0, np.interp(age, ages, factors)) * pace
     told = [product, starts, by, local(f"{target[rows].sum():,.0f}"), *([how] if how else [])]
     sentence = ("{product} starts in {month} {how}: {quantity} units in the planned months; {first}." if how else
                 "{product} starts in {month} {how}: {quantity} units in the planned months.")  # fmt: skip
     notes.say("lifecycle", product, say(sentence, *told), grid.money(target[rows], rows))
 
 
-def _nearest(row: pd.Series, book: Book, past: Past) -> dict[str, np.ndarray]:
-    """How the past launches went that are nearest to a product: of its family first, then by price."""
-    products, went = book["products"].set_index("product"), _went(book, past)
+def _nearest(row: pd.Series, products: pd.DataFrame, went: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """How the past launches `went` that are nearest to a product: of its family first, then by price."""
 
     def far(name: str) -> tuple[bool, float, str]:
         prices = products.at[name, "price"], row["price"]

@@ -195,6 +195,7 @@ class Given:
     def __init__(self, book: Book) -> None:
         self.book, self.months = book, [f"{month:%Y-%m}" for month in book.months]
         self.planned = self._of(book["demand_plan"], "product market month", "consensus")
+        self.firm = self._of(book["customer_orders"], "product market month")
         offers = book["offers"]
         self.lead = offers.set_index(OFFER)["lead_time"].to_dict()
         usual = offers.set_index(OFFER)["capacity"].items()
@@ -215,7 +216,7 @@ class Given:
         """What future `number` changes."""
         asked, months = futures.asked(number), self.months
         demand = {
-            key: max(self.planned[key] + asked[pair, month], 0.0)
+            key: max(self.planned[key] + asked[pair, month], self.firm.get(key, 0.0))
             for pair, month in np.argwhere(asked)
             if (key := (*futures.pairs[pair], months[month])) in self.planned
         }

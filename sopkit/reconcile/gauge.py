@@ -36,7 +36,7 @@ class Gauge:
             "paid": self._spent(CASH),
             "penalties": self._spent(policy),
             "stock": self._decided("hold", self._by(stock.standard_cost, read.columns["hold"])),
-            "bought": self._decided("buy", np.array([price[key[:3]] for key in read.columns["buy"].keys])),
+            "bought": self._decided("buy", np.array([price[key] for key in read.columns["buy"].keys])),
             "overtime": self._decided("run_overtime"),
             "regular": self._decided("run"),
         }

@@ -41,7 +41,7 @@ class Flow:
 
 def too_old(plan: Recount) -> pd.Series:
     """Units of each item, site and month that are used, sent or held although all that is there is too old."""
-    stock = plan.stock.reset_index()
+    stock = plan.stock_lines
     stock = stock[stock["shelf_life"].gt(0)]
     found: dict[tuple, float] = {}
     for item, own in stock.groupby("item"):
@@ -76,12 +76,12 @@ def _moves(plan: Recount, item: str, own: pd.DataFrame) -> tuple[Batches, list[F
         sent[o, t] += units
         if d in sites:
             arrived[d, arrival] += units
-    on_hand = plan.book["inventory"].query("item == @item").set_index("site")
+    on_hand = plan.book["inventory"].query("item == @item")
     for row in own.itertuples():
         t = int(plan.at(pd.Index([row.month]))[0])
         place = row.site, t
-        if t == 0 and row.site in on_hand.index:
-            fresh[place][-1 - int(on_hand.loc[row.site, "age"])] = float(on_hand.loc[row.site, "quantity"])
+        for lot in on_hand[on_hand["site"].eq(row.site)].itertuples() if t == 0 else ():
+            fresh[place][-1 - int(lot.age)] = float(lot.quantity)
         fresh[place][t] = row.received - arrived[place]
         flows.append(Flow(row.issued - row.scrapped - sent[place], row.site, t, t - life))
         flows.append(Flow(row.closing, row.site, t, t - life + 1, (row.site, t + 1)))

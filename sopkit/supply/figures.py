@@ -170,7 +170,7 @@ def _used_up(book: Book) -> pd.DataFrame:
     busy = load[load["regular"] + load["overtime"] >= (load["available"] + load["overtime_limit"]).clip(lower=1) * FULL]
     staff = people[people["used"] >= people["available"].clip(lower=1) * FULL]
     offer = ["supplier", "item", "site"]
-    bought = book["supply_plan"].query("mode == 'buy'").rename(columns={"source": "supplier"})
+    bought = book["supply_plan"][book["supply_plan"]["mode"].eq("buy")].rename(columns={"source": "supplier"})
     bought = bought.groupby([*offer, "month"], as_index=False)["quantity"].sum()
     bought = bought.merge(offers[[*offer, "capacity"]], how="left")
     special = book["supplier_capacity"].rename(columns={"capacity": "special"})
@@ -270,7 +270,8 @@ def _first_limits(book: Book) -> pd.DataFrame:
 def behind(book: Book) -> Figure:
     """The line, people or supplier that each shortage comes back to."""
     rows = _first_limits(book)
-    rows = rows.groupby(_places(book, rows["limit_place"]))["quantity"].sum().reset_index()
+    # a place may be two codes: people of a skill at a site, a supplier's limit at a site
+    rows = rows.groupby(book.in_words(rows["limit_place"]))["quantity"].sum().reset_index()
     return charts.ranking(
         rows, "limit_place", "quantity",
         who=book.who, title="What stands behind the shortages", unit=book.units, source="why_short", better="lower",
@@ -339,7 +340,10 @@ def stock(book: Book) -> Figure:
     months = goods(book, "stock").groupby("month")[["closing", "safety_stock", "below_safety"]].sum()
     budget = book["budget"][book["budget"]["month"].isin(months.index)].groupby("month")["stock"].sum()
     most = goods(book, "policies")["maximum_stock"]
-    series = {"plan": months["closing"], "budget": budget, "safety stock": months["safety_stock"]}
+    series = {"plan": months["closing"], "safety stock": months["safety_stock"]}
+    source = "stock policies"
+    if budget.sum():  # stage supply does not know it
+        series, source = series | {"budget": budget}, "stock budget policies"
     if len(most) and most.notna().all():
         series["maximum"] = pd.Series(most.sum(), months.index)
     rows = pd.concat([part.rename("units").rename_axis("month").reset_index().assign(series=name)
@@ -348,10 +352,10 @@ def stock(book: Book) -> Figure:
     worst = months["below_safety"].idxmax() if len(low) else ""
     return charts.columns(
         rows if len(months) else None, "units", "series", lines=("safety stock", "maximum"), unit=book.units, warn=low,
-        who=book.who, title="Finished stock at the month's end", source="stock budget policies", mark=worst,
-        measure="finished stock at the month's end", shows=["plan", "budget"], height=210,
-        look_for=say("Stock of some product is below its safety stock in {months}, most in {month}.", several(len(low),
-            'month'), month_name(worst)) if len(low)
+        who=book.who, title="Finished stock at the month's end", source=source, mark=worst,
+        measure="finished stock at the month's end", shows=[s for s in ("plan", "budget") if s in series], height=210,
+        look_for=say("Stock of some product is below its safety stock in {months}, most in {month}.",
+                     several(len(low), "month"), month_name(worst)) if len(low)
         else "Stock never falls below safety stock.", none="There is no stock in this plan.",
         note="Thick frame: months in which a product is below its safety stock." if len(low) else "",
     )  # fmt: skip

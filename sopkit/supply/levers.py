@@ -244,7 +244,7 @@ def _people(solved: Solved) -> Iterator[Lever]:
         more = round(solved.rules.more * hours, 1)
         price = people.overtime_cost[crew]
         if not people.overtime_limit[crew] and hours:  # nobody has said what an hour more costs
-            price = round(max(price, people.wage[crew] / hours), 2)
+            price = round(max(price, people.wage[members[-1]] / hours), 2)
         here = workforce["site"].eq(crew[0]) & workforce["skill"].eq(crew[1])
         yield Lever(
             lever="temporary people",
@@ -354,7 +354,7 @@ def _second_supplier(solved: Solved) -> Iterator[Lever]:
             solved,
             "second supplier",
             (item, site),
-            price=(1 + dearer) * max(buying.price[offer] for offer in known),
+            price=(1 + dearer) * max(buying.usual_price[offer] for offer in known),
             lead=lead,
             most=most,
             source=say("from a second supplier ({share} above the dearest offer)", local(f"{dearer:.0%}")),
@@ -396,14 +396,10 @@ def _subcontract(solved: Solved) -> Iterator[Lever]:
     network, rules = solved.network, solved.rules
     markets = {market for _, market in network.demand.pairs}
     for product, most in sorted(_short(solved).items()):
-        offers = [network.buying.price[offer] for offer in network.buying.offers if offer[1] == product]
+        offers = [network.buying.usual_price[offer] for offer in network.buying.offers if offer[1] == product]
+        source = "bought ready-made ({share} above standard cost, as nobody offers it)"
         source = (
-            say("bought ready-made (the dearest offer)")
-            if offers
-            else say(
-                "bought ready-made ({share} above standard cost, as nobody offers it)",
-                local(f"{rules.subcontract:.0%}"),
-            )
+            say("bought ready-made (the dearest offer)") if offers else say(source, local(f"{rules.subcontract:.0%}"))
         )
         for site in sorted({o for o, d, i in network.flow.ships if i == product and d in markets}):
             yield _offer(
@@ -422,7 +418,7 @@ def _express(solved: Solved) -> Iterator[Lever]:
     buying, dearer = solved.network.buying, solved.rules.express
     for offer in buying.offers:
         supplier, item, site = offer
-        price = (1 + dearer) * buying.price[offer]
+        price = (1 + dearer) * buying.usual_price[offer]
         late = solved.months[: max(buying.leads[offer])]
         if any(solved.value("stock_balance", item, site, month) > price for month in late):
             most = max((buying.capacity.get((*offer, month), np.inf) for month in solved.months), default=np.inf)

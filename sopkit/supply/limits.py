@@ -88,6 +88,7 @@ LIMITS = {
 
 KEPT = {
     "unmet_promises": "units of demand that must be met",
+    "short_orders": "units and months of firm orders",
     "broken_freeze": "units of the frozen months",
     "stock_above_maximum": "units within the maximum stock",
     "overfull_space": "m3 within a site's own space",

@@ -36,7 +36,9 @@ POLICY = tuple(
 )
 """Named prices of a policy: they steer the plan, nobody is paid."""
 
-PROMISES = tuple("unmet_promises broken_freeze stock_above_maximum overfull_space out_of_order unfair_shares".split())
+PROMISES = tuple(
+    "unmet_promises short_orders broken_freeze stock_above_maximum overfull_space out_of_order unfair_shares".split()
+)
 """What comes before money, in this order: each is kept as far as it can be before the next is looked at."""
 
 
@@ -89,6 +91,7 @@ def _sets(m: pyo.ConcreteModel, network: Network) -> None:
     m.SITES = listed(sorted(network.flow.items_at), "sites where anything can be kept")
     m.ITEMS_AT = neighbours(m.SITES, network.flow.items_at, "items that can be kept at a site")
     m.DEMANDED = listed(network.demand.pairs, "product and market that asks for it", 2)
+    m.ORDERED = listed(network.demand.ordered, "product and market with firm orders of customers", 2)
     m.MARKETS = listed(network.demand.markets, "markets that ask for anything")
     m.PLACES = listed(network.flow.places, "item and the site or market it can get to", 2)
 
@@ -154,8 +157,12 @@ def _sets(m: pyo.ConcreteModel, network: Network) -> None:
     m.TOO_EARLY_HIRES = listed(network.people.too_early, "people and months before anyone hired now can start", 3)
 
     # what is wished for, and what was promised
-    m.SAFE = listed(network.stock.safe, "item and site with a safety stock", 2)
+    m.SAFE = listed(network.stock.safe, "item and site with a safety stock or days of cover", 2)
+    covered = {(*pair, t): network.stock.covered[*pair, t] for pair in network.stock.safe for t in network.time.months}
+    m.COVERED = pyo.Set(m.SAFE, m.MONTHS, dimen=1, initialize=covered, doc="months that stock at a month's end covers")
+    m.COVERS = listed(sorted(network.stock.cover), "item, site, month and a month that its stock covers", 4)
     m.TARGETED = listed(sorted(network.stock.end_stock), "item and site with a target end stock", 2)
+    m.COVERED_AT_END = neighbours(m.TARGETED, network.stock.covered_at_end, "months that its end stock covers")
     m.CAPPED = listed(sorted(network.stock.maximum), "item and site with a maximum stock", 2)
     m.STORES = listed(sorted(network.stock.storage), "sites with a limit on space")
     m.FULL = listed(network.stock.full, "sites with no more space at any price")
@@ -189,7 +196,11 @@ def _parameters(m: pyo.ConcreteModel, network: Network) -> None:
     # demand
     m.demand = number(m.DEMANDED, month, of=network.demand.quantity, doc="consensus demand (units)")
     m.price = number(m.DEMANDED, month, of=network.demand.price, doc="net price (currency per unit)")
-    m.most_waiting = number(m.DEMANDED, of=network.demand.may_wait, doc="no limit, or 0 where it may not wait (units)")
+    m.most_waiting = number(
+        m.DEMANDED, m.MONTH_ENDS, of=network.demand.most_waiting, doc="no limit, or 0 where it may not wait (units)"
+    )
+    m.late_orders = number(m.DEMANDED, of=network.demand.late, doc="firm orders due before the first month (units)")
+    m.orders = number(m.ORDERED, month, of=network.demand.ordered_in, doc="firm orders, part of the demand (units)")
     m.most_lost = number(m.DEMANDED, of=network.demand.may_lose, doc="no limit, or 0 where it may not be lost (units)")
     m.waiting_price = number(m.DEMANDED, of=network.demand.waiting_price, doc="of waiting a month (currency per unit)")
     m.losing_price = number(m.DEMANDED, of=network.demand.losing_price, doc="of lost demand (currency per unit)")
@@ -213,7 +224,7 @@ def _parameters(m: pyo.ConcreteModel, network: Network) -> None:
     )
 
     # buying and shipping
-    m.offer_price = number(m.OFFERS, of=network.buying.price, doc="delivered (currency per unit)")
+    m.offer_price = number(m.OFFERS, month, of=network.buying.price, doc="delivered (currency per unit)")
     m.order_part = number(m.ORDER_PARTS, of=network.buying.parts, doc="of an order that arrives so late (share)")
     m.offer_capacity = number(m.LIMITED_ORDERS, of=network.buying.capacity, doc="most ordered in a month (units)")
     m.minimum_order = number(m.OFFERS, of=network.buying.minimum_order, doc="least ordered, if anything is (units)")
@@ -240,6 +251,7 @@ def _parameters(m: pyo.ConcreteModel, network: Network) -> None:
         m.STORES, of=network.stock.overflow_price, doc="of space beyond it (currency per m3 and month)"
     )
     m.safety_stock = number(m.SAFE, month, of=network.stock.safety_stock, doc="wanted at a month's end (units)")
+    m.cover = number(m.COVERS, of=network.stock.cover, doc="of what leaves in a month that stock covers (share)")
     m.safety_price = number(m.SAFE, of=network.stock.safety_price, doc="of what is missing a month (currency per unit)")
     m.end_stock = number(m.TARGETED, of=network.stock.end_stock, doc="wanted when the horizon ends (units)")
     m.end_stock_price = number(m.TARGETED, of=network.stock.end_stock_price, doc="of missing then (currency per unit)")
@@ -250,6 +262,9 @@ def _parameters(m: pyo.ConcreteModel, network: Network) -> None:
 
     # people
     m.people = number(m.CREWS, of=network.people.employed, doc="employed before the first month (people)")
+    m.staying = number(m.CREWS, of=network.people.staying, doc="do not leave by themselves in a month (share)")
+    m.starting = number(m.CREWS, month, of=network.people.starting, doc="hired before this plan (people)")
+    m.leaving = number(m.CREWS, month, of=network.people.leaving, doc="known to leave (people)")
     m.person_hours = number(m.CREWS, month, of=network.people.hours, doc="regular time (hours per person)")
     m.person_overtime = number(
         m.CREWS, of=network.people.overtime_limit, doc="most overtime in a month (hours per person)"
@@ -258,7 +273,7 @@ def _parameters(m: pyo.ConcreteModel, network: Network) -> None:
     m.people_hours = number(
         m.HAND_WORK, of=network.making.people_hours, doc="time besides the crew's (hours per good unit)"
     )
-    m.wage = number(m.CREWS, of=network.people.wage, doc="busy or not (currency per person and month)")
+    m.wage = number(m.CREWS, month, of=network.people.wage, doc="busy or not (currency per person and month)")
     m.people_overtime_cost = number(m.CREWS, of=network.people.overtime_cost, doc="of overtime (currency per hour)")
     m.hire_cost = number(m.CREWS, of=network.people.hire_cost, doc="of hiring (currency per person)")
     m.layoff_cost = number(m.CREWS, of=network.people.layoff_cost, doc="of laying off (currency per person)")
@@ -307,12 +322,13 @@ def _decisions(m: pyo.ConcreteModel, network: Network) -> None:
         m.DEMANDED,
         m.MONTH_ENDS,
         **units,
-        bounds=lambda m, p, k, t: (0, m.most_waiting[p, k]),
+        bounds=lambda m, p, k, t: (0, m.most_waiting[p, k, t]),
         doc="let demand wait at a month's end (units)",
     )
     m.lose = pyo.Var(
         m.DEMANDED, m.MONTHS, **units, bounds=lambda m, p, k, t: (0, m.most_lost[p, k]), doc="lose demand (units)"
     )
+    m.miss_orders = pyo.Var(m.ORDERED, m.MONTH_ENDS, **units, doc="leave firm orders undelivered (units)")
     m.employ = pyo.Var(m.CREWS, m.MONTH_ENDS, **persons, doc="employ people (people)")
     m.hire = pyo.Var(m.CREWS, m.MONTHS, **persons, doc="hire people who start in a month (people)")
     m.lay_off = pyo.Var(m.CREWS, m.MONTHS, **persons, doc="lay off people (people)")
@@ -328,6 +344,22 @@ def _decisions(m: pyo.ConcreteModel, network: Network) -> None:
     m.make_less = pyo.Var(m.KEPT_MAKES, **units, doc="make less than the last plan (units)")
     m.order_more = pyo.Var(m.KEPT_ORDERS, **units, doc="order more than the last plan (units)")
     m.order_less = pyo.Var(m.KEPT_ORDERS, **units, doc="order less than the last plan (units)")
+
+
+def _delivered(m: pyo.ConcreteModel, p: str, k: str, t: str) -> pyo.Expression:
+    """What reaches a market in a month (units)."""
+    return sum(
+        m.ship_part[o, k, p, lead, sent] * m.ship[o, k, p, sent]
+        for o in m.ORIGINS[p, k]
+        for lead in m.SHIP_LEADS[o, k, p]
+        for sent in m.BEFORE[lead, t]
+    )
+
+
+def _leaves(m: pyo.ConcreteModel, i: str, n: str, t: str) -> pyo.Expression:
+    """What leaves the stock of a site in a month, to be used up or sent (units)."""
+    used = sum(m.usage[j, w, i] * m.make[j, w, t] for j, w in m.USES[i, n])
+    return used + sum(m.ship[n, d, i, t] for d in m.DESTINATIONS[i, n])
 
 
 def _balances(m: pyo.ConcreteModel) -> None:
@@ -353,30 +385,26 @@ def _balances(m: pyo.ConcreteModel) -> None:
                 for sent in m.BEFORE[lead, t]
             )
         )
-        goes_out = (
-            sum(m.usage[j, w, i] * m.make[j, w, t] for j, w in m.USES[i, n])
-            + sum(m.ship[n, d, i, t] for d in m.DESTINATIONS[i, n])
-            + sum(m.scrap[old, n, t] for old in m.SCRAPS[i, n])
-        )
+        goes_out = _leaves(m, i, n, t) + sum(m.scrap[old, n, t] for old in m.SCRAPS[i, n])
         return m.hold[i, n, t] == m.hold[i, n, m.previous[t]] + comes_in - goes_out
 
-    @m.Constraint(m.DEMANDED, doc="No demand waits before the first month (units)")
-    def nothing_waits_at_first(m, p, k):
-        return m.wait[p, k, START] == 0
+    @m.Constraint(m.DEMANDED, doc="The plan starts with the orders that are late already (units)")
+    def opening_backlog(m, p, k):
+        return m.wait[p, k, START] == m.late_orders[p, k]
 
     @m.Constraint(m.DEMANDED, m.MONTHS, doc="Demand, new and waiting, is delivered, lost or waits on (units)")
     def demand_balance(m, p, k, t):
-        return (
-            sum(
-                m.ship_part[o, k, p, lead, sent] * m.ship[o, k, p, sent]
-                for o in m.ORIGINS[p, k]
-                for lead in m.SHIP_LEADS[o, k, p]
-                for sent in m.BEFORE[lead, t]
-            )
-            + m.lose[p, k, t]
-            + m.wait[p, k, t]
-            == m.demand[p, k, t] + m.wait[p, k, m.previous[t]]
-        )
+        met = _delivered(m, p, k, t) + m.lose[p, k, t] + m.wait[p, k, t]
+        return met == m.demand[p, k, t] + m.wait[p, k, m.previous[t]]
+
+    @m.Constraint(m.ORDERED, doc="Orders that are late already are firm (units)")
+    def late_orders_first(m, p, k):
+        return m.miss_orders[p, k, START] == m.late_orders[p, k]
+
+    @m.Constraint(m.ORDERED, m.MONTHS, doc="Deliveries go to firm orders first, and what is missing is counted (units)")
+    def firm_orders_first(m, p, k, t):
+        firm = m.orders[p, k, t] + m.miss_orders[p, k, m.previous[t]]
+        return _delivered(m, p, k, t) + m.miss_orders[p, k, t] >= firm
 
     @m.Constraint(m.RESOURCES, m.MONTHS, doc="A resource runs as long as its work and set-ups take (hours)")
     def resource_work(m, r, t):
@@ -389,9 +417,10 @@ def _balances(m: pyo.ConcreteModel) -> None:
     def opening_people(m, n, q):
         return m.employ[n, q, START] == m.people[n, q]
 
-    @m.Constraint(m.CREWS, m.MONTHS, doc="People stay, start when hired and go when laid off (people)")
+    @m.Constraint(m.CREWS, m.MONTHS, doc="People stay or leave, start when hired and go when laid off (people)")
     def people_balance(m, n, q, t):
-        return m.employ[n, q, t] == m.employ[n, q, m.previous[t]] + m.hire[n, q, t] - m.lay_off[n, q, t]
+        stay = m.staying[n, q] * m.employ[n, q, m.previous[t]] + m.starting[n, q, t] - m.leaving[n, q, t]
+        return m.employ[n, q, t] == stay + m.hire[n, q, t] - m.lay_off[n, q, t]
 
 
 def _limits(m: pyo.ConcreteModel) -> None:
@@ -518,13 +547,17 @@ def _limits(m: pyo.ConcreteModel) -> None:
 
 
 def _policies(m: pyo.ConcreteModel) -> None:
-    @m.Constraint(m.SAFE, m.MONTHS, doc="Stock covers the safety stock, or what is missing is priced (units)")
+    @m.Constraint(
+        m.SAFE, m.MONTHS, doc="Stock covers safety stock and coming days, or what is missing is priced (units)"
+    )
     def safety(m, i, n, t):
-        return m.hold[i, n, t] + m.fall_below_safety[i, n, t] >= m.safety_stock[i, n, t]
+        covered = sum(m.cover[i, n, t, later] * _leaves(m, i, n, later) for later in m.COVERED[i, n, t])
+        return m.hold[i, n, t] + m.fall_below_safety[i, n, t] >= m.safety_stock[i, n, t] + covered
 
     @m.Constraint(m.TARGETED, m.LAST, doc="The end stock reaches its target, or what is missing is priced (units)")
     def end_stock_target(m, i, n, t):
-        return m.hold[i, n, t] + m.miss_end_stock[i, n, t] >= m.end_stock[i, n]
+        covered = sum(m.cover[i, n, t, later] * _leaves(m, i, n, later) for later in m.COVERED_AT_END[i, n])
+        return m.hold[i, n, t] + m.miss_end_stock[i, n, t] >= m.end_stock[i, n] + covered
 
     @m.Constraint(m.CAPPED, m.MONTHS, doc="Stock stays below its maximum, or what is above it is counted (units)")
     def stock_maximum(m, i, n, t):
@@ -567,6 +600,10 @@ def _promises(m: pyo.ConcreteModel) -> None:
         lost = sum(m.lose[p, k, t] for p, k in m.MUST_BE_MET for t in m.MONTHS)
         return lost + sum(m.wait[p, k, t] for p, k in m.MUST_END for t in m.LAST)
 
+    @m.Expression(doc="Firm orders of customers are short (units and months)")
+    def short_orders(m):
+        return sum(m.miss_orders[p, k, t] for p, k in m.ORDERED for t in m.MONTHS)
+
     @m.Expression(doc="Frozen months differ from the last plan (units)")
     def broken_freeze(m):
         made = sum(m.make_more[i, w, t] + m.make_less[i, w, t] for i, w in m.MAKES for t in m.FROZEN)
@@ -596,12 +633,7 @@ def _money(m: pyo.ConcreteModel) -> None:
 
     @m.Expression(m.DEMANDED, m.MONTHS, doc="What reaches a market, at its net price (currency)")
     def revenue(m, p, k, t):
-        return m.price[p, k, t] * sum(
-            m.ship_part[o, k, p, lead, sent] * m.ship[o, k, p, sent]
-            for o in m.ORIGINS[p, k]
-            for lead in m.SHIP_LEADS[o, k, p]
-            for sent in m.BEFORE[lead, t]
-        )
+        return m.price[p, k, t] * _delivered(m, p, k, t)
 
     @m.Expression(m.MAKES, m.MONTHS, doc="Variable cost of making (currency)")
     def making(m, i, w, t):
@@ -621,8 +653,8 @@ def _money(m: pyo.ConcreteModel) -> None:
 
     @m.Expression(m.OFFERS, m.MONTHS, doc="What a supplier delivers, in the month of arrival (currency)")
     def buying(m, s, i, n, t):
-        return m.offer_price[s, i, n] * sum(
-            m.order_part[s, i, n, lead, sent] * m.buy[s, i, n, sent]
+        return sum(
+            m.offer_price[s, i, n, sent] * m.order_part[s, i, n, lead, sent] * m.buy[s, i, n, sent]
             for lead in m.ORDER_LEADS[s, i, n]
             for sent in m.BEFORE[lead, t]
         )
@@ -637,7 +669,7 @@ def _money(m: pyo.ConcreteModel) -> None:
 
     @m.Expression(m.CREWS, m.MONTHS, doc="Wages of the people employed, busy or not (currency)")
     def wages(m, n, q, t):
-        return m.wage[n, q] * m.employ[n, q, t]
+        return m.wage[n, q, t] * m.employ[n, q, t]
 
     @m.Expression(m.CREWS, m.MONTHS, doc="Overtime of people (currency)")
     def people_overtime(m, n, q, t):

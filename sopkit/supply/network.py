@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from sopkit.book import Book
-from sopkit.collect.contradictions import bom_order, refuse_contradictions
+from sopkit.collect.contradictions import Known, bom_order, refuse_contradictions
 from sopkit.tables import BY_NAME, TABLES
 from sopkit.tables.company import Policies
 from sopkit.tables.declare import DAYS_A_MONTH
@@ -124,24 +124,25 @@ class Group:
 class Network(Group):
     """The company of a book as the model sees it, in groups; each is made from the tables and the groups above it.
 
-    Raises SupplyDataError, naming table and row, where the data contradict each other.
+    `known`: what was made for another book, taken again where nothing is another. Raises SupplyDataError, naming table
+    and row, where the data contradict each other.
     """
 
-    def __init__(self, book: Book) -> None:
-        tables = {name: book[name] for name in READS}
-        refuse_contradictions(tables, book.company, book.cycle, changed=())
+    def __init__(self, book: Book, known: Known | None = None) -> None:
+        known, tables = known or Known(), {name: book[name] for name in READS}
+        refuse_contradictions(tables, book.company, book.cycle, known)
         self.book, self.tables, self.policies = book, tables, book.company.policies
-        self.time = Time(book)
-        self.making = Making(tables)
-        self.demand = Demand(tables, self.policies, self.time)
-        self.last_plan = LastPlan(tables, self.policies, self.time)
-        self.roads = Roads(tables)
-        self.flow = Flow(tables, self.time, self.making, self.demand, self.last_plan, roads=self.roads)
-        self.stock = Stock(tables, self.policies, self.time, self.flow, roads=self.roads)
-        self.buying = Buying(tables, self.time, self.flow)
-        self.lanes = Lanes(tables, self.time, self.stock, self.roads)
-        self.resources = Resources(tables, self.time, self.making, self.flow)
-        self.people = People(tables, self.time, self.making, self.flow, self.resources)
+        self.time = known.made(Time, tables, list(book.months))
+        self.making = known.made(Making, tables)
+        self.demand = known.made(Demand, tables, self.policies, self.time)
+        self.last_plan = known.made(LastPlan, tables, self.policies, self.time)
+        self.roads = known.made(Roads, tables)
+        self.flow = known.made(Flow, tables, self.time, self.making, self.demand, self.last_plan, roads=self.roads)
+        self.stock = known.made(Stock, tables, self.policies, self.time, self.flow, roads=self.roads)
+        self.buying = known.made(Buying, tables, self.time, self.flow)
+        self.lanes = known.made(Lanes, tables, self.time, self.stock, self.roads)
+        self.resources = known.made(Resources, tables, self.time, self.making, self.flow)
+        self.people = known.made(People, tables, self.time, self.making, self.flow, self.resources)
         self.lots = Lots(self)
         self.allocation = Allocation(self)
         self.kept = Kept(self.last_plan, self.flow, self.buying)
@@ -150,13 +151,13 @@ class Network(Group):
 class Time(Group):
     """Months as text, `previous` from the first to START, and the months before, by lead time."""
 
-    def __init__(self, book: Book) -> None:
-        self.timestamps = list(book.months)
+    def __init__(self, tables: Tables, months: list[pd.Timestamp]) -> None:
+        self.timestamps = months
         self.months = [f"{month:%Y-%m}" for month in self.timestamps]
         self.position = {month: at for at, month in enumerate(self.months)}
         self.ends = [START, *self.months]
         self.previous = dict(zip(self.months, self.ends, strict=False))
-        frames = [(book[name], " ".join(TABLES[name].key)) for name in ("lanes", "offers")]
+        frames = [(tables[name], " ".join(TABLES[name].key)) for name in ("lanes", "offers")]
         longest = [max(parts) for frame, key in frames for parts in _leads(frame, key).values()]
         self.leads = list(range(max([0, *longest]) + 1))
         at_each = [(lead, at, month) for lead in self.leads for at, month in enumerate(self.months)]
@@ -212,17 +213,23 @@ class Demand(Group):
 
     def __init__(self, tables: Tables, policies: Policies, time: Time) -> None:
         plan, service, pair = time.planned(tables["demand_plan"]), tables["service_policies"], "product market"
-        wanted = plan[plan["consensus"].gt(0)]
-        self.pairs = sorted(set(_keys(wanted, pair)))
+        orders, first = tables["customer_orders"].query("quantity > 0"), time.timestamps[0]
+        self.late = _sums(orders[orders["month"].lt(first)], pair)
+        self.ordered_in = _sums(time.planned(orders), f"{pair} month")
+        self.quantity = _positive(plan, f"{pair} month", "consensus")
+        for at, firm in self.ordered_in.items():  # the plan is at least what is ordered
+            self.quantity[at] = max(self.quantity.get(at, 0.0), firm)
+        self.ordered = sorted({*self.late, *(at[:2] for at in self.ordered_in)})
+        self.pairs = sorted({*self.late, *(at[:2] for at in self.quantity)})
         self.markets = sorted({market for _, market in self.pairs})
-        self.quantity = _dict(wanted, f"{pair} month", "consensus")
-        self.total = _sums(wanted, pair, "consensus")
         list_price = _dict(tables["products"], "product", "price")
         price = _dict(plan, f"{pair} month", "price")
         self.price = {(p, k, t): price.get((p, k, t), list_price[p]) for p, k in self.pairs for t in time.months}
         unmet = defaultdict(lambda: "lost", _dict(service, pair, "unmet"))
         backlog_price, lost_price = _dict(service, pair, "backlog_price"), _dict(service, pair, "lost_price")
         self.may_wait = {each: math.inf if unmet[each] in ("backlog", "either") else 0.0 for each in self.pairs}
+        waiting = {(*each, t): math.inf for each in self.pairs if self.may_wait[each] for t in time.ends}
+        self.most_waiting = {(*each, START): late for each, late in self.late.items()} | waiting
         self.may_lose = {each: 0.0 if unmet[each] == "backlog" else math.inf for each in self.pairs}
         self.waiting_price = {each: backlog_price.get(each, 0.0) for each in self.pairs}
         self.must_be_met = [each for each in self.pairs if unmet[each] == "neither"]
@@ -270,8 +277,9 @@ class Flow(Group):
         self, tables: Tables, time: Time, making: Making, demand: Demand, last_plan: LastPlan, *, roads: Roads
     ) -> None:
         wished = tables["policies"]
-        wished = wished[wished["safety_stock"].gt(0) | wished["target_end_stock"].gt(0)]
-        wished = list(_keys(wished, "item site"))
+        wished = wished[wished[["safety_stock", "cover_days", "target_end_stock"]].gt(0).any(axis=1)]
+        dated = time.planned(tables["dated_policies"]).query("safety_stock > 0")
+        wished = [*_keys(wished, "item site"), *_keys(dated, "item site")]
         # the last plan can be kept although nobody asks for the item now
         promised = [(i, making.site[i, w]) for i, w, _ in last_plan.made if (i, w) in making.site]
         outward = [(o, k, p) for p, k in demand.pairs for o in roads.outer[k] if roads.row(o, k, p)]
@@ -365,47 +373,62 @@ class Stock(Group):
         kept = set(flow.stocks)
         things = pd.concat([tables[f"{thing}s"].rename(columns={thing: "item"}) for thing in ("product", "material")])
         self.standard_cost, self.volume = _dict(things, "item", "standard_cost"), _dict(things, "item", "volume")
-        self.opening = _dict(inventory[among(inventory, pair, kept)], pair, "quantity")
+        self.opening = _sums(inventory[among(inventory, pair, kept)], pair)
         receipts = _sums(time.planned(tables["scheduled_receipts"]), f"{pair} month")
         self.receipts = {key: quantity for key, quantity in receipts.items() if quantity}
         self.holding_cost = _dict(wished, pair, "holding_cost")
         on_sale = self._on_sale(tables["products"], time)
-        self.safety_stock = {
-            (i, n, t): least
-            for (i, n), least in _positive(wished, pair, "safety_stock").items()
+        usual, special = _dict(wished, pair, "safety_stock"), time.planned(tables["dated_policies"])
+        least = {(*each, t): stock for each, stock in usual.items() for t in months}
+        least |= _dict(special, f"{pair} month", "safety_stock")
+        self.safety_stock = {(i, n, t): q for (i, n, t), q in least.items() if q > 0 and t in on_sale.get(i, months)}
+        self.cover_months = {at: days / DAYS_A_MONTH for at, days in _positive(wished, pair, "cover_days").items()}
+        self.cover = {
+            (i, n, t, later): part
+            for (i, n), ahead in self.cover_months.items()
             for t in on_sale.get(i, months)
+            for later, part in self._covered(ahead, t, time).items()
         }
-        self.safe = sorted({(i, n) for i, n, _ in self.safety_stock})
+        self.covered = Lists((at[:3], at[3]) for at in self.cover)
+        self.safe = sorted({at[:2] for at in (*self.safety_stock, *self.cover)})
         self.safety_price = _dict(wished, pair, "safety_stock_price")
         self.maximum = _dict(wished[among(wished, pair, kept)], pair, "maximum_stock")
         at_end = {each: self.safety_stock.get((*each, months[-1]), 0.0) for each in self.safe}
-        at_end |= _positive(wished, pair, "target_end_stock")
-        self.end_stock = {each: least for each, least in at_end.items() if least > 0}
+        at_end |= (aimed := _positive(wished, pair, "target_end_stock"))
+        goes_on = [each for each in self.safe if each not in aimed]
+        self.covered_at_end = Lists((each, later) for each in goes_on for later in self.covered[*each, months[-1]])
+        self.end_stock = {at: least for at, least in at_end.items() if least > 0 or self.covered_at_end[at]}
         own = policies.end_stock_price  # else so high that emptying the shop when the horizon ends never pays
         self.end_stock_price = {
-            (i, n): own or self.standard_cost[i] + self.safety_price[i, n] for i, n in self.end_stock
+            (i, n): own or self.standard_cost[i] + self.safety_price.get((i, n), 0.0) for i, n in self.end_stock
         }
         self.shelf_life = _positive(things, "item", "shelf_life")
         self.perishable = [(i, n) for i, n in flow.stocks if i in self.shelf_life]
         self.scraps = Lists(((i, n), i) for i, n in self.perishable)
-        age = _dict(inventory, pair, "age")
         self.lane_leads = {  # ages are whole months: of what gets too old, a part of a month counts as one
             (o, d, i): {max(leads): 1.0} if i in self.shelf_life else leads
             for o, d, i in flow.ships
             for leads in [roads.leads[roads.row(o, d, i)]]
         }
         self.ages = Ages(self, flow, time.leads)
-        self.opening_aged = {  # what is too old already is scrapped in the first month
-            (i, n, age.get((i, n), 0)): self.opening.get((i, n), 0.0)
-            for i, n in self.perishable
-            if age.get((i, n), 0) < self.shelf_life[i]
-        }
+        aged, young = _sums(inventory, f"{pair} age"), set(self.ages.held)  # what is too old already is scrapped
+        self.opening_aged = {at: quantity for at, quantity in aged.items() if at in young}
         sites = tables["sites"][tables["sites"]["site"].isin(flow.items_at)]
         self.storage = _dict(sites, "site", "storage")
         self.overflow_price = _positive(sites, "site", "overflow_price")
         self.full = sorted(set(self.storage) - set(self.overflow_price))
         self.budget_months = months if policies.stock_budget is not None else []
         self.budget, self.budget_price = policies.stock_budget or 0.0, policies.stock_budget_price
+
+    @staticmethod
+    def _covered(ahead: float, t: str, time: Time) -> dict[str, float]:
+        """Which part of each month the `ahead` months after month `t` are; then the plan's average month goes on."""
+        following = time.months[time.position[t] + 1 :]
+        beyond = max(0.0, ahead - len(following)) / len(time.months)
+        found = dict.fromkeys(time.months, beyond) if beyond else {}
+        for number, later in enumerate(following[: math.ceil(ahead)]):
+            found[later] = found.get(later, 0.0) + min(1.0, ahead - number)
+        return found
 
     @staticmethod
     def _on_sale(products: pd.DataFrame, time: Time) -> dict[str, list[str]]:
@@ -456,7 +479,10 @@ class Buying(Group):
         offers = offers[among(offers, "item site", set(flow.stocks))]
         self.offers = sorted(_keys(offers, key))
         self.suppliers = Lists(((i, n), s) for s, i, n in self.offers)
-        self.price, self.leads = _dict(offers, key, "price"), _leads(offers, key)
+        self.usual_price, self.leads = _dict(offers, key, "price"), _leads(offers, key)
+        dated = time.planned(tables["dated_offers"])
+        dated = _dict(dated[among(dated, key, self.usual_price)], f"{key} month", "price")
+        self.price = {(*offer, t): usual for offer, usual in self.usual_price.items() for t in time.months} | dated
         self.parts = _parts(self.leads, time)
         self.multiple = _positive(offers, key, "order_multiple")
         self.minimum_order = _positive(offers, key, "minimum_order")
@@ -464,7 +490,7 @@ class Buying(Group):
         usual = _dict(offers, key, "capacity")
         special = _dict(time.planned(tables["supplier_capacity"]), f"{key} month", "capacity")
         self.capacity = {(*offer, t): most for offer, most in usual.items() for t in time.months} | {
-            at: most for at, most in special.items() if at[:3] in self.price
+            at: most for at, most in special.items() if at[:3] in self.usual_price
         }
         self.late = [(*offer, t) for offer in self.offers for t in time.too_late(min(self.leads[offer]))]
 
@@ -517,7 +543,15 @@ class People(Group):
     def __init__(self, tables: Tables, time: Time, making: Making, flow: Flow, resources: Resources) -> None:
         workforce, key = tables["workforce"], "site skill"
         self.crews = sorted(_keys(workforce, key))
-        self.employed, self.wage = _dict(workforce, key, "people"), _dict(workforce, key, "wage")
+        self.employed, wage = _dict(workforce, key, "people"), _dict(workforce, key, "wage")
+        self.staying = {crew: 1.0 - part for crew, part in _dict(workforce, key, "attrition").items()}
+        dated = tables["dated_workforce"]
+        planned = time.planned(dated[among(dated, key, wage)])
+        self.starting, self.leaving = (_positive(planned, f"{key} month", name) for name in ("starting", "leaving"))
+        raised, self.wage = _dict(dated, f"{key} month", "wage"), {}
+        for crew in self.crews:
+            for t, month in zip(time.months, time.timestamps, strict=True):
+                wage[crew] = self.wage[(*crew, t)] = raised.get((*crew, month), wage[crew])
         self.overtime_limit = _dict(workforce, key, "overtime_limit")
         self.overtime_cost = _dict(workforce, key, "overtime_cost")
         self.hire_cost, self.layoff_cost = _dict(workforce, key, "hire_cost"), _dict(workforce, key, "layoff_cost")
@@ -555,6 +589,8 @@ class Lots(Group):
             # what is asked is of use up to its month, or in every month where it may wait
             use = len(months) if network.demand.may_wait[item, market] else network.time.position[month] + 1
             need[item][:use] += quantity
+        for (item, market), quantity in network.demand.late.items():
+            need[item][: len(months) if network.demand.may_wait[item, market] else 1] += quantity
         for (item, *_), quantity in [*wishes.items(), *network.last_plan.made.items()]:
             need[item] += quantity
         for (_, item, *_), quantity in network.last_plan.ordered.items():
@@ -571,8 +607,11 @@ class Lots(Group):
         early = numbers()  # so many are sent, or ordered, that one arrives with the first part
         for o, d, i in lanes.leads:
             early[i] = max(early[i], _early(lanes.leads[o, d, i]))
+        covered = numbers()  # so many months of what leaves a site, at all sites together
+        for (item, _), ahead in stock.cover_months.items():
+            covered[item] += ahead
         for item in reversed(making.order):
-            need[item] = need[item] * (early[item] or 1.0) + lots[item]
+            need[item] = need[item] * (early[item] or 1.0) * (1.0 + covered[item]) + lots[item]
             for component in making.components[item]:
                 need[component] += need[item] * making.bom[item, component] * most_started[item]
         self.largest_run = {
@@ -627,10 +666,10 @@ class Allocation(Group):
                 [network.flow.earliest[p, o] + min(network.roads.leads[network.roads.row(o, k, p)]) for o in origins],
                 default=math.inf,
             )
-            due = 0.0
+            due = demand.late.get((p, k), 0.0)
             for at, t in enumerate(months):
                 asked = demand.quantity.get((p, k, t), 0.0)
-                due = due + asked if demand.may_wait[p, k] else asked
+                due = due + asked if demand.may_wait[p, k] or not at else asked
                 if at >= arrives and due > 0:
                     self.fair_base[p, k, t] = due
                     self.class_base[p, self.market_class[k], t] += due

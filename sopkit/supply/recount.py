@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from sopkit.book import Book
+from sopkit.tables import TABLES
 from sopkit.tables.declare import DAYS_A_MONTH
 
 STOCK, DUE, EXCEPTION = ["item", "site", "month"], ["product", "market", "month"], ["cost", "place", "item", "month"]
@@ -40,19 +41,16 @@ class Recount:
         lines = plan["supply_plan"]
         buys = lines["mode"].eq("buy")
         self.made = lines[~buys].rename(columns={"source": "way"})
-        self.bought = self._beside(lines[buys].rename(columns={"source": "supplier"}), "offers", OFFER)
+        bought = self._beside(lines[buys].rename(columns={"source": "supplier"}), "offers", OFFER)
+        self.bought = self._dated(bought, "dated_offers", "price", "price")
         self.lanes = book["lanes"].rename(columns={"item": "only"})
         self.shipped = self._on_lanes(plan["shipments"])
         inner = self.shipped["destination"].isin(book["sites"]["site"])
         self.inward, self.outward = self.shipped[inner], self.shipped[~inner]
         self.steps = self._steps()
-        self.ways = self.steps.groupby(WAY, as_index=False).agg(
-            way_site=("site", "first"),
-            started=("started", "max"),
-            unit_cost=("unit_cost", "sum"),
-            setup_cost=("setup_cost", "sum"),
-            minimum_run=("minimum_run", "max"),
-        )
+        ways = self.steps.groupby(WAY)
+        self.ways = ways[["started", "minimum_run"]].max().join(ways[["unit_cost", "setup_cost"]].sum())
+        self.ways = self.ways.assign(way_site=ways["site"].first()).reset_index()
         lots = self.made.groupby([*WAY, "site", "month"], as_index=False)["quantity"].sum()
         self.lots = lots.merge(self.ways, "left", WAY)
         self.work = lots.merge(self.steps.drop(columns="site"), on=WAY)
@@ -61,12 +59,24 @@ class Recount:
         people = self._beside(plan["people_plan"], "workforce", ["site", "skill"]).merge(
             book["calendar"], "left", "month"
         )
+        people = self._dated(people.assign(raised=np.nan), "dated_workforce", "wage", "raised")
+        people = self._dated(people.assign(start=0.0), "dated_workforce", "starting", "start")
+        people = self._dated(people.assign(retire=0.0), "dated_workforce", "leaving", "retire")
+        people["wage"] = people.groupby(["site", "skill"])["raised"].ffill().fillna(people["wage"])
         self.people = people.set_index(["site", "skill", "month"])
-        self.stock, self.due = self._stock(), self._due()
+        self.stock_lines, self.due_lines = self._stock(), self._due()
+        self.stock, self.due = self.stock_lines.set_index(STOCK), self.due_lines.set_index(DUE)
 
     def _beside(self, frame: pd.DataFrame, table: str, key: list[str]) -> pd.DataFrame:
         """The rows of `frame`, and beside them those of input `table`: a column that both have is `..._given` there."""
         return frame.merge(self.book[table], "left", key, suffixes=("", "_given"))
+
+    def _dated(self, frame: pd.DataFrame, table: str, column: str, here: str) -> pd.DataFrame:
+        """`frame` with its column `here` as `table` has `column` for the month, where it has one."""
+        own = self.book[table].dropna(subset=[column])
+        key = list(TABLES[table].key)
+        found = own.set_index(key)[column].reindex(pd.MultiIndex.from_frame(frame[key]))
+        return frame.assign(**{here: found.fillna(pd.Series(frame[here].to_numpy(), found.index)).to_numpy()})
 
     def _on_lanes(self, moved: pd.DataFrame) -> pd.DataFrame:
         """What moves, with its row of lanes: that of the item (column `only`), or that of all without one there."""
@@ -91,29 +101,47 @@ class Recount:
     def _stock(self) -> pd.DataFrame:
         """Stock by item, site and month, with its policy, its item and the safety stock wanted there.
 
-        A product launched or retired has a safety stock at a month's end while it is on sale in the next month.
+        A product launched or retired has a safety stock at a month's end while it is on sale in the next month. Days of
+        cover are parts of what leaves in the months after; after the horizon its average month goes on.
         """
         names = (("products", "product"), ("materials", "material"))
         items = pd.concat([self.book[table].rename(columns={key: "item"}) for table, key in names])
         stock = self._beside(self.plan["stock"], "policies", ["item", "site"]).merge(items, "left", "item")
-        numbers = ["safety_stock_given", "safety_stock_price", "holding_cost", "target_end_stock"]
+        numbers = ["safety_stock_given", "cover_days", "safety_stock_price", "holding_cost", "target_end_stock"]
         stock[numbers] = stock[numbers].fillna(0.0)
+        stock = self._dated(stock, "dated_policies", "safety_stock", "safety_stock_given").sort_values(STOCK)
+        rest, leaves = (
+            stock["cover_days"],
+            (stock["issued"] - stock["scrapped"]).groupby([stock["item"], stock["site"]]),
+        )
+        for ahead in range(1, 1 + int(-(-rest.max() // DAYS_A_MONTH)) if len(rest) else 1):
+            coming = leaves.shift(-ahead).fillna(leaves.transform("mean"))
+            stock["safety_stock_given"] += rest.clip(0.0, DAYS_A_MONTH) / DAYS_A_MONTH * coming
+            rest = rest - DAYS_A_MONTH
         following = stock["month"] + pd.DateOffset(months=1)
         idle = stock["launch_month"].gt(following) | stock["end_month"].lt(following)
-        return stock.assign(wanted=stock["safety_stock_given"].mask(idle, 0.0)).set_index(STOCK).sort_index()
+        return stock.assign(wanted=stock["safety_stock_given"].mask(idle, 0.0))
 
     def _due(self) -> pd.DataFrame:
         """Demand by product, market and month, with its net price, its class and what may become of it unmet."""
         due = self._beside(self.plan["deliveries"], "service_policies", ["product", "market"])
         due = due.merge(self.book["demand_plan"][[*DUE, "price"]], "left", DUE, suffixes=("", "_given"))
-        due = due.merge(self.book["products"][["product", "price"]], "left", "product", suffixes=("", "_listed"))
-        due = due.merge(self.book["markets"][["market", "priority"]], "left", "market")
-        due["price_given"] = due["price_given"].fillna(due["price_listed"])
+        listed = due["product"].map(self.book["products"].set_index("product")["price"])
+        due["priority"] = due["market"].map(self.book["markets"].set_index("market")["priority"])
+        due["price_given"] = due["price_given"].fillna(listed)
         due["unmet"] = due["unmet"].fillna("lost")
         due["waits"] = due["unmet"].isin(["backlog", "either"])
         due["lost_price"] = due["lost_price"].mask(due["unmet"].eq("neither"), 0.0).fillna(0.0)
         due["backlog_price"] = due["backlog_price"].fillna(0.0)
-        return due.set_index(DUE).sort_index()
+        orders = self.book["customer_orders"]
+        orders = orders.assign(late=orders["month"].lt(self.book.first))
+        firm = orders.assign(month=orders["month"].clip(lower=self.book.first)).pivot_table(
+            "quantity", DUE, "late", aggfunc="sum", fill_value=0.0
+        )
+        places = pd.MultiIndex.from_frame(due[DUE])
+        for late, column in ((True, "late"), (False, "firm")):
+            due[column] = firm[late].reindex(places).fillna(0.0).to_numpy() if late in firm.columns else 0.0
+        return due
 
     @cached_property
     def reach(self) -> dict[tuple[str, str], int]:
@@ -161,8 +189,8 @@ class Recount:
         By cost, place, item and month; `promise` names the promise that is broken, whose price is 0. The worst share
         short of a class is decided by the plan, so it has no amount.
         """
-        due = self.due.reset_index().rename(columns={"market": "place", "product": "item"})
-        stock = self.stock.reset_index().rename(columns={"site": "place"})
+        due = self.due_lines.rename(columns={"market": "place", "product": "item"})
+        stock = self.stock_lines.rename(columns={"site": "place"})
         ending, end = due[due["month"].eq(self.last)], stock[stock["month"].eq(self.last)]
         must, limited = due[due["unmet"].eq("neither")], stock[stock["maximum_stock"].notna()]
         target = end["target_end_stock"].where(end["target_end_stock"].gt(0), end["wanted"])
@@ -172,6 +200,7 @@ class Recount:
             ("losing", must, must["lost"], 0.0, "unmet_promises"),
             ("missing_end_stock", end, (target - end["closing"]).clip(lower=0), missing_price, ""),
             ("stock_above_maximum", limited, above, 0.0, "stock_above_maximum"),
+            self._missing_orders(),
             self._space(stock),
             self._budget(stock),
             self._changes(),
@@ -188,16 +217,30 @@ class Recount:
             frame.reindex(columns=EXCEPTION[1:], fill_value="").assign(
                 cost=cost, amount=amount, price=price, promise=why
             )
-            for cost, frame, amount, price, why in parts
+            for cost, frame, amount, price, why in [part for part in parts if len(part[1])] or parts
         ]
-        return pd.concat([frame for frame in frames if len(frame)] or frames).set_index(EXCEPTION)
+        return pd.concat(frames).set_index(EXCEPTION)
 
     def _space(self, stock: pd.DataFrame) -> tuple:
-        used = (stock["closing"] * stock["volume"]).groupby([stock["place"], stock["month"]]).sum().rename("used")
         sites = self.book["sites"].rename(columns={"site": "place"})
-        frame = used.reset_index().merge(sites[sites["storage"].notna()], on="place")
+        sites = sites[sites["storage"].notna()]
+        stock = stock[stock["place"].isin(sites["place"])]
+        used = (stock["closing"] * stock["volume"]).groupby([stock["place"], stock["month"]]).sum().rename("used")
+        frame = used.reset_index().merge(sites, on="place")
         why = np.where(frame["overflow_price"].gt(0), "", "overfull_space")
         return "space_overflow", frame, (frame["used"] - frame["storage"]).clip(lower=0), frame["overflow_price"], why
+
+    def _missing_orders(self) -> tuple:
+        """Firm orders, late ones too, that deliveries have not reached: each month's goes first to what is oldest."""
+        wide = {name: self.due[name].unstack("month") for name in ("firm", "late", "delivered")}
+        missing = pd.DataFrame(0.0, wide["firm"].index, wide["firm"].columns)
+        left = pd.Series(0.0, missing.index)
+        for month in missing:
+            firm = wide["firm"][month] + wide["late"][month]
+            left = missing[month] = (left + firm - wide["delivered"][month]).clip(lower=0.0)
+        found = missing.stack().rename("amount").reset_index()
+        found = found.rename(columns={"market": "place", "product": "item"})
+        return "missing_orders", found, found["amount"], 0.0, "short_orders"
 
     def _budget(self, stock: pd.DataFrame) -> tuple:
         budget = self.policies.stock_budget
@@ -217,8 +260,11 @@ class Recount:
         What it held of an offer that is gone, or of a way whose components nobody can have, is not charged.
         """
         last, key = self.book["last_supply_plan"], ["bought", "source", "item", "site", "month"]
+        both = set(last["month"]) & set(self.months)
+        if not both:
+            return "changing_the_plan", last[:0], 0.0, 0.0, ""
         lines = pd.concat([self.plan["supply_plan"], last.assign(quantity=-last["quantity"])])
-        lines = lines[lines["month"].isin(set(last["month"]) & set(self.months))]
+        lines = lines[lines["month"].isin(both)]
         lines["bought"] = lines["mode"].eq("buy")
         lines["site"] = lines["site"].where(lines["bought"], "")
         lines["frozen"] = self.at(lines["month"]) < self.policies.frozen_months
@@ -254,9 +300,10 @@ class Recount:
     @cached_property
     def fair(self) -> pd.DataFrame:
         """Who shares short supply within a class, where goods can have arrived: what it asks, what it is short."""
-        due = self.due.reset_index()
-        asked, lost = (due.groupby(["product", "market"])[column].cumsum() for column in ("demand", "lost"))
-        due["base"] = asked.where(due["waits"], due["demand"])
+        due = self.due_lines.copy()
+        due["asked"] = due["demand"] + due["late"]
+        asked, lost = (due.groupby(["product", "market"])[column].cumsum() for column in ("asked", "lost"))
+        due["base"] = asked.where(due["waits"], due["asked"])
         due["short"] = due["backlog"] + lost.where(due["waits"], due["lost"])
         first = [self.reach.get(pair, np.inf) for pair in zip(due["product"], due["market"], strict=True)]
         due = due[(self.at(due["month"]) >= np.array(first)) & due["base"].gt(0)]
@@ -267,8 +314,8 @@ class Recount:
     @cached_property
     def costs(self) -> pd.Series:
         """Money by named cost and month, from quantities of the plan and prices derived here."""
-        due, stock, load, people = (frame.reset_index() for frame in (self.due, self.stock, self.load, self.people))
-        lots, bought, shipped = self.lots, self.bought, self.shipped
+        due, stock, lots, bought, shipped = self.due_lines, self.stock_lines, self.lots, self.bought, self.shipped
+        load, people = self.load.reset_index(), self.people.reset_index()
         sold = self.outward.drop(columns="month").rename(
             columns={"item": "product", "destination": "market", "arrival": "month"}
         )
@@ -295,6 +342,8 @@ class Recount:
             ("missing_safety_stock", stock["month"], stock["below_safety"] * stock["safety_stock_price"]),
             (passed["cost"], passed["month"], passed["amount"] * passed["price_given"]),
         ]
-        frames = [pd.DataFrame({"cost": cost, "month": month, "amount": amount}) for cost, month, amount in parts]
-        frames = [frame for frame in frames if len(frame)] or frames[:1]
-        return pd.concat(frames).groupby(["cost", "month"])["amount"].sum()
+        columns = zip(
+            *((np.full(len(month), cost, dtype=object), month, amount) for cost, month, amount in parts), strict=True
+        )
+        counted = pd.DataFrame(dict(zip(("cost", "month", "amount"), map(np.concatenate, columns), strict=True)))
+        return counted.groupby(["cost", "month"])["amount"].sum()

@@ -105,7 +105,7 @@ class Column:
             words += f" of at most {self.high:g}"
         return words
 
-    @property
+    @cached_property
     def parts(self) -> tuple[str, str] | None:
         """What a rate is computed from again: its numerator and its denominator; None where it is no rate."""
         if not self.adds or self.adds in ADDS:
@@ -115,7 +115,7 @@ class Column:
             raise ValueError(f"column {self.name}: {self.adds!r} is neither one of {', '.join(ADDS)} nor a fraction")
         return ast.unparse(fraction.left), ast.unparse(fraction.right)
 
-    @property
+    @cached_property
     def named(self) -> set[str]:
         """The columns that a rate is computed from; empty where it is no rate."""
         return {name for part in self.parts or () for name in names_in(part)}

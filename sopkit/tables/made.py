@@ -9,6 +9,7 @@ that value.
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -54,7 +55,7 @@ MADE = (
     Made("demand_plan", "price", "", words="The price of the product in the market, else its list price.", see=("prices", "products")),
     Made("demand_plan", "sales", "sales_forecast.quantity"),
     # supply
-    Made("deliveries", "demand", "demand_plan.consensus"),
+    Made("deliveries", "demand", "max(demand_plan.consensus, customer_orders.quantity)"),
     Made("deliveries", "price", "demand_plan.price"),
     Made("deliveries", "delivered", "", words=SOLVED, of=("demand",), see=("why_short",)),
     Made("supply_plan", "quantity", "", words=SOLVED),
@@ -81,9 +82,9 @@ MADE = (
 )  # fmt: skip
 
 
-def made(table: str, column: str, row: dict[str, object]) -> Made | None:
-    """How `column` of `table` is made in a row that has these values; None where nothing is declared."""
+def made(table: str, column: str, value: Callable[[str], object]) -> Made | None:
+    """How `column` of `table` is made in a row that has the `value` of each key; None where nothing is declared."""
     for one in MADE:
-        if (one.table, one.column) == (table, column) and all(row.get(k) == v for k, v in one.where.items()):
+        if (one.table, one.column) == (table, column) and all(value(k) == v for k, v in one.where.items()):
             return one
     return None
