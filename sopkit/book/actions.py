@@ -77,23 +77,13 @@ def proposed(book: Book) -> pd.DataFrame:
     rows: list[tuple[str, str, object, str, str]] = []
     for one in book["adopted"].itertuples():
         what = say("Bring into the company's tables: {title}", one.title)
-        effect = (
-            say("{money} {currency} expected", local(f"{one.expected:+,.0f}"), book.currency)
-            if pd.notna(one.expected)
-            else ""
-        )
+        effect = (say("{money} {currency} expected", local(f"{one.expected:+,.0f}"), book.currency)
+            if pd.notna(one.expected) else "")  # fmt: skip
         rows.append((what, one.owner or one.decided_by, one.due, effect, one.option))
     levers = book["levers"]
     for one in levers[levers["gain"] > 0].sort_values("gain", ascending=False).head(TAKEN).itertuples():
-        rows.append(
-            (
-                say("Look at the lever: {sentence}", one.sentence),
-                "",
-                None,
-                local(f"{one.gain:+,.0f} {book.currency}"),
-                f"lever {one.lever}",
-            )
-        )
+        rows.append((say("Look at the lever: {sentence}", one.sentence), "", None,
+            local(f"{one.gain:+,.0f} {book.currency}"), f"lever {one.lever}"))  # fmt: skip
     for one in book["exceptions"].sort_values("rank").head(TAKEN).itertuples():
         rows.append((say("Explain: {sentence}", one.sentence), "", None, "", f"exception {one.product} {one.market}"))
     frame = pd.DataFrame(rows, columns=["what", "assignees", "due", "effect", "origin"])

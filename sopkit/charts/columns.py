@@ -129,17 +129,10 @@ def panels(
     width, gap = about.get("width", WIDE), 2
     pitch = (width - 70) / (len(parts) * (len(months) + gap))
     scale = scale_of(tidy["y"], unit, small=True)
-    words = "; ".join(
-        say("{name}: {low} to {high}", named(part), scale.text(rows["y"].min()), scale.text(rows["y"].max()))
-        for part, rows in tidy.groupby("part")
-    )
-    figure = made(
-        shown,
-        scale.unit,
-        y,
-        say("Columns by {each} and month on one scale, {unit}. {words}.", heading(each).lower(), scale.unit, words),
-        **about,
-    )
+    words = "; ".join(say("{name}: {low} to {high}", named(part), scale.text(rows["y"].min()),
+        scale.text(rows["y"].max())) for part, rows in tidy.groupby("part"))  # fmt: skip
+    figure = made(shown, scale.unit, y, say("Columns by {each} and month on one scale, {unit}. {words}.",
+        heading(each).lower(), scale.unit, words), **about)  # fmt: skip
     tidy["n"] = [parts.index(p) * (len(months) + gap) for p in tidy["part"]] + months.get_indexer(tidy["x"])
     tidy["d"] = [f"{named(r.part)}, {named(r.series)}, {plain(r.x)}: {scale.told(r.y)}" for r in tidy.itertuples()]
     tidy["y"], tidy["zero"] = tidy["y"] / scale.factor, 0.0

@@ -54,9 +54,8 @@ def summary(tidy: pd.DataFrame, scale: Scale) -> str:
     for name, rows in tidy.dropna(subset=["y"]).groupby("series", sort=False):
         rows = rows.sort_values("x")
         top = rows.loc[rows["y"].idxmax()]
-        parts.append(
-            say("{name}: {first}, {last}, highest {highest}", named(name), at(rows.iloc[0]), at(rows.iloc[-1]), at(top))
-        )
+        parts.append(say("{name}: {first}, {last}, highest {highest}", named(name), at(rows.iloc[0]),
+            at(rows.iloc[-1]), at(top)))  # fmt: skip
     return "; ".join(parts)
 
 
@@ -79,18 +78,11 @@ def line(
     scale, width = scale_of([*tidy["y"], *tidy.get("high", [])], unit, small=True), about.get("width", WIDE)
     high_px = min(about.get("height", HIGH), LOW)
     kinds = in_order(tidy["series"], order)
-    tidy["d"] = [
-        f"{named(row.series)}, {plain(row.x)}: {scale.told(row.y)}"
-        + (
-            " " + say("(range {low} to {high})", scale.text(row.low), scale.text(row.high))
-            if low and high and row.low == row.low
-            else ""
-        )
-        for row in tidy.itertuples()
-    ]
-    figure = made(
-        shown, scale.unit, y, say("Line chart, {unit}. {summary}.", scale.unit, summary(tidy, scale)), **about
-    )
+    tidy["d"] = [f"{named(row.series)}, {plain(row.x)}: {scale.told(row.y)}" + (" " + say("(range {low} to {high})",
+        scale.text(row.low), scale.text(row.high)) if low and high and row.low == row.low else "")
+        for row in tidy.itertuples()]  # fmt: skip
+    figure = made(shown, scale.unit, y, say("Line chart, {unit}. {summary}.", scale.unit, summary(tidy,
+        scale)), **about)  # fmt: skip
     values = [name for name in ("y", "low", "high") if name in tidy]
     tidy[values] /= scale.factor
     v, styles = vega(), looks(kinds)
@@ -177,13 +169,8 @@ def bars(
     scale = short_scale([*total["up"], *above["y"]], unit, (width - 170) / len(months))
     tidy["series"] = tidy["series"].map(plain)
     kinds = in_order(tidy["series"], order)
-    figure = made(
-        shown,
-        scale.unit,
-        y,
-        say("Stacked bars by month, {unit}. {summary}.", scale.unit, summary(tidy, scale)),
-        **about,
-    )
+    figure = made(shown, scale.unit, y, say("Stacked bars by month, {unit}. {summary}.", scale.unit,
+        summary(tidy, scale)), **about)  # fmt: skip
     for part in (tidy, above):
         series = part.get("series", pd.Series(over_name, part.index))
         rows = zip(series, part["x"], part["y"], strict=True)
@@ -288,16 +275,12 @@ def stair_step(
     tidy["text"] = [scale.text(v) for v in tidy["y"]]
     tidy["delta"] = ["" if pd.isna(c) else number(c / scale.factor, 1, sign=True) for c in change]
     tidy["ink"] = [colour_of(0.0 if pd.isna(c) else c, about["better"]) for c in change]
-    tidy["d"] = [
-        say("{step}: {value}, step {change}", named(r.step), with_unit(r.text, scale.unit), r.delta)
-        if r.delta
-        else f"{named(r.step)}: {with_unit(r.text, scale.unit)}"
-        for r in tidy.itertuples()
-    ]
+    tidy["d"] = [say("{step}: {value}, step {change}", named(r.step), with_unit(r.text, scale.unit),
+        r.delta) if r.delta else f"{named(r.step)}: {with_unit(r.text, scale.unit)}"
+        for r in tidy.itertuples()]  # fmt: skip
     shown = tidy[["step", "y"]].rename(columns={"step": step, "y": value})
-    figure = made(
-        shown, scale.unit, value, say("Stair-step, {unit}. {steps}.", scale.unit, "; ".join(tidy["d"])), **about
-    )
+    figure = made(shown, scale.unit, value, say("Stair-step, {unit}. {steps}.", scale.unit,
+        "; ".join(tidy["d"])), **about)  # fmt: skip
     tidy = tidy.assign(y=tidy["y"] / scale.factor, n=range(len(tidy)))
     worst = int(change.mul(1 if lower_is_better else -1).fillna(-9e9).to_numpy().argmax())
     tidy["m"] = [say("message: {text}", d) for d in tidy["d"]]

@@ -134,12 +134,8 @@ def apart(values: pd.Series, least: float) -> list[float]:
 
 def marked(point: pd.DataFrame, x: str, y: str, dy: int = -11) -> list[Any]:
     """The point that the message makes: a ring around it and its number in bold."""
-    rows = point.assign(
-        m=[
-            say("message: {text}", f"{plain(name)} {text}")
-            for name, text in zip(point["x"], point["text"], strict=True)
-        ]
-    )
+    rows = point.assign(m=[say("message: {text}", f"{plain(name)} {text}") for name,
+        text in zip(point["x"], point["text"], strict=True)])  # fmt: skip
     base = chart(rows).encode(x=x, y=y)
     ring = base.mark_point(size=70, color=INK, filled=False, strokeWidth=1.6).encode(description="m:N")
     return [ring, base.mark_text(dy=dy, fontSize=10, fontWeight="bold", aria=False).encode(text="text:N")]

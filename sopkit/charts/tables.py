@@ -135,11 +135,8 @@ def _cell(value: Any, how: Show, scale: Scale | None, data: bool) -> Cell:
     """A cell; `data`: its text is the company's own, not a word of ours."""
     if how.planned_from is not None:
         known = [v for v in value if math.isfinite(v)]
-        alt = (
-            say("{name}: from {first} to {last}", how.heading, number(known[0]), number(known[-1]))
-            if known
-            else how.heading
-        )
+        alt = (say("{name}: from {first} to {last}", how.heading, number(known[0]), number(known[-1]))
+            if known else how.heading)  # fmt: skip
         return Cell(spark(value, alt, 120, 24, how.planned_from), "line")
     if scale:
         return Cell(scale.text(value, how.sign))
@@ -245,11 +242,8 @@ def heat_map(
     body, marked = [], []
     for name, values in zip(wide.index, wide.to_numpy(dtype=float), strict=True):
         full = [mark_from is not None and value >= mark_from - 1e-9 for value in values]
-        marked += [
-            say("{value} in {month}", plain(name), plain(at))
-            for at, mark in zip(wide.columns, full, strict=True)
-            if mark
-        ]
+        marked += [say("{value} in {month}", plain(name), plain(at)) for at, mark in zip(wide.columns,
+            full, strict=True) if mark]  # fmt: skip
         cells = [
             Cell(scale.text(v, diverging), "mark" if mark else "", _shade(v, lowest, highest, diverging))
             for v, mark in zip(values, full, strict=True)
@@ -274,20 +268,11 @@ def statement(
         return nothing(about["title"], about.get("none", NONE), frame, row, column, value)
     tidy = points(frame, {"row": row, "column": column}, {"y": value}, unit, about.get("source", ""))
     wide, scale = _wide(tidy, rows), scale_of(tidy["y"], unit, small=True)
-    body = [
-        Row(
-            [Cell(scale.text(v)) for v in values],
-            Cell(safe(sentence(say(str(name)))), "text"),
-            "total" * (name in bold),
-        )
-        for name, values in zip(wide.index, wide.to_numpy(dtype=float), strict=True)
-    ]
-    alt = say(
-        "Statement of {lines} lines and {columns} columns, {unit}.",
-        number(len(wide)),
-        number(wide.shape[1]),
-        scale.unit,
-    )
+    body = [Row([Cell(scale.text(v)) for v in values], Cell(safe(sentence(say(str(name)))), "text"),
+        "total" * (name in bold)) for name, values in zip(wide.index, wide.to_numpy(dtype=float),
+        strict=True)]  # fmt: skip
+    alt = say("Statement of {lines} lines and {columns} columns, {unit}.", number(len(wide)),
+        number(wide.shape[1]), scale.unit)  # fmt: skip
     figure = made(tidy.rename(columns={"row": row, "column": column, "y": value}), scale.unit, value, alt, **about)
     return _written(figure, [Cell(safe(heading(row)), "text"), *_month_heads(wide.columns)], body, "statement")
 
@@ -320,18 +305,11 @@ def comparison(
         body.append(
             Row(cells, Cell(f'<span>{safe(label)}</span> <span class="unit">{safe(scale.unit)}</span>', "text"))
         )
-    alt = say(
-        "Table comparing {scenarios} scenarios with the base on {measures} measures.",
-        number(len(names)),
-        number(len(body)),
-    )
+    alt = say("Table comparing {scenarios} scenarios with the base on {measures} measures.",
+        number(len(names)), number(len(body)))  # fmt: skip
     figure = made(frame, "each row in its own unit", "", alt, more=say("▼ worse than the base."), **about)
-    return _written(
-        figure,
-        [Cell(safe(say("Measure")), "text"), *(Cell(safe(name)) for name in (say(base_name), *names))],
-        body,
-        "comparison",
-    )
+    return _written(figure, [Cell(safe(say("Measure")), "text"), *(Cell(safe(name))
+        for name in (say(base_name), *names))], body, "comparison")  # fmt: skip
 
 
 def flow(frame: pd.DataFrame, *, unit: str = "", **about: Unpack[About]) -> Figure:

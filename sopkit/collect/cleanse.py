@@ -226,21 +226,15 @@ def _suspicions(
         sold, usual = raw.iat[t, s], expected.iat[t, s]
         compared = local(f"{sold:,.0f}"), local(f"{usual:,.0f}")
         if sold >= DEAL * usual and alone.iat[t, s]:
-            method, reason = (
-                "one_off_deal",
-                say("{sold} sold where {usual} were usual, in one month only: a single order?", *compared),
-            )
+            method, reason = ("one_off_deal", say("{sold} sold where {usual} were usual, in one month "
+                                    "only: a single order?", *compared))  # fmt: skip
         elif sold == 0:
-            method, reason = (
-                "suspected_stock_out",
-                say("{sold} sold where {usual} were usual; no stock record tells why", *compared),
-            )
+            method, reason = ("suspected_stock_out", say("{sold} sold where {usual} were usual; no "
+                                    "stock record tells why", *compared))  # fmt: skip
         else:
             far_off = local(f"{score.iat[t, s]:+.1f}")
-            method, reason = (
-                "outlier",
-                say("{sold} sold where {usual} were usual, {score} deviations", *compared, far_off),
-            )
+            method, reason = ("outlier", say("{sold} sold where {usual} were usual, {score} deviations",
+                *compared, far_off))  # fmt: skip
         if t == len(raw) - 1:
             reason = say("{reason}; the newest month, so it may be the start of a change", reason)
         cells[t, s] = (usual - sold, method, reason)

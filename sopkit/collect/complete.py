@@ -76,18 +76,16 @@ def findings(tables: Mapping[str, pd.DataFrame], company: Company, cycle: str) -
         if tables[row.table].empty and row.table in PLANNED_AROUND:
             continue
         counts = local(f"{row.present:,.0f}"), local(f"{row.wanted:,.0f}")
-        rule = say(
-            "incomplete: {measure} ({present} of {wanted}); missing: {names}", say(row.measure), *counts, row.missing
-        )
+        rule = say("incomplete: {measure} ({present} of {wanted}); missing: {names}", say(row.measure),
+            *counts, row.missing)  # fmt: skip
         fix = say("Complete the source, or declare under `assumptions:` in company.yaml how it is planned around.")
         found.append(Finding(row.table, 0, "", "", rule, "warning", "", fix))
     found += _unmet_demand(tables)
     declared = {assumption.table for assumption in company.assumptions.values()}
     for name in PLANNED_AROUND:
         if tables[name].empty and name not in declared:
-            fix = say(
-                "Give it a source, or declare under `assumptions:` in company.yaml what is assumed and who answers."
-            )
+            fix = say("Give it a source, or declare under `assumptions:` in company.yaml what is "
+                      "assumed and who answers.")  # fmt: skip
             found.append(Finding(name, 0, "", "", say(UNSAID), "warning", "", fix))
     found += runs_out.findings(tables, company, cycle)
     return [*found, *_stock_date(tables, cycle), *_expired_assumptions(company, cycle)]

@@ -98,11 +98,8 @@ def missing(book: Book) -> Figure:
 def assumptions(book: Book) -> Figure:
     """What is missing but planned around, each with an owner."""
     asked = book["findings"]["severity"].eq("warning").sum()
-    none = (
-        say("No assumption is declared; {findings} may ask for one.", several(int(asked), "finding"))
-        if asked
-        else ("Nothing had to be assumed.")
-    )
+    none = (say("No assumption is declared; {findings} may ask for one.", several(int(asked), "finding"))
+        if asked else ("Nothing had to be assumed."))  # fmt: skip
     return charts.table(
         book["assumptions"],
         charts.columns_of("assumptions", "statement table owner expires", statement="Assumption",

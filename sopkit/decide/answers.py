@@ -61,9 +61,8 @@ def _not_for_this_plan(asked: Question, book: Book) -> str:
         return say(how, *([asked.plan] if asked.plan else []), write)
     people = book["people"]
     if (people.loc[people["name"] == asked.decided_by, "ssh_key"] != "").any():
-        return say(
-            "{author} signs with an SSH key, and decisions.yaml is not signed. Use `sopkit decide`", asked.decided_by
-        )
+        return say("{author} signs with an SSH key, and decisions.yaml is not signed. Use `sopkit decide`",
+            asked.decided_by)  # fmt: skip
     return ""
 
 

@@ -88,14 +88,9 @@ def table(book: Book, place: int = 0) -> Figure:
     rows = rows.reindex(scores["option"])  # in the order in which they are offered
     called = [(titles.get(code, code), mark) for code, mark in zip(rows.index, rows["recommended"], strict=True)]
     rows.insert(0, "name", [say("{option} (recommended)", name) if mark is True else name for name, mark in called])
-    show = {
-        event: Show(
-            (events["title"].get(event, event) if event else say("Nothing happens"))
-            + (f" ({percent(chance[event])})" if pd.notna(chance[event]) else ""),
-            book.currency,
-        )
-        for event in wide
-    }
+    show = {event: Show((events["title"].get(event, event) if event
+        else say("Nothing happens")) + (f" ({percent(chance[event])})" if pd.notna(chance[event])
+        else ""), book.currency) for event in wide}  # fmt: skip
     text = _safest(rows, titles, book.currency)
     return charts.table(
         rows if len(cells) else None,
@@ -152,11 +147,8 @@ def review(book: Book) -> Figure:
     rows = book["decision_review"]
     counts = rows["outcome"].value_counts()
     told = [f"{row.decided_by or say('nobody')}, {month_name(row.cycle)}" for row in rows.itertuples()]
-    ends = [
-        f"{number(counts[one])} {say(one)}"
-        for one in ("done", "on track", "at risk", "missed", "not known")
-        if one in counts
-    ]
+    ends = [f"{number(counts[one])} {say(one)}" for one in ("done", "on track", "at risk", "missed",
+        "not known") if one in counts]  # fmt: skip
     named = rows["title"].where(rows["title"].ne(""), rows["question"]).where(
         rows["option"] != BASE, [say("{question} No: the plan stood.", one) for one in rows["question"]])  # fmt: skip
     return charts.table(
@@ -176,10 +168,8 @@ def board(book: Book) -> Figure:
     """The actions by where they stand: open, doing, done, dropped; what is late is said."""
     rows = standing(book["actions"])
     behind = late(rows, book.first)
-    cards = [
-        f"{at}. {row.what}" + (f" ({row.assignees})" if row.assignees else "") + (" " + say("LATE") if is_late else "")
-        for (at, row), is_late in zip(rows.iterrows(), behind, strict=True)
-    ]
+    cards = [f"{at}. {row.what}" + (f" ({row.assignees})" if row.assignees else "") + (" " + say("LATE")
+        if is_late else "") for (at, row), is_late in zip(rows.iterrows(), behind, strict=True)]  # fmt: skip
     stacks = {one: [card for card, state in zip(cards, rows["status"], strict=True) if state == one] for one in STATES}
     deep = max(map(len, stacks.values()), default=0)
     return charts.table(
@@ -266,11 +256,8 @@ def _options(book: Book, row: Any) -> Figure:
         best_of = advice(book, row["recommendation"]) if rivals else say(NO_RIVAL)
         text = " ".join(filter(None, [row["lapsed"], best_of]))
     behind = overdue(book)[row.name]
-    due = (
-        say("overdue since {month}" if behind else "due {month}", month_name(row["due"]))
-        if pd.notna(row["due"])
-        else ""
-    )
+    due = (say("overdue since {month}" if behind else "due {month}", month_name(row["due"]))
+        if pd.notna(row["due"]) else "")  # fmt: skip
     return charts.table(
         options.astype(dict.fromkeys(show, float)), {"option": "Option", **show},
         who=book.who, title=row["question"], look_for=text,

@@ -119,9 +119,8 @@ def combined(book: Book, codes: Sequence[str]) -> pd.DataFrame:
     try:
         both = together(book, codes)
     except SettingsError as error:
-        return pd.DataFrame(
-            [row | {"sentence": say("They are not recommended together: {error}", error)}], columns=names
-        )
+        return pd.DataFrame([row | {"sentence": say("They are not recommended together: {error}",
+            error)}], columns=names)  # fmt: skip
     base = Plan(book.tables, book.company, book.cycle, book.scenarios)
     before, after = base.measures(), _with_costs(base, codes).what_if(both, judged=False).measures()
     gain = float((after - before)["result"] - (after - before)["service penalties"])

@@ -133,8 +133,7 @@ def sentence(asked: Question, table: pd.DataFrame, scored: pd.DataFrame, book: B
         how = percent(chance[event]) if pd.notna(chance[event]) else say("nobody states how likely")
         parts.append(say(HAPPENS[way], *money, named[event], how))
     name = titles[other][:1].upper() + titles[other][1:]
-    told = say(
-        "{option}: {effects}; {money} on average.", name, listed(parts, 9), scale.told(mean[other] - mean[first], True)
-    )
+    told = say("{option}: {effects}; {money} on average.", name, listed(parts, 9),
+        scale.told(mean[other] - mean[first], True))  # fmt: skip
     verdict = [] if code != first else [say("It does not pay: {option}.", titles[first])]
     return code, " ".join([told, *verdict, *gone])

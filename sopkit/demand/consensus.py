@@ -98,9 +98,8 @@ def stream_weights(judged: pd.DataFrame, families: list[str], rules: Consensus, 
     least, most = np.array([(limit.least, limit.most) for limit in rules.streams.values()]).T
     if least.sum() > 1 or most.sum() < 1:
         sums = say("(least {least}, most {most})", local(f"{least.sum():.2f}"), local(f"{most.sum():.2f}"))
-        sentence = say(
-            "The limits of consensus.streams cannot sum to 1 {sums}: they were widened. Correct company.yaml.", sums
-        )
+        sentence = say("The limits of consensus.streams cannot sum to 1 {sums}: they were widened. "
+                       "Correct company.yaml.", sums)  # fmt: skip
         notes.say("consensus", "limits", sentence)
     shown = _judgement(judged, rules)
     parts = {
@@ -158,14 +157,9 @@ def _say_blend(shown: pd.DataFrame, weights: pd.DataFrame, notes: Notes) -> None
         alone = {name: wape(wide[name], actual) for name in share.index}
         best, blended = min(alone, key=lambda name: alone[name]), wape(wide[share.index] @ share, actual)
         if blended > alone[best] + 0.0005:
-            sentence = say(
-                "In {family} the blend would have missed by {blended} in the months judged, its best "
-                "stream ({best}) alone by {alone}: few months or a limit keep the other in.",
-                family,
-                percent(blended, 1),
-                best,
-                percent(alone[best], 1),
-            )
+            sentence = say("In {family} the blend would have missed by {blended} in the months judged, "
+                           "its best stream ({best}) alone by {alone}: few months or a limit keep the "
+                           "other in.", family, percent(blended, 1), best, percent(alone[best], 1))  # fmt: skip
             notes.say("consensus", family, sentence)
 
 
@@ -189,10 +183,8 @@ def blend(streams: Mapping[str, np.ndarray], weights: pd.DataFrame, grid: Grid, 
     total, parts = grid.zeros(), grid.zeros()
     for name in share.columns:
         if name not in streams or np.isnan(streams[name]).all():
-            sentence = say(
-                "consensus.streams names {name}, of which this cycle has no forecast: the others get its weight.",
-                repr(name),
-            )
+            sentence = say("consensus.streams names {name}, of which this cycle has no forecast: the "
+                           "others get its weight.", repr(name))  # fmt: skip
             notes.say("consensus", name, sentence)
             continue
         off = grid.pairs["family"].map(bias[name]).to_numpy()[:, None]
@@ -262,11 +254,9 @@ def apply_overrides(
             continue
         if not (rows.any() and months.any()):
             overrides.loc[row.Index, "status"] = "matches nothing"
-            notes.say(
-                "overrides",
-                say("override {id}", row.id),
-                say("Override {id} of {author} ({scope}) matches nothing that is planned.", row.id, row.author, what),
-            )
+            notes.say("overrides", say("override {id}", row.id), say("Override {id} of {author} "
+                                    "({scope}) matches nothing that is planned.", row.id, row.author,
+                what))  # fmt: skip
             continue
         cells = np.ix_(rows, months)
         before = current[cells]

@@ -66,12 +66,9 @@ def _disagreements(book: Book, accuracy: pd.DataFrame) -> Iterator[Found]:
         lean, share = usual.get(book.family[row.product], 0.0), row.sales / row.statistical
         off = abs(share / (1 + lean) - 1)
         if off >= 0.05:
-            sentence = say(
-                "Sales expects {share} against the numbers for {product}; usually it leans {lean}.",
-                percent(share - 1, sign=True),
-                row.product,
-                percent(lean, sign=True),
-            )
+            sentence = say("Sales expects {share} against the numbers for {product}; usually it leans "
+                           "{lean}.", percent(share - 1, sign=True), row.product, percent(lean,
+                sign=True))  # fmt: skip
             yield row.product, "", off * row.money, sentence, say("ask sales what it knows that history does not")
 
 
@@ -84,14 +81,9 @@ def _moved(book: Book) -> Iterator[Found]:
     for row in sums[sums["quantity"] > 0].itertuples():
         change = row.consensus / row.quantity - 1
         if abs(change) >= 0.10:
-            sentence = say(
-                "{product} moved by {share} since the last cycle, from {quantity} to {consensus} units "
-                "over the months both plan.",
-                row.product,
-                percent(change, sign=True),
-                local(f"{row.quantity:,.0f}"),
-                local(f"{row.consensus:,.0f}"),
-            )
+            sentence = say("{product} moved by {share} since the last cycle, from {quantity} to "
+                           "{consensus} units over the months both plan.", row.product, percent(change,
+                sign=True), local(f"{row.quantity:,.0f}"), local(f"{row.consensus:,.0f}"))  # fmt: skip
             yield row.product, "", abs(row.money), sentence, say("give the reason before supply follows")
 
 
@@ -150,19 +142,13 @@ def _launches(book: Book) -> Iterator[Found]:
         told = row.product, month_name(row.launch_month)
         if units > 0:
             like = row.like_product or say("no like-product")
-            sentence = say(
-                "{product} starts in {month}: {units} units rest on {like}.", *told, local(f"{units:,.0f}"), like
-            )
+            sentence = say("{product} starts in {month}: {units} units rest on {like}.", *told,
+                local(f"{units:,.0f}"), like)  # fmt: skip
             yield row.product, "", money, sentence, say("hold the first weeks against the curve before ordering more")
         else:
             advice = say("name a like-product and a curve, or enter an override")
-            yield (
-                row.product,
-                "",
-                money,
-                say("{product} starts in {month} and nothing is planned for it.", *told),
-                advice,
-            )
+            yield (row.product, "", money, say("{product} starts in {month} and nothing is planned for "
+                                    "it.", *told), advice)  # fmt: skip
 
 
 def _campaigns(book: Book) -> Iterator[Found]:
@@ -178,16 +164,10 @@ def _campaigns(book: Book) -> Iterator[Found]:
             gap = base * row.promised_uplift * (1 - rate[kind])
             missing, money = missing + gap, money + gap * price
         if missing > 0 and rate[kind] < KEPT:
-            sentence = say(
-                "{campaign} promises {missing} more {product} than campaigns of its kind ever kept "
-                "({rate} of the promise); it costs {cost} {currency}.",
-                campaign,
-                local(f"{missing:,.0f}"),
-                product,
-                percent(rate[kind]),
-                local(f"{rows['cost'].sum():,.0f}"),
-                book.currency,
-            )
+            sentence = say("{campaign} promises {missing} more {product} than campaigns of its kind "
+                           "ever kept ({rate} of the promise); it costs {cost} {currency}.", campaign,
+                local(f"{missing:,.0f}"), product, percent(rate[kind]),
+                local(f"{rows['cost'].sum():,.0f}"), book.currency)  # fmt: skip
             yield product, "", money, sentence, say("plan at what was kept; ask whether it pays for itself")
 
 
@@ -195,14 +175,9 @@ def _overrides(book: Book) -> Iterator[Found]:
     """Overrides in force that nobody can check."""
     applied = book["overrides_applied"]
     for row in applied[(applied["status"] == "in force") & (applied["evidence"] == "")].itertuples():
-        sentence = say(
-            "Override {id} of {owner} moves {units} units of {scope} ({reason}); no evidence is named.",
-            row.id,
-            row.owner,
-            local(f"{row.units:+,.0f}"),
-            row.scope,
-            row.reason,
-        )
+        sentence = say("Override {id} of {owner} moves {units} units of {scope} ({reason}); no evidence "
+                       "is named.", row.id, row.owner, local(f"{row.units:+,.0f}"), row.scope,
+            row.reason)  # fmt: skip
         yield "", "", abs(row.money), sentence, say("name the evidence or let it expire")
 
 
@@ -215,7 +190,6 @@ def _uncertain(book: Book) -> Iterator[Found]:
     for row in sums[sums["consensus"] > 0].itertuples():
         wide = row.wide / row.consensus
         if wide >= 1:
-            sentence = say(
-                "The range of {product} over the next three months is {wide} of its plan.", row.product, percent(wide)
-            )
+            sentence = say("The range of {product} over the next three months is {wide} of its plan.",
+                row.product, percent(wide))  # fmt: skip
             yield row.product, "", row.money, sentence, say("hold stock deliberately, or make to order")

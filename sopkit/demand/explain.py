@@ -48,9 +48,8 @@ def reasons(book: Book, product: str, market: str = "") -> list[tuple[str, str]]
     lines += _past(past, baseline, units)
     models = of("baseline").drop_duplicates(["product", "market"])["model"]
     if len(models):
-        lines.append(
-            ("method", say("Forecast by {models}: weights by what each missed so far.", listed(sorted(set(models)), 2)))
-        )
+        lines.append(("method", say("Forecast by {models}: weights by what each missed so far.",
+            listed(sorted(set(models)), 2))))  # fmt: skip
     lines += _drivers(book, product)
     for layer, words in LAYER_WORDS.items():
         moved = near[layer].sum()

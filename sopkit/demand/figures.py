@@ -246,9 +246,8 @@ def in_words(book: Book) -> Figure:
 def stair(book: Book) -> Figure:
     """The error after each step from naive to consensus; a step that changes nothing is left out."""
     rows = _lag(book, "fva").sort_values("step")
-    rows = rows.assign(
-        name=[say(STREAMS.get(one, name)) for one, name in zip(rows["stream"], rows["name"], strict=True)]
-    )
+    rows = rows.assign(name=[say(STREAMS.get(one, name)) for one, name in zip(rows["stream"],
+        rows["name"], strict=True)])  # fmt: skip
     rows = rows[rows["fva"].isna() | (rows["fva"].abs() > 1e-9)]
     harmful = rows[rows["fva"] < -0.0005]
     return charts.stair_step(

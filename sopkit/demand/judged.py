@@ -60,9 +60,8 @@ def past_forecasts(book: Book, past: Past, notes: Notes) -> pd.DataFrame:
     known = frame["product"].isin(book["products"]["product"])
     if not known.all():
         unknown = sorted(set(frame.loc[~known, "product"]))
-        sentence = say(
-            "Past forecasts of {count} products that are no longer in products are not judged.", len(unknown)
-        )
+        sentence = say("Past forecasts of {count} products that are no longer in products are not judged.",
+            len(unknown))  # fmt: skip
         notes.say("who was right", ", ".join(unknown), sentence)
         frame = frame[known]
     if len(frame) and "naive" not in set(frame["stream"]):
@@ -251,11 +250,8 @@ def changed(book: Book, notes: Notes) -> pd.DataFrame:
     last = agreed["cycle"].max()
     months = sorted(set(agreed.loc[agreed["cycle"] == last, "month"]) & set(now["month"]))
     if not months:
-        notes.say(
-            "consensus",
-            "last cycle",
-            say("The plan of {month} has no month in common with this one.", month_name(last)),
-        )
+        notes.say("consensus", "last cycle", say("The plan of {month} has no month in common with this "
+                                "one.", month_name(last)))  # fmt: skip
         return pd.DataFrame(columns=columns)
     both = pd.concat([past[past["cycle"] == last], now], ignore_index=True)
     known = both["product"].isin(book["products"]["product"])
@@ -269,10 +265,8 @@ def changed(book: Book, notes: Notes) -> pd.DataFrame:
             for cycle in (last, book.first)
         )
         change = (new - old).diff().fillna((new - old).iloc[:1])
-        steps = [
-            (say("plan of {month}", month_name(last)), *old.iloc[-1]),
-            *((STEP_WORDS[name], *of) for name, of in change.iterrows()),
-        ]
+        steps = [(say("plan of {month}", month_name(last)), *old.iloc[-1]), *((STEP_WORDS[name], *of)
+            for name, of in change.iterrows())]  # fmt: skip
         steps.append((say("plan of {month}", month_name(book.first)), *new.iloc[-1]))
         rows += [(family, at, *step, span) for at, step in enumerate(steps)]
     return pd.DataFrame(rows, columns=columns)

@@ -83,12 +83,9 @@ def pipeline_layer(book: Book, grid: Grid, notes: Notes) -> tuple[np.ndarray, np
         notes.say("pipeline", row.opportunity, sentence)
     inside = deals[deals["in_baseline"] & (deals["month"] >= grid.months[0])]
     if len(inside):
-        sentence = say(
-            "{count} opportunities of {quantity} units are not added: history already holds these "
-            "customers' usual orders.",
-            len(inside),
-            local(f"{inside['quantity'].sum():,.0f}"),
-        )
+        sentence = say("{count} opportunities of {quantity} units are not added: history already holds "
+                       "these customers' usual orders.", len(inside),
+            local(f"{inside['quantity'].sum():,.0f}"))  # fmt: skip
         notes.say("pipeline", ", ".join(sorted(set(inside["customer"]))), sentence)
     deals = deals[~deals["in_baseline"]]
     units, chance = deals["quantity"], deals["probability"]

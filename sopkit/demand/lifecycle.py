@@ -99,11 +99,8 @@ def _launch(
     peers, curves = [like] if like else [], book["curves"]
     curve = curves[curves["curve"] == row["curve"]].sort_values("age") if row["curve"] else curves.head(0)
     ages, factors = (curve["age"].to_numpy(), curve["factor"].to_numpy()) if len(curve) else (np.zeros(1), np.ones(1))
-    by = (
-        say("like {product}, by the curve {curve}", like, repr(row["curve"]))
-        if len(curve)
-        else say("like {product}, by its full volume at once (no curve)", like)
-    )
+    by = (say("like {product}, by the curve {curve}", like, repr(row["curve"])) if len(curve)
+        else say("like {product}, by its full volume at once (no curve)", like))  # fmt: skip
     if not like:
         if launch < grid.months[0]:
             return

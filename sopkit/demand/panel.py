@@ -130,21 +130,14 @@ def panel_of(
                     move = change[part, offset][-len(then[offset]) :]
                     then[offset] = np.r_[then[offset][: -len(move)], then[offset][-len(move) :] + move]
         if holes:
-            notes.append(
-                say("{count} missing month(s) filled from the same month of other years and its neighbours.", holes)
-            )
+            notes.append(say("{count} missing month(s) filled from the same month of other years and "
+                             "its neighbours.", holes))  # fmt: skip
         if (name, 0) in change:
             first = len(months) - len(values)
-            notes += [
-                say(
-                    "{month}: {quantity} where {usual} were usual, in this month alone: taken as usual by the "
-                    "model, history keeps it. Accept or refuse the correction in notebook 01.",
-                    month_name(months[first + at]),
-                    local(f"{values[at]:,.0f}"),
-                    local(f"{then[0][at]:,.0f}"),
-                )
-                for at in np.flatnonzero(change[name, 0])
-            ]
+            notes += [say("{month}: {quantity} where {usual} were usual, in this month alone: taken as "
+                          "usual by the model, history keeps it. Accept or refuse the correction in "
+                          "notebook 01.", month_name(months[first + at]), local(f"{values[at]:,.0f}"),
+                local(f"{then[0][at]:,.0f}")) for at in np.flatnonzero(change[name, 0])]  # fmt: skip
         y = then.pop(0)
         then = {offset: old for offset, old in then.items() if not np.array_equal(old, y[: len(old)])}
         kind = kind_of(y, season)

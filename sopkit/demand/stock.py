@@ -126,14 +126,9 @@ def proposal(book: Book, notes: Notes) -> pd.DataFrame:
     ]
     if len(out):
         proposed, current, change = out[["proposed_value", "current_value", "difference_value"]].sum()
-        sentence = say(
-            "The forecast's error asks for {proposed} {currency} of safety stock at standard cost; "
-            "today's targets hold {current} ({change}). Normal errors and each market served over "
-            "its cheapest lane are assumed; the lead time is certain.",
-            local(f"{proposed:,.0f}"),
-            book.currency,
-            local(f"{current:,.0f}"),
-            local(f"{change:+,.0f}"),
-        )
+        sentence = say("The forecast's error asks for {proposed} {currency} of safety stock at standard "
+                       "cost; today's targets hold {current} ({change}). Normal errors and each market "
+                       "served over its cheapest lane are assumed; the lead time is certain.",
+            local(f"{proposed:,.0f}"), book.currency, local(f"{current:,.0f}"), local(f"{change:+,.0f}"))  # fmt: skip
         notes.say("safety stock", "all", sentence, change)
     return out[TABLES["safety_stock_proposal"].names]

@@ -66,10 +66,8 @@ def levels_of(history: pd.DataFrame) -> list[tuple[str, ...]]:
 
 def no_baseline(notes: Notes) -> dict[str, pd.DataFrame]:
     """The tables of step `forecast` for a company that has sold nothing yet, and what that means."""
-    sentence = say(
-        "Nothing was ever sold, so there is no statistical forecast: the plan is what sales "
-        "expects, the CRM, launches with a like-product and overrides; its range is not known."
-    )
+    sentence = say("Nothing was ever sold, so there is no statistical forecast: the plan is what sales "
+                   "expects, the CRM, launches with a like-product and overrides; its range is not known.")  # fmt: skip
     notes.say("baseline", "history", sentence)
     names = ("baseline", "baseline_levels", "baseline_notes", "backtest", "backtest_months", "forecast_coverage")
     return {name: TABLES[name].empty() for name in names}
@@ -94,24 +92,16 @@ def baseline_tables(made: Coherent, notes: Notes, featured: bool = False) -> dic
         notes.say("baseline", "seasonal naive", say(how, better, count))
     learnt = base.weights.loc[base.weights["model"].isin(LIGHTGBM), "unique_id"].nunique()
     if featured and learnt:
-        sentence = say(
-            "LightGBM knew each month's working days against the usual ones; it counts in {count} "
-            "of {all} series. Campaigns and market conditions are layers and so no features of "
-            "it; nor are prices, whose past plans nobody kept.",
-            learnt,
-            base.weights["unique_id"].nunique(),
-        )
+        sentence = say("LightGBM knew each month's working days against the usual ones; it counts in "
+                       "{count} of {all} series. Campaigns and market conditions are layers and so no "
+                       "features of it; nor are prices, whose past plans nobody kept.", learnt,
+            base.weights["unique_id"].nunique())  # fmt: skip
         notes.say("baseline", "working days", sentence)
     for row in base.coverage.itertuples():
-        sentence = say(
-            "The {level} % range held {share} % of what was sold in the backtest ({count} months).",
-            row.level,
-            local(f"{row.measured:.0f}"),
-            local(f"{row.months:,}"),
-        )
-        unknown = say(
-            "How often the {level} % range holds is not known: history is too short for a backtest.", row.level
-        )
+        sentence = say("The {level} % range held {share} % of what was sold in the backtest ({count} "
+                       "months).", row.level, local(f"{row.measured:.0f}"), local(f"{row.months:,}"))  # fmt: skip
+        unknown = say("How often the {level} % range holds is not known: history is too short for a "
+                      "backtest.", row.level)  # fmt: skip
         notes.say("baseline", "range", sentence if row.months else unknown)
     nodes = made.forecast[made.forecast["level"].isin(LEVELS)]
     nodes = nodes.assign(node=nodes["unique_id"].str.split(": ", n=1).str[-1])  # the total is called `total` alone

@@ -102,12 +102,8 @@ def workbook(plan: Plan, company: str, person: str, due: date, seen: int) -> byt
                 if line == YOURS:
                     sheet.write_blank(at, len(heads) - 2, None, look["text"])
                     sheet.write_blank(at, len(heads) - 1, None, look["text"])
-                    allowed = {
-                        "validate": "decimal",
-                        "criteria": ">=",
-                        "value": 0,
-                        "error_message": say("Units, 0 or more."),
-                    }
+                    allowed = {"validate": "decimal", "criteria": ">=", "value": 0,
+                        "error_message": say("Units, 0 or more.")}  # fmt: skip
                     sheet.data_validation(at, 4, at, 3 + len(months), allowed)
                     reasons = {"validate": "list", "source": [*map(say, REASONS)], "error_type": "warning"}
                     sheet.data_validation(at, len(heads) - 2, at, len(heads) - 2, reasons)

@@ -51,12 +51,9 @@ def letter(book: Book, pack: Pack, person: str) -> str:
     """What a mail says: what is to be decided, what is the person's to do, what changed, who asked them something."""
     deeds = standing(book["actions"])
     asked = deeds[deeds["comments"].str.contains(f"@{person}", regex=False)]
-    parts = {
-        say("To be decided"): [*_decisions(book, pack, person)],
-        say("Yours to do"): [*mine(deeds, person)],
-        say("What changed"): [*_changes(book, pack, person)],
-        say("You were asked"): [f"{row.what}: {row.comments}" for row in asked.itertuples()],
-    }
+    parts = {say("To be decided"): [*_decisions(book, pack, person)], say("Yours to do"): [*mine(deeds,
+        person)], say("What changed"): [*_changes(book, pack, person)],
+        say("You were asked"): [f"{row.what}: {row.comments}" for row in asked.itertuples()]}  # fmt: skip
     told = "".join(f"\n{head}\n" + "".join(f"- {line}\n" for line in lines) for head, lines in parts.items() if lines)
     stands = pack.book.manifest.get("status", "")
     about = [person, month_in_full(book.first), say(pack.reader), *([say(stands)] if stands else [])]

@@ -131,9 +131,8 @@ def service_line(book: Book) -> str:
                    amount(fill, "share"), name, counted(int(full.iloc[0])), several(len(book.year),
                        "month"))  # fmt: skip
     if len(load):
-        return say(
-            "Supply meets {share} of the demand of these months on time; no resource is full.", amount(fill, "share")
-        )
+        return say("Supply meets {share} of the demand of these months on time; no resource is full.",
+            amount(fill, "share"))  # fmt: skip
     return say("Supply meets {share} of the demand of these months on time.", amount(fill, "share"))
 
 

@@ -51,12 +51,8 @@ def write(excel: xlsxwriter.Workbook, sheet: Any, style: Mapping[str, Any], book
     cells[1, 0] = (profit.look_for, "label")
     row = _statement(cells, profit.frame, "line", 3)
     row = _statement(cells, families.frame, "name", row + 1)
-    cells[row, 0] = (
-        say(
-            "In thousands, kept to the cent. Costs are negative. Source: tables pnl, deliveries, sales_history, budget."
-        ),
-        "",
-    )
+    cells[row, 0] = (say("In thousands, kept to the cent. Costs are negative. Source: tables pnl, "
+                         "deliveries, sales_history, budget."), "")  # fmt: skip
     across, place = DATA, row + 2
     for number, (title, frame, look) in enumerate(_charts(book, families.frame)):
         if frame.empty or len(frame.columns) < 2:

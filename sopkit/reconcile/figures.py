@@ -204,9 +204,8 @@ def bridge(book: Book) -> Figure:
     steps = book["budget_bridge"].groupby("step")["amount"].sum().reindex(STEPS, fill_value=0.0)
     inner = steps[list(BRIDGE)].rename(BRIDGE).rename_axis("step").reset_index()
     worst, gap = inner.loc[inner["amount"].idxmin()], steps["plan"] - steps["budget"]
-    loss = (
-        say("the largest loss is {step}", say(worst["step"]).lower()) if worst["amount"] < 0 else say("no step loses")
-    )
+    loss = (say("the largest loss is {step}", say(worst["step"]).lower()) if worst["amount"] < 0
+        else say("no step loses"))  # fmt: skip
     return charts.waterfall(
         inner if len(book["budget_bridge"]) else None, "step", "amount", start="Budget", end="Plan",
         opening=float(steps["budget"]),
@@ -409,9 +408,8 @@ def frontier(book: Book) -> Figure:
     """What service costs: the best plan at other prices of unmet demand, today's policy marked."""
     rows = book["frontier"]
     now = rows.loc[rows["today"], "cost"].sum()
-    price = [
-        say("{factor} x, today" if row.today else "{factor} x", number(row.factor, 2)) for row in rows.itertuples()
-    ]
+    price = [say("{factor} x, today" if row.today else "{factor} x", number(row.factor, 2))
+        for row in rows.itertuples()]  # fmt: skip
     fill = [amount(value, "share") for value in rows["fill_rate"]]
     stock = [amount(value, book.currency) for value in rows["stock"]]
     shown = pd.DataFrame({"price of unmet demand": price, "fill": fill, "cost": rows["cost"] - now, "stock": stock})

@@ -78,21 +78,12 @@ def binding_limits(solved: Solved) -> pd.DataFrame:
             size = solved.matrix.row_upper[row]
             if rule in ("people_work", "people_overtime_limit"):  # the limit itself is decided: people's hours
                 size = _people_hours(solved, rule, index)
-            rows.append(
-                {
-                    "limit": rule,
-                    "place": solved.text(limit.place, limit.letters, index, codes=True),
-                    "item": solved.text(limit.item, limit.letters, index, codes=True),
-                    "month": solved.time[index[-1]],
-                    "size": max(0.0, size if np.isfinite(size) else use[row]),
-                    "unit": limit.unit,
-                    "shadow_price": gain.total,
-                    "sentence": say(
-                        "One more {limit} {gain}.", solved.one_more(rule, index), gain.told(solved.currency)
-                    ),
-                }
-                | {name: getattr(gain, name) for name in GAIN}
-            )
+            rows.append({"limit": rule, "place": solved.text(limit.place, limit.letters, index,
+                codes=True), "item": solved.text(limit.item, limit.letters, index, codes=True),
+                "month": solved.time[index[-1]], "size": max(0.0, size if np.isfinite(size)
+                else use[row]), "unit": limit.unit, "shadow_price": gain.total,
+                "sentence": say("One more {limit} {gain}.", solved.one_more(rule, index),
+                gain.told(solved.currency))} | {name: getattr(gain, name) for name in GAIN})  # fmt: skip
     return ranked(rows, "shadow_price", solved)
 
 
@@ -161,17 +152,10 @@ def _needs(solved: Solved, kind: str, index: tuple, quantity: float, ends: dict[
             told = solved.gain(row).told(solved.currency)
             needed = say("{quantity} x one {limit}, each of which {gain}", local(f"{needs:,.3g}"),
                          solved.one_more(rule, key), told)  # fmt: skip
-        yield common | {
-            "step": step,
-            "limit": rule,
-            "limit_place": where,
-            "limit_item": what,
-            "limit_month": solved.time.get(key[-1], pd.NaT),
-            "needs": needs,
-            "unit": limit.unit,
+        yield common | {"step": step, "limit": rule, "limit_place": where, "limit_item": what,
+            "limit_month": solved.time.get(key[-1], pd.NaT), "needs": needs, "unit": limit.unit,
             "shadow_price": solved.answer.shadow_price[row],
-            "sentence": say("{shortage}: one more unit needs {limits}.", head, needed),
-        }
+            "sentence": say("{shortage}: one more unit needs {limits}.", head, needed)}  # fmt: skip
 
 
 def level_chase(session: Session) -> pd.DataFrame:

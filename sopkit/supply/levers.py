@@ -66,15 +66,12 @@ def levers(solved: Solved) -> pd.DataFrame:
         if fewer := _fewer(solved, answer):
             told = say("{gain}: {changes}", told, listed(fewer))
         units = local(f"{sum(used.values()):,.0f}"), unit_name(lever.unit)
-        rows.append(
-            {name: getattr(lever, name) for name in ("lever", "place", "item", "change", "unit")}
-            | {"months": when, "used": sum(used.values()), "cost": max(0.0, cost), "gain": gain.total}
-            | {name: getattr(gain, name) for name in ("revenue", "cash_cost", "penalties", "promise", "kept")}
-            | {
-                "helps": ", ".join(_helped(solved, answer)),
-                "sentence": say("{lever}: {quantity} {unit} in {months} {gain}.", lever.sentence, *units, when, told),
-            }
-        )
+        rows.append({name: getattr(lever, name) for name in ("lever", "place", "item", "change",
+            "unit")} | {"months": when, "used": sum(used.values()), "cost": max(0.0, cost),
+            "gain": gain.total} | {name: getattr(gain, name) for name in ("revenue", "cash_cost",
+            "penalties", "promise", "kept")} | {"helps": ", ".join(_helped(solved, answer)),
+            "sentence": say("{lever}: {quantity} {unit} in {months} {gain}.", lever.sentence, *units,
+            when, told)})  # fmt: skip
     order = [*base.broken, ""]
     rows.sort(key=lambda row: (order.index(row["promise"]), -row["kept"], -row["gain"]))
     return pd.DataFrame(rows)
@@ -398,9 +395,8 @@ def _subcontract(solved: Solved) -> Iterator[Lever]:
     for product, most in sorted(_short(solved).items()):
         offers = [network.buying.usual_price[offer] for offer in network.buying.offers if offer[1] == product]
         source = "bought ready-made ({share} above standard cost, as nobody offers it)"
-        source = (
-            say("bought ready-made (the dearest offer)") if offers else say(source, local(f"{rules.subcontract:.0%}"))
-        )
+        source = (say("bought ready-made (the dearest offer)") if offers else say(source,
+            local(f"{rules.subcontract:.0%}")))  # fmt: skip
         for site in sorted({o for o, d, i in network.flow.ships if i == product and d in markets}):
             yield _offer(
                 solved,
