@@ -305,7 +305,7 @@ def campaign_layer(book: Book, grid: Grid, volume: np.ndarray, past: Past, notes
                        "{counted}, and takes {share} of them from the months after.",
             local(f"{promised:,.0f}"), kept, local(f"{counted:,.0f}"), percent(rate["pull_forward"]))  # fmt: skip
         if rate["cannibalised"] > 0:
-            beside = say("{share} of them come from other products of the family.", percent(rate["cannibalised"]))
-            sentence = f"{sentence} {beside}"
+            cannibals = say("{share} of them come from other products of the family.", percent(rate["cannibalised"]))
+            sentence = f"{sentence} {cannibals}"
         notes.say("campaigns", kind, sentence, money)
     return out

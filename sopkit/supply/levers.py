@@ -65,13 +65,13 @@ def levers(solved: Solved) -> pd.DataFrame:
             told = say("{gain}, {money} paid for it included", told, money(cost, solved.currency))
         if fewer := _fewer(solved, answer):
             told = say("{gain}: {changes}", told, listed(fewer))
-        units = local(f"{sum(used.values()):,.0f}"), unit_name(lever.unit)
-        rows.append({name: getattr(lever, name) for name in ("lever", "place", "item", "change",
-            "unit")} | {"months": when, "used": sum(used.values()), "cost": max(0.0, cost),
-            "gain": gain.total} | {name: getattr(gain, name) for name in ("revenue", "cash_cost",
-            "penalties", "promise", "kept")} | {"helps": ", ".join(_helped(solved, answer)),
-            "sentence": say("{lever}: {quantity} {unit} in {months} {gain}.", lever.sentence, *units,
-            when, told)})  # fmt: skip
+        units = sum(used.values())
+        told = say("{lever}: {quantity} {unit} in {months} {gain}.", lever.sentence, local(f"{units:,.0f}"),
+                   unit_name(lever.unit), when, told)  # fmt: skip
+        row = {name: getattr(lever, name) for name in ("lever", "place", "item", "change", "unit")}
+        row |= {name: getattr(gain, name) for name in ("revenue", "cash_cost", "penalties", "promise", "kept")}
+        row |= {"months": when, "used": units, "cost": max(0.0, cost), "gain": gain.total, "sentence": told}
+        rows.append(row | {"helps": ", ".join(_helped(solved, answer))})
     order = [*base.broken, ""]
     rows.sort(key=lambda row: (order.index(row["promise"]), -row["kept"], -row["gain"]))
     return pd.DataFrame(rows)
@@ -372,6 +372,7 @@ def _short(solved: Solved) -> dict[str, float]:
 def _new_supplier(solved: Solved) -> Iterator[Lever]:
     """A supplier, to be found, of what a short product needs and nobody makes or sells."""
     network, rules = solved.network, solved.rules
+    share = local(f"{rules.subcontract:.0%}")
     gone = {(one, product) for product in _short(solved) for one in solved.without_source(product)}
     for item in sorted({one for one, product in gone if one != product}):
         for site in sorted({n for i, n in network.flow.uses if i == item and network.stock.standard_cost[item] > 0}):
@@ -382,9 +383,7 @@ def _new_supplier(solved: Solved) -> Iterator[Lever]:
                 price=(1 + rules.subcontract) * network.stock.standard_cost[item],
                 lead=rules.subcontract_lead_time,
                 most=np.inf,
-                source=say(
-                    "from a supplier to be found ({share} above standard cost)", local(f"{rules.subcontract:.0%}")
-                ),
+                source=say("from a supplier to be found ({share} above standard cost)", share),
             )
 
 
