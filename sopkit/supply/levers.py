@@ -371,8 +371,7 @@ def _short(solved: Solved) -> dict[str, float]:
 
 def _new_supplier(solved: Solved) -> Iterator[Lever]:
     """A supplier, to be found, of what a short product needs and nobody makes or sells."""
-    network, rules = solved.network, solved.rules
-    share = local(f"{rules.subcontract:.0%}")
+    network, rules, share = solved.network, solved.rules, local(f"{solved.rules.subcontract:.0%}")
     gone = {(one, product) for product in _short(solved) for one in solved.without_source(product)}
     for item in sorted({one for one, product in gone if one != product}):
         for site in sorted({n for i, n in network.flow.uses if i == item and network.stock.standard_cost[item] > 0}):
