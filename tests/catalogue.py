@@ -56,7 +56,7 @@ CONSTANTS = {
 }  # fmt: skip
 # words that rooms write into tables as codes, and figures show
 CODES = """
-plan|budget|actual|last year|last plan|scenario|rest|maximum|safety stock|All|result|gross margin|all|yes|no
+plan|budget|actual|hour|last year|last plan|scenario|rest|maximum|safety stock|All|result|gross margin|all|yes|no
 units|open|doing|done|dropped|late|at risk|on track|missed|not known|not started|made|ready|signed|stale
 shortfall|turns a year|level|trend|season|method|drivers|last change|note|who was right|looked at|Launch
 Retirement|each row in its own unit|False|True|records|holds|BROKEN|Version|Written by|Rows|sha256|count|seconds
@@ -69,7 +69,7 @@ gap in money|profit|none|company|Cash|Service penalties, not cash|finished goods
 demand waiting or lost|missing from safety stock|sales department's forecast|statistical baseline|pipeline
 result after penalties|fill rate|lowest cash|mean stock value
 """.replace("\n", "|").strip("|").split("|")  # fmt: skip
-APART = {"All", "Last month", "People", "Rest"}
+APART = {"All", "Last month", "People", "Rest", "Supply"}
 
 
 def _texts(node: ast.AST) -> Iterator[str]:

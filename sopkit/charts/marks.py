@@ -15,9 +15,9 @@ from sopkit.charts.notation import INK, QUIET
 from sopkit.words import Scale, month_name, say, scale_of, shortened, unit_name, with_unit, written
 
 # widths of Helvetica's letters in thousandths of the type size (Adobe's published metrics), narrow to wide
-_WIDTHS = {222: "ijl'|\u202f", 278: " \xa0!,./:;[]\\It·f", 333: "()-`r", 500: "ckJsvxyz",
-    556: "abdeghnopquL#$?_0123456789–",
-           584: "+<=>~−", 611: "FTZ", 667: "ABEKPSVXY&", 722: "CDHNRUw", 778: "GOQ", 833: "mM",
+_WIDTHS = {222: "ijl'’|\u202f", 278: " \xa0!,./:;[]\\It·f", 333: "()-`r", 500: "ckJsvxyzç",
+    556: "éèêëàâäôöûùü«»abdeghnopquL#$?_0123456789–",
+           584: "+<=>~−", 611: "FTZ", 667: "ÀÉÈABEKPSVXY&", 722: "CDHNRUw", 778: "GOQ", 833: "mM",
            889: "%", 944: "W"}  # fmt: skip
 _WIDTH = {letter: width for width, letters in _WIDTHS.items() for letter in letters}
 

@@ -7,7 +7,7 @@ import pandas as pd
 from sopkit import charts, kpis
 from sopkit.book import Book, Plan
 from sopkit.charts import Figure, Show
-from sopkit.words import amount, heading, listed, month_name, number, say, sentence, several
+from sopkit.words import amount, heading, listed, month_name, number, say, sentence, several, unit_name
 
 MODES = {"make_regular": "made, regular hours", "make_overtime": "made, overtime", "buy": "bought"}
 FULL = 0.995  # a resource is full from this share of its regular hours on
@@ -202,7 +202,7 @@ def limits(book: Book, most: int = 8) -> Figure:
     rows = book["binding_limits"].sort_values(["kept", "shadow_price"], ascending=False, kind="stable").head(most)
     top = next(rows.assign(place=_places(book, rows["place"])).itertuples(), None)
     return charts.table(
-        rows,
+        rows.assign(unit=rows["unit"].map(unit_name)),
         charts.columns_of("binding_limits", "sentence month size unit shadow_price", book.unit, sentence="Limit",
                           size="Size of the limit", shadow_price="Shadow price, after penalties"),
         who=book.who, title="What limits the plan", unit="shadow price: what one more unit of the limit brings",
