@@ -18,8 +18,8 @@ from sopkit.tables.declare import DAYS_A_MONTH
 STOCK, DUE, EXCEPTION = ["item", "site", "month"], ["product", "market", "month"], ["cost", "place", "item", "month"]
 COSTS = tuple(
     "revenue making regular_hours overtime_hours setting_up buying missing_quota freight holding wages people_overtime "
-    "hiring laying_off changing_rate waiting losing missing_safety_stock missing_end_stock space_overflow "
-    "above_stock_budget changing_the_plan".split()
+    "hiring laying_off changing_rate less_preferred waiting losing missing_safety_stock missing_end_stock "
+    "space_overflow above_stock_budget changing_the_plan".split()
 )
 """Revenue and every named cost of table `supply_costs`."""
 
@@ -60,7 +60,15 @@ class Recount:
             unit_cost=("unit_cost", "sum"),
             setup_cost=("setup_cost", "sum"),
             minimum_run=("minimum_run", "max"),
+            avoid_price=("avoid_price", "sum"),
+            valid_from=("valid_from", "max"),
+            valid_to=("valid_to", "min"),
         )
+        bills = self.ways[[*WAY, "way_site"]].merge(book["bom"].rename(columns={"quantity": "each"}), on="item")
+        bills = bills[bills["routing"].isin([""]) | bills["routing"].eq(bills["way"])].sort_values(
+            "routing", ascending=False
+        )
+        self.bills = bills.drop_duplicates([*WAY, "component"]).drop(columns="routing")
         lots = self.made.groupby([*WAY, "site", "month"], as_index=False)["quantity"].sum()
         self.lots = lots.merge(self.ways, "left", WAY)
         self.work = lots.merge(self.steps.drop(columns="site"), on=WAY)
@@ -176,7 +184,7 @@ class Recount:
         receipts = book["scheduled_receipts"]
         receipts = receipts[receipts["month"].isin(self.months) & receipts["quantity"].gt(0)]
         on_hand = book["inventory"][book["inventory"]["quantity"].gt(0)]
-        parts = book["bom"].groupby("item")["component"].agg(list).to_dict()
+        parts = self.bills.groupby(WAY)["component"].agg(list).to_dict()
         lanes, offers = (frame.assign(first=days_of(frame) // DAYS_A_MONTH) for frame in (self.lanes, book["offers"]))
         onward = {
             o: some[["destination", "only", "mode", "first"]].to_numpy().tolist() for o, some in lanes.groupby("origin")
@@ -187,10 +195,16 @@ class Recount:
             *zip(receipts["item"], receipts["site"], self.at(receipts["month"]), strict=True),
             *offers[["item", "site", "first"]].itertuples(index=False, name=None),
         ]
-        makes = self.ways[["item", "way_site"]].to_numpy().tolist()
+        starts = self.ways["valid_from"].fillna(self.months[0]).clip(lower=self.months[0])
+        gone = starts.gt(self.ways["valid_to"].fillna(self.last))
+        opens = self.ways.assign(opens=pd.Series(self.at(starts), self.ways.index).mask(gone).fillna(np.inf))
+        makes = opens[[*WAY, "way_site", "opens"]].to_numpy().tolist()
         news = True
         while news:
-            made = [(i, n, max([0, *(first.get((part, n), np.inf) for part in parts.get(i, []))])) for i, n in makes]
+            made = [
+                (i, n, max([opens, *(first.get((part, n), np.inf) for part in parts.get((i, w), []))]))
+                for i, w, n, opens in makes
+            ]
             sent = [
                 (i, to, month + lead)
                 for (i, n), month in first.items()
@@ -297,11 +311,11 @@ class Recount:
         )
         change = change.reset_index()
         offers = set(zip(*(self.book["offers"][name] for name in OFFER), strict=True))
-        parts = self.book["bom"].groupby("item")["component"].agg(list).to_dict()
+        parts = self.bills.groupby(WAY)["component"].agg(list).to_dict()
         ways = {
             (way, item)
             for item, way, site in self.ways[[*WAY, "way_site"]].to_numpy().tolist()
-            if all((part, site) in self.reach for part in parts.get(item, []))
+            if all((part, site) in self.reach for part in parts.get((item, way), []))
         }
         possible = [
             (source, item, site) in offers if bought else (source, item) in ways
@@ -376,6 +390,7 @@ class Recount:
             ("hiring", people["month"], people["hired"] * people["hire_cost"]),
             ("laying_off", people["month"], people["laid_off"] * people["layoff_cost"]),
             ("changing_rate", load["month"], change * load["change_price"]),
+            ("less_preferred", lots["month"], lots["quantity"] * lots["avoid_price"]),
             ("waiting", due["month"], due["backlog"] * due["backlog_price"]),
             ("losing", due["month"], due["lost"] * due["lost_price"]),
             ("missing_safety_stock", stock["month"], stock["below_safety"] * stock["safety_stock_price"]),
