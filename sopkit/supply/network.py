@@ -206,13 +206,13 @@ class Making(Group):
         bom = _dict(tables["bom"], "item component routing", "quantity")
         self.components = Lists({at[:2] for at in bom})
         self.bom = {  # a row of the bill for one way stands in for that for all
-            (i, w, c): bom.get((i, c, w), bom.get((i, c, "")))
+            (i, w, c): bom[each]
             for i, w in self.site
             for c in self.components[i]
-            if (i, c, w) in bom or (i, c, "") in bom
+            if (each := (i, c, w) if (i, c, w) in bom else (i, c, "")) in bom
         }
         self.needs = Lists(((i, w), c) for i, w, c in self.bom)
-        self.avoid_price, self.dates = numbers(), {}
+        self.avoid_price, self.dates = numbers(), dict[tuple[str, str], tuple[Any, ...]]()
         for row in routings.assign(way=ways["way"]).to_dict("records"):
             make = row["item"], row["way"]
             self.avoid_price[make] += row["avoid_price"]
