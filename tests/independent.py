@@ -129,18 +129,21 @@ def independent(tables: dict[str, pd.DataFrame], count: int) -> tuple[list[float
         site = overtime.loc[resource, "site"]
         set_up = (step.get("setup_hours", 0), step.get("setup_cost", 0), step.get("minimum_run", 0))
         for t in range(count):
-            make = p("make", item, resource, t, money=-step.get("cost", 0.0) * started)
+            way = step.get("routing", "") or resource
+            money = -step.get("cost", 0.0) * started - step.get("avoid_price", 0.0)
+            most = 0.0 if str(step.get("valid_to")) < months(count)[t] else np.inf
+            make = p("make", item, way, t, money=money, most=most)
             balance[item, site, new(item, t), t][make] += 1
             hours[resource, t][make] += step["hours"] * started
             if any(set_up):
-                switch = p("set up", item, resource, t, money=-set_up[1], most=1, whole=True)
+                switch = p("set up", item, way, t, money=-set_up[1], most=1, whole=True)
                 hours[resource, t][switch] += set_up[0]
                 p.row({make: 1.0, switch: -10_000.0}, -np.inf, 0)
                 p.row({make: 1.0, switch: -max(set_up[2], 1e-3)}, 0, np.inf)
-            for part in (part for part in bom if part["item"] == item):
+            for part in (part for part in bom if part["item"] == item and part.get("routing", "") in ("", way)):
                 terms = {make: part["quantity"] * started}
                 for b in batches(part["component"], t):
-                    use = p("use", item, resource, part["component"], b, t)
+                    use = p("use", item, way, part["component"], b, t)
                     terms[use] = -1.0
                     leaves[part["component"], site, t][use] = 1.0
                     balance[part["component"], site, b, t][use] -= 1
@@ -416,6 +419,12 @@ def drawn(seed: int) -> dict[str, pd.DataFrame]:
     lanes = tables["lanes"].assign(mode=["", "", "sea", ""])
     by_air = {**lanes.loc[2], "mode": "air", "lead_time": 0, "cost": 1 + upto(9), "capacity": one(9999.0, 25.0)}
     lanes.loc[4], tables["lanes"] = by_air, lanes
+    ways = tables["routings"].assign(routing="", avoid_price=[one(0, 3), 0], valid_to="2026-03")
+    other = {"routing": "other", "hours": one(0.5, 0.8), "cost": upto(6), "setup_hours": 0, "setup_cost": 0}
+    ways.loc[2] = {**ways.loc[0], **other, "minimum_run": 0, "valid_to": one("2026-01", "2026-02", "2026-03")}
+    bill = tables["bom"].assign(routing=one("", "LINE"))
+    bill.loc[1] = {"item": "P", "component": "M", "routing": "other", "quantity": one(1, 2, 3)}
+    tables["routings"], tables["bom"] = ways, bill if bill["routing"][0] else bill[:1]
     tables["products"] = tables["products"].assign(weight=[one(0.5, 2), 1.5], volume=[2.5, one(0.5, 1)])
     tables["suppliers"] = tables["suppliers"].assign(
         capacity=one(None, None, 60.0 + upto(60)), yearly_quota=one(0, 0, 900.0), quota_price=upto(8)

@@ -917,6 +917,16 @@ def spoken() -> tuple[dict[str, pd.DataFrame], dict]:
         lead_days=[0, 21, 0], order_multiple=[0, 50, 0], capacity_use=[1, 1, 0.5]
     )
     tables["policies"] = tables["policies"].assign(cover_days=[0, 0, 45])
+    tables["routings"] = tables["routings"].assign(avoid_price=[0.2, 0, 0])
+    old = {"item": "PART", "resource": "WELD", "operation": 1, "hours": 0.3, "valid_to": "2026-02"}
+    tables["routings"] = pd.concat([tables["routings"], pd.DataFrame([old])]).fillna({"routing": "", "cost": 0})
+    tables["routings"] = (
+        tables["routings"]
+        .fillna(dict.fromkeys("people_hours setup_hours setup_cost minimum_run avoid_price".split(), 0))
+        .fillna({"yield": 1})
+    )
+    bill = {"item": "PART", "component": "STEEL", "quantity": 2.5, "routing": "WELD"}
+    tables["bom"] = pd.concat([tables["bom"], pd.DataFrame([bill])]).fillna({"routing": ""})
     tables["workforce"] = tables["workforce"].assign(attrition=0.1)
     tables |= read("""
         customer_orders

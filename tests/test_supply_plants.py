@@ -389,6 +389,87 @@ def test_a_mode_swapped_in_the_plan_is_caught():
     assert {"no_late_shipments", "money: freight"} <= broken
 
 
+# bills and routings ---------------------------------------------------------------------------------------------
+def two_bills(avoid_price: float = 0.0, valid_to: str = "", valid_from: str = "") -> Tables:
+    """P is made of 2 NEW (at 5), or by the routing `old` of 3 OLD (at 2), of which 90 are there and no more come."""
+    return asked(plain(hours=200, count=3), [20, 20, 20]) | read(f"""
+        materials
+        material, standard_cost
+        NEW, 5
+        OLD, 2
+        BOX, 1
+
+        bom
+        item, component, routing, quantity
+        P, NEW, LINE, 2
+        P, OLD, old, 3
+        P, BOX,, 1
+
+        routings
+        item, resource, routing, operation, hours, avoid_price, valid_from, valid_to
+        P, LINE,, 1, 1, 0, {valid_from},
+        P, LINE, old, 1, 1, {avoid_price},, {valid_to}
+
+        inventory
+        site, item, quantity
+        PLANT, OLD, 150
+
+        suppliers
+        supplier
+        EAST
+
+        offers
+        supplier, item, site, price
+        EAST, NEW, PLANT, 5
+        EAST, BOX, PLANT, 1
+
+        policies
+        site, item, holding_cost
+        PLANT, P, 1
+        PLANT, OLD, 0
+        """)
+
+
+def used_by(plan: Tables) -> dict:
+    made = plan["supply_plan"].query("mode != 'buy'")
+    return {k: round(q, 6) for k, q in made.groupby(["source", "month"])["quantity"].sum().items()}
+
+
+def test_of_two_bills_the_cheaper_is_used_while_it_lasts():
+    """150 OLD make 50 P, which cost nothing more: 10 are made of 20 NEW. All 60 need a BOX."""
+    plan = planned(two_bills(), 3)
+    by_way = plan["supply_plan"].query("mode != 'buy'").groupby("source")["quantity"].sum()
+    assert by_way.to_dict() == pytest.approx({"LINE": 10, "old": 50})
+    assert cost(plan, "buying") == pytest.approx(10 * 2 * 5 + 60)
+
+
+def test_a_bill_that_is_less_preferred_is_used_where_it_is_worth_its_price():
+    """Made of NEW a unit costs 10 more: at 11 the old bill is avoided, at 9 used, and nobody is paid for it."""
+    assert {way for way, _ in used_by(planned(two_bills(avoid_price=11), 3))} == {"LINE"}
+    plan = planned(two_bills(avoid_price=9), 3)
+    assert cost(plan, "less_preferred") == pytest.approx(50 * 9)
+    assert plan["supply_costs"].query("cost == 'less_preferred'")["penalty"].all()
+
+
+def test_a_routing_and_its_bill_hold_from_month_to_month():
+    """The old one ends in January; the new one begins in March: 30 are made before, and held at 1 a month."""
+    january, _, march = MONTHS
+    plan = planned(two_bills(valid_to="2026-01", valid_from="2026-03"), 3)
+    assert used_by(plan) == {("old", january): 50, ("LINE", march): 10}
+    assert cost(plan, "holding") == pytest.approx(30 + 10)
+    late = plan["supply_plan"].replace({"month": {march: MONTHS[1]}, "available": {march: MONTHS[1]}})
+    book = Book.of(two_bills(valid_to="2026-01", valid_from="2026-03"), company(3), CYCLE)
+    table, _ = checks(book, plan | {"supply_plan": late})
+    assert not table.set_index("rule").loc["ways_in_date", "holds"]
+
+
+def test_a_bill_for_a_routing_that_is_not_there_is_refused():
+    tables = two_bills()
+    tables["bom"] = tables["bom"].replace({"routing": {"old": "odl"}})
+    with pytest.raises(SupplyDataError, match="no routing of P has this name"):
+        Network(Book.of(tables, company(3), CYCLE))
+
+
 # the check ------------------------------------------------------------------------------------------------------
 TAMPERED = {
     "opening_backlog": shifted("deliveries", "backlog", -3, "product == 'P' and market == 'A' and month == @MONTHS[0]"),

@@ -163,6 +163,21 @@ def _materials(tables: Tables) -> Iterator[Finding]:
         fix="Remove one row of the loop.",
     )
     sourced = set(_sources(tables)["item"])
+    routings = tables["routings"]
+    ways = set(
+        zip(routings["item"], routings["routing"].where(routings["routing"].ne(""), routings["resource"]), strict=True)
+    )
+    yield from wrong.where(
+        pd.Series(
+            [w != "" and (i, w) not in ways for i, w in zip(bom["item"], bom["routing"], strict=True)],
+            bom.index,
+            dtype=bool,
+        ),
+        "routing",
+        "no routing of {item} has this name",
+        allowed="a routing of the item, or empty for all",
+        fix="Correct the name, or add the routing.",
+    )
     yield from wrong.where(
         ~bom["item"].isin(sourced) & ~bom.duplicated("item"),
         "item",

@@ -143,8 +143,7 @@ class _Rules(Recount):
         return _unequal(self._first(self.stock)["opening"], _sum([(self.book["inventory"], STOCK[:2])], STOCK[:2]))
 
     def rule_stock_balance(self) -> Violation:
-        receipts, bom = self.book["scheduled_receipts"], self.book["bom"].rename(columns={"quantity": "each"})
-        used = self.lots.merge(bom, on="item")
+        receipts, used = self.book["scheduled_receipts"], self.lots.merge(self.bills, on=WAY)
         used["quantity"] *= used["started"] * used["each"]
         into = [
             (receipts[receipts["month"].isin(self.months)], STOCK),
@@ -216,6 +215,13 @@ class _Rules(Recount):
     def rule_overtime_capacity(self) -> Violation:
         limit = self.book["capacity"].set_index(["resource", "month"])["overtime_limit"]
         return _more(self.load["overtime"], limit.reindex(self.load.index))
+
+    def rule_ways_in_date(self) -> Violation:
+        lots = self.lots.set_index([*WAY, "month"], drop=False)
+        early = lots["valid_from"].notna() & lots["month"].lt(lots["valid_from"])
+        return (
+            lots["quantity"].where(early | (lots["valid_to"].notna() & lots["month"].gt(lots["valid_to"])), 0.0) - UNITS
+        )
 
     def rule_smallest_run(self) -> Violation:
         lots = self.lots[self.lots["quantity"].gt(UNITS)].set_index([*WAY, "month"])

@@ -69,6 +69,7 @@ LIMITS = {
         "{i}",
         given=True,
     ),
+    "ways_in_date": Limit("i w t", "units", "made in a way outside of its dates", "{w}", "{i}", given=True),
     "whole_lots": Limit(
         "s i n t", "units", "beyond whole lots: another lot costs more than it brings", "{s} {n}", "{i}", given=True
     ),

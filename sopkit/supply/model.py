@@ -33,7 +33,8 @@ CASH = tuple(
 """Named costs that somebody is paid for."""
 
 POLICY = tuple(
-    "waiting losing missing_safety_stock missing_end_stock space_overflow above_stock_budget changing_the_plan".split()
+    "less_preferred waiting losing missing_safety_stock missing_end_stock space_overflow above_stock_budget "
+    "changing_the_plan".split()
 )
 """Named prices of a policy: they steer the plan, nobody is paid."""
 
@@ -101,6 +102,7 @@ def _sets(m: pyo.ConcreteModel, network: Network) -> None:
 
     # how things can be made
     m.MAKES = listed(network.flow.makes, "item and way of making it", 2)
+    m.OUT_OF_DATE = listed(network.flow.out_of_date, "item, way and month outside of its dates", 3)
     m.WAYS = neighbours(m.STOCKS, network.flow.ways, "ways of making an item at a site")
     m.USAGES = listed(sorted(network.flow.usage), "item, way and component that goes into it", 3)
     m.USES = neighbours(m.STOCKS, network.flow.uses, "item and way that an item goes into at a site", 2)
@@ -224,6 +226,9 @@ def _parameters(m: pyo.ConcreteModel, network: Network) -> None:
 
     # making
     m.make_cost = number(m.MAKES, of=network.making.cost, doc="variable cost (currency per good unit)")
+    m.avoid_price = number(
+        m.MAKES, of=network.making.avoid_price, doc="of a way less preferred (currency per good unit)"
+    )
     m.usage = number(m.USAGES, of=network.flow.usage, doc="component used (units per good unit)")
     m.hours = number(m.OPERATIONS, of=network.making.hours, doc="time of the resource (hours per good unit)")
     m.set_up_hours = number(m.OPERATIONS, of=network.making.set_up_hours, doc="time lost to a set-up (hours)")
@@ -468,6 +473,10 @@ def _limits(m: pyo.ConcreteModel) -> None:
     @m.Constraint(m.RESOURCES, m.MONTHS, doc="A resource runs no longer in overtime than allowed (hours)")
     def overtime_capacity(m, r, t):
         return m.run_overtime[r, t] <= m.overtime_limit[r, t]
+
+    @m.Constraint(m.OUT_OF_DATE, doc="Nothing is made in a way outside of its dates (units)")
+    def ways_in_date(m, i, w, t):
+        return m.make[i, w, t] == 0
 
     @m.Constraint(m.SET_UPS, m.MONTHS, doc="Nothing is made without its set-up (units)")
     def set_up_first(m, i, w, t):
@@ -764,6 +773,10 @@ def _money(m: pyo.ConcreteModel) -> None:
     @m.Expression(m.PACED, m.LATER_MONTHS, doc="Running longer or shorter than the month before (currency)")
     def changing_rate(m, r, t):
         return m.change_price[r] * (m.run_more[r, t] + m.run_less[r, t])
+
+    @m.Expression(m.MAKES, m.MONTHS, doc="Policy: made in a way that is less preferred (currency)")
+    def less_preferred(m, i, w, t):
+        return m.avoid_price[i, w] * m.make[i, w, t]
 
     @m.Expression(m.DEMANDED, m.MONTHS, doc="Policy: demand waiting at the month's end (currency)")
     def waiting(m, p, k, t):

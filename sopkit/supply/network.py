@@ -203,8 +203,25 @@ class Making(Group):
             if row["people_hours"] and skill[resource]:
                 by_hand = (*make, site[resource], skill[resource])
                 self.people_hours[by_hand] += row["people_hours"] * self.started[make]
-        self.components = Lists(_keys(tables["bom"], "item component"))
-        self.bom = _dict(tables["bom"], "item component", "quantity")
+        bom = _dict(tables["bom"], "item component routing", "quantity")
+        self.components = Lists({at[:2] for at in bom})
+        self.bom = {  # a row of the bill for one way stands in for that for all
+            (i, w, c): bom[each]
+            for i, w in self.site
+            for c in self.components[i]
+            if (each := (i, c, w) if (i, c, w) in bom else (i, c, "")) in bom
+        }
+        self.needs = Lists(((i, w), c) for i, w, c in self.bom)
+        self.avoid_price, self.dates = numbers(), dict[tuple[str, str], tuple[Any, ...]]()
+        for row in routings.assign(way=ways["way"]).to_dict("records"):
+            make = row["item"], row["way"]
+            self.avoid_price[make] += row["avoid_price"]
+            first, last = self.dates.get(make, (pd.Timestamp.min, pd.Timestamp.max))
+            dates = (row["valid_from"], max), (row["valid_to"], min)
+            self.dates[make] = tuple(
+                known if pd.isna(date) else within(known, date)
+                for known, (date, within) in zip((first, last), dates, strict=True)
+            )
         self.order = bom_order(tables)  # components before what is made of them
 
 
@@ -301,7 +318,7 @@ class Flow(Group):
             (i, n): at for i, at_site in first.items() for n, at in at_site.items() if at < len(time.months)
         }
         can_make = [
-            (i, w) for (i, w), n in making.site.items() if all((c, n) in self.earliest for c in making.components[i])
+            (i, w) for (i, w), n in making.site.items() if all((c, n) in self.earliest for c in making.needs[i, w])
         ]
         useful = self._useful(wanted, making, sorted(can_make), roads)
         self.stocks = sorted({*(pair for pair in self.earliest if pair in useful), *given, *wished})
@@ -310,9 +327,15 @@ class Flow(Group):
         self.places = sorted({*self.stocks, *demand.pairs})
         self.makes = sorted((i, w) for i, w in can_make if (i, making.site[i, w]) in useful)
         self.ways = Lists(((i, making.site[i, w]), w) for i, w in self.makes)
-        uses = [(i, w, c) for i, w in self.makes for c in making.components[i]]
+        uses = [(i, w, c) for i, w in self.makes for c in making.needs[i, w]]
+        self.out_of_date = [
+            (*make, text)
+            for make in self.makes
+            for text, month in zip(time.months, time.timestamps, strict=True)
+            if not making.dates[make][0] <= month <= making.dates[make][1]
+        ]
         self.uses = Lists(((c, making.site[i, w]), (i, w)) for i, w, c in uses)
-        self.usage = {(i, w, c): making.bom[i, c] * making.started[i, w] for i, w, c in uses}
+        self.usage = {(i, w, c): making.bom[i, w, c] * making.started[i, w] for i, w, c in uses}
         kept = set(self.stocks)
         between = [(o, d, i) for o, d in roads.inner for i in self.items_at[roads.site[o]] if roads.row(o, d, i)]
         between = [(o, d, i) for o, d, i in between if (i, d) in kept and (i, d) in useful]
@@ -343,7 +366,11 @@ class Flow(Group):
         for item in making.order:
             for way in ways[item]:
                 site = making.site[item, way]
-                sooner(item, site, max([0, *(first[c].get(site, math.inf) for c in making.components[item])]))
+                first_month, last_month = making.dates[item, way]
+                open_from = next(
+                    (at for at, t in enumerate(time.timestamps) if first_month <= t <= last_month), math.inf
+                )
+                sooner(item, site, max([open_from, *(first[c].get(site, math.inf) for c in making.needs[item, way])]))
             reached = sorted(first[item])
             while reached:
                 origin = reached.pop()
@@ -370,7 +397,7 @@ class Flow(Group):
                         reached.append(origin)
             for way in ways[item]:
                 if making.site[item, way] in useful[item]:
-                    for component in making.components[item]:
+                    for component in making.needs[item, way]:
                         useful[component].add(making.site[item, way])
         return {(item, site) for item, sites in useful.items() for site in sites}
 
@@ -645,9 +672,10 @@ class Lots(Group):
             ),
         ]:
             lots[item] = max(lots[item], lot)
-        most_started = defaultdict[str, float](lambda: 1.0)
-        for (item, _), started in making.started.items():
-            most_started[item] = max(most_started[item], started)
+        most_used = numbers()
+        for (item, way, component), quantity in making.bom.items():
+            used = quantity * making.started[item, way]
+            most_used[item, component] = max(most_used[item, component], used)
         early = numbers()  # so many are sent, or ordered, that one arrives with the first part
         for o, d, i in lanes.leads:
             early[i] = max(early[i], _early(lanes.leads[o, d, i]))
@@ -657,7 +685,7 @@ class Lots(Group):
         for item in reversed(making.order):
             need[item] = need[item] * (early[item] or 1.0) * (1.0 + covered[item]) + lots[item]
             for component in making.components[item]:
-                need[component] += need[item] * making.bom[item, component] * most_started[item]
+                need[component] += need[item] * most_used[item, component]
         self.largest_run = {
             (i, w, t): ROOM
             * min(

@@ -18,8 +18,8 @@ from sopkit.tables.declare import DAYS_A_MONTH
 STOCK, DUE, EXCEPTION = ["item", "site", "month"], ["product", "market", "month"], ["cost", "place", "item", "month"]
 COSTS = tuple(
     "revenue making regular_hours overtime_hours setting_up buying missing_quota freight holding wages people_overtime "
-    "hiring laying_off changing_rate waiting losing missing_safety_stock missing_end_stock space_overflow "
-    "above_stock_budget changing_the_plan".split()
+    "hiring laying_off changing_rate less_preferred waiting losing missing_safety_stock missing_end_stock "
+    "space_overflow above_stock_budget changing_the_plan".split()
 )
 """Revenue and every named cost of table `supply_costs`."""
 
@@ -55,8 +55,14 @@ class Recount:
         self.inward, self.outward = self.shipped[inner], self.shipped[~inner]
         self.steps = self._steps()
         ways = self.steps.groupby(WAY)
-        self.ways = ways[["started", "minimum_run"]].max().join(ways[["unit_cost", "setup_cost"]].sum())
+        self.ways = ways[["unit_cost", "setup_cost", "avoid_price"]].sum()
+        self.ways = self.ways.join(ways[["started", "minimum_run", "valid_from"]].max()).join(ways["valid_to"].min())
         self.ways = self.ways.assign(way_site=ways["site"].first()).reset_index()
+        bills = self.ways[[*WAY, "way_site"]].merge(book["bom"].rename(columns={"quantity": "each"}), on="item")
+        bills = bills[bills["routing"].isin([""]) | bills["routing"].eq(bills["way"])].sort_values(
+            "routing", ascending=False
+        )
+        self.bills = bills.drop_duplicates([*WAY, "component"]).drop(columns="routing")
         lots = self.made.groupby([*WAY, "site", "month"], as_index=False)["quantity"].sum()
         self.lots = lots.merge(self.ways, "left", WAY)
         self.work = lots.merge(self.steps.drop(columns="site"), on=WAY)
@@ -172,7 +178,7 @@ class Recount:
         receipts = book["scheduled_receipts"]
         receipts = receipts[receipts["month"].isin(self.months) & receipts["quantity"].gt(0)]
         on_hand = book["inventory"][book["inventory"]["quantity"].gt(0)]
-        parts = book["bom"].groupby("item")["component"].agg(list).to_dict()
+        parts = self.bills.groupby(WAY)["component"].agg(list).to_dict()
         lanes, offers = (frame.assign(first=days_of(frame) // DAYS_A_MONTH) for frame in (self.lanes, book["offers"]))
         onward = {
             o: some[["destination", "only", "mode", "first"]].to_numpy().tolist() for o, some in lanes.groupby("origin")
@@ -183,10 +189,16 @@ class Recount:
             *zip(receipts["item"], receipts["site"], self.at(receipts["month"]), strict=True),
             *offers[["item", "site", "first"]].itertuples(index=False, name=None),
         ]
-        makes = self.ways[["item", "way_site"]].to_numpy().tolist()
+        starts = self.ways["valid_from"].fillna(self.months[0]).clip(lower=self.months[0])
+        gone = starts.gt(self.ways["valid_to"].fillna(self.last))
+        opens = self.ways.assign(opens=pd.Series(self.at(starts), self.ways.index).mask(gone).fillna(np.inf))
+        makes = opens[[*WAY, "way_site", "opens"]].to_numpy().tolist()
         news = True
         while news:
-            made = [(i, n, max([0, *(first.get((part, n), np.inf) for part in parts.get(i, []))])) for i, n in makes]
+            made = [
+                (i, n, max([opens, *(first.get((part, n), np.inf) for part in parts.get((i, w), []))]))
+                for i, w, n, opens in makes
+            ]
             sent = [
                 (i, to, month + lead)
                 for (i, n), month in first.items()
@@ -298,11 +310,11 @@ class Recount:
         )
         change = change.reset_index()
         offers = set(zip(*(self.book["offers"][name] for name in OFFER), strict=True))
-        parts = self.book["bom"].groupby("item")["component"].agg(list).to_dict()
+        parts = self.bills.groupby(WAY)["component"].agg(list).to_dict()
         ways = {
             (way, item)
             for item, way, site in self.ways[[*WAY, "way_site"]].to_numpy().tolist()
-            if all((part, site) in self.reach for part in parts.get(item, []))
+            if all((part, site) in self.reach for part in parts.get((item, way), []))
         }
         possible = [
             (source, item, site) in offers if bought else (source, item) in ways
@@ -377,6 +389,7 @@ class Recount:
             ("hiring", people["month"], people["hired"] * people["hire_cost"]),
             ("laying_off", people["month"], people["laid_off"] * people["layoff_cost"]),
             ("changing_rate", load["month"], change * load["change_price"]),
+            ("less_preferred", lots["month"], lots["quantity"] * lots["avoid_price"]),
             ("waiting", due["month"], due["backlog"] * due["backlog_price"]),
             ("losing", due["month"], due["lost"] * due["lost_price"]),
             ("missing_safety_stock", stock["month"], stock["below_safety"] * stock["safety_stock_price"]),

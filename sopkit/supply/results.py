@@ -21,7 +21,7 @@ NOTHING = 1e-6
 """Quantities below this are the solver's tolerance, not a decision."""
 
 ITEM_AT = {"buying": 1, "freight": 2} | dict.fromkeys(
-    "revenue making setting_up holding waiting losing missing_safety_stock missing_end_stock".split(), 0
+    "revenue making setting_up less_preferred holding waiting losing missing_safety_stock missing_end_stock".split(), 0
 )
 """Where the item stands in the index of a named cost; of hours each item takes its share, other costs have no item."""
 

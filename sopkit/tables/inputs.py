@@ -198,9 +198,10 @@ INPUTS = (
         required=False,
     ),
     _input(
-        "bom", "engineering", "What goes into one unit of a product or semi-finished good.", "item component",
+        "bom", "engineering", "What goes into one unit of a product or semi-finished good.", "item component routing",
         ref("item", "products|materials", "what is made"),
         ref("component", "materials|products", "what goes into it"),
+        text("routing", "the routing for which this row counts (or the resource, of a routing without a name), where bills differ: it stands in for the row of the component without one; empty = all", required=False, default="", example=""),
         units("quantity", "units of the component in one unit", "", example=6.5),
         required=False,
     ),
@@ -255,7 +256,11 @@ INPUTS = (
         number("setup_hours", "hours lost in any month in which it is made; 0 = no set-up", "hours", "", required=False, default=0.0, example=0.0),
         number("setup_cost", "cost in any month in which it is made; 0 = no set-up", MONEY, "", required=False, default=0.0, example=0.0),
         units("minimum_run", "least units made in a month in which it is made; 0 = none", "", required=False, default=0.0, example=0.0),
+        price("avoid_price", "price of a unit made in this way where another is preferred; nobody is paid", required=False, default=0.0, example=0.0),
+        month("valid_from", "first month in which it may be used, with its bill; empty = from the start", required=False, example="2027-01"),
+        month("valid_to", "last month in which it may be used; empty = no end", required=False, example="2027-06"),
         required=False,
+        not_before="valid_to valid_from",
     ),
     _input(
         "workforce", "human resources", "People of a skill at a site.", "site skill",
