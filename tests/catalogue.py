@@ -214,6 +214,7 @@ def _words() -> Iterator[str]:
     for table in TABLES.values():
         yield from (choice for column in table for choice in column.choices if table.stage or table in RECORDS)
         yield from (table.name.replace("_", " "), table.owner)
+        yield from (column.meaning for column in table if column.name in EXPLAINED.get(table.name, ()))
         if table.name in SHOWN:
             yield table.meaning if table.name in SHEETS.values() else ""
             for column in table:
@@ -223,6 +224,8 @@ def _words() -> Iterator[str]:
         yield field.default if isinstance(field.default, str) else ""
 
 
+# columns of other tables that explanations come down to, with what they mean
+EXPLAINED = {"sales_forecast": ("quantity",)}
 # tables whose every column is shown somewhere
 SHOWN = {*SHEETS.values()}
 

@@ -78,7 +78,7 @@ def data_of(book: Book) -> set[str]:
     """Texts that are the company's own: of its tables and settings, of its people, and names of tables and columns."""
     company = book.company
     found = {company.name, company.currency, book.cycle, *TABLES, *book.manifest.get("versions", {})}
-    found |= {column.name for table in TABLES.values() for column in table}
+    found |= {column.name for table in TABLES.values() for column in table if "_" in column.name}
     for name in (table.name for table in (*INPUTS, *RECORDS)):
         for column in TABLES[name]:
             if column.kind == "text" and column.name in book[name]:

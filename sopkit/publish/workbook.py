@@ -221,13 +221,14 @@ def _table(sheet: Any, style: dict[str, Any], book: Book, declared: Table, frame
     columns = [own.get(name) or Column(name, "text", LEVELS[name]) for name in frame.columns]
     for place, column in enumerate(columns):
         head = shown[column.name].heading if column.name in own else heading(column.name)
-        unit = shown[column.name].unit.replace("units", book.units) if column.name in own else ""
+        unit = shown[column.name].unit if column.name in own else ""
+        told = book.units if unit == "units" else unit_name(unit).replace("units", book.units)
         # "number" counts nothing, and of "its unit" the column beside it tells
-        head += f" ({unit_name(unit)})" if unit not in ("", "number", "unit", "its unit") else ""
+        head += f" ({told})" if unit not in ("", "number", "unit", "its unit") else ""
         text = frame[column.name].map(lambda value: len(plain(value))) if column.kind in ("text", "choice") else []
         sheet.set_column(place, place, min(60, max([11, len(head) * 0.7, *text]) + 2))
         sheet.write_string(0, place, head, style["head"])
-        sheet.write_comment(0, place, _note(column, unit), {"x_scale": 2, "author": "sopkit"})
+        sheet.write_comment(0, place, _note(column, told), {"x_scale": 2, "author": "sopkit"})
     units = frame["unit"].tolist() if "unit" in frame else [""] * len(frame)
     looks = [
         [style[DATES[column.kind]]] * len(frame)
@@ -261,7 +262,7 @@ def _written(column: Column, unit: str) -> str:
 
 
 def _note(column: Column, unit: str) -> str:
-    lines = [sentence(say(column.meaning)) + ".", say("Unit: {unit}.", unit_name(unit)) if unit else ""]
+    lines = [sentence(say(column.meaning)) + ".", say("Unit: {unit}.", unit) if unit else ""]
     return "\n".join([*filter(None, lines), say("Empty = there is none.") if not column.required else ""]).strip()
 
 
