@@ -298,6 +298,7 @@ def campaign_layer(book: Book, grid: Grid, volume: np.ndarray, past: Past, notes
     for kind, (promised, counted, money) in sorted(planned.items()):
         rate = rates.loc[kind]
         kept = f"past ones kept {percent(rate['success'])} of their promise"
+        kept = "past ones went by their discount, not by their promise" if rate["by_discount"] > 0 else kept
         kept = kept if rate["campaigns"] else rate["reason"].split(";")[0]
         sentence = (
             f"Planned campaigns promise {promised:,.0f} extra units; {kept}, so the plan counts on {counted:,.0f}"
