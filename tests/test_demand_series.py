@@ -203,3 +203,29 @@ def test_any_history_of_a_company_ends_in_a_demand_plan(histories, horizon):
     short = {row["product"].iat[0] for row in rows if 0 < row["quantity"].notna().sum() and len(row) < 24}
     assert all(f"product x market: {name}/M" in noted for name in short)
     assert len(made["demand_notes"]) > 0
+
+
+def test_calm_and_wild_series_each_get_a_range_of_their_own_size():
+    """Noise of 3 % beside noise of 30 %, trend or none: each range holds about what it says."""
+    random, at, rows, truth = np.random.default_rng(12), np.arange(72), [], {}
+    for n in range(48):
+        noise, growth = (0.03, 0.3)[n % 2], (1.0, 1.015)[n // 2 % 2]
+        y = 100 * growth**at * (1 + 0.3 * np.sin(2 * np.pi * (at + n) / 12)) * random.lognormal(0, noise, 72)
+        rows.append(frame(f"S{n:02d}", y[:60]))
+        truth[f"S{n:02d}"] = y[60:]
+    said = baseline.forecast(pd.concat(rows), 12).forecast
+    said["y"] = np.concatenate([truth[name] for name in said["unique_id"].drop_duplicates()])
+    held = said["y"].between(said["p10"], said["p90"]).groupby(said["unique_id"].str[1:].astype(int) % 4).mean()
+    assert held.between(0.65, 0.98).all(), held
+    wide = ((said["p90"] - said["p10"]) / said["mean"]).groupby(said["unique_id"].str[1:].astype(int) % 2).median()
+    assert wide[1] > 4 * wide[0]
+
+
+def test_thousands_of_series_are_forecast_without_the_dearest_methods(monkeypatch):
+    rows = pd.concat([frame(f"S{n}", steady(n)) for n in range(6)])
+    all_of_them = set(baseline.forecast(rows, 6).weights["model"])
+    monkeypatch.setattr(baseline, "ENOUGH_SERIES", 4)
+    monkeypatch.setattr(baseline, "MANY_SERIES", 5)
+    quick = baseline.forecast(rows, 6)
+    gone = all_of_them - set(quick.weights["model"])
+    assert gone == {"ets", "mfles"} and np.isfinite(quick.forecast["mean"]).all()

@@ -30,6 +30,7 @@ PRICES = {
     "overtime_hours": "resources.overtime_cost",
     "setting_up": "making.set_up_cost",
     "buying": "buying.price",
+    "missing_quota": "buying.quota_price",
     "freight": "lanes.cost",
     "holding": "stock.holding_cost",
     "wages": "people.wage",
@@ -37,6 +38,7 @@ PRICES = {
     "hiring": "people.hire_cost",
     "laying_off": "people.layoff_cost",
     "changing_rate": "resources.change_price",
+    "less_preferred": "making.avoid_price",
     "waiting": "demand.waiting_price",
     "losing": "demand.losing_price",
     "missing_safety_stock": "stock.safety_price",
@@ -70,7 +72,10 @@ def strained(cost: str) -> tuple[dict[str, pd.DataFrame], dict]:
         inventory__quantity=[20, 800, 150, 30],
         markets__priority=[1, 2],
         offers__capacity=[900, 800, 20.0],
+        routings__avoid_price=0.3,
         sites__storage=[30.0, 5.0],
+        suppliers__yearly_quota=[0.0, 0.0, 9000.0],
+        suppliers__quota_price=1.5,
         workforce__overtime_cost=3.0,
     )
     tables["policies"] = pd.concat([tables["policies"], limit])

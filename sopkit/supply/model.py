@@ -7,9 +7,10 @@ Every component's `doc` is the sentence a planner would say, with the unit. `net
 One letter, one meaning, in every rule (a test holds it):
 
     a  age in months                         t  month
+    b  break: a lower price of an offer
     i  item: a product or a material         g  goods of a row of lanes: one item, or all others
     j  item that i goes into                 n  site
-    p  product                               o  origin of a lane: a site
+    p  product                               o  origin of a lane: a site, and by which mode
     w  way of making: a routing              d  destination of a lane: a site or a market
     r  resource                              k  market
     s  supplier                              c  priority class of markets
@@ -26,13 +27,14 @@ import pyomo.environ as pyo
 from sopkit.supply.network import START, Network
 
 CASH = tuple(
-    "making regular_hours overtime_hours setting_up buying freight holding wages people_overtime hiring laying_off "
-    "changing_rate".split()
+    "making regular_hours overtime_hours setting_up buying missing_quota freight holding wages people_overtime hiring "
+    "laying_off changing_rate".split()
 )
 """Named costs that somebody is paid for."""
 
 POLICY = tuple(
-    "waiting losing missing_safety_stock missing_end_stock space_overflow above_stock_budget changing_the_plan".split()
+    "less_preferred waiting losing missing_safety_stock missing_end_stock space_overflow above_stock_budget "
+    "changing_the_plan".split()
 )
 """Named prices of a policy: they steer the plan, nobody is paid."""
 
@@ -41,6 +43,9 @@ PROMISES = tuple(
 )
 """What comes before money, in this order: each is kept as far as it can be before the next is looked at."""
 
+
+BELOW = 1e-3
+"""An order without a lower price stays by so many units below its quantity, so that nobody is in doubt."""
 
 Held = Callable[[pyo.ConcreteModel], AbstractContextManager[None]]
 
@@ -97,6 +102,7 @@ def _sets(m: pyo.ConcreteModel, network: Network) -> None:
 
     # how things can be made
     m.MAKES = listed(network.flow.makes, "item and way of making it", 2)
+    m.OUT_OF_DATE = listed(network.flow.out_of_date, "item, way and month outside of its dates", 3)
     m.WAYS = neighbours(m.STOCKS, network.flow.ways, "ways of making an item at a site")
     m.USAGES = listed(sorted(network.flow.usage), "item, way and component that goes into it", 3)
     m.USES = neighbours(m.STOCKS, network.flow.uses, "item and way that an item goes into at a site", 2)
@@ -109,12 +115,25 @@ def _sets(m: pyo.ConcreteModel, network: Network) -> None:
 
     # how things can be bought and shipped
     m.OFFERS = listed(network.buying.offers, "supplier, item and site it delivers to", 3)
+    m.VENDORS = listed(sorted(network.buying.offered), "suppliers that offer anything")
     m.SUPPLIERS = neighbours(m.STOCKS, network.buying.suppliers, "who can deliver an item to a site")
     m.ORDER_LEADS = neighbours(m.OFFERS, network.buying.leads, "months after which parts of an order arrive")
     m.ORDER_PARTS = listed(sorted(network.buying.parts), "offer, months of its lead time and month of ordering", 5)
     m.LOT_ORDERS = listed(sorted(network.buying.multiple), "offers of whole lots", 3)
     m.LIMITED_ORDERS = listed(sorted(network.buying.capacity), "offer and month with a capacity", 4)
-    m.LEAST_ORDERS = listed(sorted(network.lots.largest_order), "offer with a minimum order, and month", 4)
+    least = [(*offer, t) for offer in sorted(network.buying.minimum_order) for t in network.time.months]
+    m.LEAST_ORDERS = listed(least, "offer with a minimum order, and month", 4)
+    m.BREAKS = listed(sorted(network.buying.break_from), "lower prices of offers from a quantity on")
+    m.BREAKS_OF = neighbours(m.OFFERS, network.buying.breaks_of, "lower prices of an offer")
+    m.BREAK_OF = neighbours(m.BREAKS, network.buying.break_offer, "the offer whose price is lower", 3)
+    m.ALL_OR_NOTHING = listed(
+        sorted(network.lots.largest_order), "offer with a minimum order or price breaks, and month", 4
+    )
+    m.OFFERED = neighbours(m.VENDORS, network.buying.offered, "item and site that a supplier delivers to", 2)
+    m.LIMITED_VENDORS = listed(sorted(network.buying.total), "suppliers with a capacity over all they deliver")
+    m.COUNTED_OFFERS = listed(sorted(network.buying.used), "offers that count for a supplier's capacity or quota", 3)
+    m.QUOTAS = listed(sorted(network.buying.quota), "supplier with a yearly quota, and last month of a year", 2)
+    m.YEAR = neighbours(m.MONTHS, network.buying.year, "months of the same calendar year, up to a month")
     m.SHARED_OFFERS = listed(sorted(network.buying.share_limit), "offers with a share limit", 3)
     m.LATE_ORDERS = listed(network.buying.late, "orders that would arrive after the last month", 4)
     m.LANES = listed(sorted(network.lanes.carried), "origin, destination and what a row of lanes is for", 3)
@@ -125,7 +144,7 @@ def _sets(m: pyo.ConcreteModel, network: Network) -> None:
     m.SHIP_LEADS = neighbours(m.SHIPS, network.lanes.leads, "months after which parts of a shipment arrive")
     m.SHIP_PARTS = listed(sorted(network.lanes.parts), "shipment, months on its way and month of leaving", 5)
     m.LATE_SHIPMENTS = listed(network.lanes.late, "shipments that would arrive after the last month", 4)
-    m.DESTINATIONS = neighbours(m.STOCKS, network.flow.destinations, "where an item can go from a site")
+    m.DEPARTURES = neighbours(m.STOCKS, network.flow.departures, "by which origin an item can go where from a site", 2)
     m.ORIGINS = neighbours(m.PLACES, network.flow.origins, "where an item can come from")
 
     # what gets too old
@@ -141,7 +160,7 @@ def _sets(m: pyo.ConcreteModel, network: Network) -> None:
     m.AGES_AT = neighbours(m.PERISHABLE, ages.at, "ages at which an item can be used")
     m.AGES_HELD = neighbours(m.PERISHABLE, ages.held_at, "ages at which an item can be held")
     m.AGES_SENT = neighbours(m.SENDS, ages.sent_at, "ages at which an item can be sent")
-    m.SENT_TO = neighbours(m.AGED, ages.sent_to, "where an item of an age can be sent")
+    m.SENT_TO = neighbours(m.AGED, ages.sent_to, "by which origin an item of an age can be sent where", 2)
     m.CONSUMED = neighbours(m.AGED, ages.consumed, "the age itself, where the item is used up")
     m.KEPT = neighbours(m.AGED, ages.kept, "the age itself, where the item can be held at it")
     m.YOUNGER = neighbours(m.AGES, ages.younger, "the age a month before")
@@ -207,6 +226,9 @@ def _parameters(m: pyo.ConcreteModel, network: Network) -> None:
 
     # making
     m.make_cost = number(m.MAKES, of=network.making.cost, doc="variable cost (currency per good unit)")
+    m.avoid_price = number(
+        m.MAKES, of=network.making.avoid_price, doc="of a way less preferred (currency per good unit)"
+    )
     m.usage = number(m.USAGES, of=network.flow.usage, doc="component used (units per good unit)")
     m.hours = number(m.OPERATIONS, of=network.making.hours, doc="time of the resource (hours per good unit)")
     m.set_up_hours = number(m.OPERATIONS, of=network.making.set_up_hours, doc="time lost to a set-up (hours)")
@@ -228,15 +250,32 @@ def _parameters(m: pyo.ConcreteModel, network: Network) -> None:
     m.order_part = number(m.ORDER_PARTS, of=network.buying.parts, doc="of an order that arrives so late (share)")
     m.offer_capacity = number(m.LIMITED_ORDERS, of=network.buying.capacity, doc="most ordered in a month (units)")
     m.minimum_order = number(m.OFFERS, of=network.buying.minimum_order, doc="least ordered, if anything is (units)")
-    m.largest_order = number(m.LEAST_ORDERS, of=network.lots.largest_order, doc="most that could be of use (units)")
+    m.largest_order = number(m.ALL_OR_NOTHING, of=network.lots.largest_order, doc="most that could be of use (units)")
+    m.break_from = number(m.BREAKS, of=network.buying.break_from, doc="least ordered for a lower price (units)")
+    m.break_saving = number(
+        m.BREAKS, of=network.buying.break_saving, doc="below the price before it (currency per unit)"
+    )
+    m.counted = number(
+        m.COUNTED_OFFERS, of=network.buying.used, doc="of a supplier's capacity and quota (units per unit)"
+    )
+    m.vendor_capacity = number(
+        m.LIMITED_VENDORS, of=network.buying.total, doc="most of all it delivers in a month (units)"
+    )
+    m.quota = number(m.QUOTAS, of=network.buying.quota, doc="least ordered in the planned part of a year (units)")
+    m.quota_price = number(m.VENDORS, of=network.buying.quota_price, doc="of what is missing (currency per unit)")
     m.order_lot = number(m.LOT_ORDERS, of=network.buying.multiple, doc="ordered whole (units)")
     m.share_limit = number(
         m.SHARED_OFFERS, of=network.buying.share_limit, doc="most of what is bought of the item (share)"
     )
     m.lane_cost = number(m.SHIPS, of=network.lanes.cost, doc="of moving (currency per unit)")
+    m.lane_size = number(
+        m.SHIPS, of=network.lanes.size, doc="of an item, as its lane counts (units, kg or m3 per unit)"
+    )
     m.ship_part = number(m.SHIP_PARTS, of=network.lanes.parts, doc="of a shipment that arrives so late (share)")
-    m.full_load = number(m.LOADED_LANES, of=network.lanes.full_load, doc="sent whole (units)")
-    m.lane_capacity = number(m.LIMITED_LANES, of=network.lanes.capacity, doc="most carried in a month (units)")
+    m.full_load = number(m.LOADED_LANES, of=network.lanes.full_load, doc="sent whole (units, kg or m3)")
+    m.lane_capacity = number(
+        m.LIMITED_LANES, of=network.lanes.capacity, doc="most carried in a month (units, kg or m3)"
+    )
 
     # stock
     m.opening = number(m.STOCKS, of=network.stock.opening, doc="on hand before the first month (units)")
@@ -310,6 +349,9 @@ def _decisions(m: pyo.ConcreteModel, network: Network) -> None:
     m.run_less = pyo.Var(m.PACED, m.LATER_MONTHS, **units, doc="run shorter than last month (hours)")
     m.buy = pyo.Var(m.OFFERS, m.MONTHS, **units, doc="order from a supplier (units)")
     m.place_order = pyo.Var(m.LEAST_ORDERS, **yes_or_no, doc="order at all in a month (yes or no)")
+    m.reach_break = pyo.Var(m.BREAKS, m.MONTHS, **yes_or_no, doc="order enough for a lower price (yes or no)")
+    m.buy_cheaper = pyo.Var(m.BREAKS, m.MONTHS, **units, doc="order at a lower price (units)")
+    m.miss_quota = pyo.Var(m.QUOTAS, **units, doc="order less than a supplier's yearly quota (units)")
     m.order_lots = pyo.Var(m.LOT_ORDERS, m.MONTHS, **lots, doc="order whole lots (lots)")
     m.ship = pyo.Var(m.SHIPS, m.MONTHS, **units, doc="send an item over a lane (units)")
     m.send_loads = pyo.Var(m.LOADED_LANES, m.MONTHS, **lots, doc="send full loads over a lane (loads)")
@@ -359,7 +401,7 @@ def _delivered(m: pyo.ConcreteModel, p: str, k: str, t: str) -> pyo.Expression:
 def _leaves(m: pyo.ConcreteModel, i: str, n: str, t: str) -> pyo.Expression:
     """What leaves the stock of a site in a month, to be used up or sent (units)."""
     used = sum(m.usage[j, w, i] * m.make[j, w, t] for j, w in m.USES[i, n])
-    return used + sum(m.ship[n, d, i, t] for d in m.DESTINATIONS[i, n])
+    return used + sum(m.ship[o, d, i, t] for o, d in m.DEPARTURES[i, n])
 
 
 def _balances(m: pyo.ConcreteModel) -> None:
@@ -432,6 +474,10 @@ def _limits(m: pyo.ConcreteModel) -> None:
     def overtime_capacity(m, r, t):
         return m.run_overtime[r, t] <= m.overtime_limit[r, t]
 
+    @m.Constraint(m.OUT_OF_DATE, doc="Nothing is made in a way outside of its dates (units)")
+    def ways_in_date(m, i, w, t):
+        return m.make[i, w, t] == 0
+
     @m.Constraint(m.SET_UPS, m.MONTHS, doc="Nothing is made without its set-up (units)")
     def set_up_first(m, i, w, t):
         return m.make[i, w, t] <= m.largest_run[i, w, t] * m.set_up[i, w, t]
@@ -472,6 +518,35 @@ def _limits(m: pyo.ConcreteModel) -> None:
     def smallest_order(m, s, i, n, t):
         return m.buy[s, i, n, t] >= m.minimum_order[s, i, n] * m.place_order[s, i, n, t]
 
+    @m.Constraint(m.BREAKS, m.MONTHS, doc="A lower price is reached by an order of its quantity (units)")
+    def break_reached(m, b, t):
+        ordered = sum(m.buy[s, i, n, t] for s, i, n in m.BREAK_OF[b])
+        return ordered >= m.break_from[b] * m.reach_break[b, t]
+
+    @m.Constraint(m.BREAKS, m.MONTHS, doc="An order that does not reach a lower price is smaller (units)")
+    def break_missed(m, b, t):
+        beyond = sum(m.buy[s, i, n, t] - m.largest_order[s, i, n, t] * m.reach_break[b, t] for s, i, n in m.BREAK_OF[b])
+        return beyond <= m.break_from[b] - BELOW
+
+    @m.Constraint(m.BREAKS, m.MONTHS, doc="At a lower price no more is bought than is ordered (units)")
+    def bought_cheaper(m, b, t):
+        return m.buy_cheaper[b, t] <= sum(m.buy[s, i, n, t] for s, i, n in m.BREAK_OF[b])
+
+    @m.Constraint(m.BREAKS, m.MONTHS, doc="Nothing is bought at a lower price that is not reached (units)")
+    def reached_first(m, b, t):
+        most = sum(m.largest_order[s, i, n, t] for s, i, n in m.BREAK_OF[b])
+        return m.buy_cheaper[b, t] <= most * m.reach_break[b, t]
+
+    @m.Constraint(m.LIMITED_VENDORS, m.MONTHS, doc="All orders to a supplier together stay within its capacity (units)")
+    def vendor_limit(m, s, t):
+        ordered = sum(m.counted[s, i, n] * m.buy[s, i, n, t] for i, n in m.OFFERED[s])
+        return ordered <= m.vendor_capacity[s]
+
+    @m.Constraint(m.QUOTAS, doc="A year's orders reach the supplier's quota, or what is missing is paid (units)")
+    def yearly_quota(m, s, t):
+        ordered = sum(m.counted[s, i, n] * m.buy[s, i, n, each] for each in m.YEAR[t] for i, n in m.OFFERED[s])
+        return ordered + m.miss_quota[s, t] >= m.quota[s, t]
+
     @m.Constraint(m.LOT_ORDERS, m.MONTHS, doc="An order is a whole number of lots (units)")
     def whole_lots(m, s, i, n, t):
         return m.buy[s, i, n, t] == m.order_lot[s, i, n] * m.order_lots[s, i, n, t]
@@ -486,13 +561,16 @@ def _limits(m: pyo.ConcreteModel) -> None:
     def no_late_orders(m, s, i, n, t):
         return m.buy[s, i, n, t] == 0
 
-    @m.Constraint(m.LIMITED_LANES, m.MONTHS, doc="No more is sent over a lane than it can carry (units)")
+    @m.Constraint(m.LIMITED_LANES, m.MONTHS, doc="No more is sent over a lane than it can carry (units, kg or m3)")
     def lane_limit(m, o, d, g, t):
-        return sum(m.ship[o, d, i, t] for i in m.CARRIED[o, d, g]) <= m.lane_capacity[o, d, g]
+        return sum(m.lane_size[o, d, i] * m.ship[o, d, i, t] for i in m.CARRIED[o, d, g]) <= m.lane_capacity[o, d, g]
 
-    @m.Constraint(m.LOADED_LANES, m.MONTHS, doc="What is sent over a lane is a whole number of full loads (units)")
+    @m.Constraint(
+        m.LOADED_LANES, m.MONTHS, doc="What is sent over a lane is a whole number of full loads (units, kg or m3)"
+    )
     def full_loads(m, o, d, g, t):
-        return sum(m.ship[o, d, i, t] for i in m.CARRIED[o, d, g]) == m.full_load[o, d, g] * m.send_loads[o, d, g, t]
+        sent = sum(m.lane_size[o, d, i] * m.ship[o, d, i, t] for i in m.CARRIED[o, d, g])
+        return sent == m.full_load[o, d, g] * m.send_loads[o, d, g, t]
 
     @m.Constraint(m.LATE_SHIPMENTS, doc="Nothing is sent that would arrive after the last month (units)")
     def no_late_shipments(m, o, d, i, t):
@@ -527,7 +605,7 @@ def _limits(m: pyo.ConcreteModel) -> None:
         )
         taken = (
             sum(m.keep[i, n, kept, t] for kept in m.KEPT[i, n, a])
-            + sum(m.send[n, d, i, a, t] for d in m.SENT_TO[i, n, a])
+            + sum(m.send[o, d, i, a, t] for o, d in m.SENT_TO[i, n, a])
             + sum(m.consume[i, n, used, t] for used in m.CONSUMED[i, n, a])
         )
         return taken <= there
@@ -657,7 +735,16 @@ def _money(m: pyo.ConcreteModel) -> None:
             m.offer_price[s, i, n, sent] * m.order_part[s, i, n, lead, sent] * m.buy[s, i, n, sent]
             for lead in m.ORDER_LEADS[s, i, n]
             for sent in m.BEFORE[lead, t]
+        ) - sum(
+            m.break_saving[b] * m.order_part[s, i, n, lead, sent] * m.buy_cheaper[b, sent]
+            for b in m.BREAKS_OF[s, i, n]
+            for lead in m.ORDER_LEADS[s, i, n]
+            for sent in m.BEFORE[lead, t]
         )
+
+    @m.Expression(m.QUOTAS, doc="What a supplier's quota lacks at the end of a year (currency)")
+    def missing_quota(m, s, t):
+        return m.quota_price[s] * m.miss_quota[s, t]
 
     @m.Expression(m.SHIPS, m.MONTHS, doc="Shipments, in the month of leaving (currency)")
     def freight(m, o, d, i, t):
@@ -686,6 +773,10 @@ def _money(m: pyo.ConcreteModel) -> None:
     @m.Expression(m.PACED, m.LATER_MONTHS, doc="Running longer or shorter than the month before (currency)")
     def changing_rate(m, r, t):
         return m.change_price[r] * (m.run_more[r, t] + m.run_less[r, t])
+
+    @m.Expression(m.MAKES, m.MONTHS, doc="Policy: made in a way that is less preferred (currency)")
+    def less_preferred(m, i, w, t):
+        return m.avoid_price[i, w] * m.make[i, w, t]
 
     @m.Expression(m.DEMANDED, m.MONTHS, doc="Policy: demand waiting at the month's end (currency)")
     def waiting(m, p, k, t):

@@ -17,13 +17,16 @@ from sopkit.tables.declare import DAYS_A_MONTH
 
 STOCK, DUE, EXCEPTION = ["item", "site", "month"], ["product", "market", "month"], ["cost", "place", "item", "month"]
 COSTS = tuple(
-    "revenue making regular_hours overtime_hours setting_up buying freight holding wages people_overtime hiring "
-    "laying_off changing_rate waiting losing missing_safety_stock missing_end_stock space_overflow above_stock_budget "
-    "changing_the_plan".split()
+    "revenue making regular_hours overtime_hours setting_up buying missing_quota freight holding wages people_overtime "
+    "hiring laying_off changing_rate less_preferred waiting losing missing_safety_stock missing_end_stock "
+    "space_overflow above_stock_budget changing_the_plan".split()
 )
 """Revenue and every named cost of table `supply_costs`."""
 
-OFFER, WAY, LANE = ["supplier", "item", "site"], ["item", "way"], ["origin", "destination", "only"]
+UNITS = 5e-4
+"""Units by which an order may miss the quantity of a lower price: half of what the model keeps apart."""
+
+OFFER, WAY, LANE = ["supplier", "item", "site"], ["item", "way"], ["origin", "destination", "only", "mode"]
 
 
 def days_of(frame: pd.DataFrame) -> pd.Series:
@@ -42,15 +45,24 @@ class Recount:
         buys = lines["mode"].eq("buy")
         self.made = lines[~buys].rename(columns={"source": "way"})
         bought = self._beside(lines[buys].rename(columns={"source": "supplier"}), "offers", OFFER)
-        self.bought = self._dated(bought, "dated_offers", "price", "price")
+        self.bought = self._with_breaks(self._dated(bought, "dated_offers", "price", "price"))
+        names = (("products", "product"), ("materials", "material"))
+        items = [book[table].rename(columns={key: "item"}) for table, key in names]
+        self.items = pd.concat([frame[["item", "weight", "volume"]] for frame in items])
         self.lanes = book["lanes"].rename(columns={"item": "only"})
         self.shipped = self._on_lanes(plan["shipments"])
         inner = self.shipped["destination"].isin(book["sites"]["site"])
         self.inward, self.outward = self.shipped[inner], self.shipped[~inner]
         self.steps = self._steps()
         ways = self.steps.groupby(WAY)
-        self.ways = ways[["started", "minimum_run"]].max().join(ways[["unit_cost", "setup_cost"]].sum())
+        self.ways = ways[["unit_cost", "setup_cost", "avoid_price"]].sum()
+        self.ways = self.ways.join(ways[["started", "minimum_run", "valid_from"]].max()).join(ways["valid_to"].min())
         self.ways = self.ways.assign(way_site=ways["site"].first()).reset_index()
+        bills = self.ways[[*WAY, "way_site"]].merge(book["bom"].rename(columns={"quantity": "each"}), on="item")
+        bills = bills[bills["routing"].isin([""]) | bills["routing"].eq(bills["way"])].sort_values(
+            "routing", ascending=False
+        )
+        self.bills = bills.drop_duplicates([*WAY, "component"]).drop(columns="routing")
         lots = self.made.groupby([*WAY, "site", "month"], as_index=False)["quantity"].sum()
         self.lots = lots.merge(self.ways, "left", WAY)
         self.work = lots.merge(self.steps.drop(columns="site"), on=WAY)
@@ -80,12 +92,27 @@ class Recount:
         found = own.set_index(key)[column].reindex(pd.MultiIndex.from_frame(frame[key]))
         return frame.assign(**{here: found.fillna(pd.Series(frame[here].to_numpy(), found.index)).to_numpy()})
 
+    def _with_breaks(self, bought: pd.DataFrame) -> pd.DataFrame:
+        """`bought` at the price of the last break that all that is ordered in the month reaches."""
+        ordered = bought.groupby([*OFFER, "month"], as_index=False)["quantity"].sum()
+        usual = self.book["offers"][[*OFFER, "price"]]
+        reached = ordered.merge(self.book["price_breaks"], on=OFFER).merge(usual, on=OFFER, suffixes=("", "_usual"))
+        reached = reached[reached["quantity"].ge(reached["from_quantity"] - UNITS)]
+        reached = reached.assign(below=reached["price_usual"] - reached["price"])
+        below = reached.groupby([*OFFER, "month"])["below"].max().rename("below").reset_index()
+        bought = bought.merge(below, "left", [*OFFER, "month"])
+        return bought.assign(price=bought["price"] - bought["below"].fillna(0.0))
+
     def _on_lanes(self, moved: pd.DataFrame) -> pd.DataFrame:
         """What moves, with its row of lanes: that of the item (column `only`), or that of all without one there."""
-        own = pd.MultiIndex.from_frame(moved[["origin", "destination", "item"]])
+        own = pd.MultiIndex.from_frame(moved[["origin", "destination", "item", "mode"]])
         named = own.isin(pd.MultiIndex.from_frame(self.lanes[LANE]))
         moved = moved.assign(only=moved["item"].where(named, ""))
-        return moved.merge(self.lanes, "left", LANE, suffixes=("", "_given"))
+        moved = moved.merge(self.lanes, "left", LANE, suffixes=("", "_given")).merge(self.items, "left", "item")
+        size = np.select(
+            [moved["counted_in"].eq("kg"), moved["counted_in"].eq("m3")], [moved["weight"], moved["volume"]], 1.0
+        )
+        return moved.assign(size=moved["quantity"] * size, cost_given=moved["cost_given"] * size)
 
     def at(self, months: pd.Series | pd.Index) -> np.ndarray:
         """The position of each month in the plan; NaN for a month that is not planned."""
@@ -151,24 +178,32 @@ class Recount:
         receipts = book["scheduled_receipts"]
         receipts = receipts[receipts["month"].isin(self.months) & receipts["quantity"].gt(0)]
         on_hand = book["inventory"][book["inventory"]["quantity"].gt(0)]
-        parts = book["bom"].groupby("item")["component"].agg(list).to_dict()
+        parts = self.bills.groupby(WAY)["component"].agg(list).to_dict()
         lanes, offers = (frame.assign(first=days_of(frame) // DAYS_A_MONTH) for frame in (self.lanes, book["offers"]))
-        onward = {o: some[["destination", "only", "first"]].to_numpy().tolist() for o, some in lanes.groupby("origin")}
+        onward = {
+            o: some[["destination", "only", "mode", "first"]].to_numpy().tolist() for o, some in lanes.groupby("origin")
+        }
         named = set(lanes[LANE].itertuples(index=False, name=None))
         comes = [
             *((item, site, 0) for item, site in zip(on_hand["item"], on_hand["site"], strict=True)),
             *zip(receipts["item"], receipts["site"], self.at(receipts["month"]), strict=True),
             *offers[["item", "site", "first"]].itertuples(index=False, name=None),
         ]
-        makes = self.ways[["item", "way_site"]].to_numpy().tolist()
+        starts = self.ways["valid_from"].fillna(self.months[0]).clip(lower=self.months[0])
+        gone = starts.gt(self.ways["valid_to"].fillna(self.last))
+        opens = self.ways.assign(opens=pd.Series(self.at(starts), self.ways.index).mask(gone).fillna(np.inf))
+        makes = opens[[*WAY, "way_site", "opens"]].to_numpy().tolist()
         news = True
         while news:
-            made = [(i, n, max([0, *(first.get((part, n), np.inf) for part in parts.get(i, []))])) for i, n in makes]
+            made = [
+                (i, n, max([opens, *(first.get((part, n), np.inf) for part in parts.get((i, w), []))]))
+                for i, w, n, opens in makes
+            ]
             sent = [
                 (i, to, month + lead)
                 for (i, n), month in first.items()
-                for to, only, lead in onward.get(n, [])
-                if only == i or (only == "" and (n, to, i) not in named)
+                for to, only, by, lead in onward.get(n, [])
+                if only == i or (only == "" and (n, to, i, by) not in named)
             ]
             news = False
             for item, site, month in [*comes, *made, *sent]:
@@ -278,11 +313,11 @@ class Recount:
         )
         change = change.reset_index()
         offers = set(zip(*(self.book["offers"][name] for name in OFFER), strict=True))
-        parts = self.book["bom"].groupby("item")["component"].agg(list).to_dict()
+        parts = self.bills.groupby(WAY)["component"].agg(list).to_dict()
         ways = {
             (way, item)
             for item, way, site in self.ways[[*WAY, "way_site"]].to_numpy().tolist()
-            if all((part, site) in self.reach for part in parts.get(item, []))
+            if all((part, site) in self.reach for part in parts.get((item, way), []))
         }
         possible = [
             (source, item, site) in offers if bought else (source, item) in ways
@@ -313,6 +348,22 @@ class Recount:
         due = due.assign(place="class " + due["priority"].astype(str), item=due["product"])
         return due.set_index(DUE)
 
+    @cached_property
+    def quota(self) -> pd.DataFrame:
+        """By supplier and calendar year: what is counted of its orders, and what is missing from its quota."""
+        bought = self.bought.assign(counted=self.bought["quantity"] * self.bought["capacity_use"])
+        counted = bought.groupby(["supplier", bought["month"].dt.year])["counted"].sum()
+        months = pd.Series(self.months).groupby(pd.DatetimeIndex(self.months).year).agg(["max", "count"])
+        owed = (
+            self.book["suppliers"]
+            .query("yearly_quota > 0")
+            .merge(months.rename_axis("year").reset_index(), how="cross")
+        )
+        found = counted.reindex(pd.MultiIndex.from_frame(owed[["supplier", "year"]]), fill_value=0.0).to_numpy()
+        missing = (owed["yearly_quota"] * owed["count"] / 12 - found).clip(lower=0.0)
+        offering = owed["supplier"].isin(self.book["offers"]["supplier"])
+        return owed.assign(month=owed["max"], missing=missing)[offering]
+
     # money -------------------------------------------------------------------------------------------------------
     @cached_property
     def costs(self) -> pd.Series:
@@ -333,6 +384,7 @@ class Recount:
             ("overtime_hours", load["month"], load["overtime"] * load["overtime_cost"]),
             ("setting_up", lots["month"], lots["setup_cost"]),
             ("buying", bought["available"], bought["quantity"] * bought["price"]),
+            ("missing_quota", self.quota["month"], self.quota["missing"] * self.quota["quota_price"]),
             ("freight", shipped["month"], shipped["quantity"] * shipped["cost_given"]),
             ("holding", stock["month"], stock["closing"] * stock["holding_cost"]),
             ("wages", people["month"], people["people"] * people["wage"]),
@@ -340,6 +392,7 @@ class Recount:
             ("hiring", people["month"], people["hired"] * people["hire_cost"]),
             ("laying_off", people["month"], people["laid_off"] * people["layoff_cost"]),
             ("changing_rate", load["month"], change * load["change_price"]),
+            ("less_preferred", lots["month"], lots["quantity"] * lots["avoid_price"]),
             ("waiting", due["month"], due["backlog"] * due["backlog_price"]),
             ("losing", due["month"], due["lost"] * due["lost_price"]),
             ("missing_safety_stock", stock["month"], stock["below_safety"] * stock["safety_stock_price"]),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections import defaultdict
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,7 +21,7 @@ NOTHING = 1e-6
 """Quantities below this are the solver's tolerance, not a decision."""
 
 ITEM_AT = {"buying": 1, "freight": 2} | dict.fromkeys(
-    "revenue making setting_up holding waiting losing missing_safety_stock missing_end_stock".split(), 0
+    "revenue making setting_up less_preferred holding waiting losing missing_safety_stock missing_end_stock".split(), 0
 )
 """Where the item stands in the index of a named cost; of hours each item takes its share, other costs have no item."""
 
@@ -66,10 +68,19 @@ class _Found:
         self.buy = self._lines("buy", "supplier item site month")
         self.ship = self._lines("ship", "origin destination item month")
         self.make["site"] = np.array(self._of(self.make, "item way", network.making.site), dtype=object)
+        saving = defaultdict[Any, float](float)
+        for (name, month), units in self._amounts("buy_cheaper").items():
+            saving[*network.buying.break_offer[name][0], month] += units * network.buying.break_saving[name]
+        self.buy["price"] = self._of(self.buy, "supplier item site month", network.buying.price)
+        self.buy["price"] -= (
+            np.array(self._of(self.buy, "supplier item site month", saving, 0.0)) / self.buy["quantity"]
+        )
         self.buy = self._arriving(self.buy, "supplier item site", network.buying.parts, "available")
-        self.buy["cost"] = self.buy["quantity"] * self._of(self.buy, "supplier item site month", network.buying.price)
+        self.buy["cost"] = self.buy["quantity"] * self.buy.pop("price")
         self.ship = self._arriving(self.ship, "origin destination item", network.lanes.parts, "arrival")
         self.ship["cost"] = self.ship["quantity"] * self._of(self.ship, "origin destination item", network.lanes.cost)
+        self.ship["mode"] = self._of(self.ship, "origin", network.roads.mode)
+        self.ship["origin"] = self._of(self.ship, "origin", network.roads.site)
         self.work = self._work()
 
     def _lines(self, name: str, index: str, *, quantity: str = "quantity", all_rows: bool = False) -> pd.DataFrame:

@@ -474,10 +474,11 @@ PLANS = (
         money("cost", "variable cost: hours, making, set-up; or the purchase"),
     ),
     _supply(
-        "shipments", "What moves over a lane.", "origin destination item month arrival",
+        "shipments", "What moves over a lane.", "origin destination item mode month arrival",
         text("origin", "from"),
         text("destination", "to: a site or a market"),
         ITEM,
+        text("mode", "how, where the lane has several modes", required=False, example=""),
         month(meaning="the month of leaving"),
         month("arrival", "the month of arriving"),
         units("quantity", "units"),
