@@ -86,6 +86,8 @@ class Recount:
     def _dated(self, frame: pd.DataFrame, table: str, column: str, here: str) -> pd.DataFrame:
         """`frame` with its column `here` as `table` has `column` for the month, where it has one."""
         own = self.book[table].dropna(subset=[column])
+        if own.empty:
+            return frame
         key = list(TABLES[table].key)
         found = own.set_index(key)[column].reindex(pd.MultiIndex.from_frame(frame[key]))
         return frame.assign(**{here: found.fillna(pd.Series(frame[here].to_numpy(), found.index)).to_numpy()})
@@ -136,7 +138,7 @@ class Recount:
         stock = self._beside(self.plan["stock"], "policies", ["item", "site"]).merge(items, "left", "item")
         numbers = ["safety_stock_given", "cover_days", "safety_stock_price", "holding_cost", "target_end_stock"]
         stock[numbers] = stock[numbers].fillna(0.0)
-        stock = self._dated(stock, "dated_policies", "safety_stock", "safety_stock_given").sort_values(STOCK)
+        stock = self._dated(stock, "dated_policies", "safety_stock", "safety_stock_given")
         rest, leaves = (
             stock["cover_days"],
             (stock["issued"] - stock["scrapped"]).groupby([stock["item"], stock["site"]]),
@@ -161,13 +163,11 @@ class Recount:
         due["lost_price"] = due["lost_price"].mask(due["unmet"].eq("neither"), 0.0).fillna(0.0)
         due["backlog_price"] = due["backlog_price"].fillna(0.0)
         orders = self.book["customer_orders"]
-        orders = orders.assign(late=orders["month"].lt(self.book.first))
-        firm = orders.assign(month=orders["month"].clip(lower=self.book.first)).pivot_table(
-            "quantity", DUE, "late", aggfunc="sum", fill_value=0.0
-        )
-        places = pd.MultiIndex.from_frame(due[DUE])
-        for late, column in ((True, "late"), (False, "firm")):
-            due[column] = firm[late].reindex(places).fillna(0.0).to_numpy() if late in firm.columns else 0.0
+        late = orders["month"].lt(self.book.first)
+        for column, rows in (("late", orders[late].assign(month=self.book.first)), ("firm", orders[~late])):
+            found = rows.groupby(DUE)["quantity"].sum() if len(rows) else rows["quantity"]
+            places = pd.MultiIndex.from_frame(due[DUE]) if len(rows) else due.index
+            due[column] = found.reindex(places, fill_value=0.0).to_numpy()
         return due
 
     @cached_property
@@ -267,6 +267,9 @@ class Recount:
 
     def _missing_orders(self) -> tuple:
         """Firm orders, late ones too, that deliveries have not reached: each month's goes first to what is oldest."""
+        found = self.due_lines.rename(columns={"market": "place", "product": "item"})
+        if not found[["firm", "late"]].any(axis=None):
+            return "missing_orders", found, 0.0, 0.0, "short_orders"
         wide = {name: self.due[name].unstack("month") for name in ("firm", "late", "delivered")}
         missing = pd.DataFrame(0.0, wide["firm"].index, wide["firm"].columns)
         left = pd.Series(0.0, missing.index)

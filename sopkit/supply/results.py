@@ -200,11 +200,9 @@ class _Found:
                 "closing": held.reindex(every),
             }
         ).reset_index()
-        left, wanted = (
-            dict(zip(every, frame["issued"] - frame["scrapped"], strict=True)),
-            {**network.stock.safety_stock},
-        )
-        for (*at, later), part in network.stock.cover.items():
+        wanted, cover = {**network.stock.safety_stock}, network.stock.cover
+        left = dict(zip(every, frame["issued"] - frame["scrapped"], strict=True)) if cover else {}
+        for (*at, later), part in cover.items():
             wanted[*at] = wanted.get((*at,), 0.0) + part * left[*at[:2], later]
         frame["safety_stock"] = self._of(frame, "item site month", wanted, 0.0)
         frame["below_safety"] = (frame["safety_stock"] - frame["closing"]).clip(lower=0.0)
