@@ -322,6 +322,13 @@ class _Rules(Recount):
     def rule_stock_maximum(self) -> Violation:
         return self._passed("stock_above_maximum")
 
+    def rule_carbon_cap(self) -> Violation:
+        emitted = self.plan["supply_carbon"].groupby(["source", "month"])["carbon"].sum()
+        return _all([_unequal(emitted, self.carbon), self._passed("carbon_above_cap")])
+
+    def rule_scrap(self) -> Violation:
+        return self.stock.loc[~self.stock["may_go"].astype(bool), "scrapped"] - UNITS
+
     def rule_space(self) -> Violation:
         return self._passed("space_overflow")
 
