@@ -37,7 +37,8 @@ from sopkit.collect import collect
 from sopkit.cycle import Cycle
 c = Cycle.open("big", "2026-11", stage="collect")
 collected = collect(c.company_folder, c.cycle)
-c.save(collected.tables | {"findings": collected.findings, "sources": collected.sources})
+c.save(collected.tables | {"findings": collected.findings, "sources": collected.sources,
+        "source_rows": collected.source_rows})
 done = collected.tables["sales_history"]
 """
 PLAIN = """

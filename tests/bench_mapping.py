@@ -17,6 +17,7 @@ import erp_dumps
 import renamed
 
 import sopkit
+from sopkit.book.signed import PROVENANCE
 from sopkit.collect import new_company
 from sopkit.collect.exports import found, joined, settled
 from sopkit.collect.proposal import SURE, propose
@@ -87,11 +88,7 @@ def _round_trip() -> Iterator[dict]:
 def _planned(folder: Path) -> dict[str, str]:
     """The sha256 of every table of the plan made of the company in `folder`, but for where its inputs came from."""
     plan = sopkit.book(folder, "2026-11").plan()
-    return {
-        name: sha256(to_parquet(TABLES[name], plan[name]))
-        for name in sorted(plan)
-        if name not in ("sources", "findings")
-    }
+    return {name: sha256(to_parquet(TABLES[name], plan[name])) for name in sorted(plan) if name not in PROVENANCE}
 
 
 def _figure(name: str, value: tuple[float, str], met: bool, goal: str, peer: str) -> dict:

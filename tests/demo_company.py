@@ -369,7 +369,7 @@ class _Maker:
         rows.append(
             ("FAIR-2027-06", "trade fair", "STOVE-MULTI", "NORTH-ONLINE", "2027-06", "2027-06", 0.15, np.nan, 14000.0)
         )
-        frame = pd.DataFrame(rows, columns=TABLES["campaigns"].names)
+        frame = pd.DataFrame(rows, columns=[name for name in TABLES["campaigns"].names if name != "discount"])
         for column in ("start_month", "end_month"):
             frame[column] = pd.to_datetime(frame[column])
         return frame

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from sopkit.book import Book
 from sopkit.book.ask import with_levels
 from sopkit.book.explain import Explanation, evaluated
+from sopkit.collect.extract import Extract
+from sopkit.collect.traced import source_rows
 from sopkit.errors import SettingsError
 from sopkit.tables import TABLES
 from sopkit.tables.made import MADE
+
+DEMO = Path(__file__).resolve().parents[1] / "data" / "demo"
 
 
 @pytest.fixture
@@ -93,8 +99,35 @@ def test_a_sum_of_a_file_names_its_largest_lines_and_who_answers_for_it(book):
     most = rows.iloc[0]
     market = book.names("markets")[most["market"]]
     place = f"{most['month']:%b %Y}, Trail tent, 2 persons, {market}: {most['quantity']:,.2f}"
-    assert f"Its largest lines: {place}; " in repr(one)
+    assert f"Its largest lines: {place} (row " in repr(one)
     assert "From sales_forecast.csv" in repr(one) and "sales answers for it" in repr(one)
+
+
+def line_of(name: str, **where: str) -> int:
+    """The line of the demo's file that starts with these cells, as a person counts it."""
+    lines = (DEMO / f"{name}.csv").read_text(encoding="utf-8").splitlines()
+    columns = lines[0].split(",")
+    rows = [dict(zip(columns, line.split(","), strict=False)) for line in lines[1:]]
+    return next(at for at, row in enumerate(rows, 2) if where.items() <= row.items())
+
+
+def test_a_number_of_a_file_names_its_row_and_a_correction_who_made_it(book):
+    where = {"product": "STOVE-G1", "market": "SOUTH-ONLINE", "month": "2024-12"}
+    row = line_of("sales_history", **where)
+    told = repr(book.explain("clean_history", "quantity", **where))
+    assert f"From sales_history.csv, row {row}, " in told
+    assert "history adjustments accepted" in told and "returns: sold here, came back in Jan 2025" in told
+    most = repr(book.explain("sales_history", "quantity", product="TENT-2P"))
+    assert f"(row {line_of('sales_history', product='TENT-2P', market='NORTH-RETAIL', month='2026-06')})" in most
+
+
+def test_lines_added_up_from_several_files_name_the_first(tmp_path):
+    read = pa.table({"any": ["a"] * 4})
+    lines = pd.DataFrame({"month": [pd.Timestamp("2026-01-01")] * 4, "product": list("ABBA"), "market": ["M"] * 4})
+    extract = Extract("sales_history", "both", read, np.array([2, 3, 2, 3]), parts=((0, "jan.csv"), (2, "more.csv")))
+    rows = source_rows({"sales_history": (lines, extract)})
+    assert sorted(rows[["row", "lines", "file"]].to_numpy().tolist()) == [[2, 2, "jan.csv"], [3, 2, "jan.csv"]]
+    assert rows["code"].nunique() == 2
 
 
 def test_money_is_money_and_rows_stand_behind_a_number(book):

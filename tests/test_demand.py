@@ -14,7 +14,7 @@ from scipy.special import ndtr
 
 from sopkit import demand, kpis
 from sopkit.book import Book
-from sopkit.demand import campaigns, consensus, grid, hierarchy, judged, steps, stock, tournament
+from sopkit.demand import campaigns, consensus, drivers, grid, hierarchy, judged, steps, stock, tournament
 from sopkit.demand.grid import PAIR
 from sopkit.demand.layers import LAYERS
 from sopkit.errors import SettingsError
@@ -419,6 +419,102 @@ def test_noise_leaves_the_pull_forward_near_what_was_assumed():
     made = made_campaigns(3, 0.9, noise=0.9)
     past = grid.past_grid(book(made))
     assert campaigns.campaign_success(book(made), past)["pull_forward"].iloc[0] == pytest.approx(0.25, abs=0.15)
+
+
+def made_promotions(seed, *, elasticity, taken, noise=0.04, priced=False):
+    """Six families of three products; the first of each had eight price cuts of 10 to 40 %, all promised 30 %."""
+    rng, months = np.random.default_rng(seed), pd.date_range("2020-11-01", "2026-10-01", freq="MS")
+    season = 1 + 0.3 * np.sin(2 * np.pi * months.month.to_numpy() / 12)
+    rows, campaigns, prices = [], [], []
+    for family in range(6):
+        units = 1000 * season * rng.lognormal(0, noise, (3, len(months)))
+        price = np.full(len(months), 10.0)
+        for at in 7 + family % 3 + 8 * np.arange(8):
+            cut = rng.choice([0.1, 0.2, 0.3, 0.4])
+            extra = units[0, at] * ((1 - cut) ** -elasticity - 1)
+            units[0, at] += extra
+            units[1:, at] -= taken * extra / 2
+            price[at] *= 1 - cut
+            start, cut = months[at], np.nan if priced else cut
+            campaigns.append((f"C{family}-{at}", "price cut", f"P{family}0", "M", start, start, 0.3, np.nan, 0.0, cut))
+        for at in range(3):
+            of = {"product": f"P{family}{at}", "market": "M", "month": months}
+            rows.append(pd.DataFrame(of | {"quantity": units[at]}))
+            prices.append(pd.DataFrame(of | {"price": price if at == 0 else 10.0}))
+    history = pd.concat(rows, ignore_index=True)
+    products = pd.DataFrame({"product": sorted(set(history["product"])), "price": 10.0, "standard_cost": 1.0})
+    products = products.assign(family=products["product"].str[1])
+    dated = TABLES["dated_prices"].check(pd.concat(prices)) if priced else TABLES["dated_prices"].empty()
+    empty = ("prices", "market_conditions", "events", "driver_effects", "sales_forecast", "pipeline", "curves")
+    return {
+        "clean_history": TABLES["clean_history"].check(history.assign(raw=history["quantity"], revenue=0.0)),
+        "campaigns": TABLES["campaigns"].check(pd.DataFrame(campaigns, columns=TABLES["campaigns"].names)),
+        "products": TABLES["products"].check(products),
+        "dated_prices": dated,
+        **{name: TABLES[name].empty() for name in empty},
+    }
+
+
+@pytest.mark.parametrize("priced", [False, True])
+def test_the_depth_of_a_price_cut_foretells_its_uplift_where_the_promise_does_not(priced):
+    """Every campaign promises 30 %; what it brings goes by its discount, stated or seen in dated prices."""
+    made = made_promotions(4, elasticity=1.8, taken=0.0, priced=priced)
+    past = grid.past_grid(book(made))
+    success = campaigns.campaign_success(book(made), past)
+    row = success.iloc[0]
+    assert row["by_discount"] == pytest.approx(1.8, abs=0.1) and row["cannibalised"] == 0
+    assert "their discounts foretold the uplift within" in row["reason"]
+    coming = made["campaigns"].head(1).assign(campaign="NEXT", start_month=FIRST, end_month=FIRST, discount=0.25)
+    known = made | {"campaigns": pd.concat([made["campaigns"], coming]), "campaign_success": success}
+    planned = grid.Grid(past.pairs, pd.date_range(FIRST, periods=3, freq="MS"))
+    units = campaigns.campaign_layer(book(known), planned, np.full((18, 3), 1000.0), past, grid.Notes("layer"))
+    assert units[0, 0] == pytest.approx(1000 * (0.75 ** -row["by_discount"] - 1))
+    assert units[0, 1] == pytest.approx(-row["pull_forward"] * units[0, 0]) and row["pull_forward"] < 0.1
+
+
+def test_a_promise_that_says_as_much_is_not_replaced_by_the_discount():
+    made = made_promotions(4, elasticity=1.8, taken=0.0)
+    cut = made["campaigns"]["discount"]
+    made["campaigns"] = made["campaigns"].assign(promised_uplift=2 * ((1 - cut) ** -1.8 - 1), discount=cut[::-1].values)
+    row = campaigns.campaign_success(book(made), grid.past_grid(book(made))).iloc[0]
+    assert np.isnan(row["by_discount"]) and row["success"] == pytest.approx(0.5, abs=0.05)
+
+
+@pytest.mark.parametrize("taken", [0.0, 0.5])
+def test_what_a_promotion_takes_from_its_family_is_measured_taken_out_and_planned(taken):
+    made = made_promotions(5, elasticity=2.0, taken=taken)
+    past, notes = grid.past_grid(book(made)), grid.Notes("layer")
+    success = campaigns.campaign_success(book(made), past)
+    share = success["cannibalised"].iloc[0]
+    assert share == pytest.approx(taken, abs=0.12) and (taken > 0 or share == 0)
+    calm = campaigns.undisturbed(book(made), past, success, TABLES["driver_effects"].empty(), grid.Notes("normalise"))
+    normal = calm / (1 + 0.3 * np.sin(2 * np.pi * past.months.month.to_numpy() / 12))
+    assert np.abs(normal.reshape(6, 3, -1)[:, 1:] / 1000 - 1).mean() < 0.06  # siblings sell as if nothing had been
+    coming = made["campaigns"].head(1).assign(campaign="NEXT", start_month=FIRST, end_month=FIRST, discount=0.3)
+    known = made | {"campaigns": pd.concat([made["campaigns"], coming]), "campaign_success": success}
+    planned = grid.Grid(past.pairs, pd.date_range(FIRST, periods=2, freq="MS"))
+    units = campaigns.campaign_layer(book(known), planned, np.full((18, 2), 1000.0), past, notes)
+    assert units[1:3, 0].sum() == pytest.approx(-share * units[0, 0]) and not units[3:].any()
+    assert any("other products of the family" in note[3] for note in notes.rows) == (taken > 0)
+
+
+def test_a_price_cut_that_is_a_campaign_counts_once():
+    """Its uplift holds what its price did: the elasticity adds nothing in its month, before the cycle and after."""
+    made = made_promotions(6, elasticity=1.8, taken=0.0, priced=True)
+    coming = made["campaigns"].head(1).assign(campaign="NEXT", start_month=FIRST, end_month=FIRST, discount=0.3)
+    cut = made["dated_prices"].head(1).assign(month=FIRST, price=7.0)
+    prices = pd.concat([made["dated_prices"], cut], ignore_index=True)
+    effects = pd.DataFrame(
+        [("0", "", "price", -2.0, 0.1, -2.2, -1.8, 60, True, "measured")], columns=TABLES["driver_effects"].names
+    )
+    made |= {"dated_prices": prices, "campaigns": pd.concat([made["campaigns"], coming], ignore_index=True)}
+    past = grid.past_grid(book(made))
+    assert not drivers.effect_of(book(made), past, effects).any()
+    planned = grid.Grid(past.pairs, pd.date_range(FIRST, periods=2, freq="MS"))
+    assert not drivers.effect_of(book(made), planned, effects, planned=True).any()
+    alone = made | {"campaigns": made["campaigns"].iloc[:-1]}
+    moved = drivers.effect_of(book(alone), planned, effects, planned=True)
+    assert moved[0, 0] == pytest.approx(0.7**-2 - 1)
 
 
 def test_what_campaigns_and_conditions_did_is_taken_out_of_history():

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sopkit.book import Book
 from sopkit.collect.cleanse import clean
-from sopkit.demand import baseline, hierarchy
+from sopkit.demand import baseline, hierarchy, steps
 from sopkit.demand.contestants import seasonal_naive
 from sopkit.demand.unusual import level_shift, strong_trend, without_lone_months
 from sopkit.tables import TABLES, Company
@@ -168,3 +169,63 @@ def test_every_kind_of_series_is_forecast_better_than_the_same_month_last_year()
     errors = said.groupby("kind")[["ours", "theirs"]].sum().div(said.groupby("kind")["scale"].sum(), axis=0)
     assert (errors["ours"] <= errors["theirs"]).all(), errors
     assert errors.loc["x10 month", "ours"] < 0.15 and errors.loc["dead", "ours"] == 0
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    st.lists(st.tuples(st.lists(MONTH, max_size=200), st.sampled_from([0, 0, 1, 7, 30])), min_size=1, max_size=4),
+    st.integers(1, 24),
+)
+def test_any_history_of_a_company_ends_in_a_demand_plan(histories, horizon):
+    """No month or two hundred, ended or not: a finite consensus within its range, and a note on what is awkward."""
+    names, rows = [f"P{n}" for n in range(len(histories))], []
+    for name, (y, ended) in zip(names, histories, strict=True):
+        months = pd.date_range(end=MONTHS[-1] - pd.DateOffset(months=ended), periods=len(y), freq="MS")
+        rows.append(pd.DataFrame({"product": name, "market": "M", "month": months, "quantity": np.array(y, float)}))
+    history = pd.concat(rows).dropna(subset="quantity")
+    expected = pd.DataFrame({"product": names[0], "market": "M", "month": [pd.Timestamp("2026-11-01")], "quantity": 5})
+    tables = {
+        "products": pd.DataFrame({"product": names, "name": names, "family": "F", "price": 10.0, "standard_cost": 5.0}),
+        "families": pd.DataFrame({"family": ["F"], "name": ["F"]}),
+        "markets": pd.DataFrame({"market": ["M"], "name": ["M"], "region": ["R"], "channel": ["C"]}),
+        "clean_history": history.assign(raw=history["quantity"], revenue=np.nan),
+        "sales_forecast": expected,
+    }
+    book = Book(
+        {name: TABLES[name].conform(of) for name, of in tables.items()}, Company(name="x", horizon=horizon), "2026-11"
+    )
+    made = steps.run(book)
+    plan = made["demand_plan"]
+    values = plan[["baseline", "consensus", "p10", "p90"]].to_numpy(float)
+    assert np.isfinite(values).all() and (values >= 0).all() and len(plan) >= horizon
+    assert (plan["p10"] <= plan["consensus"] + 1e-6).all() and (plan["consensus"] <= plan["p90"] + 1e-6).all()
+    noted = " ".join(made["baseline_notes"]["series"])
+    short = {row["product"].iat[0] for row in rows if 0 < row["quantity"].notna().sum() and len(row) < 24}
+    assert all(f"product x market: {name}/M" in noted for name in short)
+    assert len(made["demand_notes"]) > 0
+
+
+def test_calm_and_wild_series_each_get_a_range_of_their_own_size():
+    """Noise of 3 % beside noise of 30 %, trend or none: each range holds about what it says."""
+    random, at, rows, truth = np.random.default_rng(12), np.arange(72), [], {}
+    for n in range(48):
+        noise, growth = (0.03, 0.3)[n % 2], (1.0, 1.015)[n // 2 % 2]
+        y = 100 * growth**at * (1 + 0.3 * np.sin(2 * np.pi * (at + n) / 12)) * random.lognormal(0, noise, 72)
+        rows.append(frame(f"S{n:02d}", y[:60]))
+        truth[f"S{n:02d}"] = y[60:]
+    said = baseline.forecast(pd.concat(rows), 12).forecast
+    said["y"] = np.concatenate([truth[name] for name in said["unique_id"].drop_duplicates()])
+    held = said["y"].between(said["p10"], said["p90"]).groupby(said["unique_id"].str[1:].astype(int) % 4).mean()
+    assert held.between(0.65, 0.98).all(), held
+    wide = ((said["p90"] - said["p10"]) / said["mean"]).groupby(said["unique_id"].str[1:].astype(int) % 2).median()
+    assert wide[1] > 4 * wide[0]
+
+
+def test_thousands_of_series_are_forecast_without_the_dearest_methods(monkeypatch):
+    rows = pd.concat([frame(f"S{n}", steady(n)) for n in range(6)])
+    all_of_them = set(baseline.forecast(rows, 6).weights["model"])
+    monkeypatch.setattr(baseline, "ENOUGH_SERIES", 4)
+    monkeypatch.setattr(baseline, "MANY_SERIES", 5)
+    quick = baseline.forecast(rows, 6)
+    gone = all_of_them - set(quick.weights["model"])
+    assert gone == {"ets", "mfles"} and np.isfinite(quick.forecast["mean"]).all()

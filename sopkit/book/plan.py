@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import pandas as pd
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sopkit.charts import Figure
 
 THIS = "This plan"
+Asked: TypeAlias = str | Scenario | Change | Sequence[Change]  # what if: a table, or changes as in scenarios.yaml
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -42,19 +43,17 @@ class Plan(Book):
         """The supply model of this plan kept in the solver, to answer the next question from the last plan."""
         return import_module("sopkit.supply").session(self)
 
-    def what_if(
-        self, what: str | Scenario | Change | Sequence[Change], *, title: str = "", warm: bool = True, **change: Any
-    ) -> Self:
+    def what_if(self, what: Asked, *, title: str = "", warm: bool = True, judged: bool = True, **change: Any) -> Self:
         """The plan under a change: a scenario, changes, or one change of table `what` as in scenarios.yaml.
 
         `plan.what_if("capacity", resource="SEW-N", column="overtime_limit", add=90)`: `column` with one of `set`,
         `add`, `scale`, or `rows`, or `drop`; every other word says which rows. Demand is planned again where the change
         reaches it, then supply. `warm`: the solver starts from this plan's answer (the same optimum, found sooner).
-        Raises SettingsError for a change that concerns no row or an unknown name, SupplyDataError for data that
-        contradict each other.
+        Without `judged` past forecasts are not judged again. Raises SettingsError for a change that concerns no row or
+        an unknown name, SupplyDataError for data that contradict each other.
         """
         scenario = _scenario(what, title, change)
-        changed, rows = changed_by(self, scenario)
+        changed, rows = changed_by(self, scenario, judged=judged)
         supply = import_module("sopkit.supply")
         frames = self._session.plan(self._asked(changed)) if warm else supply.plan(changed, explained=False)
         made = replace(changed, title=scenario.title, base=self, scenario=scenario, rows=rows)
@@ -65,7 +64,7 @@ class Plan(Book):
         if session := vars(self).get("_session"):
             session.stop()
 
-    def weigh(self, what: str | Scenario | Change | Sequence[Change], **change: Any) -> dict[str, float]:
+    def weigh(self, what: Asked, **change: Any) -> dict[str, float]:
         """The `measured` of `what_if`, three times as fast: read off the solution, and no table is written.
 
         Where only limits and prices differ from this plan; else the plan is written and re-derived as in `what_if`.
@@ -130,7 +129,7 @@ class Plan(Book):
             raise SopkitError("Supply is not planned yet: ask plan.supply() first.")
 
 
-def _scenario(what: str | Scenario | Change | Sequence[Change], title: str, change: dict[str, Any]) -> Scenario:
+def _scenario(what: Asked, title: str, change: dict[str, Any]) -> Scenario:
     if isinstance(what, Scenario):
         return what.model_copy(update={"title": title}) if title else what
     if isinstance(what, str):

@@ -13,7 +13,7 @@ from sopkit.tables import BY_NAME
 from sopkit.words import divided
 
 SHORT = 12  # letters of a hash that people write down
-PROVENANCE = frozenset({"sources", "findings"})  # tables of where rows stood before they were collected
+PROVENANCE = frozenset({"sources", "source_rows", "findings"})  # tables of where rows stood before they were collected
 
 
 def plan_hash(

@@ -26,6 +26,7 @@ from sopkit.collect.extract import Extract, plainly, sha_of_columns, stop
 from sopkit.collect.mapping import INPUT_TABLES
 from sopkit.collect.mapping import Mapping as CompanyMapping
 from sopkit.collect.sources import extract
+from sopkit.collect.traced import source_rows
 from sopkit.errors import Finding, nearest
 from sopkit.tables import BY_NAME, TABLES, Column, Source, Table
 from sopkit.tables.company import ALWAYS
@@ -57,7 +58,7 @@ def checked(table: Table, source: Source, extract: Extract, factors: Mapping[str
     extract = notes.extract = _rows_only(extract, notes)
     columns = _named(table, source, extract, notes)
     if not len(extract.rows):
-        needed = table.required and table.name != "sales_history"  # a company that begins has sold nothing yet
+        needed = table.required and not table.may_be_empty
         allowed, severity = ("at least one row", "error") if needed else ("", "warning")
         fix = f"Fill the table, or remove {extract.place}."
         notes.header("", "has no rows", fix, allowed=allowed, severity=severity)
@@ -384,18 +385,14 @@ def everything(mapping: CompanyMapping, memory: dict | None = None) -> Collected
     if not stopped:
         incomplete = as_frame(complete.findings(tables, mapping.company, mapping.cycle))
         findings = together([findings, incomplete, _contradictions(done, mapping)])
+    came = {name: (one.lines, one.extract) for name, one in done.items()}
     places = [
-        (
-            name,
-            one.extract.place,
-            len(one.lines),
-            one.extract.sha256,
-            _statement(mapping.company.tables.get(name), one.extract),
-        )
-        for name, one in done.items()
+        (name, of.place, len(lines), of.sha256, _statement(mapping.company.tables.get(name), of))
+        for name, (lines, of) in came.items()
     ]
     sources = TABLES["sources"].conform(pd.DataFrame(places, columns=TABLES["sources"].names))
-    return Collected(mapping.folder, mapping.cycle, mapping.company, tables, findings, sources)
+    rows = source_rows({name: one for name, one in came.items() if done[name].frame is not None})
+    return Collected(mapping.folder, mapping.cycle, mapping.company, tables, findings, sources, rows)
 
 
 def _one_site(done: Mapping[str, Checked]) -> Extract | None:

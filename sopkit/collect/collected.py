@@ -25,6 +25,7 @@ class Collected:
     tables: dict[str, pd.DataFrame]
     findings: pd.DataFrame
     sources: pd.DataFrame = field(repr=False)
+    source_rows: pd.DataFrame = field(repr=False)
 
     @cached_property
     def errors(self) -> int:

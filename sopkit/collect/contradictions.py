@@ -5,7 +5,7 @@ Asked at collect, of the rows as they stand in the source, and by stage supply, 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
@@ -22,6 +22,35 @@ OFFER = ["supplier", "item", "site"]
 
 LEAST = 1e-6
 """The least hours or components of one unit that a plan can tell from none."""
+
+
+class _Asked(dict[str, pd.DataFrame]):
+    """Those of `tables` that were read."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    def __missing__(self, name: str) -> pd.DataFrame:
+        return self.setdefault(name, self._tables[name])
+
+
+def _same(one: pd.DataFrame, other: pd.DataFrame) -> bool:
+    return one is other or not (len(one) or len(other))
+
+
+class Known(dict[Callable[..., Any], tuple[Tables, Any, Any]]):
+    """What was made of tables once, taken again where nothing that was read for it is another now."""
+
+    def made(self, make: Callable[..., Any], tables: Tables, *others: Any, **named: Any) -> Any:
+        """`make(tables, *others, **named)`, or what that gave the first time, of the same tables and others."""
+        read, same, result = self.get(make, ({}, None, None))
+        if same == (others, named) and all(_same(frame, tables[name]) for name, frame in read.items()):
+            return result
+        asked = _Asked(tables)
+        result = make(asked, *others, **named)
+        result = list(result) if isinstance(result, Iterator) else result
+        self.setdefault(make, (asked, (others, named), result))
+        return result
 
 
 class _Wrong:
@@ -409,28 +438,26 @@ def _network(tables: Tables) -> Iterator[Finding]:
     )
 
 
-def refuse_contradictions(tables: Tables, company: Company, cycle: str, changed: Collection[str] | None = None) -> None:
-    """Raise SupplyDataError with every contradiction in `tables` (conformed): NaN, negative or unknown values first,
+def refuse_contradictions(tables: Tables, company: Company, cycle: str, known: Known | None = None) -> None:
+    """Raise SupplyDataError with every contradiction in `tables` (checked each by itself): unknown values first,
 
     then BOM loops, products and components without a source, unreachable markets, lead times beyond the horizon,
     lots above capacity, shares that forbid every order, lanes that lead nowhere, missing capacity or working days.
-    `changed`: tables not checked before; all of them if None.
+    `known`: what was found the last time.
     """
-    asked = [name for name in tables if (changed is None or name in changed) and len(tables[name])]
-    found = [finding for name in asked for finding in TABLES[name].findings(tables[name])]
-    found += _references(tables)
-    found = found or [one for one in contradictions(tables, company, cycle) if one.severity == "error"]
-    if found:
+    found = [*_references(tables)]
+    if found := found or [one for one in contradictions(tables, company, cycle, known) if one.severity == "error"]:
         raise SupplyDataError(found)
 
 
-def contradictions(tables: Tables, company: Company, cycle: str) -> list[Finding]:
+def contradictions(tables: Tables, company: Company, cycle: str, known: Known | None = None) -> list[Finding]:
     """Every contradiction between `tables` (conformed, their references known); row 2 is a table's first row.
 
     All are errors but receipts that are overdue: they are planned without. Reads what stage
     supply reads; where demand_plan is empty, what only a demand can contradict is not asked.
     """
-    months = company.months(cycle)
-    checks = (_products, _lead_times, _lots, _offers, _months, _overdue)
-    found = [finding for check in checks for finding in check(tables, months)]
-    return [*found, *_too_small(tables), *_materials(tables), *_people(tables, company, cycle), *_network(tables)]
+    made, months = (Known() if known is None else known).made, company.months(cycle)
+    of_months = (_products, _lead_times, _lots, _offers, _months, _overdue)
+    found = [finding for check in of_months for finding in made(check, tables, months)]
+    found += made(_people, tables, company, cycle)
+    return found + [finding for check in (_too_small, _materials, _network) for finding in made(check, tables)]

@@ -73,7 +73,8 @@ def frames(collected: Collected, answers: pd.DataFrame | None = None) -> dict[st
             f"{collected.company.name} cannot be planned for {collected.cycle} and nothing was written",
         )
     tables = dict(collected.tables)
-    tables |= {"findings": TABLES["findings"].conform(collected.findings), "sources": collected.sources}
+    tables |= {"findings": TABLES["findings"].conform(collected.findings)}
+    tables |= {"sources": collected.sources, "source_rows": collected.source_rows}
     tables |= complete.scorecard(tables, collected.company, collected.cycle)
     tables |= cleanse.clean(tables, collected.company, collected.cycle, answers)
     return tables

@@ -109,6 +109,7 @@ def _become_kernel(request: Mapping[str, Any]) -> None:
     """In the child: an ordinary Jupyter kernel, until it is shut down; never returns."""
     try:
         os.setsid()
+        gc.set_threshold(100_000)  # a notebook makes many short-lived frames and is over soon: looking cost a tenth
         gc.enable()
         signal.signal(signal.SIGINT, signal.default_int_handler)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)

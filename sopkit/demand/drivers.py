@@ -15,7 +15,7 @@ import pandas as pd
 
 from sopkit.demand.grid import Grid, Notes, Past
 from sopkit.tables import TABLES
-from sopkit.words import percent
+from sopkit.words import local, percent, say
 
 if TYPE_CHECKING:
     from sopkit.book import Book
@@ -62,9 +62,8 @@ def driver_effects(book: Book, past: Past, disturbed: np.ndarray, notes: Notes) 
         found = _absorbed(past, places, given, disturbed)
         moved = [i for i in range(len(names)) if found is not None and found.x[:, i].std() > _least(names[i])]
         if found is None or not moved:
-            rows.append(
-                (family, "", PRICE, np.nan, np.nan, np.nan, np.nan, 0, False, "its prices and events never changed")
-            )
+            rows.append((family, "", PRICE, np.nan, np.nan, np.nan, np.nan, 0, False,
+                say("its prices and events never changed")))  # fmt: skip
             continue
         effect, error = _explained(found.y, found.x[:, moved], found.absorbed)
         for i, value, doubt in zip(moved, effect, error, strict=True):
@@ -88,9 +87,10 @@ def driver_effects(book: Book, past: Past, disturbed: np.ndarray, notes: Notes) 
 def effect_of(book: Book, grid: Grid, effects: pd.DataFrame, planned: bool = False) -> np.ndarray:
     """Share by which the drivers that count move each pair and month of `grid`, against the last price charged.
 
-    `effects`: rows of `driver_effects`. `planned`: a month without a dated price has that of prices or products.
+    The price of a campaign is none: its uplift holds what that did. `effects`: rows of `driver_effects`. `planned`: a
+    month without a dated price has that of prices or products.
     """
-    charged, price, events = _charged(book, grid), prices_by_month(book, grid), _events(book, grid)
+    charged, price, events = _charged(book, grid), _usual_prices(book, grid), _events(book, grid)
     effects = effects[effects["counts"].astype(bool)]
     if effects.empty:
         return grid.zeros()
@@ -191,40 +191,54 @@ def _row(family: str, product: str, driver: str, found: tuple[float, float], mon
     wanted = SIGNS.get(driver)
     right = effect != 0 and wanted in (None, np.sign(effect))
     sure = abs(effect) >= SURE * error
-    reason = "measured" if right and sure else "not enough evidence" if right or not sure else "wrong sign: not used"
+    reason = say("measured" if right and sure else "not enough evidence" if right or not sure
+        else "wrong sign: not used")  # fmt: skip
     edges = effect - NINETY * error, effect + NINETY * error
     return (family, product, driver, effect, error, *edges, months, bool(right and sure), reason)
 
 
+def _usual_prices(book: Book, grid: Grid) -> np.ndarray:
+    """Dated prices of each pair in each month of `grid`; in a campaign that of the month before it."""
+    price, promoted = prices_by_month(book, grid), np.zeros((len(grid.pairs), len(grid.months)), bool)
+    for row in book["campaigns"].itertuples():
+        pair = grid.row.get((row.product, row.market))
+        if pair is not None and row.promised_uplift != 0:
+            promoted[pair] |= (grid.months >= row.start_month) & (grid.months <= row.end_month)
+    calm = pd.DataFrame(np.where(promoted, np.nan, price)).ffill(axis=1).to_numpy()
+    return np.where(promoted, calm, price)
+
+
 def _charged(book: Book, grid: Grid) -> np.ndarray:
-    """The last price charged before the cycle for each pair of `grid`; NaN where none is known."""
-    rows = book["dated_prices"]
-    rows = rows[rows["month"] < book.first].sort_values("month").drop_duplicates(["product", "market"], keep="last")
-    known = rows.set_index(["product", "market"])["price"].reindex(
-        pd.MultiIndex.from_frame(grid.pairs[["product", "market"]])
-    )
-    return np.where(known.to_numpy(float) > 0, known.to_numpy(float), np.nan)
+    """The last price charged before the cycle for each pair of `grid`, but for campaigns; NaN where none is known."""
+    months = book["dated_prices"]["month"]
+    months = pd.date_range(months.min(), book.first - pd.DateOffset(months=1), freq="MS") if len(months) else []
+    if not len(months):
+        return np.full(len(grid.pairs), np.nan)
+    known = pd.DataFrame(_usual_prices(book, Grid(grid.pairs, months))).ffill(axis=1).iloc[:, -1].to_numpy()
+    return np.where(known > 0, known, np.nan)
 
 
 def _first_before(book: Book, grid: Grid, charged: np.ndarray) -> np.ndarray:
     """How far the price of the month before `grid` begins was from the last charged one: rows x 1."""
-    month = pd.DatetimeIndex([grid.months[0] - pd.DateOffset(months=1)])
-    return np.nan_to_num(_log(prices_by_month(book, Grid(grid.pairs, month))) - np.log(charged)[:, None])
+    months = pd.date_range(end=grid.months[0], periods=13, freq="MS")[:-1]
+    before = _usual_prices(book, Grid(grid.pairs, months))[:, -1:]
+    return np.nan_to_num(_log(before) - np.log(charged)[:, None])
 
 
 def _say(effects: pd.DataFrame, notes: Notes) -> None:
     for family, rows in effects[effects["product"] == ""].groupby("family", sort=True):
         for row in rows.itertuples():
             if not row.counts:
-                notes.say(
-                    "drivers",
-                    family,
-                    f"{family}: not enough evidence of {row.driver} ({row.reason}): it moves nothing.",
-                )
+                notes.say("drivers", family, say("{family}: not enough evidence of {driver} ({reason}): "
+                                        "it moves nothing.", family, row.driver, row.reason))  # fmt: skip
                 continue
-            doubt = f"(90 % between {row.low:+.2f} and {row.high:+.2f}, {row.months} months)"
+            doubt = local(f"{row.low:+.2f}"), local(f"{row.high:+.2f}"), row.months
             if row.driver.startswith("event: "):
-                told = f"changes demand by {percent(np.expm1(row.effect), sign=True)}"
+                sentence = say("{family}, {driver}: changes demand by {share} (90 % between {low} and {high}, "
+                               "{months} months).",
+                               family, row.driver, percent(np.expm1(row.effect), sign=True), *doubt)  # fmt: skip
             else:
-                told = f"1 % dearer changes demand by {row.effect:+.2f} %"
-            notes.say("drivers", family, f"{family}, {row.driver}: {told} {doubt}.")
+                sentence = say("{family}, {driver}: 1 % dearer changes demand by {effect} % (90 % between {low} and "
+                               "{high}, {months} months).", family, row.driver, local(f"{row.effect:+.2f}"),
+                               *doubt)  # fmt: skip
+            notes.say("drivers", family, sentence)

@@ -91,7 +91,7 @@ def outcome(plan: Plan, statement: pd.DataFrame, option: str, event: str = "") -
     """What a cell of table `outcomes` is made of: a row without once and payback, and the plan's result by month."""
     values, capital = measures(plan, statement), finance.working_capital(plan, statement)
     result = statement.groupby("month")["amount"].sum().reindex(capital["month"], fill_value=0.0)
-    cash = finance.cash(plan, statement, capital)
+    cash, costs = finance.cash(plan, statement, capital), plan["supply_costs"]
     return {
         "option": option,
         "event": event,
@@ -100,8 +100,7 @@ def outcome(plan: Plan, statement: pd.DataFrame, option: str, event: str = "") -
         "fill_rate": values["fill rate"],
         "cash_low": cash.cumsum().min() if len(cash) else 0.0,
         "working_capital": values["working capital at the end"],
-        "months": result
-        - plan["supply_costs"].query("penalty").groupby("month")["amount"].sum().reindex(result.index).fillna(0),
+        "months": result - costs[costs["penalty"]].groupby("month")["amount"].sum().reindex(result.index).fillna(0),
     }
 
 
@@ -111,7 +110,7 @@ def outcomes(base: Plan, solved: dict[tuple[str, str], dict[str, Any]], asked: M
         for event in events_of(scenario, asked) if scenario.kind == "option" else ():
             happens = asked[event]
             both = scenario.model_copy(update={"changes": [*happens.changes, *scenario.changes]})
-            plan = base.what_if(both, title=f"{scenario.title}, if: {happens.title}")
+            plan = base.what_if(both, title=f"{scenario.title}, if: {happens.title}", judged=False)
             solved[option, event] = outcome(plan, finance.pnl(plan), option, event)
     rows = []
     for (option, event), cell in solved.items():
@@ -142,7 +141,7 @@ def what_may_happen(
     rows = []
     for code, event in [*((c, s) for c, s in stated.items() if s.kind == "event"), *more.items()]:
         if code in more:
-            plan = base.what_if(event)
+            plan = base.what_if(event, judged=False)
             cell = outcome(plan, finance.pnl(plan), BASE, code)
         else:
             cell = solved[BASE, code]
@@ -169,7 +168,7 @@ def side_by_side(measured: Mapping[str, tuple[str, Mapping[str, float]]], curren
 def _solved(task: tuple[Plan, str, Scenario]) -> tuple[dict[str, float], pd.DataFrame, list[int], dict[str, object]]:
     """One scenario planned and measured; runs wherever the engine puts it."""
     base, code, scenario = task
-    plan = base.what_if(scenario, warm=False)
+    plan = base.what_if(scenario, warm=False, judged=False)
     statement = finance.pnl(plan)
     cell = (BASE, code) if scenario.kind == "event" else (code, "")
     return measures(plan, statement), by_month(plan, statement, code), list(plan.rows), outcome(plan, statement, *cell)

@@ -42,7 +42,7 @@ def pnl(book: Book) -> pd.DataFrame:
         sold.rename(columns={column: "amount"})[["family", "month", "amount"]].assign(line=line)
         for column, line in zip(("sales", "goods"), LINES, strict=False)
     ]
-    paid = book["supply_costs"].query("cost != 'revenue' and not penalty")
+    paid = book["supply_costs"][book["supply_costs"]["cost"].ne("revenue") & ~book["supply_costs"]["penalty"]]
     paid = paid.assign(
         line=paid["cost"].map(LINE_OF_COST).fillna(LINES[-1]),
         family=_family(paid["item"], book),
@@ -111,7 +111,8 @@ def working_capital(book: Book, statement: pd.DataFrame) -> pd.DataFrame:
     months = sorted(stock["month"].unique())
     value = book.at_cost(stock, "closing").groupby(stock["month"]).sum().reindex(months)
     sales = statement[statement["line"] == "net sales"].groupby("month")["amount"].sum().reindex(months, fill_value=0.0)
-    buys = book["supply_plan"].query("mode == 'buy'").groupby("month")["cost"].sum().reindex(months, fill_value=0.0)
+    buys = book["supply_plan"][book["supply_plan"]["mode"].eq("buy")].groupby("month")["cost"].sum()
+    buys = buys.reindex(months, fill_value=0.0)
     receivables, payables, other = outstanding(book["balance_sheet"], sales.to_numpy(), buys.to_numpy())
     frame = pd.DataFrame(
         {
@@ -158,14 +159,14 @@ def cash(book: Book, statement: pd.DataFrame, capital: pd.DataFrame) -> pd.Serie
 
 
 def budget_bridge(book: Book, statement: pd.DataFrame) -> pd.DataFrame:
-    """Table `budget_bridge`: from the budget's gross margin to the plan's, by family, in currency.
+    """Table `budget_bridge`: gross margin of the next twelve months from budget to plan, by family, in currency.
 
     volume = (plan sales of all - budget sales of all) x the budget's overall margin rate x the family's budget share;
     mix = family sales beyond that x (the family's rate, against the overall); rate = plan sales x change of the
     family's margin rate (price and cost together: a budget without units cannot divide them). The steps telescope.
     """
-    budget = book["budget"]
-    plan = gross_margin(statement)
+    budget = book.near(book["budget"])
+    plan = book.near(gross_margin(statement))
     plan = plan[plan["family"] != COMPANY].merge(budget[["family", "month"]], on=["family", "month"])
     if budget.empty or plan.empty:
         return pd.DataFrame(columns=["family", "step", "amount"])

@@ -41,7 +41,7 @@ class Flow:
 
 def too_old(plan: Recount) -> pd.Series:
     """Units of each item, site and month that are used, sent or held although all that is there is too old."""
-    stock = plan.stock.reset_index()
+    stock = plan.stock_lines
     stock = stock[stock["shelf_life"].gt(0)]
     found: dict[tuple, float] = {}
     for item, own in stock.groupby("item"):

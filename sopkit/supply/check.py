@@ -8,7 +8,7 @@ so that a plan somebody has tampered with is caught by the name of the rule.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, partialmethod
 from typing import TypeAlias
 
 import numpy as np
@@ -31,7 +31,7 @@ PROFIT = "contribution after penalties"
 """The measure of table `supply_run` that revenue less all named costs must equal."""
 
 Violation: TypeAlias = pd.Series
-"""By how much a rule is broken, over the places and months it was looked at; 0 or less = it holds."""
+"""By how much a rule is broken, over the places and months it was looked at; 0 or less = it holds. Or parts of it."""
 
 
 def checks(book: Book, plan: dict[str, pd.DataFrame]) -> tuple[pd.DataFrame, list[str]]:
@@ -41,12 +41,14 @@ def checks(book: Book, plan: dict[str, pd.DataFrame]) -> tuple[pd.DataFrame, lis
     """
     rows, broken = [], []
     for rule, check in _Rules(book, plan).rules().items():
-        violation = check()
-        worst = float(violation.max()) if len(violation) else 0.0
-        holds = not worst > 0 and not violation.isna().any()  # NaN never holds
-        rows.append({"rule": rule, "rows": len(violation), "worst": max(worst, 0.0), "holds": holds})
+        found = check()
+        parts = [found] if isinstance(found, pd.Series) else found
+        values = [part.to_numpy(dtype=float) for part in parts if len(part)]
+        worst = max((float(np.fmax.reduce(part)) for part in values), default=0.0)
+        holds = all((part <= 0).all() for part in values)  # NaN never holds
+        rows.append({"rule": rule, "rows": sum(map(len, values)), "worst": max(worst, 0.0), "holds": holds})
         if not holds:
-            where = violation.fillna(np.inf).idxmax()
+            where = pd.concat(parts).fillna(np.inf).idxmax()
             place = ", ".join(
                 f"{part:%b %Y}" if isinstance(part, pd.Timestamp) else str(part)
                 for part in (where if isinstance(where, tuple) else (where,))
@@ -77,24 +79,28 @@ def _unequal(left: pd.Series, right: pd.Series, tolerance: float = UNITS) -> Vio
     return (left - right).abs() - tolerance - 1e-6 * left.abs()
 
 
-def _all(parts: list[Violation]) -> Violation:
-    """All of what one rule looks at."""
-    return pd.concat([part for part in parts if len(part)] or parts[:1])
-
-
 def _number(run: pd.Series, measure: str) -> float:
     """A measure of table `supply_run`; NaN where it is not there."""
     return float(str(run.get(measure, "nan")).replace(",", ""))
 
 
-def _sum(frame: pd.DataFrame, key: list[str], names: list[str] | None = None) -> pd.Series:
-    """Quantities added up by `key`, which is then called `names`."""
-    return frame.groupby(key)["quantity"].sum().rename_axis(names or key)
+def _sum(frames: list[tuple[pd.DataFrame, list[str]]], names: list[str]) -> pd.Series:
+    """Quantities of frames, each with the columns that are its key, added up by these, called `names` from then on."""
+    columns = zip(*([frame[name].to_numpy() for name in (*key, "quantity")] for frame, key in frames), strict=True)
+    all_of = dict(zip((*names, "quantity"), map(np.concatenate, columns), strict=True))
+    return pd.DataFrame(all_of).groupby(names)["quantity"].sum()
 
 
-def _together(lines: pd.DataFrame, key: list[str], limit: str) -> pd.DataFrame:
-    """What is ordered or sent by `key` and month, all parts of it together, and the column `limit` beside it."""
-    return lines.groupby([*key, "month"]).agg(**{"quantity": ("quantity", "sum"), limit: (limit, "first")})
+def _together(lines: pd.DataFrame, key: list[str], *limits: str) -> pd.DataFrame:
+    """What is ordered or sent by `key`, all parts of it together, beside its `limits`."""
+    groups = lines.groupby(key)
+    return groups[list(limits)].first().assign(quantity=groups["quantity"].sum())
+
+
+def _placed(gaps: pd.Series, lines: pd.DataFrame, key: list[str]) -> Violation:
+    """The gaps of `lines` under their `key`, which only those are asked for that break a rule."""
+    broken = not (gaps <= 0).all()
+    return gaps.set_axis(pd.MultiIndex.from_frame(lines[key])) if broken else gaps
 
 
 def _beyond_whole(lines: pd.DataFrame, lot: str) -> Violation:
@@ -130,38 +136,36 @@ class _Rules(Recount):
         part = np.select([passed == 0, passed == 1], [1 - later, later])
         total = frame.groupby([*key, "month"])["quantity"].transform("sum")
         gap = (frame["quantity"] - part * total).abs() - UNITS - 1e-6 * total
-        return pd.Series(gap.to_numpy(), pd.MultiIndex.from_frame(frame[[*key, "month"]]), dtype=float)
+        return _placed(gap, frame, [*key, "month"])
 
     # balances --------------------------------------------------------------------------------------------------
     def rule_opening_stock(self) -> Violation:
-        return _unequal(self._first(self.stock)["opening"], _sum(self.book["inventory"], ["item", "site"]))
+        return _unequal(self._first(self.stock)["opening"], _sum([(self.book["inventory"], STOCK[:2])], STOCK[:2]))
 
     def rule_stock_balance(self) -> Violation:
         receipts, used = self.book["scheduled_receipts"], self.lots.merge(self.bills, on=WAY)
         used["quantity"] *= used["started"] * used["each"]
         into = [
-            _sum(receipts[receipts["month"].isin(self.months)], STOCK),
-            _sum(self.made, STOCK),
-            _sum(self.bought, ["item", "site", "available"], STOCK),
-            _sum(self.inward, ["item", "destination", "arrival"], STOCK),
+            (receipts[receipts["month"].isin(self.months)], STOCK),
+            (self.made, STOCK),
+            (self.bought, ["item", "site", "available"]),
+            (self.inward, ["item", "destination", "arrival"]),
         ]
         out = [
-            _sum(used, ["component", "site", "month"], STOCK),
-            _sum(self.shipped, ["item", "origin", "month"], STOCK),
-            self.stock["scrapped"],
+            (used, ["component", "site", "month"]),
+            (self.shipped, ["item", "origin", "month"]),
+            (self.plan["stock"].assign(quantity=self.plan["stock"]["scrapped"]), STOCK),
         ]
         stock, last = self.stock, self.stock["closing"].groupby(level=["item", "site"]).shift()
-        return _all(
-            [
-                _unequal(stock["received"], pd.concat(into).groupby(level=STOCK).sum()),
-                _unequal(stock["issued"], pd.concat(out).groupby(level=STOCK).sum()),
-                _unequal(stock["closing"], stock["opening"] + stock["received"] - stock["issued"]),
-                _unequal(stock["opening"], last.fillna(stock["opening"])),
-                (self.made["available"] != self.made["month"]).astype(float),  # what is made is there in its month
-                -stock["closing"] - UNITS,
-                -_sum(self.plan["supply_plan"], STOCK) - UNITS,
-            ]
-        )
+        return [
+            _unequal(stock["received"], _sum(into, STOCK)),
+            _unequal(stock["issued"], _sum(out, STOCK)),
+            _unequal(stock["closing"], stock["opening"] + stock["received"] - stock["issued"]),
+            _unequal(stock["opening"], last.fillna(stock["opening"])),
+            (self.made["available"] != self.made["month"]).astype(float),  # what is made is there in its month
+            -stock["closing"] - UNITS,
+            -_sum([(self.plan["supply_plan"], STOCK)], STOCK) - UNITS,
+        ]
 
     def rule_opening_backlog(self) -> Violation:
         first = self._first(self.due)
@@ -171,13 +175,11 @@ class _Rules(Recount):
         due, asked = self.due, self.book["demand_plan"]
         before = due["backlog"].groupby(level=["product", "market"]).shift().dropna()
         later, planned = due.reindex(before.index), asked[asked["month"].isin(self.months)].set_index(DUE)["consensus"]
-        return _all(
-            [
-                _unequal(due["demand"], np.maximum(planned.reindex(due.index).fillna(0.0), due["firm"])),
-                _unequal(due["delivered"], _sum(self.outward, ["item", "destination", "arrival"], DUE)),
-                _unequal(later["delivered"] + later["lost"] + later["backlog"], later["demand"] + before),
-            ]
-        )
+        return [
+            _unequal(due["demand"], np.maximum(planned.reindex(due.index).fillna(0.0), due["firm"])),
+            _unequal(due["delivered"], _sum([(self.outward, ["item", "destination", "arrival"])], DUE)),
+            _unequal(later["delivered"] + later["lost"] + later["backlog"], later["demand"] + before),
+        ]
 
     def rule_wait(self) -> Violation:
         return self.due.loc[~self.due["waits"], "backlog"] - UNITS
@@ -199,13 +201,11 @@ class _Rules(Recount):
         before = people["people"].groupby(level=["site", "skill"]).shift()
         gone = before.fillna(people["people_given"]) * people["attrition"] + people["retire"]
         change = people["start"] + people["hired"] - gone - people["laid_off"]
-        return _all(
-            [
-                _unequal((people["people"] - before).dropna(), change[before.notna()]),
-                _unequal(people["starting"], people["start"]),
-                _unequal(people["leaving"], gone),
-            ]
-        )
+        return [
+            _unequal((people["people"] - before).dropna(), change[before.notna()]),
+            _unequal(people["starting"], people["start"]),
+            _unequal(people["leaving"], gone),
+        ]
 
     # limits ----------------------------------------------------------------------------------------------------
     def rule_regular_capacity(self) -> Violation:
@@ -233,7 +233,7 @@ class _Rules(Recount):
         need = work.assign(need=work["load"] * work["crew"] + by_hand).groupby(["site", "skill", "month"])["need"].sum()
         people = self.people
         hours = people["people"] * people["hours_per_day"] * people["working_days"]
-        return _all([_more(need, hours + people["overtime"]), _unequal(people["available"], hours)])
+        return [_more(need, hours + people["overtime"]), _unequal(people["available"], hours)]
 
     def rule_people_overtime_limit(self) -> Violation:
         return _more(self.people["overtime"], self.people["people"] * self.people["overtime_limit"])
@@ -250,21 +250,31 @@ class _Rules(Recount):
         people = self.people[["people", "hired", "laid_off"]].stack()
         return (people - people.round()).abs() - UNITS if self.policies.whole_people else people[:0]
 
+    @cached_property
+    def ordered(self) -> pd.DataFrame:
+        """What is ordered of each offer by month, and its limits."""
+        return _together(self.bought, [*OFFER, "month"], "capacity", "minimum_order", "order_multiple")
+
+    @cached_property
+    def sent(self) -> pd.DataFrame:
+        """What is sent on each lane by month, in the lane's unit, and its limits."""
+        return _together(self.shipped.assign(quantity=self.shipped["size"]), [*LANE, "month"], "capacity", "full_load")
+
     def rule_supplier_capacity(self) -> Violation:
-        ordered = _together(self.bought, OFFER, "capacity")
-        special = self.book["supplier_capacity"].set_index([*OFFER, "month"])["capacity"].reindex(ordered.index)
-        return _more(ordered["quantity"], special.fillna(ordered["capacity"]).fillna(np.inf)).fillna(-np.inf)
+        special = self.book["supplier_capacity"].set_index([*OFFER, "month"])["capacity"].reindex(self.ordered.index)
+        limit = special.fillna(self.ordered["capacity"]).fillna(np.inf)
+        return _more(self.ordered["quantity"], limit).fillna(-np.inf)
 
     def rule_smallest_order(self) -> Violation:
-        ordered = _together(self.bought, OFFER, "minimum_order")
-        return ordered["minimum_order"] - ordered["quantity"] - UNITS
+        return self.ordered["minimum_order"] - self.ordered["quantity"] - UNITS
 
     def rule_whole_lots(self) -> Violation:
-        return _beyond_whole(_together(self.bought, OFFER, "order_multiple"), "order_multiple")
+        return _beyond_whole(self.ordered, "order_multiple")
 
     def rule_supplier_share(self) -> Violation:
-        bought = self.bought.groupby(OFFER).agg(quantity=("quantity", "sum"), share=("share_limit", "first"))
-        return _more(bought["quantity"], bought["share"] * bought.groupby(level=[1, 2])["quantity"].transform("sum"))
+        bought = _together(self.bought, OFFER, "share_limit")
+        whole = bought.groupby(level=[1, 2])["quantity"].transform("sum")
+        return _more(bought["quantity"], bought["share_limit"] * whole)
 
     def rule_vendor_limit(self) -> Violation:
         bought = self.bought.assign(counted=self.bought["quantity"] * self.bought["capacity_use"])
@@ -276,16 +286,13 @@ class _Rules(Recount):
         return self._moved(self.bought, OFFER, "available")
 
     def rule_lane_limit(self) -> Violation:
-        sent = _together(self.shipped.assign(quantity=self.shipped["size"]), LANE, "capacity")
-        return _more(sent["quantity"], sent["capacity"].fillna(np.inf)).fillna(-np.inf)
+        return _more(self.sent["quantity"], self.sent["capacity"].fillna(np.inf)).fillna(-np.inf)
 
     def rule_no_late_shipments(self) -> Violation:
         return self._moved(self.shipped, [*LANE, "item"], "arrival")
 
     def rule_full_loads(self) -> Violation:
-        return _beyond_whole(
-            _together(self.shipped.assign(quantity=self.shipped["size"]), LANE, "full_load"), "full_load"
-        )
+        return _beyond_whole(self.sent, "full_load")
 
     def rule_ages(self) -> Violation:
         """What is used, sent or held is young enough, when goods are followed by their age."""
@@ -295,7 +302,7 @@ class _Rules(Recount):
     def rule_safety(self) -> Violation:
         stock = self.stock
         missing = _more(stock["wanted"], stock["closing"] + stock["below_safety"])
-        return _all([missing, _unequal(stock["safety_stock"], stock["wanted"])])
+        return [missing, _unequal(stock["safety_stock"], stock["wanted"])]
 
     def _passed(self, *costs: str) -> Violation:
         """By how much table `supply_exceptions` differs from what the plan's quantities pass of wishes and limits.
@@ -313,31 +320,16 @@ class _Rules(Recount):
         gap = (needed - amount).where(needed.index.isin(free), (needed - amount).abs())
         return gap - UNITS - 1e-6 * needed.abs()
 
-    def rule_end_stock_target(self) -> Violation:
-        return self._passed("missing_end_stock")
-
-    def rule_firm_orders_first(self) -> Violation:
-        return self._passed("missing_orders")
-
-    def rule_stock_maximum(self) -> Violation:
-        return self._passed("stock_above_maximum")
-
     def rule_carbon_cap(self) -> Violation:
         emitted = self.plan["supply_carbon"].groupby(["source", "month"])["carbon"].sum()
-        return _all([_unequal(emitted, self.carbon), self._passed("carbon_above_cap")])
+        return [_unequal(emitted, self.carbon), self._passed("carbon_above_cap")]
 
     def rule_scrap(self) -> Violation:
         return self.stock.loc[~self.stock["may_go"].astype(bool), "scrapped"] - UNITS
 
-    def rule_space(self) -> Violation:
-        return self._passed("space_overflow")
-
     def rule_money_in_stock(self) -> Violation:
         value = self.stock["closing"] * self.stock["standard_cost"]
-        return _all([_unequal(self.stock["value"], value, CENT), self._passed("above_stock_budget")])
-
-    def rule_out_of_order(self) -> Violation:
-        return self._passed("out_of_order", "left_waiting", "losing")
+        return [_unequal(self.stock["value"], value, CENT), self._passed("above_stock_budget")]
 
     def rule_fair_share(self) -> Violation:
         """Nobody is left shorter than the share paid for, and somebody is left as short."""
@@ -348,13 +340,7 @@ class _Rules(Recount):
         fair = fair.merge(paid, "left", key).fillna({"amount": 0.0}).set_index(key)
         share = fair["amount"] / fair["base"].groupby(level=key).transform("sum")
         slack, size = fair["base"] * share - fair["short"], 1e-6 * fair["base"]
-        return _all([-slack - UNITS - size, (slack - UNITS - size).groupby(level=key).min()])
-
-    def rule_making_as_planned(self) -> Violation:
-        return self._as_planned(bought=False)
-
-    def rule_orders_as_planned(self) -> Violation:
-        return self._as_planned(bought=True)
+        return [-slack - UNITS - size, (slack - UNITS - size).groupby(level=key).min()]
 
     def _as_planned(self, bought: bool) -> Violation:
         lines = pd.concat([self.plan["supply_plan"], self.book["last_supply_plan"]])
@@ -362,31 +348,44 @@ class _Rules(Recount):
         gap = self._passed("changing_the_plan")
         return gap[gap.index.get_level_values("place").isin(sources) == bought]
 
+    rule_end_stock_target = partialmethod(_passed, "missing_end_stock")
+    rule_firm_orders_first = partialmethod(_passed, "missing_orders")
+    rule_stock_maximum = partialmethod(_passed, "stock_above_maximum")
+    rule_space = partialmethod(_passed, "space_overflow")
+    rule_out_of_order = partialmethod(_passed, "out_of_order", "left_waiting", "losing")
+    rule_making_as_planned = partialmethod(_as_planned, bought=False)
+    rule_orders_as_planned = partialmethod(_as_planned, bought=True)
+
     # money -----------------------------------------------------------------------------------------------------
     @cached_property
-    def _gaps(self) -> list[tuple[pd.Index, Violation]]:
-        """By named cost: differences in money by month, in prices, and in money that stands beside a quantity."""
+    def _gaps(self) -> list[tuple[dict[str, np.ndarray], Violation]]:
+        """Differences in money by month, and in prices, with the rows of each named cost."""
         found = self.plan["supply_costs"].groupby(["cost", "month"])["amount"].sum()
-        making = ["making", "setting_up", "regular_hours", "overtime_hours"]
-        made = self.costs[self.costs.index.isin(making, "cost")].groupby(level="month").sum()
-        bought = self.bought.set_index([*OFFER, "month"])
-        shipped = self.shipped.set_index([*LANE, "item", "month"])
-        beside = {
-            "revenue": _unequal(self.due["price"], self.due["price_given"]),
-            "making": _unequal(self.made.groupby("month")["cost"].sum(), made, CENT),
-            "buying": _unequal(bought["cost"], bought["quantity"] * bought["price"], CENT),
-            "freight": _unequal(shipped["cost"], shipped["quantity"] * shipped["cost_given"], CENT),
-        }
         gaps = [
             _unequal(found, self.costs, CENT),
             _unequal(self.recorded["price"], self.exceptions["price"].reindex(self.recorded.index), 1e-9),
             (self.recorded["promise"] != self.exceptions["promise"].reindex(self.recorded.index)).astype(float),
-            *(pd.concat({cost: gap}) for cost, gap in beside.items()),
         ]
-        return [(gap.index.get_level_values(0), gap) for gap in gaps]
+        return [(gap.groupby(level="cost").indices, gap) for gap in gaps if len(gap)]
 
-    def _money(self, cost: str) -> Violation:
-        return _all([gap[costs == cost] for costs, gap in self._gaps])
+    @cached_property
+    def _paid(self) -> dict[str, Violation]:
+        """By named cost: differences in money that stands beside a quantity."""
+        making = ["making", "setting_up", "regular_hours", "overtime_hours"]
+        made = self.costs[self.costs.index.isin(making, "cost")].groupby(level="month").sum()
+        bought, shipped = self.bought, self.shipped
+        paid = _unequal(bought["cost"], bought["quantity"] * bought["price"], CENT)
+        freight = _unequal(shipped["cost"], shipped["quantity"] * shipped["cost_given"], CENT)
+        return {
+            "revenue": _unequal(self.due["price"], self.due["price_given"]),
+            "making": _unequal(self.made.groupby("month")["cost"].sum(), made, CENT),
+            "buying": _placed(paid, bought, [*OFFER, "month"]),
+            "freight": _placed(freight, shipped, [*LANE, "item", "month"]),
+        }
+
+    def _money(self, cost: str) -> list[Violation]:
+        gaps = [gap.iloc[rows[cost]] for rows, gap in self._gaps if cost in rows]
+        return gaps + ([self._paid[cost]] if cost in self._paid else [])
 
     def _profit(self) -> Violation:
         """Revenue less all costs is the contribution reported; what is said of promises is what the plan breaks."""

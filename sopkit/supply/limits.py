@@ -11,7 +11,7 @@ import numpy as np
 
 from sopkit.supply.matrix import Names
 from sopkit.supply.model import CASH, POLICY
-from sopkit.words import listed, money, month_name
+from sopkit.words import listed, local, money, month_name, say
 
 if TYPE_CHECKING:
     from sopkit.supply.resolve import Session
@@ -96,8 +96,8 @@ KEPT = {
     "stock_above_maximum": "units within the maximum stock",
     "carbon_above_cap": "kg of carbon below the cap",
     "overfull_space": "m3 within a site's own space",
-    "out_of_order": "units and months of demand of class {}",
-    "unfair_shares": "units of the fair share of class {}",
+    "out_of_order": "units and months of demand of class {number}",
+    "unfair_shares": "units of the fair share of class {number}",
 }
 """What is kept of a promise, as people speak of it."""
 
@@ -128,17 +128,22 @@ class Gain:
 
     def told(self, currency: str, *, would: bool = False) -> str:
         """`costs 9,815 EUR and avoids 53,323 EUR of service penalties`: cash first, the rest by its name."""
-        ending = "" if would else "s"
         least = 5e-3 + 1e-9 * (abs(self.revenue) + abs(self.cash_cost) + abs(self.penalties))
-        cash = f"{'bring' if self.cash > 0 else 'cost'}{ending} {money(abs(self.cash), currency)}"
-        parts = [cash] if abs(self.cash) > least or (abs(self.penalties) <= least and not self.promise) else []
+        parts = []
+        if abs(self.cash) > least or (abs(self.penalties) <= least and not self.promise):
+            how = ("costs {money}", "cost {money}") if self.cash <= 0 else ("brings {money}", "bring {money}")
+            parts.append(say(how[would], money(abs(self.cash), currency)))
         if abs(self.penalties) > least:
-            verb = "avoid" if self.penalties < 0 else "add"
-            parts.append(f"{verb}{ending} {money(abs(self.penalties), currency)} of service penalties")
+            how = ("adds {money} of service penalties", "add {money} of service penalties")
+            if self.penalties < 0:
+                how = ("avoids {money} of service penalties", "avoid {money} of service penalties")
+            parts.append(say(how[would], money(abs(self.penalties), currency)))
         if self.promise:
-            name, _, number_ = self.promise.partition(" ")
-            parts.append(f"keep{ending} {self.kept:,.4g} more {KEPT[name].format(number_)}")
-        return ("would " if would else "") + listed(parts)
+            name, _, class_ = self.promise.partition(" ")
+            kept = say(KEPT[name], *([class_] if class_ else []))
+            parts.append(say(("keeps {quantity} more {promise}", "keep {quantity} more {promise}")[would],
+                             local(f"{self.kept:,.4g}"), kept))  # fmt: skip
+        return say("would {gain}", listed(parts)) if would else listed(parts)
 
 
 class Solved:
@@ -189,9 +194,11 @@ class Solved:
     @cached_property
     def _called(self) -> dict[str, str]:
         book, roads = self.session.book, self.network.roads
-        called = {"": "any item"} | {code: name for table in CALLED for code, name in book.names(table).items()}
+        called = {"": say("any item")} | {code: name for table in CALLED for code, name in book.names(table).items()}
         return called | {
-            by: f"{called.get(roads.site[by], roads.site[by])} by {mode}" for by, mode in roads.mode.items() if mode
+            by: say("{origin} by {mode}", called.get(roads.site[by], roads.site[by]), mode)
+            for by, mode in roads.mode.items()
+            if mode
         }
 
     def name(self, code: str) -> str:
@@ -222,7 +229,8 @@ class Solved:
     def one_more(self, rule: str, index: tuple) -> str:
         """`hour on Line 2 in Nov 2026`."""
         limit = LIMITS[rule]
-        return f"{self.text(limit.one_more, limit.letters, index)} in {month_name(index[-1])}"
+        thing = self.text(say(limit.one_more), limit.letters, index)
+        return say("{limit} in {month}", thing, month_name(index[-1]))
 
     def unit(self, rule: str, index: tuple) -> str:
         """What a member of a limit is counted in."""

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from sopkit.book import Book
-from sopkit.collect.contradictions import bom_order, refuse_contradictions
+from sopkit.collect.contradictions import Known, bom_order, refuse_contradictions
 from sopkit.tables import BY_NAME, TABLES
 from sopkit.tables.company import Policies
 from sopkit.tables.declare import DAYS_A_MONTH
@@ -124,25 +124,26 @@ class Group:
 class Network(Group):
     """The company of a book as the model sees it, in groups; each is made from the tables and the groups above it.
 
-    Raises SupplyDataError, naming table and row, where the data contradict each other.
+    `known`: what was made for another book, taken again where nothing is another. Raises SupplyDataError, naming table
+    and row, where the data contradict each other.
     """
 
-    def __init__(self, book: Book) -> None:
-        tables = {name: book[name] for name in READS}
-        refuse_contradictions(tables, book.company, book.cycle, changed=())
+    def __init__(self, book: Book, known: Known | None = None) -> None:
+        known, tables = Known() if known is None else known, {name: book[name] for name in READS}
+        refuse_contradictions(tables, book.company, book.cycle, known)
         self.book, self.tables, self.policies = book, tables, book.company.policies
-        self.time = Time(book)
-        self.making = Making(tables)
-        self.demand = Demand(tables, self.policies, self.time)
-        self.last_plan = LastPlan(tables, self.policies, self.time)
-        self.roads = Roads(tables)
-        self.flow = Flow(tables, self.time, self.making, self.demand, self.last_plan, roads=self.roads)
-        self.stock = Stock(tables, self.policies, self.time, self.flow, roads=self.roads)
-        self.buying = Buying(tables, self.time, self.flow)
+        self.time = known.made(Time, tables, list(book.months))
+        self.making = known.made(Making, tables)
+        self.demand = known.made(Demand, tables, self.policies, self.time)
+        self.last_plan = known.made(LastPlan, tables, self.policies, self.time)
+        self.roads = known.made(Roads, tables)
+        self.flow = known.made(Flow, tables, self.time, self.making, self.demand, self.last_plan, roads=self.roads)
+        self.stock = known.made(Stock, tables, self.policies, self.time, self.flow, roads=self.roads)
+        self.buying = known.made(Buying, tables, self.time, self.flow)
         self.lanes = Lanes(self.time, self.stock, self.roads)
-        self.resources = Resources(tables, self.time, self.making, self.flow)
+        self.resources = known.made(Resources, tables, self.time, self.making, self.flow)
         self.carbon = Carbon(self)
-        self.people = People(tables, self.time, self.making, self.flow, self.resources)
+        self.people = known.made(People, tables, self.time, self.making, self.flow, self.resources)
         self.lots = Lots(self)
         self.allocation = Allocation(self)
         self.kept = Kept(self.last_plan, self.flow, self.buying)
@@ -151,13 +152,13 @@ class Network(Group):
 class Time(Group):
     """Months as text, `previous` from the first to START, and the months before, by lead time."""
 
-    def __init__(self, book: Book) -> None:
-        self.timestamps = list(book.months)
+    def __init__(self, tables: Tables, months: list[pd.Timestamp]) -> None:
+        self.timestamps = months
         self.months = [f"{month:%Y-%m}" for month in self.timestamps]
         self.position = {month: at for at, month in enumerate(self.months)}
         self.ends = [START, *self.months]
         self.previous = dict(zip(self.months, self.ends, strict=False))
-        frames = [(book[name], " ".join(TABLES[name].key)) for name in ("lanes", "offers")]
+        frames = [(tables[name], " ".join(TABLES[name].key)) for name in ("lanes", "offers")]
         longest = [max(parts) for frame, key in frames for parts in _leads(frame, key).values()]
         self.leads = list(range(max([0, *longest]) + 1))
         at_each = [(lead, at, month) for lead in self.leads for at, month in enumerate(self.months)]
@@ -463,7 +464,7 @@ class Stock(Group):
 
     @staticmethod
     def _covered(ahead: float, t: str, time: Time) -> dict[str, float]:
-        """Which part of each month the `ahead` months after `t` are; then the average month of the plan goes on."""
+        """Which part of each month the `ahead` months after month `t` are; then the plan's average month goes on."""
         following = time.months[time.position[t] + 1 :]
         beyond = max(0.0, ahead - len(following)) / len(time.months)
         found = dict.fromkeys(time.months, beyond) if beyond else {}

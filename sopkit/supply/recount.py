@@ -54,17 +54,10 @@ class Recount:
         inner = self.shipped["destination"].isin(book["sites"]["site"])
         self.inward, self.outward = self.shipped[inner], self.shipped[~inner]
         self.steps = self._steps()
-        self.ways = self.steps.groupby(WAY, as_index=False).agg(
-            way_site=("site", "first"),
-            started=("started", "max"),
-            unit_cost=("unit_cost", "sum"),
-            setup_cost=("setup_cost", "sum"),
-            minimum_run=("minimum_run", "max"),
-            avoid_price=("avoid_price", "sum"),
-            unit_carbon=("unit_carbon", "sum"),
-            valid_from=("valid_from", "max"),
-            valid_to=("valid_to", "min"),
-        )
+        ways = self.steps.groupby(WAY)
+        self.ways = ways[["unit_cost", "setup_cost", "avoid_price", "unit_carbon"]].sum()
+        self.ways = self.ways.join(ways[["started", "minimum_run", "valid_from"]].max()).join(ways["valid_to"].min())
+        self.ways = self.ways.assign(way_site=ways["site"].first()).reset_index()
         bills = self.ways[[*WAY, "way_site"]].merge(book["bom"].rename(columns={"quantity": "each"}), on="item")
         bills = bills[bills["routing"].isin([""]) | bills["routing"].eq(bills["way"])].sort_values(
             "routing", ascending=False
@@ -83,7 +76,8 @@ class Recount:
         people = self._dated(people.assign(retire=0.0), "dated_workforce", "leaving", "retire")
         people["wage"] = people.groupby(["site", "skill"])["raised"].ffill().fillna(people["wage"])
         self.people = people.set_index(["site", "skill", "month"])
-        self.stock, self.due = self._stock(), self._due()
+        self.stock_lines, self.due_lines = self._stock(), self._due()
+        self.stock, self.due = self.stock_lines.set_index(STOCK), self.due_lines.set_index(DUE)
 
     def _beside(self, frame: pd.DataFrame, table: str, key: list[str]) -> pd.DataFrame:
         """The rows of `frame`, and beside them those of input `table`: a column that both have is `..._given` there."""
@@ -154,15 +148,15 @@ class Recount:
             rest = rest - DAYS_A_MONTH
         following = stock["month"] + pd.DateOffset(months=1)
         idle = stock["launch_month"].gt(following) | stock["end_month"].lt(following)
-        return stock.assign(wanted=stock["safety_stock_given"].mask(idle, 0.0)).set_index(STOCK).sort_index()
+        return stock.assign(wanted=stock["safety_stock_given"].mask(idle, 0.0))
 
     def _due(self) -> pd.DataFrame:
         """Demand by product, market and month, with its net price, its class and what may become of it unmet."""
         due = self._beside(self.plan["deliveries"], "service_policies", ["product", "market"])
         due = due.merge(self.book["demand_plan"][[*DUE, "price"]], "left", DUE, suffixes=("", "_given"))
-        due = due.merge(self.book["products"][["product", "price"]], "left", "product", suffixes=("", "_listed"))
-        due = due.merge(self.book["markets"][["market", "priority"]], "left", "market")
-        due["price_given"] = due["price_given"].fillna(due["price_listed"])
+        listed = due["product"].map(self.book["products"].set_index("product")["price"])
+        due["priority"] = due["market"].map(self.book["markets"].set_index("market")["priority"])
+        due["price_given"] = due["price_given"].fillna(listed)
         due["unmet"] = due["unmet"].fillna("lost")
         due["waits"] = due["unmet"].isin(["backlog", "either"])
         due["lost_price"] = due["lost_price"].mask(due["unmet"].eq("neither"), 0.0).fillna(0.0)
@@ -172,10 +166,9 @@ class Recount:
         firm = orders.assign(month=orders["month"].clip(lower=self.book.first)).pivot_table(
             "quantity", DUE, "late", aggfunc="sum", fill_value=0.0
         )
-        due = due.set_index(DUE).sort_index()
+        places = pd.MultiIndex.from_frame(due[DUE])
         for late, column in ((True, "late"), (False, "firm")):
-            found = firm[late] if late in firm.columns else pd.Series(dtype=float)
-            due[column] = found.reindex(due.index).fillna(0.0) if len(found) else 0.0
+            due[column] = firm[late].reindex(places).fillna(0.0).to_numpy() if late in firm.columns else 0.0
         return due
 
     @cached_property
@@ -232,8 +225,8 @@ class Recount:
         By cost, place, item and month; `promise` names the promise that is broken, whose price is 0. The worst share
         short of a class is decided by the plan, so it has no amount.
         """
-        due = self.due.reset_index().rename(columns={"market": "place", "product": "item"})
-        stock = self.stock.reset_index().rename(columns={"site": "place"})
+        due = self.due_lines.rename(columns={"market": "place", "product": "item"})
+        stock = self.stock_lines.rename(columns={"site": "place"})
         ending, end = due[due["month"].eq(self.last)], stock[stock["month"].eq(self.last)]
         must, limited = due[due["unmet"].eq("neither")], stock[stock["maximum_stock"].notna()]
         target = end["target_end_stock"].where(end["target_end_stock"].gt(0), end["wanted"])
@@ -261,14 +254,16 @@ class Recount:
             frame.reindex(columns=EXCEPTION[1:], fill_value="").assign(
                 cost=cost, amount=amount, price=price, promise=why
             )
-            for cost, frame, amount, price, why in parts
+            for cost, frame, amount, price, why in [part for part in parts if len(part[1])] or parts
         ]
-        return pd.concat([frame for frame in frames if len(frame)] or frames).set_index(EXCEPTION)
+        return pd.concat(frames).set_index(EXCEPTION)
 
     def _space(self, stock: pd.DataFrame) -> tuple:
-        used = (stock["closing"] * stock["volume"]).groupby([stock["place"], stock["month"]]).sum().rename("used")
         sites = self.book["sites"].rename(columns={"site": "place"})
-        frame = used.reset_index().merge(sites[sites["storage"].notna()], on="place")
+        sites = sites[sites["storage"].notna()]
+        stock = stock[stock["place"].isin(sites["place"])]
+        used = (stock["closing"] * stock["volume"]).groupby([stock["place"], stock["month"]]).sum().rename("used")
+        frame = used.reset_index().merge(sites, on="place")
         why = np.where(frame["overflow_price"].gt(0), "", "overfull_space")
         return "space_overflow", frame, (frame["used"] - frame["storage"]).clip(lower=0), frame["overflow_price"], why
 
@@ -321,8 +316,11 @@ class Recount:
         What it held of an offer that is gone, or of a way whose components nobody can have, is not charged.
         """
         last, key = self.book["last_supply_plan"], ["bought", "source", "item", "site", "month"]
+        both = set(last["month"]) & set(self.months)
+        if not both:
+            return "changing_the_plan", last[:0], 0.0, 0.0, ""
         lines = pd.concat([self.plan["supply_plan"], last.assign(quantity=-last["quantity"])])
-        lines = lines[lines["month"].isin(set(last["month"]) & set(self.months))]
+        lines = lines[lines["month"].isin(both)]
         lines["bought"] = lines["mode"].eq("buy")
         lines["site"] = lines["site"].where(lines["bought"], "")
         lines["frozen"] = self.at(lines["month"]) < self.policies.frozen_months
@@ -358,7 +356,7 @@ class Recount:
     @cached_property
     def fair(self) -> pd.DataFrame:
         """Who shares short supply within a class, where goods can have arrived: what it asks, what it is short."""
-        due = self.due.reset_index()
+        due = self.due_lines.copy()
         due["asked"] = due["demand"] + due["late"]
         asked, lost = (due.groupby(["product", "market"])[column].cumsum() for column in ("asked", "lost"))
         due["base"] = asked.where(due["waits"], due["asked"])
@@ -388,8 +386,8 @@ class Recount:
     @cached_property
     def costs(self) -> pd.Series:
         """Money by named cost and month, from quantities of the plan and prices derived here."""
-        due, stock, load, people = (frame.reset_index() for frame in (self.due, self.stock, self.load, self.people))
-        lots, bought, shipped = self.lots, self.bought, self.shipped
+        due, stock, lots, bought, shipped = self.due_lines, self.stock_lines, self.lots, self.bought, self.shipped
+        load, people = self.load.reset_index(), self.people.reset_index()
         sold = self.outward.drop(columns="month").rename(
             columns={"item": "product", "destination": "market", "arrival": "month"}
         )
@@ -420,6 +418,8 @@ class Recount:
             ("missing_safety_stock", stock["month"], stock["below_safety"] * stock["safety_stock_price"]),
             (passed["cost"], passed["month"], passed["amount"] * passed["price_given"]),
         ]
-        frames = [pd.DataFrame({"cost": cost, "month": month, "amount": amount}) for cost, month, amount in parts]
-        frames = [frame for frame in frames if len(frame)] or frames[:1]
-        return pd.concat(frames).groupby(["cost", "month"])["amount"].sum()
+        columns = zip(
+            *((np.full(len(month), cost, dtype=object), month, amount) for cost, month, amount in parts), strict=True
+        )
+        counted = pd.DataFrame(dict(zip(("cost", "month", "amount"), map(np.concatenate, columns), strict=True)))
+        return counted.groupby(["cost", "month"])["amount"].sum()

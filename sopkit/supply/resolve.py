@@ -9,6 +9,7 @@ import pandas as pd
 import pyomo.environ as pyo
 
 from sopkit.book import Book
+from sopkit.collect.contradictions import Known
 from sopkit.engine import Engine
 from sopkit.errors import StageError, StoppedError, nearest
 from sopkit.supply.accelerator import held, matrix
@@ -41,7 +42,8 @@ class Session:
     def __init__(self, book: Book, *, engine: Engine | None = None) -> None:
         self.book, self.engine, self.how = book, engine, "loaded"
         self._turn, self._stop = threading.RLock(), threading.Event()
-        network = Network(book)
+        self.known = Known()
+        network = Network(book, self.known)
         self.tables, model = network.tables, built(network)
         self.effort = Effort(book.company.policies.gap, book.company.policies.time_limit)
         self.parts = Parts(matrix(model), engine, effort=self.effort, stop=self._stop)
@@ -76,7 +78,7 @@ class Session:
                 if name not in READS:
                     raise KeyError(f"stage supply reads no table {name!r}: {nearest(name, READS)}")
             changed = self.book.with_tables(changed or {})
-        network = Network(changed)
+        network = Network(changed, self.known)
         self._go_on()
         model = built(network)
         self._go_on()

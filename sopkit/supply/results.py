@@ -13,7 +13,7 @@ import pyomo.environ as pyo
 from sopkit.supply.check import PROFIT
 from sopkit.supply.formulation import formulation
 from sopkit.supply.model import CASH, POLICY, PROMISES
-from sopkit.supply.network import START, Network, among
+from sopkit.supply.network import START, Lists, Network, among
 from sopkit.supply.solve import Solution
 from sopkit.tables import TABLES
 
@@ -45,11 +45,11 @@ def written(network: Network, model: pyo.ConcreteModel, solution: Solution) -> d
         "binding_limits": TABLES["binding_limits"].empty(),
         "supply_run": found.supply_run(),
     }
-    moment = dict(zip(network.time.months, network.time.timestamps, strict=True))
+    moment = pd.Series(network.time.timestamps, network.time.months)
     for frame in tables.values():
         for column in frame.columns.intersection(["month", "available", "arrival"]):
             if frame[column].dtype == object:  # `available` may also be hours
-                frame[column] = pd.to_datetime(frame[column].map(moment))
+                frame[column] = frame[column].map(moment)
     return {name: TABLES[name].conform(frame) for name, frame in tables.items()}
 
 
@@ -90,9 +90,9 @@ class _Found:
         """A decision or cost as rows: its index in columns called `index`, its value as `quantity`; without zeros."""
         values, names = self.solution.found(name)
         kept = slice(None) if all_rows else values != 0
-        labels = [names.legend[codes[kept]] for codes in names.labels] if names else [()] * len(index.split())
-        columns = dict(zip(index.split(), labels, strict=True))
-        return pd.DataFrame({**columns, quantity: values[kept]}).astype(dict.fromkeys(columns, object))
+        none = np.zeros(0, dtype=object)
+        labels = [names.legend[codes[kept]] for codes in names.labels] if names else [none] * len(index.split())
+        return pd.DataFrame({**dict(zip(index.split(), labels, strict=True)), quantity: values[kept]})
 
     def _amounts(self, name: str) -> dict:
         """The value of a decision or cost by its index."""
@@ -111,12 +111,13 @@ class _Found:
 
     def _arriving(self, frame: pd.DataFrame, columns: str, parts: dict, arrival: str) -> pd.DataFrame:
         """A row for each part of what leaves in `month`, with the month in which it arrives."""
-        time, key = self.network.time, columns.split()
-        known = pd.DataFrame([(*at, part) for at, part in parts.items()], columns=[*key, "lead", "month", "part"])
-        frame = frame.merge(known.astype(dict.fromkeys([*key, "month"], object)), on=[*key, "month"])
-        at = frame["month"].map(time.position) + frame["lead"]
-        there = {arrival: at.map(dict(enumerate(time.months))), "quantity": frame["quantity"] * frame["part"]}
-        return frame.assign(**there).drop(columns=["lead", "part"])
+        known = Lists(((*key, month), (lead, part)) for (*key, lead, month), part in parts.items())
+        keys = zip(*(frame[name] for name in (*columns.split(), "month")), strict=True)
+        rows = [(row, lead, part) for row, key in enumerate(keys) for lead, part in known[key]]
+        row, lead, part = np.array(rows, dtype=float).reshape(-1, 3).T
+        frame, time = frame.take(row.astype(int)).reset_index(drop=True), self.network.time
+        there = [time.months[at] for at in frame["month"].map(time.position) + lead.astype(int)]
+        return frame.assign(**{arrival: np.array(there, dtype=object), "quantity": frame["quantity"] * part})
 
     def _with_money(self, frame: pd.DataFrame, cost: str, index: str, column: str = "cost") -> pd.DataFrame:
         """`frame` with the named cost of each row, 0 where there is none."""
@@ -273,14 +274,17 @@ class _Found:
         parts = []
         for cost in ("revenue", *CASH, *POLICY):
             if cost in ("regular_hours", "overtime_hours"):
-                part = self.work[["item", "month"]].assign(amount=self.work[cost.replace("hours", "cost")])
+                part = [self.work[name].to_numpy() for name in ("item", "month", cost.replace("hours", "cost"))]
             else:
                 amounts, names = self.solution.found(cost)
-                labels = [names.legend[codes] for codes in names.labels] if names else [()]
-                items = labels[ITEM_AT[cost]] if cost in ITEM_AT and names else ""
-                part = pd.DataFrame({"item": items, "month": labels[-1], "amount": amounts})
-            parts.append(part[part["amount"].ne(0)].assign(cost=cost))
-        costs = _stacked(parts).groupby(["cost", "item", "month"], as_index=False)["amount"].sum()
+                labels = [names.legend[codes] for codes in names.labels] if names else [np.zeros(0, dtype=object)]
+                none = np.full(len(amounts), "", dtype=object)
+                part = [labels[ITEM_AT[cost]] if cost in ITEM_AT and names else none, labels[-1], amounts]
+            some = part[-1] != 0
+            parts.append([np.full(some.sum(), cost, dtype=object), *(column[some] for column in part)])
+        columns = map(np.concatenate, zip(*parts, strict=True))
+        costs = pd.DataFrame(dict(zip(("cost", "item", "month", "amount"), columns, strict=True)))
+        costs = costs.groupby(["cost", "item", "month"], as_index=False)["amount"].sum()
         costs = costs[costs["amount"].abs().gt(NOTHING)]
         return costs.assign(penalty=costs["cost"].isin(POLICY))
 
@@ -348,26 +352,15 @@ class _Found:
             ),
         ]
         keys = ["cost", "place", "item", "month"]
-        frame = _stacked([frame.assign(cost=cost, promise=why, price=price) for cost, frame, why, price in parts])
+        parts = [part for part in parts if len(part[1])] or parts[:1]
+        frame = pd.concat([frame.assign(cost=cost, promise=why, price=price) for cost, frame, why, price in parts])
         frame = frame.reindex(columns=[*keys, "quantity", "promise", "price"]).fillna({"item": "", "place": ""})
-        frame = (
-            frame.assign(paid=frame["quantity"] * frame["price"])
-            .groupby(keys, as_index=False)
-            .agg(
-                amount=("quantity", "sum"),
-                promise=("promise", "max"),
-                price=("price", "min"),
-                most=("price", "max"),
-                paid=("paid", "sum"),
-            )
-        )
-        frame["price"] = frame["price"].where(frame["price"].eq(frame["most"]), frame["paid"] / frame["amount"])
-        units = (
-            frame["cost"]
-            .map({"space_overflow": "m3", "carbon_above_cap": "kg", "above_stock_budget": "currency"})
-            .fillna("units")
-        )
-        return frame.assign(unit=units).drop(columns=["most", "paid"])
+        groups = frame.assign(paid=frame["quantity"] * frame["price"]).groupby(keys)
+        sums, most = groups[["quantity", "paid"]].sum(), groups[["promise", "price"]].max()
+        price = most["price"].where(most["price"].eq(groups["price"].min()), sums["paid"] / sums["quantity"])
+        frame = most.assign(amount=sums["quantity"], price=price).reset_index()
+        units = {"space_overflow": "m3", "carbon_above_cap": "kg", "above_stock_budget": "currency"}
+        return frame.assign(unit=frame["cost"].map(units).fillna("units"))
 
     def supply_run(self) -> pd.DataFrame:
         """How the plan was solved, what it earns, and what it breaks of each promise that comes before money."""

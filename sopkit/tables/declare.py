@@ -105,7 +105,7 @@ class Column:
             words += f" of at most {self.high:g}"
         return words
 
-    @property
+    @cached_property
     def parts(self) -> tuple[str, str] | None:
         """What a rate is computed from again: its numerator and its denominator; None where it is no rate."""
         if not self.adds or self.adds in ADDS:
@@ -115,7 +115,7 @@ class Column:
             raise ValueError(f"column {self.name}: {self.adds!r} is neither one of {', '.join(ADDS)} nor a fraction")
         return ast.unparse(fraction.left), ast.unparse(fraction.right)
 
-    @property
+    @cached_property
     def named(self) -> set[str]:
         """The columns that a rate is computed from; empty where it is no rate."""
         return {name for part in self.parts or () for name in names_in(part)}
@@ -197,6 +197,7 @@ def _is_text(values: Any) -> Any:
 class Table:
     """One table: who owns it, what a row is, its key, its columns; `stage` is the stage that writes it.
 
+    `may_be_empty`: a required table that may have no row.
     `not_before`: pairs of columns (later, earlier): the first may not lie before the second.
     `apart`: rows of different values in these columns are never added up: the forecasts of two streams, two costs.
     """
@@ -210,6 +211,7 @@ class Table:
     required: bool = True
     not_before: tuple[tuple[str, str], ...] = ()
     apart: tuple[str, ...] = ()
+    may_be_empty: bool = False
 
     def __post_init__(self) -> None:
         named = {*self.key, *self.apart, *(name for pair in self.not_before for name in pair)}

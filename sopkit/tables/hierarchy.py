@@ -82,11 +82,13 @@ def add_up(
     kinds, such as two streams' forecasts of one month.
     """
     keys = list(dict.fromkeys(by)) or [TOTAL]
-    frame = frame if by else frame.assign(**{TOTAL: TOTAL})
     needed = {name: declared[name].named for name in values if name in declared.names}
-    for name in [*keys, *values, *declared.apart, *set().union(*needed.values())]:
-        if name not in frame:
+    asked = [*keys, *values, *declared.apart, *set().union(*needed.values())]
+    for name in asked:
+        if name not in frame and (by or name != TOTAL):
             raise KeyError(f"table {declared.name} has no column {name!r} here: {nearest(name, map(str, frame))}")
+    frame = frame[[name for name in frame if name in {*asked, *PERIODS, time}]] if values else frame
+    frame = frame if by else frame.assign(**{TOTAL: TOTAL})
     there = {*frame} - {*keys}
     kinds = {c.name: _kinds(declared, c, time in keys) for c in declared if c.name in there and c.named <= {*frame}}
     names = [*values] or [name for name, kind in kinds.items() if kind]
@@ -107,8 +109,8 @@ def add_up(
             cells[0] = cells[0].fillna(pd.Series(np.where(cells[1].fillna(0).eq(0), 0.0, np.inf), frame.index))
         for part, kind, values in zip(("", UNDER), kinds[column.name], cells, strict=False):
             parts.setdefault(kind, {})[column.name + part] = values
-    sums = [_added(frame, keys, pd.DataFrame(cells), kind, time) for kind, cells in parts.items()]
-    added = pd.concat([pd.DataFrame(index=groups.size().index), *sums], axis=1)
+    sums = [_added(frame, keys, cells, kind, time) for kind, cells in parts.items()]
+    added = sums[0] if len(sums) == 1 else pd.concat([pd.DataFrame(index=groups.size().index), *sums], axis=1)
     for name in names:
         if declared[name].parts:
             added[name] = added[name].replace(np.inf, np.nan) / added[name + UNDER].replace(0.0, np.nan)
@@ -128,12 +130,13 @@ def _kinds(declared: Table, column: Column, within_months: bool) -> tuple[str, .
     )
 
 
-def _added(frame: pd.DataFrame, keys: list[str], cells: pd.DataFrame, kind: str, time: str) -> pd.DataFrame:
+def _added(frame: pd.DataFrame, keys: list[str], cells: dict[str, pd.Series], kind: str, time: str) -> pd.DataFrame:
     """`cells` summed by `keys` of `frame`; for an end or a start, those of each period's last or first `time`."""
-    groups = cells.groupby([frame[key] for key in keys], observed=True, dropna=False)
+    whole = pd.DataFrame({**{key: frame[key] for key in keys}, **cells})
+    groups = whole.groupby(keys, observed=True, dropna=False)
     if kind == "sum" or time not in frame or time in keys:
         return groups.sum(min_count=1)
     periods = [frame[key] for key in keys if key in PERIODS] or np.zeros(len(frame))
     there = frame[time].eq(frame[time].groupby(periods, observed=True).transform("max" if kind == "end" else "min"))
-    edge = cells[there].groupby([frame.loc[there, key] for key in keys], observed=True, dropna=False)
+    edge = whole[there].groupby(keys, observed=True, dropna=False)
     return edge.sum(min_count=1).reindex(groups.size().index, fill_value=0.0)

@@ -23,11 +23,12 @@ from sopkit.tables.stages import BY_NAME
 
 
 def _input(
-    name: str, owner: str, meaning: str, key: str, *columns: Column, not_before: str = "", apart: str = "", required: bool = True
+    name: str, owner: str, meaning: str, key: str, *columns: Column, not_before: str = "", apart: str = "", required: bool = True,
+    may_be_empty: bool = False,
 ) -> Table:
     later, earlier = not_before.split() if not_before else ("", "")
     pairs = ((later, earlier),) if later else ()
-    return Table(name, "collect", owner, meaning, tuple(key.split()), columns, required, pairs, tuple(apart.split()))
+    return Table(name, "collect", owner, meaning, tuple(key.split()), columns, required, pairs, tuple(apart.split()), may_be_empty)
 
 
 INPUTS = (
@@ -99,6 +100,7 @@ INPUTS = (
         ref("market", "markets", "the market"),
         units("quantity", "units sold; negative = net returns", low=None, example=420),
         money("revenue", "net sales", required=False, example=62580.0),
+        may_be_empty=True,  # a company that begins has sold nothing yet
     ),
     _input(
         "sales_forecast", "sales", "What the sales department expects to sell.", "month product market",
@@ -146,6 +148,7 @@ INPUTS = (
         share("promised_uplift", "promised extra demand: 0.30 is 30 % more", low=-1, high=10, example=0.3),
         share("achieved_uplift", "measured extra demand of a past campaign; empty = not over", low=-1, high=10, required=False, example=0.12),
         number("cost", "cost of the campaign here", MONEY, "sum", required=False, default=0.0, example=8000.0),
+        share("discount", "price cut of the campaign: 0.20 is 20 % off; empty = as dated_prices show, if at all", high=0.99, required=False, example=0.2),
         required=False,
         not_before="end_month start_month",
     ),

@@ -9,6 +9,7 @@ that value.
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -43,7 +44,9 @@ SOLVED = "What earns most under every rule and promise: the solver's decision."
 
 MADE = (
     # demand
-    Made("baseline", "quantity", "", words="The tournament's forecast of this series; its methods stand in `model`.", see=("sales_history", "baseline_notes")),
+    Made("clean_history", "raw", "sales_history.quantity"),
+    Made("clean_history", "quantity", 'raw + history_adjustments.quantity(status="accepted") + history_adjustments.quantity(status="changed")'),
+    Made("baseline", "quantity", "", words="The tournament's forecast of this series; its methods stand in `model`.", see=("clean_history", "baseline_notes")),
     Made("demand_plan", "baseline", "baseline.quantity"),
     Made("demand_plan", "statistical", "baseline + lifecycle + market_conditions + campaigns + pipeline"),
     Made("demand_plan", "blended", "", words="statistical and sales, weighted by their past accuracy, each less its lasting bias.", of=("statistical", "sales"), see=("stream_weights",)),
@@ -79,9 +82,9 @@ MADE = (
 )  # fmt: skip
 
 
-def made(table: str, column: str, row: dict[str, object]) -> Made | None:
-    """How `column` of `table` is made in a row that has these values; None where nothing is declared."""
+def made(table: str, column: str, value: Callable[[str], object]) -> Made | None:
+    """How `column` of `table` is made in a row that has the `value` of each key; None where nothing is declared."""
     for one in MADE:
-        if (one.table, one.column) == (table, column) and all(row.get(k) == v for k, v in one.where.items()):
+        if (one.table, one.column) == (table, column) and all(value(k) == v for k, v in one.where.items()):
             return one
     return None

@@ -93,6 +93,14 @@ PLANS = (
         text("statement", "the mapping and the query, where there are any", required=False, example="SELECT item AS product FROM stock"),
     ),
     _collect(
+        "source_rows", "The row of its source that each row of a table came from.", "table code",
+        text("table", "the table", example="prices"),
+        whole("code", "number made of the key of the table's row, see sopkit/book/traced.py", "code", "", example=4711),
+        whole("row", "row in the spreadsheet or query, header = 1; the first where several were added up", "row", ""),
+        whole("lines", "lines added up", "lines", "sum"),
+        text("file", "the file, where several make the table", required=False, example="jan.csv"),
+    ),
+    _collect(
         "completeness", "How complete a table is, by family where families can be told apart.", "table family measure",
         text("table", "the table"),
         text("family", "the family, or `all`"),
@@ -322,7 +330,9 @@ PLANS = (
         number("promised", "mean promised uplift", "share", "promised * campaigns / campaigns", low=None, required=False),
         number("achieved", "mean achieved uplift", "share", "achieved * campaigns / campaigns", low=None, required=False),
         number("success", "achieved / promised: what plans count on", "share", "", low=None),
+        number("by_discount", "k of uplift = (1 - discount) ^ -k - 1; empty where promises foretell as well", "share", "", low=None, required=False, example=1.8),
         share("pull_forward", "share of the extra units missing in the months after"),
+        share("cannibalised", "share of the extra units missing in the rest of the family meanwhile; 0 = not beyond chance", example=0.2),
         text("reason", "how the figures came about"),
     ),
     _demand(
@@ -681,7 +691,7 @@ PLANS = (
         apart="scenario",
     ),
     _reconcile(
-        "budget_bridge", "From the budget's gross margin to the plan's, by family.", "family step",
+        "budget_bridge", "Gross margin of the next twelve months from budget to plan, by family.", "family step",
         FAMILY,
         choice("step", "step of the bridge", "budget", "volume", "mix", "rate", "plan"),
         money("amount", "money"),
