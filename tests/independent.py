@@ -289,7 +289,7 @@ def independent(tables: dict[str, pd.DataFrame], count: int, carbon: float = 0.0
                     for column, by in need.items():
                         terms[column] += by
                     p.row(terms, safe, np.inf)
-    for item, site, batch, t in [*balance]:
+    for item, site, batch, t in sorted({*balance, *given}):
         gone = wished.get((item, site), {}).get("disposal_price")
         if gone is not None and gone == gone:  # what is written off is paid for
             balance[item, site, batch, t][p("write off", item, site, batch, t, money=-gone)] -= 1

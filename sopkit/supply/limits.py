@@ -222,7 +222,7 @@ class Solved:
         named = zip(letters.split(), index, strict=False)
         unit = self.network.lanes.unit.get(index[:3], "units")
         return pattern.format(
-            unit={"units": "unit"}.get(unit, unit),
+            unit=say("unit") if unit == "units" else unit,
             **{letter: code if codes or letter in "qta" else self.name(code) for letter, code in named},
         )
 
