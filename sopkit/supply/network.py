@@ -208,22 +208,19 @@ class Making(Group):
         bom = _dict(tables["bom"], "item component routing", "quantity")
         self.components = Lists({at[:2] for at in bom})
         self.bom = {  # a row of the bill for one way stands in for that for all
-            (i, w, c): bom.get((i, c, w), bom.get((i, c, "")))
+            (i, w, c): bom[i, c, w if (i, c, w) in bom else ""]
             for i, w in self.site
             for c in self.components[i]
             if (i, c, w) in bom or (i, c, "") in bom
         }
         self.needs = Lists(((i, w), c) for i, w, c in self.bom)
-        self.avoid_price, self.dates = numbers(), {}
+        self.avoid_price, self.dates = numbers(), dict[Any, tuple[pd.Timestamp, pd.Timestamp]]()
         for row in routings.assign(way=ways["way"]).to_dict("records"):
             make = row["item"], row["way"]
             self.avoid_price[make] += row["avoid_price"]
             first, last = self.dates.get(make, (pd.Timestamp.min, pd.Timestamp.max))
-            dates = (row["valid_from"], max), (row["valid_to"], min)
-            self.dates[make] = tuple(
-                known if pd.isna(date) else within(known, date)
-                for known, (date, within) in zip((first, last), dates, strict=True)
-            )
+            first = first if pd.isna(row["valid_from"]) else max(first, row["valid_from"])
+            self.dates[make] = first, last if pd.isna(row["valid_to"]) else min(last, row["valid_to"])
         self.order = bom_order(tables)  # components before what is made of them
 
 
