@@ -76,7 +76,7 @@ def in_time(parts: dict[int, float], t: int, count: int) -> dict[int, float]:
     return {min(parts): 1.0} if t + max(parts) >= count else parts
 
 
-def independent(tables: dict[str, pd.DataFrame], count: int) -> tuple[list[float], float]:
+def independent(tables: dict[str, pd.DataFrame], count: int, carbon: float = 0.0) -> tuple[list[float], float]:
     """Units of must-be-met demand lost, and of firm orders missing, at least; the best contribution of such a plan."""
     p, when = Program(), {month: at for at, month in enumerate(months(count))}
     things = [*tables["products"].rename(columns={"product": "item"}).to_dict("records")]
@@ -131,6 +131,7 @@ def independent(tables: dict[str, pd.DataFrame], count: int) -> tuple[list[float
         for t in range(count):
             way = step.get("routing", "") or resource
             money = -step.get("cost", 0.0) * started - step.get("avoid_price", 0.0)
+            money -= carbon * step.get("carbon", 0.0) * started
             most = 0.0 if str(step.get("valid_to")) < months(count)[t] else np.inf
             make = p("make", item, way, t, money=money, most=most)
             balance[item, site, new(item, t), t][make] += 1
@@ -150,8 +151,16 @@ def independent(tables: dict[str, pd.DataFrame], count: int) -> tuple[list[float
                 p.row(terms, 0, 0)
     for (resource, t), work in hours.items():
         limit, cost = capacity.loc[(resource, months(count)[t])], overtime.loc[resource]
-        regular = p("regular", resource, t, money=-cost["hour_cost"], most=limit["hours"])
-        extra = p("extra", resource, t, money=-cost["overtime_cost"], most=limit.get("overtime_limit", 0.0))
+        regular = p(
+            "regular", resource, t, money=-cost["hour_cost"] - carbon * cost.get("carbon", 0.0), most=limit["hours"]
+        )
+        extra = p(
+            "extra",
+            resource,
+            t,
+            money=-cost["overtime_cost"] - carbon * cost.get("carbon", 0.0),
+            most=limit.get("overtime_limit", 0.0),
+        )
         p.row({**work, regular: -1.0, extra: -1.0}, 0, 0)
         for crew in tables["workforce"].to_dict("records") if cost.get("skill", "") else []:
             p.row({regular: 1.0, extra: 1.0, p("employ", t): -20 * crew["hours_per_day"]}, -np.inf, 0)
@@ -175,7 +184,7 @@ def independent(tables: dict[str, pd.DataFrame], count: int) -> tuple[list[float
         most, item = most_of(offer), offer["item"]
         for t in range(count - min(arriving(offer))):
             parts = in_time(arriving(offer), t, count)
-            price = price_in.get((item, t), offer["price"])
+            price = price_in.get((item, t), offer["price"]) + carbon * offer.get("carbon", 0.0)
             use, supplier = offer.get("capacity_use", 1.0), offer["supplier"]
             buy = p("buy", offer["supplier"], item, offer["site"], t, money=-price, most=most)
             for lead, part in parts.items():
@@ -235,7 +244,7 @@ def independent(tables: dict[str, pd.DataFrame], count: int) -> tuple[list[float
                         item,
                         b,
                         t,
-                        money=paid - lane.get("cost", 0.0) * size,
+                        money=paid - (lane.get("cost", 0.0) + carbon * lane.get("carbon", 0.0)) * size,
                     )
                     balance[item, lane["origin"], b, t][ship] -= 1
                     leaves[item, lane["origin"], t][ship] = 1.0
@@ -280,8 +289,13 @@ def independent(tables: dict[str, pd.DataFrame], count: int) -> tuple[list[float
                     for column, by in need.items():
                         terms[column] += by
                     p.row(terms, safe, np.inf)
+    for item, site, batch, t in sorted({*balance, *given}):
+        gone = wished.get((item, site), {}).get("disposal_price")
+        if gone is not None and gone == gone:  # what is written off is paid for
+            balance[item, site, batch, t][p("write off", item, site, batch, t, money=-gone)] -= 1
     for place in {*balance, *given}:  # what is not used is scrapped where it may get too old, else it must be held
-        p.row(balance[place], -given[place], np.inf if life[place[0]] else -given[place])
+        paid = wished.get(place[:2], {}).get("disposal_price", np.nan) >= 0
+        p.row(balance[place], -given[place], np.inf if life[place[0]] and not paid else -given[place])
     lost_must: list[int] = []
     late_must: list[int] = []
     orders = tables["customer_orders"].to_dict("records") if "customer_orders" in tables else []
@@ -419,6 +433,9 @@ def drawn(seed: int) -> dict[str, pd.DataFrame]:
     lanes = tables["lanes"].assign(mode=["", "", "sea", ""])
     by_air = {**lanes.loc[2], "mode": "air", "lead_time": 0, "cost": 1 + upto(9), "capacity": one(9999.0, 25.0)}
     lanes.loc[4], tables["lanes"] = by_air, lanes
+    tables["policies"]["disposal_price"] = [np.nan, one(np.nan, 2.0), one(np.nan, 0.5)]
+    tables["resources"]["carbon"], tables["routings"]["carbon"] = one(0, 2), one(0, 1)
+    tables["offers"]["carbon"], tables["lanes"]["carbon"] = one(0, 3), one(0, 0.5)
     ways = tables["routings"].assign(routing="", avoid_price=[one(0, 3), 0], valid_to="2026-03")
     other = {"routing": "other", "hours": one(0.5, 0.8), "cost": upto(6), "setup_hours": 0, "setup_cost": 0}
     ways.loc[2] = {**ways.loc[0], **other, "minimum_run": 0, "valid_to": one("2026-01", "2026-02", "2026-03")}

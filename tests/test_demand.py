@@ -467,7 +467,9 @@ def test_the_depth_of_a_price_cut_foretells_its_uplift_where_the_promise_does_no
     coming = made["campaigns"].head(1).assign(campaign="NEXT", start_month=FIRST, end_month=FIRST, discount=0.25)
     known = made | {"campaigns": pd.concat([made["campaigns"], coming]), "campaign_success": success}
     planned = grid.Grid(past.pairs, pd.date_range(FIRST, periods=3, freq="MS"))
-    units = campaigns.campaign_layer(book(known), planned, np.full((18, 3), 1000.0), past, grid.Notes("layer"))
+    notes = grid.Notes("layer")
+    units = campaigns.campaign_layer(book(known), planned, np.full((18, 3), 1000.0), past, notes)
+    assert "past ones went by their discount, not by their promise" in notes.rows[0][3]
     assert units[0, 0] == pytest.approx(1000 * (0.75 ** -row["by_discount"] - 1))
     assert units[0, 1] == pytest.approx(-row["pull_forward"] * units[0, 0]) and row["pull_forward"] < 0.1
 

@@ -216,7 +216,7 @@ def test_calm_and_wild_series_each_get_a_range_of_their_own_size():
     said = baseline.forecast(pd.concat(rows), 12).forecast
     said["y"] = np.concatenate([truth[name] for name in said["unique_id"].drop_duplicates()])
     held = said["y"].between(said["p10"], said["p90"]).groupby(said["unique_id"].str[1:].astype(int) % 4).mean()
-    assert held.between(0.65, 0.98).all(), held
+    assert held.between(0.6, 0.985).all(), held
     wide = ((said["p90"] - said["p10"]) / said["mean"]).groupby(said["unique_id"].str[1:].astype(int) % 2).median()
     assert wide[1] > 4 * wide[0]
 

@@ -917,12 +917,17 @@ def spoken() -> tuple[dict[str, pd.DataFrame], dict]:
         lead_days=[0, 21, 0], order_multiple=[0, 50, 0], capacity_use=[1, 1, 0.5]
     )
     tables["policies"] = tables["policies"].assign(cover_days=[0, 0, 45])
-    tables["routings"] = tables["routings"].assign(avoid_price=[0.2, 0, 0])
+    tables["policies"] = tables["policies"].assign(disposal_price=[1.5, None, 0.5])
+    tables["resources"] = tables["resources"].assign(carbon=[4, 0, 2.5])
+    tables["lanes"] = tables["lanes"].assign(carbon=[0.1, 0, 0, 0, 0.3])
+    tables["offers"] = tables["offers"].assign(carbon=[1.25, 0, 0])
+    tables["routings"] = tables["routings"].assign(avoid_price=[0.2, 0, 0], carbon=[0, 0.75, 0.5])
+    policies |= {"carbon_price": 0.05, "carbon_cap": 100.0}
     old = {"item": "PART", "resource": "WELD", "operation": 1, "hours": 0.3, "valid_to": "2026-02"}
     tables["routings"] = pd.concat([tables["routings"], pd.DataFrame([old])]).fillna({"routing": "", "cost": 0})
     tables["routings"] = (
         tables["routings"]
-        .fillna(dict.fromkeys("people_hours setup_hours setup_cost minimum_run avoid_price".split(), 0))
+        .fillna(dict.fromkeys("people_hours setup_hours setup_cost minimum_run avoid_price carbon".split(), 0))
         .fillna({"yield": 1})
     )
     bill = {"item": "PART", "component": "STEEL", "quantity": 2.5, "routing": "WELD"}

@@ -309,6 +309,8 @@ def test_a_supplier_has_one_capacity_for_all_it_sells():
     worth = plan["binding_limits"].query("limit == 'vendor_limit'")
     assert worth["shadow_price"].tolist() == pytest.approx([20, 20])
     assert "One more unit that EAST can deliver of anything in Jan 2026 brings 20.00 EUR" in worth["sentence"].iloc[0]
+    table, _ = checks(Book.of(tables, company(2), CYCLE), shifted("supply_plan", "quantity", 5)(plan))
+    assert not table.set_index("rule").loc["vendor_limit", "holds"]
 
 
 @pytest.mark.parametrize("price, bought, paid", [(3, 120, 90), (25, 150, 0)])
@@ -470,6 +472,63 @@ def test_a_bill_for_a_routing_that_is_not_there_is_refused():
         Network(Book.of(tables, company(3), CYCLE))
 
 
+# surplus and carbon ---------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("price, scrapped", [(3.0, 60), (11.0, 0), (None, 0)])
+def test_surplus_is_written_off_at_a_price_where_keeping_it_is_dearer(price, scrapped):
+    """100 are there, 20 are sold in each month. Keeping a unit costs 5 a month: 60 would stay for two months."""
+    tables = asked(plain(count=2), [20, 20]) | read("""
+        inventory
+        site, item, quantity
+        PLANT, P, 100
+        """)
+    tables = changed(tables, policies__holding_cost=5.0, policies__disposal_price=price)
+    plan = planned(tables, 2)
+    assert plan["stock"]["scrapped"].sum() == pytest.approx(scrapped)
+    assert cost(plan, "disposing") == pytest.approx(scrapped * (price or 0))
+
+
+def test_what_is_written_off_without_a_price_is_caught():
+    tables, policies = spoken()
+    book = Book.of(tables, company(3, **policies), CYCLE)
+    plan = Session(book).plan()
+    table, _ = checks(book, shifted("stock", "scrapped", 5, "item == 'STEEL'")(plan))
+    assert not table.set_index("rule").loc["scrap", "holds"]
+
+
+def two_lines(**policies) -> Tables:
+    """50 P a month: an hour of LINE costs 10 and emits 2 kg, one of CLEAN costs 12 and emits nothing."""
+    tables = asked(plain(count=2), [50, 50])
+    tables["resources"] = pd.concat(
+        [tables["resources"].assign(carbon=2.0), tables["resources"].assign(resource="CLEAN", hour_cost=12, carbon=0.0)]
+    )
+    tables["routings"] = pd.concat([tables["routings"], tables["routings"].assign(resource="CLEAN")])
+    tables["capacity"] = pd.concat([tables["capacity"], tables["capacity"].assign(resource="CLEAN", hours=30)])
+    return Session(Book.of(tables, company(2, **policies), CYCLE)).plan(explained=True)
+
+
+@pytest.mark.parametrize("price, clean", [(0.9, 0), (1.1, 60)])
+def test_carbon_at_a_price_moves_work_to_where_it_is_worth_it(price, clean):
+    """A unit costs 2 more on CLEAN and emits 2 kg less: from 1 a kg on. Nobody is paid."""
+    plan = two_lines(carbon_price=price)
+    made = plan["supply_plan"].groupby("source")["quantity"].sum()
+    assert made.get("CLEAN", 0) == pytest.approx(clean)
+    assert plan["supply_carbon"]["carbon"].sum() == pytest.approx(2 * (100 - clean))
+    assert cost(plan, "pricing_carbon") == pytest.approx(price * 2 * (100 - clean))
+    assert plan["supply_costs"].query("cost == 'pricing_carbon'")["penalty"].all()
+
+
+def test_a_cap_on_carbon_comes_before_money():
+    """150 kg: 75 units on LINE, 25 on CLEAN; a kg more would save 1. 40 kg: 20 + 60 units, and 20 are lost."""
+    plan = two_lines(carbon_cap=150)
+    assert plan["supply_carbon"]["carbon"].sum() == pytest.approx(150)
+    limit = plan["binding_limits"].query("limit == 'carbon_cap'").iloc[0]
+    assert (limit["shadow_price"], limit["unit"]) == (pytest.approx(1), "kg")
+    assert limit["sentence"].startswith("One more kg of carbon allowed by the end in Feb 2026 brings 1.00 EUR")
+    plan = two_lines(carbon_cap=40)
+    assert plan["supply_carbon"]["carbon"].sum() == pytest.approx(40)
+    assert plan["deliveries"]["lost"].sum() == pytest.approx(20)
+
+
 # the check ------------------------------------------------------------------------------------------------------
 TAMPERED = {
     "opening_backlog": shifted("deliveries", "backlog", -3, "product == 'P' and market == 'A' and month == @MONTHS[0]"),
@@ -477,7 +536,7 @@ TAMPERED = {
     "people_balance": shifted("people_plan", "leaving", 1, "month == @MONTHS[1]"),
     "safety": shifted("stock", "safety_stock", 5, "item == 'P' and site == 'PLANT'"),
     "money: buying": shifted("supply_plan", "cost", 5, "source == 'ORE'"),
-    "vendor_limit": shifted("supply_plan", "quantity", 900, "source == 'IRON' or source == 'ORE'"),
+    "carbon_cap": shifted("supply_carbon", "carbon", 9),
     "lane_limit": shifted("shipments", "quantity", 600, "origin == 'DC' and destination == 'B'"),
     "money: missing_quota": shifted("supply_costs", "amount", 5, "cost == 'missing_quota'"),
     "money: freight": shifted("shipments", "cost", 5, "cost > 0"),

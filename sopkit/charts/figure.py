@@ -10,6 +10,7 @@ import hashlib
 import html
 import json
 import re
+import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -275,6 +276,17 @@ def draw(spec: dict[str, Any]) -> str:
     import vl_convert
 
     return vl_convert.vegalite_to_svg(spec, vl_version="6.1")
+
+
+@cache
+def begin() -> None:
+    """Start what draws in the background, once: the first chart would wait a second for it."""
+
+    def first() -> None:
+        vega()
+        draw({"data": {"values": []}, "mark": "point"})
+
+    threading.Thread(target=first, daemon=True).start()
 
 
 def svg(chart: altair.TopLevelMixin, alt: str, width: int = WIDE, height: int = HIGH) -> str:

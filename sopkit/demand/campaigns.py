@@ -300,6 +300,7 @@ def campaign_layer(book: Book, grid: Grid, volume: np.ndarray, past: Past, notes
     for kind, (promised, counted, money) in sorted(planned.items()):
         rate = rates.loc[kind]
         kept = say("past ones kept {share} of their promise", percent(rate["success"]))
+        kept = say("past ones went by their discount, not by their promise") if rate["by_discount"] > 0 else kept
         kept = kept if rate["campaigns"] else rate["reason"].split(";")[0]
         sentence = say("Planned campaigns promise {promised} extra units; {kept}, so the plan counts on "
                        "{counted}, and takes {share} of them from the months after.",

@@ -320,6 +320,13 @@ class _Rules(Recount):
         gap = (needed - amount).where(needed.index.isin(free), (needed - amount).abs())
         return gap - UNITS - 1e-6 * needed.abs()
 
+    def rule_carbon_cap(self) -> Violation:
+        emitted = self.plan["supply_carbon"].groupby(["source", "month"])["carbon"].sum()
+        return [_unequal(emitted, self.carbon), self._passed("carbon_above_cap")]
+
+    def rule_scrap(self) -> Violation:
+        return self.stock.loc[~self.stock["may_go"].astype(bool), "scrapped"] - UNITS
+
     def rule_money_in_stock(self) -> Violation:
         value = self.stock["closing"] * self.stock["standard_cost"]
         return [_unequal(self.stock["value"], value, CENT), self._passed("above_stock_budget")]

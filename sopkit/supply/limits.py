@@ -49,6 +49,7 @@ LIMITS = {
     "stock_maximum": Limit("i n t", "units", "unit of {i} allowed in stock at {n}", "{n}", "{i}"),
     "space": Limit("n t", "m3", "m3 of space at {n}", "{n}"),
     "money_in_stock": Limit("t", "currency", "unit of money allowed in stock", "company"),
+    "carbon_cap": Limit("t", "kg", "kg of carbon allowed by the end", "company"),
     "opening_stock": Limit(
         "i n", "units", "on hand at the start, because nothing new arrives in time", "{n}", "{i}", given=True
     ),
@@ -93,6 +94,7 @@ KEPT = {
     "short_orders": "units and months of firm orders",
     "broken_freeze": "units of the frozen months",
     "stock_above_maximum": "units within the maximum stock",
+    "carbon_above_cap": "kg of carbon below the cap",
     "overfull_space": "m3 within a site's own space",
     "out_of_order": "units and months of demand of class {number}",
     "unfair_shares": "units of the fair share of class {number}",

@@ -27,19 +27,20 @@ import pyomo.environ as pyo
 from sopkit.supply.network import START, Network
 
 CASH = tuple(
-    "making regular_hours overtime_hours setting_up buying missing_quota freight holding wages people_overtime hiring "
-    "laying_off changing_rate".split()
+    "making regular_hours overtime_hours setting_up buying missing_quota freight holding disposing wages "
+    "people_overtime hiring laying_off changing_rate".split()
 )
 """Named costs that somebody is paid for."""
 
 POLICY = tuple(
-    "less_preferred waiting losing missing_safety_stock missing_end_stock space_overflow above_stock_budget "
-    "changing_the_plan".split()
+    "pricing_carbon less_preferred waiting losing missing_safety_stock missing_end_stock space_overflow "
+    "above_stock_budget changing_the_plan".split()
 )
 """Named prices of a policy: they steer the plan, nobody is paid."""
 
 PROMISES = tuple(
-    "unmet_promises short_orders broken_freeze stock_above_maximum overfull_space out_of_order unfair_shares".split()
+    "unmet_promises short_orders broken_freeze stock_above_maximum overfull_space carbon_above_cap out_of_order "
+    "unfair_shares".split()
 )
 """What comes before money, in this order: each is kept as far as it can be before the next is looked at."""
 
@@ -149,7 +150,8 @@ def _sets(m: pyo.ConcreteModel, network: Network) -> None:
 
     # what gets too old
     m.PERISHABLE = listed(network.stock.perishable, "item and site where it can get too old", 2)
-    m.SCRAPS = neighbours(m.STOCKS, network.stock.scraps, "the item itself, where it can get too old")
+    m.SCRAPPED = listed(network.stock.scrapped, "item and site where it can get too old or be written off", 2)
+    m.SCRAPS = neighbours(m.STOCKS, network.stock.scraps, "the item itself, where it can be scrapped")
     ages = network.stock.ages
     m.AGES = listed(ages.numbers, "ages in whole months, 0 in the month in which goods are new")
     m.AGED = listed(ages.used, "item, site and age at which it can still be used", 3)
@@ -186,6 +188,15 @@ def _sets(m: pyo.ConcreteModel, network: Network) -> None:
     m.STORES = listed(sorted(network.stock.storage), "sites with a limit on space")
     m.FULL = listed(network.stock.full, "sites with no more space at any price")
     m.BUDGETS = listed(network.stock.budget_months, "months with a stock budget")
+    m.EMITTING_MAKES = listed(sorted(network.carbon.making), "item and way whose making emits carbon", 2)
+    m.EMITTING_RESOURCES = listed(sorted(network.carbon.hours), "resources whose running emits carbon")
+    m.EMITTING_OFFERS = listed(sorted(network.carbon.buying), "offers of what has emitted carbon", 3)
+    m.EMITTING_SHIPS = listed(sorted(network.carbon.freight), "shipments that emit carbon", 3)
+    m.PRICED_CARBON = listed(network.time.months if network.carbon.price else [], "months in which carbon has a price")
+    m.CAPPED_CARBON = listed(
+        network.time.months[-1:] if network.policies.carbon_cap is not None else [],
+        "the last month, where carbon has a cap",
+    )
     m.MUST_BE_MET = listed(network.demand.must_be_met, "product and market whose demand must be met", 2)
     m.MUST_END = listed(network.demand.must_end, "product and market whose demand may not wait at the end", 2)
     m.CLASSES = listed(network.allocation.classes, "priority classes of markets, 1 is served first")
@@ -283,6 +294,7 @@ def _parameters(m: pyo.ConcreteModel, network: Network) -> None:
     m.holding_cost = number(
         m.STOCKS, of=network.stock.holding_cost, doc="of stock at a month's end (currency per unit)"
     )
+    m.disposal_price = number(m.SCRAPPED, of=network.stock.disposal_price, doc="of scrapping (currency per unit)")
     m.standard_cost = number(m.ITEMS, of=network.stock.standard_cost, doc="of an item (currency per unit)")
     m.volume = number(m.ITEMS, of=network.stock.volume, doc="space of an item (m3 per unit)")
     m.storage = number(m.STORES, of=network.stock.storage, doc="space of a site (m3)")
@@ -317,6 +329,14 @@ def _parameters(m: pyo.ConcreteModel, network: Network) -> None:
     m.hire_cost = number(m.CREWS, of=network.people.hire_cost, doc="of hiring (currency per person)")
     m.layoff_cost = number(m.CREWS, of=network.people.layoff_cost, doc="of laying off (currency per person)")
     m.most_hires = number(m.HIRING_LIMITS, of=network.people.most_hires, doc="most that start in a month (people)")
+
+    # what is emitted
+    m.make_carbon = number(m.EMITTING_MAKES, of=network.carbon.making, doc="of making (kg per good unit)")
+    m.run_carbon = number(m.EMITTING_RESOURCES, of=network.carbon.hours, doc="of running (kg per hour)")
+    m.buy_carbon = number(m.EMITTING_OFFERS, of=network.carbon.buying, doc="of what is bought (kg per unit)")
+    m.ship_carbon = number(m.EMITTING_SHIPS, of=network.carbon.freight, doc="of moving (kg per unit)")
+    m.carbon_price = number(of=network.carbon.price, doc="of carbon (currency per kg)")
+    m.most_carbon = number(of=network.policies.carbon_cap or 0.0, doc="most in all planned months (kg)")
 
     # who is served first, and what was promised
     m.market_class = number(m.MARKETS, of=network.allocation.market_class, within=whole, doc="priority class (class)")
@@ -359,7 +379,7 @@ def _decisions(m: pyo.ConcreteModel, network: Network) -> None:
     m.keep = pyo.Var(m.HELD_AGED, m.MONTH_ENDS, **units, doc="hold at an age (units)")
     m.send = pyo.Var(m.SENT_AGED, m.MONTHS, **units, doc="send over a lane at an age (units)")
     m.consume = pyo.Var(m.AGED, m.MONTHS, **units, doc="use up at an age (units)")
-    m.scrap = pyo.Var(m.PERISHABLE, m.MONTHS, **units, doc="scrap what got too old (units)")
+    m.scrap = pyo.Var(m.SCRAPPED, m.MONTHS, **units, doc="scrap what got too old, or is of no use (units)")
     m.wait = pyo.Var(
         m.DEMANDED,
         m.MONTH_ENDS,
@@ -381,6 +401,7 @@ def _decisions(m: pyo.ConcreteModel, network: Network) -> None:
     m.exceed_maximum = pyo.Var(m.CAPPED, m.MONTHS, **units, doc="hold more than the maximum stock (units)")
     m.overflow = pyo.Var(m.STORES, m.MONTHS, **units, doc="use space beyond a site's own (m3)")
     m.exceed_budget = pyo.Var(m.BUDGETS, **units, doc="hold more money in stock than budgeted (currency)")
+    m.exceed_carbon = pyo.Var(m.CAPPED_CARBON, **units, doc="emit more carbon than the cap allows (kg)")
     m.worst_share = pyo.Var(m.FAIR_CLASSES, **units, doc="leave short at worst, within a class (share)")
     m.make_more = pyo.Var(m.KEPT_MAKES, **units, doc="make more than the last plan (units)")
     m.make_less = pyo.Var(m.KEPT_MAKES, **units, doc="make less than the last plan (units)")
@@ -402,6 +423,16 @@ def _leaves(m: pyo.ConcreteModel, i: str, n: str, t: str) -> pyo.Expression:
     """What leaves the stock of a site in a month, to be used up or sent (units)."""
     used = sum(m.usage[j, w, i] * m.make[j, w, t] for j, w in m.USES[i, n])
     return used + sum(m.ship[o, d, i, t] for o, d in m.DEPARTURES[i, n])
+
+
+def _carbon(m: pyo.ConcreteModel, t: str) -> pyo.Expression:
+    """What is emitted in a month by making, running, buying and moving (kg)."""
+    return (
+        sum(m.make_carbon[i, w] * m.make[i, w, t] for i, w in m.EMITTING_MAKES)
+        + sum(m.run_carbon[r] * (m.run[r, t] + m.run_overtime[r, t]) for r in m.EMITTING_RESOURCES)
+        + sum(m.buy_carbon[s, i, n] * m.buy[s, i, n, t] for s, i, n in m.EMITTING_OFFERS)
+        + sum(m.ship_carbon[o, d, i] * m.ship[o, d, i, t] for o, d, i in m.EMITTING_SHIPS)
+    )
 
 
 def _balances(m: pyo.ConcreteModel) -> None:
@@ -649,6 +680,10 @@ def _policies(m: pyo.ConcreteModel) -> None:
     def money_in_stock(m, t):
         return sum(m.standard_cost[i] * m.hold[i, n, t] for i, n in m.STOCKS) <= m.stock_budget + m.exceed_budget[t]
 
+    @m.Constraint(m.CAPPED_CARBON, doc="Carbon of all months stays below its cap, or what is above it is counted (kg)")
+    def carbon_cap(m, t):
+        return sum(_carbon(m, each) for each in m.MONTHS) <= m.most_carbon + m.exceed_carbon[t]
+
     @m.Constraint(m.FAIR, doc="Within a class nobody is left shorter than the worst share (units)")
     def fair_share(m, p, k, t):
         short = m.wait[p, k, t] + sum(m.lose[p, k, lost] for lost in m.GIVEN_UP[p, k, t])
@@ -694,6 +729,10 @@ def _promises(m: pyo.ConcreteModel) -> None:
     @m.Expression(doc="Stock does not fit into a site that has no more space at any price (m3)")
     def overfull_space(m):
         return sum(m.overflow[n, t] for n in m.FULL for t in m.MONTHS)
+
+    @m.Expression(doc="Carbon is above its cap (kg)")
+    def carbon_above_cap(m):
+        return sum(m.exceed_carbon[t] for t in m.CAPPED_CARBON)
 
     @m.Expression(m.CLASSES, doc="Demand of a priority class is short (units and months)")
     def out_of_order(m, c):
@@ -754,6 +793,10 @@ def _money(m: pyo.ConcreteModel) -> None:
     def holding(m, i, n, t):
         return m.holding_cost[i, n] * m.hold[i, n, t]
 
+    @m.Expression(m.SCRAPPED, m.MONTHS, doc="What is scrapped (currency)")
+    def disposing(m, i, n, t):
+        return m.disposal_price[i, n] * m.scrap[i, n, t]
+
     @m.Expression(m.CREWS, m.MONTHS, doc="Wages of the people employed, busy or not (currency)")
     def wages(m, n, q, t):
         return m.wage[n, q, t] * m.employ[n, q, t]
@@ -773,6 +816,10 @@ def _money(m: pyo.ConcreteModel) -> None:
     @m.Expression(m.PACED, m.LATER_MONTHS, doc="Running longer or shorter than the month before (currency)")
     def changing_rate(m, r, t):
         return m.change_price[r] * (m.run_more[r, t] + m.run_less[r, t])
+
+    @m.Expression(m.PRICED_CARBON, doc="Policy: carbon of what is made, run, bought and moved (currency)")
+    def pricing_carbon(m, t):
+        return m.carbon_price * _carbon(m, t)
 
     @m.Expression(m.MAKES, m.MONTHS, doc="Policy: made in a way that is less preferred (currency)")
     def less_preferred(m, i, w, t):

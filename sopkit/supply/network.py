@@ -142,6 +142,7 @@ class Network(Group):
         self.buying = known.made(Buying, tables, self.time, self.flow)
         self.lanes = Lanes(self.time, self.stock, self.roads)
         self.resources = known.made(Resources, tables, self.time, self.making, self.flow)
+        self.carbon = Carbon(self)
         self.people = known.made(People, tables, self.time, self.making, self.flow, self.resources)
         self.lots = Lots(self)
         self.allocation = Allocation(self)
@@ -189,13 +190,14 @@ class Making(Group):
         self.site = {}
         numbers = partial(defaultdict[Any, float], float)
         self.started, self.cost = defaultdict[Any, float](lambda: 1.0), numbers()
-        self.set_up_cost, self.minimum_run = numbers(), numbers()
+        self.set_up_cost, self.minimum_run, self.carbon = numbers(), numbers(), numbers()
         self.hours, self.set_up_hours, self.people_hours = numbers(), numbers(), numbers()
         for row in backwards.to_dict("records"):
             make, resource = (row["item"], row["way"]), row["resource"]
             self.site[make] = site[resource]
             self.started[make] /= row["yield"]
             self.cost[make] += row["cost"] * self.started[make]
+            self.carbon[make] += row["carbon"] * self.started[make]
             self.hours[(*make, resource)] += row["hours"] * self.started[make]
             self.set_up_hours[(*make, resource)] += row["setup_hours"]
             self.set_up_cost[make] += row["setup_cost"]
@@ -212,16 +214,13 @@ class Making(Group):
             if (each := (i, c, w) if (i, c, w) in bom else (i, c, "")) in bom
         }
         self.needs = Lists(((i, w), c) for i, w, c in self.bom)
-        self.avoid_price, self.dates = numbers(), dict[tuple[str, str], tuple[Any, ...]]()
+        self.avoid_price, self.dates = numbers(), dict[Any, tuple[Any, ...]]()
         for row in routings.assign(way=ways["way"]).to_dict("records"):
             make = row["item"], row["way"]
             self.avoid_price[make] += row["avoid_price"]
             first, last = self.dates.get(make, (pd.Timestamp.min, pd.Timestamp.max))
-            dates = (row["valid_from"], max), (row["valid_to"], min)
-            self.dates[make] = tuple(
-                known if pd.isna(date) else within(known, date)
-                for known, (date, within) in zip((first, last), dates, strict=True)
-            )
+            first = first if pd.isna(row["valid_from"]) else max(first, row["valid_from"])
+            self.dates[make] = first, last if pd.isna(row["valid_to"]) else min(last, row["valid_to"])
         self.order = bom_order(tables)  # components before what is made of them
 
 
@@ -442,7 +441,9 @@ class Stock(Group):
         }
         self.shelf_life = _positive(things, "item", "shelf_life")
         self.perishable = [(i, n) for i, n in flow.stocks if i in self.shelf_life]
-        self.scraps = Lists(((i, n), i) for i, n in self.perishable)
+        self.disposal_price = _dict(wished[among(wished, pair, kept)], pair, "disposal_price")
+        self.scrapped = sorted({*self.perishable, *self.disposal_price})
+        self.scraps = Lists(((i, n), i) for i, n in self.scrapped)
         self.lane_leads = {  # ages are whole months: of what gets too old, a part of a month counts as one
             (o, d, i): {max(leads): 1.0} if i in self.shelf_life else leads
             for o, d, i in flow.ships
@@ -569,6 +570,8 @@ class Lanes(Group):
         sizes = {"kg": stock.weight, "m3": stock.volume}
         self.size = {ship: sizes[unit][ship[-1]] if (unit := self.unit[row[ship]]) in sizes else 1.0 for ship in row}
         self.cost = {ship: cost[row[ship]] * self.size[ship] for ship in row}
+        carbon = _dict(lanes, key, "carbon")
+        self.carbon = {ship: each for ship in row if (each := carbon[row[ship]] * self.size[ship])}
         self.parts = _parts(self.leads, time)
         self.capacity, self.full_load = _dict(lanes, key, "capacity"), _positive(lanes, key, "full_load")
         self.late = [(*ship, t) for ship in row for t in time.too_late(min(self.leads[ship]))]
@@ -600,6 +603,20 @@ class Resources(Group):
         ]
         switched = set(self.set_ups)
         self.switched = Lists((r, (i, w)) for i, w, r in self.operations if (i, w) in switched)
+
+
+class Carbon(Group):
+    """What a unit made, an hour, a unit bought and a unit sent emit: only what emits anything."""
+
+    def __init__(self, network: Network) -> None:
+        tables, made = network.tables, set(network.flow.makes)
+        self.price = network.policies.carbon_price
+        self.making = {make: each for make, each in network.making.carbon.items() if each and make in made}
+        hours = _positive(tables["resources"], "resource", "carbon")
+        self.hours = {resource: each for resource, each in hours.items() if resource in network.resources.names}
+        offers = _positive(tables["offers"], "supplier item site", "carbon")
+        self.buying = {offer: each for offer, each in offers.items() if offer in network.buying.usual_price}
+        self.freight = network.lanes.carbon
 
 
 class People(Group):

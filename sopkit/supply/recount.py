@@ -17,9 +17,9 @@ from sopkit.tables.declare import DAYS_A_MONTH
 
 STOCK, DUE, EXCEPTION = ["item", "site", "month"], ["product", "market", "month"], ["cost", "place", "item", "month"]
 COSTS = tuple(
-    "revenue making regular_hours overtime_hours setting_up buying missing_quota freight holding wages people_overtime "
-    "hiring laying_off changing_rate less_preferred waiting losing missing_safety_stock missing_end_stock "
-    "space_overflow above_stock_budget changing_the_plan".split()
+    "revenue making regular_hours overtime_hours setting_up buying missing_quota freight holding disposing wages "
+    "people_overtime hiring laying_off changing_rate pricing_carbon less_preferred waiting losing missing_safety_stock "
+    "missing_end_stock space_overflow above_stock_budget changing_the_plan".split()
 )
 """Revenue and every named cost of table `supply_costs`."""
 
@@ -55,7 +55,7 @@ class Recount:
         self.inward, self.outward = self.shipped[inner], self.shipped[~inner]
         self.steps = self._steps()
         ways = self.steps.groupby(WAY)
-        self.ways = ways[["unit_cost", "setup_cost", "avoid_price"]].sum()
+        self.ways = ways[["unit_cost", "setup_cost", "avoid_price", "unit_carbon"]].sum()
         self.ways = self.ways.join(ways[["started", "minimum_run", "valid_from"]].max()).join(ways["valid_to"].min())
         self.ways = self.ways.assign(way_site=ways["site"].first()).reset_index()
         bills = self.ways[[*WAY, "way_site"]].merge(book["bom"].rename(columns={"quantity": "each"}), on="item")
@@ -86,6 +86,8 @@ class Recount:
     def _dated(self, frame: pd.DataFrame, table: str, column: str, here: str) -> pd.DataFrame:
         """`frame` with its column `here` as `table` has `column` for the month, where it has one."""
         own = self.book[table].dropna(subset=[column])
+        if own.empty:
+            return frame
         key = list(TABLES[table].key)
         found = own.set_index(key)[column].reindex(pd.MultiIndex.from_frame(frame[key]))
         return frame.assign(**{here: found.fillna(pd.Series(frame[here].to_numpy(), found.index)).to_numpy()})
@@ -123,7 +125,7 @@ class Recount:
         steps["way"] = steps["routing"].where(steps["routing"].ne(""), steps["resource"])
         steps = steps.sort_values([*WAY, "operation", "resource"], ascending=[True, True, False, False])
         steps["started"] = 1.0 / steps.groupby(WAY)["yield"].cumprod()
-        return steps.assign(unit_cost=steps["cost"] * steps["started"])
+        return steps.assign(unit_cost=steps["cost"] * steps["started"], unit_carbon=steps["carbon"] * steps["started"])
 
     def _stock(self) -> pd.DataFrame:
         """Stock by item, site and month, with its policy, its item and the safety stock wanted there.
@@ -135,8 +137,9 @@ class Recount:
         items = pd.concat([self.book[table].rename(columns={key: "item"}) for table, key in names])
         stock = self._beside(self.plan["stock"], "policies", ["item", "site"]).merge(items, "left", "item")
         numbers = ["safety_stock_given", "cover_days", "safety_stock_price", "holding_cost", "target_end_stock"]
+        stock["may_go"] = stock["shelf_life"].gt(0) | stock["disposal_price"].notna()
         stock[numbers] = stock[numbers].fillna(0.0)
-        stock = self._dated(stock, "dated_policies", "safety_stock", "safety_stock_given").sort_values(STOCK)
+        stock = self._dated(stock, "dated_policies", "safety_stock", "safety_stock_given")
         rest, leaves = (
             stock["cover_days"],
             (stock["issued"] - stock["scrapped"]).groupby([stock["item"], stock["site"]]),
@@ -161,13 +164,11 @@ class Recount:
         due["lost_price"] = due["lost_price"].mask(due["unmet"].eq("neither"), 0.0).fillna(0.0)
         due["backlog_price"] = due["backlog_price"].fillna(0.0)
         orders = self.book["customer_orders"]
-        orders = orders.assign(late=orders["month"].lt(self.book.first))
-        firm = orders.assign(month=orders["month"].clip(lower=self.book.first)).pivot_table(
-            "quantity", DUE, "late", aggfunc="sum", fill_value=0.0
-        )
-        places = pd.MultiIndex.from_frame(due[DUE])
-        for late, column in ((True, "late"), (False, "firm")):
-            due[column] = firm[late].reindex(places).fillna(0.0).to_numpy() if late in firm.columns else 0.0
+        late = orders["month"].lt(self.book.first)
+        for column, rows in (("late", orders[late].assign(month=self.book.first)), ("firm", orders[~late])):
+            found = rows.groupby(DUE)["quantity"].sum() if len(rows) else rows["quantity"]
+            places = pd.MultiIndex.from_frame(due[DUE]) if len(rows) else due.index
+            due[column] = found.reindex(places, fill_value=0.0).to_numpy()
         return due
 
     @cached_property
@@ -236,6 +237,7 @@ class Recount:
             ("missing_end_stock", end, (target - end["closing"]).clip(lower=0), missing_price, ""),
             ("stock_above_maximum", limited, above, 0.0, "stock_above_maximum"),
             self._missing_orders(),
+            self._carbon_above_cap(),
             self._space(stock),
             self._budget(stock),
             self._changes(),
@@ -267,6 +269,9 @@ class Recount:
 
     def _missing_orders(self) -> tuple:
         """Firm orders, late ones too, that deliveries have not reached: each month's goes first to what is oldest."""
+        found = self.due_lines.rename(columns={"market": "place", "product": "item"})
+        if not found[["firm", "late"]].any(axis=None):
+            return "missing_orders", found, 0.0, 0.0, "short_orders"
         wide = {name: self.due[name].unstack("month") for name in ("firm", "late", "delivered")}
         missing = pd.DataFrame(0.0, wide["firm"].index, wide["firm"].columns)
         left = pd.Series(0.0, missing.index)
@@ -276,6 +281,25 @@ class Recount:
         found = missing.stack().rename("amount").reset_index()
         found = found.rename(columns={"market": "place", "product": "item"})
         return "missing_orders", found, found["amount"], 0.0, "short_orders"
+
+    @cached_property
+    def carbon(self) -> pd.Series:
+        """What is emitted, by source and month."""
+        load, lots = self.load.reset_index(), self.lots
+        parts = {
+            "making": (lots["month"], lots["quantity"] * lots["unit_carbon"]),
+            "hours": (load["month"], (load["regular"] + load["overtime"]) * load["carbon"]),
+            "buying": (self.bought["month"], self.bought["quantity"] * self.bought["carbon"]),
+            "freight": (self.shipped["month"], self.shipped["size"] * self.shipped["carbon"]),
+        }
+        found = {source: amount.groupby(month).sum() for source, (month, amount) in parts.items()}
+        return pd.concat(found, names=["source", "month"]).astype(float)
+
+    def _carbon_above_cap(self) -> tuple:
+        cap = self.policies.carbon_cap
+        frame = pd.DataFrame({"month": [self.last] if cap is not None else []})
+        above = max(0.0, self.carbon.sum() - (cap or 0.0))
+        return "carbon_above_cap", frame, above, 0.0, "carbon_above_cap"
 
     def _budget(self, stock: pd.DataFrame) -> tuple:
         budget = self.policies.stock_budget
@@ -384,6 +408,8 @@ class Recount:
             ("missing_quota", self.quota["month"], self.quota["missing"] * self.quota["quota_price"]),
             ("freight", shipped["month"], shipped["quantity"] * shipped["cost_given"]),
             ("holding", stock["month"], stock["closing"] * stock["holding_cost"]),
+            ("disposing", stock["month"], stock["scrapped"] * stock["disposal_price"].fillna(0.0)),
+            ("pricing_carbon", self.carbon.index.get_level_values("month"), self.carbon * self.policies.carbon_price),
             ("wages", people["month"], people["people"] * people["wage"]),
             ("people_overtime", people["month"], people["overtime"] * people["overtime_cost"]),
             ("hiring", people["month"], people["hired"] * people["hire_cost"]),

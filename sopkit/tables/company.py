@@ -55,6 +55,10 @@ class Policies(Settings):
     stock_budget_price: Positive = setting(
         0.02, "price of a unit of money above the stock budget", "currency per currency and month"
     )
+    carbon_price: Positive = setting(0.0, "price of carbon, which steers the plan; nobody is paid", "currency per kg")
+    carbon_cap: Positive | None = setting(
+        None, "most carbon of all planned months, kept before money; none = no limit", "kg", example=250_000
+    )
     whole_people: bool = setting(False, "people are whole numbers (slower)")
     gap: Share = setting(
         0.001, "share of the contribution that a plan with whole numbers may fall short of the best", "share"

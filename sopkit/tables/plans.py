@@ -540,6 +540,14 @@ PLANS = (
         apart="cost",
     ),
     _supply(
+        "supply_carbon", "Carbon of the plan, where the tables say what emits any.", "source place item month",
+        choice("source", "what emits it", "making", "hours", "buying", "freight"),
+        text("place", "the way of making, resource, supplier, or origin of a lane"),
+        text("item", "the item, where there is one", required=False),
+        MONTH,
+        number("carbon", "CO2 equivalent", "kg", "sum"),
+    ),
+    _supply(
         "supply_exceptions", "Where the plan passes a wish or a limit because nothing else is left or better, and at what price.",
         "cost place item month",
         text("cost", "what is passed"),
