@@ -7,6 +7,12 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from sopkit.languages import ENGLISH, day, language, spoken
+from sopkit.languages import say as say
+from sopkit.languages import say_count as say_count
+from sopkit.languages import speak as speak
+from sopkit.languages import speaking as speaking
+
 MISSING = "–"  # what stands where there is no number
 
 
@@ -26,19 +32,31 @@ def number(value: float | None, decimals: int = 0, sign: bool = False) -> str:
         return "0"
     text = f"{value:{'+' if sign else ''},.{decimals}f}"
     # -0.0 and numbers that round to it would read as a loss
-    return text.lstrip("+-") if not float(text.replace(",", "")) else text.replace("-", "−")
+    text = text.lstrip("+-") if not float(text.replace(",", "")) else text.replace("-", "−")
+    return local(text)
+
+
+def local(text: str) -> str:
+    """A number that is a text already, `12,345.6` or `18%`, with the signs of the language spoken."""
+    own = spoken()
+    return text.translate({44: own.group, 46: own.decimal, 37: own.percent}) if own.locale else text
 
 
 def percent(share: float | None, decimals: int = 0, sign: bool = False) -> str:
     """A share as people write it: 0.18 is `18 %`."""
-    return MISSING if share is None or _absent(share) else f"{number(100 * share, decimals, sign)} %"
+    return MISSING if share is None or _absent(share) else with_unit(number(100 * share, decimals, sign), "%")
+
+
+def with_unit(text: str, unit: str) -> str:
+    """A number that is a text already, with its unit, as the language spoken sets them apart."""
+    return f"{text}{spoken().percent}" if unit == "%" else f"{text}{spoken().space}{unit}"
 
 
 def money(value: float | None, currency: str, sign: bool = False) -> str:
     """Money in full: `12,345 EUR`, `61.54 EUR`; cents only below 100. `amount` is the rounded form."""
     if value is None or _absent(value):
         return MISSING
-    return f"{number(value, 0 if abs(value) >= 100 else 2, sign)} {currency}".strip()
+    return with_unit(number(value, 0 if abs(value) >= 100 else 2, sign), currency).strip()
 
 
 class Scale(NamedTuple):
@@ -51,6 +69,10 @@ class Scale(NamedTuple):
     def text(self, value: float | None, sign: bool = False) -> str:
         """`value` without its unit."""
         return MISSING if value is None or _absent(value) else number(value / self.factor, self.decimals, sign)
+
+    def told(self, value: float | None, sign: bool = False) -> str:
+        """`value` with its unit."""
+        return with_unit(self.text(value, sign), self.unit)
 
 
 def scale_of(values: Iterable[float], unit: str, *, small: bool = False) -> Scale:
@@ -77,27 +99,33 @@ def scale_of(values: Iterable[float], unit: str, *, small: bool = False) -> Scal
             finer = bool(small and currency)
             word, factor, _ = steps[min(at + finer, 2)]
             many = largest / factor
-            return Scale(factor, f"{word} {unit}", 0 if many >= 100 else 1 if many >= 10 or finer else 2)
+            told = say(f"{word} {{currency}}", unit) if currency else say(f"{word} {{unit}}", unit_name(unit))
+            return Scale(factor, told, 0 if many >= 100 else 1 if many >= 10 or finer else 2)
     whole = largest >= 100 or all(value == round(value) for value in finite)
-    return Scale(1.0, unit, 0 if whole else 1 if largest >= 10 else 2)
+    return Scale(1.0, unit_name(unit), 0 if whole else 1 if largest >= 10 else 2)
+
+
+def unit_name(unit: str) -> str:
+    """A unit in the language spoken; the company's own stay as they are."""
+    one, per, other = unit.partition(" per ")
+    return say("{unit} per {other}", unit_name(one), unit_name(other)) if per else say(unit)
 
 
 def amount(value: float | None, unit: str, sign: bool = False) -> str:
     """A value with its unit, in one short text: `1.24 million EUR`, `93.1 %`, `4,210 pcs`."""
     if value is None or _absent(value):
         return MISSING
-    scale = scale_of([value], unit)
-    return f"{scale.text(value, sign)} {scale.unit}"
+    return scale_of([value], unit).told(value, sign)
 
 
-def than(change: float, above: str = "above", below: str = "below") -> str:
-    """A relative difference in words: `4.2 % above`."""
-    return f"{percent(abs(change), 1)} {above if change >= 0 else below}"
+def than(change: float, above: str, below: str) -> str:
+    """A relative difference in words, `above` or `below`, which hold it as `{share}`: `4.2 % above budget`."""
+    return say(above if change >= 0 else below, percent(abs(change), 1))
 
 
 def leaning(bias: float) -> str:
     """A bias in words: `11.2 % too high`."""
-    return than(bias, "too high", "too low")
+    return than(bias, "{share} too high", "{share} too low")
 
 
 # Months ------------------------------------------------------------------------------------------------------------
@@ -108,7 +136,17 @@ def month_name(month: Any) -> str:
     import pandas as pd
 
     month = pd.Timestamp(month)
-    return "" if pd.isna(month) else month.strftime("%b %Y")
+    return "" if pd.isna(month) else written(month, "%b %Y", "MMM y")
+
+
+def written(date: Any, english: str, pattern: str) -> str:
+    """A date or month in the language spoken: in English as `strftime` has it, else by a CLDR pattern."""
+    return f"{date:{english}}" if language() == ENGLISH else day(date, pattern)
+
+
+def month_in_full(month: Any) -> str:
+    """`November 2026`."""
+    return written(month, "%B %Y", "MMMM y")
 
 
 def span(first: Any, last: Any) -> str:
@@ -116,7 +154,7 @@ def span(first: Any, last: Any) -> str:
     start, end = month_name(first), month_name(last)
     if start == end:
         return end
-    return f"{start[:-5] if start[-4:] == end[-4:] else start} to {end}"
+    return say("{start} to {end}", start[:-5] if start[-4:] == end[-4:] else start, end)
 
 
 # Counts and lists --------------------------------------------------------------------------------------------------
@@ -126,12 +164,15 @@ _COUNTS = "no one two three four five six seven eight nine ten eleven twelve".sp
 
 def counted(count: int) -> str:
     """Small numbers in words: `no`, `one` ... `twelve`, then figures."""
-    return _COUNTS[count] if count < len(_COUNTS) else f"{count:,}"
+    return _COUNTS[count] if count < len(_COUNTS) and language() == ENGLISH else number(count)
 
 
 def several(count: int, one: str, many: str = "") -> str:
     """`one month`, `three months`, `no month`."""
-    return f"{counted(count)} {one if count < 2 else many or one + 's'}"
+    if not count and language() != ENGLISH:
+        return say(f"no {one}")
+    many = one if count < 2 and language() == ENGLISH else many or one + "s"
+    return say_count(count, f"{{count}} {one}", f"{{count}} {many}", counted(count))
 
 
 def divided(text: str) -> list[str]:
@@ -143,8 +184,8 @@ def listed(names: Iterable[str], most: int = 4) -> str:
     """`a, b and c`; beyond `most`, how many more."""
     names = list(names)
     if len(names) > most:
-        return f"{', '.join(names[:most])} and {len(names) - most:,} more"
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+        return say("{names} and {count} more", ", ".join(names[:most]), number(len(names) - most))
+    return say("{names} and {last}", ", ".join(names[:-1]), names[-1]) if len(names) > 1 else "".join(names)
 
 
 def sentence(text: str) -> str:
@@ -154,8 +195,7 @@ def sentence(text: str) -> str:
 
 def heading(name: str) -> str:
     """A column's or measure's name as a heading: `wape_before` is `WAPE before`."""
-    first, *rest = [word.upper() if word in _CAPITALS else word for word in name.split("_")]
-    return " ".join([sentence(first), *rest])
+    return sentence(say(" ".join(word.upper() if word in _CAPITALS else word for word in name.split("_"))))
 
 
 _CAPITALS = frozenset("wape rmsse mase abc xyz fva kpi crm".split())
@@ -168,7 +208,7 @@ def shortened(text: str, letters: int = 40) -> str:
 
 def quoted(name: str) -> str:
     """A name that may be a whole sentence, such as a scenario's, inside another sentence."""
-    return f"\u201c{name.rstrip('.')}\u201d"
+    return say("\u201c{name}\u201d", name.rstrip("."))
 
 
 # The glossary ------------------------------------------------------------------------------------------------------

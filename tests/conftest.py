@@ -157,3 +157,12 @@ def postgres() -> Iterator[str]:
         pytest.skip("no PostgreSQL on this machine")
     with postgres_server.server(programs) as url:
         yield url
+
+
+@pytest.fixture(autouse=True)
+def _in_english() -> Iterator[None]:
+    """Every test begins in English: a book of another language, opened in an earlier one, is forgotten."""
+    from sopkit import languages
+
+    languages.speak(languages.ENGLISH)
+    yield

@@ -3,7 +3,8 @@
 One batch of goods is what became new in the same month (items that keep have one batch for ever), so shelf life needs
 no rule but that a batch is not touched when it is too old. Covers what `drawn` draws: yields, set-ups, minimum runs,
 overtime, lead times, lanes, minimum orders, supplier capacity, safety and end stock, the four ways of unmet demand,
-firm orders, days of cover, people who come and go, prices, wages and safety stock by month.
+firm orders, days of cover, people who come and go, prices, wages and safety stock by month, lanes by weight and volume,
+price breaks, and what a supplier delivers in all.
 Material stays at the plant, where it is of use: surplus is not moved to where holding it is free.
 """
 
@@ -64,12 +65,18 @@ def arriving(row: dict, *, whole: bool = False) -> dict[int, float]:
     return {months: 1 - days / 30, months + 1: days / 30}
 
 
+def most_of(row: dict) -> float:
+    """Capacity; without end where none is given."""
+    most = row.get("capacity")
+    return np.inf if most is None or most != most else most
+
+
 def in_time(parts: dict[int, float], t: int, count: int) -> dict[int, float]:
     """What leaves in a month t whose later part would miss the last month leaves early enough."""
     return {min(parts): 1.0} if t + max(parts) >= count else parts
 
 
-def independent(tables: dict[str, pd.DataFrame], count: int) -> tuple[list[float], float]:
+def independent(tables: dict[str, pd.DataFrame], count: int, carbon: float = 0.0) -> tuple[list[float], float]:
     """Units of must-be-met demand lost, and of firm orders missing, at least; the best contribution of such a plan."""
     p, when = Program(), {month: at for at, month in enumerate(months(count))}
     things = [*tables["products"].rename(columns={"product": "item"}).to_dict("records")]
@@ -122,26 +129,38 @@ def independent(tables: dict[str, pd.DataFrame], count: int) -> tuple[list[float
         site = overtime.loc[resource, "site"]
         set_up = (step.get("setup_hours", 0), step.get("setup_cost", 0), step.get("minimum_run", 0))
         for t in range(count):
-            make = p("make", item, resource, t, money=-step.get("cost", 0.0) * started)
+            way = step.get("routing", "") or resource
+            money = -step.get("cost", 0.0) * started - step.get("avoid_price", 0.0)
+            money -= carbon * step.get("carbon", 0.0) * started
+            most = 0.0 if str(step.get("valid_to")) < months(count)[t] else np.inf
+            make = p("make", item, way, t, money=money, most=most)
             balance[item, site, new(item, t), t][make] += 1
             hours[resource, t][make] += step["hours"] * started
             if any(set_up):
-                switch = p("set up", item, resource, t, money=-set_up[1], most=1, whole=True)
+                switch = p("set up", item, way, t, money=-set_up[1], most=1, whole=True)
                 hours[resource, t][switch] += set_up[0]
                 p.row({make: 1.0, switch: -10_000.0}, -np.inf, 0)
                 p.row({make: 1.0, switch: -max(set_up[2], 1e-3)}, 0, np.inf)
-            for part in (part for part in bom if part["item"] == item):
+            for part in (part for part in bom if part["item"] == item and part.get("routing", "") in ("", way)):
                 terms = {make: part["quantity"] * started}
                 for b in batches(part["component"], t):
-                    use = p("use", item, resource, part["component"], b, t)
+                    use = p("use", item, way, part["component"], b, t)
                     terms[use] = -1.0
                     leaves[part["component"], site, t][use] = 1.0
                     balance[part["component"], site, b, t][use] -= 1
                 p.row(terms, 0, 0)
     for (resource, t), work in hours.items():
         limit, cost = capacity.loc[(resource, months(count)[t])], overtime.loc[resource]
-        regular = p("regular", resource, t, money=-cost["hour_cost"], most=limit["hours"])
-        extra = p("extra", resource, t, money=-cost["overtime_cost"], most=limit.get("overtime_limit", 0.0))
+        regular = p(
+            "regular", resource, t, money=-cost["hour_cost"] - carbon * cost.get("carbon", 0.0), most=limit["hours"]
+        )
+        extra = p(
+            "extra",
+            resource,
+            t,
+            money=-cost["overtime_cost"] - carbon * cost.get("carbon", 0.0),
+            most=limit.get("overtime_limit", 0.0),
+        )
         p.row({**work, regular: -1.0, extra: -1.0}, 0, 0)
         for crew in tables["workforce"].to_dict("records") if cost.get("skill", "") else []:
             p.row({regular: 1.0, extra: 1.0, p("employ", t): -20 * crew["hours_per_day"]}, -np.inf, 0)
@@ -159,31 +178,55 @@ def independent(tables: dict[str, pd.DataFrame], count: int) -> tuple[list[float
             change += 0 if t else stay * crew["people"]
             p.row(terms, change, change)
     # buying
+    total: dict[tuple, dict[int, float]] = defaultdict(dict)
+    breaks = tables["price_breaks"].to_dict("records") if "price_breaks" in tables else []
     for offer in tables["offers"].to_dict("records") if "offers" in tables else []:
-        most = offer["capacity"] if offer.get("capacity") == offer.get("capacity") else np.inf
-        item = offer["item"]
+        most, item = most_of(offer), offer["item"]
         for t in range(count - min(arriving(offer))):
             parts = in_time(arriving(offer), t, count)
-            price = price_in.get((item, t), offer["price"])
+            price = price_in.get((item, t), offer["price"]) + carbon * offer.get("carbon", 0.0)
+            use, supplier = offer.get("capacity_use", 1.0), offer["supplier"]
             buy = p("buy", offer["supplier"], item, offer["site"], t, money=-price, most=most)
             for lead, part in parts.items():
                 balance[item, offer["site"], new(item, t + lead), t + lead][buy] += part
+            total[supplier, t][buy] = use
+            rungs = [row for row in breaks if (row["supplier"], row["item"]) == (supplier, item)]
+            for rung in rungs:  # the whole order on one rung of the ladder, at its price
+                on, part = p("rung", item, t, rung["from_quantity"], most=1, whole=True), ("at", item, t)
+                cheap = p(*part, rung["from_quantity"], money=offer["price"] - rung["price"])
+                p.row({cheap: 1.0, on: -10_000.0}, -np.inf, 0)
+                p.row({cheap: 1.0, on: -rung["from_quantity"]}, 0, np.inf)
+            if rungs:
+                every = [row["from_quantity"] for row in rungs]
+                p.row({p("rung", item, t, least): 1.0 for least in every}, 0, 1)
+                p.row({buy: -1.0, **{p("at", item, t, least): 1.0 for least in every}}, -np.inf, 0)
             if offer.get("order_multiple", 0):
                 p.row({buy: 1.0, p("lots", item, t, most=999, whole=True): -offer["order_multiple"]}, 0, 0)
             if offer.get("minimum_order", 0):
                 order = p("order", offer["supplier"], item, offer["site"], t, most=1, whole=True)
                 p.row({buy: 1.0, order: -10_000.0}, -np.inf, 0)
                 p.row({buy: 1.0, order: -offer["minimum_order"]}, 0, np.inf)
+    for vendor in tables["suppliers"].to_dict("records"):
+        for t in range(count):
+            p.row(total[vendor["supplier"], t], -np.inf, most_of(vendor))
+        if vendor.get("yearly_quota", 0):
+            year = {column: use for t in range(count) for column, use in total[vendor["supplier"], t].items()}
+            missing = p("quota", vendor["supplier"], money=-vendor["quota_price"])
+            p.row({**year, missing: 1.0}, vendor["yearly_quota"] * count / 12, np.inf)
     # moving and delivering
     delivered: dict[tuple, dict[int, float]] = defaultdict(dict)
     prices = {
         (row["product"], row["market"], when[row["month"]]): row for row in tables["demand_plan"].to_dict("records")
     }
-    own = {(lane["origin"], lane["destination"], lane.get("item", "")) for lane in lanes}
+    own = {(lane["origin"], lane["destination"], lane.get("mode"), lane.get("item", "")) for lane in lanes}
+    ones = pd.Series(1.0, index=tables["products"]["product"])
     for lane in lanes:
+        counted = {"kg": "weight", "m3": "volume"}.get(lane.get("counted_in", ""))
         loads: dict[int, dict[int, float]] = defaultdict(dict)
-        for item in tables["products"]["product"]:
-            for_all = not lane.get("item", "") and (lane["origin"], lane["destination"], item) not in own
+        for item, size in tables["products"].set_index("product").get(counted, ones).items():
+            for_all = (
+                not lane.get("item", "") and (lane["origin"], lane["destination"], lane.get("mode"), item) not in own
+            )
             if not for_all and lane.get("item", "") != item:
                 continue
             for t in range(count - min(arriving(lane, whole=life[item] > 0))):
@@ -194,18 +237,36 @@ def independent(tables: dict[str, pd.DataFrame], count: int) -> tuple[list[float
                 paid = 0.0 if lane in inside else sum(part * due[lead]["price"] for lead, part in parts.items())
                 for b in batches(item, t, max(parts)):
                     ship = p(
-                        "ship", lane["origin"], lane["destination"], item, b, t, money=paid - lane.get("cost", 0.0)
+                        "ship",
+                        lane["origin"],
+                        lane["destination"],
+                        lane.get("mode"),
+                        item,
+                        b,
+                        t,
+                        money=paid - (lane.get("cost", 0.0) + carbon * lane.get("carbon", 0.0)) * size,
                     )
                     balance[item, lane["origin"], b, t][ship] -= 1
                     leaves[item, lane["origin"], t][ship] = 1.0
-                    loads[t][ship] = 1.0
+                    loads[t][ship] = size
                     for lead, part in parts.items():
                         if lane in inside:
                             balance[item, lane["destination"], b, t + lead][ship] += part
                         else:
                             delivered[item, lane["destination"], t + lead][ship] = part
+        for sent in loads.values():
+            p.row(sent, -np.inf, most_of(lane))
         for t, sent in loads.items() if lane.get("full_load", 0) else []:
-            trucks = p("trucks", lane["origin"], lane["destination"], lane.get("item"), t, most=999, whole=True)
+            trucks = p(
+                "trucks",
+                lane["origin"],
+                lane["destination"],
+                lane.get("mode"),
+                lane.get("item"),
+                t,
+                most=999,
+                whole=True,
+            )
             p.row(sent | {trucks: -lane["full_load"]}, 0, 0)
     # wishes: a safety stock, and days of what leaves later, of which the average goes on after the horizon
     for (item, site), wish in wished.items():
@@ -228,8 +289,13 @@ def independent(tables: dict[str, pd.DataFrame], count: int) -> tuple[list[float
                     for column, by in need.items():
                         terms[column] += by
                     p.row(terms, safe, np.inf)
+    for item, site, batch, t in sorted({*balance, *given}):
+        gone = wished.get((item, site), {}).get("disposal_price")
+        if gone is not None and gone == gone:  # what is written off is paid for
+            balance[item, site, batch, t][p("write off", item, site, batch, t, money=-gone)] -= 1
     for place in {*balance, *given}:  # what is not used is scrapped where it may get too old, else it must be held
-        p.row(balance[place], -given[place], np.inf if life[place[0]] else -given[place])
+        paid = wished.get(place[:2], {}).get("disposal_price", np.nan) >= 0
+        p.row(balance[place], -given[place], np.inf if life[place[0]] and not paid else -given[place])
     lost_must: list[int] = []
     late_must: list[int] = []
     orders = tables["customer_orders"].to_dict("records") if "customer_orders" in tables else []
@@ -266,7 +332,7 @@ def independent(tables: dict[str, pd.DataFrame], count: int) -> tuple[list[float
             promise = np.zeros(len(p.money))
             promise[columns] = 1.0
             broken[rank], _ = p.best(promise)
-            p.row(dict.fromkeys(columns, 1.0), 0, broken[rank] + 1e-7)
+            p.row(dict.fromkeys(columns, 1.0), 0, broken[rank] + 1e-6 * 10**rank * (1 + broken[rank]))
     least, _ = p.best(money)
     return broken, -least
 
@@ -360,6 +426,31 @@ def drawn(seed: int) -> dict[str, pd.DataFrame]:
     tables["offers"] = tables["offers"].assign(lead_days=[one(0, 21), one(0, 0, 6)], order_multiple=[one(0, 0, 40), 0])
     prices = tables["products"].set_index("product")["price"].to_dict()
     asked = {pair: [float(upto(80)) for _ in range(3)] for pair in [(i, k) for i in "PQ" for k in "AB"]}
+    tables["lanes"] = tables["lanes"].assign(
+        counted_in=[one("units", "kg"), "units", one("units", "m3"), "units"],
+        capacity=[9999.0, np.nan, one(np.nan, 80.0), np.nan],
+    )
+    lanes = tables["lanes"].assign(mode=["", "", "sea", ""])
+    by_air = {**lanes.loc[2], "mode": "air", "lead_time": 0, "cost": 1 + upto(9), "capacity": one(9999.0, 25.0)}
+    lanes.loc[4], tables["lanes"] = by_air, lanes
+    tables["policies"]["disposal_price"] = [np.nan, one(np.nan, 2.0), one(np.nan, 0.5)]
+    tables["resources"]["carbon"], tables["routings"]["carbon"] = one(0, 2), one(0, 1)
+    tables["offers"]["carbon"], tables["lanes"]["carbon"] = one(0, 3), one(0, 0.5)
+    ways = tables["routings"].assign(routing="", avoid_price=[one(0, 3), 0], valid_to="2026-03")
+    other = {"routing": "other", "hours": one(0.5, 0.8), "cost": upto(6), "setup_hours": 0, "setup_cost": 0}
+    ways.loc[2] = {**ways.loc[0], **other, "minimum_run": 0, "valid_to": one("2026-01", "2026-02", "2026-03")}
+    bill = tables["bom"].assign(routing=one("", "LINE"))
+    bill.loc[1] = {"item": "P", "component": "M", "routing": "other", "quantity": one(1, 2, 3)}
+    tables["routings"], tables["bom"] = ways, bill if bill["routing"][0] else bill[:1]
+    tables["products"] = tables["products"].assign(weight=[one(0.5, 2), 1.5], volume=[2.5, one(0.5, 1)])
+    tables["suppliers"] = tables["suppliers"].assign(
+        capacity=one(None, None, 60.0 + upto(60)), yearly_quota=one(0, 0, 900.0), quota_price=upto(8)
+    )
+    tables["offers"] = tables["offers"].assign(capacity_use=[1, one(0.5, 1, 2)])
+    tables["price_breaks"] = pd.DataFrame(
+        [("EAST", "Q", "DC", 20.0 + upto(20), 8.0), ("EAST", "Q", "DC", 45.0 + upto(20), 5.0)],
+        columns=["supplier", "item", "site", "from_quantity", "price"],
+    )[: one(0, 1, 2)]
     hours = [{"hours": upto(160), "overtime_limit": one(0, 10)} for _ in range(3)]
     tables["policies"] = tables["policies"].assign(cover_days=[one(0, 0, 20), one(0, 45), one(0, 0, 30)])
     firm = [

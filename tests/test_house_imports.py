@@ -23,7 +23,20 @@ SETTINGS = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"
 
 # a room may import the rooms before it, never those after it
 FLOORS = (
-    ("errors", "words", "process", "version", "tables", "files", "engine", "records", "kpis", "charts", "book"),
+    (
+        "errors",
+        "languages",
+        "words",
+        "process",
+        "version",
+        "tables",
+        "files",
+        "engine",
+        "records",
+        "kpis",
+        "charts",
+        "book",
+    ),
     ("collect", "demand", "supply", "reconcile", "decide", "publish"),
     ("cycle", "workbench", "cli", "__init__", "__main__"),
 )
@@ -41,6 +54,7 @@ HEAVY = {
     **dict.fromkeys(("highspy", "pyomo"), "supply"),
     **dict.fromkeys(("jinja2", "xlsxwriter"), "publish"),
     **dict.fromkeys(("ipykernel", "jupyter_client", "nbclient", "nbformat", "papermill"), "cycle"),
+    "babel": "languages",
     "distributed": "engine",
     **dict.fromkeys(("anywidget", "ipywidgets", "traitlets"), "workbench"),
     "pandera": "tables",

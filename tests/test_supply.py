@@ -906,10 +906,32 @@ def lp_of(model: pyo.ConcreteModel, name: str, folder: Path) -> str:
 def spoken() -> tuple[dict[str, pd.DataFrame], dict]:
     """`full` for three months, with all that not every plant has, so that every rule has something to say."""
     tables, policies = full(3)
-    lanes, own = tables["lanes"].assign(full_load=[10, 0, 0, 0]), {"origin": "DC", "destination": "A", "item": "Q"}
-    tables["lanes"] = pd.concat([lanes, pd.DataFrame([own | {"cost": 3}])]).fillna({"item": ""})
-    tables["offers"] = tables["offers"].assign(lead_days=[0, 21, 0], order_multiple=[0, 50, 0])
+    lanes = tables["lanes"].assign(full_load=[10, 0, 0, 0], counted_in=["kg", "units", "units", "m3"])
+    tables["products"] = tables["products"].assign(weight=[2.5, 1.5])
+    tables["suppliers"] = tables["suppliers"].assign(
+        capacity=[700, None, None], yearly_quota=[0, 0, 400], quota_price=[0, 0, 2.5]
+    )
+    own = {"origin": "DC", "destination": "A", "item": "Q"}
+    tables["lanes"] = pd.concat([lanes, pd.DataFrame([own | {"cost": 3}])]).fillna({"item": "", "counted_in": "units"})
+    tables["offers"] = tables["offers"].assign(
+        lead_days=[0, 21, 0], order_multiple=[0, 50, 0], capacity_use=[1, 1, 0.5]
+    )
     tables["policies"] = tables["policies"].assign(cover_days=[0, 0, 45])
+    tables["policies"] = tables["policies"].assign(disposal_price=[1.5, None, 0.5])
+    tables["resources"] = tables["resources"].assign(carbon=[4, 0, 2.5])
+    tables["lanes"] = tables["lanes"].assign(carbon=[0.1, 0, 0, 0, 0.3])
+    tables["offers"] = tables["offers"].assign(carbon=[1.25, 0, 0])
+    tables["routings"] = tables["routings"].assign(avoid_price=[0.2, 0, 0], carbon=[0, 0.75, 0.5])
+    policies |= {"carbon_price": 0.05, "carbon_cap": 100.0}
+    old = {"item": "PART", "resource": "WELD", "operation": 1, "hours": 0.3, "valid_to": "2026-02"}
+    tables["routings"] = pd.concat([tables["routings"], pd.DataFrame([old])]).fillna({"routing": "", "cost": 0})
+    tables["routings"] = (
+        tables["routings"]
+        .fillna(dict.fromkeys("people_hours setup_hours setup_cost minimum_run avoid_price carbon".split(), 0))
+        .fillna({"yield": 1})
+    )
+    bill = {"item": "PART", "component": "STEEL", "quantity": 2.5, "routing": "WELD"}
+    tables["bom"] = pd.concat([tables["bom"], pd.DataFrame([bill])]).fillna({"routing": ""})
     tables["workforce"] = tables["workforce"].assign(attrition=0.1)
     tables |= read("""
         customer_orders
@@ -925,6 +947,11 @@ def spoken() -> tuple[dict[str, pd.DataFrame], dict]:
         dated_offers
         supplier, item, site, month, price
         IRON, STEEL, PLANT, 2026-02, 2.5
+
+        price_breaks
+        supplier, item, site, from_quantity, price
+        TRADER, Q, DC, 15, 24
+        TRADER, Q, DC, 25, 21.5
 
         dated_workforce
         site, skill, month, starting, leaving, wage
@@ -1002,6 +1029,8 @@ def test_the_formulation_page_speaks_of_every_component_in_sentences(full_plan):
 
 # nothing is trusted twice -----------------------------------------------------------------------------------------
 LINKS = dict.fromkeys(("opening_ages", "ages_held", "ages_sent", "ages_used"), "ages") | {
+    **dict.fromkeys(("break_reached", "break_missed", "bought_cheaper", "reached_first"), "money: buying"),
+    "yearly_quota": "money: missing_quota",
     "late_orders_first": "firm_orders_first",
     "order_first": "smallest_order",
     "set_up_first": "money: setting_up",

@@ -30,6 +30,7 @@ PRICES = {
     "overtime_hours": "resources.overtime_cost",
     "setting_up": "making.set_up_cost",
     "buying": "buying.price",
+    "missing_quota": "buying.quota_price",
     "freight": "lanes.cost",
     "holding": "stock.holding_cost",
     "wages": "people.wage",
@@ -37,6 +38,9 @@ PRICES = {
     "hiring": "people.hire_cost",
     "laying_off": "people.layoff_cost",
     "changing_rate": "resources.change_price",
+    "disposing": "stock.disposal_price",
+    "pricing_carbon": "carbon.price",
+    "less_preferred": "making.avoid_price",
     "waiting": "demand.waiting_price",
     "losing": "demand.losing_price",
     "missing_safety_stock": "stock.safety_price",
@@ -50,7 +54,7 @@ PRICES = {
 EXCEPTIONS = ("missing_end_stock space_overflow above_stock_budget changing_the_plan").split()
 """Costs whose price stands in table `supply_exceptions`."""
 
-PROMISED = "left_waiting losing stock_above_maximum out_of_order unfair_shares".split()
+PROMISED = "carbon_above_cap left_waiting losing stock_above_maximum out_of_order unfair_shares".split()
 """What stands there of promises, which have no price."""
 
 
@@ -61,6 +65,8 @@ def strained(cost: str) -> tuple[dict[str, pd.DataFrame], dict]:
     much = asked["product"].eq("P") & asked["market"].eq("A")
     limit = pd.DataFrame([{"site": "DC", "item": "STEEL", "maximum_stock": 10.0}])
     stuck = pd.DataFrame([{"site": "DC", "item": "STEEL", "quantity": 50.0, "age": 0}])
+    limit.loc[1], stuck.loc[1] = ["DC", "PART", 90.0], ["DC", "PART", 30.0, 0]
+    limit["disposal_price"] = [float("nan"), 2.0]
     odd = tables["capacity"]["month"].isin(["2026-01", "2026-03"])
     gone = pd.DataFrame([{"mode": "buy", "source": "NOBODY", "item": "Q", "site": "DC", "month": CYCLE, "quantity": 7}])
     tables = changed(
@@ -70,7 +76,11 @@ def strained(cost: str) -> tuple[dict[str, pd.DataFrame], dict]:
         inventory__quantity=[20, 800, 150, 30],
         markets__priority=[1, 2],
         offers__capacity=[900, 800, 20.0],
+        resources__carbon=2.5,
+        routings__avoid_price=0.3,
         sites__storage=[30.0, 5.0],
+        suppliers__yearly_quota=[0.0, 0.0, 9000.0],
+        suppliers__quota_price=1.5,
         workforce__overtime_cost=3.0,
     )
     tables["policies"] = pd.concat([tables["policies"], limit])
@@ -78,6 +88,8 @@ def strained(cost: str) -> tuple[dict[str, pd.DataFrame], dict]:
     tables["last_supply_plan"] = pd.concat([tables["last_supply_plan"], gone])
     return tables, policies | {
         "allocation": "priority" if cost == "out_of_order" else "fair_share",
+        "carbon_price": 0.04,
+        "carbon_cap": 50.0,
         "stock_budget": 100.0,
     }
 

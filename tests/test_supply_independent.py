@@ -18,10 +18,11 @@ COMPANIES = int(os.environ.get("SOPKIT_COMPANIES", 20))
 @pytest.mark.parametrize("seed", range(COMPANIES))
 def test_an_independent_model_agrees(seed) -> None:
     tables = drawn(seed)
-    session = Session(Book.of(tables, company(3, gap=0.0), CYCLE))
+    carbon = 1.5 * (seed % 3 == 0)
+    session = Session(Book.of(tables, company(3, gap=0.0, carbon_price=carbon), CYCLE))
     if seed % 4 == 0:
         session.plan()  # every rule is checked again, ages too
-    broken, best = independent(tables, 3)
+    broken, best = independent(tables, 3, carbon)
     found = [session.base.answer.broken.get(promise) for promise in ("unmet_promises", "short_orders")]
     assert [one.amount if one else 0.0 for one in found] == pytest.approx(broken, abs=1e-4)
     assert session.base.profit == pytest.approx(best, rel=1e-6, abs=0.02)

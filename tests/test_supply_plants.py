@@ -252,6 +252,283 @@ def test_what_is_ordered_before_a_price_rises_is_kept_for_later():
     assert profit(dear) == pytest.approx(90 * 50 - 60 * 20 - 30 * 23 - 30 * 4)
 
 
+# suppliers and lanes --------------------------------------------------------------------------------------------
+def trader(offers: str, more: str = "", wanted: list[float] | None = None) -> Tables:
+    """Only bought: P at 50 in shop A; a unit costs 1 to hold."""
+    head = "supplier, item, site, price, minimum_order"
+    rows = "\n        ".join(["suppliers", "supplier", "EAST", "", "offers", head, *offers.split("; ")])
+    return asked(plain(hours=0), wanted or [60, 60]) | read(rows) | (read(more) if more else {})
+
+
+def test_from_a_quantity_on_all_that_is_ordered_is_cheaper():
+    """60 a month at 20, from 100 on at 18: February's are ordered in January for 2 x 60 less and 60 to hold.
+
+    From 150 on at 10: 150 are ordered and 30 stay, at 1 to hold for two months; the material cost is 1,500.
+    """
+    breaks = "price_breaks\nsupplier, item, site, from_quantity, price\nEAST, P, PLANT, 100, 18"
+    tables = trader("EAST, P, PLANT, 20, 0", breaks)
+    plan = planned(tables, 2)
+    assert plan["supply_plan"]["quantity"].tolist() == pytest.approx([120])
+    assert cost(plan, "buying") == pytest.approx(120 * 18)
+    tables = trader("EAST, P, PLANT, 20, 0", f"{breaks}\nEAST, P, PLANT, 150, 10")
+    plan = planned(tables, 2)
+    assert plan["supply_plan"]["quantity"].tolist() == pytest.approx([150])
+    assert cost(plan, "buying") == pytest.approx(1500)
+    assert plan["stock"]["closing"].tolist() == pytest.approx([90, 30])
+
+
+def test_an_order_that_misses_its_quantity_has_the_usual_price():
+    """100 would be 18 each, 160 less in all; storing 40 for a month costs 240: 60 at 20 are ordered twice."""
+    breaks = "price_breaks\nsupplier, item, site, from_quantity, price\nEAST, P, PLANT, 100, 18"
+    tables = changed(trader("EAST, P, PLANT, 20, 0", breaks), policies__holding_cost=6.0)
+    plan = planned(tables, 2)
+    assert plan["supply_plan"]["quantity"].tolist() == pytest.approx([60, 60])
+    assert cost(plan, "buying") == pytest.approx(120 * 20)
+
+
+def test_a_price_that_does_not_fall_is_refused():
+    breaks = "price_breaks\nsupplier, item, site, from_quantity, price\nEAST, P, PLANT, 100, 20"
+    with pytest.raises(SupplyDataError, match="not lower"):
+        Network(Book.of(trader("EAST, P, PLANT, 20, 0", breaks), company(2), CYCLE))
+
+
+def test_a_supplier_has_one_capacity_for_all_it_sells():
+    """EAST delivers 100 a month of P at 20 and Q at 20, which takes twice as much; P sells at 50, Q at 60."""
+    tables = trader("EAST, P, PLANT, 20, 0; EAST, Q, PLANT, 20, 0") | read("""
+        products
+        product, family, price, standard_cost
+        P, F, 50, 10
+        Q, F, 60, 10
+        """)
+    tables["suppliers"] = tables["suppliers"].assign(capacity=100.0)
+    tables["offers"] = tables["offers"].assign(capacity_use=[1, 2])
+    tables["demand_plan"] = demand({("P", "A"): [60, 60], ("Q", "A"): [60, 60]}, {"P": 50, "Q": 60})
+    plan = Session(Book.of(tables, company(2), CYCLE)).plan(explained=True)
+    bought = plan["supply_plan"].groupby("item")["quantity"].sum()
+    assert bought.to_dict() == pytest.approx({"P": 120, "Q": 40})
+    worth = plan["binding_limits"].query("limit == 'vendor_limit'")
+    assert worth["shadow_price"].tolist() == pytest.approx([20, 20])
+    assert "One more unit that EAST can deliver of anything in Jan 2026 brings 20.00 EUR" in worth["sentence"].iloc[0]
+    table, _ = checks(Book.of(tables, company(2), CYCLE), shifted("supply_plan", "quantity", 5)(plan))
+    assert not table.set_index("rule").loc["vendor_limit", "holds"]
+
+
+@pytest.mark.parametrize("price, bought, paid", [(3, 120, 90), (25, 150, 0)])
+def test_less_than_a_yearly_quota_is_paid_for_or_ordered(price, bought, paid):
+    """900 a year are 150 in two months; 120 are wanted: 30 are missing at 3, or bought at 20 and held for 1 or 2."""
+    tables = trader("EAST, P, PLANT, 20, 0")
+    tables["suppliers"] = tables["suppliers"].assign(yearly_quota=900.0, quota_price=price)
+    plan = planned(tables, 2)
+    assert plan["supply_plan"]["quantity"].sum() == pytest.approx(bought)
+    assert cost(plan, "missing_quota") == pytest.approx(paid)
+
+
+def test_a_quota_is_for_calendar_years():
+    """From November on, 1,200 a year: 200 for two months of 2026 and 100 for one of 2027, each paid at its end."""
+    tables = trader("EAST, P, PLANT, 20, 0", wanted=[100, 60, 60])
+    shift = {month: later for month, later in zip(months(3), ["2026-11", "2026-12", "2027-01"], strict=True)}
+    for name in ("calendar", "demand_plan", "capacity"):
+        tables[name] = tables[name].assign(month=tables[name]["month"].map(shift)).dropna()
+    more = tables["capacity"].assign(month="2027-01")[:1]
+    tables["capacity"] = pd.concat([tables["capacity"], more])
+    tables["suppliers"] = tables["suppliers"].assign(yearly_quota=1200.0, quota_price=1)
+    plan = Session(Book.of(tables, company(3), "2026-11")).plan()
+    paid = plan["supply_costs"].query("cost == 'missing_quota'").set_index("month")["amount"]
+    assert paid.to_dict() == pytest.approx({pd.Timestamp("2026-12-01"): 40, pd.Timestamp("2027-01-01"): 40})
+
+
+@pytest.mark.parametrize("counted_in, most", [("kg", 100 / 4), ("m3", 100 / 2)])
+def test_freight_and_capacity_of_a_lane_by_weight_or_volume(counted_in, most):
+    """P weighs 4 kg and takes 2 m3; the lane to A carries 100 of them at 0.5 each."""
+    tables = asked(plain(), [60, 60])
+    tables["products"] = tables["products"].assign(weight=4.0)
+    tables["lanes"] = tables["lanes"].assign(counted_in=[counted_in, "units"], capacity=[100, None], cost=[0.5, 0])
+    plan = Session(Book.of(tables, company(2), CYCLE)).plan(explained=True)
+    assert delivered(plan, "A") == pytest.approx([most, most])
+    assert cost(plan, "freight") == pytest.approx(2 * 100 * 0.5)
+    limit = plan["binding_limits"].query("limit == 'lane_limit'").iloc[0]
+    assert limit["unit"] == counted_in
+    assert f"One more {counted_in} of any item on the way from PLANT to A in Jan 2026 brings" in limit["sentence"]
+
+
+def modes(asked_first: float) -> Tables:
+    """P goes to A by sea in a month at 1, at most 70, or by air at once at 10."""
+    tables = asked(plain(hours=200, count=3), [asked_first, 60, 90]) | read("""
+        lanes
+        origin, destination, mode, cost, lead_time, capacity
+        PLANT, A, sea, 1, 1, 70
+        PLANT, A, air, 10, 0,
+        """)
+    return changed(tables, policies__holding_cost=3.0)
+
+
+def test_what_the_slow_mode_cannot_bring_in_time_goes_by_the_fast_one():
+    """January's 30 cannot come by sea, nor 20 of March's 90 beyond its capacity of 70; the rest does."""
+    plan = planned(modes(30), 3)
+    sent = plan["shipments"].set_index(["mode", "month"])["quantity"]
+    january, february, march = MONTHS
+    assert sent.to_dict() == pytest.approx(
+        {("air", january): 30, ("air", march): 20, ("sea", january): 60, ("sea", february): 70}
+    )
+    assert cost(plan, "freight") == pytest.approx(50 * 10 + 130 * 1)
+    assert plan["shipments"]["origin"].unique().tolist() == ["PLANT"]
+
+
+def test_a_mode_is_named_where_it_binds():
+    plan = Session(Book.of(modes(30), company(3), CYCLE)).plan(explained=True)
+    limit = plan["binding_limits"].query("limit == 'lane_limit'").iloc[0]
+    assert limit["sentence"].startswith(
+        "One more unit of any item on the way from PLANT by sea to A in Feb 2026 brings"
+    )
+    assert limit["shadow_price"] == pytest.approx(10 - 1)
+
+
+def test_a_mode_swapped_in_the_plan_is_caught():
+    book, plan = Book.of(modes(30), company(3), CYCLE), planned(modes(30), 3)
+    swapped = plan["shipments"].assign(mode=plan["shipments"]["mode"].replace({"sea": "air", "air": "sea"}))
+    table, _ = checks(book, plan | {"shipments": swapped})
+    broken = set(table.loc[~table["holds"], "rule"])
+    assert {"no_late_shipments", "money: freight"} <= broken
+
+
+# bills and routings ---------------------------------------------------------------------------------------------
+def two_bills(avoid_price: float = 0.0, valid_to: str = "", valid_from: str = "") -> Tables:
+    """P is made of 2 NEW (at 5), or by the routing `old` of 3 OLD (at 2), of which 90 are there and no more come."""
+    return asked(plain(hours=200, count=3), [20, 20, 20]) | read(f"""
+        materials
+        material, standard_cost
+        NEW, 5
+        OLD, 2
+        BOX, 1
+
+        bom
+        item, component, routing, quantity
+        P, NEW, LINE, 2
+        P, OLD, old, 3
+        P, BOX,, 1
+
+        routings
+        item, resource, routing, operation, hours, avoid_price, valid_from, valid_to
+        P, LINE,, 1, 1, 0, {valid_from},
+        P, LINE, old, 1, 1, {avoid_price},, {valid_to}
+
+        inventory
+        site, item, quantity
+        PLANT, OLD, 150
+
+        suppliers
+        supplier
+        EAST
+
+        offers
+        supplier, item, site, price
+        EAST, NEW, PLANT, 5
+        EAST, BOX, PLANT, 1
+
+        policies
+        site, item, holding_cost
+        PLANT, P, 1
+        PLANT, OLD, 0
+        """)
+
+
+def used_by(plan: Tables) -> dict:
+    made = plan["supply_plan"].query("mode != 'buy'")
+    return {k: round(q, 6) for k, q in made.groupby(["source", "month"])["quantity"].sum().items()}
+
+
+def test_of_two_bills_the_cheaper_is_used_while_it_lasts():
+    """150 OLD make 50 P, which cost nothing more: 10 are made of 20 NEW. All 60 need a BOX."""
+    plan = planned(two_bills(), 3)
+    by_way = plan["supply_plan"].query("mode != 'buy'").groupby("source")["quantity"].sum()
+    assert by_way.to_dict() == pytest.approx({"LINE": 10, "old": 50})
+    assert cost(plan, "buying") == pytest.approx(10 * 2 * 5 + 60)
+
+
+def test_a_bill_that_is_less_preferred_is_used_where_it_is_worth_its_price():
+    """Made of NEW a unit costs 10 more: at 11 the old bill is avoided, at 9 used, and nobody is paid for it."""
+    assert {way for way, _ in used_by(planned(two_bills(avoid_price=11), 3))} == {"LINE"}
+    plan = planned(two_bills(avoid_price=9), 3)
+    assert cost(plan, "less_preferred") == pytest.approx(50 * 9)
+    assert plan["supply_costs"].query("cost == 'less_preferred'")["penalty"].all()
+
+
+def test_a_routing_and_its_bill_hold_from_month_to_month():
+    """The old one ends in January; the new one begins in March: 30 are made before, and held at 1 a month."""
+    january, _, march = MONTHS
+    plan = planned(two_bills(valid_to="2026-01", valid_from="2026-03"), 3)
+    assert used_by(plan) == {("old", january): 50, ("LINE", march): 10}
+    assert cost(plan, "holding") == pytest.approx(30 + 10)
+    late = plan["supply_plan"].replace({"month": {march: MONTHS[1]}, "available": {march: MONTHS[1]}})
+    book = Book.of(two_bills(valid_to="2026-01", valid_from="2026-03"), company(3), CYCLE)
+    table, _ = checks(book, plan | {"supply_plan": late})
+    assert not table.set_index("rule").loc["ways_in_date", "holds"]
+
+
+def test_a_bill_for_a_routing_that_is_not_there_is_refused():
+    tables = two_bills()
+    tables["bom"] = tables["bom"].replace({"routing": {"old": "odl"}})
+    with pytest.raises(SupplyDataError, match="no routing of P has this name"):
+        Network(Book.of(tables, company(3), CYCLE))
+
+
+# surplus and carbon ---------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("price, scrapped", [(3.0, 60), (11.0, 0), (None, 0)])
+def test_surplus_is_written_off_at_a_price_where_keeping_it_is_dearer(price, scrapped):
+    """100 are there, 20 are sold in each month. Keeping a unit costs 5 a month: 60 would stay for two months."""
+    tables = asked(plain(count=2), [20, 20]) | read("""
+        inventory
+        site, item, quantity
+        PLANT, P, 100
+        """)
+    tables = changed(tables, policies__holding_cost=5.0, policies__disposal_price=price)
+    plan = planned(tables, 2)
+    assert plan["stock"]["scrapped"].sum() == pytest.approx(scrapped)
+    assert cost(plan, "disposing") == pytest.approx(scrapped * (price or 0))
+
+
+def test_what_is_written_off_without_a_price_is_caught():
+    tables, policies = spoken()
+    book = Book.of(tables, company(3, **policies), CYCLE)
+    plan = Session(book).plan()
+    table, _ = checks(book, shifted("stock", "scrapped", 5, "item == 'STEEL'")(plan))
+    assert not table.set_index("rule").loc["scrap", "holds"]
+
+
+def two_lines(**policies) -> Tables:
+    """50 P a month: an hour of LINE costs 10 and emits 2 kg, one of CLEAN costs 12 and emits nothing."""
+    tables = asked(plain(count=2), [50, 50])
+    tables["resources"] = pd.concat(
+        [tables["resources"].assign(carbon=2.0), tables["resources"].assign(resource="CLEAN", hour_cost=12, carbon=0.0)]
+    )
+    tables["routings"] = pd.concat([tables["routings"], tables["routings"].assign(resource="CLEAN")])
+    tables["capacity"] = pd.concat([tables["capacity"], tables["capacity"].assign(resource="CLEAN", hours=30)])
+    return Session(Book.of(tables, company(2, **policies), CYCLE)).plan(explained=True)
+
+
+@pytest.mark.parametrize("price, clean", [(0.9, 0), (1.1, 60)])
+def test_carbon_at_a_price_moves_work_to_where_it_is_worth_it(price, clean):
+    """A unit costs 2 more on CLEAN and emits 2 kg less: from 1 a kg on. Nobody is paid."""
+    plan = two_lines(carbon_price=price)
+    made = plan["supply_plan"].groupby("source")["quantity"].sum()
+    assert made.get("CLEAN", 0) == pytest.approx(clean)
+    assert plan["supply_carbon"]["carbon"].sum() == pytest.approx(2 * (100 - clean))
+    assert cost(plan, "pricing_carbon") == pytest.approx(price * 2 * (100 - clean))
+    assert plan["supply_costs"].query("cost == 'pricing_carbon'")["penalty"].all()
+
+
+def test_a_cap_on_carbon_comes_before_money():
+    """150 kg: 75 units on LINE, 25 on CLEAN; a kg more would save 1. 40 kg: 20 + 60 units, and 20 are lost."""
+    plan = two_lines(carbon_cap=150)
+    assert plan["supply_carbon"]["carbon"].sum() == pytest.approx(150)
+    limit = plan["binding_limits"].query("limit == 'carbon_cap'").iloc[0]
+    assert (limit["shadow_price"], limit["unit"]) == (pytest.approx(1), "kg")
+    assert limit["sentence"].startswith("One more kg of carbon allowed by the end in Feb 2026 brings 1.00 EUR")
+    plan = two_lines(carbon_cap=40)
+    assert plan["supply_carbon"]["carbon"].sum() == pytest.approx(40)
+    assert plan["deliveries"]["lost"].sum() == pytest.approx(20)
+
+
 # the check ------------------------------------------------------------------------------------------------------
 TAMPERED = {
     "opening_backlog": shifted("deliveries", "backlog", -3, "product == 'P' and market == 'A' and month == @MONTHS[0]"),
@@ -259,6 +536,10 @@ TAMPERED = {
     "people_balance": shifted("people_plan", "leaving", 1, "month == @MONTHS[1]"),
     "safety": shifted("stock", "safety_stock", 5, "item == 'P' and site == 'PLANT'"),
     "money: buying": shifted("supply_plan", "cost", 5, "source == 'ORE'"),
+    "carbon_cap": shifted("supply_carbon", "carbon", 9),
+    "lane_limit": shifted("shipments", "quantity", 600, "origin == 'DC' and destination == 'B'"),
+    "money: missing_quota": shifted("supply_costs", "amount", 5, "cost == 'missing_quota'"),
+    "money: freight": shifted("shipments", "cost", 5, "cost > 0"),
     "money: wages": shifted("supply_costs", "amount", 5, "cost == 'wages'"),
 }
 

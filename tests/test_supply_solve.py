@@ -16,14 +16,15 @@ from small_company import company, made, read
 from test_supply import changed, plain, spoken
 
 from sopkit.book import Book
+from sopkit.collect.contradictions import Known
 from sopkit.engine import Engine
-from sopkit.errors import StoppedError
+from sopkit.errors import StoppedError, SupplyDataError
 from sopkit.supply import accelerator
 from sopkit.supply.accelerator import held, matrix
 from sopkit.supply.loaded import Effort, Loaded
 from sopkit.supply.matrix import Matrix, walked
 from sopkit.supply.model import build
-from sopkit.supply.network import Network
+from sopkit.supply.network import Group, Network
 from sopkit.supply.resolve import Session, built
 from sopkit.supply.solve import Parts, solve
 
@@ -389,6 +390,49 @@ def test_a_question_given_up_inside_the_solver_leaves_no_trace(little, monkeypat
 def test_a_table_that_the_stage_does_not_read_is_refused(session) -> None:
     with pytest.raises(KeyError, match="capacity"):
         session.resolve({"capacty": pd.DataFrame()})
+
+
+def told(network: Network) -> dict[str, dict]:
+    """Every set and parameter of a network, group by group."""
+    groups = {name: group for name, group in vars(network).items() if isinstance(group, Group)}
+    return {name: {k: v for k, v in vars(group).items() if not isinstance(v, Group)} for name, group in groups.items()}
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "factor"),
+    [
+        ("capacity", "hours", 1.2),
+        ("offers", "lead_time", 0),
+        ("lanes", "cost", 2.0),
+        ("routings", "yield", 0.9),
+        ("workforce", "people", 2.0),
+        ("policies", "safety_stock", 3.0),
+        ("demand_plan", "consensus", 0.0),
+        ("inventory", "quantity", 0.5),
+    ],
+)
+def test_only_what_a_change_reaches_is_made_again(little, table, column, factor) -> None:
+    base, known = Book.of(little, company(LITTLE.horizon), CYCLE), Known()
+    before = Network(base, known)
+    changed_book = base.with_tables({table: base[table].assign(**{column: base[table][column] * factor})})
+    again = Network(changed_book, known)
+    assert told(again) == told(Network(changed_book))  # as if it were made from nothing
+    taken = [name for name in told(again) if getattr(again, name) is getattr(before, name)]
+    assert taken and len(taken) < len(told(again))
+    assert told(Network(base, known)) == told(before)
+    rules = base.with_tables({}, company=company(LITTLE.horizon, backlog_at_end="forbidden", frozen_months=2))
+    assert told(Network(rules, known)) == told(Network(rules))
+
+
+def test_a_contradiction_is_found_after_tables_without_one(little) -> None:
+    base, known = Book.of(little, company(LITTLE.horizon), CYCLE), Known()
+    Network(base, known)
+    hours = base["capacity"]["hours"]
+    wrong = base.with_tables({"capacity": base["capacity"].assign(maintenance=hours + 1)})
+    for _ in range(2):
+        with pytest.raises(SupplyDataError, match="more maintenance than hours"):
+            Network(wrong, known)
+        Network(base, known)
 
 
 def test_an_answer_does_not_depend_on_the_questions_asked_before(little) -> None:

@@ -222,7 +222,7 @@ def test_a_misspelt_setting_is_answered_with_its_line_and_the_nearest_valid_one(
     with pytest.raises(SettingsError) as error:
         load_company(tmp_path)
     assert [line.strip() for line in str(error.value).splitlines()[1:]] == [
-        "line 2: language: 'xx' is not valid; write 'en'",
+        "line 2: language: 'xx' is not valid; write 'en' or 'fr'",
         "line 4: kpi_targets.fil_rate: 'fil_rate' is not valid; did you mean 'fill_rate'?",
         "line 6: consensus.streams.sale: 'sale' is not valid; did you mean 'sales'?",
         "line 8: policies.allocation: 'profits' is not valid; did you mean 'profit' or 'priority'?",

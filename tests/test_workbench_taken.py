@@ -245,3 +245,22 @@ def test_ask_and_take_from_the_command_line(tmp_path: Path, monkeypatch: pytest.
     assert kept["author"].tolist() == [who, who] and kept["amount"].tolist() == [12_345, 1]
     assert "taken before: two cells" in run(app, ["take", str(path)]).output
     assert len(Records.of("bags").read("overrides")) == 2
+
+
+def test_a_workbook_in_french_comes_back_as_the_same_overrides(plan: Plan) -> None:
+    of = plan.company.model_copy(update={"language": "fr"})
+    french = Plan(plan.tables, of, plan.cycle)
+    content = asked.workbook(french, "demo", WHO, date(2026, 11, 6), seen=3)
+    book = openpyxl.load_workbook(BytesIO(content))
+    sheet = book["Prévision"]
+    heads = [cell.value for cell in sheet[asked.TOP + 1]]
+    assert heads[:4] == ["Produit", "Marché", "Nom", "Ligne"] and heads[-2:] == ["Motif", "Remarque"]
+    rule = next(rule.formula1 for rule in sheet.data_validations.dataValidation if rule.type == "list")
+    assert len(rule) <= 257  # Excel takes no longer list
+    row = next(row for row in range(1, sheet.max_row + 1) if sheet.cell(row, 4).value == "votre prévision")
+    sheet[f"E{row}"], sheet[f"I{row}"] = 250, "changement de prix"
+    out = BytesIO()
+    book.save(out)
+    answer = take(out.getvalue(), french, NOBODY)
+    assert not answer.refused and [one["amount"] for one in answer.overrides] == [250.0]
+    assert answer.overrides[0]["reason"] == "changement de prix"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from sopkit.errors import SettingsError, nearest
-from sopkit.words import divided
+from sopkit.words import divided, local, say
 
 if TYPE_CHECKING:
     from sopkit.book.book import Book
@@ -76,16 +76,16 @@ def proposed(book: Book) -> pd.DataFrame:
     """
     rows: list[tuple[str, str, object, str, str]] = []
     for one in book["adopted"].itertuples():
-        what = f"Bring into the company's tables: {one.title}"
-        effect = f"{one.expected:+,.0f} {book.currency} expected" if pd.notna(one.expected) else ""
+        what = say("Bring into the company's tables: {title}", one.title)
+        effect = (say("{money} {currency} expected", local(f"{one.expected:+,.0f}"), book.currency)
+            if pd.notna(one.expected) else "")  # fmt: skip
         rows.append((what, one.owner or one.decided_by, one.due, effect, one.option))
     levers = book["levers"]
     for one in levers[levers["gain"] > 0].sort_values("gain", ascending=False).head(TAKEN).itertuples():
-        rows.append(
-            (f"Look at the lever: {one.sentence}", "", None, f"{one.gain:+,.0f} {book.currency}", f"lever {one.lever}")
-        )
+        rows.append((say("Look at the lever: {sentence}", one.sentence), "", None,
+            local(f"{one.gain:+,.0f} {book.currency}"), f"lever {one.lever}"))  # fmt: skip
     for one in book["exceptions"].sort_values("rank").head(TAKEN).itertuples():
-        rows.append((f"Explain: {one.sentence}", "", None, "", f"exception {one.product} {one.market}"))
+        rows.append((say("Explain: {sentence}", one.sentence), "", None, "", f"exception {one.product} {one.market}"))
     frame = pd.DataFrame(rows, columns=["what", "assignees", "due", "effect", "origin"])
     known = set(standing(book["actions"])["origin"])
     return frame[~frame["origin"].isin(known)].drop_duplicates("origin").reset_index(drop=True)

@@ -13,6 +13,7 @@ import pandas as pd
 
 from sopkit.book import ask, explain
 from sopkit.errors import FindingsError
+from sopkit.languages import say, speak
 from sopkit.tables import TABLES, Company, hierarchy
 from sopkit.tables import table as declaration
 
@@ -102,10 +103,17 @@ class Book(Mapping[str, pd.DataFrame]):
             if code not in self.bound and not (one.until and one.until < self.cycle)
         }
 
+    def __post_init__(self) -> None:
+        speak(self.company.language)
+
     # a mapping of tables -------------------------------------------------------------------------------------------
 
     def __getitem__(self, name: str) -> pd.DataFrame:
-        """Table `name`; without rows where nobody brought it. KeyError with the nearest names for an unknown one."""
+        """Table `name`; without rows where nobody brought it. KeyError with the nearest names for an unknown one.
+
+        What is said from here on is said in the language of this book's company.
+        """
+        speak(self.company.language)
         frame = self.tables.get(name)
         return declaration(name).empty() if frame is None else frame
 
@@ -138,7 +146,7 @@ class Book(Mapping[str, pd.DataFrame]):
     @property
     def span(self) -> str:
         """The months that totals of a year are of: `next 12 months`."""
-        return f"next {len(self.year)} months"
+        return say("next {count} months", len(self.year))
 
     def near(self, frame: pd.DataFrame) -> pd.DataFrame:
         """The rows of the next twelve months (column `month`)."""

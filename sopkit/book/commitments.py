@@ -13,6 +13,7 @@ from sopkit.book.book import BINDING
 from sopkit.book.scenarios import Change, Scenario, apply
 from sopkit.errors import Finding, SopkitError
 from sopkit.tables import TABLES, Table
+from sopkit.words import month_name, say
 
 if TYPE_CHECKING:
     from sopkit.book.book import Book
@@ -168,7 +169,7 @@ def overlaid(
             one = closing.iloc[0]
             status, note, closed = one["how"], f"{one['author']}: {one['reason']}", pd.Timestamp(one["cycle"])
         elif ends and ends < f"{first:%Y-%m}":
-            status, note = EXPIRED, f"Its last month was {pd.Timestamp(ends):%b %Y}."
+            status, note = EXPIRED, say("Its last month was {month}.", month_name(pd.Timestamp(ends)))
         else:
             status = LATE if due else IN_FORCE
             try:
@@ -196,27 +197,23 @@ def overlaid(
 
 def _noticed(row: Mapping[str, Any], first: pd.Timestamp) -> Iterator[Finding]:
     """What a planner should know of a commitment."""
-    who, about = (
-        row["owner"] or row["decided_by"],
-        f"{row['option']} ({row['title']}), adopted in {row['cycle']:%b %Y},",
-    )
+    who, about = row["owner"] or row["decided_by"], (row["option"], row["title"], month_name(row["cycle"]))
     close = f"sopkit commitments --cycle {first:%Y-%m} --close {row['option']} --by NAME --reason TEXT"
+    revoke, late = close.replace("--close", "--revoke"), pd.notna(row["due"])
     rule, fix = {
-        IN_FORCE: ("is added to the company's tables", f"{who} brings it into them; from then on nothing is added."),
-        LATE: (
-            f"is late: due in {row['due']:%b %Y}, and the company's tables do not contain it yet"
-            if pd.notna(row["due"])
-            else "",
-            f"{who} brings it into them, or it is revoked: {close.replace('--close', '--revoke')}.",
-        ),
-        CONTAINED: ("stands in the company's tables now and is not added any more", f"Close it: {close}."),
-        UNFIT: (
-            f"changes nothing any more: {row['note']}",
-            f"Correct the table, or revoke it: {close.replace('--close', '--revoke')}.",
-        ),
-    }.get(row["status"], ("", ""))
+        IN_FORCE: (say("{option} ({title}), adopted in {cycle}, is added to the company's tables", *about),
+                   say("{owner} brings it into them; from then on nothing is added.", who)),
+        LATE: (say("{option} ({title}), adopted in {cycle}, is late: due in {month}, and the company's tables do not "
+                   "contain it yet", *about, month_name(row["due"])) if late else "",
+               say("{owner} brings it into them, or it is revoked: {command}.", who, revoke)),
+        CONTAINED: (say("{option} ({title}), adopted in {cycle}, stands in the company's tables now and is not added "
+                        "any more",
+                        *about), say("Close it: {command}.", close)),
+        UNFIT: (say("{option} ({title}), adopted in {cycle}, changes nothing any more: {note}", *about, row["note"]),
+                say("Correct the table, or revoke it: {command}.", revoke)),
+    }.get(row["status"], ("", ""))  # fmt: skip
     if rule:
-        yield Finding("commitments", 0, "option", row["option"], f"{about} {rule}", "warning", "", fix)
+        yield Finding("commitments", 0, "option", row["option"], rule, "warning", "", fix)
 
 
 def planned(book: Book, table: str) -> list[tuple[str, list[Change]]]:
@@ -237,4 +234,4 @@ def without(row: Mapping[str, Any]) -> Scenario | None:
             changes.append(change.model_copy(update={"scale": 1 / change.scale}))
         elif change.table in PLANNED:
             return None
-    return Scenario(title=f"without: {row['title']}", changes=changes) if changes else None
+    return Scenario(title=say("without: {title}", row["title"]), changes=changes) if changes else None

@@ -22,7 +22,7 @@ from sopkit.errors import SettingsError, nearest
 from sopkit.tables import table as declaration
 from sopkit.tables.hierarchy import add_up
 from sopkit.tables.made import Made, made
-from sopkit.words import amount, listed, month_name, number, several, span
+from sopkit.words import amount, listed, month_name, number, say, several, span
 
 if TYPE_CHECKING:
     from sopkit.book.book import Book
@@ -155,7 +155,7 @@ def _column(book: Book, name: str, column: str, rows: pd.DataFrame, depth: int, 
         label=_label(name, column, rows, kind),
         value=value,
         unit=unit,
-        meaning="" if kind else about.meaning,
+        meaning="" if kind else say(about.meaning),
         at=_at(book, name, rows, kind),
         sign=sign,
         formula=_worded(tree) if tree is not None else "",
@@ -167,8 +167,13 @@ def _column(book: Book, name: str, column: str, rows: pd.DataFrame, depth: int, 
 
 def _label(name: str, column: str, rows: pd.DataFrame, kind: Mapping[str, str]) -> str:
     if name == "kpis":
-        return kpis.KPIS[rows["kpi"].iloc[0]].title
-    return ", ".join(kind.values()) or f"{column.replace('_', ' ')} ({name.replace('_', ' ')})"
+        return say(kpis.KPIS[rows["kpi"].iloc[0]].title)
+    return ", ".join(map(say, kind.values())) or f"{_called(column)} ({_called(name)})"
+
+
+def _called(name: str) -> str:
+    """A table or column as people call it."""
+    return say(name.replace("_", " "))
 
 
 def _by_month(book: Book, name: str, rows: pd.DataFrame) -> pd.DataFrame:
@@ -183,16 +188,13 @@ def _at(book: Book, name: str, rows: pd.DataFrame, but: Collection[str] = ()) ->
     """Which rows of its table a number is of, in words."""
     if name == "kpis":
         period = rows["period"].iloc[0]
-        return PERIODS.get(period, period)
+        return say(PERIODS.get(period, period))
     told, declared = [], declaration(name)
     for key in [key for key in declared.key if key not in but]:
         values = rows[key].unique()
         if len(values) == 1:
-            told.append(
-                month_name(values[0])
-                if declared[key].dtype.startswith("datetime")
-                else book.coded.get(values[0], str(values[0]))
-            )
+            told.append(month_name(values[0]) if declared[key].dtype.startswith("datetime")
+                else book.coded.get(values[0], say(str(values[0]))))  # fmt: skip
         elif key == "month":
             told.append(span(values.min(), values.max()))
     return ", ".join(filter(None, [*told, several(len(rows), "row") if len(rows) > 1 else ""]))
@@ -200,19 +202,17 @@ def _at(book: Book, name: str, rows: pd.DataFrame, but: Collection[str] = ()) ->
 
 def _notes(book: Book, name: str, column: str, rows: pd.DataFrame, how: Made | None, *, last: bool) -> list[str]:
     """What else is known: how it came about in words, the file, people and their reasons, the hash of the table."""
-    notes = [how.words] if how and how.words else []
-    notes += [f"{kpis.KPIS[kpi].measured}." for kpi in rows["kpi"].unique()] if name == "kpis" else []
+    notes = [say(how.words)] if how and how.words else []
+    notes += [f"{say(kpis.KPIS[kpi].measured)}." for kpi in rows["kpi"].unique()] if name == "kpis" else []
     for table in how.see if how else ():
-        behind, places = (
-            _behind(book, name, rows, table, {}),
-            book["sources"]["place"][book["sources"]["table"].eq(table)],
-        )
-        stood = [f", {one}" for one in source_row(book, table, behind) if one] if len(behind) <= SHOWN_LINES else []
-        notes += [f"See table {table}{', from ' * len(places)}{listed(places)}{''.join(stood)}."] * bool(
-            len(book[table])
-        )
+        behind = _behind(book, name, rows, table, {})
+        places = book["sources"]["place"][book["sources"]["table"].eq(table)]
+        stood = [one for one in source_row(book, table, behind) if one] if len(behind) <= SHOWN_LINES else []
+        where = ", ".join([*filter(None, [listed(places)]), *stood])
+        see = say("See table {table}, from {places}.", table, where) if where else say("See table {table}.", table)
+        notes += [see] if len(book[table]) else []
     if "model" in rows and rows["model"].nunique() == 1:
-        notes.append(f"Method: {rows['model'].iloc[0]}.")
+        notes.append(say("Method: {model}.", rows["model"].iloc[0]))
     if column and len(rows) > 1 and name in set(book["sources"]["table"]):
         lines = rows[column].abs().sort_values(ascending=False, kind="stable").index[:SHOWN_LINES]
         keyed, stood = rows[list(declaration(name).key)], source_row(book, name, rows.loc[lines])
@@ -220,19 +220,21 @@ def _notes(book: Book, name: str, column: str, rows: pd.DataFrame, how: Made | N
             f"{_at(book, name, keyed.loc[[at]])}: {number(rows.at[at, column], 2)}" + f" ({row})" * bool(row)
             for at, row in zip(lines, stood, strict=True)
         ]
-        notes.append(f"Its largest lines: {'; '.join(told)}.")
+        notes.append(say("Its largest lines: {lines}.", "; ".join(told)))
     source = book["sources"][book["sources"]["table"].eq(name)]
     for place, lines, sha in source[["place", "lines", "sha256"]].itertuples(index=False):
         owner = declaration(name).owner
         place = ", ".join(filter(None, [place, *(source_row(book, name, rows) if len(rows) == 1 else [])]))
-        notes.append(f"From {place}, {several(int(lines), 'line')} read, sha256 {sha[:12]}; {owner} answers for it.")
+        read = place, several(int(lines), "line"), sha[:12], say(owner)
+        notes.append(say("From {place}, {lines} read, sha256 {hash}; {owner} answers for it.", *read))
     who = "owner" if "owner" in rows else "method"  # of a correction: the rule or the person who answered
     if {who, "reason"} <= set(rows):
         reasons = rows[[who, "reason"]].drop_duplicates()
         notes += [f"{owner}: {reason}" for owner, reason in reasons.head(SHOWN_WORDS).itertuples(index=False) if reason]
-        notes += [f"And {len(reasons) - SHOWN_WORDS} more."] if len(reasons) > SHOWN_WORDS else []
+        notes += [say("And {count} more.", len(reasons) - SHOWN_WORDS)] if len(reasons) > SHOWN_WORDS else []
     kept = book.manifest.get("tables", {}).get(name, {})
-    return [*notes, f"Table {name}, sha256 {kept['sha256'][:12]}."] if kept and last and not len(source) else notes
+    return ([*notes, say("Table {table}, sha256 {hash}.", name, kept["sha256"][:12])]
+        if kept and last and not len(source) else notes)  # fmt: skip
 
 
 # What a formula comes to ---------------------------------------------------------------------------------------------
@@ -277,13 +279,13 @@ def _part(book: Book, name: str, tree: ast.expr, rows: pd.DataFrame, depth: int,
     if rows.empty:
         return None
     return Explanation(
-        label=f"{_worded(tree)} ({name.replace('_', ' ')})",
+        label=f"{_worded(tree)} ({_called(name)})",
         value=float(evaluated(book, name, tree, rows).sum()),
         unit=_unit_of(book, name, tree),
         at=_at(book, name, rows),
         sign=sign,
         parts=_parts(book, name, tree, rows, depth - 1) if depth > 0 else (),
-        notes=("Row by row, then added up.",) if len(rows) > 1 and isinstance(tree, ast.BinOp) else (),
+        notes=(say("Row by row, then added up."),) if len(rows) > 1 and isinstance(tree, ast.BinOp) else (),
         rows=rows[[c for c in declaration(name).names if c in rows]].reset_index(drop=True),
     )
 
@@ -308,7 +310,7 @@ def _unit_of(book: Book, name: str, tree: ast.expr) -> str:
 def _worded(tree: ast.expr) -> str:
     """A formula as people read it: `net sales + cost of goods sold`, `closing x standard cost`."""
     if isinstance(tree, ast.Name):
-        return tree.id.replace("_", " ")
+        return _called(tree.id)
     if isinstance(tree, ast.UnaryOp):
         return f"- {_worded(tree.operand)}"
     if isinstance(tree, ast.BinOp):
@@ -317,12 +319,13 @@ def _worded(tree: ast.expr) -> str:
         )
         return left if left == right and _sum(tree) else f"{left} {SIGNS[type(tree.op)]} {right}"
     if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name):
-        return f"{'larger' if tree.func.id == 'max' else 'smaller'} of {' and '.join(map(_worded, tree.args))}"
+        how = "larger of {numbers}" if tree.func.id == "max" else "smaller of {numbers}"
+        return say(how, listed(map(_worded, tree.args), 9))
     if found := _reference(tree):
         table, inner, where = found
-        named = [str(value.value) for value in where.values() if isinstance(value, ast.Constant)]
+        named = [say(str(value.value)) for value in where.values() if isinstance(value, ast.Constant)]
         if "status" in where:
-            return f"{table.replace('_', ' ')} {', '.join(named)}"
+            return f"{_called(table)} {', '.join(named)}"
         return ", ".join(named) or (_named(table, inner.id) if isinstance(inner, ast.Name) else _worded(inner))
     return ast.unparse(tree)
 
@@ -335,7 +338,7 @@ def _sum(tree: ast.expr) -> bool:
 
 def _named(table: str, column: str) -> str:
     """A column as people call it: where its name says little, its table's."""
-    return (table if column in VAGUE else column).replace("_", " ")
+    return _called(table if column in VAGUE else column)
 
 
 def _reference(tree: ast.expr) -> tuple[str, ast.expr, dict[str, ast.expr]] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import reduce
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -14,6 +15,7 @@ from sopkit.book.ask import chosen
 from sopkit.errors import SettingsError, nearest
 from sopkit.files import replace_file
 from sopkit.tables import BY_NAME, TABLES, Table, load_yaml, to_yaml, validated
+from sopkit.words import local, say
 
 if TYPE_CHECKING:
     from sopkit.book.book import Book
@@ -76,14 +78,14 @@ class Change(BaseModel):
             return f"{self.table}: " + "; ".join(
                 ", ".join(f"{name} {_words(v)}" for name, v in row.items()) for row in self.rows
             )
-        where = ", ".join(f"{name} {_words(value)}" for name, value in self.where.items()) or "everywhere"
+        where = ", ".join(f"{name} {_words(value)}" for name, value in self.where.items()) or say("everywhere")
         if self.drop:
-            return f"{self.table}: rows dropped where {where}"
+            return say("{table}: rows dropped where {rows}", self.table, where)
         if self.set is not None:
-            return f"{self.table}: {self.column} becomes {self.set} ({where})"
+            return say("{table}: {column} becomes {value} ({rows})", self.table, self.column, self.set, where)
         if self.add is not None:
-            return f"{self.table}: {self.column} {self.add:+,g} ({where})"
-        return f"{self.table}: {self.column} {(self.scale or 0.0) - 1:+.1%} ({where})"
+            return f"{self.table}: {self.column} {local(f'{self.add:+,g}')} ({where})"
+        return f"{self.table}: {self.column} {local(f'{(self.scale or 0.0) - 1:+.1%}')} ({where})"
 
 
 BASE = "base"  # the plan without changes, among scenarios and options
@@ -204,7 +206,10 @@ def load_questions(path: Path) -> list[Question]:
 
 
 def _words(value: Any) -> str:
-    return " or ".join(map(str, value)) if isinstance(value, list) else str(value).replace("..", " to ")
+    if isinstance(value, list):
+        return reduce(lambda one, other: say("{one} or {other}", one, other), map(str, value))
+    start, to, end = str(value).partition("..")
+    return say("{start} to {end}", start, end) if to else start
 
 
 def load_scenarios(path: Path) -> dict[str, Scenario]:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from sopkit.tables import Table
 from sopkit.tables import table as declaration
+from sopkit.words import say
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,9 +27,10 @@ def source_row(book: Book, name: str, rows: pd.DataFrame) -> list[str]:
     if name not in book.traced:
         return [""] * len(rows)
     found = book.traced[name].reindex(codes(declaration(name), rows))[["row", "lines", "file"]]
-    return [
-        ""
-        if pd.isna(row)
-        else f"row {int(row)}" + f" of {file}" * bool(file) + f" and {lines - 1:.0f} more" * (lines > 1)
-        for row, lines, file in found.itertuples(index=False)
-    ]
+    return ["" if pd.isna(row) else _told(int(row), file, int(lines) - 1) for row, lines, file in
+            found.itertuples(index=False)]  # fmt: skip
+
+
+def _told(row: int, file: str, more: int) -> str:
+    place = say("row {row} of {file}", row, file) if file else say("row {row}", row)
+    return say("{place} and {count} more", place, more) if more else place

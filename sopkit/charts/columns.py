@@ -7,11 +7,26 @@ from typing import Any, Unpack
 
 import pandas as pd
 
-from sopkit.charts.figure import HIGH, LOW, NONE, WIDE, About, Figure, chart, empty, made, nothing, plain, points, vega
+from sopkit.charts.figure import (
+    HIGH,
+    LOW,
+    NONE,
+    WIDE,
+    About,
+    Figure,
+    chart,
+    empty,
+    made,
+    named,
+    nothing,
+    plain,
+    points,
+    vega,
+)  # fmt: skip
 from sopkit.charts.forms import HALO, summary
 from sopkit.charts.marks import apart, drawn, fit, label_list, marked, month_labels, nice, scale_marker, short_scale
 from sopkit.charts.notation import BAD, LOOKS, QUIET, SHOWN, colour_of
-from sopkit.words import scale_of
+from sopkit.words import heading, say, scale_of, with_unit
 
 
 def columns(
@@ -32,11 +47,11 @@ def columns(
     width, high_px = about.get("width", WIDE), min(about.get("height", HIGH), LOW)
     front = tidy[tidy["series"].map(lambda s: SHOWN.get(s) in ("actual", "plan")) & ~tidy["series"].isin(lines)]
     scale = short_scale(tidy["y"], unit, (width - 150) / len(months))
-    compared = "Numbers: the columns in front." if {"budget", "last year"} & {*tidy["series"]} else ""
-    told = f"Columns by month, {scale.unit}. {summary(tidy, scale)}."
+    compared = say("Numbers: the columns in front.") if {"budget", "last year"} & {*tidy["series"]} else ""
+    told = say("Columns by month, {unit}. {summary}.", scale.unit, summary(tidy, scale))
     figure = made(shown, scale.unit, y, told, more=compared, **about)
     tidy["n"] = months.get_indexer(tidy["x"])
-    tidy["d"] = [f"{r.series}, {plain(r.x)}: {scale.text(r.y)} {scale.unit}" for r in tidy.itertuples()]
+    tidy["d"] = [f"{named(r.series)}, {plain(r.x)}: {scale.told(r.y)}" for r in tidy.itertuples()]
     tidy["y"] /= scale.factor
     tidy["zero"] = 0.0
     front = tidy.loc[front.index]
@@ -80,12 +95,16 @@ def columns(
     # named where they end: what ended before the last month is told by its look beside its first column
     last = tidy[tidy["n"] == tidy["n"].max()]
     ends = pd.DataFrame([(n, y_) for n, y_ in names if n in set(last["series"])], columns=["text", "y"])
-    ends = ends.assign(y=apart(ends["y"], 13 * per_pixel), text=ends["text"].map(lambda t: fit(t, 140, 11)))
+    ends = ends.assign(y=apart(ends["y"], 13 * per_pixel), text=ends["text"].map(lambda t: fit(say(t), 140, 11)))
     label = chart(ends.assign(n=len(months) - 1)).mark_text(align="left", dx=0.5 * pitch, fontSize=11, aria=False)
     layers.append(label.encode(x=across, y="y:Q", text="text:N"))
-    early = tidy[~tidy["series"].isin(last["series"])].drop_duplicates("series").assign(y=1.14 * top)
+    early = (
+        tidy[~tidy["series"].isin(last["series"])]
+        .drop_duplicates("series")
+        .assign(y=1.14 * top, text=lambda f: f["series"].map(named))
+    )
     start = chart(early).mark_text(align="left", dx=-0.4 * pitch, fontSize=11, aria=False)
-    layers.append(start.encode(x=across, y="y:Q", text="series:N"))
+    layers.append(start.encode(x=across, y="y:Q", text="text:N"))
     return drawn(figure, *layers, beside=ends["text"])
 
 
@@ -110,12 +129,12 @@ def panels(
     width, gap = about.get("width", WIDE), 2
     pitch = (width - 70) / (len(parts) * (len(months) + gap))
     scale = scale_of(tidy["y"], unit, small=True)
-    words = "; ".join(
-        f"{part}: {scale.text(rows['y'].min())} to {scale.text(rows['y'].max())}" for part, rows in tidy.groupby("part")
-    )
-    figure = made(shown, scale.unit, y, f"Columns by {each} and month on one scale, {scale.unit}. {words}.", **about)
+    words = "; ".join(say("{name}: {low} to {high}", named(part), scale.text(rows["y"].min()),
+        scale.text(rows["y"].max())) for part, rows in tidy.groupby("part"))  # fmt: skip
+    figure = made(shown, scale.unit, y, say("Columns by {each} and month on one scale, {unit}. {words}.",
+        heading(each).lower(), scale.unit, words), **about)  # fmt: skip
     tidy["n"] = [parts.index(p) * (len(months) + gap) for p in tidy["part"]] + months.get_indexer(tidy["x"])
-    tidy["d"] = [f"{r.part}, {r.series}, {plain(r.x)}: {scale.text(r.y)} {scale.unit}" for r in tidy.itertuples()]
+    tidy["d"] = [f"{named(r.part)}, {named(r.series)}, {plain(r.x)}: {scale.told(r.y)}" for r in tidy.itertuples()]
     tidy["y"], tidy["zero"] = tidy["y"] / scale.factor, 0.0
     v, top = vega(), float(tidy["y"].max())
     places = v.Scale(domain=list(range(len(parts) * (len(months) + gap))), padding=0.05)
@@ -143,7 +162,7 @@ def panels(
     heads = pd.DataFrame({"n": [i * (len(months) + gap) for i in range(len(parts))], "text": parts, "y": 0.0,
                           "when": f"{plain(months[0])} – {plain(months[-1])}"})  # fmt: skip
     letters = int(pitch * (len(months) + gap) / 6.6)
-    heads["text"] = heads["text"].map(lambda t: fit(t, letters * 6.4, 12))
+    heads["text"] = heads["text"].map(lambda t: fit(say(t), letters * 6.4, 12))
     base = chart(heads).encode(x=across)
     bold = {"baseline": "top", "fontSize": 12, "fontWeight": "bold", "aria": False}
     layers.append(base.mark_text(align="left", dx=-pitch / 2, **bold).encode(y=v.value(0), text="text:N"))
@@ -165,8 +184,9 @@ def waterfall(
         return nothing(about["title"], about.get("none", "Nothing changed."), frame, step, value)
     about = {"width": WIDE, "height": 270, "better": "higher", **about}
     ends = about.get("shows") or ("plan",)
+    start, end = say(start), say(end)
     rows, level = [(start, 0.0, opening, opening, ends[0])] if start else [], float(opening)
-    for name, change in zip(frame[step].map(plain), frame[value].astype(float), strict=True):
+    for name, change in zip(frame[step].map(named), frame[value].astype(float), strict=True):
         rows.append((name, level, level + change, change, "step"))
         level += change
     rows += [(end, 0.0, level, level, ends[-1])] if end else []
@@ -174,7 +194,7 @@ def waterfall(
     scale, width, high_px = scale_of([*tidy["y"], *tidy["y2"]], unit, small=True), about["width"], about["height"]
     inner = tidy["kind"].eq("step")
     tidy["text"] = [scale.text(r.change, sign=r.kind == "step") for r in tidy.itertuples()]
-    tidy["d"] = [f"{r.step}: {r.text} {scale.unit}" for r in tidy.itertuples()]
+    tidy["d"] = [f"{r.step}: {with_unit(r.text, scale.unit)}" for r in tidy.itertuples()]
     shown = tidy[["step", "change"]].rename(columns={"step": step, "change": value})
     levels = tidy.loc[inner, ["y", "y2"]].to_numpy()
     reach, least, most = (
@@ -190,8 +210,8 @@ def waterfall(
     above = usable * 0.56 / reach if two else below
     times = nice(above / below)
     above = below * times if two else below
-    more = f"Steps are drawn a second time above, {times:g} times as large." if two else ""
-    figure = made(shown, scale.unit, value, "Waterfall. " + "; ".join(tidy["d"]) + ".", more=more, **about)
+    more = say("Steps are drawn a second time above, {times} times as large.", f"{times:g}") if two else ""
+    figure = made(shown, scale.unit, value, say("Waterfall. {steps}.", "; ".join(tidy["d"])), more=more, **about)
     tidy["n"], floor = range(len(tidy)), -lowest * below
     low = tidy.assign(y=tidy["y"] * below + floor, y2=tidy["y2"] * below + floor)
     tiers = [low] if two else []
@@ -218,7 +238,7 @@ def waterfall(
     worst = int(tidy.loc[inner, "change"].abs().idxmax()) if inner.any() else 0
     wanted = tidy.index[tidy["step"].eq(plain(about.get("mark", "")))]
     worst = int(wanted[0]) if len(wanted) else worst
-    labelled["m"] = [f"message: {d}" for d in labelled["d"]]
+    labelled["m"] = [say("message: {text}", d) for d in labelled["d"]]
     text = chart(labelled).encode(x=across, y="top:Q", text="text:N")
     layers = [bar, text.transform_filter(f"datum.n != {worst}").mark_text(dy=-7, aria=False)]
     layers.append(

@@ -10,6 +10,7 @@ import hashlib
 import html
 import json
 import re
+import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,10 +22,11 @@ from xml.etree import ElementTree
 import pandas as pd
 
 from sopkit.charts.notation import INK, QUIET, RULE, SHOWN
+from sopkit.languages import language, say, speaking
 from sopkit.process import without_grammar
 from sopkit.tables import TABLES
 from sopkit.tables.hierarchy import add_up
-from sopkit.words import heading, listed, month_name, span
+from sopkit.words import heading, listed, month_name, span, unit_name
 
 if TYPE_CHECKING:
     import altair
@@ -45,6 +47,11 @@ def plain(value: Any) -> str:
     if isinstance(value, pd.Timestamp):
         return month_name(value)
     return _FORBIDDEN.sub("", "" if value is None or value is pd.NaT or value != value else str(value))
+
+
+def named(value: Any) -> str:
+    """What a coded value is called: `plain` text, in the language spoken where it is a word of the catalogue."""
+    return say(plain(value))
 
 
 def safe(value: Any) -> str:
@@ -102,6 +109,7 @@ class Figure:
     chart: Any = field(default=None, repr=False)
     size: tuple[int, int] = field(default=(WIDE, HIGH), repr=False)
     body: str = field(default="", repr=False)
+    language: str = field(default_factory=language, repr=False)
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -111,13 +119,17 @@ class Figure:
     @property
     def heading(self) -> tuple[str, str, str]:
         """The title in three lines: who, what in which unit, when and which scenarios."""
-        told = " " if self.chart is None else " in "
-        when = ", ".join(filter(None, [self.period, listed(self.shows, 9)]))
-        return self.who, f"{self.title}{told}{self.unit}" if self.unit else self.title, when
+        when = ", ".join(filter(None, [self.period, listed(map(say, self.shows), 9)]))
+        what = "{title} {unit}" if self.chart is None else "{title} in {unit}"
+        return self.who, say(what, self.title, self.unit) if self.unit else self.title, when
 
     @property
     def html(self) -> str:
         """The figure for the pack: no style sheet, no script. `chart` is drawn as it now is."""
+        with speaking(self.language):
+            return self._html()
+
+    def _html(self) -> str:
         who, what, when = map(safe, self.heading)
         title = safe(self.title)
         lines = (
@@ -127,7 +139,8 @@ class Figure:
             ("when", when),
         )
         told = "".join(f'<p class="{kind}">{text}</p>' for kind, text in lines if text)
-        source = "Source: " + listed([name.replace("_", " ") for name in self.source], 9) if self.source else ""
+        source = listed([say(name.replace("_", " ")) for name in self.source], 9)
+        source = say("Source: {tables}", source) if source else ""
         below = " ".join(filter(None, [self.note, source]))
         note = f'<p class="note">{safe(below)}</p>' if below else ""
         body = self.body if self.chart is None else svg(self.chart, self.alt, *self.size)
@@ -160,7 +173,7 @@ def nothing(title: str, sentence: str = NONE, frame: pd.DataFrame | None = None,
     """
     known = dict.fromkeys([*(() if frame is None else frame.columns), *filter(None, columns)])
     none = (pd.DataFrame() if frame is None else frame.head(0)).reindex(columns=list(known))
-    return Figure(title, "", alt=sentence, body=f'<p class="nothing">{safe(sentence)}</p>', frame=none)
+    return Figure(say(title), "", alt=say(sentence), body=f'<p class="nothing">{safe(say(sentence))}</p>', frame=none)
 
 
 def empty(frame: pd.DataFrame, *columns: str | None) -> bool:
@@ -186,9 +199,9 @@ def made(
         kind = "actual" if table.name.endswith("_history") else "budget" if table.name == "budget" else "plan"
         shows.add("scenario" if table.name.startswith("scenario") else kind)
     return Figure(
-        about.get("title", ""), unit, frame, about.get("look_for", ""), about.get("alt") or spoken,
-        f"{about.get('note', '')} {more}".strip(), about.get("measure") or measure,
-        about.get("period") or ("" if known is None else span(known.min(), known.max())), about.get("who", ""),
+        say(about.get("title", "")), unit_name(unit), frame, say(about.get("look_for", "")), about.get("alt") or spoken,
+        f"{say(about.get('note', ''))} {more}".strip(), about.get("measure") or measure,
+        say(about.get("period", "")) or ("" if known is None else span(known.min(), known.max())), about.get("who", ""),
         tuple(about.get("shows") or sorted(shows)), about.get("better", ""), source,
         size=(about.get("width", WIDE), about.get("height", HIGH)),
     )  # fmt: skip
@@ -263,6 +276,17 @@ def draw(spec: dict[str, Any]) -> str:
     import vl_convert
 
     return vl_convert.vegalite_to_svg(spec, vl_version="6.1")
+
+
+@cache
+def begin() -> None:
+    """Start what draws in the background, once: the first chart would wait a second for it."""
+
+    def first() -> None:
+        vega()
+        draw({"data": {"values": []}, "mark": "point"})
+
+    threading.Thread(target=first, daemon=True).start()
 
 
 def svg(chart: altair.TopLevelMixin, alt: str, width: int = WIDE, height: int = HIGH) -> str:

@@ -20,6 +20,7 @@ from sopkit.charts.figure import (
     empty,
     in_order,
     made,
+    named,
     nothing,
     plain,
     points,
@@ -38,7 +39,7 @@ from sopkit.charts.marks import (
     wrapped,
 )  # fmt: skip
 from sopkit.charts.notation import INK, LOOKS, QUIET, colour_of, looks
-from sopkit.words import Scale, number, scale_of
+from sopkit.words import Scale, number, say, scale_of, with_unit
 
 HALO = {"stroke": "white", "strokeWidth": 3, "strokeJoin": "round"}  # keeps a number readable where a line crosses it
 
@@ -47,13 +48,14 @@ def summary(tidy: pd.DataFrame, scale: Scale) -> str:
     """The figure in words: where each series starts, ends and is highest."""
 
     def at(row: pd.Series) -> str:
-        return f"{scale.text(row['y'])} in {plain(row['x'])}"
+        return say("{value} in {month}", scale.text(row["y"]), plain(row["x"]))
 
     parts = []
     for name, rows in tidy.dropna(subset=["y"]).groupby("series", sort=False):
         rows = rows.sort_values("x")
         top = rows.loc[rows["y"].idxmax()]
-        parts.append(f"{plain(name)}: {at(rows.iloc[0])}, {at(rows.iloc[-1])}, highest {at(top)}")
+        parts.append(say("{name}: {first}, {last}, highest {highest}", named(name), at(rows.iloc[0]),
+            at(rows.iloc[-1]), at(top)))  # fmt: skip
     return "; ".join(parts)
 
 
@@ -76,12 +78,11 @@ def line(
     scale, width = scale_of([*tidy["y"], *tidy.get("high", [])], unit, small=True), about.get("width", WIDE)
     high_px = min(about.get("height", HIGH), LOW)
     kinds = in_order(tidy["series"], order)
-    tidy["d"] = [
-        f"{row.series}, {plain(row.x)}: {scale.text(row.y)} {scale.unit}"
-        + (f" (range {scale.text(row.low)} to {scale.text(row.high)})" if low and high and row.low == row.low else "")
-        for row in tidy.itertuples()
-    ]
-    figure = made(shown, scale.unit, y, f"Line chart, {scale.unit}. {summary(tidy, scale)}.", **about)
+    tidy["d"] = [f"{named(row.series)}, {plain(row.x)}: {scale.told(row.y)}" + (" " + say("(range {low} to {high})",
+        scale.text(row.low), scale.text(row.high)) if low and high and row.low == row.low else "")
+        for row in tidy.itertuples()]  # fmt: skip
+    figure = made(shown, scale.unit, y, say("Line chart, {unit}. {summary}.", scale.unit, summary(tidy,
+        scale)), **about)  # fmt: skip
     values = [name for name in ("y", "low", "high") if name in tidy]
     tidy[values] /= scale.factor
     v, styles = vega(), looks(kinds)
@@ -102,7 +103,7 @@ def line(
     layers.append(base.mark_line(aria=False).encode(y=axis, color=colour, strokeDash=dash, strokeWidth=wide))
     layers.append(base.mark_circle(size=60, opacity=0).encode(y=axis, description="d:N"))
     if start is not None and tidy["x"].min() < pd.Timestamp(start):
-        rule = chart(pd.DataFrame({"x": [pd.Timestamp(start)], "d": ["plan"]}))
+        rule = chart(pd.DataFrame({"x": [pd.Timestamp(start)], "d": [say("plan")]}))
         layers.append(rule.mark_rule(color=QUIET, strokeWidth=1, strokeDash=[2, 3], aria=False).encode(x="x:T"))
         label = rule.mark_text(align="left", dx=4, dy=-2, color=QUIET, aria=False, baseline="top")
         layers.append(label.encode(x="x:T", y=v.value(0), text="d:N"))
@@ -131,9 +132,9 @@ def _line_ends(tidy: pd.DataFrame, kinds: Sequence[str], scale: Scale, per_pixel
         if points_.empty:
             continue
         end, top = points_.iloc[-1], points_.loc[points_["y"].idxmax()]
-        early = end["x"] < last
+        told, early = say(kind), end["x"] < last
         at = top if early else end
-        full = kind if early else f"{kind} {scale.text(at['y'] * scale.factor)}"
+        full = told if early else f"{told} {scale.text(at['y'] * scale.factor)}"
         name = "\n".join(fit(text, 215, 11) for text in textwrap.wrap(full, 38)[:2])
         ink = look.ink if look.ink not in (LOOKS["last year"].ink, "#d0d6dc") else QUIET
         rows.append((kind, "above" if early else "end", at["x"], at["y"] + 12 * per_pixel * early, name, ink))
@@ -156,7 +157,7 @@ def bars(
         return nothing(about["title"], about.get("none", NONE), frame, x, y, by)
     source = about.get("source", "")
     tidy = points(frame, {"x": x, "series": by}, {"y": y}, unit, source).sort_values(["x", "series"], ignore_index=True)
-    over_name, shown = plain(over_name), tidy.rename(columns={"x": x, "y": y, "series": by})
+    over_name, shown = named(over_name), tidy.rename(columns={"x": x, "y": y, "series": by})
     above = pd.DataFrame(columns=["x", "y"])
     if over is not None and not over.empty:
         above = points(over, {"x": x}, {"y": over_y}, unit, source).sort_values("x")
@@ -168,11 +169,12 @@ def bars(
     scale = short_scale([*total["up"], *above["y"]], unit, (width - 170) / len(months))
     tidy["series"] = tidy["series"].map(plain)
     kinds = in_order(tidy["series"], order)
-    figure = made(shown, scale.unit, y, f"Stacked bars by month, {scale.unit}. {summary(tidy, scale)}.", **about)
+    figure = made(shown, scale.unit, y, say("Stacked bars by month, {unit}. {summary}.", scale.unit,
+        summary(tidy, scale)), **about)  # fmt: skip
     for part in (tidy, above):
-        named = part.get("series", pd.Series(over_name, part.index))
-        rows = zip(named, part["x"], part["y"], strict=True)
-        part["d"] = [f"{name}, {plain(at)}: {scale.text(value)} {scale.unit}" for name, at, value in rows]
+        series = part.get("series", pd.Series(over_name, part.index))
+        rows = zip(series, part["x"], part["y"], strict=True)
+        part["d"] = [f"{named(name)}, {plain(at)}: {scale.told(value)}" for name, at, value in rows]
         part["y"] = part["y"] / scale.factor
         part["n"] = months.get_indexer(part["x"])
     styles = dict(zip(kinds, looks(kinds, figure.shows != ("actual",)), strict=True))
@@ -194,7 +196,7 @@ def bars(
     names = last[["middle", "series"]].set_axis(["y", "text"], axis=1)
     if len(above):
         names = pd.concat([names, pd.DataFrame({"y": [above["y"].iloc[-1]], "text": [over_name]})])
-    names = names.assign(y=apart(names["y"], 14 * per_pixel), text=names["text"].map(lambda t: fit(t, 150, 11)))
+    names = names.assign(y=apart(names["y"], 14 * per_pixel), text=names["text"].map(lambda t: fit(say(t), 150, 11)))
     across = v.X("n:O", axis=month_labels(months), scale=v.Scale(domain=list(range(len(months))), paddingInner=0.3))
     up = v.Y("from:Q", axis=None, scale=v.Scale(domain=domain, nice=False))
     layers = [chart(tidy).mark_bar(strokeWidth=0.8).encode(
@@ -231,18 +233,18 @@ def ranking(
     left, tidy = len(tidy) - most, tidy.head(most)
     scale, signed = scale_of(tidy["y"], unit, small=True), bool((tidy["y"] < 0).any())
     texts = [scale.text(v, signed) for v in tidy["y"]]
-    words = [f"{plain(name)}: {text} {scale.unit}" for name, text in zip(tidy["item"], texts, strict=True)]
+    words = [f"{named(name)}: {with_unit(text, scale.unit)}" for name, text in zip(tidy["item"], texts, strict=True)]
     about = {"width": NARROW, "height": 16 + 24 * len(tidy), **about}
     figure = made(
         tidy.rename(columns={"item": item, "y": value}), scale.unit, value,
-        f"Bars, largest first, {scale.unit}. {'; '.join(words)}.",
-        more=f"{left:,} smaller not shown." if left > 0 else "", **about,
+        say("Bars, largest first, {unit}. {words}.", scale.unit, '; '.join(words)),
+        more=say("{count} smaller not shown.", number(left)) if left > 0 else "", **about,
     )  # fmt: skip
     look = LOOKS["actual" if figure.shows == ("actual",) else "plan"]
     fills = [colour_of(v, about.get("better", "higher")) if signed else look.fill for v in tidy["y"]]
     strokes = [colour_of(v, about.get("better", "higher")) if signed else look.stroke for v in tidy["y"]]
     tidy = tidy.assign(y=tidy["y"] / scale.factor, n=range(len(tidy)), text=texts, d=words, fill=fills, stroke=strokes)
-    labels = [fit(name, 210, 12) for name in tidy["item"].map(plain)]
+    labels = [fit(name, 210, 12) for name in tidy["item"].map(named)]
     # room for the labels in the widest font that a reader's machine may put in the place of ours
     v, room = vega(), min(230.0, 8 + wrapped(labels, 12))
     axis = v.Axis(title=None, labelExpr=label_list(labels, 60), minExtent=room, ticks=False, domain=False)
@@ -251,7 +253,7 @@ def ranking(
     across = v.X("y:Q", axis=None, scale=v.Scale(domain=ends if ends[0] < ends[1] else [0, 1], nice=False))
     fill, stroke = v.Fill("fill:N", scale=None), v.Stroke("stroke:N", scale=None)
     layers = [base.mark_bar(height=14, strokeWidth=1).encode(x=across, fill=fill, stroke=stroke, description="d:N")]
-    tidy["m"] = [f"message: {text}" if place == 0 else "" for place, text in enumerate(words)]
+    tidy["m"] = [say("message: {text}", text) if place == 0 else "" for place, text in enumerate(words)]
     for test, align, dx in (("datum.y >= 0", "left", 5), ("datum.y < 0", "right", -5)):
         for first, weight in (("datum.n == 0", "bold"), ("datum.n > 0", "normal")):
             label = chart(tidy).transform_filter(f"{test} && {first}")
@@ -273,18 +275,19 @@ def stair_step(
     tidy["text"] = [scale.text(v) for v in tidy["y"]]
     tidy["delta"] = ["" if pd.isna(c) else number(c / scale.factor, 1, sign=True) for c in change]
     tidy["ink"] = [colour_of(0.0 if pd.isna(c) else c, about["better"]) for c in change]
-    tidy["d"] = [
-        f"{plain(r.step)}: {r.text} {scale.unit}" + (f", step {r.delta}" if r.delta else "") for r in tidy.itertuples()
-    ]
+    tidy["d"] = [say("{step}: {value}, step {change}", named(r.step), with_unit(r.text, scale.unit),
+        r.delta) if r.delta else f"{named(r.step)}: {with_unit(r.text, scale.unit)}"
+        for r in tidy.itertuples()]  # fmt: skip
     shown = tidy[["step", "y"]].rename(columns={"step": step, "y": value})
-    figure = made(shown, scale.unit, value, f"Stair-step, {scale.unit}. {'; '.join(tidy['d'])}.", **about)
+    figure = made(shown, scale.unit, value, say("Stair-step, {unit}. {steps}.", scale.unit,
+        "; ".join(tidy["d"])), **about)  # fmt: skip
     tidy = tidy.assign(y=tidy["y"] / scale.factor, n=range(len(tidy)))
     worst = int(change.mul(1 if lower_is_better else -1).fillna(-9e9).to_numpy().argmax())
-    tidy["m"] = [f"message: {d}" for d in tidy["d"]]
+    tidy["m"] = [say("message: {text}", d) for d in tidy["d"]]
     v = vega()
     letters = max(7, int((about["width"] - 60) / len(tidy) / 6.2))
     axis = v.Axis(title=None, labelAngle=0, ticks=False, domain=False,
-                  labelExpr=label_list([plain(s) for s in tidy["step"]], letters))  # fmt: skip
+                  labelExpr=label_list([named(s) for s in tidy["step"]], letters))  # fmt: skip
     base = chart(tidy).encode(x=v.X("n:O", scale=v.Scale(paddingInner=0.35), axis=axis))
     top = float(tidy["y"].max())
     height = v.Y("y:Q", axis=None, scale=v.Scale(domain=[0, top * 1.3 or 1.0], nice=False))

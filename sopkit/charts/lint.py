@@ -13,13 +13,16 @@ from xml.etree import ElementTree
 from sopkit.charts.figure import Figure
 from sopkit.charts.marks import text_width
 from sopkit.charts.notation import BAD, GOOD, INK, LOOKS, SHOWN
+from sopkit.languages import language, say, speaking, spoken
 
+MESSAGE = "message: {text}"
 LETTERS = 220  # of a message: two lines of a page
 # a number with its sign and unit, as every mark's title ends: `Volume: −120 thousand EUR`
-_VALUE = re.compile(r"^(?P<name>.*): (?P<value>[+−-]?[\d,]+(?:\.\d+)?) (?P<unit>[^:;,(]+?)(?:, step .*)?$", re.S)
+_VALUE = r"^(?P<name>.*): (?P<value>[+−-]?[\d{group}]+(?:{decimal}\d+)?)\s(?P<unit>[^:;,(]+?)(?:, .*)?$"
 _RECT = re.compile(r"^M(-?[\d.]+),(-?[\d.]+)h(-?[\d.]+)v(-?[\d.]+)h-?[\d.]+Z$")
 _MOVED = re.compile(r"translate\((-?[\d.]+)[, ]\s*(-?[\d.]+)\)")
-_MONEY = re.compile(r"\b(thousand |million |billion |)([A-Z]{3})\b(?! per)")
+_MONEY = r"(?<!\w)({scales}|)([A-Z]{{3}})\b(?! {per}\b)"
+SCALE = "scale"  # the name of a bar that is a scale marker
 
 
 class Breach(NamedTuple):
@@ -59,14 +62,23 @@ def lint(shown: Figure | Mapping[str, Any]) -> list[Breach]:
     []
     """
     if isinstance(shown, Figure):
-        return [Breach(shown.title, rule, found) for rule, found in _figure(shown)]
-    breaches = []
+        with speaking(shown.language):
+            return [Breach(shown.title, rule, found) for rule, found in _figure(shown)]
+    with speaking(shown.get("language", language())):
+        return [*_pack(shown)]
+
+
+def _pack(shown: Mapping[str, Any]) -> Iterator[Breach]:
     for page in (*shown["sections"], *shown.get("appendices", ())):
         flat = [one for part in page["body"] for one in (part if isinstance(part, list) else [part])]
         figures = [one for one in flat if isinstance(one, Figure)]
-        breaches += [breach for figure in figures for breach in lint(figure)]
-        breaches += [Breach(page["label"], *found) for found in _page(figures)]
-    return breaches
+        yield from (breach for figure in figures for breach in lint(figure))
+        yield from (Breach(page["label"], *found) for found in _page(figures))
+
+
+def _opening(template: str) -> str:
+    """What a text begins with in the language spoken: `message: `."""
+    return say(template).partition("{")[0]
 
 
 # what a figure says of itself ---------------------------------------------------------------------------------------
@@ -79,7 +91,7 @@ def _figure(figure: Figure) -> Iterator[tuple[str, str]]:
     for line, text in zip(("who", "what"), figure.heading, strict=False):
         if not text.strip():
             yield "UN 2.1 title in three lines", f"{line} is missing"
-    if not figure.source and "Source: " not in figure.note:
+    if not figure.source and _opening("Source: {tables}") not in figure.note:
         yield "SA 4.4 source under each object", "no source table is given"
     if len(figure.look_for) > LETTERS:
         yield "SA 2 message of two lines", f"{len(figure.look_for)} letters, at most {LETTERS}"
@@ -88,7 +100,7 @@ def _figure(figure: Figure) -> Iterator[tuple[str, str]]:
             yield "UN 2.1 title in three lines", "the unit is missing"
         if not figure.heading[2]:
             yield "UN 2.1 title in three lines", "neither months nor scenarios are given"
-        if figure.look_for and "<title>message: " not in drawing:
+        if figure.look_for and f"<title>{_opening(MESSAGE)}" not in drawing:
             yield "SA 4.3 the point of the message is marked", "no mark in the chart"
     elif "class=statement" in drawing and len({*figure.shows} - {"scenario"}) < 2:
         yield "EX 4 every statement has a yardstick", f"shows {', '.join(figure.shows) or 'nothing'} alone"
@@ -100,15 +112,18 @@ def _figure(figure: Figure) -> Iterator[tuple[str, str]]:
 
 def _page(figures: Sequence[Figure]) -> Iterator[tuple[str, str]]:
     """What holds for the figures of one page together: one scale for one unit, one format of money."""
+    words = (say(f"{scale} {{currency}}").partition("{")[0] for scale in ("thousand", "million", "billion"))
+    per = say("{unit} per {other}").partition("{other}")[0].partition("}")[2].strip()
+    kind = re.compile(_MONEY.format(scales="|".join(map(re.escape, words)), per=per))
     money: dict[str, set[str]] = {}
     scales: dict[str, list[tuple[str, float]]] = {}
     for figure in figures:
         heads = re.findall(r"<th scope=.col.[^>]*>(.*?)</th>", figure.html)
         for text in (figure.unit, *heads):
-            for found in re.finditer(_MONEY, text):
+            for found in re.finditer(kind, text):
                 money.setdefault(found[2], set()).add(found[0])
         bars = _bars(_drawings(figure.html))
-        told = {bar.unit for bar in bars if bar.name == "scale"}
+        told = {bar.unit for bar in bars if bar.name == SCALE}
         for unit, size in _sizes([bar for bar in bars if bar.unit not in told]).items():
             # pins of % have a scale of their own in every table, and their number beside them
             scales.setdefault(unit, []).extend((figure.title, one) for one in size if unit != "%")
@@ -149,11 +164,13 @@ def _tag(element: ElementTree.Element) -> str:
 
 def _bars(roots: Sequence[ElementTree.Element]) -> list[Bar]:
     """Lengths whose title ends with a number: upright or across, whichever side of them differs."""
-    found = []
+    found, own = [], spoken()
+    number = re.compile(_VALUE.format(group=own.group, decimal=re.escape(own.decimal)), re.S)
+    message, scale = _opening(MESSAGE), _opening("scale: {value}").partition(":")[0].strip()
     for element in (one for root in roots for one in root.iter()):
         title = next((child.text or "" for child in element if _tag(child) == "title"), "")
-        told = _VALUE.match(title)
-        if not told or title.startswith("message: "):
+        told = number.match(title)
+        if not told or title.startswith(message):
             continue
         if _tag(element) == "line":
             wide, high = (
@@ -165,13 +182,14 @@ def _bars(roots: Sequence[ElementTree.Element]) -> list[Bar]:
             wide, high = abs(float(rect[3])), abs(float(rect[4]))
         else:
             continue
-        value = float(told["value"].replace(",", "").replace("−", "-"))
-        digit = 10.0 ** -len(told["value"].partition(".")[2])
+        value = float(told["value"].replace(own.group, "").replace(own.decimal, ".").replace("−", "-"))
+        digit = 10.0 ** -len(told["value"].partition(own.decimal)[2])
+        name = SCALE if told["name"].strip() == scale else told["name"]
         look = (element.get("fill", ""), element.get("stroke", ""))
-        found.append((told["name"], value, told["unit"].strip(), digit, wide, high, *look))
-    widths = {round(one[4]) for one in found if one[0] != "scale"}
-    across = len(widths) > len({round(one[5]) for one in found if one[0] != "scale"})
-    return [Bar(*one[:4], max(one[4], one[5]) if one[0] == "scale" else one[4] if across else one[5], *one[6:])
+        found.append((name, value, told["unit"].strip(), digit, wide, high, *look))
+    widths = {round(one[4]) for one in found if one[0] != SCALE}
+    across = len(widths) > len({round(one[5]) for one in found if one[0] != SCALE})
+    return [Bar(*one[:4], max(one[4], one[5]) if one[0] == SCALE else one[4] if across else one[5], *one[6:])
             for one in found]  # fmt: skip
 
 
@@ -189,9 +207,9 @@ def _sizes(bars: Sequence[Bar]) -> dict[str, list[float]]:
 
 
 def _measured(bars: Sequence[Bar], figure: Figure) -> Iterator[tuple[str, str]]:
-    drawn = [bar for bar in bars if bar.name != "scale"]
+    drawn = [bar for bar in bars if bar.name != SCALE]
     for unit, sizes in _sizes(drawn).items():
-        markers = [bar.pixels / bar.value for bar in bars if bar.name == "scale" and bar.unit == unit and bar.value]
+        markers = [bar.pixels / bar.value for bar in bars if bar.name == SCALE and bar.unit == unit and bar.value]
         unknown = [one for one in sizes if not any(abs(one / marker - 1) < 0.06 for marker in markers)]
         if len(sizes) > 1 and unknown:
             yield ("CH 1 axes from zero, equal pixels a unit",
@@ -201,8 +219,9 @@ def _measured(bars: Sequence[Bar], figure: Figure) -> Iterator[tuple[str, str]]:
                 "CH 4 the scale marker is true",
                 f"the marker of {unit} is {markers[0]:.3g}, the bars {unknown[0]:.3g} pixels",
             )
+    shown = {say(word): kind for word, kind in SHOWN.items()}
     for bar in drawn:
-        look = LOOKS.get(SHOWN.get(re.split(r", ", bar.name)[0], SHOWN.get(re.split(r", ", bar.name)[-1], "")))
+        look = LOOKS.get(shown.get(re.split(r", ", bar.name)[0], shown.get(re.split(r", ", bar.name)[-1], "")))
         if look and len(figure.shows) and not _alike(bar.fill, look.fill):
             yield "UN 3.2 scenarios look alike everywhere", f"{bar.name} is filled {bar.fill}, not {look.fill}"
             break

@@ -12,11 +12,12 @@ import pandas as pd
 
 from sopkit.charts.figure import Figure, chart, plain, vega
 from sopkit.charts.notation import INK, QUIET
-from sopkit.words import Scale, scale_of, shortened
+from sopkit.words import Scale, month_name, say, scale_of, shortened, unit_name, with_unit, written
 
 # widths of Helvetica's letters in thousandths of the type size (Adobe's published metrics), narrow to wide
-_WIDTHS = {222: "ijl'|", 278: " !,./:;[]\\It·f", 333: "()-`r", 500: "ckJsvxyz", 556: "abdeghnopquL#$?_0123456789–",
-           584: "+<=>~−", 611: "FTZ", 667: "ABEKPSVXY&", 722: "CDHNRUw", 778: "GOQ", 833: "mM",
+_WIDTHS = {222: "ijl'’|\u202f", 278: " \xa0!,./:;[]\\It·f", 333: "()-`r", 500: "ckJsvxyzç",
+    556: "éèêëàâäôöûùü«»abdeghnopquL#$?_0123456789–",
+           584: "+<=>~−", 611: "FTZ", 667: "ÀÉÈABEKPSVXY&", 722: "CDHNRUw", 778: "GOQ", 833: "mM",
            889: "%", 944: "W"}  # fmt: skip
 _WIDTH = {letter: width for width, letters in _WIDTHS.items() for letter in letters}
 
@@ -70,13 +71,15 @@ def axis_of(months: pd.Series, width: float) -> Any:
     step = next((step for step in (1, 2, 3, 6, 12, 24) if count / step * 76 <= width - 70), 36)
     shown = pd.date_range(months.min(), months.max(), freq="MS")[::step]
     values = [vega().DateTime(year=month.year, month=month.month) for month in shown]
-    return vega().Axis(title=None, format="%b %Y", values=values, labelFlush=True, domain=False)
+    names = {f"{month:%Y-%m}": month_name(month) for month in shown}
+    told = f"{json.dumps(names)}[timeFormat(datum.value, '%Y-%m')]"
+    return vega().Axis(title=None, labelExpr=told, values=values, labelFlush=True, domain=False)
 
 
 def month_labels(months: pd.DatetimeIndex) -> Any:
     """An axis of columns 0, 1, 2...: the month below each, the year below the first and below January."""
     labels = [
-        [month.strftime("%b"), *([month.strftime("%Y")] if not place or month.month == 1 else [])]
+        [written(month, "%b", "MMM"), *([month.strftime("%Y")] if not place or month.month == 1 else [])]
         for place, month in enumerate(months)
     ]
     expression = f"{json.dumps(labels)}[datum.value]"
@@ -93,7 +96,7 @@ def short_scale(values: Iterable[float], unit: str, pitch: float) -> Scale:
     # money keeps the one scale of the page
     if longest <= pitch - 1 or scale.factor != 1.0 or unit == "share":
         return scale
-    return Scale(1e3, f"thousand {unit}", 1 if max(map(abs, values)) < 1e6 else 0)
+    return Scale(1e3, say("thousand {unit}", unit_name(unit)), 1 if max(map(abs, values)) < 1e6 else 0)
 
 
 def scale_marker(step: float, scale: Scale, zero: float = 0.0, pixels: float = 1.0) -> list[Any]:
@@ -101,7 +104,7 @@ def scale_marker(step: float, scale: Scale, zero: float = 0.0, pixels: float = 1
     step = nice(step)
     text, end = scale.text(step * scale.factor), zero + step * pixels
     row = pd.DataFrame({"y": [zero], "y2": [end], "m": [(zero + end) / 2], "text": [text],
-                        "d": [f"scale: {text} {scale.unit}"]})  # fmt: skip
+                        "d": [say("scale: {value}", with_unit(text, scale.unit))]})  # fmt: skip
     v = vega()
     base = chart(row).encode(x=v.value(-6))
     rule = base.mark_rule(strokeWidth=3, color=QUIET).encode(y="y:Q", y2="y2:Q", description="d:N")
@@ -131,9 +134,8 @@ def apart(values: pd.Series, least: float) -> list[float]:
 
 def marked(point: pd.DataFrame, x: str, y: str, dy: int = -11) -> list[Any]:
     """The point that the message makes: a ring around it and its number in bold."""
-    rows = point.assign(
-        m=[f"message: {plain(name)} {text}" for name, text in zip(point["x"], point["text"], strict=True)]
-    )
+    rows = point.assign(m=[say("message: {text}", f"{plain(name)} {text}") for name,
+        text in zip(point["x"], point["text"], strict=True)])  # fmt: skip
     base = chart(rows).encode(x=x, y=y)
     ring = base.mark_point(size=70, color=INK, filled=False, strokeWidth=1.6).encode(description="m:N")
     return [ring, base.mark_text(dy=dy, fontSize=10, fontWeight="bold", aria=False).encode(text="text:N")]

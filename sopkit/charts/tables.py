@@ -11,10 +11,10 @@ from typing import Any, NamedTuple, Unpack
 
 import pandas as pd
 
-from sopkit.charts.figure import NONE, SVG, About, Figure, empty, in_order, made, nothing, plain, points, safe
+from sopkit.charts.figure import NONE, SVG, About, Figure, empty, in_order, made, named, nothing, plain, points, safe
 from sopkit.charts.notation import BAD, GOOD
 from sopkit.tables import TABLES
-from sopkit.words import Scale, amount, heading, listed, number, scale_of, sentence, span
+from sopkit.words import Scale, amount, heading, listed, number, say, say_count, scale_of, sentence, span
 
 NOT_KNOWN = "not known"
 SORTED = 10  # columns up to which a table can be sorted (house.css)
@@ -66,8 +66,10 @@ def _render(head: Sequence[Cell], rows: Iterable[Row], alt: str, kind: str = "")
 
 def _sorting(heads: Sequence[str], title: str) -> str:
     """What sorts a table on screen without a script: the style sheet reads which heading is chosen."""
-    options = "".join(f"<option value={n}>{safe(head)}</option>" for n, head in enumerate(("as listed", *heads)))
-    return f'<label class="sort">Sort by <select aria-label="Sort by, {safe(title)}">{options}</select></label>'
+    names = (say("as listed"), *heads)
+    options = "".join(f"<option value={n}>{safe(head)}</option>" for n, head in enumerate(names))
+    label = safe(say("Sort by, {table}", title))
+    return f'<label class="sort">{say("Sort by")} <select aria-label="{label}">{options}</select></label>'
 
 
 def _written(figure: Figure, head: Sequence[Cell], rows: Iterable[Row], kind: str = "") -> Figure:
@@ -121,6 +123,7 @@ def _shown(frame: pd.DataFrame, show: Mapping[str, Show | str]) -> dict[str, tup
     shown = {}
     for name, how in show.items():
         how = how if isinstance(how, Show) else Show(how)
+        how = how._replace(heading=say(how.heading))
         numeric = pd.api.types.is_numeric_dtype(frame[name]) and not pd.api.types.is_bool_dtype(frame[name])
         if numeric and not how.unit:
             raise ValueError(f"column {name!r} of the table holds numbers: give its unit, Show({how.heading!r}, unit)")
@@ -128,14 +131,18 @@ def _shown(frame: pd.DataFrame, show: Mapping[str, Show | str]) -> dict[str, tup
     return shown
 
 
-def _cell(value: Any, how: Show, scale: Scale | None) -> Cell:
+def _cell(value: Any, how: Show, scale: Scale | None, data: bool) -> Cell:
+    """A cell; `data`: its text is the company's own, not a word of ours."""
     if how.planned_from is not None:
         known = [v for v in value if math.isfinite(v)]
-        alt = f"{how.heading}: from {number(known[0])} to {number(known[-1])}" if known else how.heading
+        alt = (say("{name}: from {first} to {last}", how.heading, number(known[0]), number(known[-1]))
+            if known else how.heading)  # fmt: skip
         return Cell(spark(value, alt, 120, 24, how.planned_from), "line")
     if scale:
         return Cell(scale.text(value, how.sign))
-    return Cell(("yes" if value else "no") if isinstance(value, bool) else safe(value), "text")
+    if isinstance(value, bool):
+        return Cell(safe(say("yes" if value else "no")), "text")
+    return Cell(safe(value if data else named(value)), "text")
 
 
 def table(
@@ -163,19 +170,24 @@ def table(
         for name, (how, scale) in columns.items()
         if sorts and how.planned_from is None
     ]
+    declared = [TABLES[name] for name in about.get("source", "").split()]
+    data = {name: any(name in t.names and t[name].kind == "text" for t in declared) for name in columns}
     rows, before = [], None
     for at, values in enumerate(frame[list(columns)].head(most).itertuples(index=False, name=None)):
         if group and (name := frame[group].iloc[at]) != before:
-            rows.append(Row([], Cell(safe(name), "group")))
+            rows.append(Row([], Cell(safe(say(name)), "group")))
             before = name
-        cells = [_cell(value, *columns[name]) for name, value in zip(columns, values, strict=True)]
+        cells = [_cell(value, *columns[name], data[name]) for name, value in zip(columns, values, strict=True)]
         kind = "total" if total is not None and values[0] == total else ""
         rows.append(Row(cells, kind=kind, places=[int(place.fillna(len(shown)).iloc[at]) for place in places]))
     left = len(frame) - most
     figure = made(
         frame[[*columns, *([group] if group and group not in columns else [])]], unit, "",
-        f"Table of {len(frame):,} rows: {', '.join(plain(how.heading) for how, _ in columns.values())}.",
-        more=f"{left:,} more row{'s are' if left > 1 else ' is'} in the cycle's tables." if left > 0 else "", **about,
+        say("Table of {count} rows: {columns}.", number(len(frame)), ", ".join(plain(h.heading) for h,
+            _ in columns.values())),
+        more=say_count(left, "{count} more row is in the cycle's tables.",
+            "{count} more rows are in the cycle's tables.",
+                       number(left)) if left > 0 else "", **about,
     )  # fmt: skip
     figure.measure = about.get("measure") or listed((plain(h.heading) for h, scale in columns.values() if scale), 9)
     figure = _written(figure, head, rows, "tight" if len(columns) > 8 else "")
@@ -230,17 +242,18 @@ def heat_map(
     body, marked = [], []
     for name, values in zip(wide.index, wide.to_numpy(dtype=float), strict=True):
         full = [mark_from is not None and value >= mark_from - 1e-9 for value in values]
-        marked += [f"{plain(name)} in {plain(at)}" for at, mark in zip(wide.columns, full, strict=True) if mark]
+        marked += [say("{value} in {month}", plain(name), plain(at)) for at, mark in zip(wide.columns,
+            full, strict=True) if mark]  # fmt: skip
         cells = [
             Cell(scale.text(v, diverging), "mark" if mark else "", _shade(v, lowest, highest, diverging))
             for v, mark in zip(values, full, strict=True)
         ]
-        body.append(Row(cells, Cell(safe(name))))
-    alt = (
-        f"Heat map of {len(wide):,} rows and {wide.shape[1]:,} columns, {scale.unit}, "
-        f"from {scale.text(lowest)} to {scale.text(highest)}."
-        + (f" Marked: {', '.join(marked[:12])}{' and others' if len(marked) > 12 else ''}." if marked else "")
-    )
+        body.append(Row(cells, Cell(safe(named(name)))))
+    alt = say("Heat map of {rows} rows and {columns} columns, {unit}, from {low} to {high}.", number(len(wide)),
+              number(wide.shape[1]), scale.unit, scale.text(lowest), scale.text(highest))  # fmt: skip
+    if marked:
+        more = say(" and others") if len(marked) > 12 else ""
+        alt += " " + say("Marked: {cells}.", ", ".join(marked[:12]) + more)
     shown = tidy.rename(columns={"row": row, "column": column, "y": value})
     figure = made(shown, scale.unit, value, alt, **about)
     return _written(figure, [Cell(safe(heading(row))), *_month_heads(wide.columns)], body, "heat")
@@ -255,11 +268,11 @@ def statement(
         return nothing(about["title"], about.get("none", NONE), frame, row, column, value)
     tidy = points(frame, {"row": row, "column": column}, {"y": value}, unit, about.get("source", ""))
     wide, scale = _wide(tidy, rows), scale_of(tidy["y"], unit, small=True)
-    body = [
-        Row([Cell(scale.text(v)) for v in values], Cell(safe(sentence(str(name))), "text"), "total" * (name in bold))
-        for name, values in zip(wide.index, wide.to_numpy(dtype=float), strict=True)
-    ]
-    alt = f"Statement of {len(wide):,} lines and {wide.shape[1]:,} columns, {scale.unit}."
+    body = [Row([Cell(scale.text(v)) for v in values], Cell(safe(sentence(say(str(name)))), "text"),
+        "total" * (name in bold)) for name, values in zip(wide.index, wide.to_numpy(dtype=float),
+        strict=True)]  # fmt: skip
+    alt = say("Statement of {lines} lines and {columns} columns, {unit}.", number(len(wide)),
+        number(wide.shape[1]), scale.unit)  # fmt: skip
     figure = made(tidy.rename(columns={"row": row, "column": column, "y": value}), scale.unit, value, alt, **about)
     return _written(figure, [Cell(safe(heading(row)), "text"), *_month_heads(wide.columns)], body, "statement")
 
@@ -286,26 +299,27 @@ def comparison(
             seen = any(digit in text for digit in "123456789")  # not rounded to nothing
             worse = seen and (change > 0) == (what in lower)
             kind = " down" if worse else " up" if seen else ""
-            text = ("▼ " if worse else "") + (text if change else "no change")
+            text = ("▼ " if worse else "") + (text if change else say("no change"))
             cells.append(Cell(f'{scale.text(value)}<span class="small{kind}">{text}</span>'))
-        label = (measures or {}).get(what, what.replace("_", " "))
+        label = say((measures or {}).get(what, what.replace("_", " ")))
         body.append(
             Row(cells, Cell(f'<span>{safe(label)}</span> <span class="unit">{safe(scale.unit)}</span>', "text"))
         )
-    alt = f"Table comparing {len(names):,} scenarios with the base on {len(body):,} measures."
-    figure = made(frame, "each row in its own unit", "", alt, more="▼ worse than the base.", **about)
-    return _written(
-        figure, [Cell("Measure", "text"), *(Cell(safe(name)) for name in (base_name, *names))], body, "comparison"
-    )
+    alt = say("Table comparing {scenarios} scenarios with the base on {measures} measures.",
+        number(len(names)), number(len(body)))  # fmt: skip
+    figure = made(frame, "each row in its own unit", "", alt, more=say("▼ worse than the base."), **about)
+    return _written(figure, [Cell(safe(say("Measure")), "text"), *(Cell(safe(name))
+        for name in (say(base_name), *names))], body, "comparison")  # fmt: skip
 
 
 def flow(frame: pd.DataFrame, *, unit: str = "", **about: Unpack[About]) -> Figure:
     """Steps one after the other, such as the stages of a cycle: stage, question, state, made, who."""
-    words = "; ".join(f"{plain(r.stage)}: {r.state}" for r in frame.itertuples())
-    figure = made(frame, unit, "", f"Process. {words}.", **about)
+    words = "; ".join(f"{named(r.stage)}: {say(r.state)}" for r in frame.itertuples())
+    figure = made(frame, unit, "", say("Process. {steps}.", words), **about)
     steps = "".join(
-        f'<li class="{safe(r.state.replace(" ", "-"))}"><b>{place} {safe(r.stage)}</b><span>{safe(r.question)}</span>'
-        f"<span><b>{safe(r.state)}</b> {safe(r.made)}</span><span>{safe(r.who)}</span></li>"
+        f'<li class="{safe(r.state.replace(" ", "-"))}"><b>{place} {safe(named(r.stage))}</b>'
+        f"<span>{safe(named(r.question))}</span><span><b>{safe(say(r.state))}</b> {safe(r.made)}</span>"
+        f"<span>{safe(r.who)}</span></li>"
         for place, r in enumerate(frame.itertuples(), start=1)
     )
     figure.body = f'<ol class="flow">{steps}</ol>'
@@ -373,11 +387,12 @@ class Tile(NamedTuple):
     def html(self) -> str:
         """The tile: value, small line, target met or missed in words, owner."""
         scale = scale_of([self.value] if self.value is not None else [], self.unit)
-        value, unit = (f"{safe(scale.text(self.value))} ", scale.unit) if self.known else ("", NOT_KNOWN)
+        value, unit = (f"{safe(scale.text(self.value))} ", scale.unit) if self.known else ("", say(NOT_KNOWN))
         state = ""
         if self.missed is not None:
-            kind, verdict = (" down", "▼ misses") if self.missed else ("", "✓ meets")
-            state = f'<p class="state{kind}">{verdict} target {safe(amount(self.target, self.unit))}</p>'
+            verdict = say("▼ misses target {target}" if self.missed else "✓ meets target {target}",
+                          amount(self.target, self.unit))  # fmt: skip
+            state = f'<p class="state{" down" if self.missed else ""}">{safe(verdict)}</p>'
         months = f", {span(self.months[0], self.months[-1])}" if len(self.months) else ""
         return (
             f'<div><h3>{safe(self.name)}</h3><p class="value">{value}<span>{safe(unit)}</span></p>'
@@ -390,7 +405,7 @@ def tiles(kpis: Sequence[Tile], **about: Unpack[About]) -> Figure:
     """KPI tiles: value, target met or missed in words, owner, and a small line of the months."""
     if not kpis:
         return nothing(about["title"], about.get("none", "No KPI can be computed from these tables."), None, "target")
-    words = [f"{plain(one.name)}: {amount(one.value, one.unit) if one.known else NOT_KNOWN}" for one in kpis]
+    words = [f"{plain(one.name)}: {amount(one.value, one.unit) if one.known else say(NOT_KNOWN)}" for one in kpis]
     shown = pd.DataFrame(kpis)[["name", "value", "unit", "target", "better", "owner", "note"]]
     figure = made(shown, "each in its own unit", "", "; ".join(words), **about)
     figure.body = f'<div class="sop-tiles">{"".join(one.html for one in kpis)}</div>'

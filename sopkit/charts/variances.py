@@ -8,11 +8,11 @@ from typing import Unpack
 
 import pandas as pd
 
-from sopkit.charts.figure import FONT, NONE, SVG, About, Figure, empty, made, nothing, plain, safe
+from sopkit.charts.figure import FONT, NONE, SVG, About, Figure, empty, made, named, nothing, safe
 from sopkit.charts.marks import nice, text_width
 from sopkit.charts.notation import INK, QUIET, colour_of
 from sopkit.charts.tables import Cell, Row, _written
-from sopkit.words import Scale, heading, number, scale_of, sentence
+from sopkit.words import Scale, heading, number, say, scale_of, sentence, with_unit
 
 WIDTH, HIGH, TYPE = 128, 18, 12  # of a cell of bars or pins, in pixels
 PINS = Scale(0.01, "%", 1)
@@ -37,21 +37,22 @@ def variances(
     shares = {name: (frame[plan] - frame[name]) / frame[name].abs().where(frame[name] != 0) for name in against}
     lines = _Cells([value / scale.factor for column in changes.values() for value in column], scale)
     pins = _Cells([min(max(value * 100, -100), 100) for column in shares.values() for value in column], PINS)
-    heads, body = [Cell(safe(heading(row)), "text"), *(Cell(safe(sentence(name))) for name in scenarios)], []
+    heads, body = [Cell(safe(heading(row)), "text"), *(Cell(safe(sentence(say(name)))) for name in scenarios)], []
     for name in against:
-        told = safe(f"Δ {name}")
+        told = safe(f"Δ {say(name)}")
         heads += [Cell(f"{told}{lines.marker}", "bars"), Cell(f"{told}, %", "bars")]
     for place, line in enumerate(frame[row]):
         cells = [Cell(scale.text(frame[name].iloc[place])) for name in scenarios]
         for name in against:
-            about_row = f"{sentence(plain(line))}, against {name}"
+            about_row = say("{line}, against {scenario}", sentence(named(line)), say(name))
             cells.append(Cell(lines.bar(changes[name].iloc[place], about_row, good), "bars"))
             cells.append(Cell(pins.pin(shares[name].iloc[place], about_row, good), "bars"))
-        body.append(Row(cells, Cell(safe(sentence(plain(line))), "text"), "total" * (line in bold)))
+        body.append(Row(cells, Cell(safe(sentence(named(line))), "text"), "total" * (line in bold)))
     spoken = "; ".join(
-        f"{plain(line)}: {scale.text(value)}" for line, value in zip(frame[row], frame[plan], strict=True)
+        f"{named(line)}: {scale.text(value)}" for line, value in zip(frame[row], frame[plan], strict=True)
     )
-    figure = made(frame, scale.unit, plan, f"Statement, {scale.unit}. {spoken}.", **(About(shows=scenarios) | about))
+    figure = made(frame, scale.unit, plan, say("Statement, {unit}. {spoken}.", scale.unit, spoken),
+        **(About(shows=scenarios) | about))  # fmt: skip
     return _written(figure, heads, body, "variances")
 
 
@@ -65,6 +66,7 @@ def swings(
     """
     if frame is None or empty(frame, row, *show):
         return nothing(about["title"], about.get("none", NONE), frame, row, *show)
+    show = {name: say(told) for name, told in show.items()}
     drawn = [name for name in show if pd.api.types.is_numeric_dtype(frame[name])]
     scale = scale_of(frame[drawn].to_numpy(dtype=float).ravel(), unit, small=True)
     bars = _Cells(list(frame[drawn].to_numpy(dtype=float).ravel() / scale.factor), scale)
@@ -74,21 +76,20 @@ def swings(
     ]
     body, better = list[Row](), about.get("better", "higher")
     for line in frame.to_dict("records"):
-        told = plain(line[row])
+        told = named(line[row])
         cells = [
             Cell(bars.bar(line[name], f"{told}, {show[name]}", better), "bars")
             if name in drawn
-            else Cell(safe(plain(line[name])), "text")
+            else Cell(safe(named(line[name])), "text")
             for name in show
         ]
         body.append(Row(cells, Cell(safe(told), "text"), "total" * (told in bold)))
     each = "; ".join(
-        f"{plain(line[row])}: {', '.join(f'{show[n]} {scale.text(line[n], True)}' for n in drawn)}"
+        f"{named(line[row])}: {', '.join(f'{show[n]} {scale.text(line[n], True)}' for n in drawn)}"
         for line in frame.to_dict("records")
     )
-    return _written(
-        made(frame, scale.unit, drawn[0], f"Bars, {scale.unit}. {each}.", **about), heads, body, "variances"
-    )
+    return _written(made(frame, scale.unit, drawn[0], say("Bars, {unit}. {each}.", scale.unit, each),
+        **about), heads, body, "variances")  # fmt: skip
 
 
 class _Cells:
@@ -114,7 +115,8 @@ class _Cells:
         at, anchor = (end + 4, "start") if value >= 0 else (end - 4, "end")
         return (
             f'<svg xmlns="{SVG}" viewBox="0 0 {WIDTH} {HIGH}" width="{WIDTH}" height="{HIGH}" role="img" '
-            f'aria-label="{safe(text)} {safe(self.scale.unit)}">{shape}<line x1="{self.zero:.1f}" x2="{self.zero:.1f}" '
+            f'aria-label="{safe(with_unit(text, self.scale.unit))}">{shape}'
+            f'<line x1="{self.zero:.1f}" x2="{self.zero:.1f}" '
             f'y1="0" y2="{HIGH}" stroke="{INK}"/><text x="{at:.1f}" y="13" text-anchor="{anchor}" font-family="{FONT}" '
             f'font-size="{TYPE}px" fill="{colour if colour != QUIET else INK}">{safe(text)}</text></svg>'
         )
@@ -147,7 +149,7 @@ class _Cells:
         start = self.zero + min(0.0, value / self.scale.factor) * self.size
         wide, top = abs(value / self.scale.factor) * self.size, (HIGH - high) / 2
         colour = colour_of(value, better)
-        title = safe(f"{told}: {self._text(value, self.scale)} {self.scale.unit}")
+        title = safe(f"{told}: {with_unit(self._text(value, self.scale), self.scale.unit)}")
         return (
             f'<rect x="{start:.1f}" y="{top}" width="{wide:.2f}" height="{high}" fill="{colour}"><title>{title}</title>'
             f"</rect>"
@@ -157,7 +159,7 @@ class _Cells:
     def marker(self) -> str:
         """The scale as a drawn length, for the heading of a column."""
         text = number(self.step, self.scale.decimals)
-        title = safe(f"scale: {text} {self.scale.unit}")
+        title = safe(say("scale: {value}", with_unit(text, self.scale.unit)))
         return (
             f'<svg xmlns="{SVG}" viewBox="0 0 {WIDTH} 14" width="{WIDTH}" height="14" role="img" aria-label="{title}">'
             f'<rect x="0" y="5" width="{self.step * self.size:.2f}" height="3" fill="{QUIET}">'

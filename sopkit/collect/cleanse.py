@@ -17,6 +17,7 @@ import pandas as pd
 
 from sopkit.collect.contradictions import own_lanes
 from sopkit.tables import TABLES, Company
+from sopkit.words import local, month_name, say, written
 
 KEY = ["month", "product", "market"]
 WINDOW = 13  # months: a year and the month itself, so that every season has one vote
@@ -153,13 +154,14 @@ def _returns(raw: pd.DataFrame) -> pd.DataFrame:
     values, cells = raw.to_numpy(), {}
     for t, s in np.argwhere(values < 0):
         back = -values[t, s]
-        month = f"{raw.index[t]:%b %Y}"
-        cells[t, s] = (back, "returns", f"{back:,.0f} more came back than was sold: demand cannot be negative")
+        told = say("{quantity} more came back than was sold: demand cannot be negative", local(f"{back:,.0f}"))
+        cells[t, s] = (back, "returns", told)
         for earlier in range(t - 1, max(t - 1 - RETURNS_REACH, -1), -1):
             already = -cells.get((earlier, s), (0.0,))[0]
             taken = min(back, max(np.nan_to_num(values[earlier, s]) - max(already, 0.0), 0.0))
             if taken > 0:
-                cells[earlier, s] = (-taken - max(already, 0.0), "returns", f"sold here, came back in {month}")
+                told = say("sold here, came back in {month}", month_name(raw.index[t]))
+                cells[earlier, s] = (-taken - max(already, 0.0), "returns", told)
                 back -= taken
     return _rows(raw, cells)
 
@@ -171,7 +173,8 @@ def _missing_months(raw: pd.DataFrame, expected: pd.DataFrame, lacking: pd.Datet
     for month in lacking:
         t = raw.index.get_loc(month)
         for s in np.flatnonzero(raw.iloc[t].notna().to_numpy() & (filled.iloc[t].to_numpy() > 0)):
-            cells[t, s] = (filled.iat[t, s], "missing_month", f"no sale of any product is recorded for {month:%b %Y}")
+            told = say("no sale of any product is recorded for {month}", month_name(month))
+            cells[t, s] = (filled.iat[t, s], "missing_month", told)
     return _rows(raw, cells)
 
 
@@ -187,7 +190,7 @@ def _stock_outs(raw: pd.DataFrame, expected: pd.DataFrame, tables: Mapping[str, 
     lanes = own_lanes(stock[["product"]].drop_duplicates().merge(tables["lanes"], how="cross"))
     cheapest = lanes.groupby(["product", "destination"])["cost"].transform("min")
     lanes = lanes[lanes["cost"].eq(cheapest)].rename(columns={"origin": "site", "destination": "market"})
-    served = stock.merge(lanes[["site", "market", "product"]], on=["site", "product"])
+    served = stock.merge(lanes[["site", "market", "product"]].drop_duplicates(), on=["site", "product"])
     closing = served.pivot_table(index="month", columns=["product", "market"], values="quantity", aggfunc="sum")
     closing = closing.reindex(index=raw.index, columns=raw.columns)
     gone = closing.le(0) & closing.notna()
@@ -195,9 +198,9 @@ def _stock_outs(raw: pd.DataFrame, expected: pd.DataFrame, tables: Mapping[str, 
     cells = {}
     for t, s in np.argwhere(short.to_numpy()):
         lost = expected.iat[t, s] - raw.iat[t, s]
-        when = "end" if gone.iat[t, s] else "start"
-        wanted = f"about {expected.iat[t, s]:,.0f} would have sold"
-        cells[t, s] = (lost, "stock_out", f"no stock at the month's {when}: {wanted}")
+        told = ("no stock at the month's end: about {quantity} would have sold" if gone.iat[t, s] else
+                "no stock at the month's start: about {quantity} would have sold")  # fmt: skip
+        cells[t, s] = (lost, "stock_out", say(told, local(f"{expected.iat[t, s]:,.0f}")))
     return _rows(raw, cells)
 
 
@@ -221,15 +224,19 @@ def _suspicions(
     cells = {}
     for t, s in np.argwhere(far.to_numpy()):
         sold, usual = raw.iat[t, s], expected.iat[t, s]
-        compared = f"{sold:,.0f} sold where {usual:,.0f} were usual"
+        compared = local(f"{sold:,.0f}"), local(f"{usual:,.0f}")
         if sold >= DEAL * usual and alone.iat[t, s]:
-            method, reason = "one_off_deal", f"{compared}, in one month only: a single order?"
+            method, reason = ("one_off_deal", say("{sold} sold where {usual} were usual, in one month "
+                                    "only: a single order?", *compared))  # fmt: skip
         elif sold == 0:
-            method, reason = "suspected_stock_out", f"{compared}; no stock record tells why"
+            method, reason = ("suspected_stock_out", say("{sold} sold where {usual} were usual; no "
+                                    "stock record tells why", *compared))  # fmt: skip
         else:
-            method, reason = "outlier", f"{compared}, {score.iat[t, s]:+.1f} deviations"
+            far_off = local(f"{score.iat[t, s]:+.1f}")
+            method, reason = ("outlier", say("{sold} sold where {usual} were usual, {score} deviations",
+                *compared, far_off))  # fmt: skip
         if t == len(raw) - 1:
-            reason += "; the newest month, so it may be the start of a change"
+            reason = say("{reason}; the newest month, so it may be the start of a change", reason)
         cells[t, s] = (usual - sold, method, reason)
     return _rows(raw, cells)
 
@@ -269,7 +276,8 @@ def _trading_days(
             continue
         effect = np.exp(-min(slope, 1.0) * shift.fillna(0.0)) - 1
         for t in np.flatnonzero(effect.abs().to_numpy() >= TRADING_MATERIAL):
-            reason = f"{days.iat[t]:.0f} working days where {usual.iat[t]:.1f} are usual in {known.index[t]:%B}"
+            reason = say("{days} working days where {usual} are usual in {month}", local(f"{days.iat[t]:.0f}"),
+                         local(f"{usual.iat[t]:.1f}"), written(known.index[t], "%B", "LLLL"))  # fmt: skip
             for s in np.flatnonzero((groups == group) & (known.iloc[t].to_numpy() * abs(effect.iat[t]) >= 1)):
                 cells[t, s] = (known.iat[t, s] * effect.iat[t], "trading_days", reason)
     return _rows(known, cells)

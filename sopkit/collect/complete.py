@@ -16,6 +16,7 @@ from sopkit.collect import runs_out
 from sopkit.collect.contradictions import reached
 from sopkit.errors import Finding
 from sopkit.tables import TABLES, Company
+from sopkit.words import local, number, say
 
 ALL = "all"
 SCORE = "score of the table"
@@ -74,15 +75,18 @@ def findings(tables: Mapping[str, pd.DataFrame], company: Company, cycle: str) -
     for row in scores[scores["family"].eq(ALL) & scores["score"].lt(1) & scores["measure"].ne(SCORE)].itertuples():
         if tables[row.table].empty and row.table in PLANNED_AROUND:
             continue
-        rule = f"incomplete: {row.measure} ({row.present:,.0f} of {row.wanted:,.0f}); missing: {row.missing}"
-        fix = "Complete the source, or declare under `assumptions:` in company.yaml how it is planned around."
+        counts = local(f"{row.present:,.0f}"), local(f"{row.wanted:,.0f}")
+        rule = say("incomplete: {measure} ({present} of {wanted}); missing: {names}", say(row.measure),
+            *counts, row.missing)  # fmt: skip
+        fix = say("Complete the source, or declare under `assumptions:` in company.yaml how it is planned around.")
         found.append(Finding(row.table, 0, "", "", rule, "warning", "", fix))
     found += _unmet_demand(tables)
     declared = {assumption.table for assumption in company.assumptions.values()}
     for name in PLANNED_AROUND:
         if tables[name].empty and name not in declared:
-            fix = "Give it a source, or declare under `assumptions:` in company.yaml what is assumed and who answers."
-            found.append(Finding(name, 0, "", "", UNSAID, "warning", "", fix))
+            fix = say("Give it a source, or declare under `assumptions:` in company.yaml what is "
+                      "assumed and who answers.")  # fmt: skip
+            found.append(Finding(name, 0, "", "", say(UNSAID), "warning", "", fix))
     found += runs_out.findings(tables, company, cycle)
     return [*found, *_stock_date(tables, cycle), *_expired_assumptions(company, cycle)]
 
@@ -94,12 +98,13 @@ def _unmet_demand(tables: Mapping[str, pd.DataFrame]) -> Iterator[Finding]:
     bare = pairs[~keys.isin(pd.MultiIndex.from_frame(known[["product", "market"]].astype(object)))]
     if len(bare):
         named = ", ".join(f"{row.product} in {row.market}" for row in bare.head(LISTED).itertuples())
-        named += f" and {len(bare) - LISTED:,} more" if len(bare) > LISTED else ""
-        rule = (
-            f"{len(bare):,} of {len(pairs):,} products and markets have no service policy: what is not delivered in "
-            f"its month is lost, and nothing but its margin speaks against that; missing: {named}"
-        )
-        fix = "Add them with what a waiting or lost unit costs."
+        if len(bare) > LISTED:
+            named = say("{names} and {count} more", named, number(len(bare) - LISTED))
+        rule = say("{count} of {all} products and markets have no service policy: what is not delivered in its month "
+                   "is lost, "
+                   "and nothing but its margin speaks against that; missing: {names}", local(f"{len(bare):,}"),
+                   local(f"{len(pairs):,}"), named)  # fmt: skip
+        fix = say("Add them with what a waiting or lost unit costs.")
         yield Finding("service_policies", 0, "", "", rule, "warning", "", fix)
 
 
@@ -137,7 +142,8 @@ def _assumptions(company: Company) -> pd.DataFrame:
 def _expired_assumptions(company: Company, cycle: str) -> Iterator[Finding]:
     for code, one in company.assumptions.items():
         if one.expires and one.expires < cycle:
-            rule, fix = f"assumption {code} has expired", f"{one.owner} confirms it anew or the data are completed."
+            rule = say("assumption {code} has expired", code)
+            fix = say("{owner} confirms it anew or the data are completed.", one.owner)
             yield Finding("assumptions", 0, "expires", one.expires, rule, "warning", f"{cycle} or later", fix)
 
 
@@ -150,7 +156,9 @@ def _counted(table: str, measure: str, wanted: pd.DataFrame) -> Iterator[tuple]:
     for family, group in groups:
         if len(group):
             lost = group.loc[~group["there"], "label"].astype(str)
-            missing = ", ".join(lost.head(LISTED)) + (f" and {len(lost) - LISTED:,} more" if len(lost) > LISTED else "")
+            missing = ", ".join(lost.head(LISTED))
+            if len(lost) > LISTED:
+                missing = say("{names} and {count} more", missing, number(len(lost) - LISTED))
             there = int(group["there"].sum())
             yield table, family, measure, there, len(group), there / len(group), missing
 

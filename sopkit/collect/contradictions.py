@@ -34,13 +34,17 @@ class _Asked(dict[str, pd.DataFrame]):
         return self.setdefault(name, self._tables[name])
 
 
+def _same(one: pd.DataFrame, other: pd.DataFrame) -> bool:
+    return one is other or not (len(one) or len(other))
+
+
 class Known(dict[Callable[..., Any], tuple[Tables, Any, Any]]):
     """What was made of tables once, taken again where nothing that was read for it is another now."""
 
     def made(self, make: Callable[..., Any], tables: Tables, *others: Any, **named: Any) -> Any:
         """`make(tables, *others, **named)`, or what that gave the first time, of the same tables and others."""
         read, same, result = self.get(make, ({}, None, None))
-        if same == (others, named) and all(tables[name] is frame for name, frame in read.items()):
+        if same == (others, named) and all(_same(frame, tables[name]) for name, frame in read.items()):
             return result
         asked = _Asked(tables)
         result = make(asked, *others, **named)
@@ -118,7 +122,7 @@ def own_lanes(pairs: pd.DataFrame) -> pd.DataFrame:
     """Of products beside rows of lanes: the lane for the product alone, or where there is none that for all items."""
     fits = pairs[pairs["item"].eq("") | pairs["item"].eq(pairs["product"])]
     own = fits.sort_values("item", ascending=False, kind="stable")
-    return own.drop_duplicates(["product", "origin", "destination"]).sort_index()
+    return own.drop_duplicates(["product", "origin", "destination", "mode"]).sort_index()
 
 
 def _sources(tables: Tables) -> pd.DataFrame:
@@ -159,6 +163,21 @@ def _materials(tables: Tables) -> Iterator[Finding]:
         fix="Remove one row of the loop.",
     )
     sourced = set(_sources(tables)["item"])
+    routings = tables["routings"]
+    ways = set(
+        zip(routings["item"], routings["routing"].where(routings["routing"].ne(""), routings["resource"]), strict=True)
+    )
+    yield from wrong.where(
+        pd.Series(
+            [w != "" and (i, w) not in ways for i, w in zip(bom["item"], bom["routing"], strict=True)],
+            bom.index,
+            dtype=bool,
+        ),
+        "routing",
+        "no routing of {item} has this name",
+        allowed="a routing of the item, or empty for all",
+        fix="Correct the name, or add the routing.",
+    )
     yield from wrong.where(
         ~bom["item"].isin(sourced) & ~bom.duplicated("item"),
         "item",
@@ -269,12 +288,23 @@ def _too_small(tables: Tables) -> Iterator[Finding]:
 def _offers(tables: Tables, months: Months) -> Iterator[Finding]:
     offers, special = tables["offers"], tables["supplier_capacity"]
     offered = pd.MultiIndex.from_frame(offers[OFFER])
-    yield from _Wrong("supplier_capacity", special).where(
-        pd.Series(~pd.MultiIndex.from_frame(special[OFFER]).isin(offered), dtype=bool),
-        "supplier",
-        "offers no {item} to {site}",
-        allowed="supplier, item and site of a row of offers",
-        fix="Add the offer, or remove this row.",
+    for name in ("supplier_capacity", "dated_offers", "price_breaks"):
+        yield from _Wrong(name, tables[name]).where(
+            pd.Series(~pd.MultiIndex.from_frame(tables[name][OFFER]).isin(offered), dtype=bool),
+            "supplier",
+            "offers no {item} to {site}",
+            allowed="supplier, item and site of a row of offers",
+            fix="Add the offer, or remove this row.",
+        )
+    breaks = tables["price_breaks"].sort_values([*OFFER, "from_quantity"], kind="stable")
+    usual = offers.set_index(OFFER)["price"].reindex(pd.MultiIndex.from_frame(breaks[OFFER])).to_numpy()
+    before = breaks.groupby(OFFER)["price"].shift().fillna(pd.Series(usual, breaks.index))
+    yield from _Wrong("price_breaks", breaks.assign(before=before)).where(
+        breaks["price"].ge(before) | breaks["from_quantity"].le(0),
+        "price",
+        "a price from a larger quantity on that is not lower",
+        allowed="from a quantity above 0 on, below {before}",
+        fix="Correct the price or the quantity.",
     )
     special = special[special["month"].isin(months)]
     most = special.groupby(OFFER)["capacity"].agg(["max", "count"]).reindex(offered)
@@ -426,7 +456,7 @@ def contradictions(tables: Tables, company: Company, cycle: str, known: Known | 
     All are errors but receipts that are overdue: they are planned without. Reads what stage
     supply reads; where demand_plan is empty, what only a demand can contradict is not asked.
     """
-    made, months = (known or Known()).made, company.months(cycle)
+    made, months = (Known() if known is None else known).made, company.months(cycle)
     of_months = (_products, _lead_times, _lots, _offers, _months, _overdue)
     found = [finding for check in of_months for finding in made(check, tables, months)]
     found += made(_people, tables, company, cycle)

@@ -10,7 +10,7 @@ from sopkit import charts
 from sopkit.book import Book
 from sopkit.charts import Figure, Show
 from sopkit.tables import TABLES
-from sopkit.words import sentence, several
+from sopkit.words import say, sentence, several
 
 
 def grouped(found: pd.DataFrame) -> pd.DataFrame:
@@ -50,7 +50,7 @@ def findings(book: Mapping[str, pd.DataFrame], most: int = 200) -> Figure:
     found = book["findings"]
     rows, texts = grouped(found), {"column": "Column", "rows": "Rows", "values": "Values"}
     texts = {name: words for name, words in texts.items() if rows[name].ne("").any()}
-    counts = f"{several(len(found), 'finding')} of {several(len(rows), 'kind')}"
+    counts = say("{findings} of {kinds}", several(len(found), "finding"), several(len(rows), "kind"))
     who = ""
     if isinstance(book, Book):
         who, rows = book.who, rows.assign(rule=book.in_words(rows["rule"]), fix=book.in_words(rows["fix"]))
@@ -58,10 +58,10 @@ def findings(book: Mapping[str, pd.DataFrame], most: int = 200) -> Figure:
         rows,
         {"severity": "Severity", "table": "Table", **texts, "count": Show("Cells", "count"), "rule": "What is wrong",
          "fix": "Fix"},
-        most=most, who=who or "Data as they came", title="Findings in the data", unit="rows and cells",
+        most=most, who=who or say("Data as they came"), title="Findings in the data", unit="rows and cells",
         source="findings", shows=["actual"],
         none="Nothing is wrong: every table fits its declaration.",
-        look_for=f"{sentence(counts)}: those who know the table can correct it before the demand meeting.",
+        look_for=say("{counts}: those who know the table can correct it before the demand meeting.", sentence(counts)),
     )  # fmt: skip
 
 
@@ -78,7 +78,7 @@ def completeness(book: Book) -> Figure:
     """How complete every table is, family by family."""
     rows = book["completeness"].query("family != 'all'")
     return charts.heat_map(
-        rows.assign(looked_at=rows["table"] + ": " + rows["measure"],
+        rows.assign(looked_at=rows["table"] + ": " + rows["measure"].map(say),
                     family=book.called(rows["family"], "families")), "looked_at", "family", "score", unit="share",
         who=book.who, title="Completeness by family", source="completeness", better="higher", shows=["actual"],
         look_for="Anything below 100 %: what is missing stands in the next table.",
@@ -98,11 +98,8 @@ def missing(book: Book) -> Figure:
 def assumptions(book: Book) -> Figure:
     """What is missing but planned around, each with an owner."""
     asked = book["findings"]["severity"].eq("warning").sum()
-    none = (
-        f"No assumption is declared; {several(int(asked), 'finding')} may ask for one."
-        if asked
-        else ("Nothing had to be assumed.")
-    )
+    none = (say("No assumption is declared; {findings} may ask for one.", several(int(asked), "finding"))
+        if asked else ("Nothing had to be assumed."))  # fmt: skip
     return charts.table(
         book["assumptions"],
         charts.columns_of("assumptions", "statement table owner expires", statement="Assumption",
@@ -129,14 +126,19 @@ def corrections(book: Book, *, waiting: bool = False) -> Figure:
     rows = book["history_adjustments"]
     open_ = rows[rows["status"] == "proposed"]
     rows = open_ if waiting else rows
-    names = {"product": book.called(rows["product"], "products"), "market": book.called(rows["market"], "markets")}
+    names = {
+        "method": rows["method"].map(say),
+        "product": book.called(rows["product"], "products"),
+        "market": book.called(rows["market"], "markets"),
+    }
     return charts.table(
         rows.assign(**names),
         charts.columns_of("history_adjustments", "month product market +quantity reason method status", book.unit,
                           quantity="Change", reason="Why", method="Found by"),
-        who=book.who, title="Corrections of history" + (" that wait for an answer" if waiting else ""), unit=book.units,
+        who=book.who, title="Corrections of history that wait for an answer" if waiting else "Corrections of history",
+            unit=book.units,
         source="history_adjustments", shows=["actual"],
-        look_for=f"{sentence(several(len(open_), 'correction'))} proposed, not applied: history stays as it came until "
-        "a planner answers.",
+        look_for=say("{corrections} proposed, not applied: history stays as it came until a planner answers.",
+            sentence(several(len(open_), 'correction'))),
         none="No correction of history waits for an answer." if waiting else "History stands as it is.",
     )  # fmt: skip

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from sopkit.errors import SettingsError, nearest
 from sopkit.files import is_inside
+from sopkit.languages import speak
 from sopkit.tables import INPUTS, TABLES, Company, Source, Table, load_yaml, parse_cycle, validated
 from sopkit.tables.company import Assumption, line_of
 
@@ -67,6 +68,7 @@ def load(folder: Path, cycle: str) -> Mapping:
     path = folder / "company.yaml"
     document, lines = load_yaml(path)
     company = validated(Company, document, lines, path)
+    speak(company.language)
     mistakes = sorted(_against_declarations(company, lines, folder))
     if mistakes:
         text = "\n".join(f"  line {line}: {text}" for line, text in mistakes)

@@ -19,7 +19,8 @@ def findings(tables: Mapping[str, pd.DataFrame], company: Company, cycle: str) -
 
     The need is last year's mean monthly sales of the products, carried down the bill of materials.
     """
-    bom, start = tables["bom"], pd.Timestamp(f"{cycle}-01")
+    bom = tables["bom"].groupby(["item", "component"], as_index=False)["quantity"].max()  # of several bills the most
+    start = pd.Timestamp(f"{cycle}-01")
     sold = tables["sales_history"]
     sold = sold[sold["month"].ge(start - pd.DateOffset(months=YEAR)) & sold["month"].lt(start)]
     need: dict[str, float] = (sold.groupby("product")["quantity"].sum() / YEAR).to_dict()

@@ -12,7 +12,7 @@ from sopkit.decide import answers, table
 from sopkit.decide.answers import UNDECIDED as UNDECIDED
 from sopkit.errors import SettingsError, nearest
 from sopkit.tables import TABLES
-from sopkit.words import amount, number
+from sopkit.words import amount, number, say
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,25 +34,27 @@ def recommend(asked: Question, results: pd.DataFrame, currency: str = "") -> tup
     """
     after_penalties = _after_penalties(results).reindex(asked.options).dropna()
     if after_penalties.empty:
-        return "", "No option of this question was solved as a scenario."
+        return "", say("No option of this question was solved as a scenario.")
     first, best = after_penalties.index[0], after_penalties.idxmax()
     titles = results.drop_duplicates("scenario").set_index("scenario")["title"]
     if best == first:
         rivals = after_penalties.drop(first)
         if rivals.empty:
-            return best, f"{titles[best]}: no other option was solved."
+            return best, say("{option}: no other option was solved.", titles[best])
         less = amount(rivals.max() - after_penalties[best], currency, True)
-        return best, f"{titles[best]}: the best other option, {titles[rivals.idxmax()]}, brings {less}."
+        told = "{option}: the best other option, {other}, brings {money}."
+        return best, say(told, titles[best], titles[rivals.idxmax()], less)
     wide = results.pivot(index="measure", columns="scenario", values="value")
     change = wide[best] - wide[first]
     money = {measure: amount(abs(value), currency) for measure, value in change.items()}
-    result = "costs" if change["result"] < 0 else "brings"
-    penalties = "avoids" if change["service penalties"] < 0 else "adds"
-    return best, (
-        f"{titles[best]}: {result} {money['result']} of result and {penalties} {money['service penalties']} of service "
-        f"penalties; fill rate {number(change['fill rate'] * 100, 1, sign=True)} points, "
-        f"mean stock {amount(change['mean stock value'], currency, True)}."
-    )
+    result = "costs {money} of result" if change["result"] < 0 else "brings {money} of result"
+    avoids = change["service penalties"] < 0
+    penalties = "avoids {money} of service penalties" if avoids else "adds {money} of service penalties"
+    return best, say(
+        "{option}: {result} and {penalties}; fill rate {points} points, mean stock {stock}.", titles[best],
+        say(result, money["result"]), say(penalties, money["service penalties"]),
+        number(change["fill rate"] * 100, 1, sign=True), amount(change["mean stock value"], currency,
+            True))  # fmt: skip
 
 
 def questions(book: Book) -> list[Question]:
@@ -68,7 +70,7 @@ def questions(book: Book) -> list[Question]:
     asked = [
         one.model_copy(update={"options": codes}) for one, codes in left if codes == list(one.options) or len(codes) > 1
     ]
-    return asked or [Question(question="Which plan do we run?", options=solved)]
+    return asked or [Question(question=say("Which plan do we run?"), options=solved)]
 
 
 def must_be_an_answer(book: Book, fields: Mapping[str, Any]) -> None:

@@ -11,6 +11,7 @@ from sopkit.book import Book, Question
 from sopkit.book.signed import SHORT, chosen, must_be_allowed, plan_hash
 from sopkit.decide.table import choose_by
 from sopkit.errors import SettingsError, nearest
+from sopkit.words import say
 
 UNDECIDED = "undecided"
 
@@ -35,27 +36,33 @@ def answer(asked: Question, book: Book, recorded: Mapping[str, Mapping[str, Any]
         why = _not_for_this_plan(asked, book)
     else:
         now, then = seen(book), given.get("plan_hash") or ""
-        why = "" if now in ("", then) else "the plan has changed since. Look at it as it is now, and decide again"
+        why = "" if now in ("", then) else say("the plan has changed since. Look at it as it is now, and decide again")
     if not why:
         _must_make_sense(asked, given, book)
         return {**given, "lapsed": ""}
-    who = f"{given['author']} chose {given['option']}" if given["option"] else f"{given['author']} left it open"
-    return none | {"lapsed": f"{who}; it does not count: {why}."}
+    how = "{author} chose {option}; it does not count: {why}." if given["option"] else (
+        "{author} left it open; it does not count: {why}.")  # fmt: skip
+    told = [given["author"], *([given["option"]] if given["option"] else []), why]
+    return none | {"lapsed": say(how, *told)}
 
 
 def _not_for_this_plan(asked: Question, book: Book) -> str:
-    now, write = seen(book), f"write cycle: {book.cycle}"
-    write += f" and plan: {seen(book)[:SHORT]} beside it" if now else " beside it"
+    now = seen(book)
+    write = say("write cycle: {cycle} and plan: {plan} beside it" if now else "write cycle: {cycle} beside it",
+                *[book.cycle, now[:SHORT]][: 1 + bool(now)])  # fmt: skip
     if not asked.cycle:
-        return f"decisions.yaml does not say in which cycle. If it is meant for this plan, {write}"
+        return say("decisions.yaml does not say in which cycle. If it is meant for this plan, {fix}", write)
     if asked.cycle != book.cycle:
-        return f"it was given in {asked.cycle}. This cycle asks anew; to answer, {write}"
+        return say("it was given in {cycle}. This cycle asks anew; to answer, {fix}", asked.cycle, write)
     if now and not (asked.plan and now.startswith(asked.plan)):
-        which = f"it is for the plan {asked.plan}" if asked.plan else "decisions.yaml does not say for which plan"
-        return f"{which}. Look at the plan as it is now; to answer, {write}"
+        how = ("it is for the plan {plan}. Look at the plan as it is now; to answer, {fix}" if asked.plan else
+               "decisions.yaml does not say for which plan. Look at the plan as it is now; to answer, {fix}"
+               )  # fmt: skip
+        return say(how, *([asked.plan] if asked.plan else []), write)
     people = book["people"]
     if (people.loc[people["name"] == asked.decided_by, "ssh_key"] != "").any():
-        return f"{asked.decided_by} signs with an SSH key, and decisions.yaml is not signed. Use `sopkit decide`"
+        return say("{author} signs with an SSH key, and decisions.yaml is not signed. Use `sopkit decide`",
+            asked.decided_by)  # fmt: skip
     return ""
 
 

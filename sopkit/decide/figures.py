@@ -15,7 +15,7 @@ from sopkit.book.signed import chosen
 from sopkit.charts import Figure, Show
 from sopkit.decide.answers import UNDECIDED
 from sopkit.decide.table import KEEP, choose_by
-from sopkit.words import amount, divided, listed, month_name, number, percent, quoted, sentence, several
+from sopkit.words import amount, divided, listed, month_name, number, percent, quoted, say, sentence, several
 
 OVERDUE = "overdue"
 STATES = ("open", "doing", "done", "dropped")
@@ -48,7 +48,8 @@ def log(book: Book) -> Figure:
         rows,
         charts.columns_of("decision_log", " ".join(columns), recommendation="The numbers recommend", option="Decided"),
         who=book.who, title="Decision log", source="decision_log", none="No question was put to this meeting.",
-        look_for=f"{number(undecided)} of {number(len(rows))} questions undecided: the plan is a draft." if undecided
+        look_for=say("{count} of {all} questions undecided: the plan is a draft.", number(undecided),
+            number(len(rows))) if undecided
         else "Every question is answered; each answer has a reason.",
     )  # fmt: skip
 
@@ -62,7 +63,7 @@ def advice(book: Book, text: str) -> str:
 def _titles(book: Book) -> dict[str, str]:
     """What the meeting calls each solved option and event, by code."""
     solved = book["scenario_results"]
-    return dict(zip(solved["scenario"], solved["title"], strict=True)) | {BASE: sentence(KEEP)}
+    return dict(zip(solved["scenario"], solved["title"], strict=True)) | {BASE: sentence(say(KEEP))}
 
 
 def _safest(scores: pd.DataFrame, titles: Mapping[str, str], currency: str) -> str:
@@ -72,7 +73,7 @@ def _safest(scores: pd.DataFrame, titles: Mapping[str, str], currency: str) -> s
         return ""
     best, next_ = (titles.get(code, code) for code in worst.index[:2])
     more = amount(worst.iloc[0] - worst.iloc[1], currency)
-    return f"In the worst case {quoted(best)} leaves {more} more than {quoted(next_)}."
+    return say("In the worst case {best} leaves {money} more than {other}.", quoted(best), more, quoted(next_))
 
 
 def table(book: Book, place: int = 0) -> Figure:
@@ -85,22 +86,18 @@ def table(book: Book, place: int = 0) -> Figure:
     wide = cells.pivot(index="option", columns="event", values="value")
     rows = wide.join(scores.set_index("option")[["expected", "worst", "regret", "recommended"]])
     rows = rows.reindex(scores["option"])  # in the order in which they are offered
-    marks = rows["recommended"].map({True: " (recommended)"}).fillna("")
-    rows.insert(0, "name", [titles.get(code, code) + mark for code, mark in zip(rows.index, marks, strict=True)])
-    show = {
-        event: Show(
-            (events["title"].get(event, event) if event else "Nothing happens")
-            + (f" ({percent(chance[event])})" if pd.notna(chance[event]) else ""),
-            book.currency,
-        )
-        for event in wide
-    }
+    called = [(titles.get(code, code), mark) for code, mark in zip(rows.index, rows["recommended"], strict=True)]
+    rows.insert(0, "name", [say("{option} (recommended)", name) if mark is True else name for name, mark in called])
+    show = {event: Show((events["title"].get(event, event) if event
+        else say("Nothing happens")) + (f" ({percent(chance[event])})" if pd.notna(chance[event])
+        else ""), book.currency) for event in wide}  # fmt: skip
     text = _safest(rows, titles, book.currency)
     return charts.table(
         rows if len(cells) else None,
         {"name": "Option", **show, "expected": Show("Expected", book.currency), "worst": Show("Worst", book.currency),
          "regret": Show("Regret", book.currency)},
-        who=book.who, title=f"If it happens: {asked}", unit="result after penalties, over the horizon", look_for=text,
+        who=book.who, title=say("If it happens: {question}", asked), unit="result after penalties, over the horizon",
+            look_for=text,
         source="decision_table decision_scores", shows=["plan", "scenario"], period="the whole horizon",
         note="Expected = average over the events by their probability; regret = what the best option of that event "
         "brings more.", none="No event matters to this question.",
@@ -113,7 +110,7 @@ def adopted(book: Book) -> Figure:
     names = [f"{row.title} ({row.decided_by}, {month_name(row.cycle)})" for row in taken.itertuples()]
     return charts.table(
         rows.assign(
-            measure=rows["measure"].map(sentence),
+            measure=[sentence(say(name)) for name in rows["measure"]],
             **{column: [amount(value, book.unit(unit), column == "difference")
                         for value, unit in zip(rows[column], rows["unit"], strict=True)]
                for column in ("before", "after", "difference")},
@@ -121,7 +118,8 @@ def adopted(book: Book) -> Figure:
         {"measure": "Measure", "before": "Before the meeting", "after": "Plan of record", "difference": "Change"},
         who=book.who, title="What was adopted, and what it changed", unit="each in its own unit",
         source="adopted adopted_results", shows=["plan"], period="the whole horizon",
-        look_for=f"Adopted: {listed(names, 6)}." if names else "", none="The plan stands as it was before the meeting.",
+        look_for=say("Adopted: {names}.", listed(names, 6)) if names else "",
+            none="The plan stands as it was before the meeting.",
     )  # fmt: skip
 
 
@@ -136,9 +134,11 @@ def commitments(book: Book) -> Figure:
         {"title": "Adopted", "told": "Decided by", **charts.columns_of("commitments", "owner due until status note")},
         who=book.who, title="What earlier meetings adopted", unit="in the plan until the company's tables contain it",
         source="commitments", none="No earlier meeting adopted anything that binds this plan.",
-        look_for=f"Changes nothing any more: {listed(quoted(title) for title in wrong)}." if len(wrong)
-        else f"{number(late)} of {number(len(rows))} late: the company's tables do not contain it yet." if late
-        else f"{number(int(rows['status'].isin(['in force', 'contained']).sum()))} of {number(len(rows))} in force.",
+        look_for=say("Changes nothing any more: {options}.", listed(quoted(title) for title in wrong)) if len(wrong)
+        else say("{count} of {all} late: the company's tables do not contain it yet.", number(late),
+            number(len(rows))) if late
+        else say("{count} of {all} in force.", number(int(rows['status'].isin(['in force', 'contained']).sum())),
+            number(len(rows))),
     )  # fmt: skip
 
 
@@ -146,14 +146,11 @@ def review(book: Book) -> Figure:
     """The decisions of earlier meetings with their outcome against what they should bring."""
     rows = book["decision_review"]
     counts = rows["outcome"].value_counts()
-    told = [f"{row.decided_by or 'nobody'}, {month_name(row.cycle)}" for row in rows.itertuples()]
-    ends = [
-        f"{number(counts[one])} {one}"
-        for one in ("done", "on track", "at risk", "missed", "not known")
-        if one in counts
-    ]
+    told = [f"{row.decided_by or say('nobody')}, {month_name(row.cycle)}" for row in rows.itertuples()]
+    ends = [f"{number(counts[one])} {say(one)}" for one in ("done", "on track", "at risk", "missed",
+        "not known") if one in counts]  # fmt: skip
     named = rows["title"].where(rows["title"].ne(""), rows["question"]).where(
-        rows["option"] != BASE, rows["question"] + " No: the plan stood.")  # fmt: skip
+        rows["option"] != BASE, [say("{question} No: the plan stood.", one) for one in rows["question"]])  # fmt: skip
     return charts.table(
         rows.assign(title=named, told=told),
         {"title": "Decision", "told": "Decided by", **charts.columns_of(
@@ -161,7 +158,8 @@ def review(book: Book) -> Figure:
         who=book.who, title="What became of the last decisions", unit="result after penalties, over the horizon",
         source="decision_review", shows=["plan"], period="the whole horizon",
         none="No earlier meeting decided anything.",
-        look_for=f"Of {several(len(rows), 'decision')}: {listed(ends, 5)}." if len(rows) else "",
+        look_for=say("Of {decisions}: {outcomes}.", several(len(rows), "decision"), listed(ends,
+            5)) if len(rows) else "",
         note="Seen = this plan less the same plan without it, both solved from today's data; empty = not known.",
     )  # fmt: skip
 
@@ -170,17 +168,15 @@ def board(book: Book) -> Figure:
     """The actions by where they stand: open, doing, done, dropped; what is late is said."""
     rows = standing(book["actions"])
     behind = late(rows, book.first)
-    cards = [
-        f"{at}. {row.what}" + (f" ({row.assignees})" if row.assignees else "") + (" LATE" if is_late else "")
-        for (at, row), is_late in zip(rows.iterrows(), behind, strict=True)
-    ]
+    cards = [f"{at}. {row.what}" + (f" ({row.assignees})" if row.assignees else "") + (" " + say("LATE")
+        if is_late else "") for (at, row), is_late in zip(rows.iterrows(), behind, strict=True)]  # fmt: skip
     stacks = {one: [card for card, state in zip(cards, rows["status"], strict=True) if state == one] for one in STATES}
     deep = max(map(len, stacks.values()), default=0)
     return charts.table(
         pd.DataFrame({one: [*stack, *[""] * (deep - len(stack))] for one, stack in stacks.items()}),
         {one: sentence(one) for one in STATES}, who=book.who, title="Actions", unit="number, what, who",
         source="actions", none="No action is recorded. sopkit actions proposes some.",
-        look_for=f"{number(int(behind.sum()))} late." if behind.any() else "",
+        look_for=say("{count} late.", number(int(behind.sum()))) if behind.any() else "",
     )  # fmt: skip
 
 
@@ -195,7 +191,7 @@ def actions_judged(book: Book) -> Figure:
         {"number": "No.", "what": "What", "assignees": "Who", "due": "Due", "outcome": "Outcome",
          "comments": "Comments"},
         who=book.who, title="Actions of earlier cycles", unit="as they stand today", source="actions",
-        look_for=f"{sentence(listed([f'{number(n)} {name}' for name, n in counts.items()], 5))}.",
+        look_for=f"{sentence(listed([f'{number(n)} {say(name)}' for name, n in counts.items()], 5))}.",
         none="No earlier cycle left an action.",
     )  # fmt: skip
 
@@ -236,7 +232,7 @@ def question(book: Book, place: int = 0) -> Figure:
 
 def _by_when(code: str, row: Any, book: Book) -> str:
     last = choose_by(code, book) if row["status"] == UNDECIDED else ""
-    return f", to be chosen by {month_name(pd.Timestamp(last))}" if last else ""
+    return ", " + say("to be chosen by {month}", month_name(pd.Timestamp(last))) if last else ""
 
 
 def _options(book: Book, row: Any) -> Figure:
@@ -244,27 +240,29 @@ def _options(book: Book, row: Any) -> Figure:
     results, titles = book["scenario_results"][book["scenario_results"]["scenario"].isin(codes)], _titles(book)
     at, best = results.set_index(["scenario", "measure"]), row["recommendation"].split(":")[0]
     rivals = at.index.get_level_values("scenario").isin(set(codes) - {best}).any()
-    marks = {best: " (recommended)" if rivals and row["status"] == UNDECIDED else ""}
-    marks |= dict.fromkeys(chosen(row["option"]), " (decided)")
-    named = [titles.get(code, code) + marks.get(code, "") + _by_when(code, row, book) for code in codes]
+    marks = {best: "{option} (recommended)"} if rivals and row["status"] == UNDECIDED else {}
+    marks |= dict.fromkeys(chosen(row["option"]), "{option} (decided)")
+    called = [say(marks.get(code, "{option}"), titles.get(code, code)) for code in codes]
+    named = [name + _by_when(code, row, book) for code, name in zip(codes, called, strict=True)]
     options, show = pd.DataFrame({"option": named}), {}
     for kind, measure, unit in COMPARED:
-        name = sentence(measure) + (" against plan" if kind == "difference" else "")
+        name = say("{measure} against plan" if kind == "difference" else "{measure}", sentence(say(measure)))
         options[name] = [at[kind].get((code, measure)) for code in codes]
         show[name] = Show(name, book.unit(unit), kind == "difference", like=THOUSAND if unit == "currency" else 0.0)
     if row["status"] != UNDECIDED:
         taken = listed(quoted(titles.get(code, code)) for code in chosen(row["option"]))
-        text = f"Decided by {row['decided_by']}: {taken}. {row['reason']}"
+        text = say("Decided by {author}: {options}. {reason}", row["decided_by"], taken, row["reason"])
     else:
-        best_of = advice(book, row["recommendation"]) if rivals else NO_RIVAL
+        best_of = advice(book, row["recommendation"]) if rivals else say(NO_RIVAL)
         text = " ".join(filter(None, [row["lapsed"], best_of]))
     behind = overdue(book)[row.name]
-    due = f"{OVERDUE + ' since' if behind else 'due'} {month_name(row['due'])}" if pd.notna(row["due"]) else ""
+    due = (say("overdue since {month}" if behind else "due {month}", month_name(row["due"]))
+        if pd.notna(row["due"]) else "")  # fmt: skip
     return charts.table(
         options.astype(dict.fromkeys(show, float)), {"option": "Option", **show},
         who=book.who, title=row["question"], look_for=text,
-        unit=", ".join(filter(None, [f"owner {row['owner']}" if row["owner"] else "", due])) or "open",
-        alt=f"Options of the question: {row['question']}", source="scenario_results decision_log",
+        unit=", ".join(filter(None, [say("owner {owner}", row['owner']) if row["owner"] else "", due])) or "open",
+        alt=say("Options of the question: {question}", row['question']), source="scenario_results decision_log",
         shows=["plan", "scenario"], period="the whole horizon",
         note="Service penalties are the prices of what is late, lost or below safety stock; nobody is paid.",
     )  # fmt: skip

@@ -15,7 +15,7 @@ from sopkit.book.signed import chosen
 from sopkit.decide.answers import UNDECIDED
 from sopkit.errors import SettingsError
 from sopkit.tables import PLAN_OF_RECORD, TABLES
-from sopkit.words import amount
+from sopkit.words import amount, say
 
 CENT = 0.01
 
@@ -119,21 +119,23 @@ def combined(book: Book, codes: Sequence[str]) -> pd.DataFrame:
     try:
         both = together(book, codes)
     except SettingsError as error:
-        return pd.DataFrame([row | {"sentence": f"They are not recommended together: {error}"}], columns=names)
+        return pd.DataFrame([row | {"sentence": say("They are not recommended together: {error}",
+            error)}], columns=names)  # fmt: skip
     base = Plan(book.tables, book.company, book.cycle, book.scenarios)
     before, after = base.measures(), _with_costs(base, codes).what_if(both, judged=False).measures()
     gain = float((after - before)["result"] - (after - before)["service penalties"])
-    told = f"Together, if nothing happens: {amount(gain, book.currency, True)} after penalties"
+    told = [amount(one, book.currency, True) for one in (gain, added)]
     # what they take from each other is taken from what each brings on average over its events
     brings = _brings(book)
     average = {code: brings.get(code, 0.0) for code in codes}
     best = max(average, key=lambda code: average[code])
     if sum(average.values()) + gain - added + CENT < average[best]:
-        told += f"; that is too much less than added up ({amount(added, book.currency, True)}): adopt only "
-        told += book.scenarios[best].title
+        how = ("Together, if nothing happens: {money} after penalties; that is too much less than added up ({sum}): "
+               "adopt only {option}.")  # fmt: skip
+        told.append(book.scenarios[best].title)
     else:
-        told += f"; each alone, added up: {amount(added, book.currency, True)}"
-    return pd.DataFrame([row | {"together": gain, "sentence": f"{told}."}], columns=names)
+        how = "Together, if nothing happens: {money} after penalties; each alone, added up: {sum}."
+    return pd.DataFrame([row | {"together": gain, "sentence": say(how, *told)}], columns=names)
 
 
 def _with_costs(base: Plan, codes: Sequence[str]) -> Plan:

@@ -11,6 +11,7 @@ from sopkit.book import Book, Plan
 from sopkit.book import commitments as bound
 from sopkit.book.book import BINDING
 from sopkit.tables import TABLES
+from sopkit.words import say
 
 BASE = "base"
 SLACK = 0.2  # of what was expected: a decision that brings that much less is at risk
@@ -48,21 +49,22 @@ def review(book: Book) -> pd.DataFrame:
 def _judged(row: Mapping[str, Any], commitment: Mapping[str, Any] | None, book: Book) -> dict[str, Any]:
     """Columns seen, outcome and sentence of one decision; `commitment`: its row of table commitments."""
     if row.get("outcome") in ("done", "on track", "at risk", "missed"):  # judged where it was brought from
-        return {"sentence": "As it was judged when it was brought in."}
+        return {"sentence": say("As it was judged when it was brought in.")}
     if not row["option"]:
-        return {"seen": None, "outcome": "missed", "sentence": "Nobody decided it."}
+        return {"seen": None, "outcome": "missed", "sentence": say("Nobody decided it.")}
     if row["option"] == BASE:
-        return {"seen": None, "outcome": "done", "sentence": "The plan stood as it was."}
+        return {"seen": None, "outcome": "done", "sentence": say("The plan stood as it was.")}
     if commitment is None:
-        told = "Nothing tells what became of it: no earlier cycle's folder holds it."
+        told = say("Nothing tells what became of it: no earlier cycle's folder holds it.")
         return {"seen": None, "outcome": "not known", "sentence": told}
     outcome, sentence = TOLD[commitment["status"]]
-    sentence = f"{sentence}: {commitment['note']}" if not sentence.endswith(".") else sentence
+    ends, sentence = sentence.endswith("."), say(sentence)
+    sentence = sentence if ends else f"{sentence}: {commitment['note']}"
     seen = _brings(commitment, book)
     if seen is None and commitment["status"] not in (bound.REVOKED, bound.EXPIRED, bound.UNFIT):
-        sentence += " What it brings cannot be told apart from the rest."
+        sentence += " " + say("What it brings cannot be told apart from the rest.")
     if seen is not None and outcome == "on track" and seen < row["expected"] - SLACK * abs(row["expected"]):
-        outcome, sentence = "at risk", f"{sentence} It brings less than expected."
+        outcome, sentence = "at risk", f"{sentence} {say('It brings less than expected.')}"
     return {"seen": seen, "outcome": outcome, "sentence": sentence}
 
 

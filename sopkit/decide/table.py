@@ -9,10 +9,20 @@ from sopkit.book.scenarios import BASE
 from sopkit.collect.contradictions import whole_months
 from sopkit.errors import SettingsError, nearest
 from sopkit.tables import TABLES
-from sopkit.words import listed, percent, scale_of
+from sopkit.words import listed, percent, say, scale_of
 
 NOTHING = ""
 KEEP = "keep the plan as it stands"  # what choosing the base is called
+
+
+# what an option does against the first one: nothing, good, bad; if nothing happens, and if an event does
+ALONE = (
+    "changes nothing if nothing happens", "brings {money} if nothing happens", "costs {money} if nothing happens",
+)  # fmt: skip
+HAPPENS = (
+    "changes nothing if: {event} ({chance})", "saves {money} if: {event} ({chance})",
+    "loses {money} if: {event} ({chance})",
+)  # fmt: skip
 
 
 def events_of(asked: Question, book: Book) -> list[str]:
@@ -98,13 +108,13 @@ def scores(asked: Question, table: pd.DataFrame, book: Book) -> pd.DataFrame:
 
 def sentence(asked: Question, table: pd.DataFrame, scored: pd.DataFrame, book: Book) -> tuple[str, str]:
     """The option that the rule recommends, and why, in one sentence a finance director would sign."""
-    titles = {BASE: KEEP} | {code: one.title for code, one in book.scenarios.items()}
+    titles = {BASE: say(KEEP)} | {code: one.title for code, one in book.scenarios.items()}
     named = book["scenario_events"].set_index("event")["title"]
     late = [titles[code] for code in too_late(asked, book)]
-    gone = f" Too late for: {listed(late)}." if late else ""
+    gone = [say("Too late for: {options}.", listed(late))] if late else []
     best = scored.loc[scored["recommended"], "option"]
     if best.empty:
-        return "", f"No option can be chosen any more.{gone}"
+        return "", " ".join([say("No option can be chosen any more."), *gone])
     code, first = best.iloc[0], asked.options[0]
     other = code if code != first else scored.loc[scored["option"] != first].sort_values("score")["option"].iloc[-1]
     wide = table.pivot(index="event", columns="option", values="value")
@@ -115,16 +125,15 @@ def sentence(asked: Question, table: pd.DataFrame, scored: pd.DataFrame, book: B
     scale = scale_of([*gain.abs(), mean[other] - mean[first]], book.currency, small=True)
     parts = []
     for event in [NOTHING, *(one for one in gain.index if one != NOTHING)]:
-        money = f"{scale.text(abs(gain[event]))} {scale.unit}"
-        if abs(gain[event]) < 0.5:
-            does = "changes nothing"
-        elif event == NOTHING:
-            does = f"costs {money}" if gain[event] < 0 else f"brings {money}"
-        else:
-            does = f"saves {money}" if gain[event] > 0 else f"loses {money}"
-        how = f" ({percent(chance[event])})" if pd.notna(chance[event]) else " (nobody states how likely)"
-        parts.append(f"{does} if nothing happens" if event == NOTHING else f"{does} if: {named[event]}{how}")
-    average = f"{scale.text(mean[other] - mean[first], True)} {scale.unit} on average"
+        way = 0 if abs(gain[event]) < 0.5 else 1 if gain[event] > 0 else 2
+        money = [scale.told(abs(gain[event]))] if way else []
+        if event == NOTHING:
+            parts.append(say(ALONE[way], *money))
+            continue
+        how = percent(chance[event]) if pd.notna(chance[event]) else say("nobody states how likely")
+        parts.append(say(HAPPENS[way], *money, named[event], how))
     name = titles[other][:1].upper() + titles[other][1:]
-    verdict = "" if code != first else f" It does not pay: {titles[first]}."
-    return code, f"{name}: {listed(parts, 9)}; {average}.{verdict}{gone}"
+    told = say("{option}: {effects}; {money} on average.", name, listed(parts, 9),
+        scale.told(mean[other] - mean[first], True))  # fmt: skip
+    verdict = [] if code != first else [say("It does not pay: {option}.", titles[first])]
+    return code, " ".join([told, *verdict, *gone])

@@ -26,6 +26,7 @@ from sopkit.demand.ranges import Ranges, coverage_of, doubt, errors_of, ranges_o
 from sopkit.demand.short import cut_tournaments, planned_by, profiles_of, with_short
 from sopkit.engine import Engine, Progress, engine_at
 from sopkit.errors import SettingsError
+from sopkit.words import local, say
 
 # A LightGBM over all series needs so many that have more than two years.
 ENOUGH_SERIES = 80
@@ -389,6 +390,8 @@ def _notes(panel: Panel, accuracy: pd.DataFrame) -> pd.DataFrame:
     if NAIVE in rmsse:
         for name, naive, chosen in rmsse[[NAIVE, "chosen"]].itertuples():
             if chosen > naive:
-                beaten = "Seasonal naive would have been better in the backtest: RMSSE"
-                rows.append((name, f"{beaten} {naive:.2f} against {chosen:.2f}."))
+                rmsses = local(f"{naive:.2f}"), local(f"{chosen:.2f}")
+                told = say("Seasonal naive would have been better in the backtest: RMSSE {naive} "
+                           "against {chosen}.", *rmsses)  # fmt: skip
+                rows.append((name, told))
     return pd.DataFrame(rows, columns=["unique_id", "note"]).sort_values("unique_id", kind="stable", ignore_index=True)

@@ -10,7 +10,7 @@ import pandas as pd
 from sopkit.demand.drivers import effect_of, prices_by_month
 from sopkit.demand.grid import Grid, Notes, Past
 from sopkit.demand.layers import market_effects
-from sopkit.words import percent
+from sopkit.words import local, percent, say
 
 if TYPE_CHECKING:
     from sopkit.book import Book
@@ -142,10 +142,10 @@ def campaign_success(book: Book, past: Past) -> pd.DataFrame:
         rows.append(_success_of(kind, done.iloc[at], rules.pull_forward, missing))
     promised, kept = done.loc[done["uplift"].notna(), ["promised_uplift", "uplift"]].sum()
     for kind in set(campaigns["campaign_kind"]) - set(done["campaign_kind"]):
-        success, how = 1.0, "no campaign was ever measured: the promise is taken in full"
+        success, how = 1.0, say("no campaign was ever measured: the promise is taken in full")
         if promised > 0:
-            success, how = max(kept / promised, 0.0), "none of this kind yet: the rate of all kinds"
-        assumed = rules.pull_forward, 0.0, f"{how}; pull-forward as assumed"
+            success, how = max(kept / promised, 0.0), say("none of this kind yet: the rate of all kinds")
+        assumed = rules.pull_forward, 0.0, "; ".join([how, say("pull-forward as assumed")])
         rows.append((kind, 0, np.nan, np.nan, success, np.nan, *assumed))
     return pd.DataFrame(rows, columns=COLUMNS).sort_values("campaign_kind", ignore_index=True)
 
@@ -163,11 +163,11 @@ def campaign_months(book: Book, past: Past) -> np.ndarray:
 def _success_of(kind: str, group: pd.DataFrame, assumed: float, missing: tuple[float, np.ndarray]) -> tuple[Any, ...]:
     known = group[group["uplift"].notna()]
     promised, achieved = known["promised_uplift"].mean(), known["uplift"].mean()
-    how = [f"{len(known)} past campaigns"]
+    how = [say("{count} past campaigns", len(known))]
     if known["guessed"].any():
-        how.append(f"{int(known['guessed'].sum())} measured here against usual sales")
+        how.append(say("{count} measured here against usual sales", int(known["guessed"].sum())))
     if not promised > 0:
-        how.append("nothing was promised: taken in full")
+        how.append(say("nothing was promised: taken in full"))
     # only upward campaigns borrow from the months after
     judged, pulled = group[(group["extra"] > 0) & group["dip"].notna() & (group["noise"] > 0)], assumed
     if len(judged):
@@ -175,19 +175,19 @@ def _success_of(kind: str, group: pd.DataFrame, assumed: float, missing: tuple[f
         seen, error = judged["dip"].sum() / extra, noise / extra
         trust = 1 / error**2, 1 / PULL_FORWARD_DOUBT**2
         pulled = (seen * trust[0] + assumed * trust[1]) / sum(trust)
-        how.append(
-            f"pull-forward seen {percent(seen)} give or take {percent(error)}, "
-            f"assumed {percent(assumed)} give or take {percent(PULL_FORWARD_DOUBT)}"
-        )
+        how.append(say("pull-forward seen {seen} give or take {error}, assumed {assumed} give or take "
+                       "{doubt}", percent(seen), percent(error), percent(assumed),
+            percent(PULL_FORWARD_DOUBT)))  # fmt: skip
     else:
-        how.append("pull-forward as assumed")
+        how.append(say("pull-forward as assumed"))
     success = max(achieved / promised, 0.0) if promised > 0 else 1.0
     by_discount = _by_discount(known, how)
     brought = group.loc[group["extra"] > 0, "extra"]
     taken, error = np.array([missing[0], np.sqrt(np.square(missing[1]).sum())]) / max(brought.sum(), 1e-9)
     beyond = len(brought) >= LEAST_CAMPAIGNS and taken > SURE * error
     if beyond:
-        how.append(f"{percent(taken)} of their units were missing in the family, give or take {percent(error)}")
+        how.append(say("{share} of their units were missing in the family, give or take {error}",
+            percent(taken), percent(error)))  # fmt: skip
     shares = float(np.clip(pulled, 0, 1)), float(min(taken, 1.0)) if beyond else 0.0
     return kind, len(known), promised, achieved, success, by_discount, *shares, "; ".join(how)
 
@@ -207,8 +207,8 @@ def _by_discount(known: pd.DataFrame, how: list[str]) -> float:
     missed = [np.abs(told - brought).mean() for told in (np.expm1(cut * each), promised.to_numpy() * kept)]
     if missed[0] >= missed[1]:
         return np.nan
-    off = [f"{100 * one:.0f}" for one in missed]
-    how.append(f"their discounts foretold the uplift within {off[0]} points, their promises within {off[1]}")
+    off = [local(f"{100 * one:.0f}") for one in missed]
+    how.append(say("their discounts foretold the uplift within {points} points, their promises within {other}", *off))
     return float(cut @ log / (cut @ cut))
 
 
@@ -238,15 +238,17 @@ def undisturbed(book: Book, past: Past, success: pd.DataFrame, learned: pd.DataF
             )
         used += 1
     if used:
-        sentence = f"The effect of {used} past campaigns (product x market) was taken out of the history "
-        sentence += "before the baseline was made; the campaigns layer puts planned ones in."
+        sentence = say("The effect of {count} past campaigns (product x market) was taken out of the "
+                       "history before the baseline was made; the campaigns layer puts planned ones in.",
+            used)  # fmt: skip
         notes.say("campaigns", "history", sentence)
     effects = market_effects(book, past)
     if (effects != 0).any():
         conditions = book["market_conditions"]
         drivers = ", ".join(sorted(set(conditions.loc[conditions["month"] < book.first, "driver"])))
-        sentence = "Their past effect was taken out of the history before the baseline was made; the layer puts their "
-        notes.say("market conditions", drivers, f"{sentence}planned effect in.")
+        sentence = say("Their past effect was taken out of the history before the baseline was made; "
+                       "the layer puts their planned effect in.")  # fmt: skip
+        notes.say("market conditions", drivers, sentence)
     # an effect of nearly -100 % leaves nothing to scale up from: such a month is left as it was
     whole = factor * (1 + effects) * (1 + effect_of(book, past, learned))
     return np.where(whole > 0.1, sold / np.where(whole > 0.1, whole, 1.0), sold) + shift
@@ -297,14 +299,14 @@ def campaign_layer(book: Book, grid: Grid, volume: np.ndarray, past: Past, notes
                 sums[at] += value
     for kind, (promised, counted, money) in sorted(planned.items()):
         rate = rates.loc[kind]
-        kept = f"past ones kept {percent(rate['success'])} of their promise"
-        kept = "past ones went by their discount, not by their promise" if rate["by_discount"] > 0 else kept
+        kept = say("past ones kept {share} of their promise", percent(rate["success"]))
+        kept = say("past ones went by their discount, not by their promise") if rate["by_discount"] > 0 else kept
         kept = kept if rate["campaigns"] else rate["reason"].split(";")[0]
-        sentence = (
-            f"Planned campaigns promise {promised:,.0f} extra units; {kept}, so the plan counts on {counted:,.0f}"
-        )
-        sentence += f", and takes {percent(rate['pull_forward'])} of them from the months after."
+        sentence = say("Planned campaigns promise {promised} extra units; {kept}, so the plan counts on "
+                       "{counted}, and takes {share} of them from the months after.",
+            local(f"{promised:,.0f}"), kept, local(f"{counted:,.0f}"), percent(rate["pull_forward"]))  # fmt: skip
         if rate["cannibalised"] > 0:
-            sentence += f" {percent(rate['cannibalised'])} of them come from other products of the family."
+            cannibals = say("{share} of them come from other products of the family.", percent(rate["cannibalised"]))
+            sentence = f"{sentence} {cannibals}"
         notes.say("campaigns", kind, sentence, money)
     return out

@@ -16,7 +16,7 @@ from sopkit.demand.tournament import LEVELS
 from sopkit.errors import SopkitError
 from sopkit.kpis import wape
 from sopkit.tables import TABLES
-from sopkit.words import percent
+from sopkit.words import local, percent, say
 
 if TYPE_CHECKING:
     from sopkit.book import Book
@@ -97,8 +97,9 @@ def stream_weights(judged: pd.DataFrame, families: list[str], rules: Consensus, 
     names, lag = list(rules.streams), rules.lag
     least, most = np.array([(limit.least, limit.most) for limit in rules.streams.values()]).T
     if least.sum() > 1 or most.sum() < 1:
-        sums = f"(least {least.sum():.2f}, most {most.sum():.2f})"
-        sentence = f"The limits of consensus.streams cannot sum to 1 {sums}: they were widened. Correct company.yaml."
+        sums = say("(least {least}, most {most})", local(f"{least.sum():.2f}"), local(f"{most.sum():.2f}"))
+        sentence = say("The limits of consensus.streams cannot sum to 1 {sums}: they were widened. "
+                       "Correct company.yaml.", sums)  # fmt: skip
         notes.say("consensus", "limits", sentence)
     shown = _judgement(judged, rules)
     parts = {
@@ -119,17 +120,24 @@ def stream_weights(judged: pd.DataFrame, families: list[str], rules: Consensus, 
             wanted = np.maximum(wanted, 1e-6 * wanted.max())
         share = bounded_shares(wanted, least, most)
         for i, name in enumerate(names):
-            after = f", after its lasting bias of {percent(bias[i], sign=True)} is taken out" if bias[i] else ""
+            after = [percent(bias[i], sign=True)] if bias[i] else []
             if not known[i]:
-                reason = f"fewer than {LEAST_JUDGED} past forecasts judged: it starts at its least weight"
+                reason = say("fewer than {count} past forecasts judged: it starts at its least weight", LEAST_JUDGED)
                 if name == "statistical" and not known.any():
-                    reason = "nobody's past forecasts are judged: the numbers stand on their backtest"
+                    reason = say("nobody's past forecasts are judged: the numbers stand on their backtest")
             elif abs(share[i] - free[i]) < 1e-9:
-                reason = f"by its error at lag {lag} ({counts[i]:.0f} forecasts judged){after}"
+                how = ("by its error at lag {lag} ({count} forecasts judged), after its lasting bias of {bias} is "
+                       "taken out"
+                       if after else "by its error at lag {lag} ({count} forecasts judged)")  # fmt: skip
+                reason = say(how, lag, local(f"{counts[i]:.0f}"), *after)
             else:
-                bound = f"its limit, {'at least' if share[i] > free[i] else 'at most'} {percent(share[i])}"
-                limit = bound if np.isclose(share[i], [least[i], most[i]]).any() else "other streams' limits"
-                reason = f"{percent(free[i])} by its error at lag {lag}{after}; held by {limit}"
+                bound = "its limit, at least {share}" if share[i] > free[i] else "its limit, at most {share}"
+                at_limit = np.isclose(share[i], [least[i], most[i]]).any()
+                limit = say(bound, percent(share[i])) if at_limit else say("other streams' limits")
+                how = ("{share} by its error at lag {lag}, after its lasting bias of {bias} is taken out; held by "
+                       "{limit}"
+                       if after else "{share} by its error at lag {lag}; held by {limit}")  # fmt: skip
+                reason = say(how, percent(free[i]), lag, *after, limit)
             rows.append((family, name, error[i], bias[i], share[i], reason))
     weights = pd.DataFrame(rows, columns=TABLES["stream_weights"].names)
     _say_blend(shown, weights, notes)
@@ -149,10 +157,9 @@ def _say_blend(shown: pd.DataFrame, weights: pd.DataFrame, notes: Notes) -> None
         alone = {name: wape(wide[name], actual) for name in share.index}
         best, blended = min(alone, key=lambda name: alone[name]), wape(wide[share.index] @ share, actual)
         if blended > alone[best] + 0.0005:
-            sentence = f"In {family} the blend would have missed by {percent(blended, 1)} in the months judged, its "
-            sentence += (
-                f"best stream ({best}) alone by {percent(alone[best], 1)}: few months or a limit keep the other in."
-            )
+            sentence = say("In {family} the blend would have missed by {blended} in the months judged, "
+                           "its best stream ({best}) alone by {alone}: few months or a limit keep the "
+                           "other in.", family, percent(blended, 1), best, percent(alone[best], 1))  # fmt: skip
             notes.say("consensus", family, sentence)
 
 
@@ -176,9 +183,8 @@ def blend(streams: Mapping[str, np.ndarray], weights: pd.DataFrame, grid: Grid, 
     total, parts = grid.zeros(), grid.zeros()
     for name in share.columns:
         if name not in streams or np.isnan(streams[name]).all():
-            sentence = (
-                f"consensus.streams names {name!r}, of which this cycle has no forecast: the others get its weight."
-            )
+            sentence = say("consensus.streams names {name}, of which this cycle has no forecast: the "
+                           "others get its weight.", repr(name))  # fmt: skip
             notes.say("consensus", name, sentence)
             continue
         off = grid.pairs["family"].map(bias[name]).to_numpy()[:, None]
@@ -242,13 +248,15 @@ def apply_overrides(
         scope = {name: getattr(row, name) for name in SCOPE if getattr(row, name)}
         rows = in_scope(grid.pairs, row)
         months = np.asarray((grid.months >= row.first_month) & (grid.months <= row.last_month))
-        what, who = " in ".join(scope.values()) or "everything", f"Override {row.id} of {row.author}"
+        what = " in ".join(scope.values()) or say("everything")
         overrides.loc[row.Index, "scope"] = what
         if row.status != "in force":
             continue
         if not (rows.any() and months.any()):
             overrides.loc[row.Index, "status"] = "matches nothing"
-            notes.say("overrides", f"override {row.id}", f"{who} ({what}) matches nothing that is planned.")
+            notes.say("overrides", say("override {id}", row.id), say("Override {id} of {author} "
+                                    "({scope}) matches nothing that is planned.", row.id, row.author,
+                what))  # fmt: skip
             continue
         cells = np.ix_(rows, months)
         before = current[cells]
@@ -256,8 +264,10 @@ def apply_overrides(
         units = (after - before).sum()
         overrides.loc[row.Index, ["units", "money"]] = units, ((after - before) * price[rows]).sum()
         if row.action == "add" and not np.isclose(units, row.amount * months.sum()):
-            sentence = f"takes {-row.amount:,.0f} a month out of {what}, more than there is in some: those stop at 0."
-            notes.say("overrides", f"override {row.id}", f"{who} {sentence}")
+            sentence = say("Override {id} of {author} takes {quantity} a month out of {scope}, more than there is in "
+                           "some: those "
+                           "stop at 0.", row.id, row.author, local(f"{-row.amount:,.0f}"), what)  # fmt: skip
+            notes.say("overrides", say("override {id}", row.id), sentence)
         here = Grid(grid.pairs[rows], grid.months[months]).long(before=before, after=after)
         effects.append(here.assign(id=row.id, cycle=book.first, owner=row.author, reason=row.reason))
     names = TABLES["override_effects"].names
@@ -271,8 +281,8 @@ def committed(book: Book, table: str, frame: pd.DataFrame, notes: Notes) -> pd.D
         try:
             frame = apply({table: frame}, changes, title)[0][table]
         except SopkitError as error:
-            fix = "Correct the tables, or revoke it: sopkit commitments --revoke."
-            notes.say("consensus", title, f"This commitment changes nothing any more: {error} {fix}")
+            fix = say("Correct the tables, or revoke it: sopkit commitments --revoke.")
+            notes.say("consensus", title, say("This commitment changes nothing any more: {error} {fix}", error, fix))
     return frame
 
 

@@ -15,7 +15,7 @@ import pandas as pd
 
 from sopkit.demand.grid import Grid, Notes, Past
 from sopkit.tables import TABLES
-from sopkit.words import percent
+from sopkit.words import local, percent, say
 
 if TYPE_CHECKING:
     from sopkit.book import Book
@@ -62,9 +62,8 @@ def driver_effects(book: Book, past: Past, disturbed: np.ndarray, notes: Notes) 
         found = _absorbed(past, places, given, disturbed)
         moved = [i for i in range(len(names)) if found is not None and found.x[:, i].std() > _least(names[i])]
         if found is None or not moved:
-            rows.append(
-                (family, "", PRICE, np.nan, np.nan, np.nan, np.nan, 0, False, "its prices and events never changed")
-            )
+            rows.append((family, "", PRICE, np.nan, np.nan, np.nan, np.nan, 0, False,
+                say("its prices and events never changed")))  # fmt: skip
             continue
         effect, error = _explained(found.y, found.x[:, moved], found.absorbed)
         for i, value, doubt in zip(moved, effect, error, strict=True):
@@ -192,7 +191,8 @@ def _row(family: str, product: str, driver: str, found: tuple[float, float], mon
     wanted = SIGNS.get(driver)
     right = effect != 0 and wanted in (None, np.sign(effect))
     sure = abs(effect) >= SURE * error
-    reason = "measured" if right and sure else "not enough evidence" if right or not sure else "wrong sign: not used"
+    reason = say("measured" if right and sure else "not enough evidence" if right or not sure
+        else "wrong sign: not used")  # fmt: skip
     edges = effect - NINETY * error, effect + NINETY * error
     return (family, product, driver, effect, error, *edges, months, bool(right and sure), reason)
 
@@ -229,15 +229,16 @@ def _say(effects: pd.DataFrame, notes: Notes) -> None:
     for family, rows in effects[effects["product"] == ""].groupby("family", sort=True):
         for row in rows.itertuples():
             if not row.counts:
-                notes.say(
-                    "drivers",
-                    family,
-                    f"{family}: not enough evidence of {row.driver} ({row.reason}): it moves nothing.",
-                )
+                notes.say("drivers", family, say("{family}: not enough evidence of {driver} ({reason}): "
+                                        "it moves nothing.", family, row.driver, row.reason))  # fmt: skip
                 continue
-            doubt = f"(90 % between {row.low:+.2f} and {row.high:+.2f}, {row.months} months)"
+            doubt = local(f"{row.low:+.2f}"), local(f"{row.high:+.2f}"), row.months
             if row.driver.startswith("event: "):
-                told = f"changes demand by {percent(np.expm1(row.effect), sign=True)}"
+                sentence = say("{family}, {driver}: changes demand by {share} (90 % between {low} and {high}, "
+                               "{months} months).",
+                               family, row.driver, percent(np.expm1(row.effect), sign=True), *doubt)  # fmt: skip
             else:
-                told = f"1 % dearer changes demand by {row.effect:+.2f} %"
-            notes.say("drivers", family, f"{family}, {row.driver}: {told} {doubt}.")
+                sentence = say("{family}, {driver}: 1 % dearer changes demand by {effect} % (90 % between {low} and "
+                               "{high}, {months} months).", family, row.driver, local(f"{row.effect:+.2f}"),
+                               *doubt)  # fmt: skip
+            notes.say("drivers", family, sentence)

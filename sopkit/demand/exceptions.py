@@ -11,7 +11,7 @@ import pandas as pd
 from sopkit import kpis
 from sopkit.demand.grid import CELL
 from sopkit.demand.judged import BIAS_LIMIT, KEPT
-from sopkit.words import percent
+from sopkit.words import local, month_name, percent, say
 
 if TYPE_CHECKING:
     from sopkit.book import Book
@@ -47,9 +47,9 @@ def exceptions(book: Book, judged: pd.DataFrame, accuracy: pd.DataFrame) -> tupl
         found=("money", "size"), shown=("shown", "sum"), money=("money", "sum")
     )
     shown = frame[frame["shown"]].drop(columns="shown").reset_index(drop=True)
-    return shown.assign(rank=np.arange(1, len(shown) + 1)), sums.sort_values(
-        "money", ascending=False, ignore_index=True
-    )
+    shown = shown.assign(rank=np.arange(1, len(shown) + 1))
+    sums = sums.sort_values("money", ascending=False, ignore_index=True)
+    return shown.assign(cause=shown["cause"].map(say)), sums.assign(cause=sums["cause"].map(say))
 
 
 def _by_product(frame: pd.DataFrame, *columns: str, money: pd.Series) -> pd.DataFrame:
@@ -66,9 +66,10 @@ def _disagreements(book: Book, accuracy: pd.DataFrame) -> Iterator[Found]:
         lean, share = usual.get(book.family[row.product], 0.0), row.sales / row.statistical
         off = abs(share / (1 + lean) - 1)
         if off >= 0.05:
-            sentence = f"Sales expects {percent(share - 1, sign=True)} against the numbers for {row.product}; "
-            sentence += f"usually it leans {percent(lean, sign=True)}."
-            yield row.product, "", off * row.money, sentence, "ask sales what it knows that history does not"
+            sentence = say("Sales expects {share} against the numbers for {product}; usually it leans "
+                           "{lean}.", percent(share - 1, sign=True), row.product, percent(lean,
+                sign=True))  # fmt: skip
+            yield row.product, "", off * row.money, sentence, say("ask sales what it knows that history does not")
 
 
 def _moved(book: Book) -> Iterator[Found]:
@@ -80,9 +81,10 @@ def _moved(book: Book) -> Iterator[Found]:
     for row in sums[sums["quantity"] > 0].itertuples():
         change = row.consensus / row.quantity - 1
         if abs(change) >= 0.10:
-            sentence = f"{row.product} moved by {percent(change, sign=True)} since the last cycle, from "
-            sentence += f"{row.quantity:,.0f} to {row.consensus:,.0f} units over the months both plan."
-            yield row.product, "", abs(row.money), sentence, "give the reason before supply follows"
+            sentence = say("{product} moved by {share} since the last cycle, from {quantity} to "
+                           "{consensus} units over the months both plan.", row.product, percent(change,
+                sign=True), local(f"{row.quantity:,.0f}"), local(f"{row.consensus:,.0f}"))  # fmt: skip
+            yield row.product, "", abs(row.money), sentence, say("give the reason before supply follows")
 
 
 def _leaned(book: Book, judged: pd.DataFrame) -> Iterator[Found]:
@@ -94,10 +96,11 @@ def _leaned(book: Book, judged: pd.DataFrame) -> Iterator[Found]:
     for product, rows in months.groupby(level=0):
         error, lean = rows["quantity"] - rows["actual"], kpis.bias(rows["quantity"], rows["actual"])
         if len(rows) >= 3 and abs(lean) >= BIAS_LIMIT and ((error > 0).all() or (error < 0).all()):
-            way = "high" if lean > 0 else "low"
-            sentence = f"The consensus of {product} was {percent(abs(lean))} too {way}, in each of {len(rows)} months "
-            advice = "correct the plan, or name what is different now"
-            yield product, "", abs(lean) * money.get(product, 0.0), f"{sentence}judged.", advice
+            high = "The consensus of {product} was {share} too high, in each of {count} months judged."
+            low = "The consensus of {product} was {share} too low, in each of {count} months judged."
+            sentence = say(high if lean > 0 else low, product, percent(abs(lean)), len(rows))
+            advice = say("correct the plan, or name what is different now")
+            yield product, "", abs(lean) * money.get(product, 0.0), sentence, advice
 
 
 def _missed(judged: pd.DataFrame) -> Iterator[Found]:
@@ -108,9 +111,10 @@ def _missed(judged: pd.DataFrame) -> Iterator[Found]:
     for row in sums[sums["actual"] > 0].itertuples():
         off = row.quantity / row.actual - 1
         if abs(off) >= 0.20:
-            sentence = f"{row.product} sold {row.actual:,.0f} last month; {row.quantity:,.0f} were forecast "
-            sentence += f"({percent(off, sign=True)})."
-            yield row.product, "", abs(row.money), sentence, "find out whether it was a one-off"
+            sentence = say("{product} sold {actual} last month; {quantity} were forecast ({share}).", row.product,
+                           local(f"{row.actual:,.0f}"), local(f"{row.quantity:,.0f}"), percent(off,
+                               sign=True))  # fmt: skip
+            yield row.product, "", abs(row.money), sentence, say("find out whether it was a one-off")
 
 
 def _deals(book: Book) -> Iterator[Found]:
@@ -120,11 +124,12 @@ def _deals(book: Book) -> Iterator[Found]:
     deals = deals[~deals["in_baseline"] & deals["month"].isin(set(book["demand_plan"]["month"])) & unsure]
     for row, price in zip(deals.itertuples(), book.net_prices(deals), strict=True):
         lost, won = row.quantity * row.probability, row.quantity * (1 - row.probability)
-        sentence = (
-            f"{row.customer}, {row.month:%b %Y}, {row.quantity:,.0f} {row.product} at {percent(row.probability)}: "
-        )
-        sentence += f"lost, {lost:,.0f} planned units go; won, {won:,.0f} more are needed."
-        advice = "agree with sales when it will be known; ready a scenario"
+        numbers = [local(f"{one:,.0f}") for one in (row.quantity, lost, won)]
+        sentence = say("{customer}, {month}, {quantity} {product} at {share}: lost, {lost} planned units go; won, "
+                       "{won} more are needed.", row.customer, month_name(row.month), numbers[0], row.product,
+                       percent(row.probability),
+                       *numbers[1:])  # fmt: skip
+        advice = say("agree with sales when it will be known; ready a scenario")
         yield row.product, row.market, max(lost, won) * price, sentence, advice
 
 
@@ -134,13 +139,16 @@ def _launches(book: Book) -> Iterator[Found]:
     sums = _by_product(plan, "consensus", money=plan["consensus"] * plan["price"]).set_index("product")
     for row in products[products["launch_month"] >= book.first - pd.DateOffset(months=3)].itertuples():
         units, money = sums.loc[row.product] if row.product in sums.index else (0.0, 0.0)
-        starts = f"{row.product} starts in {row.launch_month:%b %Y}"
+        told = row.product, month_name(row.launch_month)
         if units > 0:
-            sentence = f"{starts}: {units:,.0f} units rest on {row.like_product or 'no like-product'}."
-            yield row.product, "", money, sentence, "hold the first weeks against the curve before ordering more"
+            like = row.like_product or say("no like-product")
+            sentence = say("{product} starts in {month}: {units} units rest on {like}.", *told,
+                local(f"{units:,.0f}"), like)  # fmt: skip
+            yield row.product, "", money, sentence, say("hold the first weeks against the curve before ordering more")
         else:
-            advice = "name a like-product and a curve, or enter an override"
-            yield row.product, "", money, f"{starts} and nothing is planned for it.", advice
+            advice = say("name a like-product and a curve, or enter an override")
+            yield (row.product, "", money, say("{product} starts in {month} and nothing is planned for "
+                                    "it.", *told), advice)  # fmt: skip
 
 
 def _campaigns(book: Book) -> Iterator[Found]:
@@ -156,17 +164,21 @@ def _campaigns(book: Book) -> Iterator[Found]:
             gap = base * row.promised_uplift * (1 - rate[kind])
             missing, money = missing + gap, money + gap * price
         if missing > 0 and rate[kind] < KEPT:
-            sentence = f"{campaign} promises {missing:,.0f} more {product} than campaigns of its kind ever kept "
-            sentence += f"({percent(rate[kind])} of the promise); it costs {rows['cost'].sum():,.0f} {book.currency}."
-            yield product, "", money, sentence, "plan at what was kept; ask whether it pays for itself"
+            sentence = say("{campaign} promises {missing} more {product} than campaigns of its kind "
+                           "ever kept ({rate} of the promise); it costs {cost} {currency}.", campaign,
+                local(f"{missing:,.0f}"), product, percent(rate[kind]),
+                local(f"{rows['cost'].sum():,.0f}"), book.currency)  # fmt: skip
+            yield product, "", money, sentence, say("plan at what was kept; ask whether it pays for itself")
 
 
 def _overrides(book: Book) -> Iterator[Found]:
     """Overrides in force that nobody can check."""
     applied = book["overrides_applied"]
     for row in applied[(applied["status"] == "in force") & (applied["evidence"] == "")].itertuples():
-        sentence = f"Override {row.id} of {row.owner} moves {row.units:+,.0f} units of {row.scope} ({row.reason}); "
-        yield "", "", abs(row.money), f"{sentence}no evidence is named.", "name the evidence or let it expire"
+        sentence = say("Override {id} of {owner} moves {units} units of {scope} ({reason}); no evidence "
+                       "is named.", row.id, row.owner, local(f"{row.units:+,.0f}"), row.scope,
+            row.reason)  # fmt: skip
+        yield "", "", abs(row.money), sentence, say("name the evidence or let it expire")
 
 
 def _uncertain(book: Book) -> Iterator[Found]:
@@ -178,5 +190,6 @@ def _uncertain(book: Book) -> Iterator[Found]:
     for row in sums[sums["consensus"] > 0].itertuples():
         wide = row.wide / row.consensus
         if wide >= 1:
-            sentence = f"The range of {row.product} over the next three months is {percent(wide)} of its plan."
-            yield row.product, "", row.money, sentence, "hold stock deliberately, or make to order"
+            sentence = say("The range of {product} over the next three months is {wide} of its plan.",
+                row.product, percent(wide))  # fmt: skip
+            yield row.product, "", row.money, sentence, say("hold stock deliberately, or make to order")

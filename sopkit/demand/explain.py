@@ -9,7 +9,7 @@ import pandas as pd
 
 from sopkit import charts
 from sopkit.demand.judged import ALL
-from sopkit.words import listed, month_name, number, percent, than
+from sopkit.words import listed, month_name, number, percent, say, sentence, than, written
 
 if TYPE_CHECKING:
     from sopkit.book import Book
@@ -41,27 +41,30 @@ def reasons(book: Book, product: str, market: str = "") -> list[tuple[str, str]]
     units, near = book.units, plan[plan["month"].isin(book.year)]
     consensus, baseline = near["consensus"].sum(), near["baseline"].sum()
     low, high = (near[edge].sum() / max(consensus, 1e-9) for edge in ("p10", "p90"))
-    sentence = f"{number(consensus)} {units} in the {book.span}; four months in five end between {percent(low)} and "
-    lines = [("plan", f"{sentence}{percent(high)} of their plan.")]
+    told = say("{quantity} {unit} in the {span}; four months in five end between {low} and {high} of their plan.",
+               number(consensus), units, book.span, percent(low), percent(high))  # fmt: skip
+    lines = [("plan", told)]
     past = of("baseline_history").groupby("month")["quantity"].sum()
     lines += _past(past, baseline, units)
     models = of("baseline").drop_duplicates(["product", "market"])["model"]
     if len(models):
-        lines.append(("method", f"Forecast by {listed(sorted(set(models)), 2)}: weights by what each missed so far."))
+        lines.append(("method", say("Forecast by {models}: weights by what each missed so far.",
+            listed(sorted(set(models)), 2))))  # fmt: skip
     lines += _drivers(book, product)
     for layer, words in LAYER_WORDS.items():
         moved = near[layer].sum()
         if abs(moved) >= max(0.5, 0.001 * abs(consensus)):
-            way = f"{number(moved)} {units} added to" if moved > 0 else f"{number(-moved)} {units} taken from"
-            lines.append((words, f"{way} the baseline of {number(baseline)}."))
+            way = ("{quantity} {unit} added to the baseline of {baseline}." if moved > 0
+                   else "{quantity} {unit} taken from the baseline of {baseline}.")  # fmt: skip
+            lines.append((words, say(way, number(abs(moved)), units, number(baseline))))
     blended = (near["blended"] - near["statistical"]).sum()
     if abs(blended) >= 0.5 and near["sales"].notna().any():
         weight = book["stream_weights"]
         weight = weight[(weight["family"] == near["family"].iat[0]) & (weight["stream"] == "sales")]
-        why = f" ({weight['reason'].iat[0]})" if len(weight) else ""
-        lines.append(
-            ("sales department", f"Blended in, it moves the plan by {number(blended, sign=True)} {units}{why}.")
-        )
+        parts = [number(blended, sign=True), units, *weight["reason"].iloc[:1]]
+        how = ("Blended in, it moves the plan by {quantity} {unit} ({reason})." if len(weight)
+               else "Blended in, it moves the plan by {quantity} {unit}.")  # fmt: skip
+        lines.append(("sales department", say(how, *parts)))
     lines += _change(book, plan, units)
     notes = book["baseline_notes"]
     pairs = plan[["product", "market"]].drop_duplicates().itertuples(index=False)
@@ -73,22 +76,28 @@ def reasons(book: Book, product: str, market: str = "") -> list[tuple[str, str]]
 def _past(past: pd.Series, baseline: float, units: str) -> list[tuple[str, str]]:
     """Level, trend and season of what was sold, campaigns and market conditions taken out."""
     if past.empty:
-        return [("level", "It was never sold: the plan rests on what people say and on layers.")]
+        return [("level", say("It was never sold: the plan rests on what people say and on layers."))]
     year = past.tail(12)
-    sold = f"The last {len(year)} months sold {number(year.sum())} {units}"
-    out = [("level", f"{sold}, without campaigns, market conditions and prices that differed.")]
+    sold = say("The last {count} months sold {quantity} {unit}, without campaigns, market conditions and prices that "
+               "differed.", len(year), number(year.sum()), units)  # fmt: skip
+    out = [("level", sold)]
     if len(past) < 24:
-        return [*out, ("season", f"{len(past)} months of history: the season is that of longer series, if any.")]
+        told = say("{count} months of history: the season is that of longer series, if any.", len(past))
+        return [*out, ("season", told)]
     before, month = past.iloc[-24:-12].sum(), past.groupby(past.index.month).mean()
     if before > 0 and year.sum() > 0:
         change, ahead = year.sum() / before - 1, baseline / year.sum() - 1
-        word = "about as much as" if abs(change) < FLAT else than(change, "more than", "less than")
-        goes = "stays there" if abs(ahead) < FLAT else f"goes {than(ahead)} it"
-        out.append(("trend", f"That is {word} the year before; the baseline {goes}."))
+        was = than(change, "{share} more than the year before", "{share} less than the year before")
+        was = say("about as much as the year before") if abs(change) < FLAT else was
+        goes = than(ahead, "goes {share} above it", "goes {share} below it")
+        goes = say("stays there") if abs(ahead) < FLAT else goes
+        out.append(("trend", say("That is {change}; the baseline {goes}.", was, goes)))
     if month.mean() > 0 and np.ptp(month) / month.mean() > 4 * FLAT:
-        high, low = (f"{pd.Timestamp(2000, int(at), 1):%B}" for at in (month.idxmax(), month.idxmin()))
-        most, least = (than(edge / month.mean() - 1) for edge in (month.max(), month.min()))
-        out.append(("season", f"{high} usually sells {most} an average month, {low} {least}."))
+        high, low = (written(pd.Timestamp(2000, int(at), 1), "%B", "LLLL") for at in (month.idxmax(), month.idxmin()))
+        most, least = (month.max() / month.mean() - 1, month.min() / month.mean() - 1)
+        most = than(most, "{share} above an average month", "{share} below an average month")
+        least = than(least, "{share} above", "{share} below")
+        out.append(("season", sentence(say("{high} usually sells {most}, {low} {least}.", high, most, low, least))))
     return out
 
 
@@ -100,15 +109,16 @@ def _drivers(book: Book, product: str) -> list[tuple[str, str]]:
     out = []
     for row in rows.drop_duplicates("driver", keep="last").itertuples():
         if row.counts:
-            what = f"1 % dearer moves demand by {row.effect:+.2f} %"
-            what = (
-                f"moves demand by {percent(np.expm1(row.effect), sign=True)}"
-                if row.driver.startswith("event")
-                else what
-            )
-            out.append(("drivers", f"{row.driver}: {what} (give or take {1.645 * row.error:.2f})."))
+            give = number(1.645 * row.error, 2)
+            if row.driver.startswith("event"):
+                told = say("{driver}: moves demand by {share} (give or take {error}).", row.driver,
+                           percent(np.expm1(row.effect), sign=True), give)  # fmt: skip
+            else:
+                told = say("{driver}: 1 % dearer moves demand by {effect} % (give or take {error}).", row.driver,
+                           number(row.effect, 2, sign=True), give)  # fmt: skip
+            out.append(("drivers", told))
         else:
-            out.append(("drivers", f"{row.driver}: {row.reason}, so it moves nothing."))
+            out.append(("drivers", say("{driver}: {reason}, so it moves nothing.", row.driver, row.reason)))
     return out
 
 
@@ -123,8 +133,12 @@ def _change(book: Book, plan: pd.DataFrame, units: str) -> list[tuple[str, str]]
     if both.empty or both["quantity"].sum() <= 0:
         return []
     change = both["consensus"].sum() / both["quantity"].sum() - 1
-    word = "stands where it stood" if abs(change) < 0.005 else f"is {than(change)} what it was"
-    return [("last change", f"Over the months both plan, it {word} in the cycle of {month_name(last)}.")]
+    how = ("Over the months both plan, it is {share} above what it was in the cycle of {month}.",
+           "Over the months both plan, it is {share} below what it was in the cycle of {month}.")  # fmt: skip
+    told = say(how[int(change < 0)], percent(abs(change), 1), month_name(last))
+    if abs(change) < 0.005:
+        told = say("Over the months both plan, it stands where it stood in the cycle of {month}.", month_name(last))
+    return [("last change", told)]
 
 
 def because(book: Book, product: str = "", market: str = "", family: str = "") -> Figure:
@@ -141,7 +155,7 @@ def because(book: Book, product: str = "", market: str = "", family: str = "") -
     return charts.table(
         rows, {"what": "What", "sentence": "Because"}, who=book.who,
         source="demand_plan baseline_history driver_effects", unit="in words",
-        title=f"Why the plan of {name} is what it is" if product else "Why the plan is what it is",
+        title=say("Why the plan of {product} is what it is", name) if product else "Why the plan is what it is",
         look_for="Ask of each line: is that still true for the months to come?", none="Nothing is planned for it.",
     )  # fmt: skip
 
@@ -149,7 +163,9 @@ def because(book: Book, product: str = "", market: str = "", family: str = "") -
 def few_beaten(book: Book) -> list[str]:
     """The sentence that the baseline beat seasonal naive in few series, where it did."""
     rows = book["demand_notes"].query("topic == 'baseline' and subject == 'seasonal naive'")["sentence"]
-    return rows[rows.str.contains("(RMSSE), few", regex=False)].tolist()
+    few = say("In the backtest the baseline beat seasonal naive in {count} of {all} series (RMSSE), few: for most, "
+              "last year's months say as much; the others are named in baseline_notes.")  # fmt: skip
+    return rows[rows.str.contains(few.rpartition("}")[2], regex=False)].tolist()
 
 
 def idle_steps(book: Book) -> list[str]:

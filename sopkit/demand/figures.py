@@ -10,7 +10,7 @@ from sopkit.charts import Figure, Show
 from sopkit.demand.explain import few_beaten
 from sopkit.demand.judged import ALL
 from sopkit.kpis import ERROR_SIGN
-from sopkit.words import amount, leaning, listed, number, sentence, several, span, than
+from sopkit.words import amount, leaning, listed, number, say, sentence, several, span, than
 
 LAYERS = {
     "lifecycle": "lifecycle", "market_conditions": "market conditions", "campaigns": "campaigns",
@@ -26,7 +26,8 @@ NOT_JUDGED = "No past forecast can be judged yet."
 
 
 def _ahead(book: Book) -> str:
-    return f"{several(book.judged_lag, 'month')} ahead" if book.judged_lag else "for the cycle's own month"
+    lag = several(book.judged_lag, "month")
+    return say("{months} ahead", lag) if book.judged_lag else say("for the cycle's own month")
 
 
 def _lag(book: Book, table: str, family: str = "family == @ALL") -> pd.DataFrame:
@@ -67,7 +68,8 @@ def outlook(book: Book, months: int = 24) -> Figure:
         who=book.who, title="Demand, all products", unit=book.units,
         source="demand_levels clean_history", better="higher", measure="units sold and planned",
         look_for="The band is the range of the consensus: one month in five lies outside." if lean is None
-        else f"The sales department expects {than(lean, 'more', 'less')} than the consensus.",
+        else than(lean, "The sales department expects {share} more than the consensus.",
+                  "The sales department expects {share} less than the consensus."),
         note="Band: P10 to P90 of the consensus.", none="There is no demand plan.",
     )  # fmt: skip
 
@@ -95,7 +97,7 @@ def by_family(book: Book) -> Figure:
     rows["growth"] = rows["consensus"] / rows["last"].where(rows["last"] > 0) - 1
     rows["family"] = book.called(rows["family"], "families")
     known = rows.dropna(subset="growth").sort_values("growth", ascending=False, kind="stable")
-    moving = {name: Show(sentence(words), book.units, True) for name, words in LAYERS.items()
+    moving = {name: Show(sentence(say(words)), book.units, True) for name, words in LAYERS.items()
               if rows[name].abs().sum() > 0.5}  # fmt: skip
     return charts.table(
         rows,
@@ -103,9 +105,11 @@ def by_family(book: Book) -> Figure:
          "baseline": Show("Baseline", book.units), **moving, "consensus": Show("Consensus", book.units),
          "growth": Show("Growth", "share", True), "value": Show("Value", book.currency)},
         who=book.who,
-        title="From baseline to consensus", unit=f"{book.span}, at net prices", source="demand_plan sales_history",
+        title="From baseline to consensus", unit=say("{span}, at net prices", book.span),
+            source="demand_plan sales_history",
         period=span(book.year[0], book.year[-1]), better="higher",
-        look_for=f"Strongest growth: {known['family'].iloc[0]}, {amount(known['growth'].iloc[0], 'share', sign=True)}."
+        look_for=say("Strongest growth: {family}, {share}.", known['family'].iloc[0], amount(known['growth'].iloc[0],
+            'share', sign=True))
         if len(known) else "", note="A layer that moves nothing is left out.",
     )  # fmt: skip
 
@@ -149,8 +153,8 @@ def weights(book: Book) -> Figure:
     rows = book["stream_weights"]
     return charts.table(
         rows.assign(family=book.called(rows["family"], "families")),
-        charts.columns_of("stream_weights", "family stream wape +bias weight reason"),
-        who=book.who, title=f"How much each stream counts, by its error {_ahead(book)}", source="stream_weights",
+        charts.columns_of("stream_weights", "family stream wape +bias weight reason"), source="stream_weights",
+        who=book.who, title=say("How much each stream counts, by its error {ahead}", _ahead(book)),
         look_for="A stream counts by the inverse of its squared error, its lasting bias taken out, within limits.",
     )  # fmt: skip
 
@@ -178,7 +182,8 @@ def pipeline(book: Book, most: int = 8) -> Figure:
             book.unit, first_month="From", quantity="If all is won", added="In the plan"),
         who=book.who, title="Opportunities in the CRM", unit="weighted by probability", source="pipeline_weight",
         none="The CRM holds no opportunity in the planned months.",
-        look_for=f"{deals['customer'].iloc[0]} weighs most on production; a deal is won whole or not at all."
+        look_for=say("{customer} weighs most on production; a deal is won whole or not at all.",
+            deals['customer'].iloc[0])
         if len(deals) else "",
     )  # fmt: skip
 
@@ -193,15 +198,16 @@ def changed(book: Book) -> Figure:
     )
     most = moved.abs().idxmax() if len(moved) else ""
     return charts.waterfall(
-        steps[steps["money"].abs() >= 0.5].assign(layer=lambda f: f["layer"].map(sentence)) if len(rows) > 2 else None,
+        steps[steps["money"].abs() >= 0.5].assign(layer=lambda f: [sentence(say(one)) for one in f["layer"]])
+        if len(rows) > 2 else None,
         "layer", "money", unit=book.currency,
         who=book.who, title="Demand plan, last cycle to this one", source="demand_change",
-        start=sentence(ends["layer"].iloc[0]) if len(ends) else "", shows=["last plan", "plan"],
-        end=sentence(ends["layer"].iloc[-1]) if len(ends) else "", better="higher",
+        start=sentence(say(ends["layer"].iloc[0])) if len(ends) else "", shows=["last plan", "plan"],
+        end=sentence(say(ends["layer"].iloc[-1])) if len(ends) else "", better="higher",
         opening=float(ends["money"].iloc[0]) if len(ends) else 0.0, period=rows["months"].iloc[0] if len(rows) else "",
-        look_for=f"Largest change of a family: {book.names('families').get(most, most)}, "
-        f"{amount(moved[most], book.currency, True)}." if most else "Each bar is one layer of the forecast.",
-        note=f"Over {rows['months'].iloc[0]}, at today's net prices. Layers that did not change are left out."
+        look_for=say("Largest change of a family: {family}, {money}.", book.names('families').get(most, most),
+            amount(moved[most], book.currency, True)) if most else "Each bar is one layer of the forecast.",
+        note=say("Over {span}, at today's net prices. Layers that did not change are left out.", rows['months'].iloc[0])
         if len(rows) else "", none="There is no earlier plan to compare with.",
     )  # fmt: skip
 
@@ -219,7 +225,8 @@ def changed_by_family(book: Book) -> Figure:
         both.rename_axis("family").reset_index() if len(both) else None, "family", unit=book.currency, bold=("All",),
         against=("last plan",), who=book.who, title="Demand plan by family", source="demand_change", better="higher",
         period=rows["months"].iloc[0] if len(rows) else "", none="There is no earlier plan to compare with.",
-        look_for=f"{change.abs().idxmax()} moved most." if len(change) else "", note="At today's net prices.",
+        look_for=say("{family} moved most.", change.abs().idxmax()) if len(change) else "",
+            note="At today's net prices.",
     )  # fmt: skip
 
 
@@ -239,29 +246,32 @@ def in_words(book: Book) -> Figure:
 def stair(book: Book) -> Figure:
     """The error after each step from naive to consensus; a step that changes nothing is left out."""
     rows = _lag(book, "fva").sort_values("step")
-    rows = rows.assign(name=rows["stream"].map(STREAMS).fillna(rows["name"]))
+    rows = rows.assign(name=[say(STREAMS.get(one, name)) for one, name in zip(rows["stream"],
+        rows["name"], strict=True)])  # fmt: skip
     rows = rows[rows["fva"].isna() | (rows["fva"].abs() > 1e-9)]
     harmful = rows[rows["fva"] < -0.0005]
     return charts.stair_step(
         rows, "name", "wape", unit="share", width=charts.WIDE, source="fva", none=NOT_JUDGED, shows=["actual"],
-        who=book.who, title=f"Error after each step, {_ahead(book)}",
-        look_for=f"What destroyed value: {listed(harmful['name'])}." if len(harmful) else "No step destroyed value.",
-        note="WAPE: sum of absolute errors / sum of sales. A minus made it better (blue), a plus worse (vermillion). "
-        + " ".join(few_beaten(book)),
+        who=book.who, title=say("Error after each step, {ahead}", _ahead(book)),
+        look_for=say("What destroyed value: {steps}.",
+            listed(harmful['name'])) if len(harmful) else "No step destroyed value.",
+        note=" ".join([say("WAPE: sum of absolute errors / sum of sales. A minus made it better (blue), a plus worse "
+                           "(vermillion)."), *few_beaten(book)]),
     )  # fmt: skip
 
 
 def accuracy(book: Book) -> Figure:
     """Every measure of every stream."""
     rows = _lag(book, "forecast_accuracy").sort_values("wape")
-    rows = rows.assign(stream=rows["stream"].map(STREAMS).fillna(rows["stream"]))
+    rows = rows.assign(stream=[say(STREAMS.get(one, one)) for one in rows["stream"]])
     known = rows.dropna(subset="bias").sort_values("bias", key=abs, kind="stable")
     return charts.table(
         rows, charts.columns_of("forecast_accuracy", "stream wape value_wape +bias +tracking_signal rmsse"),
         who=book.who, title="Whose forecast was right", unit=_ahead(book), none=NOT_JUDGED, source="forecast_accuracy",
         better="lower", shows=["actual"],
-        look_for=f"The most biased stream is {known['stream'].iloc[-1]}: {leaning(known['bias'].iloc[-1])}."
-        if len(known) else "", note=f"{ERROR_SIGN} A tracking signal beyond -4 or +4 is no chance.",
+        look_for=say("The most biased stream is {stream}: {bias}.", known['stream'].iloc[-1],
+            leaning(known['bias'].iloc[-1]))
+        if len(known) else "", note=say(ERROR_SIGN) + " " + say("A tracking signal beyond -4 or +4 is no chance."),
     )  # fmt: skip
 
 
@@ -280,7 +290,8 @@ def bias_by_family(book: Book) -> Figure:
     return charts.heat_map(
         _lag(book, "forecast_accuracy", "family != @ALL"), "stream", "family", "bias", unit="share", diverging=True,
         who=book.who,
-        title=f"Bias by family, {_ahead(book)}", note=ERROR_SIGN, none=NOT_JUDGED, source="forecast_accuracy",
+        title=say("Bias by family, {ahead}", _ahead(book)), note=ERROR_SIGN, none=NOT_JUDGED,
+            source="forecast_accuracy",
         better="nearer 0", shows=["actual"],
         look_for="A row of one colour is a habit of that stream; a column of one colour is a surprise of that market.",
     )  # fmt: skip
@@ -307,8 +318,9 @@ def missed(book: Book) -> Figure:
         money, "product", "money",
         who=book.who, title="Missed most, by value", unit=book.currency, most=8, better="lower",
         source="past_forecasts sales_history", shows=["actual"], measure="absolute error of the consensus",
-        look_for=f"{top['product'].iloc[0]} makes {share} of the error by value." if money["money"].sum() else "",
-        note=f"Absolute error of the consensus {_ahead(book)} x list price.", none=NOT_JUDGED,
+        look_for=say("{product} makes {share} of the error by value.", top['product'].iloc[0],
+            share) if money["money"].sum() else "",
+        note=say("Absolute error of the consensus {ahead} x list price.", _ahead(book)), none=NOT_JUDGED,
     )  # fmt: skip
 
 
@@ -323,7 +335,8 @@ def owners(book: Book) -> Figure:
         who=book.who,
         title="Whose overrides help", none="No past override was judged.", unit="positive = error removed",
         source="override_owners", better="higher", shows=["actual"],
-        look_for=f"{worst['owner']}'s overrides added {amount(-worst['money'], book.currency)} of error."
+        look_for=say("{owner}'s overrides added {money} of error.", worst['owner'], amount(-worst['money'],
+            book.currency))
         if worst["money"] < 0 else "Nobody's overrides did harm.",
     )  # fmt: skip
 
@@ -354,8 +367,9 @@ def exceptions(book: Book, most: int = 20) -> Figure:
                           money="At stake", advice="What to do"),
         who=book.who,
         title="What deserves the meeting's time", unit="by money at stake", none="Nothing stands out this cycle.",
-        source="exceptions", look_for=f"{amount(rows['money'].sum(), book.currency)} hang on these "
-        f"{several(len(rows), 'exception')}.", note=f"{number(more)} smaller ones are not shown." if more > 0 else "",
+        source="exceptions", look_for=say("{money} hang on these {exceptions}.", amount(rows['money'].sum(),
+            book.currency), several(len(rows), 'exception')), note=say("{count} smaller ones are not shown.",
+                number(more)) if more > 0 else "",
     )  # fmt: skip
 
 
@@ -371,7 +385,8 @@ def overrides(book: Book, *, in_force: bool = False) -> Figure:
         who=book.who,
         title="What the overrides move", none="Nobody has changed the numbers.", source="overrides_applied",
         unit="over the planned months",
-        look_for=f"Overrides in force move the demand plan by {amount(active['money'].sum(), book.currency, True)}.",
+        look_for=say("Overrides in force move the demand plan by {money}.", amount(active['money'].sum(),
+            book.currency, True)),
     )  # fmt: skip
 
 
@@ -401,7 +416,7 @@ def safety_stock(book: Book) -> Figure:
 def assumed(book: Book) -> Figure:
     """What the stage assumed or could not know."""
     return charts.table(
-        book["demand_notes"].query("topic != 'who was right'"),
+        book["demand_notes"].query("topic != 'who was right'").assign(subject=lambda f: f["subject"].map(say)),
         charts.columns_of("demand_notes", "topic subject sentence"), who=book.who, title="Assumptions and findings",
         none="Nothing had to be assumed.", source="demand_notes",
     )  # fmt: skip

@@ -15,7 +15,7 @@ import pandas as pd
 from sopkit import kpis
 from sopkit.demand.grid import CELL, PAIR, Notes, Past, beside_sales
 from sopkit.tables import TABLES
-from sopkit.words import percent
+from sopkit.words import local, month_name, percent, say
 
 if TYPE_CHECKING:
     from sopkit.book import Book
@@ -60,14 +60,15 @@ def past_forecasts(book: Book, past: Past, notes: Notes) -> pd.DataFrame:
     known = frame["product"].isin(book["products"]["product"])
     if not known.all():
         unknown = sorted(set(frame.loc[~known, "product"]))
-        sentence = f"Past forecasts of {len(unknown)} products that are no longer in products are not judged."
+        sentence = say("Past forecasts of {count} products that are no longer in products are not judged.",
+            len(unknown))  # fmt: skip
         notes.say("who was right", ", ".join(unknown), sentence)
         frame = frame[known]
     if len(frame) and "naive" not in set(frame["stream"]):
         keys = frame[["cycle", *CELL]].drop_duplicates()
         naive = past.naive(keys, book.lag(keys).to_numpy(), pd.DatetimeIndex(keys["cycle"]))
         frame = pd.concat([frame, keys.assign(stream="naive", quantity=np.maximum(naive, 0.0))], ignore_index=True)
-        sentence = "No one kept naive forecasts: the same month of the year before the cycle stands in."
+        sentence = say("No one kept naive forecasts: the same month of the year before the cycle stands in.")
         notes.say("who was right", "naive", sentence)
     frame = beside_sales(frame, book)
     return frame.assign(lag=book.lag(frame), family=book.families(frame["product"]), price=book.net_prices(frame))
@@ -175,23 +176,33 @@ def say_who_was_right(book: Book, judged: pd.DataFrame, made: dict[str, pd.DataF
     for row in success[success["campaigns"] > 0].itertuples():
         if KEPT <= row.success <= 1.25:
             continue
-        verb = "never kept its promise" if row.success < KEPT else "brings more than it promises"
-        sentence = f"A {row.campaign_kind} {verb}: {row.campaigns} past campaigns promised "
-        sentence += f"{percent(row.promised, sign=True)} and brought {percent(row.achieved, sign=True)} on average, "
-        sentence += f"{percent(row.success)} of the promise. Plans now count on {percent(row.success)}."
+        how = ("A {kind} never kept its promise: {count} past campaigns promised {promised} and brought {achieved} on "
+               "average, {share} of the promise. Plans now count on {share}." if row.success < KEPT else
+               "A {kind} brings more than it promises: {count} past campaigns promised {promised} and brought "
+               "{achieved} on average, {share} of the promise. Plans now count on {share}.")  # fmt: skip
+        kept = (percent(one, sign=True) for one in (row.promised, row.achieved))
+        sentence = say(how, row.campaign_kind, row.campaigns, *kept, percent(row.success))
         notes.say("who was right", row.campaign_kind, sentence)
     fva = made["fva"]  # of object kind where it is empty: no query can take its size
     told = fva["family"].eq(ALL) & fva["lag"].eq(lag) & fva["step"].gt(0) & fva["fva"].astype(float).abs().ge(0.002)
     for row in fva[told].itertuples():
-        points = f"{abs(row.fva) * 100:.1f} points of error"
-        what = f"took {points} away" if row.fva > 0 else f"added {points}: it destroys value"
-        change = f"(WAPE {percent(row.wape + row.fva, 1)} to {percent(row.wape, 1)} at lag {lag})."
-        notes.say("who was right", row.stream, f"The step {STEP_WORDS[row.stream]!r} {what} {change}")
+        how = (
+            "The step {step} took {points} points of error away (WAPE {before} to {after} at lag {lag})."
+            if row.fva > 0
+            else "The step {step} added {points} points of error: it destroys value (WAPE {before} to {after} at lag "
+            "{lag})."
+        )
+        points, wapes = local(f"{abs(row.fva) * 100:.1f}"), (percent(row.wape + row.fva, 1), percent(row.wape, 1))
+        sentence = say(how, repr(say(STEP_WORDS[row.stream])), points, *wapes, lag)
+        notes.say("who was right", row.stream, sentence)
     for row in made["override_owners"].query("owner != @ALL and overrides >= 3").itertuples():
-        verb = "helped" if row.gain > 0 else "made forecasts worse"
-        sentence = f"Overrides of {row.owner} ({row.role or 'role not known'}) {verb}: {percent(row.helped)} of "
-        sentence += f"{row.overrides} brought the forecast nearer, error {percent(row.wape_before)} before and "
-        notes.say("who was right", row.owner, f"{sentence}{percent(row.wape_after)} after.", row.money)
+        how = ("Overrides of {owner} ({role}) helped: {share} of {count} brought the forecast nearer, error {before} "
+               "before and {after} after." if row.gain > 0 else
+               "Overrides of {owner} ({role}) made forecasts worse: {share} of {count} brought the forecast nearer, "
+               "error {before} before and {after} after.")  # fmt: skip
+        sentence = say(how, row.owner, row.role or say("role not known"), percent(row.helped), row.overrides,
+                       percent(row.wape_before), percent(row.wape_after))  # fmt: skip
+        notes.say("who was right", row.owner, sentence, row.money)
 
 
 def _say_biases(book: Book, at_lag: pd.DataFrame, accuracy: pd.DataFrame, notes: Notes) -> None:
@@ -210,12 +221,16 @@ def _say_biases(book: Book, at_lag: pd.DataFrame, accuracy: pd.DataFrame, notes:
         whole, part = total[row.stream], row.family != ALL
         if part and abs(whole) >= BIAS_LIMIT and whole * row.bias > 0 and abs(row.bias) < 2 * abs(whole):
             continue
-        way, word = ("high", "above") if row.bias > 0 else ("low", "below")
         money = ((mine["quantity"] - mine["actual"]) * mine["price"]).sum() / len(months)
-        sentence = f"The {STREAM_WORDS.get(row.stream, row.stream)} was {percent(abs(row.bias))} too {way}"
-        sentence += f"{f' in {row.family}' if part else ''}: {word} what was sold in {same} of {len(months)} months at "
-        sentence += f"lag {lag}, tracking signal {row.tracking_signal:+.1f} MAD (limits -4 to +4): "
-        notes.say("who was right", row.stream, f"{sentence}{abs(money):,.0f} {currency} a month.", money)
+        who = say("{stream} in {family}", say(STREAM_WORDS.get(row.stream, row.stream)), row.family) if part else (
+            say(STREAM_WORDS.get(row.stream, row.stream)))  # fmt: skip
+        how = ("The {stream} was {share} too high: above what was sold in {count} of {all} months at lag {lag}, "
+               "tracking signal {signal} MAD (limits -4 to +4): {money} {currency} a month." if row.bias > 0 else
+               "The {stream} was {share} too low: below what was sold in {count} of {all} months at lag {lag}, "
+               "tracking signal {signal} MAD (limits -4 to +4): {money} {currency} a month.")  # fmt: skip
+        sentence = say(how, who, percent(abs(row.bias)), same, len(months), lag, local(f"{row.tracking_signal:+.1f}"),
+                       local(f"{abs(money):,.0f}"), currency)  # fmt: skip
+        notes.say("who was right", row.stream, sentence, money)
 
 
 # What changed ------------------------------------------------------------------------------------------------------
@@ -229,19 +244,20 @@ def changed(book: Book, notes: Notes) -> pd.DataFrame:
     past, now, columns = book["past_forecasts"], book["frozen_forecasts"], TABLES["demand_change"].names
     agreed = past[(past["cycle"] < book.first) & (past["stream"] == "consensus")]
     if agreed.empty:
-        sentence = "No consensus of an earlier cycle was kept: what changed since then is not known."
+        sentence = say("No consensus of an earlier cycle was kept: what changed since then is not known.")
         notes.say("consensus", "last cycle", sentence)
         return pd.DataFrame(columns=columns)
     last = agreed["cycle"].max()
     months = sorted(set(agreed.loc[agreed["cycle"] == last, "month"]) & set(now["month"]))
     if not months:
-        notes.say("consensus", "last cycle", f"The plan of {last:%b %Y} has no month in common with this one.")
+        notes.say("consensus", "last cycle", say("The plan of {month} has no month in common with this "
+                                "one.", month_name(last)))  # fmt: skip
         return pd.DataFrame(columns=columns)
     both = pd.concat([past[past["cycle"] == last], now], ignore_index=True)
     known = both["product"].isin(book["products"]["product"])
     both = both[both["month"].isin(months) & both["stream"].isin(STAIR[1:]) & known]
     both = both.assign(family=book.families(both["product"]), money=both["quantity"] * book.net_prices(both))
-    rows, span, sums = [], f"{months[0]:%b %Y} to {months[-1]:%b %Y}", ["quantity", "money"]
+    rows, span, sums = [], say("{start} to {end}", month_name(months[0]), month_name(months[-1])), ["quantity", "money"]
     for family, part in [*both.groupby("family", sort=True), (ALL, both)]:
         # a layer that the earlier cycle did not keep was nothing then: its step holds what the step before held
         old, new = (
@@ -249,7 +265,8 @@ def changed(book: Book, notes: Notes) -> pd.DataFrame:
             for cycle in (last, book.first)
         )
         change = (new - old).diff().fillna((new - old).iloc[:1])
-        steps = [(f"plan of {last:%b %Y}", *old.iloc[-1]), *((STEP_WORDS[name], *of) for name, of in change.iterrows())]
-        steps.append((f"plan of {book.first:%b %Y}", *new.iloc[-1]))
+        steps = [(say("plan of {month}", month_name(last)), *old.iloc[-1]), *((STEP_WORDS[name], *of)
+            for name, of in change.iterrows())]  # fmt: skip
+        steps.append((say("plan of {month}", month_name(book.first)), *new.iloc[-1]))
         rows += [(family, at, *step, span) for at, step in enumerate(steps)]
     return pd.DataFrame(rows, columns=columns)

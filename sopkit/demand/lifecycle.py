@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from sopkit.demand.grid import Grid, Notes, Past
-from sopkit.words import listed, percent
+from sopkit.words import listed, local, month_name, percent, say
 
 if TYPE_CHECKING:
     from sopkit.book import Book
@@ -95,31 +95,29 @@ def _launch(
     product, launch, like = row.name, row["launch_month"], row["like_product"]
     rows, age = grid.rows_of[product], _age(grid.months, launch)
     target[np.ix_(rows, np.flatnonzero(age < 0))] = 0.0
-    start = f"{product} starts in {launch:%b %Y}"
+    starts = month_name(launch)
     peers, curves = [like] if like else [], book["curves"]
     curve = curves[curves["curve"] == row["curve"]].sort_values("age") if row["curve"] else curves.head(0)
     ages, factors = (curve["age"].to_numpy(), curve["factor"].to_numpy()) if len(curve) else (np.zeros(1), np.ones(1))
-    by = (
-        f"like {like}, by the curve {row['curve']!r}"
-        if len(curve)
-        else f"like {like}, by its full volume at once (no curve)"
-    )
+    by = (say("like {product}, by the curve {curve}", like, repr(row["curve"])) if len(curve)
+        else say("like {product}, by its full volume at once (no curve)", like))  # fmt: skip
     if not like:
         if launch < grid.months[0]:
             return
         products = book["products"].set_index("product")
         nearest, peers = _nearest(row, products, went), _peers(products, product, past)
         if not nearest or not peers:
-            sentence = "nothing is planned for it but overrides. Name a like_product and a curve in products."
-            notes.say("lifecycle", product, f"{start} without a like-product: {sentence}")
+            sentence = say("{product} starts in {month} without a like-product: nothing is planned for it but "
+                           "overrides. Name a like_product and a curve in products.", product, starts)  # fmt: skip
+            notes.say("lifecycle", product, sentence)
             return
         longest = max(map(len, nearest.values()))
         each = np.array([np.pad(one, (0, longest - len(one)), mode="edge") for one in nearest.values()])
         ages, factors = np.arange(longest), np.median(each, axis=0)
         low, high = (percent(end) for end in (each[:, -1].min(), each[:, -1].max()))
-        reached = low if low == high else f"{low} to {high}"
-        whose = f"{listed(list(nearest))} did, which reached {reached}"
-        by = f"without a like-product, as {whose} of a mean product of its family"
+        reached = low if low == high else say("{low} to {high}", low, high)
+        by = say("without a like-product, as {products} did, which reached {share} of a mean product of its family",
+                 listed(list(nearest)), reached)  # fmt: skip
     if launch < grid.months[0] - pd.DateOffset(months=int(ages.max())):
         return  # grown up: its own history says more than the curve
     places = [[grid.row.get((one, market), -1) for one in peers] for market in grid.pairs["market"].iloc[rows]]
@@ -128,8 +126,10 @@ def _launch(
     pace, how = _first_months(row, past, peers, (ages, factors))
     volume = np.array([target[some].sum(axis=0) / len(peers) for some in known]).reshape(len(known), len(grid.months))
     target[rows] = volume * np.where(age < 0, 0.0, np.interp(age, ages, factors)) * pace
-    units = f"{target[rows].sum():,.0f} units in the planned months{how}."
-    notes.say("lifecycle", product, f"{start} {by}: {units}", grid.money(target[rows], rows))
+    told = [product, starts, by, local(f"{target[rows].sum():,.0f}"), *([how] if how else [])]
+    sentence = ("{product} starts in {month} {how}: {quantity} units in the planned months; {first}." if how else
+                "{product} starts in {month} {how}: {quantity} units in the planned months.")  # fmt: skip
+    notes.say("lifecycle", product, say(sentence, *told), grid.money(target[rows], rows))
 
 
 def _nearest(row: pd.Series, products: pd.DataFrame, went: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -155,7 +155,7 @@ def _first_months(
     if expected <= 0:
         return 1.0, ""
     ratio, count = max(own.sum(), 0.0) / expected, int(since.sum())
-    how = f"; its first {count} month(s) sold {percent(ratio)} of the curve, which scales the rest"
+    how = say("its first {count} month(s) sold {share} of the curve, which scales the rest", count, percent(ratio))
     return (count * ratio + TRUST_IN_CURVE) / (count + TRUST_IN_CURVE), how
 
 
@@ -166,9 +166,12 @@ def _retire(row: pd.Series, products: pd.DataFrame, grid: Grid, target: np.ndarr
     before = target[rows].copy()
     target[rows] *= np.clip((left + 1) / (fade + 1), 0, 1)
     gone = before - target[rows]
-    end_words = f"{product} ends in {end:%b %Y}" + (f", fading over its last {fade} months" if fade else "")
+    told = [product, month_name(end), *([fade] if fade else [])]
     if heir not in products.index:
-        sentence = f"{end_words}: {gone.sum():,.0f} units leave the plan."
+        how = ("{product} ends in {month}, fading over its last {count} months: {quantity} units leave the plan."
+               if fade else
+               "{product} ends in {month}: {quantity} units leave the plan.")  # fmt: skip
+        sentence = say(how, *told, local(f"{gone.sum():,.0f}"))
         notes.say("lifecycle", product, sentence, -grid.money(gone, rows))
         return
     start = products.at[heir, "launch_month"]
@@ -187,4 +190,7 @@ def _retire(row: pd.Series, products: pd.DataFrame, grid: Grid, target: np.ndarr
         else:
             target[theirs] += np.where(on_sale, full - stays, 0.0)
         moved += (target[theirs] - own).sum()
-    notes.say("lifecycle", product, f"{end_words}; {heir} takes over {moved:,.0f} of its {gone.sum():,.0f} units.")
+    how = ("{product} ends in {month}, fading over its last {count} months; {heir} takes over {moved} of its {gone} "
+           "units."
+           if fade else "{product} ends in {month}; {heir} takes over {moved} of its {gone} units.")  # fmt: skip
+    notes.say("lifecycle", product, say(how, *told, heir, local(f"{moved:,.0f}"), local(f"{gone.sum():,.0f}")))

@@ -11,6 +11,7 @@ import pandas as pd
 from sopkit.demand.contestants import INTERMITTENT_GAP
 from sopkit.demand.unusual import without_lone_months
 from sopkit.errors import Finding, FindingsError, SettingsError
+from sopkit.words import local, month_name, say
 
 FIXED = ("zero", "ended", "constant")  # kinds whose answer is no estimate: no range, no part in measuring ranges
 
@@ -129,14 +130,14 @@ def panel_of(
                     move = change[part, offset][-len(then[offset]) :]
                     then[offset] = np.r_[then[offset][: -len(move)], then[offset][-len(move) :] + move]
         if holes:
-            notes.append(f"{holes} missing month(s) filled from the same month of other years and its neighbours.")
+            notes.append(say("{count} missing month(s) filled from the same month of other years and "
+                             "its neighbours.", holes))  # fmt: skip
         if (name, 0) in change:
             first = len(months) - len(values)
-            notes += [
-                f"{months[first + at]:%b %Y}: {values[at]:,.0f} where {then[0][at]:,.0f} were usual, in this month "
-                "alone: taken as usual by the model, history keeps it. Accept or refuse the correction in notebook 01."
-                for at in np.flatnonzero(change[name, 0])
-            ]
+            notes += [say("{month}: {quantity} where {usual} were usual, in this month alone: taken as "
+                          "usual by the model, history keeps it. Accept or refuse the correction in "
+                          "notebook 01.", month_name(months[first + at]), local(f"{values[at]:,.0f}"),
+                local(f"{then[0][at]:,.0f}")) for at in np.flatnonzero(change[name, 0])]  # fmt: skip
         y = then.pop(0)
         then = {offset: old for offset, old in then.items() if not np.array_equal(old, y[: len(old)])}
         kind = kind_of(y, season)
@@ -148,18 +149,18 @@ def _as_known(values: np.ndarray, present: np.ndarray) -> tuple[np.ndarray, list
     """`values` with what a missing row means, a note on each, and how many months are left to be filled."""
     notes, known = [], values[~np.isnan(values)]
     if not len(known):
-        return np.zeros(len(values)), ["No month has a value: forecast as 0."], 0
+        return np.zeros(len(values)), [say("No month has a value: forecast as 0.")], 0
     late = len(values) - 1 - int(np.flatnonzero(present)[-1])
     if late:
         values[len(values) - late :] = 0.0
-        notes.append(f"No rows in its last {late} month(s): taken as nothing sold.")
+        notes.append(say("No rows in its last {count} month(s): taken as nothing sold.", late))
     absent = ~present & np.isnan(values)
     if absent.any() and (absent.sum() >= 0.2 * len(values) or (known == 0).any()):
         values[absent] = 0.0
-        notes.append(f"{absent.sum()} month(s) without a row: taken as nothing sold.")
+        notes.append(say("{count} month(s) without a row: taken as nothing sold.", absent.sum()))
     negative = int((values < 0).sum())
     if negative:
-        notes.append(f"{negative} month(s) below 0 (net returns) used as they are; no forecast is below 0.")
+        notes.append(say("{count} month(s) below 0 (net returns) used as they are; no forecast is below 0.", negative))
     return values, notes, int(np.isnan(values).sum())
 
 
@@ -167,13 +168,18 @@ def _of_kind(kind: str, y: np.ndarray) -> list[str]:
     """What the kind of a series means for its forecast."""
     quiet = len(y) - 1 - int(np.flatnonzero(y).max(initial=-1))
     sentences = {
-        "zero": "Nothing was ever sold: forecast as 0.",
-        "ended": f"Nothing sold in its last {quiet} months: taken as ended, forecast as 0.",
-        "constant": "The same value every month: carried forward, and its range is that one value.",
-        "few": f"Only {len(y)} month(s) of history: planned as longer series cut to as few were planned best.",
-        "short": f"{len(y)} months of history, less than two years: planned as longer series cut to as many were best, "
-        "with the season they share, if any.",
-        "intermittent": "Sold in some months only: methods for intermittent demand, judged by RMSSE.",
+        "zero": say("Nothing was ever sold: forecast as 0."),
+        "ended": say("Nothing sold in its last {count} months: taken as ended, forecast as 0.", quiet),
+        "constant": say("The same value every month: carried forward, and its range is that one value."),
+        "few": say(
+            "Only {count} month(s) of history: planned as longer series cut to as few were planned best.", len(y)
+        ),
+        "short": say(
+            "{count} months of history, less than two years: planned as longer series cut to as many were "
+            "best, with the season they share, if any.",
+            len(y),
+        ),
+        "intermittent": say("Sold in some months only: methods for intermittent demand, judged by RMSSE."),
     }
     return [sentences[kind]] if kind in sentences else []
 

@@ -10,6 +10,7 @@ from sopkit.demand.campaigns import usual_sales
 from sopkit.demand.contestants import INTERMITTENT_GAP
 from sopkit.demand.grid import Grid, Past
 from sopkit.demand.judged import from_first
+from sopkit.words import say
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,8 +57,8 @@ def segments(book: Book, past: Past) -> pd.DataFrame:
     out[["variation", "interval", "pattern"]] = shapes
     x, y = (out["variation"] <= limit for limit in rules.xyz)
     out["xyz"] = np.select([x, y], ["X", "Y"], "Z")
-    out["advice"] = (out["abc"] + out["xyz"]).map(_ADVICE)
-    out.loc[out["pattern"] == "new", "advice"] = "new: plan by its like-product, watch the first months"
+    out["advice"] = [say(_ADVICE[one]) for one in out["abc"] + out["xyz"]]
+    out.loc[out["pattern"] == "new", "advice"] = say("new: plan by its like-product, watch the first months")
     return out
 
 

@@ -11,7 +11,7 @@ from scipy.special import ndtri
 from sopkit.collect.contradictions import own_lanes, whole_months
 from sopkit.demand.grid import PAIR, Notes
 from sopkit.tables import TABLES
-from sopkit.words import percent
+from sopkit.words import local, percent, say
 
 if TYPE_CHECKING:
     from sopkit.book import Book
@@ -102,7 +102,7 @@ def proposal(book: Book, notes: Notes) -> pd.DataFrame:
     key = pd.MultiIndex.from_frame(out[KEY])
     out["mean"] = mean.reindex(key).fillna(0.0).to_numpy()
     share = pd.Series(_errors(book["backtest_months"], served, out.set_index(KEY)["lead_time"]).reindex(key).to_numpy())
-    how = np.where(share.isna(), "error of its family", "error of its backtest")
+    how = np.where(share.isna(), say("error of its family"), say("error of its backtest"))
     of_family = share.groupby(book.families(out["product"])).transform("median")
     share = share.fillna(of_family).fillna(share.median()).fillna(0.0)
     out["error"] = share * out["mean"] * out["lead_time"]
@@ -111,16 +111,24 @@ def proposal(book: Book, notes: Notes) -> pd.DataFrame:
     cost = out["product"].map(book["products"].set_index("product")["standard_cost"])
     for column in ("proposed", "current", "difference"):
         out[f"{column}_value"] = out[column] * cost
-    source = np.where(out["origin"].fillna("") == "", "made here", "from " + out["origin"].fillna(""))
-    source = np.where(found, source, "no way in found")
+    source = [say("from {site}", one) if one else say("made here") for one in out["origin"].fillna("")]
+    source = [one if known else say("no way in found") for one, known in zip(source, found, strict=True)]
     out["reason"] = [
-        f"{where}, {lead - REVIEW:.0f} month(s) to replenish + {REVIEW} of review; {of} "
-        f"{percent(part)} of demand over them"
+        say(
+            "{where}, {lead} month(s) to replenish + {review} of review; {error} {share} of demand over them",
+            where,
+            local(f"{lead - REVIEW:.0f}"),
+            REVIEW,
+            of,
+            percent(part),
+        )
         for where, lead, of, part in zip(source, out["lead_time"], how, share, strict=True)
     ]
     if len(out):
         proposed, current, change = out[["proposed_value", "current_value", "difference_value"]].sum()
-        sentence = f"The forecast's error asks for {proposed:,.0f} {book.currency} of safety stock at standard cost; "
-        sentence += f"today's targets hold {current:,.0f} ({change:+,.0f}). Normal errors and each market served over "
-        notes.say("safety stock", "all", f"{sentence}its cheapest lane are assumed; the lead time is certain.", change)
+        sentence = say("The forecast's error asks for {proposed} {currency} of safety stock at standard "
+                       "cost; today's targets hold {current} ({change}). Normal errors and each market "
+                       "served over its cheapest lane are assumed; the lead time is certain.",
+            local(f"{proposed:,.0f}"), book.currency, local(f"{current:,.0f}"), local(f"{change:+,.0f}"))  # fmt: skip
+        notes.say("safety stock", "all", sentence, change)
     return out[TABLES["safety_stock_proposal"].names]

@@ -15,7 +15,7 @@ from sopkit.book.actions import standing
 from sopkit.charts import Figure
 from sopkit.errors import SopkitError
 from sopkit.files import data_root, replace_file
-from sopkit.words import amount, month_name
+from sopkit.words import amount, month_name, say, speak
 
 if TYPE_CHECKING:
     from sopkit.cycle import Cycle
@@ -35,6 +35,7 @@ def write(c: Cycle) -> Path:
     from jinja2 import ChainableUndefined, Environment, FileSystemLoader
     from markupsafe import Markup
 
+    speak(c.company.language)
     every = sorted([*c.others(), c], key=lambda one: one.cycle, reverse=True)
     made, told = [], []
     for one in every:
@@ -49,7 +50,7 @@ def write(c: Cycle) -> Path:
     script = base64.b64encode(hashlib.sha256(SEARCH.encode()).digest()).decode()
     css = Markup(charts.CSS + (here / "pack.css").read_text(encoding="utf-8"))
     page = environment.get_template("archive.html.j2").render(
-        company=c.company.name, css=css, search=Markup(SEARCH), allowed=script,
+        company=c.company.name, language=c.company.language, say=say, css=css, search=Markup(SEARCH), allowed=script,
         cycles=told, trend=over_time(c.company.name, made) if made else "",
     )  # fmt: skip
     path = c.folder.parent / NAME
@@ -66,7 +67,7 @@ def over_time(company: str, cycles: Sequence[Cycle]) -> Figure:
         columns[month_name(pd.Timestamp(one.cycle))] = [
             amount(total[name].value, total[name].unit) if name in total else "" for name in kpis.EIGHT
         ]
-    rows = pd.DataFrame({"kpi": [kpis.KPIS[name].title for name in kpis.EIGHT], **columns})
+    rows = pd.DataFrame({"kpi": [say(kpis.KPIS[name].title) for name in kpis.EIGHT], **columns})
     return charts.table(
         rows, {"kpi": "KPI", **{name: name for name in columns}}, who=company, title="KPIs, cycle by cycle",
         unit="each in its own unit", source="kpis", shows=["actual", "plan"],
@@ -77,29 +78,23 @@ def over_time(company: str, cycles: Sequence[Cycle]) -> Figure:
 def _cycle(one: Cycle) -> dict[str, object]:
     """What the archive tells of one cycle."""
     frozen, deeds = one.manifest.get("frozen", {}), standing(one.read("actions"))
-    files = (("plan", "plan.html"), ("workbook", "plan.xlsx"))
-    return {
-        "cycle": one.cycle,
-        "title": month_name(pd.Timestamp(one.cycle)),
-        "state": f"published by {frozen['by']} on {frozen['at'][:10]}" if frozen else "not published for good",
-        "links": [(label, f"{one.cycle}/{name}") for label, name in files if (one.folder / name).is_file()],
-        "decisions": [
-            (row.question, f"{row.option}, {row.decided_by}: {row.reason}" if row.option else "not decided")
-            for row in one.read("decision_log").itertuples()
-        ],
-        "outcomes": [_outcome(row, one.company.currency) for row in one.read("decision_review").itertuples()],
-        "actions": [
-            (f"{row.what} ({row.assignees})" if row.assignees else row.what, row.status) for row in deeds.itertuples()
-        ],
-        "notes": list(_notes(data_root() / one.company_name / "notes", one.cycle)),
-    }
+    files = ((say("plan"), "plan.html"), (say("workbook"), "plan.xlsx"))
+    return {"cycle": one.cycle, "title": month_name(pd.Timestamp(one.cycle)),
+        "state": say("published by {author} on {day}", frozen["by"], frozen["at"][:10]) if frozen
+        else say("not published for good"), "links": [(label, f"{one.cycle}/{name}") for label,
+        name in files if (one.folder / name).is_file()], "decisions": [(row.question,
+        f"{row.option}, {row.decided_by}: {row.reason}" if row.option else say("not decided"))
+        for row in one.read("decision_log").itertuples()], "outcomes": [_outcome(row,
+        one.company.currency) for row in one.read("decision_review").itertuples()],
+        "actions": [(f"{row.what} ({row.assignees})" if row.assignees else row.what, say(row.status))
+        for row in deeds.itertuples()], "notes": list(_notes(data_root() / one.company_name / "notes",
+        one.cycle))}  # fmt: skip
 
 
 def _outcome(row: Any, currency: str) -> tuple[str, str]:
-    seen = (
-        f" Expected {amount(row.expected, currency)}, seen {amount(row.seen, currency)}." if pd.notna(row.seen) else ""
-    )
-    return row.title or row.question, f"{row.outcome}. {row.sentence}{seen}"
+    seen = say("Expected {expected}, seen {seen}.", amount(row.expected, currency), amount(row.seen, currency)) if (
+        pd.notna(row.seen)) else ""  # fmt: skip
+    return row.title or row.question, " ".join(filter(None, [f"{say(row.outcome)}.", row.sentence, seen]))
 
 
 def _notes(folder: Path, cycle: str) -> list[tuple[str, object]]:

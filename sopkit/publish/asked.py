@@ -15,7 +15,7 @@ from sopkit.charts import plain
 from sopkit.errors import SettingsError, nearest
 from sopkit.files import sha256
 from sopkit.publish.mails import draft
-from sopkit.words import listed, month_name
+from sopkit.words import listed, month_name, say, speak, written
 
 SHEET, KEPT = "Forecast", "sopkit"
 TOP = 5  # rows above the header
@@ -54,6 +54,7 @@ def workbook(plan: Plan, company: str, person: str, due: date, seen: int) -> byt
     `company`: its folder. `seen`: the last override recorded when it was made, so that later ones are known when it
     comes back. A hidden sheet keeps what was sent, with its sha256.
     """
+    speak(plan.company.language)
     rows = answered_for(plan, person)
     months = sorted(rows["month"].unique())
     pairs = rows.drop_duplicates(["product", "market"])
@@ -70,7 +71,7 @@ def workbook(plan: Plan, company: str, person: str, due: date, seen: int) -> byt
     content = BytesIO()
     options = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
     with xlsxwriter.Workbook(content, options) as book:
-        book.set_properties({"title": f"Forecast {plan.cycle}", "created": plan.first.to_pydatetime()})
+        book.set_properties({"title": say("Forecast {cycle}", plan.cycle), "created": plan.first.to_pydatetime()})
         look = {
             "title": book.add_format({"bold": True, "font_size": 14, "font_color": "#123A5A"}),
             "head": book.add_format({"bold": True, "bg_color": "#123A5A", "font_color": "#FFFFFF"}),
@@ -78,12 +79,13 @@ def workbook(plan: Plan, company: str, person: str, due: date, seen: int) -> byt
             "yours": book.add_format({"num_format": "#,##0", "locked": False, "bg_color": "#FFF8DC", "bottom": 1}),
             "text": book.add_format({"locked": False, "num_format": "@", "bg_color": "#FFF8DC", "bottom": 1}),
         }
-        sheet = book.add_worksheet(SHEET)
+        sheet = book.add_worksheet(say(SHEET))
         for place, width in enumerate((16, 16, 34, 22, *[9] * len(months), 26, 40)):
             sheet.set_column(place, place, width)
         for row, text in enumerate(_how(plan, person, due)):
             sheet.write_string(row, 0, text, look["title"] if row == 0 else None)
-        heads = [PRODUCT, MARKET, "Name", LINE, *(f"{month:%Y-%m}" for month in months), REASON, REMARK]
+        heads = [*map(say, (PRODUCT, MARKET, "Name", LINE)), *(f"{month:%Y-%m}" for month in months)]
+        heads += [say(REASON), say(REMARK)]
         for place, head in enumerate(heads):
             sheet.write_string(TOP, place, head, look["head"])
         at = TOP + 1
@@ -91,7 +93,7 @@ def workbook(plan: Plan, company: str, person: str, due: date, seen: int) -> byt
             name = f"{names['products'][pair.product]}, {names['markets'].get(pair.market, pair.market)}"
             for line in lines:
                 style = look["yours" if line == YOURS else "locked"]
-                for place, text in enumerate((pair.product, pair.market, plain(name)[:LONGEST], line)):
+                for place, text in enumerate((pair.product, pair.market, plain(name)[:LONGEST], say(line))):
                     sheet.write_string(at, place, text, look["locked"])
                 for place, month in enumerate(months, 4):
                     value = sent[line].get(f"{pair.product}|{pair.market}|{month:%Y-%m}")
@@ -100,14 +102,10 @@ def workbook(plan: Plan, company: str, person: str, due: date, seen: int) -> byt
                 if line == YOURS:
                     sheet.write_blank(at, len(heads) - 2, None, look["text"])
                     sheet.write_blank(at, len(heads) - 1, None, look["text"])
-                    allowed = {
-                        "validate": "decimal",
-                        "criteria": ">=",
-                        "value": 0,
-                        "error_message": "Units, 0 or more.",
-                    }
+                    allowed = {"validate": "decimal", "criteria": ">=", "value": 0,
+                        "error_message": say("Units, 0 or more.")}  # fmt: skip
                     sheet.data_validation(at, 4, at, 3 + len(months), allowed)
-                    reasons = {"validate": "list", "source": list(REASONS), "error_type": "warning"}
+                    reasons = {"validate": "list", "source": [*map(say, REASONS)], "error_type": "warning"}
                     sheet.data_validation(at, len(heads) - 2, at, len(heads) - 2, reasons)
                 at += 1
         sheet.freeze_panes(TOP + 1, 4)
@@ -124,22 +122,33 @@ def workbook(plan: Plan, company: str, person: str, due: date, seen: int) -> byt
 
 def _how(plan: Plan, person: str, due: date) -> list[str]:
     return [
-        f"{plain(plan.company.name)}: your forecast for {month_name(plan.months[0])} to {month_name(plan.months[-1])}",
-        f"For {plain(person)}, by {due:%d %b %Y}. Quantities in {plan.units}.",
-        f"Change only the yellow rows “{YOURS}”; what you leave as it is stays as planned. 0: nothing is sold.",
-        "Choose a reason for each row that you change, and add a remark where it helps.",
-    ]
+        say("{company}: your forecast for {start} to {end}",
+            plain(plan.company.name), month_name(plan.months[0]), month_name(plan.months[-1])),
+        say("For {person}, by {day}. Quantities in {unit}.", plain(person), _day(due), plan.units),
+        say("Change only the yellow rows “{yours}”; what you leave as it is stays as planned. 0: nothing is sold.",
+            say(YOURS)),
+        say("Choose a reason for each row that you change, and add a remark where it helps."),
+    ]  # fmt: skip
+
+
+def _day(due: date) -> str:
+    return written(due, "%d %b %Y", "d MMM y")
 
 
 def mail(plan: Plan, person: str, due: date, file: str, content: bytes) -> bytes:
     """A drafted mail to `person` with the workbook: a mail program opens it, the address is filled in there."""
-    text = (
-        f"Hello {plain(person)},\n\nthe attached workbook holds what you answer for in the demand plan of "
-        f"{plan.cycle}: last year, the statistical baseline, and the plan as it stands.\n\n"
-        + "\n".join(f"- {line}" for line in _how(plan, person, due)[2:])
-        + f"\n\nPlease save it and send it back by {due:%d %b %Y}. A part of it is welcome too.\n"
-    )
-    return draft(person, f"Your forecast for {plan.cycle}, by {due:%d %b %Y}", text, {file: content})
+    speak(plan.company.language)
+    text = say("Hello {person},\n\nthe attached workbook holds what you answer for in the demand plan of {cycle}: "
+               "last year, the statistical baseline, and the plan as it stands.\n\n{how}\n\n"
+               "Please save it and send it back by {day}. A part of it is welcome too.\n",
+               plain(person), plan.cycle, "\n".join(f"- {line}" for line in _how(plan, person, due)[2:]),
+               _day(due))  # fmt: skip
+    return draft(person, say("Your forecast for {cycle}, by {day}", plan.cycle, _day(due)), text, {file: content})
+
+
+def english() -> dict[str, str]:
+    """What stands on the sheet in the language spoken -> the names of this file."""
+    return {say(one): one for one in (PRODUCT, MARKET, "Name", LINE, REASON, REMARK, LAST_YEAR, BASELINE, NOW, YOURS)}
 
 
 def address(row: int, column: int) -> str:

@@ -17,6 +17,7 @@ from sopkit.book import Book
 from sopkit.publish import pack, workbook
 from sopkit.tables import TABLES, Table
 from sopkit.tables.hierarchy import add_up
+from sopkit.words import say
 
 # tables whose rows are things with a name, and columns of people's names: what nothing shown uses is told nowhere
 NAMED = ("products", "families", "markets", "sites", "resources", "materials", "suppliers")
@@ -142,7 +143,9 @@ def _silent(book: Book, made: Book) -> Book:
     made = replace(made, tables=tables)
     known, shown = ({word for name, column in NAMES for word in one[name][column] if word} for one in (book, made))
     told = [rf"(?<![\w-]){re.escape(word)}(?![\w-])" for word in sorted(known - shown)]
-    secret = re.compile("|".join([*told, rf"\d(?: thousand| million)? {re.escape(book.currency)}\b"]))
+    scales = [say(f"{scale} {{currency}}", book.currency) for scale in ("thousand", "million", "billion")]
+    money = "|".join(map(re.escape, [*scales, book.currency]))
+    secret = re.compile("|".join([*told, rf"\d\s(?:{money})\b"]))
     return replace(made, tables={name: _without(frame, secret) for name, frame in tables.items()})
 
 
@@ -165,7 +168,7 @@ class Pack:
 
     def files(self, plan_hash: str, whole: bytes = b"") -> Iterator[tuple[str, bytes]]:
         """Name and content of the page and of the workbook; `whole`: that of the plan, of who may see all of it."""
-        content = pack.report(self.book, pages=self.audience.pages.split(), reader=self.reader)
+        content = pack.report(self.book, pages=self.audience.pages.split(), reader=say(self.reader))
         content["currency"] *= bool(self.audience.money)
         content["flows"] = self.audience.tables != "*"  # what is left of a topic fills no page
         yield f"plan.{self.name}.html", pack.page(content).encode()

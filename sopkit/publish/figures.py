@@ -12,7 +12,22 @@ from sopkit.charts import Figure, Show, Tile
 from sopkit.demand.figures import sold
 from sopkit.publish import judged
 from sopkit.tables import STAGES
-from sopkit.words import GLOSSARY, amount, counted, leaning, listed, month_name, number, percent, sentence, span, than
+from sopkit.words import (
+    GLOSSARY,
+    amount,
+    counted,
+    leaning,
+    listed,
+    month_name,
+    number,
+    percent,
+    say,
+    say_count,
+    sentence,
+    span,
+    than,
+    unit_name,
+)
 
 SHEET = {
     "last year": "sold in the month a year before", "consensus": "consensus", "p10": "low (P10)", "p90": "high (P90)",
@@ -31,7 +46,7 @@ def stages(book: Book) -> Figure:
     """The six stages as a flow: what each asks, whether it is made and signed, and who may sign it."""
     signed = signatures(book["sign_offs"], book.cycle, book.manifest)
     held = signed[signed["holds"]].groupby("stage")["author"].agg(", ".join)
-    lapsed = signed[~signed["holds"]].groupby("stage")["author"].agg(", ".join) + ", before a change"
+    lapsed = signed[~signed["holds"]].groupby("stage")["author"].agg(", ".join)
     made = {name: str(entry.get("written_at", ""))[:10] for name, entry in book.manifest.get("stages", {}).items()}
     # publish is being made while its page is
     lines, stale = [], [name for name in book.manifest.get("stale", {}) if name in made and name != "publish"]
@@ -40,18 +55,21 @@ def stages(book: Book) -> Figure:
         known = {"made": bool(made.get(name)), "stale": name in stale, "signed": name in held}
         state = workflow.state(book, name, **known)
         day, rule = workflow.due(book.company, book.cycle, one.name), book.company.rule(one.name)
-        may = rule.owner or listed(signers(book["people"], one.name)) or "nobody may sign"
-        may += f" with {listed(rule.participants)}" if rule.participants else ""
-        when = f"{made.get(one.name, '')}" + (f", due {day:%Y-%m-%d}" if pd.notna(day) and state != "signed" else "")
-        who = held.get(one.name) or lapsed.get(one.name) or may
+        may = rule.owner or listed(signers(book["people"], one.name)) or say("nobody may sign")
+        may = say("{owner} with {others}", may, listed(rule.participants)) if rule.participants else may
+        when = made.get(name, "")
+        if pd.notna(day) and state != "signed":
+            when = say("{day}, due {due}", when, f"{day:%Y-%m-%d}")
+        who = held.get(name) or (say("{names}, before a change", lapsed[name]) if name in lapsed else may)
         lines.append((one.name.capitalize(), one.question, state, when, who))
     rows = pd.DataFrame(lines, columns=["stage", "question", "state", "made", "who"])
-    open_ = rows.loc[rows["state"] != "signed", "stage"]
+    open_ = [say(name) for name in rows.loc[rows["state"] != "signed", "stage"]]
+    stale = [say(name) for name in stale]
     return charts.flow(
         rows, who=book.who, title="The six stages of this cycle", unit="state, day, who signed or may sign",
-        source="sign_offs people", period=f"cycle {book.cycle}",
-        look_for=(f"Stale, to be run again: {listed(stale, 6)}. " if stale else "")
-        + (f"Not signed yet: {listed(open_, 6)}." if len(open_) else "Every stage is signed."),
+        source="sign_offs people", period=say("cycle {cycle}", book.cycle),
+        look_for=(say("Stale, to be run again: {stages}.", listed(stale, 6)) + " " if stale else "")
+        + (say("Not signed yet: {stages}.", listed(open_, 6)) if open_ else say("Every stage is signed.")),
     )  # fmt: skip
 
 
@@ -65,16 +83,18 @@ def _tile(book: Book, name: str) -> Tile:
     kpi, rows = kpis.KPIS[name], book["kpis"][book["kpis"]["kpi"] == name]
     period = kpis.PLAN if (rows["period"] == kpis.PLAN).any() else kpis.PAST
     if not (rows["period"] == period).any():
-        return Tile(kpi.title, None, "units", "its tables are not there")
+        return Tile(say(kpi.title), None, "units", say("its tables are not there"))
     total = rows[rows["period"] == period].iloc[0]
     months = rows[~rows["period"].isin([kpis.PAST, kpis.PLAN])].sort_values("period")
     past = months[months["kind"] == "actual"].tail(12)
     months = pd.concat([past, months[months["kind"] == "plan"].head(12)])
     before = kpis.value(book, name, kpis.PAST) if period == kpis.PLAN else None
-    note = book.span if period == kpis.PLAN else f"last 12 months, {kpi.measured}"
-    note += f"; last 12: {amount(before, total['unit'])}" if before is not None else ""
+    measured = say(kpi.measured)
+    note = book.span if period == kpis.PLAN else say("last 12 months, {measured}", measured)
+    if before is not None:
+        note = say("{span}; last 12: {value}", note, amount(before, total["unit"]))
     return Tile(
-        kpi.title, total["value"], total["unit"], note, None if pd.isna(total["target"]) else total["target"],
+        say(kpi.title), total["value"], total["unit"], note, None if pd.isna(total["target"]) else total["target"],
         total["better"], total["owner"], list(pd.to_datetime(months["period"] + "-01")), list(months["value"]),
         len(past),
     )  # fmt: skip
@@ -83,13 +103,13 @@ def _tile(book: Book, name: str) -> Tile:
 def tiles(book: Book) -> Figure:
     """The eight KPIs: value, target met or missed, owner, and their months."""
     made = eight(book)
-    planned = [tile.name.lower() for tile in made if tile.note.startswith("next")]
+    planned = [tile.name.lower() for tile in made if tile.note.startswith(book.span)]
     return charts.tiles(
-        made, who=book.who, title=f"The {counted(len(made))} KPIs", source="kpis", shows=["actual", "plan"],
-        look_for=f"Planned values stand for {listed(planned, 8)}; the others are what happened."
+        made, who=book.who, title=say("The {count} KPIs", counted(len(made))), source="kpis", shows=["actual", "plan"],
+        look_for=say("Planned values stand for {names}; the others are what happened.", listed(planned, 8))
         if planned else "What happened.",
-        note="Small lines: the last twelve months solid, planned months dashed. ▼ misses its target, ✓ meets it. "
-        + kpis.ERROR_SIGN,
+        note=say("Small lines: the last twelve months solid, planned months dashed. ▼ misses its target, ✓ meets it.")
+        + " " + say(kpis.ERROR_SIGN),
     )  # fmt: skip
 
 
@@ -100,7 +120,7 @@ def kpis_explained(book: Book) -> Explanations:
         name: [one for one in (kpis.PLAN, kpis.PAST) if one in set(rows[[name]])] for name in kpis.KPIS if name in rows
     }
     found = [book.explain("kpis", "value", kpi=name, period=one[0]) for name, one in known.items() if one]
-    return Explanations("How the KPIs are made; each opens:", found)
+    return Explanations(say("How the KPIs are made; each opens:"), found)
 
 
 def explained(book: Book, table: str, column: str, each: str = "") -> Explanations:
@@ -109,14 +129,14 @@ def explained(book: Book, table: str, column: str, each: str = "") -> Explanatio
     rows = rows[rows[column].notna()]  # an audience may not see it
     values = [{each: value} for value in rows[each].unique()] if each else [{}]
     found = [book.explain(table, column, month=year, **where) for where in values] if len(rows) else []
-    return Explanations(f"How the numbers of the {book.span} are made; each opens:", found)
+    return Explanations(say("How the numbers of the {span} are made; each opens:", book.span), found)
 
 
 def scorecard(book: Book) -> Figure:
     """The KPIs beside the eight, last and next twelve months."""
     rest = book["kpis"][~book["kpis"]["kpi"].isin(kpis.EIGHT)].drop_duplicates("kpi").set_index("kpi")["unit"]
     rows = pd.DataFrame([
-        {"kpi": kpi.title, "measured": kpi.measured,
+        {"kpi": say(kpi.title), "measured": say(kpi.measured),
          **{p: amount(kpis.value(book, name, p), rest[name]) for p in (kpis.PAST, kpis.PLAN)}}
         for name, kpi in kpis.KPIS.items() if name in rest
     ])  # fmt: skip
@@ -127,7 +147,7 @@ def scorecard(book: Book) -> Figure:
         {"kpi": "KPI", kpis.PAST: "Last 12 months", kpis.PLAN: "Next 12 months", "measured": "What is measured"},
         who=book.who,
         title="The rest of the scorecard", unit="each in its own unit", source="kpis", shows=["actual", "plan"],
-        look_for=f"The consensus missed by {amount(wape, 'share')} of sales and was {leaning(bias)}."
+        look_for=say("The consensus missed by {share} of sales and was {bias}.", amount(wape, 'share'), leaning(bias))
         if wape is not None and bias is not None else "",
     )  # fmt: skip
 
@@ -155,7 +175,8 @@ def by_lag(book: Book) -> Figure:
     bias = both[both["lag"] == 1].groupby("measure")[["quantity", "actual"]].sum()
     wide["bias"] = bias["quantity"] / bias["actual"].where(bias["actual"] > 0) - 1
     worst = wide[1].idxmax() if 1 in wide and wide[1].notna().any() else ""
-    lags = {lag: Show("Same month" if not lag else f"{lag} month{'s' * (lag > 1)} ahead", "share")
+    lags = {lag: Show(say_count(lag, "{count} month ahead", "{count} months ahead", lag) if lag else "Same month",
+        "share")
             for lag in wide if lag != "bias"}  # fmt: skip
     return charts.table(
         wide.rename(index=MEASURED).rename_axis("measure").reset_index() if len(wide) else None,
@@ -163,7 +184,8 @@ def by_lag(book: Book) -> Figure:
         who=book.who, title="Plan against actual, by how long before", unit="error, by family and month",
         source="past_plans production_history sales_history stock_history", shows=["actual", "last plan"],
         period=span(both["month"].min(), both["month"].max()) if len(both) else "",
-        look_for=f"{MEASURED[worst]} misses its plan of a month before most, by {amount(wide.at[worst, 1], 'share')}."
+        look_for=say("{measure} misses its plan of a month before most, by {share}.", say(MEASURED[worst]),
+            amount(wide.at[worst, 1], 'share'))
         if worst else "", none="No earlier plan has a month that is over.", note=kpis.ERROR_SIGN,
     )  # fmt: skip
 
@@ -180,11 +202,13 @@ def churn(book: Book) -> Figure:
          "change": Show("Change", book.units, True), "demand": Show("Demand changed", book.units, True),
          "stock": Show("Stock was short of plan", book.units, True),
          "left": Show("Neither explains", book.units, True)},
-        who=book.who, title="What this plan changes in the next months", unit=f"{book.units} made and bought",
+        who=book.who, title="What this plan changes in the next months", unit=say("{units} made and bought",
+            book.units),
         source="past_plans supply_plan demand_plan past_forecasts stock", shows=["last plan", "plan"],
         period=span(near[0], near[-1]), none="There is no earlier plan of these months.",
-        look_for=f"{share} of the last plan is changed; neither demand nor stock explains "
-        f"{'any of it' if left == share else left}.",
+        look_for=say("{share} of the last plan is changed; neither demand nor stock explains any of it.", share)
+        if left == share else say("{share} of the last plan is changed; neither demand nor stock explains {rest}.",
+                                  share, left),
     )  # fmt: skip
 
 
@@ -194,16 +218,15 @@ def process(book: Book) -> Figure:
     rows = rows[rows["cycle"] < book.first].sort_values("cycle").tail(4)
     days = (rows["published"] - rows["data"]).dt.days.astype(float)
     touchless, quiet, touched = judged.touchless(book)
-    words = ""
-    if touchless is not None:
-        against = f", the others by {amount(touched, 'share')}" if touched is not None else ""
-        missed = f"they miss by {amount(quiet, 'share')}{against}."
-        words = f"Nobody touched {amount(touchless, 'share')} of the forecasts: {missed}"
+    told = [amount(one, "share") for one in (touchless, quiet, touched) if one is not None]
+    words = "Nobody touched {share} of the forecasts: they miss by {wape}." if touched is None else (
+        "Nobody touched {share} of the forecasts: they miss by {wape}, the others by {other}.")  # fmt: skip
+    words = "" if touchless is None else say(words, *told)
     return charts.table(
         rows.assign(days=days, cycle=[month_name(month) for month in rows["cycle"]],
                     in_time=rows["in_time"].astype(str),
-                    signed=[f"{row.signed} of {len(STAGES)}" for row in rows.itertuples()],
-                    decided=[f"{row.decided} of {row.questions}" for row in rows.itertuples()]),
+                    signed=[say("{count} of {all}", row.signed, len(STAGES)) for row in rows.itertuples()],
+                    decided=[say("{count} of {all}", row.decided, row.questions) for row in rows.itertuples()]),
         {"cycle": "Cycle", "days": Show("Days", "days"), "signed": "Signed",
          "in_time": "In time", "decided": "Decided"},
         who=book.who, title="The process itself", unit="each cycle", source="past_cycles past_overrides past_forecasts",
@@ -221,7 +244,7 @@ def pipeline_judged(book: Book) -> Figure:
     proposed = (deals["probability"] * factor).clip(upper=0.99)
     named = deals["customer"].where(deals["customer"].ne(""), deals["opportunity"])
     known = proposed.notna()
-    proposals = [f"{name} {percent(p)} instead of {percent(q)}" for name, p, q in
+    proposals = [say("{name} {proposed} instead of {stated}", name, percent(p), percent(q)) for name, p, q in
             zip(named[known], proposed[known], deals.loc[known, "probability"], strict=True)]  # fmt: skip
     return charts.table(
         owners.rename_axis("owner").reset_index(),
@@ -229,7 +252,7 @@ def pipeline_judged(book: Book) -> Figure:
          "won": Show("Won", "share"), "brier": Show("Brier", "ratio")},
         who=book.who, title="Deals as stated and as won", unit="Brier score: 0 is always right",
         source="past_pipeline pipeline", shows=["actual"],
-        look_for=f"Calibrated: {listed(proposals, 2)}." if proposals else "",
+        look_for=say("Calibrated: {proposals}.", listed(proposals, 2)) if proposals else "",
         none="No opportunity of an earlier cycle has ended yet, or nobody tells who stated its probability.",
     )  # fmt: skip
 
@@ -266,13 +289,17 @@ def family_months(book: Book, family: str) -> Figure:
     )
     rows = rows[rows["month"].isin(book.months)].dropna()
     ahead, back = (lines[n].reindex(book.year).sum() for n in ("consensus", "last year"))
-    against = f", {than(ahead / back - 1)} the year before." if back else "."
+    told = [name, number(ahead), book.units, book.span]
+    words = say("{family}: {quantity} {unit} in the {span}.", *told)
+    if back:
+        than_ago = than(ahead / back - 1, "{share} above the year before", "{share} below the year before")
+        words = say("{family}: {quantity} {unit} in the {span}, {against}.", *told, than_ago)
     return charts.statement(
         rows, "line", "month", "units", rows=list(SHEET.values()), bold=("consensus",),
-        who=book.who, title=f"{name}, month by month",
+        who=book.who, title=say("{family}, month by month", name),
         unit=book.units, source="demand_plan supply_plan stock budget", measure="demand, supply and stock of a family",
-        shows=["last year", "plan", "budget"], none=f"Nothing is planned for {name}.",
-        look_for=f"{name}: {number(ahead)} {book.units} in the {book.span}{against}",
+        shows=["last year", "plan", "budget"], none=say("Nothing is planned for {name}.", name),
+        look_for=words,
     )  # fmt: skip
 
 
@@ -301,11 +328,12 @@ def family_products(book: Book, family: str) -> Figure:
         rows.assign(line=lines, product=[book.names("products")[product] for product in products])
         .astype({"growth": float, "cover": float, "fill": float}),
         {"product": "Product", "line": Show("Two years and the plan", planned_from=24),
-         "last": Show("Last 12 months", book.units), "near": Show(f"Next {len(book.year)}", book.units),
+         "last": Show("Last 12 months", book.units), "near": Show(say("Next {count}", len(book.year)), book.units),
          "growth": Show("Growth", "share", True), "cover": Show("Stock covers today", "days"),
          "fill": Show("Fill rate", "share"), "class": "Class"},
         who=book.who,
-        title=f"{families(book).get(family, family)}, product by product", unit="lines: past solid, plan dashed",
+        title=say("{family}, product by product", families(book).get(family, family)),
+            unit="lines: past solid, plan dashed",
         source="demand_plan sales_history", shows=["actual", "plan"], period=span(past[0], book.months[-1]),
         note="Class: value A to C, steadiness X to Z.",
     )  # fmt: skip
@@ -317,7 +345,8 @@ def family_products(book: Book, family: str) -> Figure:
 def solver(book: Book) -> Figure:
     """What the solver reported."""
     return charts.table(
-        book["supply_run"], charts.columns_of("supply_run", "measure value"), who=book.who, title="How it was solved",
+        book["supply_run"].assign(measure=lambda f: f["measure"].map(say), value=lambda f: f["value"].map(say)),
+        charts.columns_of("supply_run", "measure value"), who=book.who, title="How it was solved",
         unit="as the solver reports it", none="No solver run is recorded.", source="supply_run",
     )  # fmt: skip
 
@@ -325,6 +354,7 @@ def solver(book: Book) -> Figure:
 def model(book: Book) -> Figure:
     """The model's objective, decisions, rules and costs; its sets and parameters stay in the cycle's table."""
     rows = book["supply_formulation"].query("kind in @kinds and size > 0", local_dict={"kinds": RULES})
+    rows = rows.assign(sentence=rows["sentence"].map(say), unit=rows["unit"].map(unit_name))
     return charts.table(
         rows.sort_values(["kind", "name"], key=lambda c: c.map(RULES.index) if c.name == "kind" else c, kind="stable"),
         charts.columns_of("supply_formulation", "kind name sentence over unit size", kind="Part", over="For each",
@@ -339,7 +369,8 @@ def checks(book: Book) -> Figure:
     """The plan re-derived without the model, rule by rule."""
     rows = book["supply_checks"]
     return charts.table(
-        rows.assign(holds=rows["holds"].map({True: "holds", False: "BROKEN"}), rule=rows["rule"].str.replace("_", " ")),
+        rows.assign(holds=rows["holds"].map({True: say("holds"), False: say("BROKEN")}),
+                    rule=[say(rule.replace("_", " ")) for rule in rows["rule"]]),
         charts.columns_of("supply_checks", "rule rows worst holds", rows="Rows checked", worst="Largest violation",
                           holds="Outcome"),
         who=book.who, title="The plan re-derived without the model", unit="every rule, every row",
@@ -352,26 +383,26 @@ def _pairs(title: str, unit: str, rows: pd.DataFrame, none: str = "", *, source:
     units = {"Seconds": "seconds", "Rows": "rows"}
     show = {name: Show(name, units.get(name, "")) for name in rows}
     return charts.table(rows, show, who=WHO, title=title, unit=unit, none=none or "Nothing is recorded.",
-                        note=f"Source: {source}.")  # fmt: skip
+                        note=say("Source: {source}.", source))  # fmt: skip
 
 
 def policies(book: Book) -> Figure:
     """Policies of the company."""
-    rows = [(name.replace("_", " "), str(value)) for name, value in book.company.policies]
+    rows = [(say(name.replace("_", " ")), say(str(value))) for name, value in book.company.policies]
     return _pairs("Policies of this company", "company.yaml", pd.DataFrame(rows, columns=["Policy", "Setting"]),
                   source="company.yaml")  # fmt: skip
 
 
 def formulas() -> Figure:
     """What each KPI measures."""
-    rows = [(kpi.title, kpi.unit, kpi.measured) for kpi in kpis.KPIS.values()]
+    rows = [(say(kpi.title), unit_name(kpi.unit), say(kpi.measured)) for kpi in kpis.KPIS.values()]
     return _pairs("What each KPI measures", "formulas with their sources in sopkit/kpis.py",
                   pd.DataFrame(rows, columns=["KPI", "Unit", "What is measured"]), source="sopkit/kpis.py")  # fmt: skip
 
 
 def glossary() -> Figure:
     """The words of this pack, each with its meaning and its formula or unit."""
-    rows = [(sentence(one.term), one.meaning, one.formula) for one in GLOSSARY]
+    rows = [(sentence(say(one.term)), say(one.meaning), say(one.formula)) for one in GLOSSARY]
     return _pairs("Glossary", "one name an idea", pd.DataFrame(rows, columns=["Word", "Meaning", "Formula or unit"]),
                   source="sopkit/words.py")  # fmt: skip
 
@@ -385,7 +416,7 @@ def versions(book: Book) -> Figure:
 def parameters(book: Book) -> Figure:
     """Parameters and seconds of every stage."""
     rows = [
-        (stage, ", ".join(f"{k} = {v}" for k, v in sorted((entry.get("parameters") or {}).items())) or "defaults",
+        (stage, ", ".join(f"{k} = {v}" for k, v in sorted((entry.get("parameters") or {}).items())) or say("defaults"),
          float(entry.get("seconds") or "nan")) for stage, entry in book.manifest.get("stages", {}).items()
     ]  # fmt: skip
     return _pairs("Parameters of the run", "by stage", pd.DataFrame(rows, columns=["Stage", "Parameters", "Seconds"]),
@@ -396,7 +427,7 @@ def hashes(book: Book) -> Figure:
     """Every table of the cycle with its hash, and one over all numbers, wherever the data came from."""
     rows = [(n, e["stage"], e["rows"], e["sha256"]) for n, e in sorted(book.manifest.get("tables", {}).items())]
     if rows:
-        whole = f"All but {' and '.join(sorted(PROVENANCE))}", "", sum(row[2] for row in rows)
+        whole = say("All but {tables}", listed(sorted(PROVENANCE), 9)), "", sum(row[2] for row in rows)
         rows.append((*whole, plan_hash(book.manifest, provenance=False)))
     table = pd.DataFrame(rows, columns=["Table", "Written by", "Rows", "sha256"])
     return _pairs("Every table of this cycle", "sha256 of its file", table, "No hashes are recorded.")

@@ -16,7 +16,7 @@ from sopkit.decide.figures import advice
 from sopkit.files import sha256
 from sopkit.publish.audiences import Pack
 from sopkit.publish.sections import change_line, service_line
-from sopkit.words import divided, month_name, than
+from sopkit.words import divided, month_in_full, month_name, say, than
 
 
 def draft(to: str, subject: str, text: str, files: Mapping[str, bytes] | None = None) -> bytes:
@@ -42,7 +42,7 @@ def letters(book: Book, packs: Iterable[Pack], files: Mapping[str, bytes]) -> It
     for pack in packs:
         attached = {name: files[name] for name in (f"plan.{pack.name}.html", f"plan.{pack.name}.xlsx")}
         for person in pack.people or (pack.reader,):
-            subject = f"{book.company.name}: plan of {book.first:%B %Y}"
+            subject = say("{company}: plan of {month}", book.company.name, month_in_full(book.first))
             name = "_".join([pack.name, *re.findall(r"\w+", person)])
             yield f"{name}.eml", draft(person, subject, letter(book, pack, person), attached)
 
@@ -51,18 +51,17 @@ def letter(book: Book, pack: Pack, person: str) -> str:
     """What a mail says: what is to be decided, what is the person's to do, what changed, who asked them something."""
     deeds = standing(book["actions"])
     asked = deeds[deeds["comments"].str.contains(f"@{person}", regex=False)]
-    parts = {
-        "To be decided": [*_decisions(book, pack, person)],
-        "Yours to do": [*mine(deeds, person)],
-        "What changed": [*_changes(book, pack, person)],
-        "You were asked": [f"{row.what}: {row.comments}" for row in asked.itertuples()],
-    }
+    parts = {say("To be decided"): [*_decisions(book, pack, person)], say("Yours to do"): [*mine(deeds,
+        person)], say("What changed"): [*_changes(book, pack, person)],
+        say("You were asked"): [f"{row.what}: {row.comments}" for row in asked.itertuples()]}  # fmt: skip
     told = "".join(f"\n{head}\n" + "".join(f"- {line}\n" for line in lines) for head, lines in parts.items() if lines)
     stands = pack.book.manifest.get("status", "")
-    return (
-        f"Hello {person},\n\nthe plan of {book.first:%B %Y} for {pack.reader} is attached"
-        f"{f' ({stands})' if stands else ''}: the page opens in any browser, the workbook holds its numbers.\n{told}"
-    )
+    about = [person, month_in_full(book.first), say(pack.reader), *([say(stands)] if stands else [])]
+    how = ("Hello {person},\n\nthe plan of {month} for {reader} is attached ({status}): the page opens in any browser, "
+           "the workbook holds its numbers.\n" if stands else
+           "Hello {person},\n\nthe plan of {month} for {reader} is attached: the page opens in any browser, "
+           "the workbook holds its numbers.\n")  # fmt: skip
+    return say(how, *about) + told
 
 
 def _decisions(book: Book, pack: Pack, person: str) -> Iterator[str]:
@@ -70,8 +69,9 @@ def _decisions(book: Book, pack: Pack, person: str) -> Iterator[str]:
     seen = set(pack.book["decision_log"]["question"])
     for row in book["decision_log"].itertuples():
         if row.status == UNDECIDED and (row.question in seen or row.owner == person):
-            who = "you answer for it" if row.owner == person else f"{row.owner} answers for it" if row.owner else ""
-            more = [who, f"by {month_name(row.due)}" if row.due == row.due else ""]
+            who = say("{owner} answers for it", row.owner) if row.owner else ""
+            who = say("you answer for it") if row.owner == person else who
+            more = [who, say("by {month}", month_name(row.due)) if row.due == row.due else ""]
             yield f"{row.question} ({', '.join(filter(None, more))})" + (
                 f" {advice(pack.book, row.recommendation)}" if row.question in seen and row.recommendation else ""
             )
@@ -85,8 +85,9 @@ def _changes(book: Book, pack: Pack, person: str) -> Iterator[str]:
     for family, rows in change[change["family"].isin(own)].groupby("family"):
         before, now = rows["units"].iloc[0], rows["units"].iloc[-1]
         if before:
-            yield f"{names.get(family, family)}: the demand plan is {than(now / before - 1)} last cycle's in units."
+            moved = than(now / before - 1, "{share} above last cycle's", "{share} below last cycle's")
+            yield say("{family}: the demand plan is {moved} in units.", names.get(family, family), moved)
     for row in pack.book["adopted"].itertuples():
         if person in divided(row.owner):
-            yield f"Adopted, and yours to carry out: {row.title}."
+            yield say("Adopted, and yours to carry out: {title}.", row.title)
     yield from filter(None, (change_line(pack.book), service_line(pack.book)))

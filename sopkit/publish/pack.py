@@ -20,7 +20,7 @@ from sopkit.decide import is_draft, left_out
 from sopkit.publish import figures as own
 from sopkit.publish import sections
 from sopkit.publish.paper import fitted
-from sopkit.words import month_name
+from sopkit.words import month_in_full, month_name, say, speaking
 
 STATUS = {True: "DRAFT, not decided", False: "APPROVED"}
 
@@ -34,10 +34,10 @@ def status(book: Book, scenario: str = "") -> str:
     if "status" in book.manifest:
         return str(book.manifest["status"])
     if scenario:
-        return f"DRAFT of a scenario, not the plan: {scenario}"
+        return say("DRAFT of a scenario, not the plan: {scenario}", scenario)
     lacking = left_out(book)
     if lacking and not is_draft(book["decision_log"]):
-        return f"DRAFT, does not contain what was decided: {', '.join(lacking)}"
+        return say("DRAFT, does not contain what was decided: {options}", ", ".join(lacking))
     return STATUS[is_draft(book["decision_log"])]
 
 
@@ -56,13 +56,13 @@ def report(book: Book, scenario: str = "", *, pages: Sequence[str] = (), reader:
         "language": book.company.language,
         "reader": reader,
         "flows": False,  # a page a topic
-        "title": f"Sales & Operations Plan, {book.first:%B %Y}",
+        "title": say("Sales & Operations Plan, {month}", month_in_full(book.first)),
         "cycle": book.cycle,
-        "horizon": f"{month_name(book.months[0])} to {month_name(book.months[-1])}",
+        "horizon": say("{start} to {end}", month_name(book.months[0]), month_name(book.months[-1])),
         "data_as_of": str(collected)[:16].replace("T", " ") + " UTC" if collected else "",
         "currency": book.currency,
         "draft": stands != STATUS[False],
-        "status": stands,
+        "status": say(stands),
         "families": _families(book),
         "sections": [{"number": str(place), **fitted(part, place == 1)} for place, part in enumerate(main, start=1)],
         "appendices": [{"number": letter, **part} for letter, part in zip("ABC", more, strict=False)],
@@ -124,4 +124,5 @@ def page(content: Mapping[str, Any]) -> str:
         finalize=lambda value: _whole(charts.plain(value)) if type(value) is str else value,
     )
     css = Markup(charts.CSS + (here / "pack.css").read_text(encoding="utf-8"))
-    return _marked(environment.get_template("pack.html.j2").render(content, css=css), content["families"])
+    with speaking(content["language"]):
+        return _marked(environment.get_template("pack.html.j2").render(content, css=css, say=say), content["families"])

@@ -17,7 +17,7 @@ from sopkit.demand.explain import because, idle_steps
 from sopkit.publish import figures as own
 from sopkit.reconcile import figures as reconcile
 from sopkit.supply import figures as supply
-from sopkit.words import amount, counted, listed, month_name, number, quoted, sentence, several, than
+from sopkit.words import amount, counted, listed, month_name, number, quoted, say, say_count, sentence, several, than
 
 Body = Figure | list[Figure] | Explanations | str
 
@@ -27,7 +27,12 @@ def section(key: str, label: str, headline: str, *body: Body) -> dict[str, Any]:
 
     A list of figures is shown side by side where there is room.
     """
-    return {"key": key, "label": label, "headline": sentence(headline), "body": [part for part in body if part]}
+    told = [say(part) if isinstance(part, str) else part for part in body if part]
+    return {"key": key, "label": say(label), "headline": sentence(say(headline)), "body": told}
+
+
+BUDGET = "{share} above budget", "{share} below budget"
+LAST = "{share} above the last twelve months", "{share} below the last twelve months"
 
 
 def filled(*figures: Figure) -> list[Figure]:
@@ -46,14 +51,14 @@ def decisions(book: Book) -> dict[str, Any]:
     open_ = log[log["status"] == UNDECIDED]
     late = int(decide.overdue(book).sum())
     soon = month_name(open_["due"][open_["due"] >= book.first].min())
-    when = ([f"{counted(late)} overdue"] if late else []) + (
-        [f"the next due in {soon}" if late else f"the first by {soon}"] if soon else []
-    )
+    when = [say("{late} overdue", counted(late))] if late else []
+    when += [say("the next due in {month}", soon) if late else say("the first by {month}", soon)] if soon else []
     headline = (
-        ", ".join([f"{several(len(open_), 'decision')} required", *when]) + "."
-        if len(open_) else f"All decisions are made: {several(len(log), 'question')} answered."
+        ", ".join([say("{decisions} required", several(len(open_), "decision")), *when]) + "."
+        if len(open_) else say("All decisions are made: {questions} answered.", several(len(log), "question"))
     )  # fmt: skip
-    more = f"{len(log) - 3:,} more questions are in the decision log; a meeting decides at most three well."
+    more = say("{count} more questions are in the decision log; a meeting decides at most three well.",
+               number(len(log) - 3))  # fmt: skip
     asked = [figure for place in range(min(len(log), 3)) for figure in
              (decide.question(book, place), *filled(decide.table(book, place)))]  # fmt: skip
     taken = filled(decide.adopted(book), decide.commitments(book))
@@ -76,10 +81,13 @@ def review(book: Book) -> dict[str, Any] | None:
     if not figures:
         return None
     bad = int(rows["outcome"].isin(["at risk", "missed"]).sum())
-    headline = (f"{sentence(counted(bad))} of {several(len(rows), 'decision')} of the last meeting "
-                f"{'is' if bad == 1 else 'are'} at risk or missed." if bad else
-                f"{several(len(rows), 'decision')} of the last meeting: none is at risk." if len(rows) else
-                "What became of the last plan.")  # fmt: skip
+    told = several(len(rows), "decision")
+    headline = say("{decisions} of the last meeting: none is at risk.", told) if len(rows) else (
+        "What became of the last plan.")  # fmt: skip
+    if bad:
+        headline = say_count(bad, "{count} of {decisions} of the last meeting is at risk or missed.",
+                             "{count} of {decisions} of the last meeting are at risk or missed.",
+                             counted(bad), told)  # fmt: skip
     return section("review", "Last month", headline, *figures)
 
 
@@ -96,13 +104,18 @@ def money_line(book: Book) -> str:
     margin, budget = kpis.value(book, "gross_margin", kpis.PLAN), book.near(book["budget"])["sales"].sum()
     if sales is None:
         return ""
-    against = [f"{than(sales / last - 1)} the last twelve months"] if last else []
-    against += [f"{than(sales / budget - 1)} budget"] if budget else []
-    return (
-        f"The {book.span} bring net sales of {amount(sales, book.currency)}"
-        + (f", {listed(against)}" if against else "")
-        + (f", at a gross margin of {amount(margin, 'share')}." if margin is not None else ".")
-    )
+    against = [than(sales / last - 1, *LAST)] if last else []
+    against += [than(sales / budget - 1, *BUDGET)] if budget else []
+    told = [book.span, amount(sales, book.currency), *([listed(against)] if against else [])]
+    if margin is None:
+        how = (
+            "The {span} bring net sales of {sales}, {against}." if against else "The {span} bring net sales of {sales}."
+        )
+        return say(how, *told)
+    told.append(amount(margin, "share"))
+    if against:
+        return say("The {span} bring net sales of {sales}, {against}, at a gross margin of {margin}.", *told)
+    return say("The {span} bring net sales of {sales}, at a gross margin of {margin}.", *told)
 
 
 def service_line(book: Book) -> str:
@@ -112,10 +125,15 @@ def service_line(book: Book) -> str:
         return ""
     full = load[load["utilisation"] >= supply.FULL]["resource"].value_counts()
     name = book.names("resources").get(full.index[0], full.index[0]) if len(full) else ""
-    return f"Supply meets {amount(fill, 'share')} of the demand of these months on time" + (
-        f"; {name} is full in {counted(int(full.iloc[0]))} of {several(len(book.year), 'month')}."
-        if name else "; no resource is full." if len(load) else "."
-    )  # fmt: skip
+    if name:
+        return say("Supply meets {share} of the demand of these months on time; {resource} is full in {count} of "
+                   "{months}.",
+                   amount(fill, "share"), name, counted(int(full.iloc[0])), several(len(book.year),
+                       "month"))  # fmt: skip
+    if len(load):
+        return say("Supply meets {share} of the demand of these months on time; no resource is full.",
+            amount(fill, "share"))  # fmt: skip
+    return say("Supply meets {share} of the demand of these months on time.", amount(fill, "share"))
 
 
 def change_line(book: Book) -> str:
@@ -124,11 +142,10 @@ def change_line(book: Book) -> str:
     if len(change) < 3 or not change["money"].iloc[0]:
         return ""
     driver = change.iloc[1:-1].sort_values("money", key=abs, kind="stable").iloc[-1]
-    moved = than(change["money"].iloc[-1] / change["money"].iloc[0] - 1, "more", "less")
-    return (
-        f"Against last cycle the demand plan brings {moved} over the months both plan; the largest step is "
-        f"{driver['layer']}, {amount(driver['money'], book.currency, True)}."
-    )
+    moved = than(change["money"].iloc[-1] / change["money"].iloc[0] - 1, "{share} more", "{share} less")
+    return say("Against last cycle the demand plan brings {share} over the months both plan; the largest step "
+               "is {layer}, {money}.", moved, say(driver["layer"]), amount(driver["money"], book.currency,
+               True))  # fmt: skip
 
 
 def scorecard(book: Book) -> dict[str, Any]:
@@ -136,8 +153,9 @@ def scorecard(book: Book) -> dict[str, Any]:
     tiles = own.eight(book)
     missed = [tile.name.lower() for tile in tiles if tile.missed]
     if missed:
-        verb = "misses its" if len(missed) == 1 else "miss their"
-        headline = f"{counted(len(missed))} of the {counted(len(tiles))} KPIs {verb} target: {listed(missed, 8)}."
+        headline = say_count(len(missed), "{count} of the {all} KPIs misses its target: {names}.",
+                             "{count} of the {all} KPIs miss their target: {names}.",
+                             counted(len(missed)), counted(len(tiles)), listed(missed, 8))  # fmt: skip
     else:
         known = any(tile.missed is False for tile in tiles)
         headline = "Every KPI that has a target meets it." if known else "No KPI has a target yet."
@@ -168,16 +186,13 @@ def accuracy(book: Book) -> dict[str, Any]:
         return section("accuracy", "Forecast accuracy", "There are no past forecasts to judge yet.")
     best, end = stair.frame.loc[stair.frame["wape"].idxmin()], stair.frame.iloc[-1]
     idle = idle_steps(book)
-    headline = f"Every step to the consensus earned its keep: {amount(end['wape'], 'share')} error at the end."
+    ended = amount(end["wape"], "share")
+    headline = say("Every step to the consensus earned its keep: {share} error at the end.", ended)
     if idle:
-        headline = (
-            f"No step did harm, and {listed(idle)} added nothing: {amount(end['wape'], 'share')} error at the end."
-        )
+        headline = say("No step did harm, and {steps} added nothing: {share} error at the end.", listed(idle), ended)
     if best["name"] != end["name"]:
-        headline = (
-            f"The forecast was best after the step {best['name']} ({amount(best['wape'], 'share')} error); the "
-            f"consensus ended at {amount(end['wape'], 'share')}."
-        )
+        headline = say("The forecast was best after the step {step} ({share} error); the consensus ended at {end}.",
+                       best["name"], amount(best["wape"], "share"), ended)  # fmt: skip
     pair = [demand.missed(book), demand.accuracy(book)]
     return section("accuracy", "Forecast accuracy", headline, stair, pair, demand.owners(book))  # fmt: skip
 
@@ -188,11 +203,13 @@ def demand_plan(book: Book) -> dict[str, Any]:
     if book["demand_plan"].empty:
         return section("demand", "Demand plan", "There is no demand plan.")
     before = demand.sold(book).groupby("month")["quantity"].sum().tail(12).sum()
-    headline = (
-        f"Demand of the {book.span} is {number(months.sum())} {book.units}"
-        + (f", {than(months.sum() / before - 1)} the last twelve" if before else "")
-        + f"; it peaks in {month_name(months.idxmax())}."
-    )
+    told = [book.span, number(months.sum()), book.units]
+    peak = month_name(months.idxmax())
+    if before:
+        told.append(than(months.sum() / before - 1, "{share} above the last twelve", "{share} below the last twelve"))
+        headline = say("Demand of the {span} is {quantity} {unit}, {against}; it peaks in {month}.", *told, peak)
+    else:
+        headline = say("Demand of the {span} is {quantity} {unit}; it peaks in {month}.", *told, peak)
     more = filled(demand.lifecycle(book))
     return section("demand", "Demand plan", headline, demand.outlook(book),
                    own.explained(book, "demand_plan", "consensus"), reconcile.net_sales(book),
@@ -205,7 +222,8 @@ def supply_plan(book: Book) -> dict[str, Any]:
     if units.empty:
         return section("supply", "Supply plan", "There is no supply plan.")
     share = amount(units.max() / (units.sum() or 1.0), "share")
-    headline = f"{number(units.sum())} {book.units} are supplied in the {book.span}: {share} {units.idxmax()}."
+    headline = say("{quantity} {unit} are supplied in the {span}: {share} {mode}.",
+                   number(units.sum()), book.units, book.span, share, say(units.idxmax()))  # fmt: skip
     figures: tuple[Any, ...] = (
         supply.by_mode(book),
         own.explained(book, "supply_costs", "amount", "cost"),
@@ -221,8 +239,14 @@ def capacity(book: Book) -> dict[str, Any]:
         return section("capacity", "Capacity", "There are no resources in this plan.")
     full, total = len(supply.full(book)), kpis.value(book, "capacity_utilisation", kpis.PLAN)
     of = several(book["resource_load"]["resource"].nunique(), "resource")
-    headline = f"{counted(full)} of {of} {'is' if full == 1 else 'are'} full at some time"
-    headline += f"; all together work at {amount(total, 'share')} in the {book.span}." if total is not None else "."
+    headline = say_count(full, "{count} of {resources} is full at some time.",
+                         "{count} of {resources} are full at some time.",
+                         counted(full), of)  # fmt: skip
+    if total is not None:
+        headline = say_count(
+            full, "{count} of {resources} is full at some time; all together work at {share} in the {span}.",
+            "{count} of {resources} are full at some time; all together work at {share} in the {span}.",
+            counted(full), of, amount(total, "share"), book.span)  # fmt: skip
     return section("capacity", "Capacity", headline, supply.load(book),
                    own.explained(book, "resource_load", "utilisation", "resource"), supply.limits(book, 6),
                    *filled(supply.by_hour(book, 7)))  # fmt: skip
@@ -236,12 +260,16 @@ def gaps(book: Book) -> dict[str, Any]:
     sales = rows[rows["gap"] == "sales-budget"]
     short = -rows.query("gap == 'demand-supply' and difference < -0.5")["difference"].sum()
     near = book.near(sales)["money"].sum()
-    against = (
-        f"sales lie {amount(abs(near), book.currency)} {'above' if near >= 0 else 'below'} budget in the {book.span}; "
+    met = "supply meets all demand."
+    if short:
+        met = say("supply misses {quantity} {unit} of demand in its month.", number(short), book.units)
+    lie = (
+        "sales lie {money} above budget in the {span}; {supply}",
+        "sales lie {money} below budget in the {span}; {supply}",
     )
-    met = f"supply misses {number(short)} {book.units} of demand in its month" if short else "supply meets all demand"
+    against = say(lie[int(near < 0)], amount(abs(near), book.currency), book.span, say(met)) if len(sales) else met
     return section(
-        "gaps", "Gaps and levers", f"{against if len(sales) else ''}{met}.",
+        "gaps", "Gaps and levers", against,
         reconcile.against_budget(book), reconcile.unmet(book),
         *filled(supply.levers(book, 4, brief=True)),
     )  # fmt: skip
@@ -252,10 +280,15 @@ def inventory(book: Book) -> dict[str, Any]:
     if supply.goods(book, "stock").empty:
         return section("inventory", "Inventory and service", "There is no stock in this plan.")
     turns, cover = (kpis.value(book, name, kpis.PLAN) for name in ("inventory_turns", "days_of_cover"))
-    words = [f"turns {number(turns, 1)} times a year"] if turns is not None else []
-    words += [f"covers {number(cover)} days of demand"] if cover is not None else []
+    told = "Finished stock by month."
+    if turns is not None and cover is not None:
+        told = say("Finished stock turns {turns} times a year and covers {days} days of demand.",
+                   number(turns, 1), number(cover))  # fmt: skip
+    elif turns is not None or cover is not None:
+        told = say("Finished stock turns {turns} times a year.", number(turns, 1)) if cover is None else (
+            say("Finished stock covers {days} days of demand.", number(cover)))  # fmt: skip
     return section(
-        "inventory", "Inventory and service", f"Finished stock {listed(words) or 'by month'}.", supply.stock(book),
+        "inventory", "Inventory and service", told, supply.stock(book),
         own.explained(book, "stock", "value"), supply.service(book),
         own.explained(book, "deliveries", "delivered", "market"), supply.promises(book),
     )  # fmt: skip
@@ -267,8 +300,10 @@ def finance(book: Book) -> dict[str, Any]:
     if near.empty:
         return section("finance", "Finance", "There is no statement.")
     result, sales = near["amount"].sum(), near.loc[near["line"] == "net sales", "amount"].sum()
-    headline = f"The result of the {book.span} is {amount(result, book.currency)}"
-    headline += f", {amount(result / sales, 'share')} of net sales." if sales else "."
+    headline = say("The result of the {span} is {result}.", book.span, amount(result, book.currency))
+    if sales:
+        headline = say("The result of the {span} is {result}, {share} of net sales.",
+                       book.span, amount(result, book.currency), amount(result / sales, "share"))  # fmt: skip
     more = filled(reconcile.bridge(book), reconcile.capital(book))
     return section("finance", "Finance", headline, reconcile.statement(book),
                    own.explained(book, "pnl", "amount", "line"), reconcile.by_family(book),
@@ -283,7 +318,7 @@ def scenarios(book: Book) -> dict[str, Any]:
     headline = "No scenario earns more than the plan."
     if len(change) and change.iloc[0] > 0.5:
         more = amount(change.iloc[0], book.currency)
-        headline = f"{quoted(change.index[0])} brings {more} more than the plan over the horizon."
+        headline = say("{scenario} brings {money} more than the plan over the horizon.", quoted(change.index[0]), more)
     sampled: tuple[Body, ...] = (
         reconcile.risk(book), reconcile.tornado(book, 8),
         *(reconcile.risk(book, measure) for measure in ("fill rate", "mean stock value", "lowest cash")),
@@ -297,8 +332,9 @@ def risks(book: Book) -> dict[str, Any]:
     found = len(book["findings"])
     return section(
         "risks", "Assumptions, risks and findings",
-        f"The plan stands on {several(len(book['assumptions']), 'declared assumption')}; {several(found, 'finding')} "
-        f"in the data {'is' if found < 2 else 'are'} open.",
+        say("The plan stands on {assumptions}; {findings} in the data is open." if found < 2 else
+            "The plan stands on {assumptions}; {findings} in the data are open.",
+            several(len(book["assumptions"]), "declared assumption"), several(found, "finding")),
         collect.assumptions(book), supply.suppliers(book, 5), collect.findings(book, 6),
         *filled(demand.pipeline(book, 5)),
     )  # fmt: skip
@@ -313,7 +349,7 @@ def families(book: Book) -> dict[str, Any]:
         for figure in (make(book, family) for make in forms):
             figure.who = f"{book.who}, {name}"  # whose sheet it is: what a reader can choose
             sheets.append(figure)
-    headline = f"{several(len(known), 'family', 'families')}, month by month."
+    headline = say("{families}, month by month.", several(len(known), "family", "families"))
     return section("families", "One sheet a family", headline, reconcile.by_month(book), *sheets)
 
 
@@ -322,7 +358,7 @@ def plants(book: Book) -> dict[str, Any] | None:
     made = supply.by_line(book)
     if not made:
         return None
-    headline = f"{several(len(made), 'plant')}: what every line makes, and what is ordered for it."
+    headline = say("{plants}: what every line makes, and what is ordered for it.", several(len(made), "plant"))
     return section("plants", "One sheet a plant", headline, *made, *filled(supply.orders(book)))
 
 
@@ -339,8 +375,10 @@ def promises(book: Book) -> dict[str, Any]:
 def _head(book: Book) -> list[str]:
     """How a reader who keeps this page finds an event log that was cut or put back."""
     head = book.manifest.get("stages", {}).get("publish", {}).get("log_head", "")
-    asked = f"sopkit verify --company {book.manifest.get('company', '…')} --cycle {book.cycle} --head {head}"
-    return [f"Head of the event log when this page was made: {head}. Keep the page: {asked}"] if head else []
+    about = book.manifest.get("company", "…"), book.cycle, head
+    asked = "sopkit verify --company {} --cycle {} --head {}".format(*about)
+    told = "Head of the event log when this page was made: {head}. Keep the page: {command}"
+    return [say(told, head, asked)] if head else []
 
 
 def reproduce(book: Book) -> dict[str, Any]:
@@ -348,17 +386,24 @@ def reproduce(book: Book) -> dict[str, Any]:
     checks, run = book["supply_checks"], book["supply_run"]
     status = dict(zip(run["measure"], run["value"], strict=True)).get("status", "")
     broken = int((~checks["holds"].astype(bool)).sum())
-    kept = "holds all {} rules" if not broken else f"breaks {several(broken, 'rule')}"
-    kept = (
-        f"{kept.format(f'{len(checks):,}')} when re-derived without the model."
-        if len(checks)
-        else "was not re-derived."
-    )
+    told = [status.lower()] if status else []
+    if not len(checks):
+        how = (
+            "The solver calls this plan {status}; it was not re-derived." if status else "This plan was not re-derived."
+        )
+    elif broken:
+        told.append(several(broken, "rule"))
+        how = ("The solver calls this plan {status}; it breaks {rules} when re-derived without the model." if status
+               else "This plan breaks {rules} when re-derived without the model.")  # fmt: skip
+    else:
+        told.append(number(len(checks)))
+        how = ("The solver calls this plan {status}; it holds all {count} rules when re-derived without the model."
+               if status else "This plan holds all {count} rules when re-derived without the model.")  # fmt: skip
     return section(
-        "reproduce", "How to make it again",
-        (f"The solver calls this plan {status.lower()}; it " if status else "This plan ") + kept,
-        f"sopkit reproduce --company {book.manifest.get('company', '…')} --cycle {book.cycle} makes it again from its "
-        "own folder and compares every hash. The data dictionary, data/README.md of the project, explains all columns.",
+        "reproduce", "How to make it again", say(how, *told),
+        say("sopkit reproduce --company {company} --cycle {cycle} makes it again from its own folder "
+            "and compares every hash. The data dictionary, data/README.md of the project, explains all "
+            "columns.", book.manifest.get('company', '…'), book.cycle),
         "The numbers to go on working with are in plan.xlsx, which lies beside this page.", *_head(book),
         own.stages(book),
         *filled(reconcile.changes(book), supply.why_short(book), collect.corrections(book, waiting=True)),

@@ -13,7 +13,7 @@ from sopkit.charts import plain
 from sopkit.charts.notation import BAD, GOOD, INK, LIGHT, QUIET
 from sopkit.reconcile import figures as reconcile
 from sopkit.supply import figures as supply
-from sopkit.words import sentence
+from sopkit.words import say, sentence
 
 NAME = "Summary"
 AGAINST = ("last year", "budget")
@@ -42,21 +42,24 @@ def write(excel: xlsxwriter.Workbook, sheet: Any, style: Mapping[str, Any], book
     sheet.set_column(0, 0, 30)
     sheet.set_column(1, 7, 14)
     profit, families = reconcile.statement(book), reconcile.by_family(book)
-    cells: Cells = {(0, 0): (f"{book.who}: {profit.title}, {book.span}, thousand {book.currency}", "title")}
+    cells: Cells = {
+        (0, 0): (
+            say("{company}: {title}, {span}, thousand {currency}", book.who, profit.title, book.span, book.currency),
+            "title",
+        )
+    }
     cells[1, 0] = (profit.look_for, "label")
     row = _statement(cells, profit.frame, "line", 3)
     row = _statement(cells, families.frame, "name", row + 1)
-    cells[row, 0] = (
-        "In thousands, kept to the cent. Costs are negative. Source: tables pnl, deliveries, sales_history, budget.",
-        "",
-    )
+    cells[row, 0] = (say("In thousands, kept to the cent. Costs are negative. Source: tables pnl, "
+                         "deliveries, sales_history, budget."), "")  # fmt: skip
     across, place = DATA, row + 2
     for number, (title, frame, look) in enumerate(_charts(book, families.frame)):
         if frame.empty or len(frame.columns) < 2:
             continue
         cells[0, across] = (title, "label")
         for column, name in enumerate(frame.columns):
-            cells[1, across + column] = (sentence(name), "head")
+            cells[1, across + column] = (sentence(say(name)), "head")
             cells |= {(n, across + column): (v, "#,##0" if column else "") for n, v in enumerate(frame[name], start=2)}
         chart = _chart(excel, frame, across, title, look)
         sheet.insert_chart(place + 16 * (number // 2), 4 * (number % 2), chart, {"x_offset": 4 + 16 * (number % 2)})
@@ -73,10 +76,11 @@ def write(excel: xlsxwriter.Workbook, sheet: Any, style: Mapping[str, Any], book
 def _statement(cells: Cells, frame: pd.DataFrame, name: str, top: int) -> int:
     """A table of scenarios and differences from row `top` on; the row below it."""
     known = [one for one in AGAINST if one in frame and frame[one].notna().any()]
-    heads = ["", *map(sentence, [*known, "plan"]), *(f"Δ {one}{more}" for one in known for more in ("", " %"))]
+    heads = ["", *(sentence(say(one)) for one in [*known, "plan"])]
+    heads += [f"Δ {say(one)}{more}" for one in known for more in ("", " %")]
     cells |= {(top, column): (head, "head") for column, head in enumerate(heads)}
     for place, line in enumerate(frame.to_dict("records"), start=top + 1):
-        cells[place, 0] = (sentence(str(line[name])), "label")
+        cells[place, 0] = (sentence(say(str(line[name]))), "label")
         numbers = [(line[one], MONEY) for one in [*known, "plan"]]
         for one in known:
             change, base = line["plan"] - line[one], abs(line[one])
@@ -100,12 +104,12 @@ def _charts(book: Book, families: pd.DataFrame) -> list[tuple[str, pd.DataFrame,
     change = pd.DataFrame({"name": each["name"]})
     if against:
         change["difference"] = each["plan"] - each[against]
-    thousand = f"thousand {book.currency}"
+    thousand = say("thousand {currency}", book.currency)
     return [
         (f"{wide[0][0]}, {thousand}", wide[0][1], "#,##0,"),
-        (f"Net sales by family, {thousand}", each[["name", *scenarios]], "#,##0,"),
+        (say("Net sales by family, {unit}", thousand), each[["name", *scenarios]], "#,##0,"),
         (f"{wide[1][0]}, {book.units}", wide[1][1], "#,##0"),
-        (f"Net sales by family, plan less {against}, {thousand}", change, "+#,##0,;-#,##0,"),
+        (say("Net sales by family, plan less {scenario}, {unit}", say(against), thousand), change, "+#,##0,;-#,##0,"),
     ]
 
 
@@ -115,8 +119,8 @@ def _chart(excel: xlsxwriter.Workbook, frame: pd.DataFrame, across: int, title: 
     chart, last, few = excel.add_chart({"type": "bar" if changes else "column"}), len(frame) + 1, len(frame) <= 8
     for column, name in enumerate(frame.columns[1:], start=1):
         about: dict[str, Any] = {
-            "name": [NAME, 1, across + column], "categories": [NAME, 2, across, last, across],
-            "values": [NAME, 2, across + column, last, across + column],
+            "name": [say(NAME), 1, across + column], "categories": [say(NAME), 2, across, last, across],
+            "values": [say(NAME), 2, across + column, last, across + column],
         }  # fmt: skip
         if name == "safety stock":
             line = excel.add_chart({"type": "line"})

@@ -17,7 +17,7 @@ from sopkit.publish.pack import STATUS, status
 from sopkit.publish.summary import LETTERS
 from sopkit.tables import TABLES, Column, Table
 from sopkit.tables.hierarchy import TOTAL
-from sopkit.words import month_name, sentence
+from sopkit.words import heading, month_in_full, month_name, number, say, sentence, unit_name
 
 if TYPE_CHECKING:
     from sopkit.publish.audiences import Audience
@@ -58,6 +58,8 @@ SHEETS = {
     "Markets": "markets",
 }
 ROWS = 250_000  # of a sheet: a spreadsheet with more than that is nobody's tool
+# columns of text that hold words of ours
+CODED = ("line", "measure", "unit", "lever", "cause", "layer", "cost", "title", "period")
 LEVELS = {
     "family": "family of the product",
     "region": "region of the market",
@@ -98,7 +100,7 @@ def write(book: Book, plan_hash: str = "", rows: int = ROWS, *, audience: Audien
         about = {"company": plain(book.company.name), "created": book.first.to_pydatetime()}
         excel.set_properties({"title": _title(book), **about})
         style = _styles(excel)
-        first = excel.add_worksheet(FIRST)
+        first = excel.add_worksheet(say(FIRST))
         shown = {
             sheet: table for sheet, table in SHEETS.items() if not audience or (audience.sees(table) and table in book)
         }
@@ -109,17 +111,19 @@ def write(book: Book, plan_hash: str = "", rows: int = ROWS, *, audience: Audien
         sizes, money = {sheet: len(frame) for sheet, frame in frames.items()}, not audience or bool(audience.money)
         _about(first, style, book, plan_hash, sizes, rows=rows, money=money)
         if not audience or audience.money == "*":  # its statement is of every kind of money
-            second = excel.add_worksheet(summary.NAME)
+            second = excel.add_worksheet(say(summary.NAME))
             summary.write(excel, second, style, book)
             _print(second, book)
         for name, frame in frames.items():
-            _table(excel.add_worksheet(name), style, book, TABLES[SHEETS[name]], frame.head(rows))
+            _table(excel.add_worksheet(say(name)), style, book, TABLES[SHEETS[name]], frame.head(rows))
     return file.getvalue()
 
 
 def _title(book: Book) -> str:
-    state = f" ({_status(book)})" if _status(book) != STATUS[False] else ""
-    return f"{plain(book.company.name)}: Sales & Operations Plan, {book.first:%B %Y}{state}"
+    told = [plain(book.company.name), month_in_full(book.first)]
+    if _status(book) == STATUS[False]:
+        return say("{company}: Sales & Operations Plan, {month}", *told)
+    return say("{company}: Sales & Operations Plan, {month} ({status})", *told, say(_status(book)))
 
 
 def _status(book: Book) -> str:
@@ -164,54 +168,50 @@ def _about(
     for place, width in enumerate((26, 26, 12, 96)):
         sheet.set_column(place, place, width)
     sheet.write_string(0, 0, _title(book), style["title"])
+    draft = _status(book) != STATUS[False]
     lines = [
-        ("Company", plain(book.company.name)),
-        ("Cycle", book.cycle),
-        ("Months planned", f"{month_name(book.months[0])} to {month_name(book.months[-1])}"),
-        ("Status", _status(book)),
+        (say("Company"), plain(book.company.name)),
+        (say("Cycle"), book.cycle),
+        (say("Months planned"), say("{start} to {end}", month_name(book.months[0]), month_name(book.months[-1]))),
+        (say("Status"), say(_status(book))),
         *_decided(book),
-        *([("Money", book.currency)] if money else []),
-        ("Quantities", "the product's unit of measure, see Products" if book.units == "units" else book.units),
-        ("Plan hash", plan_hash or "not known"),
-        (
-            "Where it is from",
-            "The tables behind plan.html, beside this file. A number changed here changes no plan: "
-            "say it as an override, a scenario or new data.",
-        ),
-        ("Headings", "Point at one to read what its column means. Months are dates: the first day of each."),
-    ]
+        *([(say("Money"), book.currency)] if money else []),
+        (say("Quantities"),
+         say("the product's unit of measure, see Products") if book.units == "units" else book.units),
+        (say("Plan hash"), plan_hash or say("not known")),
+        (say("Where it is from"), say("The tables behind plan.html, beside this file. A number changed here changes "
+                                      "no plan: "
+                                      "say it as an override, a scenario or new data.")),
+        (say("Headings"), say("Point at one to read what its column means. Months are dates: the first day of each.")),
+    ]  # fmt: skip
     for row, (label, text) in enumerate(lines, 2):
         sheet.write_string(row, 0, label, style["label"])
-        sheet.write_string(row, 1, text[:LETTERS], style["alarm" if text.startswith("DRAFT") else "label"])
+        sheet.write_string(row, 1, text[:LETTERS], style["alarm" if row == 5 and draft else "label"])
     top = len(lines) + 3
-    for place, heading in enumerate(("Sheet", "Table of the cycle", "Rows", "What a row is")):
-        sheet.write_string(top, place, heading, style["head"])
+    heads = say("Sheet"), say("Table of the cycle"), say("Rows"), say("What a row is")
+    for place, head in enumerate(heads):
+        sheet.write_string(top, place, head, style["head"])
     for row, (name, size) in enumerate(sizes.items(), top + 1):
         declared, left = TABLES[SHEETS[name]], size - rows
-        cut = f" Only the first {rows:,} rows are here; {left:,} more are in the cycle's tables." if left > 0 else ""
-        sheet.write_url(row, 0, f"internal:'{name}'!A1", style["link"], name)
+        text = say(declared.meaning)
+        if left > 0:
+            text += " " + say("Only the first {count} rows are here; {rest} more are in the cycle's tables.",
+                              number(rows), number(left))  # fmt: skip
+        sheet.write_url(row, 0, f"internal:'{say(name)}'!A1", style["link"], say(name))
         sheet.write_string(row, 1, declared.name, style["wrap"])
         sheet.write_number(row, 2, min(size, rows), style["#,##0"])
-        sheet.write_string(row, 3, declared.meaning + cut, style["wrap"])
+        sheet.write_string(row, 3, text, style["wrap"])
     _print(sheet, book)
 
 
 def _decided(book: Book) -> list[tuple[str, str]]:
     """Every question with its answer and who gave it, or that it is open."""
+    given = "{question} {status}: {option}, by {author}."
     return [
-        (
-            "Question",
-            plain(
-                f"{row.question} "
-                + (
-                    "Open."
-                    if row.status == UNDECIDED
-                    else f"{sentence(row.status)}: {row.option}, by {row.decided_by}."
-                )
-            ),
-        )
+        (say("Question"), plain(say("{question} Open.", row.question) if row.status == UNDECIDED else
+                           say(given, row.question, sentence(say(row.status)), row.option, row.decided_by)))
         for row in book["decision_log"].itertuples()
-    ]
+    ]  # fmt: skip
 
 
 def _table(sheet: Any, style: dict[str, Any], book: Book, declared: Table, frame: pd.DataFrame) -> None:
@@ -220,13 +220,13 @@ def _table(sheet: Any, style: dict[str, Any], book: Book, declared: Table, frame
     shown = columns_of(declared.name, " ".join(own), book.unit)
     columns = [own.get(name) or Column(name, "text", LEVELS[name]) for name in frame.columns]
     for place, column in enumerate(columns):
-        heading = shown[column.name].heading if column.name in own else sentence(column.name.replace("_", " "))
+        head = shown[column.name].heading if column.name in own else heading(column.name)
         unit = shown[column.name].unit.replace("units", book.units) if column.name in own else ""
         # "number" counts nothing, and of "its unit" the column beside it tells
-        heading += f" ({unit})" if unit not in ("", "number", "unit", "its unit") else ""
+        head += f" ({unit_name(unit)})" if unit not in ("", "number", "unit", "its unit") else ""
         text = frame[column.name].map(lambda value: len(plain(value))) if column.kind in ("text", "choice") else []
-        sheet.set_column(place, place, min(60, max([11, len(heading) * 0.7, *text]) + 2))
-        sheet.write_string(0, place, heading, style["head"])
+        sheet.set_column(place, place, min(60, max([11, len(head) * 0.7, *text]) + 2))
+        sheet.write_string(0, place, head, style["head"])
         sheet.write_comment(0, place, _note(column, unit), {"x_scale": 2, "author": "sopkit"})
     units = frame["unit"].tolist() if "unit" in frame else [""] * len(frame)
     looks = [
@@ -246,7 +246,7 @@ def _table(sheet: Any, style: dict[str, Any], book: Book, declared: Table, frame
                 if value is not pd.NaT:
                     sheet.write_datetime(row + 1, place, value.to_pydatetime(), looks[place][row])
             elif value != "":
-                text = ("yes" if value else "no") if column.kind == "flag" else plain(value)[:LETTERS]
+                text = say("yes" if value else "no") if column.kind == "flag" else _text(column, value)
                 sheet.write_string(row + 1, place, text)
     sheet.freeze_panes(1, 0)
     sheet.autofilter(0, 0, len(frame), len(columns) - 1)
@@ -261,8 +261,14 @@ def _written(column: Column, unit: str) -> str:
 
 
 def _note(column: Column, unit: str) -> str:
-    lines = [sentence(column.meaning) + ".", f"Unit: {unit}." if unit else ""]
-    return "\n".join([*filter(None, lines), "Empty = there is none." if not column.required else ""]).strip()
+    lines = [sentence(say(column.meaning)) + ".", say("Unit: {unit}.", unit_name(unit)) if unit else ""]
+    return "\n".join([*filter(None, lines), say("Empty = there is none.") if not column.required else ""]).strip()
+
+
+def _text(column: Column, value: Any) -> str:
+    """What a cell of text holds: a coded value in the language spoken, what somebody wrote as it is."""
+    coded = column.kind == "choice" or column.name in CODED or value in ("all", "company", "total")
+    return plain(unit_name(value) if coded else value)[:LETTERS]
 
 
 def _print(sheet: Any, book: Book) -> None:
@@ -272,7 +278,7 @@ def _print(sheet: Any, book: Book) -> None:
     sheet.fit_to_pages(1, 0)
     # & begins a code in a header
     name = plain(book.company.name).replace("&", "&&")[:100]
-    sheet.set_header(f"&L{name}, {book.cycle}&C&A&R{_status(book)}")
+    sheet.set_header(f"&L{name}, {book.cycle}&C&A&R{say(_status(book))}")
     sheet.set_footer("&R&P / &N")
     if _status(book) != STATUS[False]:
         sheet.set_tab_color("#B34700")

@@ -10,7 +10,7 @@ from sopkit.charts import Figure, Show
 from sopkit.reconcile import LOWER, MEASURES
 from sopkit.reconcile.compare import BASE_TITLE
 from sopkit.reconcile.finance import LINES, OPTIONS, STEPS, cash
-from sopkit.words import amount, month_name, number, quoted, sentence, than
+from sopkit.words import amount, month_name, number, quoted, say, sentence, than
 
 GAPS = {
     "demand-supply": "Delivered against demand", "sales-budget": "Sales against budget",
@@ -58,12 +58,14 @@ def statement(book: Book) -> Figure:
         }
     )
     change = plan["gross margin"] - margin if len(near) else plan["gross margin"] - past.get("gross margin", 0.0)
+    lies = ("The gross margin lies {money} above last year.", "The gross margin lies {money} below last year.")
+    if len(near):
+        lies = ("The gross margin lies {money} above budget.", "The gross margin lies {money} below budget.")
     return charts.variances(
         frame.astype({"last year": float, "budget": float}) if len(lines) else None, "line", unit=book.currency,
         against=("last year", "budget"), bold=("gross margin", "result"), who=book.who, title="Profit and loss",
         period=book.span, source="pnl sales_history budget", better="higher", none="There is no statement.",
-        look_for=f"The gross margin lies {amount(abs(change), book.currency)} {'above' if change >= 0 else 'below'} "
-        f"{'budget' if len(near) else 'last year'}.",
+        look_for=say(lies[int(change < 0)], amount(abs(change), book.currency)),
         note="Goods at standard cost; supply beyond it has its own line. Last year, budget: no more lines.",
     )  # fmt: skip
 
@@ -82,7 +84,8 @@ def by_month(book: Book) -> Figure:
     budget = book["budget"].rename(columns={"sales": LINES[0], "margin": "gross margin"})
     budget = budget[budget["month"].isin(book.months)].groupby("month")[[LINES[0], "gross margin"]].sum()
     yard = {"last year": ago, "budget": budget}
-    more = [part.rename(columns=lambda line, n=name: f"{line}, {n}").reset_index().melt("month", var_name="line",
+    more = [part.rename(columns=lambda line, n=name: f"{say(line)}, {say(n)}").reset_index().melt("month",
+        var_name="line",
             value_name="amount") for name, part in yard.items()]  # fmt: skip
     rows = [*LINES[:2], "gross margin", *LINES[2:], "result"]
     if len(left := _cash(book)):
@@ -90,14 +93,15 @@ def by_month(book: Book) -> Figure:
         both = ((TIED, freed), (CASH, left.cumsum()))
         more += [part.rename("amount").reset_index().assign(line=line) for line, part in both]
         rows += [TIED, CASH]
-    rows += [f"{line}, {name}" for line in (LINES[0], "gross margin") for name in yard]
+    rows += [f"{say(line)}, {say(name)}" for line in (LINES[0], "gross margin") for name in yard]
     result = pnl.groupby("month")["amount"].sum()
     return charts.statement(
         pd.concat([pnl, margin, pnl.assign(line="result"), *more])
         if {*LINES[:2]} <= {*pnl["line"]} else None, "line", "month", "amount",
         rows=rows, bold=("gross margin", "result"), who=book.who, title="Profit and loss by month", unit=book.currency,
         source="pnl sales_history budget", better="higher", shows=["last year", "budget", "plan"],
-        look_for=f"The best month is {month_name(result.idxmax())}, the weakest {month_name(result.idxmin())}."
+        look_for=say("The best month is {best}, the weakest {weakest}.", month_name(result.idxmax()),
+            month_name(result.idxmin()))
         if len(result) else "", none="There is no statement.",
     )  # fmt: skip
 
@@ -119,7 +123,7 @@ def _with_total(book: Book, rows: pd.DataFrame, table: str, most: int = 12) -> p
     whole, rest = rows.sum(min_count=1), rows.iloc[most:].sum(min_count=1)
     rows = rows.head(most).rename(index=book.names(table))
     if len(rest.dropna()) and len(rows) == most:
-        rows.loc["Rest"] = rest
+        rows.loc[say("Rest")] = rest
     rows.loc["All"] = whole
     return rows.rename_axis("name").reset_index()
 
@@ -135,8 +139,8 @@ def by_family(book: Book) -> Figure:
         rows if len(rows) > 1 else None, "name", unit=book.currency, against=("last year", "budget"), bold=("All",),
         who=book.who, title="Net sales by family", period=book.span, source="deliveries sales_history budget",
         better="higher", none="Nothing is sold in this plan.",
-        look_for=f"{rows['name'].iloc[change.argmin()]} is furthest from it: "
-        f"{amount(change.min(), book.currency, True)}." if change.notna().any() and change.min() < 0
+        look_for=say("{family} is furthest from it: {money}.", rows['name'].iloc[change.argmin()], amount(change.min(),
+            book.currency, True)) if change.notna().any() and change.min() < 0
         else "No family lies below.",
     )  # fmt: skip
 
@@ -145,15 +149,16 @@ def by_market(book: Book) -> Figure:
     """Net sales of each market over the next twelve months beside last year and what the sales department expects."""
     rows = _with_total(book, _net_sales(book, "market")[["last year", SALES, "plan"]], "markets")
     less = (rows["plan"] - rows[SALES]).iloc[-1] if len(rows) else float("nan")
-    side = "above" if less > 0 else "below"
-    told = f" All lie {amount(abs(less), book.currency)} {side} what sales expects." if less == less else ""
+    side = "All lie {money} above what sales expects." if less > 0 else "All lie {money} below what sales expects."
+    told = say(side, amount(abs(less), book.currency)) if less == less else ""
     grown = (rows["plan"] / rows["last year"].where(rows["last year"] > 0) - 1)[:-1]
     return charts.variances(
         rows if len(rows) > 1 else None, "name", unit=book.currency, against=("last year", SALES), bold=("All",),
         who=book.who, title="Net sales by market", period=book.span, source="deliveries sales_history sales_forecast",
         better="higher", none="Nothing is sold in this plan.",
-        look_for=f"{rows['name'].iloc[grown.argmax()]} grows most: {amount(grown.max(), 'share', True)}.{told}"
-        if grown.notna().any() else told.strip(),
+        look_for=" ".join(filter(None, [
+            say("{market} grows most: {share}.", rows["name"].iloc[grown.argmax()], amount(grown.max(), "share", True))
+            if grown.notna().any() else "", told])),
     )  # fmt: skip
 
 
@@ -175,8 +180,9 @@ def outlook(book: Book) -> Figure:
         source="sales_history pnl budget", better="higher", measure="net sales", none="There is no statement.",
         shows=[name for name, part in parts.items() if len(part)], height=230,
         mark=best.idxmax() if len(best) else "",
-        look_for=f"The {book.span} lie {than(near / wanted - 1)} budget; the best month is {month_name(best.idxmax())}."
-        if wanted and len(best) else f"The best month is {month_name(best.idxmax())}." if len(best) else "",
+        look_for=say("The {span} lie {against}; the best month is {month}.", book.span, than(
+            near / wanted - 1, "{share} above budget", "{share} below budget"), month_name(best.idxmax()))
+        if wanted and len(best) else say("The best month is {month}.", month_name(best.idxmax())) if len(best) else "",
     )  # fmt: skip
 
 
@@ -198,14 +204,16 @@ def bridge(book: Book) -> Figure:
     steps = book["budget_bridge"].groupby("step")["amount"].sum().reindex(STEPS, fill_value=0.0)
     inner = steps[list(BRIDGE)].rename(BRIDGE).rename_axis("step").reset_index()
     worst, gap = inner.loc[inner["amount"].idxmin()], steps["plan"] - steps["budget"]
+    loss = (say("the largest loss is {step}", say(worst["step"]).lower()) if worst["amount"] < 0
+        else say("no step loses"))  # fmt: skip
     return charts.waterfall(
         inner if len(book["budget_bridge"]) else None, "step", "amount", start="Budget", end="Plan",
         opening=float(steps["budget"]),
         who=book.who, title="Gross margin, from budget to plan", unit=book.currency, height=240,
         source="budget_bridge", shows=["budget", "plan"], better="higher", none="This company brought no budget.",
         period=book.span,
-        look_for=f"The plan's margin is {amount(abs(gap), book.currency)} {'above' if gap >= 0 else 'below'} budget; "
-        + (f"the largest loss is {worst['step'].lower()}." if worst["amount"] < 0 else "no step loses."),
+        look_for=say("The plan's margin is {money} above budget; {loss}." if gap >= 0 else
+                     "The plan's margin is {money} below budget; {loss}.", amount(abs(gap), book.currency), loss),
     )  # fmt: skip
 
 
@@ -218,15 +226,15 @@ def capital(book: Book) -> Figure:
     peak = month_name(rows.set_index("month")["working_capital"].idxmax()) if len(rows) else ""
     days = {name: kpis.value(book, name, kpis.PLAN) for name in kpis.CASH_DAYS}
     left = _cash(book).reindex(book.year).cumsum()
-    told = f"It goes from {amount(first, book.currency)} to {amount(last, book.currency)}; its peak is {peak}."
+    told = say("It goes from {first} to {last}; its peak is {month}.", amount(first, book.currency),
+               amount(last, book.currency), peak)  # fmt: skip
     if left.notna().any():
-        brings = f"Cash of the {book.span}: {amount(left.iloc[-1], book.currency)}"
-        told += f" {brings}; added up, it is lowest in {month_name(left.idxmin())}."
-    tied = (
-        "Money is tied up for {cash_to_cash} days: inventory {days_inventory} + customers {days_sales} - suppliers "
-        "{days_payables}.".format(**{name: number(value) for name, value in days.items()})
-        if None not in days.values() else ""
-    )  # fmt: skip
+        told += " " + say("Cash of the {span}: {money}; added up, it is lowest in {month}.", book.span,
+                          amount(left.iloc[-1], book.currency), month_name(left.idxmin()))  # fmt: skip
+    held, owed, owing, both = (days[name] for name in ("days_inventory", "days_sales", "days_payables", "cash_to_cash"))
+    tied = "" if None in days.values() else say(
+        "Money is tied up for {days} days: inventory {inventory} + customers {customers} - suppliers {suppliers}.",
+        *map(number, (both, held, owed, owing)))  # fmt: skip
     return charts.bars(
         parts, "amount", "part", order=("inventory", "receivables", "other", "payables"), over=rows,
         over_y="working_capital", over_name="working capital", unit=book.currency,
@@ -263,7 +271,8 @@ def against_budget(book: Book) -> Figure:
         rows, "family", "month", "money", diverging=True,
         who=book.who, title="Sales against budget", unit=book.currency,
         source="gaps", shows=["plan", "budget"], better="higher", none="This company brought no budget.",
-        look_for=f"Furthest below over the horizon: {families.idxmin()}, {amount(families.min(), book.currency, True)}."
+        look_for=say("Furthest below over the horizon: {family}, {money}.", families.idxmin(), amount(families.min(),
+            book.currency, True))
         if below else "No family falls short over the horizon.",
     )  # fmt: skip
 
@@ -307,8 +316,8 @@ def scenarios(book: Book) -> Figure:
         rows.assign(unit=rows["unit"].map(book.unit)) if len(change) else None, measures=MEASURES, lower=LOWER,
         base_name=BASE_TITLE, who=book.who, title="Scenarios beside the plan", source="scenario_results",
         shows=["plan", "scenario"], period="the whole horizon", note="Over the whole horizon.",
-        look_for=f"The worst, {quoted(change.index[-1])}, changes the result by "
-        f"{amount(change.iloc[-1], book.currency, True)}." if len(change) and change.iloc[-1] < -0.5
+        look_for=say("The worst, {scenario}, changes the result by {money}.", quoted(change.index[-1]),
+            amount(change.iloc[-1], book.currency, True)) if len(change) and change.iloc[-1] < -0.5
         else "No scenario costs result; compare service and stock.",
         none="No scenario was solved beside the plan.",
     )  # fmt: skip
@@ -325,7 +334,8 @@ def gained(book: Book) -> Figure:
         who=book.who, title="Result gained or lost against the plan, cumulative",
         unit=book.currency, height=220, source="scenario_months", better="higher",
         measure="result against the plan, cumulative", none="There are no months to compare.",
-        look_for=f"By the end the scenarios lie {amount(change.iloc[0] - change.iloc[-1], book.currency)} apart."
+        look_for=say("By the end the scenarios lie {money} apart.", amount(change.iloc[0] - change.iloc[-1],
+            book.currency))
         if len(change) else "",
     )  # fmt: skip
 
@@ -338,7 +348,8 @@ def by_scenario(book: Book, column: str) -> Figure:
     return charts.line(
         rows.assign(series=rows["scenario"].map(_titles(book)).fillna(rows["scenario"])), column, series="series",
         who=book.who,
-        title=f"{title} by option", unit=book.currency if column != "shortfall" else book.units, better=better,
+        title=say("{measure} by option", say(title)), unit=book.currency if column != "shortfall" else book.units,
+            better=better,
         source="scenario_months", look_for="What an option costs before it pays, and where it fails its customers.",
     )  # fmt: skip
 
@@ -369,10 +380,12 @@ def risk(book: Book, measure: str = "result after penalties") -> Figure:
     headings = {"planned": "As planned", "p10": "P10", "p50": "P50", "p90": "P90", "worst": "Worst 5 %, mean"}
     return charts.table(
         rows, {"title": "Option", **{name: Show(text, unit) for name, text in headings.items()}}, who=book.who,
-        title=f"{sentence(measure)} in sampled futures", unit=unit, source="risk", none=FUTURES, period="the horizon",
-        look_for=f"In the worst 5 % of the futures {quoted(best)} comes out best." if len(rows) > 1 else "",
-        note=f"{number(rows['futures'].iloc[0])} futures, seed {rule.seed}; the first {rule.decided} months stay as "
-        "planned, later ones are planned again for what happens." if len(rows) else "",
+        title=say("{measure} in sampled futures", sentence(say(measure))), unit=unit, source="risk", none=FUTURES,
+            period="the horizon",
+        look_for=say("In the worst 5 % of the futures {option} comes out best.", quoted(best)) if len(rows) > 1 else "",
+        note=say("{count} futures, seed {seed}; the first {months} months stay as planned, later ones are "
+            "planned again for what happens.", number(rows['futures'].iloc[0]), rule.seed,
+            rule.decided) if len(rows) else "",
     )  # fmt: skip
 
 
@@ -384,7 +397,8 @@ def tornado(book: Book, most: int = 10) -> Figure:
         {"if_low": "Low end", "low": "Change of result", "if_high": "High end", "high": "Change of result"},
         unit=book.currency, who=book.who, title="What moves the result after penalties most", source="tornado",
         none=FUTURES, period="the horizon", better="higher",
-        look_for=f"{rows['driver'].iloc[0]}: {amount(rows['swing'].iloc[0], book.currency)} from one end to the other."
+        look_for=say("{driver}: {money} from one end to the other.", rows['driver'].iloc[0],
+            amount(rows['swing'].iloc[0], book.currency))
         if len(rows) else "",
         note="The plan solved again with one thing at a time, all else as planned; demand at its P10 and P90.",
     )  # fmt: skip
@@ -394,20 +408,21 @@ def frontier(book: Book) -> Figure:
     """What service costs: the best plan at other prices of unmet demand, today's policy marked."""
     rows = book["frontier"]
     now = rows.loc[rows["today"], "cost"].sum()
-    price = [f"{number(row.factor, 2)} x{', today' if row.today else ''}" for row in rows.itertuples()]
-    fill, stock = (
-        [amount(v, unit) for v in rows[name]] for name, unit in (("fill_rate", "share"), ("stock", book.currency))
-    )
+    price = [say("{factor} x, today" if row.today else "{factor} x", number(row.factor, 2))
+        for row in rows.itertuples()]  # fmt: skip
     fill = [amount(value, "share") for value in rows["fill_rate"]]
     stock = [amount(value, book.currency) for value in rows["stock"]]
     shown = pd.DataFrame({"price of unmet demand": price, "fill": fill, "cost": rows["cost"] - now, "stock": stock})
     top = rows.sort_values(["fill_rate", "cost"], ascending=[False, True], kind="stable").head(1)
-    full = f"The best service that money buys is {amount(top['fill_rate'].sum(), 'share')}: " if len(rows) else ""
+    full = say("The best service that money buys is {share}: {money} against today's plan.",
+               amount(top["fill_rate"].sum(), "share"), amount(top["cost"].sum() - now, book.currency, True)
+               ) if len(rows) else ""  # fmt: skip
     return charts.swings(
         shown, "price of unmet demand", {"fill": "Fill rate", "cost": "Cost against today's plan",
                                          "stock": "Mean stock value"},
-        unit=book.currency, bold=[text for text in price if text.endswith("today")], who=book.who,
+        unit=book.currency, bold=[text for text, today in zip(price, rows["today"], strict=True) if today],
+            who=book.who,
         title="What service costs", source="frontier", none=FUTURES, period="the horizon", better="lower",
-        look_for=f"{full}{amount(top['cost'].sum() - now, book.currency, True)} against today's plan." if full else "",
+        look_for=full,
         note="Each row is the best plan at its price of waiting and lost demand: none serves as well for less.",
     )  # fmt: skip

@@ -25,6 +25,7 @@ from sopkit.reconcile.gauge import Gauge
 from sopkit.supply.matrix import Matrix
 from sopkit.supply.resolve import Session
 from sopkit.tables import TABLES
+from sopkit.words import local, month_name, say
 
 MEASURES = {
     "result": "currency",
@@ -200,17 +201,20 @@ def _drivers(base: Plan, many: Futures) -> tuple[list[tuple[str, str, str]], Fut
         return pair
 
     family = np.array([base.family[product] for product, _ in many.pairs])
-    for code, name in {"": "All demand", **base.names("families")}.items():
+    for code, name in {"": say("All demand"), **base.names("families")}.items():
         mine = family == code if code else np.ones(len(family), dtype=bool)
         if mine.any():
             order = np.argsort(many.demand[:, mine].sum(axis=(1, 2)), kind="stable")
             ends = [order[int(round(level * (len(order) - 1)))] for level in (0.1, 0.9)]
             sums = [many.demand[end, mine].sum() for end in ends]
-            pair = add(f"Demand: {name}" if code else name, *(f"{units:+,.0f} {base.units}" for units in sums))
+            pair = add(say("Demand: {name}", name) if code else name,
+                *(local(f"{units:+,.0f} {base.units}") for units in sums))  # fmt: skip
             for one, end in zip(pair, ends, strict=True):
                 one.demand[0, mine] = many.demand[end, mine]
     for n, deal in enumerate(calm.deals):
-        for one, state in zip(add(f"Deal: {deal.name}", "lost", "won in full"), (-1, 1), strict=True):
+        for one, state in zip(
+            add(say("Deal: {name}", deal.name), say("lost"), say("won in full")), (-1, 1), strict=True
+        ):
             one.won[0, n] = state
     bought, called = base["supply_plan"].query("mode == 'buy'"), base.names("suppliers")
     risk = base["suppliers"].set_index("supplier")["risk"]
@@ -218,9 +222,11 @@ def _drivers(base: Plan, many: Futures) -> tuple[list[tuple[str, str, str]], Fut
         mine = bought[bought["source"] == code]
         if risk.get(code, 0.0) > 0 and len(mine):
             ordered, comes = (mine.groupby(when)["quantity"].sum().idxmax() for when in ("month", "available"))
-            one, _ = add(f"Supplier: {called[code]}", f"takes no orders in {ordered:%b %Y}", "as planned")
+            one, _ = add(say("Supplier: {name}", called[code]), say("takes no orders in {month}",
+                month_name(ordered)), say("as planned"))  # fmt: skip
             one.fails[0, s, calm.months.index(ordered)] = True
-            one, _ = add(f"Late: {called[code]}", f"what is due in {comes:%b %Y} comes a month later", "as planned")
+            one, _ = add(say("Late: {name}", called[code]), say("what is due in {month} comes a month "
+                                    "later", month_name(comes)), say("as planned"))  # fmt: skip
             one.late[0, s, calm.months.index(comes)] = True
     demand, fails, late, won = (
         np.concatenate([getattr(one, name) for one in found]) for name in ("demand", "fails", "late", "won")

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from sopkit.book import Book, Change, Scenario
+from sopkit.words import month_name, percent, say
 
 Made = tuple[str, Scenario] | None
 
@@ -38,7 +39,7 @@ def supplier_fails(book: Book) -> Made:
     name = suppliers["supplier"].iloc[-1]
     places = offers.loc[offers["supplier"] == name, ["supplier", "item", "site"]].drop_duplicates().to_dict("records")
     rows = [place | {"month": _two_months(book), "capacity": 0} for place in places]
-    title = f"{book.names('suppliers')[name]} delivers nothing for two months"
+    title = say("{supplier} delivers nothing for two months", book.names("suppliers")[name])
     return _event("supplier_fails", title, {"table": "supplier_capacity", "rows": rows}, supplier=name)
 
 
@@ -54,7 +55,8 @@ def resource_down(book: Book) -> Made:
     rows = rows.assign(hours=rows["maintenance"], overtime_limit=0.0, month=rows["month"].dt.strftime("%Y-%m"))
     if rows.empty:
         return None
-    title = f"{book.names('resources')[worst['resource']]} stands still in {worst['month']:%b %Y}"
+    title = say("{resource} stands still in {month}", book.names("resources")[worst["resource"]],
+        month_name(worst["month"]))  # fmt: skip
     return _event("resource_down", title, {"table": "capacity", "rows": rows.to_dict("records")})
 
 
@@ -71,7 +73,8 @@ def _largest_deal(book: Book, won: bool) -> Made:
     where = {"product": deal["product"], "market": deal["market"], "month": f"{deal['month']:%Y-%m}"}
     change = {"table": "demand_plan", "where": where, "column": "consensus", "add": units}
     chance = float(deal["probability"] if won else 1 - deal["probability"])
-    title = f"{deal['customer'] or deal['opportunity']}: the deal is {'won in full' if won else 'lost'}"
+    title = say("{customer}: the deal is won in full" if won else "{customer}: the deal is lost",
+        deal["customer"] or deal["opportunity"])  # fmt: skip
     return _event("deal_won" if won else "deal_lost", title, change, probability=chance)
 
 
@@ -89,7 +92,8 @@ def _all_demand(book: Book, code: str, scale: float) -> Made:
     if not book["demand_plan"]["consensus"].gt(0).any():
         return None
     change = {"table": "demand_plan", "column": "consensus", "scale": scale}
-    return _event(code, f"All demand {scale - 1:+.0%} over the horizon".replace("%", " %"), change)
+    return _event(code, say("All demand {share} over the horizon", percent(scale - 1,
+        sign=True).replace("−", "-")), change)  # fmt: skip
 
 
 def demand_up(book: Book) -> Made:
@@ -113,7 +117,7 @@ def launch_late(book: Book) -> Made:
     first = new.set_index("product").loc[name, "launch_month"]
     months = f"{first:%Y-%m}..{first + pd.DateOffset(months=1):%Y-%m}"
     change = {"table": "demand_plan", "where": {"product": name, "month": months}, "column": "consensus", "scale": 0.0}
-    return _event("launch_late", f"{book.names('products')[name]} comes two months late", change)
+    return _event("launch_late", say("{product} comes two months late", book.names("products")[name]), change)
 
 
 def material_dearer(book: Book) -> Made:
@@ -124,4 +128,4 @@ def material_dearer(book: Book) -> Made:
     item = bought.idxmax()
     names = book.names("products") | book.names("materials")
     change = {"table": "offers", "where": {"item": item}, "column": "price", "scale": 1.1}
-    return _event("material_dearer", f"{names.get(item) or item} costs 10 % more to buy", change)
+    return _event("material_dearer", say("{item} costs 10 % more to buy", names.get(item) or item), change)

@@ -143,8 +143,7 @@ class _Rules(Recount):
         return _unequal(self._first(self.stock)["opening"], _sum([(self.book["inventory"], STOCK[:2])], STOCK[:2]))
 
     def rule_stock_balance(self) -> Violation:
-        receipts, bom = self.book["scheduled_receipts"], self.book["bom"].rename(columns={"quantity": "each"})
-        used = self.lots.merge(bom, on="item")
+        receipts, used = self.book["scheduled_receipts"], self.lots.merge(self.bills, on=WAY)
         used["quantity"] *= used["started"] * used["each"]
         into = [
             (receipts[receipts["month"].isin(self.months)], STOCK),
@@ -217,6 +216,13 @@ class _Rules(Recount):
         limit = self.book["capacity"].set_index(["resource", "month"])["overtime_limit"]
         return _more(self.load["overtime"], limit.reindex(self.load.index))
 
+    def rule_ways_in_date(self) -> Violation:
+        lots = self.lots.set_index([*WAY, "month"], drop=False)
+        early = lots["valid_from"].notna() & lots["month"].lt(lots["valid_from"])
+        return (
+            lots["quantity"].where(early | (lots["valid_to"].notna() & lots["month"].gt(lots["valid_to"])), 0.0) - UNITS
+        )
+
     def rule_smallest_run(self) -> Violation:
         lots = self.lots[self.lots["quantity"].gt(UNITS)].set_index([*WAY, "month"])
         return _more(lots["minimum_run"], lots["quantity"])
@@ -251,8 +257,8 @@ class _Rules(Recount):
 
     @cached_property
     def sent(self) -> pd.DataFrame:
-        """What is sent on each lane by month, and its limits."""
-        return _together(self.shipped, [*LANE, "month"], "capacity", "full_load")
+        """What is sent on each lane by month, in the lane's unit, and its limits."""
+        return _together(self.shipped.assign(quantity=self.shipped["size"]), [*LANE, "month"], "capacity", "full_load")
 
     def rule_supplier_capacity(self) -> Violation:
         special = self.book["supplier_capacity"].set_index([*OFFER, "month"])["capacity"].reindex(self.ordered.index)
@@ -269,6 +275,12 @@ class _Rules(Recount):
         bought = _together(self.bought, OFFER, "share_limit")
         whole = bought.groupby(level=[1, 2])["quantity"].transform("sum")
         return _more(bought["quantity"], bought["share_limit"] * whole)
+
+    def rule_vendor_limit(self) -> Violation:
+        bought = self.bought.assign(counted=self.bought["quantity"] * self.bought["capacity_use"])
+        limit = self.book["suppliers"].set_index("supplier")["capacity"].rename("limit")
+        ordered = bought.groupby(["supplier", "month"])["counted"].sum().reset_index("month").join(limit)
+        return _more(ordered["counted"], ordered["limit"].fillna(np.inf)).fillna(-np.inf)
 
     def rule_no_late_orders(self) -> Violation:
         return self._moved(self.bought, OFFER, "available")
@@ -307,6 +319,13 @@ class _Rules(Recount):
         needed, amount = needed.align(amount, fill_value=0.0)
         gap = (needed - amount).where(needed.index.isin(free), (needed - amount).abs())
         return gap - UNITS - 1e-6 * needed.abs()
+
+    def rule_carbon_cap(self) -> Violation:
+        emitted = self.plan["supply_carbon"].groupby(["source", "month"])["carbon"].sum()
+        return [_unequal(emitted, self.carbon), self._passed("carbon_above_cap")]
+
+    def rule_scrap(self) -> Violation:
+        return self.stock.loc[~self.stock["may_go"].astype(bool), "scrapped"] - UNITS
 
     def rule_money_in_stock(self) -> Violation:
         value = self.stock["closing"] * self.stock["standard_cost"]

@@ -21,7 +21,7 @@ from sopkit.supply.model import CASH, POLICY
 from sopkit.supply.network import START
 from sopkit.supply.solve import Solution
 from sopkit.tables import TABLES
-from sopkit.words import listed, month_name
+from sopkit.words import listed, local, month_name, say, unit_name
 
 if TYPE_CHECKING:
     from sopkit.supply.resolve import Session
@@ -85,9 +85,11 @@ def binding_limits(solved: Solved) -> pd.DataFrame:
                     "item": solved.text(limit.item, limit.letters, index, codes=True),
                     "month": solved.time[index[-1]],
                     "size": max(0.0, size if np.isfinite(size) else use[row]),
-                    "unit": limit.unit,
+                    "unit": solved.unit(rule, index),
                     "shadow_price": gain.total,
-                    "sentence": f"One more {solved.one_more(rule, index)} {gain.told(solved.currency)}.",
+                    "sentence": say(
+                        "One more {limit} {gain}.", solved.one_more(rule, index), gain.told(solved.currency)
+                    ),
                 }
                 | {name: getattr(gain, name) for name in GAIN}
             )
@@ -123,17 +125,17 @@ def why_short(solved: Solved) -> pd.DataFrame:
 def _needs(solved: Solved, kind: str, index: tuple, quantity: float, ends: dict[int, float]) -> Iterator[dict]:
     """A row for each of the dearest limits that one more unit of a shortage would need, or for its price."""
     item, place, month = index
-    head = SHORTAGES[kind][2].format(
-        quantity=f"{quantity:,.0f}", item=solved.name(item), place=solved.name(place), month=month_name(month)
-    )
+    names = {"quantity": local(f"{quantity:,.0f}"), "item": solved.name(item), "place": solved.name(place)}
+    head = say(SHORTAGES[kind][2]).format(**names, month=month_name(month))
     common = {"kind": kind, "item": item, "place": place, "month": solved.time[month], "quantity": quantity}
     prices = np.abs(solved.steering)
     gone = solved.without_source(item)
     if not ends:
-        why = "no limit stands in the way, one more unit costs more than it brings."
+        told = say("{shortage}: no limit stands in the way, one more unit costs more than it brings.", head)
         if gone:
-            names = listed([f"{solved.name(one)} ({one})" for one in gone], 3)
-            why = f"one more unit needs {names}, which nobody makes or sells: what was in stock or on order is used up."
+            names_ = listed([f"{solved.name(one)} ({one})" for one in gone], 3)
+            told = say("{shortage}: one more unit needs {items}, which nobody makes or sells: what was in stock or on "
+                       "order is used up.", head, names_)  # fmt: skip
         yield common | {
             "step": 1,
             "limit": "source" if gone else "price",
@@ -143,7 +145,7 @@ def _needs(solved: Solved, kind: str, index: tuple, quantity: float, ends: dict[
             "needs": 1.0,
             "unit": "units",
             "shadow_price": 0.0,
-            "sentence": f"{head}: {why}",
+            "sentence": told,
         }
     dearest = sorted(ends, key=lambda row: (-ends[row] * prices[row], row))
     for step, row in enumerate(dearest[:MOST_LIMITS], start=1):
@@ -151,22 +153,18 @@ def _needs(solved: Solved, kind: str, index: tuple, quantity: float, ends: dict[
         limit, needs = LIMITS[rule], ends[row]
         where, what = (solved.text(part, limit.letters, key, codes=True) for part in (limit.place, limit.item))
         if limit.given:
-            because = "which nobody makes or sells" if what in gone else limit.one_more
-            needed = f"{needs:,.3g} more {limit.unit} of {solved.name(what or where)} at {where} {because}"
+            because = say("which nobody makes or sells" if what in gone else limit.one_more)
+            needed = say("{quantity} more {unit} of {item} at {place} {because}", local(f"{needs:,.3g}"),
+                unit_name(limit.unit),
+                         solved.name(what or where), where, because)  # fmt: skip
         else:
             told = solved.gain(row).told(solved.currency)
-            needed = f"{needs:,.3g} x one {solved.one_more(rule, key)}, each of which {told}"
-        yield common | {
-            "step": step,
-            "limit": rule,
-            "limit_place": where,
-            "limit_item": what,
-            "limit_month": solved.time.get(key[-1], pd.NaT),
-            "needs": needs,
-            "unit": limit.unit,
+            needed = say("{quantity} x one {limit}, each of which {gain}", local(f"{needs:,.3g}"),
+                         solved.one_more(rule, key), told)  # fmt: skip
+        yield common | {"step": step, "limit": rule, "limit_place": where, "limit_item": what,
+            "limit_month": solved.time.get(key[-1], pd.NaT), "needs": needs, "unit": limit.unit,
             "shadow_price": solved.answer.shadow_price[row],
-            "sentence": f"{head}: one more unit needs {needed}.",
-        }
+            "sentence": say("{shortage}: one more unit needs {limits}.", head, needed)}  # fmt: skip
 
 
 def level_chase(session: Session) -> pd.DataFrame:

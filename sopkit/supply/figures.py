@@ -7,7 +7,7 @@ import pandas as pd
 from sopkit import charts, kpis
 from sopkit.book import Book, Plan
 from sopkit.charts import Figure, Show
-from sopkit.words import amount, heading, listed, month_name, number, sentence, several
+from sopkit.words import amount, heading, listed, month_name, number, say, sentence, several, unit_name
 
 MODES = {"make_regular": "made, regular hours", "make_overtime": "made, overtime", "buy": "bought"}
 FULL = 0.995  # a resource is full from this share of its regular hours on
@@ -35,13 +35,14 @@ def by_mode(book: Book) -> Figure:
     """Finished goods made and bought by mode, and demand."""
     rows, units = goods(book, "supply_plan"), modes(book)
     overtime = units.get(MODES["make_overtime"], 0.0) / (units.sum() or 1.0)
-    text = f"Overtime makes {amount(overtime, 'share')} of it." if overtime else "No overtime is needed."
+    text = (say("Overtime makes {share} of it.", amount(overtime, "share")) if overtime
+        else say("No overtime is needed."))  # fmt: skip
     return charts.bars(
         rows.assign(mode=rows["mode"].map(MODES)), "quantity", "mode", order=tuple(MODES.values()),
         over=book["deliveries"], over_y="demand", over_name="demand",
         who=book.who, title="Finished goods by mode, and demand",
         unit=book.units, source="supply_plan deliveries", better="higher", note="By the month of making or ordering.",
-        look_for=f"{text} Where bars stand above the line, stock is built ahead; below it, stock is used.",
+        look_for=text + " " + say("Where bars stand above the line, stock is built ahead; below it, stock is used."),
         none="There is no supply plan.",
     )  # fmt: skip
 
@@ -54,7 +55,7 @@ def by_line(book: Book) -> list[Figure]:
     return [
         charts.heat_map(
             part, "name", "month", "quantity", rows=sorted(part["name"].unique()),
-            who=book.who, title=f"{book.names('sites').get(site, site)}, line by line", unit=book.units,
+            who=book.who, title=say("{site}, line by line", book.names('sites').get(site, site)), unit=book.units,
             source="supply_plan", measure="good units made", look_for=_busiest(part),
         ) for site, part in rows.groupby("site")
     ]  # fmt: skip
@@ -62,7 +63,7 @@ def by_line(book: Book) -> list[Figure]:
 
 def _busiest(rows: pd.DataFrame) -> str:
     months = rows.groupby("month")["quantity"].sum()
-    return f"Most is made in {month_name(months.idxmax())}, least in {month_name(months.idxmin())}."
+    return say("Most is made in {most}, least in {least}.", month_name(months.idxmax()), month_name(months.idxmin()))
 
 
 def orders(book: Book) -> Figure:
@@ -76,8 +77,8 @@ def orders(book: Book) -> Figure:
     return charts.heat_map(
         rows if len(rows) else None, "name", "month", "quantity", rows=sorted(rows["name"].unique()), who=book.who,
         title="Orders planned, by month of ordering", unit="units", source="supply_plan", measure="units ordered",
-        look_for=f"Ordered from {month_name(rows['month'].min())} to {month_name(rows['month'].max())}; the first "
-        f"arrives in {month_name(rows['available'].min())}." if len(rows) else "",
+        look_for=say("Ordered from {start} to {end}; the first arrives in {month}.", month_name(rows['month'].min()),
+            month_name(rows['month'].max()), month_name(rows['available'].min())) if len(rows) else "",
         none="Nothing is bought in this plan.",
     )  # fmt: skip
 
@@ -92,12 +93,13 @@ def costs(book: Book) -> Figure:
     rows["cost"] = rows["cost"].map(heading)
     cash = rows[~rows["penalty"]]
     return charts.table(
-        rows, {"cost": "Cost", "amount": Show(f"Next {len(book.year)} months", book.currency)}, group="kind",
+        rows, {"cost": "Cost", "amount": Show(sentence(book.span), book.currency)}, group="kind",
         who=book.who,
         title="What supply costs", unit="by kind of cost", none="The plan carries no costs.", source="supply_costs",
         better="lower", period=book.span,
-        look_for=f"Supply costs {amount(cash['amount'].sum(), book.currency)} in cash"
-        + (f"; the largest part is {cash['cost'].iloc[0].lower()}." if len(cash) else "."),
+        look_for=say("Supply costs {money} in cash; the largest part is {cost}.",
+                     amount(cash["amount"].sum(), book.currency), cash["cost"].iloc[0].lower()) if len(cash)
+        else say("Supply costs {money} in cash.", amount(0.0, book.currency)),
     )  # fmt: skip
 
 
@@ -109,7 +111,8 @@ def people(book: Book) -> Figure:
         rows.assign(place=book.called(rows["site"], "sites").astype(object) + ", " + rows["skill"]),
         "place", "month", "people", who=book.who, title="People by site and skill", unit="people", source="people_plan",
         none="No people are planned.",
-        look_for=f"The plan hires {number(hired, 1)} and lays off {number(gone, 1)} in the {book.span}."
+        look_for=say("The plan hires {hired} and lays off {gone} in the {span}.", number(hired, 1), number(gone, 1),
+            book.span)
         if hired + gone > 0.05 else "The plan neither hires nor lays off.",
     )  # fmt: skip
 
@@ -127,7 +130,7 @@ def hiring(book: Book, most: int = 8) -> Figure:
         {"place": "People", "month": "From", "change": Show("Change", "people", True), "decide": "Decide by"},
         most=most, who=book.who, title="Hiring plan", unit="people by site and skill", source="people_plan workforce",
         none="The plan neither hires nor lays off.",
-        look_for=f"{sentence(several(late, 'hiring'))} had to be decided before this cycle." if late
+        look_for=say("{hirings} had to be decided before this cycle.", sentence(several(late, 'hiring'))) if late
         else "Every hiring can still be decided in time.",
     )  # fmt: skip
 
@@ -154,7 +157,8 @@ def used_up(plan: Plan) -> Figure:
         who=plan.who, title="Limits that bind", unit="months in which nothing of them is left",
         none="No limit of a resource, of people or of a supplier binds.",
         source="resource_load people_plan supply_plan offers",
-        look_for=" ".join(f"{told}: {what}." for told, what in (("More often", more), ("Less often", less)) if what)
+        look_for=" ".join(say(told, what) for told, what in
+                          (("More often: {limits}.", more), ("Less often: {limits}.", less)) if what)
         or "None binds more or less often than before.",
     )  # fmt: skip
 
@@ -186,7 +190,8 @@ def load(book: Book) -> Figure:
     return charts.heat_map(
         rows.assign(resource=book.called(rows["resource"], "resources")), "resource", "month", "utilisation",
         mark_from=FULL, who=book.who, title="Load of each resource", unit="share", source="resource_load",
-        look_for=f"{most.index[0]} is full in {several(int(most.iloc[0]), 'month')}; framed cells are full."
+        look_for=say("{resource} is full in {months}; framed cells are full.", most.index[0],
+            several(int(most.iloc[0]), 'month'))
         if len(most) else "No resource is full in any month.", none="There are no resources in this plan.",
         note="Hours used, overtime included, in % of regular hours after maintenance: above 100 is overtime.",
     )  # fmt: skip
@@ -197,13 +202,13 @@ def limits(book: Book, most: int = 8) -> Figure:
     rows = book["binding_limits"].sort_values(["kept", "shadow_price"], ascending=False, kind="stable").head(most)
     top = next(rows.assign(place=_places(book, rows["place"])).itertuples(), None)
     return charts.table(
-        rows,
+        rows.assign(unit=rows["unit"].map(unit_name)),
         charts.columns_of("binding_limits", "sentence month size unit shadow_price", book.unit, sentence="Limit",
                           size="Size of the limit", shadow_price="Shadow price, after penalties"),
         who=book.who, title="What limits the plan", unit="shadow price: what one more unit of the limit brings",
         source="binding_limits",
         none="No limit keeps the plan from earning more: more capacity would bring nothing.",
-        look_for=f"The most valuable relief: {top.sentence}" if top else "",
+        look_for=say("The most valuable relief: {sentence}", top.sentence) if top else "",
     )  # fmt: skip
 
 
@@ -214,7 +219,7 @@ def by_hour(book: Book, most: int = 10) -> Figure:
         return charts.nothing("Margin per bottleneck hour", "No resource is planned.")
     bottleneck = load.groupby("resource")["utilisation"].mean().fillna(0.0).idxmax()
     hours = book["routings"].query("resource == @r", local_dict={"r": bottleneck}).groupby("item")["hours"].min()
-    items = pd.DataFrame({"product": hours.index, "who": "all customers", "what": "product"})
+    items = pd.DataFrame({"product": hours.index, "who": say("all customers"), "what": "product"})
     deals = book["pipeline"].assign(who=lambda f: f["customer"], what="deal")
     rows = pd.concat([items, deals[deals["product"].isin(hours.index)]], ignore_index=True)
     price = rows["product"].map(products["price"]) if "market" not in rows else book.net_prices(
@@ -231,9 +236,11 @@ def by_hour(book: Book, most: int = 10) -> Figure:
         {"name": "Product", "who": "Customer", "quantity": Show("Deal", book.units), "margin": Show("Margin a unit",
          f"{book.currency} per unit"), "hours": Show("Hours a unit", "hours"),
          "rate": Show("Margin an hour", f"{book.currency} per hour")},
-        most=most, who=book.who, title=f"Margin per bottleneck hour, {name}", unit="products and open deals",
+        most=most, who=book.who, title=say("Margin per bottleneck hour, {resource}", name),
+            unit="products and open deals",
         source="routings products pipeline resource_load", better="higher", shows=["plan"],
-        look_for=f"An hour of {name} earns most with {rows['name'].iloc[0]}, least with {rows['name'].iloc[-1]}."
+        look_for=say("An hour of {resource} earns most with {most}, least with {least}.", name, rows['name'].iloc[0],
+            rows['name'].iloc[-1])
         if len(rows) else "", none="Nothing runs on the fullest resource.",
     )  # fmt: skip
 
@@ -251,7 +258,7 @@ def shortfall(book: Book) -> Figure:
         rows, "units", series="series",
         who=book.who, title="Where the plan falls short", unit=book.units, better="lower",
         source="deliveries stock", measure="shortfall of demand and of safety stock",
-        look_for=f"Customers wait or are lost in {several(int((months > 0.5).sum()), 'month')}.",
+        look_for=say("Customers wait or are lost in {months}.", several(int((months > 0.5).sum()), 'month')),
     )  # fmt: skip
 
 
@@ -295,9 +302,9 @@ def levers(book: Book, most: int = 8, *, brief: bool = False) -> Figure:
         | charts.columns_of("levers", "+gain", book.unit, gain="After penalties"),
         most=most, who=book.who, title="Levers that the plan does not use", unit="found by solving the plan again",
         source="levers", better="higher",
-        look_for=f"In cash the best lever brings {amount(rows['cash'].iloc[0], book.currency, sign=True)} and avoids "
-        f"{amount(rows['avoided'].iloc[0], book.currency)} of service penalties, which nobody is paid; two levers "
-        "together bring less than their sum." if len(rows) else "",
+        look_for=say("In cash the best lever brings {cash} and avoids {penalties} of service penalties, which nobody "
+            "is paid; two levers together bring less than their sum.", amount(rows['cash'].iloc[0], book.currency,
+            sign=True), amount(rows['avoided'].iloc[0], book.currency)) if len(rows) else "",
         none="No lever would bring anything: nothing that money can buy is scarce.",
     )  # fmt: skip
 
@@ -346,8 +353,8 @@ def stock(book: Book) -> Figure:
         rows if len(months) else None, "units", "series", lines=("safety stock", "maximum"), unit=book.units, warn=low,
         who=book.who, title="Finished stock at the month's end", source=source, mark=worst,
         measure="finished stock at the month's end", shows=[s for s in ("plan", "budget") if s in series], height=210,
-        look_for=f"Stock of some product is below its safety stock in {several(len(low), 'month')}, most in "
-        f"{month_name(worst)}." if len(low)
+        look_for=say("Stock of some product is below its safety stock in {months}, most in {month}.",
+                     several(len(low), "month"), month_name(worst)) if len(low)
         else "Stock never falls below safety stock.", none="There is no stock in this plan.",
         note="Thick frame: months in which a product is below its safety stock." if len(low) else "",
     )  # fmt: skip
@@ -364,7 +371,7 @@ def promises(book: Book) -> Figure:
         title="Available to promise", unit=book.units, source="deliveries", better="higher",
         measure="units that reach the markets", none="There is no plan of deliveries.",
         note="All markets. No order book was brought: orders already taken come off.",
-        look_for=f"Promise nothing more of {late}: demand for it waits or is lost." if late else known,
+        look_for=say("Promise nothing more of {products}: demand for it waits or is lost.", late) if late else known,
     )  # fmt: skip
 
 
@@ -377,7 +384,8 @@ def stock_value(book: Book) -> Figure:
         rows, "value", "kind", order=("finished goods", "materials"),
         who=book.who, title="Stock value at standard cost",
         unit=book.currency, source="stock", better="lower", height=220, none="There is no stock in this plan.",
-        look_for=f"Stock ties up most money in {month_name(value.idxmax())}: {amount(value.max(), book.currency)}."
+        look_for=say("Stock ties up most money in {month}: {money}.", month_name(value.idxmax()), amount(value.max(),
+            book.currency))
         if len(value) else "",
     )  # fmt: skip
 
@@ -401,7 +409,7 @@ def service(book: Book) -> Figure:
          "fill": Show("Fill rate", "share")},
         who=book.who,
         title="How each market is served", unit=book.span, source="deliveries", better="higher", period=book.span,
-        look_for=f"{worst['market']} is served worst: {amount(worst['fill'], 'share')} on time."
+        look_for=say("{market} is served worst: {share} on time.", worst['market'], amount(worst['fill'], 'share'))
         if worst is not None and worst["fill"] < 0.9995 else "Every market gets all it wants on time.",
     )  # fmt: skip
 
@@ -415,9 +423,9 @@ def suppliers(book: Book, most: int = 8) -> Figure:
     return charts.table(
         rows.head(most),
         {"name": "Supplier", "country": "Country", "risk": Show("Chance of a lost month in a year", "share"),
-         "bought": Show(f"Bought, {book.span}", book.currency)},
+         "bought": Show(say("Bought, {span}", book.span), book.currency)},
         who=book.who,
         title="Suppliers at risk", unit="as purchasing judges them", source="suppliers supply_plan", better="lower",
         period=book.span, none="No supplier is judged to be at risk.",
-        look_for=f"{rows['name'].iloc[0]} is the most likely to fail." if len(rows) else "",
+        look_for=say("{supplier} is the most likely to fail.", rows['name'].iloc[0]) if len(rows) else "",
     )  # fmt: skip

@@ -19,7 +19,7 @@ from sopkit.supply.limits import LIMITS, MISSED, NOTHING, Gain, Solved
 from sopkit.supply.loaded import Answer
 from sopkit.supply.matrix import Column
 from sopkit.supply.solve import Solution
-from sopkit.words import listed, money, month_name, several, span
+from sopkit.words import listed, local, money, month_name, percent, say, several, span, unit_name
 
 NAMED_FROM = 1e-5
 """A lever that brings less than this share of the plan's contribution is not named."""
@@ -60,17 +60,18 @@ def levers(solved: Solved) -> pd.DataFrame:
         if (gain.total <= least and gain.kept <= 0) or gain.kept < 0 or sum(used.values()) <= NOTHING:
             continue
         months = sorted(month for month, amount in used.items() if amount > NOTHING)
-        when, paid = span(months[0], months[-1]), f", {money(cost, solved.currency)} paid for it included"
-        rows.append(
-            {name: getattr(lever, name) for name in ("lever", "place", "item", "change", "unit")}
-            | {"months": when, "used": sum(used.values()), "cost": max(0.0, cost), "gain": gain.total}
-            | {name: getattr(gain, name) for name in ("revenue", "cash_cost", "penalties", "promise", "kept")}
-            | {
-                "helps": ", ".join(_helped(solved, answer)),
-                "sentence": f"{lever.sentence}: {sum(used.values()):,.0f} {lever.unit} in {when} "
-                f"{gain.told(solved.currency, would=True)}{paid if cost > 0 else ''}{_fewer(solved, answer)}.",
-            }
-        )
+        when, told = span(months[0], months[-1]), gain.told(solved.currency, would=True)
+        if cost > 0:
+            told = say("{gain}, {money} paid for it included", told, money(cost, solved.currency))
+        if fewer := _fewer(solved, answer):
+            told = say("{gain}: {changes}", told, listed(fewer))
+        units = sum(used.values())
+        told = say("{lever}: {quantity} {unit} in {months} {gain}.", lever.sentence, local(f"{units:,.0f}"),
+                   unit_name(lever.unit), when, told)  # fmt: skip
+        row = {name: getattr(lever, name) for name in ("lever", "place", "item", "change", "unit")}
+        row |= {name: getattr(gain, name) for name in ("revenue", "cash_cost", "penalties", "promise", "kept")}
+        row |= {"months": when, "used": units, "cost": max(0.0, cost), "gain": gain.total, "sentence": told}
+        rows.append(row | {"helps": ", ".join(_helped(solved, answer))})
     order = [*base.broken, ""]
     rows.sort(key=lambda row: (order.index(row["promise"]), -row["kept"], -row["gain"]))
     return pd.DataFrame(rows)
@@ -128,16 +129,17 @@ def _helped(solved: Solved, answer: Answer) -> list[str]:
     return sorted(product for product, units in fewer.items() if units > 0.5)
 
 
-def _fewer(solved: Solved, answer: Answer) -> str:
-    """`: 1,240 units fewer below safety stock`, where a lever avoids service penalties."""
+def _fewer(solved: Solved, answer: Answer) -> list[str]:
+    """`1,240 units fewer below safety stock`, where a lever avoids service penalties."""
     found = []
     for decision, called in MISSED.items():
         if decision in solved.matrix.columns:
             where = solved.matrix.columns[decision].where
             fewer = float(solved.answer.values[where].sum() - answer.values[where].sum())
             if abs(fewer) > 0.5:
-                found.append(f"{abs(fewer):,.0f} units {'fewer' if fewer > 0 else 'more'} {called}")
-    return f": {listed(found)}" if found else ""
+                how = "{quantity} units fewer {state}" if fewer > 0 else "{quantity} units more {state}"
+                found.append(say(how, local(f"{abs(fewer):,.0f}"), say(called)))
+    return found
 
 
 # more of a limit -----------------------------------------------------------------------------------------------------
@@ -161,7 +163,7 @@ def _overtime(solved: Solved) -> Iterator[Lever]:
         members = [(resource, month) for month in solved.months]
         none = not any(limits.regular_limit[index] for index in members)
         share = f"{rules.overtime:.0%}".replace("%", " %")
-        change = f"+ {rules.hours:g}" if none else f"+ {share} of the regular hours after maintenance"
+        change = f"+ {rules.hours:g}" if none else say("+ {share} of the regular hours after maintenance", share)
         here = capacity["resource"].eq(resource)
         extra = rules.hours if none else rules.overtime * (capacity["hours"] - capacity["maintenance"])
         lever = Lever(
@@ -169,8 +171,15 @@ def _overtime(solved: Solved) -> Iterator[Lever]:
             place=resource,
             change=f"capacity.overtime_limit {change}",
             unit="hours",
-            sentence=f"More overtime on {solved.name(resource)} "
-            + (f"({rules.hours:g} hours a month)" if none else f"({share} of its regular hours)"),
+            sentence=say(
+                "More overtime on {resource} ({hours} hours a month)", solved.name(resource), local(f"{rules.hours:g}")
+            )
+            if none
+            else say(
+                "More overtime on {resource} ({share} of its regular hours)",
+                solved.name(resource),
+                percent(rules.overtime),
+            ),
             tables={"capacity": capacity.assign(overtime_limit=capacity["overtime_limit"] + here * extra)},
             rows=[("overtime_capacity", index) for index in members],
         )
@@ -201,7 +210,9 @@ def _wider(solved: Solved) -> Iterator[Lever]:
                 item=solved.text(limit.item, limit.letters, group, codes=True),
                 change=f"{change} + {share}",
                 unit=solved.currency if limit.unit == "currency" else limit.unit,
-                sentence=f"{share} {solved.text(sentence, limit.letters, group)}",
+                sentence=say(
+                    "{share} {limit}", percent(solved.rules.more), solved.text(say(sentence), limit.letters, group)
+                ),
                 tables=_more_supplied(solved, group) if rule == "supplier_capacity" else {},
                 rows=[(rule, index) for index in members],
             )
@@ -237,8 +248,14 @@ def _people(solved: Solved) -> Iterator[Lever]:
             place=" ".join(crew),
             change=f"workforce.overtime_limit + {more:g}, overtime_cost {price:g}",
             unit="hours",
-            sentence=solved.text("Temporary {q} people at {n}, up to ", "n q", crew)
-            + f"{more:g} hours a month for each person employed, at {money(price, solved.currency)} an hour",
+            sentence=say(
+                "Temporary {skill} people at {site}, up to {hours} hours a month for each person employed, at {money} "
+                "an hour",
+                crew[1],
+                solved.name(crew[0]),
+                local(f"{more:g}"),
+                money(price, solved.currency),
+            ),
             tables={
                 "workforce": workforce.assign(
                     overtime_limit=workforce["overtime_limit"] + more * here,
@@ -256,9 +273,13 @@ def _people(solved: Solved) -> Iterator[Lever]:
             place=" ".join(crew),
             change=f"workforce.most_hires + {number}",
             unit="people",
-            sentence=f"{number} more "
-            + solved.text("{q} people hired at {n} in a month, first decided by ", "n q", crew)
-            + month_name(decide),
+            sentence=say(
+                "{count} more {skill} people hired at {site} in a month, first decided by {month}",
+                number,
+                crew[1],
+                solved.name(crew[0]),
+                month_name(decide),
+            ),
         )
         for index in members:
             lever.add(index[-1], {solved.row("hiring_limit", *index): -1.0}, float(number))
@@ -273,13 +294,26 @@ def _offer(
     network, (item, site) = solved.network, at
     price = round(price, 2) if price >= 1 else float(f"{price:.3g}")
     capacity = f", capacity {most:.10g}" if np.isfinite(most) else ""
+    told = [
+        solved.name(item),
+        source,
+        solved.name(site),
+        local(f"{price:,.10g}"),
+        solved.currency,
+        several(lead, "month"),
+    ]
+    told += [local(f"{most:,.0f}")] if capacity else []
     found = Lever(
         lever=lever,
         place=site,
         item=item,
-        change=f"offers: a new row, price {price:.10g}, lead_time {lead}{capacity}",
-        sentence=f"{solved.name(item)} {source} for {solved.name(site)}, at {price:,.10g} {solved.currency}"
-        f" and {several(lead, 'month')}" + (f", at most {most:,.0f} a month" if capacity else ""),
+        change=say("offers: a new row, {columns}", f"price {price:.10g}, lead_time {lead}{capacity}"),
+        sentence=say(
+            "{item} {source} for {site}, at {price} {currency} and {lead}, at most {quantity} a month"
+            if capacity
+            else "{item} {source} for {site}, at {price} {currency} and {lead}",
+            *told,
+        ),
     )
     for month in solved.months[lead:]:
         ordered = solved.months[solved.network.time.position[month] - lead]
@@ -320,7 +354,7 @@ def _second_supplier(solved: Solved) -> Iterator[Lever]:
             price=(1 + dearer) * max(buying.usual_price[offer] for offer in known),
             lead=lead,
             most=most,
-            source=f"from a second supplier ({dearer:.0%} above the dearest offer)",
+            source=say("from a second supplier ({share} above the dearest offer)", local(f"{dearer:.0%}")),
         )
 
 
@@ -337,7 +371,7 @@ def _short(solved: Solved) -> dict[str, float]:
 
 def _new_supplier(solved: Solved) -> Iterator[Lever]:
     """A supplier, to be found, of what a short product needs and nobody makes or sells."""
-    network, rules = solved.network, solved.rules
+    network, rules, share = solved.network, solved.rules, local(f"{solved.rules.subcontract:.0%}")
     gone = {(one, product) for product in _short(solved) for one in solved.without_source(product)}
     for item in sorted({one for one, product in gone if one != product}):
         for site in sorted({n for i, n in network.flow.uses if i == item and network.stock.standard_cost[item] > 0}):
@@ -348,7 +382,7 @@ def _new_supplier(solved: Solved) -> Iterator[Lever]:
                 price=(1 + rules.subcontract) * network.stock.standard_cost[item],
                 lead=rules.subcontract_lead_time,
                 most=np.inf,
-                source=f"from a supplier to be found ({rules.subcontract:.0%} above standard cost)",
+                source=say("from a supplier to be found ({share} above standard cost)", share),
             )
 
 
@@ -358,8 +392,10 @@ def _subcontract(solved: Solved) -> Iterator[Lever]:
     markets = {market for _, market in network.demand.pairs}
     for product, most in sorted(_short(solved).items()):
         offers = [network.buying.usual_price[offer] for offer in network.buying.offers if offer[1] == product]
-        source = "the dearest offer" if offers else f"{rules.subcontract:.0%} above standard cost, as nobody offers it"
-        for site in sorted({o for o, d, i in network.flow.ships if i == product and d in markets}):
+        source = "bought ready-made ({share} above standard cost, as nobody offers it)"
+        source = (say("bought ready-made (the dearest offer)") if offers else say(source,
+            local(f"{rules.subcontract:.0%}")))  # fmt: skip
+        for site in sorted({network.roads.site[o] for o, d, i in network.flow.ships if i == product and d in markets}):
             yield _offer(
                 solved,
                 "subcontract",
@@ -367,7 +403,7 @@ def _subcontract(solved: Solved) -> Iterator[Lever]:
                 price=max(offers) if offers else (1 + rules.subcontract) * network.stock.standard_cost[product],
                 lead=rules.subcontract_lead_time,
                 most=float(np.ceil(most)),
-                source=f"bought ready-made ({source})",
+                source=source,
             )
 
 
@@ -380,7 +416,7 @@ def _express(solved: Solved) -> Iterator[Lever]:
         late = solved.months[: max(buying.leads[offer])]
         if any(solved.value("stock_balance", item, site, month) > price for month in late):
             most = max((buying.capacity.get((*offer, month), np.inf) for month in solved.months), default=np.inf)
-            source = f"from {solved.name(supplier)} by express ({dearer:.0%} dearer)"
+            source = say("from {supplier} by express ({share} dearer)", solved.name(supplier), local(f"{dearer:.0%}"))
             yield _offer(solved, "express order", (item, site), price=price, lead=0, most=most, source=source)
 
 
@@ -396,7 +432,7 @@ def _expedite(solved: Solved) -> Iterator[Lever]:
             place=site,
             item=item,
             change="scheduled_receipts.month - 1",
-            sentence=f"The open orders of {solved.name(item)} for {solved.name(site)} a month sooner",
+            sentence=say("The open orders of {item} for {site} a month sooner", solved.name(item), solved.name(site)),
         )
         sooner = _inflow(solved, item, site, solved.months[at - 1])
         takes = {row: by for row, by in sooner.items() if solved.at(row)[0] != "supplier_share"}

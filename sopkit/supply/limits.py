@@ -11,7 +11,7 @@ import numpy as np
 
 from sopkit.supply.matrix import Names
 from sopkit.supply.model import CASH, POLICY
-from sopkit.words import listed, money, month_name
+from sopkit.words import listed, local, money, month_name, say
 
 if TYPE_CHECKING:
     from sopkit.supply.resolve import Session
@@ -44,10 +44,12 @@ LIMITS = {
     "hiring_limit": Limit("n q t", "people", "{q} person hired at {n}", "{n} {q}"),
     "no_early_hires": Limit("n q t", "people", "{q} person who could start at {n} at once", "{n} {q}"),
     "supplier_capacity": Limit("s i n t", "units", "unit of {i} from {s} for {n}", "{s} {n}", "{i}"),
-    "lane_limit": Limit("o d g t", "units", "unit of {g} on the way from {o} to {d}", "{o} {d}", "{g}"),
+    "vendor_limit": Limit("s t", "units", "unit that {s} can deliver of anything", "{s}"),
+    "lane_limit": Limit("o d g t", "units", "{unit} of {g} on the way from {o} to {d}", "{o} {d}", "{g}"),
     "stock_maximum": Limit("i n t", "units", "unit of {i} allowed in stock at {n}", "{n}", "{i}"),
     "space": Limit("n t", "m3", "m3 of space at {n}", "{n}"),
     "money_in_stock": Limit("t", "currency", "unit of money allowed in stock", "company"),
+    "carbon_cap": Limit("t", "kg", "kg of carbon allowed by the end", "company"),
     "opening_stock": Limit(
         "i n", "units", "on hand at the start, because nothing new arrives in time", "{n}", "{i}", given=True
     ),
@@ -68,6 +70,7 @@ LIMITS = {
         "{i}",
         given=True,
     ),
+    "ways_in_date": Limit("i w t", "units", "made in a way outside of its dates", "{w}", "{i}", given=True),
     "whole_lots": Limit(
         "s i n t", "units", "beyond whole lots: another lot costs more than it brings", "{s} {n}", "{i}", given=True
     ),
@@ -91,9 +94,10 @@ KEPT = {
     "short_orders": "units and months of firm orders",
     "broken_freeze": "units of the frozen months",
     "stock_above_maximum": "units within the maximum stock",
+    "carbon_above_cap": "kg of carbon below the cap",
     "overfull_space": "m3 within a site's own space",
-    "out_of_order": "units and months of demand of class {}",
-    "unfair_shares": "units of the fair share of class {}",
+    "out_of_order": "units and months of demand of class {number}",
+    "unfair_shares": "units of the fair share of class {number}",
 }
 """What is kept of a promise, as people speak of it."""
 
@@ -124,17 +128,22 @@ class Gain:
 
     def told(self, currency: str, *, would: bool = False) -> str:
         """`costs 9,815 EUR and avoids 53,323 EUR of service penalties`: cash first, the rest by its name."""
-        ending = "" if would else "s"
         least = 5e-3 + 1e-9 * (abs(self.revenue) + abs(self.cash_cost) + abs(self.penalties))
-        cash = f"{'bring' if self.cash > 0 else 'cost'}{ending} {money(abs(self.cash), currency)}"
-        parts = [cash] if abs(self.cash) > least or (abs(self.penalties) <= least and not self.promise) else []
+        parts = []
+        if abs(self.cash) > least or (abs(self.penalties) <= least and not self.promise):
+            how = ("costs {money}", "cost {money}") if self.cash <= 0 else ("brings {money}", "bring {money}")
+            parts.append(say(how[would], money(abs(self.cash), currency)))
         if abs(self.penalties) > least:
-            verb = "avoid" if self.penalties < 0 else "add"
-            parts.append(f"{verb}{ending} {money(abs(self.penalties), currency)} of service penalties")
+            how = ("adds {money} of service penalties", "add {money} of service penalties")
+            if self.penalties < 0:
+                how = ("avoids {money} of service penalties", "avoid {money} of service penalties")
+            parts.append(say(how[would], money(abs(self.penalties), currency)))
         if self.promise:
-            name, _, number_ = self.promise.partition(" ")
-            parts.append(f"keep{ending} {self.kept:,.4g} more {KEPT[name].format(number_)}")
-        return ("would " if would else "") + listed(parts)
+            name, _, class_ = self.promise.partition(" ")
+            kept = say(KEPT[name], *([class_] if class_ else []))
+            parts.append(say(("keeps {quantity} more {promise}", "keep {quantity} more {promise}")[would],
+                             local(f"{self.kept:,.4g}"), kept))  # fmt: skip
+        return say("would {gain}", listed(parts)) if would else listed(parts)
 
 
 class Solved:
@@ -184,8 +193,13 @@ class Solved:
 
     @cached_property
     def _called(self) -> dict[str, str]:
-        book = self.session.book
-        return {"": "any item"} | {code: name for table in CALLED for code, name in book.names(table).items()}
+        book, roads = self.session.book, self.network.roads
+        called = {"": say("any item")} | {code: name for table in CALLED for code, name in book.names(table).items()}
+        return called | {
+            by: say("{origin} by {mode}", called.get(roads.site[by], roads.site[by]), mode)
+            for by, mode in roads.mode.items()
+            if mode
+        }
 
     def name(self, code: str) -> str:
         """What people call a code."""
@@ -206,14 +220,21 @@ class Solved:
     def text(self, pattern: str, letters: str, index: tuple, *, codes: bool = False) -> str:
         """`pattern` with the members of `index` by their letters: as people call them, or as `codes`."""
         named = zip(letters.split(), index, strict=False)
+        unit = self.network.lanes.unit.get(index[:3], "units")
         return pattern.format(
-            **{letter: code if codes or letter in "qta" else self.name(code) for letter, code in named}
+            unit=say({"units": "unit"}.get(unit, unit)),
+            **{letter: code if codes or letter in "qta" else self.name(code) for letter, code in named},
         )
 
     def one_more(self, rule: str, index: tuple) -> str:
         """`hour on Line 2 in Nov 2026`."""
         limit = LIMITS[rule]
-        return f"{self.text(limit.one_more, limit.letters, index)} in {month_name(index[-1])}"
+        thing = self.text(say(limit.one_more), limit.letters, index)
+        return say("{limit} in {month}", thing, month_name(index[-1]))
+
+    def unit(self, rule: str, index: tuple) -> str:
+        """What a member of a limit is counted in."""
+        return self.network.lanes.unit[index[:3]] if rule == "lane_limit" else LIMITS[rule].unit
 
     def row(self, rule: str, *index: Any) -> int:
         """The row of a rule's member in the matrix."""

@@ -250,12 +250,13 @@ class Loaded:
         if not kept:
             self._bounds(breaks, self.lower, self.upper)
             every = np.arange(len(self.lower))
-            for broken in self.promised.values():
+            for rank, broken in enumerate(self.promised.values()):
                 self._costs(every, -broken if self.matrix.maximise else broken)
                 self._search()
                 most = float(broken @ self.found)
                 columns = np.flatnonzero(broken).astype("int32")
-                highs.addRow(-highspy.kHighsInf, most + 1e-6 * (1 + most), len(columns), columns, broken[columns])
+                room = 1e-6 * 10**rank * (1 + most)  # what the room of one rank brings the next is within its own
+                highs.addRow(-highspy.kHighsInf, most + room, len(columns), columns, broken[columns])
             self._costs(every, self.matrix.cost)
             self._search()
         info = highs.getInfo()

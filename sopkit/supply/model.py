@@ -7,9 +7,10 @@ Every component's `doc` is the sentence a planner would say, with the unit. `net
 One letter, one meaning, in every rule (a test holds it):
 
     a  age in months                         t  month
+    b  break: a lower price of an offer
     i  item: a product or a material         g  goods of a row of lanes: one item, or all others
     j  item that i goes into                 n  site
-    p  product                               o  origin of a lane: a site
+    p  product                               o  origin of a lane: a site, and by which mode
     w  way of making: a routing              d  destination of a lane: a site or a market
     r  resource                              k  market
     s  supplier                              c  priority class of markets
@@ -26,21 +27,26 @@ import pyomo.environ as pyo
 from sopkit.supply.network import START, Network
 
 CASH = tuple(
-    "making regular_hours overtime_hours setting_up buying freight holding wages people_overtime hiring laying_off "
-    "changing_rate".split()
+    "making regular_hours overtime_hours setting_up buying missing_quota freight holding disposing wages "
+    "people_overtime hiring laying_off changing_rate".split()
 )
 """Named costs that somebody is paid for."""
 
 POLICY = tuple(
-    "waiting losing missing_safety_stock missing_end_stock space_overflow above_stock_budget changing_the_plan".split()
+    "pricing_carbon less_preferred waiting losing missing_safety_stock missing_end_stock space_overflow "
+    "above_stock_budget changing_the_plan".split()
 )
 """Named prices of a policy: they steer the plan, nobody is paid."""
 
 PROMISES = tuple(
-    "unmet_promises short_orders broken_freeze stock_above_maximum overfull_space out_of_order unfair_shares".split()
+    "unmet_promises short_orders broken_freeze stock_above_maximum overfull_space carbon_above_cap out_of_order "
+    "unfair_shares".split()
 )
 """What comes before money, in this order: each is kept as far as it can be before the next is looked at."""
 
+
+BELOW = 1e-3
+"""An order without a lower price stays by so many units below its quantity, so that nobody is in doubt."""
 
 Held = Callable[[pyo.ConcreteModel], AbstractContextManager[None]]
 
@@ -97,6 +103,7 @@ def _sets(m: pyo.ConcreteModel, network: Network) -> None:
 
     # how things can be made
     m.MAKES = listed(network.flow.makes, "item and way of making it", 2)
+    m.OUT_OF_DATE = listed(network.flow.out_of_date, "item, way and month outside of its dates", 3)
     m.WAYS = neighbours(m.STOCKS, network.flow.ways, "ways of making an item at a site")
     m.USAGES = listed(sorted(network.flow.usage), "item, way and component that goes into it", 3)
     m.USES = neighbours(m.STOCKS, network.flow.uses, "item and way that an item goes into at a site", 2)
@@ -109,12 +116,25 @@ def _sets(m: pyo.ConcreteModel, network: Network) -> None:
 
     # how things can be bought and shipped
     m.OFFERS = listed(network.buying.offers, "supplier, item and site it delivers to", 3)
+    m.VENDORS = listed(sorted(network.buying.offered), "suppliers that offer anything")
     m.SUPPLIERS = neighbours(m.STOCKS, network.buying.suppliers, "who can deliver an item to a site")
     m.ORDER_LEADS = neighbours(m.OFFERS, network.buying.leads, "months after which parts of an order arrive")
     m.ORDER_PARTS = listed(sorted(network.buying.parts), "offer, months of its lead time and month of ordering", 5)
     m.LOT_ORDERS = listed(sorted(network.buying.multiple), "offers of whole lots", 3)
     m.LIMITED_ORDERS = listed(sorted(network.buying.capacity), "offer and month with a capacity", 4)
-    m.LEAST_ORDERS = listed(sorted(network.lots.largest_order), "offer with a minimum order, and month", 4)
+    least = [(*offer, t) for offer in sorted(network.buying.minimum_order) for t in network.time.months]
+    m.LEAST_ORDERS = listed(least, "offer with a minimum order, and month", 4)
+    m.BREAKS = listed(sorted(network.buying.break_from), "lower prices of offers from a quantity on")
+    m.BREAKS_OF = neighbours(m.OFFERS, network.buying.breaks_of, "lower prices of an offer")
+    m.BREAK_OF = neighbours(m.BREAKS, network.buying.break_offer, "the offer whose price is lower", 3)
+    m.ALL_OR_NOTHING = listed(
+        sorted(network.lots.largest_order), "offer with a minimum order or price breaks, and month", 4
+    )
+    m.OFFERED = neighbours(m.VENDORS, network.buying.offered, "item and site that a supplier delivers to", 2)
+    m.LIMITED_VENDORS = listed(sorted(network.buying.total), "suppliers with a capacity over all they deliver")
+    m.COUNTED_OFFERS = listed(sorted(network.buying.used), "offers that count for a supplier's capacity or quota", 3)
+    m.QUOTAS = listed(sorted(network.buying.quota), "supplier with a yearly quota, and last month of a year", 2)
+    m.YEAR = neighbours(m.MONTHS, network.buying.year, "months of the same calendar year, up to a month")
     m.SHARED_OFFERS = listed(sorted(network.buying.share_limit), "offers with a share limit", 3)
     m.LATE_ORDERS = listed(network.buying.late, "orders that would arrive after the last month", 4)
     m.LANES = listed(sorted(network.lanes.carried), "origin, destination and what a row of lanes is for", 3)
@@ -125,12 +145,13 @@ def _sets(m: pyo.ConcreteModel, network: Network) -> None:
     m.SHIP_LEADS = neighbours(m.SHIPS, network.lanes.leads, "months after which parts of a shipment arrive")
     m.SHIP_PARTS = listed(sorted(network.lanes.parts), "shipment, months on its way and month of leaving", 5)
     m.LATE_SHIPMENTS = listed(network.lanes.late, "shipments that would arrive after the last month", 4)
-    m.DESTINATIONS = neighbours(m.STOCKS, network.flow.destinations, "where an item can go from a site")
+    m.DEPARTURES = neighbours(m.STOCKS, network.flow.departures, "by which origin an item can go where from a site", 2)
     m.ORIGINS = neighbours(m.PLACES, network.flow.origins, "where an item can come from")
 
     # what gets too old
     m.PERISHABLE = listed(network.stock.perishable, "item and site where it can get too old", 2)
-    m.SCRAPS = neighbours(m.STOCKS, network.stock.scraps, "the item itself, where it can get too old")
+    m.SCRAPPED = listed(network.stock.scrapped, "item and site where it can get too old or be written off", 2)
+    m.SCRAPS = neighbours(m.STOCKS, network.stock.scraps, "the item itself, where it can be scrapped")
     ages = network.stock.ages
     m.AGES = listed(ages.numbers, "ages in whole months, 0 in the month in which goods are new")
     m.AGED = listed(ages.used, "item, site and age at which it can still be used", 3)
@@ -141,7 +162,7 @@ def _sets(m: pyo.ConcreteModel, network: Network) -> None:
     m.AGES_AT = neighbours(m.PERISHABLE, ages.at, "ages at which an item can be used")
     m.AGES_HELD = neighbours(m.PERISHABLE, ages.held_at, "ages at which an item can be held")
     m.AGES_SENT = neighbours(m.SENDS, ages.sent_at, "ages at which an item can be sent")
-    m.SENT_TO = neighbours(m.AGED, ages.sent_to, "where an item of an age can be sent")
+    m.SENT_TO = neighbours(m.AGED, ages.sent_to, "by which origin an item of an age can be sent where", 2)
     m.CONSUMED = neighbours(m.AGED, ages.consumed, "the age itself, where the item is used up")
     m.KEPT = neighbours(m.AGED, ages.kept, "the age itself, where the item can be held at it")
     m.YOUNGER = neighbours(m.AGES, ages.younger, "the age a month before")
@@ -167,6 +188,15 @@ def _sets(m: pyo.ConcreteModel, network: Network) -> None:
     m.STORES = listed(sorted(network.stock.storage), "sites with a limit on space")
     m.FULL = listed(network.stock.full, "sites with no more space at any price")
     m.BUDGETS = listed(network.stock.budget_months, "months with a stock budget")
+    m.EMITTING_MAKES = listed(sorted(network.carbon.making), "item and way whose making emits carbon", 2)
+    m.EMITTING_RESOURCES = listed(sorted(network.carbon.hours), "resources whose running emits carbon")
+    m.EMITTING_OFFERS = listed(sorted(network.carbon.buying), "offers of what has emitted carbon", 3)
+    m.EMITTING_SHIPS = listed(sorted(network.carbon.freight), "shipments that emit carbon", 3)
+    m.PRICED_CARBON = listed(network.time.months if network.carbon.price else [], "months in which carbon has a price")
+    m.CAPPED_CARBON = listed(
+        network.time.months[-1:] if network.policies.carbon_cap is not None else [],
+        "the last month, where carbon has a cap",
+    )
     m.MUST_BE_MET = listed(network.demand.must_be_met, "product and market whose demand must be met", 2)
     m.MUST_END = listed(network.demand.must_end, "product and market whose demand may not wait at the end", 2)
     m.CLASSES = listed(network.allocation.classes, "priority classes of markets, 1 is served first")
@@ -207,6 +237,9 @@ def _parameters(m: pyo.ConcreteModel, network: Network) -> None:
 
     # making
     m.make_cost = number(m.MAKES, of=network.making.cost, doc="variable cost (currency per good unit)")
+    m.avoid_price = number(
+        m.MAKES, of=network.making.avoid_price, doc="of a way less preferred (currency per good unit)"
+    )
     m.usage = number(m.USAGES, of=network.flow.usage, doc="component used (units per good unit)")
     m.hours = number(m.OPERATIONS, of=network.making.hours, doc="time of the resource (hours per good unit)")
     m.set_up_hours = number(m.OPERATIONS, of=network.making.set_up_hours, doc="time lost to a set-up (hours)")
@@ -228,15 +261,32 @@ def _parameters(m: pyo.ConcreteModel, network: Network) -> None:
     m.order_part = number(m.ORDER_PARTS, of=network.buying.parts, doc="of an order that arrives so late (share)")
     m.offer_capacity = number(m.LIMITED_ORDERS, of=network.buying.capacity, doc="most ordered in a month (units)")
     m.minimum_order = number(m.OFFERS, of=network.buying.minimum_order, doc="least ordered, if anything is (units)")
-    m.largest_order = number(m.LEAST_ORDERS, of=network.lots.largest_order, doc="most that could be of use (units)")
+    m.largest_order = number(m.ALL_OR_NOTHING, of=network.lots.largest_order, doc="most that could be of use (units)")
+    m.break_from = number(m.BREAKS, of=network.buying.break_from, doc="least ordered for a lower price (units)")
+    m.break_saving = number(
+        m.BREAKS, of=network.buying.break_saving, doc="below the price before it (currency per unit)"
+    )
+    m.counted = number(
+        m.COUNTED_OFFERS, of=network.buying.used, doc="of a supplier's capacity and quota (units per unit)"
+    )
+    m.vendor_capacity = number(
+        m.LIMITED_VENDORS, of=network.buying.total, doc="most of all it delivers in a month (units)"
+    )
+    m.quota = number(m.QUOTAS, of=network.buying.quota, doc="least ordered in the planned part of a year (units)")
+    m.quota_price = number(m.VENDORS, of=network.buying.quota_price, doc="of what is missing (currency per unit)")
     m.order_lot = number(m.LOT_ORDERS, of=network.buying.multiple, doc="ordered whole (units)")
     m.share_limit = number(
         m.SHARED_OFFERS, of=network.buying.share_limit, doc="most of what is bought of the item (share)"
     )
     m.lane_cost = number(m.SHIPS, of=network.lanes.cost, doc="of moving (currency per unit)")
+    m.lane_size = number(
+        m.SHIPS, of=network.lanes.size, doc="of an item, as its lane counts (units, kg or m3 per unit)"
+    )
     m.ship_part = number(m.SHIP_PARTS, of=network.lanes.parts, doc="of a shipment that arrives so late (share)")
-    m.full_load = number(m.LOADED_LANES, of=network.lanes.full_load, doc="sent whole (units)")
-    m.lane_capacity = number(m.LIMITED_LANES, of=network.lanes.capacity, doc="most carried in a month (units)")
+    m.full_load = number(m.LOADED_LANES, of=network.lanes.full_load, doc="sent whole (units, kg or m3)")
+    m.lane_capacity = number(
+        m.LIMITED_LANES, of=network.lanes.capacity, doc="most carried in a month (units, kg or m3)"
+    )
 
     # stock
     m.opening = number(m.STOCKS, of=network.stock.opening, doc="on hand before the first month (units)")
@@ -244,6 +294,7 @@ def _parameters(m: pyo.ConcreteModel, network: Network) -> None:
     m.holding_cost = number(
         m.STOCKS, of=network.stock.holding_cost, doc="of stock at a month's end (currency per unit)"
     )
+    m.disposal_price = number(m.SCRAPPED, of=network.stock.disposal_price, doc="of scrapping (currency per unit)")
     m.standard_cost = number(m.ITEMS, of=network.stock.standard_cost, doc="of an item (currency per unit)")
     m.volume = number(m.ITEMS, of=network.stock.volume, doc="space of an item (m3 per unit)")
     m.storage = number(m.STORES, of=network.stock.storage, doc="space of a site (m3)")
@@ -279,6 +330,14 @@ def _parameters(m: pyo.ConcreteModel, network: Network) -> None:
     m.layoff_cost = number(m.CREWS, of=network.people.layoff_cost, doc="of laying off (currency per person)")
     m.most_hires = number(m.HIRING_LIMITS, of=network.people.most_hires, doc="most that start in a month (people)")
 
+    # what is emitted
+    m.make_carbon = number(m.EMITTING_MAKES, of=network.carbon.making, doc="of making (kg per good unit)")
+    m.run_carbon = number(m.EMITTING_RESOURCES, of=network.carbon.hours, doc="of running (kg per hour)")
+    m.buy_carbon = number(m.EMITTING_OFFERS, of=network.carbon.buying, doc="of what is bought (kg per unit)")
+    m.ship_carbon = number(m.EMITTING_SHIPS, of=network.carbon.freight, doc="of moving (kg per unit)")
+    m.carbon_price = number(of=network.carbon.price, doc="of carbon (currency per kg)")
+    m.most_carbon = number(of=network.policies.carbon_cap or 0.0, doc="most in all planned months (kg)")
+
     # who is served first, and what was promised
     m.market_class = number(m.MARKETS, of=network.allocation.market_class, within=whole, doc="priority class (class)")
     m.months_short = number(
@@ -310,6 +369,9 @@ def _decisions(m: pyo.ConcreteModel, network: Network) -> None:
     m.run_less = pyo.Var(m.PACED, m.LATER_MONTHS, **units, doc="run shorter than last month (hours)")
     m.buy = pyo.Var(m.OFFERS, m.MONTHS, **units, doc="order from a supplier (units)")
     m.place_order = pyo.Var(m.LEAST_ORDERS, **yes_or_no, doc="order at all in a month (yes or no)")
+    m.reach_break = pyo.Var(m.BREAKS, m.MONTHS, **yes_or_no, doc="order enough for a lower price (yes or no)")
+    m.buy_cheaper = pyo.Var(m.BREAKS, m.MONTHS, **units, doc="order at a lower price (units)")
+    m.miss_quota = pyo.Var(m.QUOTAS, **units, doc="order less than a supplier's yearly quota (units)")
     m.order_lots = pyo.Var(m.LOT_ORDERS, m.MONTHS, **lots, doc="order whole lots (lots)")
     m.ship = pyo.Var(m.SHIPS, m.MONTHS, **units, doc="send an item over a lane (units)")
     m.send_loads = pyo.Var(m.LOADED_LANES, m.MONTHS, **lots, doc="send full loads over a lane (loads)")
@@ -317,7 +379,7 @@ def _decisions(m: pyo.ConcreteModel, network: Network) -> None:
     m.keep = pyo.Var(m.HELD_AGED, m.MONTH_ENDS, **units, doc="hold at an age (units)")
     m.send = pyo.Var(m.SENT_AGED, m.MONTHS, **units, doc="send over a lane at an age (units)")
     m.consume = pyo.Var(m.AGED, m.MONTHS, **units, doc="use up at an age (units)")
-    m.scrap = pyo.Var(m.PERISHABLE, m.MONTHS, **units, doc="scrap what got too old (units)")
+    m.scrap = pyo.Var(m.SCRAPPED, m.MONTHS, **units, doc="scrap what got too old, or is of no use (units)")
     m.wait = pyo.Var(
         m.DEMANDED,
         m.MONTH_ENDS,
@@ -339,6 +401,7 @@ def _decisions(m: pyo.ConcreteModel, network: Network) -> None:
     m.exceed_maximum = pyo.Var(m.CAPPED, m.MONTHS, **units, doc="hold more than the maximum stock (units)")
     m.overflow = pyo.Var(m.STORES, m.MONTHS, **units, doc="use space beyond a site's own (m3)")
     m.exceed_budget = pyo.Var(m.BUDGETS, **units, doc="hold more money in stock than budgeted (currency)")
+    m.exceed_carbon = pyo.Var(m.CAPPED_CARBON, **units, doc="emit more carbon than the cap allows (kg)")
     m.worst_share = pyo.Var(m.FAIR_CLASSES, **units, doc="leave short at worst, within a class (share)")
     m.make_more = pyo.Var(m.KEPT_MAKES, **units, doc="make more than the last plan (units)")
     m.make_less = pyo.Var(m.KEPT_MAKES, **units, doc="make less than the last plan (units)")
@@ -359,7 +422,17 @@ def _delivered(m: pyo.ConcreteModel, p: str, k: str, t: str) -> pyo.Expression:
 def _leaves(m: pyo.ConcreteModel, i: str, n: str, t: str) -> pyo.Expression:
     """What leaves the stock of a site in a month, to be used up or sent (units)."""
     used = sum(m.usage[j, w, i] * m.make[j, w, t] for j, w in m.USES[i, n])
-    return used + sum(m.ship[n, d, i, t] for d in m.DESTINATIONS[i, n])
+    return used + sum(m.ship[o, d, i, t] for o, d in m.DEPARTURES[i, n])
+
+
+def _carbon(m: pyo.ConcreteModel, t: str) -> pyo.Expression:
+    """What is emitted in a month by making, running, buying and moving (kg)."""
+    return (
+        sum(m.make_carbon[i, w] * m.make[i, w, t] for i, w in m.EMITTING_MAKES)
+        + sum(m.run_carbon[r] * (m.run[r, t] + m.run_overtime[r, t]) for r in m.EMITTING_RESOURCES)
+        + sum(m.buy_carbon[s, i, n] * m.buy[s, i, n, t] for s, i, n in m.EMITTING_OFFERS)
+        + sum(m.ship_carbon[o, d, i] * m.ship[o, d, i, t] for o, d, i in m.EMITTING_SHIPS)
+    )
 
 
 def _balances(m: pyo.ConcreteModel) -> None:
@@ -432,6 +505,10 @@ def _limits(m: pyo.ConcreteModel) -> None:
     def overtime_capacity(m, r, t):
         return m.run_overtime[r, t] <= m.overtime_limit[r, t]
 
+    @m.Constraint(m.OUT_OF_DATE, doc="Nothing is made in a way outside of its dates (units)")
+    def ways_in_date(m, i, w, t):
+        return m.make[i, w, t] == 0
+
     @m.Constraint(m.SET_UPS, m.MONTHS, doc="Nothing is made without its set-up (units)")
     def set_up_first(m, i, w, t):
         return m.make[i, w, t] <= m.largest_run[i, w, t] * m.set_up[i, w, t]
@@ -472,6 +549,35 @@ def _limits(m: pyo.ConcreteModel) -> None:
     def smallest_order(m, s, i, n, t):
         return m.buy[s, i, n, t] >= m.minimum_order[s, i, n] * m.place_order[s, i, n, t]
 
+    @m.Constraint(m.BREAKS, m.MONTHS, doc="A lower price is reached by an order of its quantity (units)")
+    def break_reached(m, b, t):
+        ordered = sum(m.buy[s, i, n, t] for s, i, n in m.BREAK_OF[b])
+        return ordered >= m.break_from[b] * m.reach_break[b, t]
+
+    @m.Constraint(m.BREAKS, m.MONTHS, doc="An order that does not reach a lower price is smaller (units)")
+    def break_missed(m, b, t):
+        beyond = sum(m.buy[s, i, n, t] - m.largest_order[s, i, n, t] * m.reach_break[b, t] for s, i, n in m.BREAK_OF[b])
+        return beyond <= m.break_from[b] - BELOW
+
+    @m.Constraint(m.BREAKS, m.MONTHS, doc="At a lower price no more is bought than is ordered (units)")
+    def bought_cheaper(m, b, t):
+        return m.buy_cheaper[b, t] <= sum(m.buy[s, i, n, t] for s, i, n in m.BREAK_OF[b])
+
+    @m.Constraint(m.BREAKS, m.MONTHS, doc="Nothing is bought at a lower price that is not reached (units)")
+    def reached_first(m, b, t):
+        most = sum(m.largest_order[s, i, n, t] for s, i, n in m.BREAK_OF[b])
+        return m.buy_cheaper[b, t] <= most * m.reach_break[b, t]
+
+    @m.Constraint(m.LIMITED_VENDORS, m.MONTHS, doc="All orders to a supplier together stay within its capacity (units)")
+    def vendor_limit(m, s, t):
+        ordered = sum(m.counted[s, i, n] * m.buy[s, i, n, t] for i, n in m.OFFERED[s])
+        return ordered <= m.vendor_capacity[s]
+
+    @m.Constraint(m.QUOTAS, doc="A year's orders reach the supplier's quota, or what is missing is paid (units)")
+    def yearly_quota(m, s, t):
+        ordered = sum(m.counted[s, i, n] * m.buy[s, i, n, each] for each in m.YEAR[t] for i, n in m.OFFERED[s])
+        return ordered + m.miss_quota[s, t] >= m.quota[s, t]
+
     @m.Constraint(m.LOT_ORDERS, m.MONTHS, doc="An order is a whole number of lots (units)")
     def whole_lots(m, s, i, n, t):
         return m.buy[s, i, n, t] == m.order_lot[s, i, n] * m.order_lots[s, i, n, t]
@@ -486,13 +592,16 @@ def _limits(m: pyo.ConcreteModel) -> None:
     def no_late_orders(m, s, i, n, t):
         return m.buy[s, i, n, t] == 0
 
-    @m.Constraint(m.LIMITED_LANES, m.MONTHS, doc="No more is sent over a lane than it can carry (units)")
+    @m.Constraint(m.LIMITED_LANES, m.MONTHS, doc="No more is sent over a lane than it can carry (units, kg or m3)")
     def lane_limit(m, o, d, g, t):
-        return sum(m.ship[o, d, i, t] for i in m.CARRIED[o, d, g]) <= m.lane_capacity[o, d, g]
+        return sum(m.lane_size[o, d, i] * m.ship[o, d, i, t] for i in m.CARRIED[o, d, g]) <= m.lane_capacity[o, d, g]
 
-    @m.Constraint(m.LOADED_LANES, m.MONTHS, doc="What is sent over a lane is a whole number of full loads (units)")
+    @m.Constraint(
+        m.LOADED_LANES, m.MONTHS, doc="What is sent over a lane is a whole number of full loads (units, kg or m3)"
+    )
     def full_loads(m, o, d, g, t):
-        return sum(m.ship[o, d, i, t] for i in m.CARRIED[o, d, g]) == m.full_load[o, d, g] * m.send_loads[o, d, g, t]
+        sent = sum(m.lane_size[o, d, i] * m.ship[o, d, i, t] for i in m.CARRIED[o, d, g])
+        return sent == m.full_load[o, d, g] * m.send_loads[o, d, g, t]
 
     @m.Constraint(m.LATE_SHIPMENTS, doc="Nothing is sent that would arrive after the last month (units)")
     def no_late_shipments(m, o, d, i, t):
@@ -527,7 +636,7 @@ def _limits(m: pyo.ConcreteModel) -> None:
         )
         taken = (
             sum(m.keep[i, n, kept, t] for kept in m.KEPT[i, n, a])
-            + sum(m.send[n, d, i, a, t] for d in m.SENT_TO[i, n, a])
+            + sum(m.send[o, d, i, a, t] for o, d in m.SENT_TO[i, n, a])
             + sum(m.consume[i, n, used, t] for used in m.CONSUMED[i, n, a])
         )
         return taken <= there
@@ -570,6 +679,10 @@ def _policies(m: pyo.ConcreteModel) -> None:
     @m.Constraint(m.BUDGETS, doc="Money in stock stays within its budget, or the excess is priced (currency)")
     def money_in_stock(m, t):
         return sum(m.standard_cost[i] * m.hold[i, n, t] for i, n in m.STOCKS) <= m.stock_budget + m.exceed_budget[t]
+
+    @m.Constraint(m.CAPPED_CARBON, doc="Carbon of all months stays below its cap, or what is above it is counted (kg)")
+    def carbon_cap(m, t):
+        return sum(_carbon(m, each) for each in m.MONTHS) <= m.most_carbon + m.exceed_carbon[t]
 
     @m.Constraint(m.FAIR, doc="Within a class nobody is left shorter than the worst share (units)")
     def fair_share(m, p, k, t):
@@ -617,6 +730,10 @@ def _promises(m: pyo.ConcreteModel) -> None:
     def overfull_space(m):
         return sum(m.overflow[n, t] for n in m.FULL for t in m.MONTHS)
 
+    @m.Expression(doc="Carbon is above its cap (kg)")
+    def carbon_above_cap(m):
+        return sum(m.exceed_carbon[t] for t in m.CAPPED_CARBON)
+
     @m.Expression(m.CLASSES, doc="Demand of a priority class is short (units and months)")
     def out_of_order(m, c):
         return sum(
@@ -657,7 +774,16 @@ def _money(m: pyo.ConcreteModel) -> None:
             m.offer_price[s, i, n, sent] * m.order_part[s, i, n, lead, sent] * m.buy[s, i, n, sent]
             for lead in m.ORDER_LEADS[s, i, n]
             for sent in m.BEFORE[lead, t]
+        ) - sum(
+            m.break_saving[b] * m.order_part[s, i, n, lead, sent] * m.buy_cheaper[b, sent]
+            for b in m.BREAKS_OF[s, i, n]
+            for lead in m.ORDER_LEADS[s, i, n]
+            for sent in m.BEFORE[lead, t]
         )
+
+    @m.Expression(m.QUOTAS, doc="What a supplier's quota lacks at the end of a year (currency)")
+    def missing_quota(m, s, t):
+        return m.quota_price[s] * m.miss_quota[s, t]
 
     @m.Expression(m.SHIPS, m.MONTHS, doc="Shipments, in the month of leaving (currency)")
     def freight(m, o, d, i, t):
@@ -666,6 +792,10 @@ def _money(m: pyo.ConcreteModel) -> None:
     @m.Expression(m.STOCKS, m.MONTHS, doc="Stock at the month's end (currency)")
     def holding(m, i, n, t):
         return m.holding_cost[i, n] * m.hold[i, n, t]
+
+    @m.Expression(m.SCRAPPED, m.MONTHS, doc="What is scrapped (currency)")
+    def disposing(m, i, n, t):
+        return m.disposal_price[i, n] * m.scrap[i, n, t]
 
     @m.Expression(m.CREWS, m.MONTHS, doc="Wages of the people employed, busy or not (currency)")
     def wages(m, n, q, t):
@@ -686,6 +816,14 @@ def _money(m: pyo.ConcreteModel) -> None:
     @m.Expression(m.PACED, m.LATER_MONTHS, doc="Running longer or shorter than the month before (currency)")
     def changing_rate(m, r, t):
         return m.change_price[r] * (m.run_more[r, t] + m.run_less[r, t])
+
+    @m.Expression(m.PRICED_CARBON, doc="Policy: carbon of what is made, run, bought and moved (currency)")
+    def pricing_carbon(m, t):
+        return m.carbon_price * _carbon(m, t)
+
+    @m.Expression(m.MAKES, m.MONTHS, doc="Policy: made in a way that is less preferred (currency)")
+    def less_preferred(m, i, w, t):
+        return m.avoid_price[i, w] * m.make[i, w, t]
 
     @m.Expression(m.DEMANDED, m.MONTHS, doc="Policy: demand waiting at the month's end (currency)")
     def waiting(m, p, k, t):

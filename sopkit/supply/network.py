@@ -129,7 +129,7 @@ class Network(Group):
     """
 
     def __init__(self, book: Book, known: Known | None = None) -> None:
-        known, tables = known or Known(), {name: book[name] for name in READS}
+        known, tables = Known() if known is None else known, {name: book[name] for name in READS}
         refuse_contradictions(tables, book.company, book.cycle, known)
         self.book, self.tables, self.policies = book, tables, book.company.policies
         self.time = known.made(Time, tables, list(book.months))
@@ -140,8 +140,9 @@ class Network(Group):
         self.flow = known.made(Flow, tables, self.time, self.making, self.demand, self.last_plan, roads=self.roads)
         self.stock = known.made(Stock, tables, self.policies, self.time, self.flow, roads=self.roads)
         self.buying = known.made(Buying, tables, self.time, self.flow)
-        self.lanes = known.made(Lanes, tables, self.time, self.stock, self.roads)
+        self.lanes = Lanes(self.time, self.stock, self.roads)
         self.resources = known.made(Resources, tables, self.time, self.making, self.flow)
+        self.carbon = Carbon(self)
         self.people = known.made(People, tables, self.time, self.making, self.flow, self.resources)
         self.lots = Lots(self)
         self.allocation = Allocation(self)
@@ -189,13 +190,14 @@ class Making(Group):
         self.site = {}
         numbers = partial(defaultdict[Any, float], float)
         self.started, self.cost = defaultdict[Any, float](lambda: 1.0), numbers()
-        self.set_up_cost, self.minimum_run = numbers(), numbers()
+        self.set_up_cost, self.minimum_run, self.carbon = numbers(), numbers(), numbers()
         self.hours, self.set_up_hours, self.people_hours = numbers(), numbers(), numbers()
         for row in backwards.to_dict("records"):
             make, resource = (row["item"], row["way"]), row["resource"]
             self.site[make] = site[resource]
             self.started[make] /= row["yield"]
             self.cost[make] += row["cost"] * self.started[make]
+            self.carbon[make] += row["carbon"] * self.started[make]
             self.hours[(*make, resource)] += row["hours"] * self.started[make]
             self.set_up_hours[(*make, resource)] += row["setup_hours"]
             self.set_up_cost[make] += row["setup_cost"]
@@ -203,8 +205,22 @@ class Making(Group):
             if row["people_hours"] and skill[resource]:
                 by_hand = (*make, site[resource], skill[resource])
                 self.people_hours[by_hand] += row["people_hours"] * self.started[make]
-        self.components = Lists(_keys(tables["bom"], "item component"))
-        self.bom = _dict(tables["bom"], "item component", "quantity")
+        bom = _dict(tables["bom"], "item component routing", "quantity")
+        self.components = Lists({at[:2] for at in bom})
+        self.bom = {  # a row of the bill for one way stands in for that for all
+            (i, w, c): bom[each]
+            for i, w in self.site
+            for c in self.components[i]
+            if (each := (i, c, w) if (i, c, w) in bom else (i, c, "")) in bom
+        }
+        self.needs = Lists(((i, w), c) for i, w, c in self.bom)
+        self.avoid_price, self.dates = numbers(), dict[Any, tuple[Any, ...]]()
+        for row in routings.assign(way=ways["way"]).to_dict("records"):
+            make = row["item"], row["way"]
+            self.avoid_price[make] += row["avoid_price"]
+            first, last = self.dates.get(make, (pd.Timestamp.min, pd.Timestamp.max))
+            first = first if pd.isna(row["valid_from"]) else max(first, row["valid_from"])
+            self.dates[make] = first, last if pd.isna(row["valid_to"]) else min(last, row["valid_to"])
         self.order = bom_order(tables)  # components before what is made of them
 
 
@@ -254,15 +270,25 @@ class LastPlan(Group):
 
 
 class Roads(Group):
-    """Ways between places. A row of lanes with an item is for it alone, one without for all that have none there."""
+    """Ways between places. A row of lanes with an item is for it alone, one without for all that have none there.
+
+    Where goods move by a mode, the origin is called by both (`PLANT by sea`), and `site` is where it is.
+    """
 
     def __init__(self, tables: Tables) -> None:
         lanes, sites = tables["lanes"], set(tables["sites"]["site"])
+        called = lanes["origin"].where(lanes["mode"].eq(""), lanes["origin"] + " by " + lanes["mode"])
+        self.site, self.mode = (
+            dict(zip(called, lanes["origin"], strict=True)),
+            dict(zip(called, lanes["mode"], strict=True)),
+        )
+        self.lanes = lanes = lanes.assign(origin=called)
         self.leads = _leads(lanes, "origin destination item")
         pairs = sorted(set(_keys(lanes, "origin destination")))
         self.inner = [(o, d) for o, d in pairs if d in sites]
         self.outer = Lists((d, o) for o, d in pairs if d not in sites)
-        self.onward, self.back = Lists(self.inner), Lists((d, o) for o, d in self.inner)
+        self.onward = Lists((self.site[o], (o, d)) for o, d in self.inner)
+        self.back = Lists((d, o) for o, d in self.inner)
 
     def row(self, origin: str, destination: str, item: str) -> tuple[str, str, str] | None:
         """The key of the row by which an item moves; None where it cannot."""
@@ -283,7 +309,7 @@ class Flow(Group):
         # the last plan can be kept although nobody asks for the item now
         promised = [(i, making.site[i, w]) for i, w, _ in last_plan.made if (i, w) in making.site]
         outward = [(o, k, p) for p, k in demand.pairs for o in roads.outer[k] if roads.row(o, k, p)]
-        wanted = [(p, o) for o, _, p in outward]
+        wanted = [(p, roads.site[o]) for o, _, p in outward]
         wanted += [*wished, *promised, *((i, n) for _, i, n, _ in last_plan.ordered)]
 
         first, given = self._first(tables, time, making, roads)
@@ -291,7 +317,7 @@ class Flow(Group):
             (i, n): at for i, at_site in first.items() for n, at in at_site.items() if at < len(time.months)
         }
         can_make = [
-            (i, w) for (i, w), n in making.site.items() if all((c, n) in self.earliest for c in making.components[i])
+            (i, w) for (i, w), n in making.site.items() if all((c, n) in self.earliest for c in making.needs[i, w])
         ]
         useful = self._useful(wanted, making, sorted(can_make), roads)
         self.stocks = sorted({*(pair for pair in self.earliest if pair in useful), *given, *wished})
@@ -300,14 +326,20 @@ class Flow(Group):
         self.places = sorted({*self.stocks, *demand.pairs})
         self.makes = sorted((i, w) for i, w in can_make if (i, making.site[i, w]) in useful)
         self.ways = Lists(((i, making.site[i, w]), w) for i, w in self.makes)
-        uses = [(i, w, c) for i, w in self.makes for c in making.components[i]]
+        uses = [(i, w, c) for i, w in self.makes for c in making.needs[i, w]]
+        self.out_of_date = [
+            (*make, text)
+            for make in self.makes
+            for text, month in zip(time.months, time.timestamps, strict=True)
+            if not making.dates[make][0] <= month <= making.dates[make][1]
+        ]
         self.uses = Lists(((c, making.site[i, w]), (i, w)) for i, w, c in uses)
-        self.usage = {(i, w, c): making.bom[i, c] * making.started[i, w] for i, w, c in uses}
+        self.usage = {(i, w, c): making.bom[i, w, c] * making.started[i, w] for i, w, c in uses}
         kept = set(self.stocks)
-        between = [(o, d, i) for o, d in roads.inner for i in self.items_at[o] if roads.row(o, d, i)]
+        between = [(o, d, i) for o, d in roads.inner for i in self.items_at[roads.site[o]] if roads.row(o, d, i)]
         between = [(o, d, i) for o, d, i in between if (i, d) in kept and (i, d) in useful]
-        self.ships = sorted((o, d, i) for o, d, i in between + outward if (i, o) in self.earliest)
-        self.destinations = Lists(((i, o), d) for o, d, i in self.ships)
+        self.ships = sorted((o, d, i) for o, d, i in between + outward if (i, roads.site[o]) in self.earliest)
+        self.departures = Lists(((i, roads.site[o]), (o, d)) for o, d, i in self.ships)
         self.origins = Lists(((i, d), o) for o, d, i in self.ships)
 
     @staticmethod
@@ -333,12 +365,16 @@ class Flow(Group):
         for item in making.order:
             for way in ways[item]:
                 site = making.site[item, way]
-                sooner(item, site, max([0, *(first[c].get(site, math.inf) for c in making.components[item])]))
+                first_month, last_month = making.dates[item, way]
+                open_from = next(
+                    (at for at, t in enumerate(time.timestamps) if first_month <= t <= last_month), math.inf
+                )
+                sooner(item, site, max([open_from, *(first[c].get(site, math.inf) for c in making.needs[item, way])]))
             reached = sorted(first[item])
             while reached:
                 origin = reached.pop()
-                for destination in roads.onward[origin]:
-                    row = roads.row(origin, destination, item)
+                for by, destination in roads.onward[origin]:
+                    row = roads.row(by, destination, item)
                     if row and sooner(item, destination, first[item][origin] + min(roads.leads[row])):
                         reached.append(destination)
         return first, given
@@ -354,13 +390,13 @@ class Flow(Group):
             reached = sorted(useful[item])
             while reached:
                 site = reached.pop()
-                for origin in roads.back[site]:
-                    if origin not in useful[item] and roads.row(origin, site, item):
+                for by in roads.back[site]:
+                    if (origin := roads.site[by]) not in useful[item] and roads.row(by, site, item):
                         useful[item].add(origin)
                         reached.append(origin)
             for way in ways[item]:
                 if making.site[item, way] in useful[item]:
-                    for component in making.components[item]:
+                    for component in making.needs[item, way]:
                         useful[component].add(making.site[item, way])
         return {(item, site) for item, sites in useful.items() for site in sites}
 
@@ -373,6 +409,7 @@ class Stock(Group):
         kept = set(flow.stocks)
         things = pd.concat([tables[f"{thing}s"].rename(columns={thing: "item"}) for thing in ("product", "material")])
         self.standard_cost, self.volume = _dict(things, "item", "standard_cost"), _dict(things, "item", "volume")
+        self.weight = _dict(things, "item", "weight")
         self.opening = _sums(inventory[among(inventory, pair, kept)], pair)
         receipts = _sums(time.planned(tables["scheduled_receipts"]), f"{pair} month")
         self.receipts = {key: quantity for key, quantity in receipts.items() if quantity}
@@ -404,13 +441,15 @@ class Stock(Group):
         }
         self.shelf_life = _positive(things, "item", "shelf_life")
         self.perishable = [(i, n) for i, n in flow.stocks if i in self.shelf_life]
-        self.scraps = Lists(((i, n), i) for i, n in self.perishable)
+        self.disposal_price = _dict(wished[among(wished, pair, kept)], pair, "disposal_price")
+        self.scrapped = sorted({*self.perishable, *self.disposal_price})
+        self.scraps = Lists(((i, n), i) for i, n in self.scrapped)
         self.lane_leads = {  # ages are whole months: of what gets too old, a part of a month counts as one
             (o, d, i): {max(leads): 1.0} if i in self.shelf_life else leads
             for o, d, i in flow.ships
             for leads in [roads.leads[roads.row(o, d, i)]]
         }
-        self.ages = Ages(self, flow, time.leads)
+        self.ages = Ages(self, flow, time.leads, roads)
         aged, young = _sums(inventory, f"{pair} age"), set(self.ages.held)  # what is too old already is scrapped
         self.opening_aged = {at: quantity for at, quantity in aged.items() if at in young}
         sites = tables["sites"][tables["sites"]["site"].isin(flow.items_at)]
@@ -451,7 +490,7 @@ class Ages(Group):
     January only. Goods on a lane grow older; they are sent only so young that they can be used where they arrive.
     """
 
-    def __init__(self, stock: Stock, flow: Flow, leads: list[int]) -> None:
+    def __init__(self, stock: Stock, flow: Flow, leads: list[int], roads: Roads) -> None:
         life = {(i, n): stock.shelf_life[i] for i, n in stock.perishable}
         self.used = [(i, n, a) for i, n in stock.perishable for a in range(life[i, n] + 1)]
         self.held = [(i, n, a) for i, n in stock.perishable for a in range(life[i, n])]
@@ -462,7 +501,7 @@ class Ages(Group):
         self.at = Lists(((i, n), a) for i, n, a in self.used)
         self.held_at = Lists(((i, n), a) for i, n, a in self.held)
         self.sent_at = Lists(((o, d, i), a) for o, d, i, a in self.sent)
-        self.sent_to = Lists(((i, o, a), d) for o, d, i, a in self.sent)
+        self.sent_to = Lists(((i, roads.site[o], a), (o, d)) for o, d, i, a in self.sent)
         self.consumers = [each for each in stock.perishable if flow.uses[each]]
         self.consumed = {(i, n, a): [a] if flow.uses[i, n] else [] for i, n, a in self.used}
         self.kept = {(i, n, a): [a] if a < life[i, n] else [] for i, n, a in self.used}
@@ -493,18 +532,47 @@ class Buying(Group):
             at: most for at, most in special.items() if at[:3] in self.usual_price
         }
         self.late = [(*offer, t) for offer in self.offers for t in time.too_late(min(self.leads[offer]))]
+        breaks = tables["price_breaks"].sort_values([*key.split(), "from_quantity"])
+        breaks = breaks[among(breaks, key, self.usual_price)]
+        self.break_saving, self.break_from, self.break_offer, last = {}, {}, {}, dict(self.usual_price)
+        for (*offer, least), price in _dict(breaks, f"{key} from_quantity", "price").items():
+            name = f"{' '.join(offer)} from {least:g}"
+            self.break_offer[name], self.break_from[name] = [(*offer,)], least
+            self.break_saving[name] = last[*offer] - price  # below the price before it
+            last[*offer] = price
+        self.breaks_of = Lists((offer, name) for name, (offer,) in self.break_offer.items())
+        suppliers = tables["suppliers"]
+        used = _dict(offers, key, "capacity_use")
+        self.offered = Lists((s, (i, n)) for s, i, n in self.offers)
+        suppliers = suppliers[suppliers["supplier"].isin(self.offered)]
+        self.total = _dict(suppliers, "supplier", "capacity")
+        self.quota_price = _dict(suppliers, "supplier", "quota_price")
+        self.year = {t: [u for u in time.months[: at + 1] if u[:4] == t[:4]] for at, t in enumerate(time.months)}
+        ends = [t for t, after in zip(time.months, [*time.months[1:], ""], strict=True) if t[:4] != after[:4]]
+        self.quota = {
+            (s, t): quota * len(self.year[t]) / 12
+            for s, quota in _positive(suppliers, "supplier", "yearly_quota").items()
+            for t in ends
+        }
+        bound = {*self.total, *(s for s, _ in self.quota)}
+        self.used = {offer: used[offer] for offer in self.offers if offer[0] in bound}
 
 
 class Lanes(Group):
     """What moving an item costs, how long it takes and how much a lane carries."""
 
-    def __init__(self, tables: Tables, time: Time, stock: Stock, roads: Roads) -> None:
-        lanes, key, self.leads = tables["lanes"], "origin destination item", stock.lane_leads
+    def __init__(self, time: Time, stock: Stock, roads: Roads) -> None:
+        lanes, key, self.leads = roads.lanes, "origin destination item", stock.lane_leads
         row = {ship: roads.row(*ship) for ship in self.leads}
         self.carried = Lists((row[ship], ship[2]) for ship in row)
         lanes = lanes[among(lanes, key, self.carried)]
-        cost = _dict(lanes, key, "cost")
-        self.cost, self.parts = {ship: cost[row[ship]] for ship in row}, _parts(self.leads, time)
+        cost, self.unit = _dict(lanes, key, "cost"), _dict(lanes, key, "counted_in")
+        sizes = {"kg": stock.weight, "m3": stock.volume}
+        self.size = {ship: sizes[unit][ship[-1]] if (unit := self.unit[row[ship]]) in sizes else 1.0 for ship in row}
+        self.cost = {ship: cost[row[ship]] * self.size[ship] for ship in row}
+        carbon = _dict(lanes, key, "carbon")
+        self.carbon = {ship: each for ship in row if (each := carbon[row[ship]] * self.size[ship])}
+        self.parts = _parts(self.leads, time)
         self.capacity, self.full_load = _dict(lanes, key, "capacity"), _positive(lanes, key, "full_load")
         self.late = [(*ship, t) for ship in row for t in time.too_late(min(self.leads[ship]))]
 
@@ -535,6 +603,20 @@ class Resources(Group):
         ]
         switched = set(self.set_ups)
         self.switched = Lists((r, (i, w)) for i, w, r in self.operations if (i, w) in switched)
+
+
+class Carbon(Group):
+    """What a unit made, an hour, a unit bought and a unit sent emit: only what emits anything."""
+
+    def __init__(self, network: Network) -> None:
+        tables, made = network.tables, set(network.flow.makes)
+        self.price = network.policies.carbon_price
+        self.making = {make: each for make, each in network.making.carbon.items() if each and make in made}
+        hours = _positive(tables["resources"], "resource", "carbon")
+        self.hours = {resource: each for resource, each in hours.items() if resource in network.resources.names}
+        offers = _positive(tables["offers"], "supplier item site", "carbon")
+        self.buying = {offer: each for offer, each in offers.items() if offer in network.buying.usual_price}
+        self.freight = network.lanes.carbon
 
 
 class People(Group):
@@ -597,13 +679,20 @@ class Lots(Group):
             need[item] += quantity
         for item, lot in [
             *((i, lot) for (i, _), lot in making.minimum_run.items()),
+            *((offer[1], buying.break_from[name]) for name, (offer,) in buying.break_offer.items()),
             *((i, lot + buying.multiple.get((s, i, n), 0.0)) for (s, i, n), lot in buying.minimum_order.items()),
-            *((i, load * len(months)) for lane, load in lanes.full_load.items() for i in lanes.carried[lane]),
+            *(
+                (i, load * len(months) / size)
+                for lane, load in lanes.full_load.items()
+                for i in lanes.carried[lane]
+                if (size := lanes.size[*lane[:2], i]) > 0
+            ),
         ]:
             lots[item] = max(lots[item], lot)
-        most_started = defaultdict[str, float](lambda: 1.0)
-        for (item, _), started in making.started.items():
-            most_started[item] = max(most_started[item], started)
+        most_used = numbers()
+        for (item, way, component), quantity in making.bom.items():
+            used = quantity * making.started[item, way]
+            most_used[item, component] = max(most_used[item, component], used)
         early = numbers()  # so many are sent, or ordered, that one arrives with the first part
         for o, d, i in lanes.leads:
             early[i] = max(early[i], _early(lanes.leads[o, d, i]))
@@ -613,7 +702,7 @@ class Lots(Group):
         for item in reversed(making.order):
             need[item] = need[item] * (early[item] or 1.0) * (1.0 + covered[item]) + lots[item]
             for component in making.components[item]:
-                need[component] += need[item] * making.bom[item, component] * most_started[item]
+                need[component] += need[item] * most_used[item, component]
         self.largest_run = {
             (i, w, t): ROOM
             * min(
@@ -639,7 +728,7 @@ class Lots(Group):
             (*offer, t): min(
                 buying.capacity.get((*offer, t), math.inf), float(need[offer[1]][at]) * _early(buying.leads[offer])
             )
-            for offer in buying.minimum_order
+            for offer in sorted({*buying.minimum_order, *buying.breaks_of})
             for at, t in enumerate(months)
         }
 
@@ -661,9 +750,9 @@ class Allocation(Group):
         }
         self.fair_base, self.class_base = {}, defaultdict[Any, float](float)
         for p, k in demand.pairs if policy == "fair_share" else []:
-            origins = network.flow.origins[p, k]
+            first, roads = network.flow.earliest, network.roads
             arrives = min(
-                [network.flow.earliest[p, o] + min(network.roads.leads[network.roads.row(o, k, p)]) for o in origins],
+                [first[p, roads.site[o]] + min(roads.leads[roads.row(o, k, p)]) for o in network.flow.origins[p, k]],
                 default=math.inf,
             )
             due = demand.late.get((p, k), 0.0)

@@ -17,13 +17,16 @@ from sopkit.tables.declare import DAYS_A_MONTH
 
 STOCK, DUE, EXCEPTION = ["item", "site", "month"], ["product", "market", "month"], ["cost", "place", "item", "month"]
 COSTS = tuple(
-    "revenue making regular_hours overtime_hours setting_up buying freight holding wages people_overtime hiring "
-    "laying_off changing_rate waiting losing missing_safety_stock missing_end_stock space_overflow above_stock_budget "
-    "changing_the_plan".split()
+    "revenue making regular_hours overtime_hours setting_up buying missing_quota freight holding disposing wages "
+    "people_overtime hiring laying_off changing_rate pricing_carbon less_preferred waiting losing missing_safety_stock "
+    "missing_end_stock space_overflow above_stock_budget changing_the_plan".split()
 )
 """Revenue and every named cost of table `supply_costs`."""
 
-OFFER, WAY, LANE = ["supplier", "item", "site"], ["item", "way"], ["origin", "destination", "only"]
+UNITS = 5e-4
+"""Units by which an order may miss the quantity of a lower price: half of what the model keeps apart."""
+
+OFFER, WAY, LANE = ["supplier", "item", "site"], ["item", "way"], ["origin", "destination", "only", "mode"]
 
 
 def days_of(frame: pd.DataFrame) -> pd.Series:
@@ -42,15 +45,24 @@ class Recount:
         buys = lines["mode"].eq("buy")
         self.made = lines[~buys].rename(columns={"source": "way"})
         bought = self._beside(lines[buys].rename(columns={"source": "supplier"}), "offers", OFFER)
-        self.bought = self._dated(bought, "dated_offers", "price", "price")
+        self.bought = self._with_breaks(self._dated(bought, "dated_offers", "price", "price"))
+        names = (("products", "product"), ("materials", "material"))
+        items = [book[table].rename(columns={key: "item"}) for table, key in names]
+        self.items = pd.concat([frame[["item", "weight", "volume"]] for frame in items])
         self.lanes = book["lanes"].rename(columns={"item": "only"})
         self.shipped = self._on_lanes(plan["shipments"])
         inner = self.shipped["destination"].isin(book["sites"]["site"])
         self.inward, self.outward = self.shipped[inner], self.shipped[~inner]
         self.steps = self._steps()
         ways = self.steps.groupby(WAY)
-        self.ways = ways[["started", "minimum_run"]].max().join(ways[["unit_cost", "setup_cost"]].sum())
+        self.ways = ways[["unit_cost", "setup_cost", "avoid_price", "unit_carbon"]].sum()
+        self.ways = self.ways.join(ways[["started", "minimum_run", "valid_from"]].max()).join(ways["valid_to"].min())
         self.ways = self.ways.assign(way_site=ways["site"].first()).reset_index()
+        bills = self.ways[[*WAY, "way_site"]].merge(book["bom"].rename(columns={"quantity": "each"}), on="item")
+        bills = bills[bills["routing"].isin([""]) | bills["routing"].eq(bills["way"])].sort_values(
+            "routing", ascending=False
+        )
+        self.bills = bills.drop_duplicates([*WAY, "component"]).drop(columns="routing")
         lots = self.made.groupby([*WAY, "site", "month"], as_index=False)["quantity"].sum()
         self.lots = lots.merge(self.ways, "left", WAY)
         self.work = lots.merge(self.steps.drop(columns="site"), on=WAY)
@@ -74,16 +86,33 @@ class Recount:
     def _dated(self, frame: pd.DataFrame, table: str, column: str, here: str) -> pd.DataFrame:
         """`frame` with its column `here` as `table` has `column` for the month, where it has one."""
         own = self.book[table].dropna(subset=[column])
+        if own.empty:
+            return frame
         key = list(TABLES[table].key)
         found = own.set_index(key)[column].reindex(pd.MultiIndex.from_frame(frame[key]))
         return frame.assign(**{here: found.fillna(pd.Series(frame[here].to_numpy(), found.index)).to_numpy()})
 
+    def _with_breaks(self, bought: pd.DataFrame) -> pd.DataFrame:
+        """`bought` at the price of the last break that all that is ordered in the month reaches."""
+        ordered = bought.groupby([*OFFER, "month"], as_index=False)["quantity"].sum()
+        usual = self.book["offers"][[*OFFER, "price"]]
+        reached = ordered.merge(self.book["price_breaks"], on=OFFER).merge(usual, on=OFFER, suffixes=("", "_usual"))
+        reached = reached[reached["quantity"].ge(reached["from_quantity"] - UNITS)]
+        reached = reached.assign(below=reached["price_usual"] - reached["price"])
+        below = reached.groupby([*OFFER, "month"])["below"].max().rename("below").reset_index()
+        bought = bought.merge(below, "left", [*OFFER, "month"])
+        return bought.assign(price=bought["price"] - bought["below"].fillna(0.0))
+
     def _on_lanes(self, moved: pd.DataFrame) -> pd.DataFrame:
         """What moves, with its row of lanes: that of the item (column `only`), or that of all without one there."""
-        own = pd.MultiIndex.from_frame(moved[["origin", "destination", "item"]])
+        own = pd.MultiIndex.from_frame(moved[["origin", "destination", "item", "mode"]])
         named = own.isin(pd.MultiIndex.from_frame(self.lanes[LANE]))
         moved = moved.assign(only=moved["item"].where(named, ""))
-        return moved.merge(self.lanes, "left", LANE, suffixes=("", "_given"))
+        moved = moved.merge(self.lanes, "left", LANE, suffixes=("", "_given")).merge(self.items, "left", "item")
+        size = np.select(
+            [moved["counted_in"].eq("kg"), moved["counted_in"].eq("m3")], [moved["weight"], moved["volume"]], 1.0
+        )
+        return moved.assign(size=moved["quantity"] * size, cost_given=moved["cost_given"] * size)
 
     def at(self, months: pd.Series | pd.Index) -> np.ndarray:
         """The position of each month in the plan; NaN for a month that is not planned."""
@@ -96,7 +125,7 @@ class Recount:
         steps["way"] = steps["routing"].where(steps["routing"].ne(""), steps["resource"])
         steps = steps.sort_values([*WAY, "operation", "resource"], ascending=[True, True, False, False])
         steps["started"] = 1.0 / steps.groupby(WAY)["yield"].cumprod()
-        return steps.assign(unit_cost=steps["cost"] * steps["started"])
+        return steps.assign(unit_cost=steps["cost"] * steps["started"], unit_carbon=steps["carbon"] * steps["started"])
 
     def _stock(self) -> pd.DataFrame:
         """Stock by item, site and month, with its policy, its item and the safety stock wanted there.
@@ -108,8 +137,9 @@ class Recount:
         items = pd.concat([self.book[table].rename(columns={key: "item"}) for table, key in names])
         stock = self._beside(self.plan["stock"], "policies", ["item", "site"]).merge(items, "left", "item")
         numbers = ["safety_stock_given", "cover_days", "safety_stock_price", "holding_cost", "target_end_stock"]
+        stock["may_go"] = stock["shelf_life"].gt(0) | stock["disposal_price"].notna()
         stock[numbers] = stock[numbers].fillna(0.0)
-        stock = self._dated(stock, "dated_policies", "safety_stock", "safety_stock_given").sort_values(STOCK)
+        stock = self._dated(stock, "dated_policies", "safety_stock", "safety_stock_given")
         rest, leaves = (
             stock["cover_days"],
             (stock["issued"] - stock["scrapped"]).groupby([stock["item"], stock["site"]]),
@@ -134,13 +164,11 @@ class Recount:
         due["lost_price"] = due["lost_price"].mask(due["unmet"].eq("neither"), 0.0).fillna(0.0)
         due["backlog_price"] = due["backlog_price"].fillna(0.0)
         orders = self.book["customer_orders"]
-        orders = orders.assign(late=orders["month"].lt(self.book.first))
-        firm = orders.assign(month=orders["month"].clip(lower=self.book.first)).pivot_table(
-            "quantity", DUE, "late", aggfunc="sum", fill_value=0.0
-        )
-        places = pd.MultiIndex.from_frame(due[DUE])
-        for late, column in ((True, "late"), (False, "firm")):
-            due[column] = firm[late].reindex(places).fillna(0.0).to_numpy() if late in firm.columns else 0.0
+        late = orders["month"].lt(self.book.first)
+        for column, rows in (("late", orders[late].assign(month=self.book.first)), ("firm", orders[~late])):
+            found = rows.groupby(DUE)["quantity"].sum() if len(rows) else rows["quantity"]
+            places = pd.MultiIndex.from_frame(due[DUE]) if len(rows) else due.index
+            due[column] = found.reindex(places, fill_value=0.0).to_numpy()
         return due
 
     @cached_property
@@ -151,24 +179,32 @@ class Recount:
         receipts = book["scheduled_receipts"]
         receipts = receipts[receipts["month"].isin(self.months) & receipts["quantity"].gt(0)]
         on_hand = book["inventory"][book["inventory"]["quantity"].gt(0)]
-        parts = book["bom"].groupby("item")["component"].agg(list).to_dict()
+        parts = self.bills.groupby(WAY)["component"].agg(list).to_dict()
         lanes, offers = (frame.assign(first=days_of(frame) // DAYS_A_MONTH) for frame in (self.lanes, book["offers"]))
-        onward = {o: some[["destination", "only", "first"]].to_numpy().tolist() for o, some in lanes.groupby("origin")}
+        onward = {
+            o: some[["destination", "only", "mode", "first"]].to_numpy().tolist() for o, some in lanes.groupby("origin")
+        }
         named = set(lanes[LANE].itertuples(index=False, name=None))
         comes = [
             *((item, site, 0) for item, site in zip(on_hand["item"], on_hand["site"], strict=True)),
             *zip(receipts["item"], receipts["site"], self.at(receipts["month"]), strict=True),
             *offers[["item", "site", "first"]].itertuples(index=False, name=None),
         ]
-        makes = self.ways[["item", "way_site"]].to_numpy().tolist()
+        starts = self.ways["valid_from"].fillna(self.months[0]).clip(lower=self.months[0])
+        gone = starts.gt(self.ways["valid_to"].fillna(self.last))
+        opens = self.ways.assign(opens=pd.Series(self.at(starts), self.ways.index).mask(gone).fillna(np.inf))
+        makes = opens[[*WAY, "way_site", "opens"]].to_numpy().tolist()
         news = True
         while news:
-            made = [(i, n, max([0, *(first.get((part, n), np.inf) for part in parts.get(i, []))])) for i, n in makes]
+            made = [
+                (i, n, max([opens, *(first.get((part, n), np.inf) for part in parts.get((i, w), []))]))
+                for i, w, n, opens in makes
+            ]
             sent = [
                 (i, to, month + lead)
                 for (i, n), month in first.items()
-                for to, only, lead in onward.get(n, [])
-                if only == i or (only == "" and (n, to, i) not in named)
+                for to, only, by, lead in onward.get(n, [])
+                if only == i or (only == "" and (n, to, i, by) not in named)
             ]
             news = False
             for item, site, month in [*comes, *made, *sent]:
@@ -201,6 +237,7 @@ class Recount:
             ("missing_end_stock", end, (target - end["closing"]).clip(lower=0), missing_price, ""),
             ("stock_above_maximum", limited, above, 0.0, "stock_above_maximum"),
             self._missing_orders(),
+            self._carbon_above_cap(),
             self._space(stock),
             self._budget(stock),
             self._changes(),
@@ -232,6 +269,9 @@ class Recount:
 
     def _missing_orders(self) -> tuple:
         """Firm orders, late ones too, that deliveries have not reached: each month's goes first to what is oldest."""
+        found = self.due_lines.rename(columns={"market": "place", "product": "item"})
+        if not found[["firm", "late"]].any(axis=None):
+            return "missing_orders", found, 0.0, 0.0, "short_orders"
         wide = {name: self.due[name].unstack("month") for name in ("firm", "late", "delivered")}
         missing = pd.DataFrame(0.0, wide["firm"].index, wide["firm"].columns)
         left = pd.Series(0.0, missing.index)
@@ -241,6 +281,25 @@ class Recount:
         found = missing.stack().rename("amount").reset_index()
         found = found.rename(columns={"market": "place", "product": "item"})
         return "missing_orders", found, found["amount"], 0.0, "short_orders"
+
+    @cached_property
+    def carbon(self) -> pd.Series:
+        """What is emitted, by source and month."""
+        load, lots = self.load.reset_index(), self.lots
+        parts = {
+            "making": (lots["month"], lots["quantity"] * lots["unit_carbon"]),
+            "hours": (load["month"], (load["regular"] + load["overtime"]) * load["carbon"]),
+            "buying": (self.bought["month"], self.bought["quantity"] * self.bought["carbon"]),
+            "freight": (self.shipped["month"], self.shipped["size"] * self.shipped["carbon"]),
+        }
+        found = {source: amount.groupby(month).sum() for source, (month, amount) in parts.items()}
+        return pd.concat(found, names=["source", "month"]).astype(float)
+
+    def _carbon_above_cap(self) -> tuple:
+        cap = self.policies.carbon_cap
+        frame = pd.DataFrame({"month": [self.last] if cap is not None else []})
+        above = max(0.0, self.carbon.sum() - (cap or 0.0))
+        return "carbon_above_cap", frame, above, 0.0, "carbon_above_cap"
 
     def _budget(self, stock: pd.DataFrame) -> tuple:
         budget = self.policies.stock_budget
@@ -275,11 +334,11 @@ class Recount:
         )
         change = change.reset_index()
         offers = set(zip(*(self.book["offers"][name] for name in OFFER), strict=True))
-        parts = self.book["bom"].groupby("item")["component"].agg(list).to_dict()
+        parts = self.bills.groupby(WAY)["component"].agg(list).to_dict()
         ways = {
             (way, item)
             for item, way, site in self.ways[[*WAY, "way_site"]].to_numpy().tolist()
-            if all((part, site) in self.reach for part in parts.get(item, []))
+            if all((part, site) in self.reach for part in parts.get((item, way), []))
         }
         possible = [
             (source, item, site) in offers if bought else (source, item) in ways
@@ -310,6 +369,22 @@ class Recount:
         due = due.assign(place="class " + due["priority"].astype(str), item=due["product"])
         return due.set_index(DUE)
 
+    @cached_property
+    def quota(self) -> pd.DataFrame:
+        """By supplier and calendar year: what is counted of its orders, and what is missing from its quota."""
+        bought = self.bought.assign(counted=self.bought["quantity"] * self.bought["capacity_use"])
+        counted = bought.groupby(["supplier", bought["month"].dt.year])["counted"].sum()
+        months = pd.Series(self.months).groupby(pd.DatetimeIndex(self.months).year).agg(["max", "count"])
+        owed = (
+            self.book["suppliers"]
+            .query("yearly_quota > 0")
+            .merge(months.rename_axis("year").reset_index(), how="cross")
+        )
+        found = counted.reindex(pd.MultiIndex.from_frame(owed[["supplier", "year"]]), fill_value=0.0).to_numpy()
+        missing = (owed["yearly_quota"] * owed["count"] / 12 - found).clip(lower=0.0)
+        offering = owed["supplier"].isin(self.book["offers"]["supplier"])
+        return owed.assign(month=owed["max"], missing=missing)[offering]
+
     # money -------------------------------------------------------------------------------------------------------
     @cached_property
     def costs(self) -> pd.Series:
@@ -330,13 +405,17 @@ class Recount:
             ("overtime_hours", load["month"], load["overtime"] * load["overtime_cost"]),
             ("setting_up", lots["month"], lots["setup_cost"]),
             ("buying", bought["available"], bought["quantity"] * bought["price"]),
+            ("missing_quota", self.quota["month"], self.quota["missing"] * self.quota["quota_price"]),
             ("freight", shipped["month"], shipped["quantity"] * shipped["cost_given"]),
             ("holding", stock["month"], stock["closing"] * stock["holding_cost"]),
+            ("disposing", stock["month"], stock["scrapped"] * stock["disposal_price"].fillna(0.0)),
+            ("pricing_carbon", self.carbon.index.get_level_values("month"), self.carbon * self.policies.carbon_price),
             ("wages", people["month"], people["people"] * people["wage"]),
             ("people_overtime", people["month"], people["overtime"] * people["overtime_cost"]),
             ("hiring", people["month"], people["hired"] * people["hire_cost"]),
             ("laying_off", people["month"], people["laid_off"] * people["layoff_cost"]),
             ("changing_rate", load["month"], change * load["change_price"]),
+            ("less_preferred", lots["month"], lots["quantity"] * lots["avoid_price"]),
             ("waiting", due["month"], due["backlog"] * due["backlog_price"]),
             ("losing", due["month"], due["lost"] * due["lost_price"]),
             ("missing_safety_stock", stock["month"], stock["below_safety"] * stock["safety_stock_price"]),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections import defaultdict
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,7 +21,9 @@ NOTHING = 1e-6
 """Quantities below this are the solver's tolerance, not a decision."""
 
 ITEM_AT = {"buying": 1, "freight": 2} | dict.fromkeys(
-    "revenue making setting_up holding waiting losing missing_safety_stock missing_end_stock".split(), 0
+    "revenue making setting_up less_preferred disposing holding waiting losing missing_safety_stock "
+    "missing_end_stock".split(),
+    0,
 )
 """Where the item stands in the index of a named cost; of hours each item takes its share, other costs have no item."""
 
@@ -35,6 +39,7 @@ def written(network: Network, model: pyo.ConcreteModel, solution: Solution) -> d
         "resource_load": found.resource_load(),
         "people_plan": found.people_plan(),
         "supply_costs": found.supply_costs(),
+        "supply_carbon": found.supply_carbon(),
         "supply_exceptions": found.supply_exceptions(),
         "supply_formulation": formulation(model),
         "binding_limits": TABLES["binding_limits"].empty(),
@@ -66,10 +71,19 @@ class _Found:
         self.buy = self._lines("buy", "supplier item site month")
         self.ship = self._lines("ship", "origin destination item month")
         self.make["site"] = np.array(self._of(self.make, "item way", network.making.site), dtype=object)
+        saving = defaultdict[Any, float](float)
+        for (name, month), units in self._amounts("buy_cheaper").items():
+            saving[*network.buying.break_offer[name][0], month] += units * network.buying.break_saving[name]
+        self.buy["price"] = self._of(self.buy, "supplier item site month", network.buying.price)
+        self.buy["price"] -= (
+            np.array(self._of(self.buy, "supplier item site month", saving, 0.0)) / self.buy["quantity"]
+        )
         self.buy = self._arriving(self.buy, "supplier item site", network.buying.parts, "available")
-        self.buy["cost"] = self.buy["quantity"] * self._of(self.buy, "supplier item site month", network.buying.price)
+        self.buy["cost"] = self.buy["quantity"] * self.buy.pop("price")
         self.ship = self._arriving(self.ship, "origin destination item", network.lanes.parts, "arrival")
         self.ship["cost"] = self.ship["quantity"] * self._of(self.ship, "origin destination item", network.lanes.cost)
+        self.ship["mode"] = self._of(self.ship, "origin", network.roads.mode)
+        self.ship["origin"] = self._of(self.ship, "origin", network.roads.site)
         self.work = self._work()
 
     def _lines(self, name: str, index: str, *, quantity: str = "quantity", all_rows: bool = False) -> pd.DataFrame:
@@ -189,11 +203,9 @@ class _Found:
                 "closing": held.reindex(every),
             }
         ).reset_index()
-        left, wanted = (
-            dict(zip(every, frame["issued"] - frame["scrapped"], strict=True)),
-            {**network.stock.safety_stock},
-        )
-        for (*at, later), part in network.stock.cover.items():
+        wanted, cover = {**network.stock.safety_stock}, network.stock.cover
+        left = dict(zip(every, frame["issued"] - frame["scrapped"], strict=True)) if cover else {}
+        for (*at, later), part in cover.items():
             wanted[*at] = wanted.get((*at,), 0.0) + part * left[*at[:2], later]
         frame["safety_stock"] = self._of(frame, "item site month", wanted, 0.0)
         frame["below_safety"] = (frame["safety_stock"] - frame["closing"]).clip(lower=0.0)
@@ -274,6 +286,24 @@ class _Found:
         costs = costs[costs["amount"].abs().gt(NOTHING)]
         return costs.assign(penalty=costs["cost"].isin(POLICY))
 
+    def supply_carbon(self) -> pd.DataFrame:
+        """What each decision that emits any carbon emits, by month."""
+        carbon, offer, ship = self.network.carbon, "place item site", "place destination item"
+        parts = [
+            ("making", "make", "item place", carbon.making),
+            ("hours", "run", "place", carbon.hours),
+            ("hours", "run_overtime", "place", carbon.hours),
+            ("buying", "buy", offer, carbon.buying),
+            ("freight", "ship", ship, carbon.freight),
+        ]
+        frames = []
+        for source, decision, key, each in parts:
+            lines = self._lines(decision, f"{key} month")
+            frames.append(lines.assign(source=source, carbon=lines["quantity"] * self._of(lines, key, each, 0.0)))
+        frame = _stacked(frames).reindex(columns=TABLES["supply_carbon"].names).fillna({"item": ""})
+        frame["place"] = frame["place"].replace(self.network.roads.site)
+        return frame[frame["carbon"].gt(0)].groupby(list(TABLES["supply_carbon"].key), as_index=False)["carbon"].sum()
+
     def supply_exceptions(self) -> pd.DataFrame:
         """Every wish or limit passed, with its price; safety stock, backlog and lost sales are in their own tables."""
         network, key = self.network, "item place month"
@@ -304,6 +334,7 @@ class _Found:
             ("unfair_shares", shares.assign(place="class " + shares["place"].astype(str)), "unfair_shares", 0.0),
             ("missing_end_stock", missed, "", self._of(missed, "item place", stock.end_stock_price)),
             ("stock_above_maximum", self._lines("exceed_maximum", key), "stock_above_maximum", 0.0),
+            ("carbon_above_cap", self._lines("exceed_carbon", "month"), "carbon_above_cap", 0.0),
             ("space_overflow", overflow[full], "overfull_space", 0.0),
             ("space_overflow", overflow[~full], "", self._of(overflow[~full], "place", stock.overflow_price)),
             ("above_stock_budget", self._lines("exceed_budget", "month"), "", stock.budget_price),
@@ -326,8 +357,8 @@ class _Found:
         sums, most = groups[["quantity", "paid"]].sum(), groups[["promise", "price"]].max()
         price = most["price"].where(most["price"].eq(groups["price"].min()), sums["paid"] / sums["quantity"])
         frame = most.assign(amount=sums["quantity"], price=price).reset_index()
-        units = frame["cost"].map({"space_overflow": "m3", "above_stock_budget": "currency"}).fillna("units")
-        return frame.assign(unit=units)
+        units = {"space_overflow": "m3", "carbon_above_cap": "kg", "above_stock_budget": "currency"}
+        return frame.assign(unit=frame["cost"].map(units).fillna("units"))
 
     def supply_run(self) -> pd.DataFrame:
         """How the plan was solved, what it earns, and what it breaks of each promise that comes before money."""

@@ -7,13 +7,14 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args
 from urllib.parse import unquote_plus
 
 import yaml
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError, field_validator
 
 from sopkit.errors import SettingsError, nearest
+from sopkit.languages import languages, speak
 from sopkit.tables.source import Currency, Positive, RawFile, Settings, Share, Source, setting
 
 # a part of a URL's query that may be a secret; `passfile` and `sslkey` name files
@@ -31,6 +32,10 @@ KpiName = Literal[
     "plan_stability", "production_plan_adherence",
 ]  # fmt: skip
 StageName = Literal["collect", "demand", "supply", "reconcile", "decide", "publish"]
+if TYPE_CHECKING:
+    LanguageName = str
+else:
+    LanguageName = Literal[languages()]
 AudienceName = Literal["executive", "sales", "operations", "finance", "supplier", "customer"]
 Correction = Literal[
     "returns", "missing_month", "stock_out", "suspected_stock_out", "one_off_deal", "outlier", "trading_days"
@@ -49,6 +54,10 @@ class Policies(Settings):
     )
     stock_budget_price: Positive = setting(
         0.02, "price of a unit of money above the stock budget", "currency per currency and month"
+    )
+    carbon_price: Positive = setting(0.0, "price of carbon, which steers the plan; nobody is paid", "currency per kg")
+    carbon_cap: Positive | None = setting(
+        None, "most carbon of all planned months, kept before money; none = no limit", "kg", example=250_000
     )
     whole_people: bool = setting(False, "people are whole numbers (slower)")
     gap: Share = setting(
@@ -216,7 +225,7 @@ class Company(Settings):
 
     name: str = setting(..., "what the company is called", example="Alpenglow Outdoor")
     currency: Currency = setting("EUR", "the money of every amount")
-    language: Literal["en"] = setting("en", "the language of the report")
+    language: LanguageName = setting("en", "the language of pack, workbook, mails and figures")
     fiscal_year_start: int = setting(1, "first month of the fiscal year", "month of the year", ge=1, le=12)
     horizon: int = setting(18, "months planned", "months", ge=1, le=60)
     policies: Policies = Policies()
@@ -394,7 +403,9 @@ def load_company(folder: Path) -> Company:
     """The settings in `folder`/company.yaml; raises SettingsError naming each wrong line."""
     path = folder / "company.yaml"
     document, lines = load_yaml(path)
-    return validated(Company, document, lines, path)
+    company = validated(Company, document, lines, path)
+    speak(company.language)
+    return company
 
 
 def parse_cycle(text: str) -> str:

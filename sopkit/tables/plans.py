@@ -474,10 +474,11 @@ PLANS = (
         money("cost", "variable cost: hours, making, set-up; or the purchase"),
     ),
     _supply(
-        "shipments", "What moves over a lane.", "origin destination item month arrival",
+        "shipments", "What moves over a lane.", "origin destination item mode month arrival",
         text("origin", "from"),
         text("destination", "to: a site or a market"),
         ITEM,
+        text("mode", "how, where the lane has several modes", required=False, example=""),
         month(meaning="the month of leaving"),
         month("arrival", "the month of arriving"),
         units("quantity", "units"),
@@ -537,6 +538,14 @@ PLANS = (
         money("amount", "money"),
         flag("penalty", "a service penalty, not cash: missing safety stock, backlog, lost sales, overflow"),
         apart="cost",
+    ),
+    _supply(
+        "supply_carbon", "Carbon of the plan, where the tables say what emits any.", "source place item month",
+        choice("source", "what emits it", "making", "hours", "buying", "freight"),
+        text("place", "the way of making, resource, supplier, or origin of a lane"),
+        text("item", "the item, where there is one", required=False),
+        MONTH,
+        number("carbon", "CO2 equivalent", "kg", "sum"),
     ),
     _supply(
         "supply_exceptions", "Where the plan passes a wish or a limit because nothing else is left or better, and at what price.",

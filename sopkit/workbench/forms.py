@@ -14,6 +14,7 @@ import pandas as pd
 from sopkit import charts, words
 from sopkit.book.signed import signers
 from sopkit.charts import Figure
+from sopkit.charts.figure import begin
 from sopkit.cycle import Cycle
 from sopkit.errors import RecordError, SopkitError
 from sopkit.workbench.freshness import Freshness
@@ -104,6 +105,7 @@ class _Control(widgets.VBox):
         still = "".join(one.value for one in self.children if isinstance(one, widgets.HTML) and one.value)
         if os.environ.get("SOPKIT_RUNNER"):
             return {"text/html": still, "text/plain": type(self).__name__}
+        begin()  # while the person still looks at the control, for the figure that follows
         return super()._repr_mimebundle_(**more)
 
 

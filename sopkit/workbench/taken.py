@@ -17,7 +17,7 @@ from sopkit.collect.sheets import grid
 from sopkit.errors import SettingsError
 from sopkit.files import sha256
 from sopkit.publish import asked
-from sopkit.words import several
+from sopkit.words import say, several
 from sopkit.workbench.draft import Draft
 
 KEY = (asked.PRODUCT, asked.MARKET, asked.LINE)
@@ -135,12 +135,13 @@ def _saved(content: bytes) -> str:
 
 def _read(content: bytes, sent: dict[str, dict[str, float]]) -> tuple[list[Cell], list[str], list[str]]:
     """(cells that were changed, what cannot be taken and where, what was not said)."""
-    lines, unread = grid(content, asked.SHEET)
+    (lines, unread), own = grid(content, say(asked.SHEET)), asked.english()
+    lines = [[own.get(cell, cell) for cell in row] for row in lines]
     header = lines[asked.TOP] if len(lines) > asked.TOP else []
     columns = {name: header.index(name) for name in header if name}
     if lost := [name for name in HEADS if name not in columns]:
         raise SettingsError(
-            f"Sheet {asked.SHEET} has no column {', '.join(lost)} in row {asked.TOP + 1}: nothing was taken. "
+            f"Sheet {say(asked.SHEET)} has no column {', '.join(lost)} in row {asked.TOP + 1}: nothing was taken. "
             "Put its headings back, or ask for the workbook again."
         )
     months = {name[:7]: at for name, at in columns.items() if re.fullmatch(r"\d{4}-\d\d(-01)?", name)}
