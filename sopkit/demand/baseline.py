@@ -363,11 +363,14 @@ def _cv(
 def _accuracy(panel: Panel, cv: pd.DataFrame) -> pd.DataFrame:
     """Backtest accuracy by series and contestant; MASE and RMSSE after Hyndman & Koehler (2006), scaled by the whole
     history's seasonal naive error. WAPE = sum of absolute errors / sum of actuals."""
-    long = cv.melt(["unique_id", "cutoff", "ds", "y"], var_name="model", value_name="ahead").dropna(subset="ahead")
-    error = (long["ahead"] - long["y"]).astype(float).abs()
-    long = long.assign(error=error, square=error**2, size=long["y"].astype(float).abs())
-    groups = long.groupby(["unique_id", "model"])
-    sums = groups[["error", "square", "size"]].sum().assign(months=groups.size()).reset_index()
+    parts = []
+    for model in cv.columns.drop(["unique_id", "cutoff", "ds", "y"]):  # one by one: of thousands of series all are GBs
+        rows = cv.loc[cv[model].notna(), ["unique_id", "y", model]].astype({"y": float, model: float})
+        error = (rows[model] - rows["y"]).abs()
+        groups = rows.assign(error=error, square=error**2, size=rows["y"].abs()).groupby("unique_id")
+        sums = groups[["error", "square", "size"]].sum().assign(months=groups.size(), model=model)
+        parts.append(sums.reset_index())
+    sums = pd.concat(parts).sort_values(["unique_id", "model"], ignore_index=True)
     scale = {}
     for one in panel.series:
         lag = panel.season if len(one.y) > panel.season else 1
