@@ -392,10 +392,15 @@ def test_a_table_that_the_stage_does_not_read_is_refused(session) -> None:
         session.resolve({"capacty": pd.DataFrame()})
 
 
-def told(network: Network) -> dict[str, dict]:
-    """Every set and parameter of a network, group by group."""
-    groups = {name: group for name, group in vars(network).items() if isinstance(group, Group)}
-    return {name: {k: v for k, v in vars(group).items() if not isinstance(v, Group)} for name, group in groups.items()}
+def told(network: Network) -> dict[str, str]:
+    """Every set and parameter of a network as text, group by group: a number that is not known equals itself there."""
+    groups = {name: vars(group) for name, group in vars(network).items() if isinstance(group, Group)}
+    found = {}
+    for name, parts in groups.items():
+        parts_ = {key: part.to_dict() if isinstance(part, pd.DataFrame) else part for key, part in parts.items()}
+        parts_ = {key: dict(part) if isinstance(part, dict) else part for key, part in parts_.items()}
+        found[name] = repr({key: part for key, part in parts_.items() if not isinstance(part, Group)})
+    return found
 
 
 @pytest.mark.parametrize(

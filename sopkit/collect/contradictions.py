@@ -34,17 +34,13 @@ class _Asked(dict[str, pd.DataFrame]):
         return self.setdefault(name, self._tables[name])
 
 
-def _same(one: pd.DataFrame, other: pd.DataFrame) -> bool:
-    return one is other or not (len(one) or len(other))
-
-
 class Known(dict[Callable[..., Any], tuple[Tables, Any, Any]]):
     """What was made of tables once, taken again where nothing that was read for it is another now."""
 
     def made(self, make: Callable[..., Any], tables: Tables, *others: Any, **named: Any) -> Any:
         """`make(tables, *others, **named)`, or what that gave the first time, of the same tables and others."""
         read, same, result = self.get(make, ({}, None, None))
-        if same == (others, named) and all(_same(frame, tables[name]) for name, frame in read.items()):
+        if same == (others, named) and all(f is tables[n] or f.empty and tables[n].empty for n, f in read.items()):
             return result
         asked = _Asked(tables)
         result = make(asked, *others, **named)
