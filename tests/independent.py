@@ -139,7 +139,7 @@ def independent(tables: dict[str, pd.DataFrame], count: int, carbon: float = 0.0
             if any(set_up):
                 switch = p("set up", item, way, t, money=-set_up[1], most=1, whole=True)
                 hours[resource, t][switch] += set_up[0]
-                p.row({make: 1.0, switch: -10_000.0}, -np.inf, 0)
+                p.row({make: 1.0, switch: -1_000.0}, -np.inf, 0)
                 p.row({make: 1.0, switch: -max(set_up[2], 1e-3)}, 0, np.inf)
             for part in (part for part in bom if part["item"] == item and part.get("routing", "") in ("", way)):
                 terms = {make: part["quantity"] * started}
@@ -162,6 +162,10 @@ def independent(tables: dict[str, pd.DataFrame], count: int, carbon: float = 0.0
             most=limit.get("overtime_limit", 0.0),
         )
         p.row({**work, regular: -1.0, extra: -1.0}, 0, 0)
+        if t and cost.get("change_price", 0.0):  # hours more or less than in the month before
+            more, less = (p(name, resource, t, money=-cost["change_price"]) for name in ("more", "less"))
+            before = {p(name, resource, t - 1): -1.0 for name in ("regular", "extra")}
+            p.row({regular: 1.0, extra: 1.0, more: -1.0, less: 1.0} | before, 0, 0)
         for crew in tables["workforce"].to_dict("records") if cost.get("skill", "") else []:
             p.row({regular: 1.0, extra: 1.0, p("employ", t): -20 * crew["hours_per_day"]}, -np.inf, 0)
     for crew in tables["workforce"].to_dict("records") if "workforce" in tables else []:
@@ -194,7 +198,7 @@ def independent(tables: dict[str, pd.DataFrame], count: int, carbon: float = 0.0
             for rung in rungs:  # the whole order on one rung of the ladder, at its price
                 on, part = p("rung", item, t, rung["from_quantity"], most=1, whole=True), ("at", item, t)
                 cheap = p(*part, rung["from_quantity"], money=offer["price"] - rung["price"])
-                p.row({cheap: 1.0, on: -10_000.0}, -np.inf, 0)
+                p.row({cheap: 1.0, on: -1_000.0}, -np.inf, 0)
                 p.row({cheap: 1.0, on: -rung["from_quantity"]}, 0, np.inf)
             if rungs:
                 every = [row["from_quantity"] for row in rungs]
@@ -204,7 +208,7 @@ def independent(tables: dict[str, pd.DataFrame], count: int, carbon: float = 0.0
                 p.row({buy: 1.0, p("lots", item, t, most=999, whole=True): -offer["order_multiple"]}, 0, 0)
             if offer.get("minimum_order", 0):
                 order = p("order", offer["supplier"], item, offer["site"], t, most=1, whole=True)
-                p.row({buy: 1.0, order: -10_000.0}, -np.inf, 0)
+                p.row({buy: 1.0, order: -1_000.0}, -np.inf, 0)
                 p.row({buy: 1.0, order: -offer["minimum_order"]}, 0, np.inf)
     for vendor in tables["suppliers"].to_dict("records"):
         for t in range(count):
@@ -433,6 +437,10 @@ def drawn(seed: int) -> dict[str, pd.DataFrame]:
     lanes = tables["lanes"].assign(mode=["", "", "sea", ""])
     by_air = {**lanes.loc[2], "mode": "air", "lead_time": 0, "cost": 1 + upto(9), "capacity": one(9999.0, 25.0)}
     lanes.loc[4], tables["lanes"] = by_air, lanes
+    if change_price := one(0, 0, 3):  # a lot of next to nothing would keep a line busy: no lot is so small
+        tables["resources"]["change_price"] = change_price
+        switched = tables["routings"][["setup_hours", "setup_cost", "minimum_run"]].gt(0).any(axis=1)
+        tables["routings"]["minimum_run"] = tables["routings"]["minimum_run"].clip(lower=5).where(switched, 0)
     tables["policies"]["disposal_price"] = [np.nan, one(np.nan, 2.0), one(np.nan, 0.5)]
     tables["resources"]["carbon"], tables["routings"]["carbon"] = one(0, 2), one(0, 1)
     tables["offers"]["carbon"], tables["lanes"]["carbon"] = one(0, 3), one(0, 0.5)

@@ -160,15 +160,9 @@ def _materials(tables: Tables) -> Iterator[Finding]:
     )
     sourced = set(_sources(tables)["item"])
     routings = tables["routings"]
-    ways = set(
-        zip(routings["item"], routings["routing"].where(routings["routing"].ne(""), routings["resource"]), strict=True)
-    )
+    ways = routings["item"] + "\0" + routings["routing"].where(routings["routing"].ne(""), routings["resource"])
     yield from wrong.where(
-        pd.Series(
-            [w != "" and (i, w) not in ways for i, w in zip(bom["item"], bom["routing"], strict=True)],
-            bom.index,
-            dtype=bool,
-        ),
+        bom["routing"].ne("") & ~(bom["item"] + "\0" + bom["routing"]).isin(ways),
         "routing",
         "no routing of {item} has this name",
         allowed="a routing of the item, or empty for all",
@@ -363,16 +357,9 @@ def _people(tables: Tables, company: Company, cycle: str) -> Iterator[Finding]:
             allowed="a whole number",
             fix="Round it, or set policies.whole_people to false.",
         )
-    first = pd.Timestamp(f"{cycle}-01")
-    coming = (
-        dated[dated["month"].ge(first)]
-        .merge(workforce[[*crew, "people"]], "left", crew)
-        .set_axis(dated.index[dated["month"].ge(first)])
-    )
-    coming = coming.sort_values("month")
-    there = (
-        coming["people"] + (coming["starting"] - coming["leaving"]).groupby([coming["site"], coming["skill"]]).cumsum()
-    )
+    coming = dated[dated["month"].ge(pd.Timestamp(f"{cycle}-01"))].sort_values("month")
+    employed = workforce.set_index(crew)["people"].reindex(pd.MultiIndex.from_frame(coming[crew])).to_numpy()
+    there = employed + (coming["starting"] - coming["leaving"]).groupby([coming["site"], coming["skill"]]).cumsum()
     yield from _Wrong("dated_workforce", coming).where(
         there.isna() | there.lt(0) & coming["leaving"].gt(0),
         "leaving",

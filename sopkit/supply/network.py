@@ -140,7 +140,7 @@ class Network(Group):
         self.flow = known.made(Flow, tables, self.time, self.making, self.demand, self.last_plan, roads=self.roads)
         self.stock = known.made(Stock, tables, self.policies, self.time, self.flow, roads=self.roads)
         self.buying = known.made(Buying, tables, self.time, self.flow)
-        self.lanes = Lanes(self.time, self.stock, self.roads)
+        self.lanes = Lanes(tables, self.time, self.stock, self.roads)
         self.resources = known.made(Resources, tables, self.time, self.making, self.flow)
         self.carbon = Carbon(self)
         self.people = known.made(People, tables, self.time, self.making, self.flow, self.resources)
@@ -276,19 +276,21 @@ class Roads(Group):
     """
 
     def __init__(self, tables: Tables) -> None:
-        lanes, sites = tables["lanes"], set(tables["sites"]["site"])
-        called = lanes["origin"].where(lanes["mode"].eq(""), lanes["origin"] + " by " + lanes["mode"])
-        self.site, self.mode = (
-            dict(zip(called, lanes["origin"], strict=True)),
-            dict(zip(called, lanes["mode"], strict=True)),
-        )
-        self.lanes = lanes = lanes.assign(origin=called)
+        lanes, sites = self.called(tables["lanes"]), set(tables["sites"]["site"])
+        self.site = dict(zip(lanes["origin"], tables["lanes"]["origin"], strict=True))
+        self.mode = dict(zip(lanes["origin"], lanes["mode"], strict=True))
         self.leads = _leads(lanes, "origin destination item")
         pairs = sorted(set(_keys(lanes, "origin destination")))
         self.inner = [(o, d) for o, d in pairs if d in sites]
         self.outer = Lists((d, o) for o, d in pairs if d not in sites)
         self.onward = Lists((self.site[o], (o, d)) for o, d in self.inner)
         self.back = Lists((d, o) for o, d in self.inner)
+
+    @staticmethod
+    def called(lanes: pd.DataFrame) -> pd.DataFrame:
+        """`lanes` with origins as the model calls them."""
+        named = lanes["origin"].where(lanes["mode"].eq(""), lanes["origin"] + " by " + lanes["mode"])
+        return lanes.assign(origin=named)
 
     def row(self, origin: str, destination: str, item: str) -> tuple[str, str, str] | None:
         """The key of the row by which an item moves; None where it cannot."""
@@ -561,8 +563,8 @@ class Buying(Group):
 class Lanes(Group):
     """What moving an item costs, how long it takes and how much a lane carries."""
 
-    def __init__(self, time: Time, stock: Stock, roads: Roads) -> None:
-        lanes, key, self.leads = roads.lanes, "origin destination item", stock.lane_leads
+    def __init__(self, tables: Tables, time: Time, stock: Stock, roads: Roads) -> None:
+        lanes, key, self.leads = roads.called(tables["lanes"]), "origin destination item", stock.lane_leads
         row = {ship: roads.row(*ship) for ship in self.leads}
         self.carried = Lists((row[ship], ship[2]) for ship in row)
         lanes = lanes[among(lanes, key, self.carried)]
