@@ -16,7 +16,7 @@ from small_company import company, made, read
 from test_supply import changed, plain, spoken
 
 from sopkit.book import Book
-from sopkit.collect.contradictions import Known
+from sopkit.book.known import Known
 from sopkit.engine import Engine
 from sopkit.errors import StoppedError, SupplyDataError
 from sopkit.supply import accelerator

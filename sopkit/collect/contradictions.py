@@ -5,48 +5,23 @@ Asked at collect, of the rows as they stand in the source, and by stage supply, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 import pandas as pd
 
+from sopkit.book.known import Known, Tables
 from sopkit.errors import Finding, SupplyDataError
 from sopkit.tables import TABLES, Company
 from sopkit.tables.declare import DAYS_A_MONTH
 
-Tables = Mapping[str, pd.DataFrame]
 Months = list[pd.Timestamp]
 OFFER = ["supplier", "item", "site"]
 
 LEAST = 1e-6
 """The least hours or components of one unit that a plan can tell from none."""
-
-
-class _Asked(dict[str, pd.DataFrame]):
-    """Those of `tables` that were read."""
-
-    def __init__(self, tables: Tables) -> None:
-        self._tables = tables
-
-    def __missing__(self, name: str) -> pd.DataFrame:
-        return self.setdefault(name, self._tables[name])
-
-
-class Known(dict[Callable[..., Any], tuple[Tables, Any, Any]]):
-    """What was made of tables once, taken again where nothing that was read for it is another now."""
-
-    def made(self, make: Callable[..., Any], tables: Tables, *others: Any, **named: Any) -> Any:
-        """`make(tables, *others, **named)`, or what that gave the first time, of the same tables and others."""
-        read, same, result = self.get(make, ({}, None, None))
-        if same == (others, named) and all(f is tables[n] or f.empty and tables[n].empty for n, f in read.items()):
-            return result
-        asked = _Asked(tables)
-        result = make(asked, *others, **named)
-        result = list(result) if isinstance(result, Iterator) else result
-        self.setdefault(make, (asked, (others, named), result))
-        return result
 
 
 class _Wrong:

@@ -18,7 +18,8 @@ import numpy as np
 import pandas as pd
 
 from sopkit.book import Book
-from sopkit.collect.contradictions import Known, bom_order, refuse_contradictions
+from sopkit.book.known import Known
+from sopkit.collect.contradictions import bom_order, refuse_contradictions
 from sopkit.tables import BY_NAME, TABLES
 from sopkit.tables.company import Policies
 from sopkit.tables.declare import DAYS_A_MONTH

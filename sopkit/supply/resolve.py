@@ -9,7 +9,7 @@ import pandas as pd
 import pyomo.environ as pyo
 
 from sopkit.book import Book
-from sopkit.collect.contradictions import Known
+from sopkit.book.known import Known
 from sopkit.engine import Engine
 from sopkit.errors import StageError, StoppedError, nearest
 from sopkit.supply.accelerator import held, matrix
