@@ -1,6 +1,6 @@
 """The texts that sopkit says, found in its code and declarations; `python tests/catalogue.py fr` brings a catalogue up.
 
-It adds what is missing to `sopkit/languages/fr.po` with an empty translation, and takes out what nobody says any more.
+It adds what is missing to `sopkit/words/fr.po` with an empty translation, and takes out what nobody says any more.
 A new language is a new file: `python tests/catalogue.py de` begins it.
 """
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from string import Formatter
 from typing import get_args
 
-from sopkit import kpis, languages, words
+from sopkit import kpis, words
 from sopkit.charts.notation import SHOWN as SHOWN_BY_LOOK
 from sopkit.collect import complete
 from sopkit.publish.workbook import LEVELS, SHEETS
@@ -29,6 +29,7 @@ from sopkit.supply.model import CASH, POLICY
 from sopkit.tables import RECORDS, STAGES, TABLES, Column
 from sopkit.tables.company import Correction, Policies
 from sopkit.tables.made import MADE
+from sopkit.words import languages
 
 PACKAGE = Path(languages.__file__).parents[1]
 SAYS = ("say", "say_count", "several", "section", "nothing", "Show", "_pairs", "columns_of", "table", "swings")
@@ -111,7 +112,7 @@ def said() -> tuple[set[str], set[tuple[str, str]]]:
         for node in ast.walk(tree):
             # a template that a variable or constant brings to `say`
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in apart and spoken:
-                texts.update([node.value] if _template(node.value) and path.parent.name != "languages" else [])
+                texts.update([node.value] if _template(node.value) and path.name != "languages.py" else [])
             if isinstance(node, ast.keyword) and node.arg in TOLD and path.stem in ROOMS:
                 texts.update(_texts(node.value))
             name = _called(node) if isinstance(node, ast.Call) else ""

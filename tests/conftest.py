@@ -162,7 +162,7 @@ def postgres() -> Iterator[str]:
 @pytest.fixture(autouse=True)
 def _in_english() -> Iterator[None]:
     """Every test begins in English: a book of another language, opened in an earlier one, is forgotten."""
-    from sopkit import languages
+    from sopkit.words import languages
 
     languages.speak(languages.ENGLISH)
     yield

@@ -10,9 +10,10 @@ from pathlib import Path
 import pandas as pd
 from babel.messages.pofile import read_po, write_po
 
-from sopkit import kpis, languages
+from sopkit import kpis
 from sopkit.book import Book
 from sopkit.tables import INPUTS, RECORDS, TABLES
+from sopkit.words import languages
 
 NAME = "eo"
 _INNER = re.compile("⟦[^⟦⟧]*⟧")

@@ -25,7 +25,6 @@ SETTINGS = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"
 FLOORS = (
     (
         "errors",
-        "languages",
         "words",
         "process",
         "version",
@@ -54,7 +53,7 @@ HEAVY = {
     **dict.fromkeys(("highspy", "pyomo"), "supply"),
     **dict.fromkeys(("jinja2", "xlsxwriter"), "publish"),
     **dict.fromkeys(("ipykernel", "jupyter_client", "nbclient", "nbformat", "papermill"), "cycle"),
-    "babel": "languages",
+    "babel": "words",
     "distributed": "engine",
     **dict.fromkeys(("anywidget", "ipywidgets", "traitlets"), "workbench"),
     "pandera": "tables",

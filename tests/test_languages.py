@@ -14,10 +14,11 @@ import pseudo
 import pytest
 from babel.messages.pofile import read_po
 
-from sopkit import charts, languages, words
+from sopkit import charts, words
 from sopkit.book import Book
 from sopkit.cycle import Cycle
 from sopkit.publish import pack
+from sopkit.words import languages
 
 FRENCH = Path(languages.__file__).parent / "fr.po"
 

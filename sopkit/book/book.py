@@ -13,9 +13,9 @@ import pandas as pd
 
 from sopkit.book import ask, explain
 from sopkit.errors import FindingsError
-from sopkit.languages import say, speak
 from sopkit.tables import TABLES, Company, hierarchy
 from sopkit.tables import table as declaration
+from sopkit.words.languages import say, speak
 
 if TYPE_CHECKING:
     from sopkit.book.explain import Explanation

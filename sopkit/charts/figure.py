@@ -22,11 +22,11 @@ from xml.etree import ElementTree
 import pandas as pd
 
 from sopkit.charts.notation import INK, QUIET, RULE, SHOWN
-from sopkit.languages import language, say, speaking
 from sopkit.process import without_grammar
 from sopkit.tables import TABLES
 from sopkit.tables.hierarchy import add_up
 from sopkit.words import heading, listed, month_name, span, unit_name
+from sopkit.words.languages import language, say, speaking
 
 if TYPE_CHECKING:
     import altair

@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 from sopkit.charts.figure import Figure
 from sopkit.charts.marks import text_width
 from sopkit.charts.notation import BAD, GOOD, INK, LOOKS, SHOWN
-from sopkit.languages import language, say, speaking, spoken
+from sopkit.words.languages import language, say, speaking, spoken
 
 MESSAGE = "message: {text}"
 LETTERS = 220  # of a message: two lines of a page

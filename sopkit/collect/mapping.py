@@ -13,9 +13,9 @@ from pydantic import BaseModel, ConfigDict
 
 from sopkit.errors import SettingsError, nearest
 from sopkit.files import is_inside
-from sopkit.languages import speak
 from sopkit.tables import INPUTS, TABLES, Company, Source, Table, load_yaml, parse_cycle, validated
 from sopkit.tables.company import Assumption, line_of
+from sopkit.words.languages import speak
 
 INPUT_TABLES: dict[str, Table] = {table.name: table for table in INPUTS}
 # a quantity, an amount of money or hours may be added up over rows; a price, a share or a stock level may not

@@ -404,7 +404,7 @@ def glossary() -> Figure:
     """The words of this pack, each with its meaning and its formula or unit."""
     rows = [(sentence(say(one.term)), say(one.meaning), say(one.formula)) for one in GLOSSARY]
     return _pairs("Glossary", "one name an idea", pd.DataFrame(rows, columns=["Word", "Meaning", "Formula or unit"]),
-                  source="sopkit/words.py")  # fmt: skip
+                  source="sopkit/words")  # fmt: skip
 
 
 def versions(book: Book) -> Figure:

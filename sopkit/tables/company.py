@@ -14,8 +14,8 @@ import yaml
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError, field_validator
 
 from sopkit.errors import SettingsError, nearest
-from sopkit.languages import languages, speak
 from sopkit.tables.source import Currency, Positive, RawFile, Settings, Share, Source, setting
+from sopkit.words.languages import languages, speak
 
 # a part of a URL's query that may be a secret; `passfile` and `sslkey` name files
 SECRETS = re.compile(r"(pass(?!file)\w*|pwd|secret|token|api_?key|access_?key|credentials?)\s*=")

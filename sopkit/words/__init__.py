@@ -7,11 +7,11 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from sopkit.languages import ENGLISH, day, language, spoken
-from sopkit.languages import say as say
-from sopkit.languages import say_count as say_count
-from sopkit.languages import speak as speak
-from sopkit.languages import speaking as speaking
+from sopkit.words.languages import ENGLISH, day, language, spoken
+from sopkit.words.languages import say as say
+from sopkit.words.languages import say_count as say_count
+from sopkit.words.languages import speak as speak
+from sopkit.words.languages import speaking as speaking
 
 MISSING = "–"  # what stands where there is no number
 
