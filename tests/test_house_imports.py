@@ -23,19 +23,7 @@ SETTINGS = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"
 
 # a room may import the rooms before it, never those after it
 FLOORS = (
-    (
-        "errors",
-        "words",
-        "process",
-        "version",
-        "tables",
-        "files",
-        "engine",
-        "records",
-        "kpis",
-        "charts",
-        "book",
-    ),
+    ("errors", "words", "process", "version", "tables", "files", "engine", "records", "kpis", "charts", "book"),
     ("collect", "demand", "supply", "reconcile", "decide", "publish"),
     ("cycle", "workbench", "cli", "__init__", "__main__"),
 )

@@ -13,7 +13,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 PACKAGE = PROJECT / "sopkit"
 
 # code lines of the package: neither blank nor comment. Raised for what came in: the decision loop and the month after,
-MOST = 29_500
+MOST = 30_000
 MOST_IN_A_FILE = 400
 # longer files, with the reason
 LONG = {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from sopkit.errors import SettingsError, nearest
-from sopkit.words import divided, local, say
+from sopkit.words import divided, local, number, say
 
 if TYPE_CHECKING:
     from sopkit.book.book import Book
@@ -77,13 +77,23 @@ def proposed(book: Book) -> pd.DataFrame:
     rows: list[tuple[str, str, object, str, str]] = []
     for one in book["adopted"].itertuples():
         what = say("Bring into the company's tables: {title}", one.title)
-        effect = (say("{money} {currency} expected", local(f"{one.expected:+,.0f}"), book.currency)
-            if pd.notna(one.expected) else "")  # fmt: skip
+        effect = (
+            say("{money} {currency} expected", number(one.expected, sign=True), book.currency)
+            if pd.notna(one.expected)
+            else ""
+        )
         rows.append((what, one.owner or one.decided_by, one.due, effect, one.option))
     levers = book["levers"]
     for one in levers[levers["gain"] > 0].sort_values("gain", ascending=False).head(TAKEN).itertuples():
-        rows.append((say("Look at the lever: {sentence}", one.sentence), "", None,
-            local(f"{one.gain:+,.0f} {book.currency}"), f"lever {one.lever}"))  # fmt: skip
+        rows.append(
+            (
+                say("Look at the lever: {sentence}", one.sentence),
+                "",
+                None,
+                local(f"{one.gain:+,.0f} {book.currency}"),
+                f"lever {one.lever}",
+            )
+        )
     for one in book["exceptions"].sort_values("rank").head(TAKEN).itertuples():
         rows.append((say("Explain: {sentence}", one.sentence), "", None, "", f"exception {one.product} {one.market}"))
     frame = pd.DataFrame(rows, columns=["what", "assignees", "due", "effect", "origin"])

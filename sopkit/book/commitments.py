@@ -201,17 +201,33 @@ def _noticed(row: Mapping[str, Any], first: pd.Timestamp) -> Iterator[Finding]:
     close = f"sopkit commitments --cycle {first:%Y-%m} --close {row['option']} --by NAME --reason TEXT"
     revoke, late = close.replace("--close", "--revoke"), pd.notna(row["due"])
     rule, fix = {
-        IN_FORCE: (say("{option} ({title}), adopted in {cycle}, is added to the company's tables", *about),
-                   say("{owner} brings it into them; from then on nothing is added.", who)),
-        LATE: (say("{option} ({title}), adopted in {cycle}, is late: due in {month}, and the company's tables do not "
-                   "contain it yet", *about, month_name(row["due"])) if late else "",
-               say("{owner} brings it into them, or it is revoked: {command}.", who, revoke)),
-        CONTAINED: (say("{option} ({title}), adopted in {cycle}, stands in the company's tables now and is not added "
-                        "any more",
-                        *about), say("Close it: {command}.", close)),
-        UNFIT: (say("{option} ({title}), adopted in {cycle}, changes nothing any more: {note}", *about, row["note"]),
-                say("Correct the table, or revoke it: {command}.", revoke)),
-    }.get(row["status"], ("", ""))  # fmt: skip
+        IN_FORCE: (
+            say("{option} ({title}), adopted in {cycle}, is added to the company's tables", *about),
+            say("{owner} brings it into them; from then on nothing is added.", who),
+        ),
+        LATE: (
+            say(
+                "{option} ({title}), adopted in {cycle}, is late: due in {month}, and the company's tables do not "
+                "contain it yet",
+                *about,
+                month_name(row["due"]),
+            )
+            if late
+            else "",
+            say("{owner} brings it into them, or it is revoked: {command}.", who, revoke),
+        ),
+        CONTAINED: (
+            say(
+                "{option} ({title}), adopted in {cycle}, stands in the company's tables now and is not added any more",
+                *about,
+            ),
+            say("Close it: {command}.", close),
+        ),
+        UNFIT: (
+            say("{option} ({title}), adopted in {cycle}, changes nothing any more: {note}", *about, row["note"]),
+            say("Correct the table, or revoke it: {command}.", revoke),
+        ),
+    }.get(row["status"], ("", ""))
     if rule:
         yield Finding("commitments", 0, "option", row["option"], rule, "warning", "", fix)
 

@@ -193,8 +193,11 @@ def _at(book: Book, name: str, rows: pd.DataFrame, but: Collection[str] = ()) ->
     for key in [key for key in declared.key if key not in but]:
         values = rows[key].unique()
         if len(values) == 1:
-            told.append(month_name(values[0]) if declared[key].dtype.startswith("datetime")
-                else book.coded.get(values[0], say(str(values[0]))))  # fmt: skip
+            told.append(
+                month_name(values[0])
+                if declared[key].dtype.startswith("datetime")
+                else book.coded.get(values[0], say(str(values[0])))
+            )
         elif key == "month":
             told.append(span(values.min(), values.max()))
     return ", ".join(filter(None, [*told, several(len(rows), "row") if len(rows) > 1 else ""]))
@@ -233,8 +236,11 @@ def _notes(book: Book, name: str, column: str, rows: pd.DataFrame, how: Made | N
         notes += [f"{owner}: {reason}" for owner, reason in reasons.head(SHOWN_WORDS).itertuples(index=False) if reason]
         notes += [say("And {count} more.", len(reasons) - SHOWN_WORDS)] if len(reasons) > SHOWN_WORDS else []
     kept = book.manifest.get("tables", {}).get(name, {})
-    return ([*notes, say("Table {table}, sha256 {hash}.", name, kept["sha256"][:12])]
-        if kept and last and not len(source) else notes)  # fmt: skip
+    return (
+        [*notes, say("Table {table}, sha256 {hash}.", name, kept["sha256"][:12])]
+        if kept and last and not len(source)
+        else notes
+    )
 
 
 # What a formula comes to ---------------------------------------------------------------------------------------------

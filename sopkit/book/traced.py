@@ -27,8 +27,10 @@ def source_row(book: Book, name: str, rows: pd.DataFrame) -> list[str]:
     if name not in book.traced:
         return [""] * len(rows)
     found = book.traced[name].reindex(codes(declaration(name), rows))[["row", "lines", "file"]]
-    return ["" if pd.isna(row) else _told(int(row), file, int(lines) - 1) for row, lines, file in
-            found.itertuples(index=False)]  # fmt: skip
+    return [
+        "" if pd.isna(row) else _told(int(row), file, int(lines) - 1)
+        for row, lines, file in found.itertuples(index=False)
+    ]
 
 
 def _told(row: int, file: str, more: int) -> str:

@@ -22,7 +22,7 @@ from sopkit.charts.figure import (
     plain,
     points,
     vega,
-)  # fmt: skip
+)
 from sopkit.charts.forms import HALO, summary
 from sopkit.charts.marks import apart, drawn, fit, label_list, marked, month_labels, nice, scale_marker, short_scale
 from sopkit.charts.notation import BAD, LOOKS, QUIET, SHOWN, colour_of
@@ -129,10 +129,17 @@ def panels(
     width, gap = about.get("width", WIDE), 2
     pitch = (width - 70) / (len(parts) * (len(months) + gap))
     scale = scale_of(tidy["y"], unit, small=True)
-    words = "; ".join(say("{name}: {low} to {high}", named(part), scale.text(rows["y"].min()),
-        scale.text(rows["y"].max())) for part, rows in tidy.groupby("part"))  # fmt: skip
-    figure = made(shown, scale.unit, y, say("Columns by {each} and month on one scale, {unit}. {words}.",
-        heading(each).lower(), scale.unit, words), **about)  # fmt: skip
+    words = "; ".join(
+        say("{name}: {low} to {high}", named(part), scale.text(rows["y"].min()), scale.text(rows["y"].max()))
+        for part, rows in tidy.groupby("part")
+    )
+    figure = made(
+        shown,
+        scale.unit,
+        y,
+        say("Columns by {each} and month on one scale, {unit}. {words}.", heading(each).lower(), scale.unit, words),
+        **about,
+    )
     tidy["n"] = [parts.index(p) * (len(months) + gap) for p in tidy["part"]] + months.get_indexer(tidy["x"])
     tidy["d"] = [f"{named(r.part)}, {named(r.series)}, {plain(r.x)}: {scale.told(r.y)}" for r in tidy.itertuples()]
     tidy["y"], tidy["zero"] = tidy["y"] / scale.factor, 0.0

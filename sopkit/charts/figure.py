@@ -199,12 +199,20 @@ def made(
         kind = "actual" if table.name.endswith("_history") else "budget" if table.name == "budget" else "plan"
         shows.add("scenario" if table.name.startswith("scenario") else kind)
     return Figure(
-        say(about.get("title", "")), unit_name(unit), frame, say(about.get("look_for", "")), about.get("alt") or spoken,
-        f"{say(about.get('note', ''))} {more}".strip(), about.get("measure") or measure,
-        say(about.get("period", "")) or ("" if known is None else span(known.min(), known.max())), about.get("who", ""),
-        tuple(about.get("shows") or sorted(shows)), about.get("better", ""), source,
+        say(about.get("title", "")),
+        unit_name(unit),
+        frame,
+        say(about.get("look_for", "")),
+        about.get("alt") or spoken,
+        f"{say(about.get('note', ''))} {more}".strip(),
+        about.get("measure") or measure,
+        say(about.get("period", "")) or ("" if known is None else span(known.min(), known.max())),
+        about.get("who", ""),
+        tuple(about.get("shows") or sorted(shows)),
+        about.get("better", ""),
+        source,
         size=(about.get("width", WIDE), about.get("height", HIGH)),
-    )  # fmt: skip
+    )
 
 
 def points(

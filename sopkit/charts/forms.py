@@ -54,8 +54,9 @@ def summary(tidy: pd.DataFrame, scale: Scale) -> str:
     for name, rows in tidy.dropna(subset=["y"]).groupby("series", sort=False):
         rows = rows.sort_values("x")
         top = rows.loc[rows["y"].idxmax()]
-        parts.append(say("{name}: {first}, {last}, highest {highest}", named(name), at(rows.iloc[0]),
-            at(rows.iloc[-1]), at(top)))  # fmt: skip
+        parts.append(
+            say("{name}: {first}, {last}, highest {highest}", named(name), at(rows.iloc[0]), at(rows.iloc[-1]), at(top))
+        )
     return "; ".join(parts)
 
 
@@ -78,11 +79,18 @@ def line(
     scale, width = scale_of([*tidy["y"], *tidy.get("high", [])], unit, small=True), about.get("width", WIDE)
     high_px = min(about.get("height", HIGH), LOW)
     kinds = in_order(tidy["series"], order)
-    tidy["d"] = [f"{named(row.series)}, {plain(row.x)}: {scale.told(row.y)}" + (" " + say("(range {low} to {high})",
-        scale.text(row.low), scale.text(row.high)) if low and high and row.low == row.low else "")
-        for row in tidy.itertuples()]  # fmt: skip
-    figure = made(shown, scale.unit, y, say("Line chart, {unit}. {summary}.", scale.unit, summary(tidy,
-        scale)), **about)  # fmt: skip
+    tidy["d"] = [
+        f"{named(row.series)}, {plain(row.x)}: {scale.told(row.y)}"
+        + (
+            " " + say("(range {low} to {high})", scale.text(row.low), scale.text(row.high))
+            if low and high and row.low == row.low
+            else ""
+        )
+        for row in tidy.itertuples()
+    ]
+    figure = made(
+        shown, scale.unit, y, say("Line chart, {unit}. {summary}.", scale.unit, summary(tidy, scale)), **about
+    )
     values = [name for name in ("y", "low", "high") if name in tidy]
     tidy[values] /= scale.factor
     v, styles = vega(), looks(kinds)
@@ -169,8 +177,13 @@ def bars(
     scale = short_scale([*total["up"], *above["y"]], unit, (width - 170) / len(months))
     tidy["series"] = tidy["series"].map(plain)
     kinds = in_order(tidy["series"], order)
-    figure = made(shown, scale.unit, y, say("Stacked bars by month, {unit}. {summary}.", scale.unit,
-        summary(tidy, scale)), **about)  # fmt: skip
+    figure = made(
+        shown,
+        scale.unit,
+        y,
+        say("Stacked bars by month, {unit}. {summary}.", scale.unit, summary(tidy, scale)),
+        **about,
+    )
     for part in (tidy, above):
         series = part.get("series", pd.Series(over_name, part.index))
         rows = zip(series, part["x"], part["y"], strict=True)
@@ -236,10 +249,13 @@ def ranking(
     words = [f"{named(name)}: {with_unit(text, scale.unit)}" for name, text in zip(tidy["item"], texts, strict=True)]
     about = {"width": NARROW, "height": 16 + 24 * len(tidy), **about}
     figure = made(
-        tidy.rename(columns={"item": item, "y": value}), scale.unit, value,
-        say("Bars, largest first, {unit}. {words}.", scale.unit, '; '.join(words)),
-        more=say("{count} smaller not shown.", number(left)) if left > 0 else "", **about,
-    )  # fmt: skip
+        tidy.rename(columns={"item": item, "y": value}),
+        scale.unit,
+        value,
+        say("Bars, largest first, {unit}. {words}.", scale.unit, "; ".join(words)),
+        more=say("{count} smaller not shown.", number(left)) if left > 0 else "",
+        **about,
+    )
     look = LOOKS["actual" if figure.shows == ("actual",) else "plan"]
     fills = [colour_of(v, about.get("better", "higher")) if signed else look.fill for v in tidy["y"]]
     strokes = [colour_of(v, about.get("better", "higher")) if signed else look.stroke for v in tidy["y"]]
@@ -275,19 +291,28 @@ def stair_step(
     tidy["text"] = [scale.text(v) for v in tidy["y"]]
     tidy["delta"] = ["" if pd.isna(c) else number(c / scale.factor, 1, sign=True) for c in change]
     tidy["ink"] = [colour_of(0.0 if pd.isna(c) else c, about["better"]) for c in change]
-    tidy["d"] = [say("{step}: {value}, step {change}", named(r.step), with_unit(r.text, scale.unit),
-        r.delta) if r.delta else f"{named(r.step)}: {with_unit(r.text, scale.unit)}"
-        for r in tidy.itertuples()]  # fmt: skip
+    tidy["d"] = [
+        say("{step}: {value}, step {change}", named(r.step), with_unit(r.text, scale.unit), r.delta)
+        if r.delta
+        else f"{named(r.step)}: {with_unit(r.text, scale.unit)}"
+        for r in tidy.itertuples()
+    ]
     shown = tidy[["step", "y"]].rename(columns={"step": step, "y": value})
-    figure = made(shown, scale.unit, value, say("Stair-step, {unit}. {steps}.", scale.unit,
-        "; ".join(tidy["d"])), **about)  # fmt: skip
+    figure = made(
+        shown, scale.unit, value, say("Stair-step, {unit}. {steps}.", scale.unit, "; ".join(tidy["d"])), **about
+    )
     tidy = tidy.assign(y=tidy["y"] / scale.factor, n=range(len(tidy)))
     worst = int(change.mul(1 if lower_is_better else -1).fillna(-9e9).to_numpy().argmax())
     tidy["m"] = [say("message: {text}", d) for d in tidy["d"]]
     v = vega()
     letters = max(7, int((about["width"] - 60) / len(tidy) / 6.2))
-    axis = v.Axis(title=None, labelAngle=0, ticks=False, domain=False,
-                  labelExpr=label_list([named(s) for s in tidy["step"]], letters))  # fmt: skip
+    axis = v.Axis(
+        title=None,
+        labelAngle=0,
+        ticks=False,
+        domain=False,
+        labelExpr=label_list([named(s) for s in tidy["step"]], letters),
+    )
     base = chart(tidy).encode(x=v.X("n:O", scale=v.Scale(paddingInner=0.35), axis=axis))
     top = float(tidy["y"].max())
     height = v.Y("y:Q", axis=None, scale=v.Scale(domain=[0, top * 1.3 or 1.0], nice=False))

@@ -189,8 +189,10 @@ def _bars(roots: Sequence[ElementTree.Element]) -> list[Bar]:
         found.append((name, value, told["unit"].strip(), digit, wide, high, *look))
     widths = {round(one[4]) for one in found if one[0] != SCALE}
     across = len(widths) > len({round(one[5]) for one in found if one[0] != SCALE})
-    return [Bar(*one[:4], max(one[4], one[5]) if one[0] == SCALE else one[4] if across else one[5], *one[6:])
-            for one in found]  # fmt: skip
+    return [
+        Bar(*one[:4], max(one[4], one[5]) if one[0] == SCALE else one[4] if across else one[5], *one[6:])
+        for one in found
+    ]
 
 
 def _sizes(bars: Sequence[Bar]) -> dict[str, list[float]]:

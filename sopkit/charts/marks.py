@@ -15,10 +15,21 @@ from sopkit.charts.notation import INK, QUIET
 from sopkit.words import Scale, month_name, say, scale_of, shortened, unit_name, with_unit, written
 
 # widths of Helvetica's letters in thousandths of the type size (Adobe's published metrics), narrow to wide
-_WIDTHS = {222: "ijl'’|\u202f", 278: " \xa0!,./:;[]\\It·f", 333: "()-`r", 500: "ckJsvxyzç",
+_WIDTHS = {
+    222: "ijl'’|\u202f",
+    278: " \xa0!,./:;[]\\It·f",
+    333: "()-`r",
+    500: "ckJsvxyzç",
     556: "éèêëàâäôöûùü«»abdeghnopquL#$?_0123456789–",
-           584: "+<=>~−", 611: "FTZ", 667: "ÀÉÈABEKPSVXY&", 722: "CDHNRUw", 778: "GOQ", 833: "mM",
-           889: "%", 944: "W"}  # fmt: skip
+    584: "+<=>~−",
+    611: "FTZ",
+    667: "ÀÉÈABEKPSVXY&",
+    722: "CDHNRUw",
+    778: "GOQ",
+    833: "mM",
+    889: "%",
+    944: "W",
+}
 _WIDTH = {letter: width for width, letters in _WIDTHS.items() for letter in letters}
 
 
@@ -103,8 +114,15 @@ def scale_marker(step: float, scale: Scale, zero: float = 0.0, pixels: float = 1
     """A drawn length of `step`, from `zero` on, with its value left of the chart: what a value axis would tell."""
     step = nice(step)
     text, end = scale.text(step * scale.factor), zero + step * pixels
-    row = pd.DataFrame({"y": [zero], "y2": [end], "m": [(zero + end) / 2], "text": [text],
-                        "d": [say("scale: {value}", with_unit(text, scale.unit))]})  # fmt: skip
+    row = pd.DataFrame(
+        {
+            "y": [zero],
+            "y2": [end],
+            "m": [(zero + end) / 2],
+            "text": [text],
+            "d": [say("scale: {value}", with_unit(text, scale.unit))],
+        }
+    )
     v = vega()
     base = chart(row).encode(x=v.value(-6))
     rule = base.mark_rule(strokeWidth=3, color=QUIET).encode(y="y:Q", y2="y2:Q", description="d:N")
@@ -134,8 +152,12 @@ def apart(values: pd.Series, least: float) -> list[float]:
 
 def marked(point: pd.DataFrame, x: str, y: str, dy: int = -11) -> list[Any]:
     """The point that the message makes: a ring around it and its number in bold."""
-    rows = point.assign(m=[say("message: {text}", f"{plain(name)} {text}") for name,
-        text in zip(point["x"], point["text"], strict=True)])  # fmt: skip
+    rows = point.assign(
+        m=[
+            say("message: {text}", f"{plain(name)} {text}")
+            for name, text in zip(point["x"], point["text"], strict=True)
+        ]
+    )
     base = chart(rows).encode(x=x, y=y)
     ring = base.mark_point(size=70, color=INK, filled=False, strokeWidth=1.6).encode(description="m:N")
     return [ring, base.mark_text(dy=dy, fontSize=10, fontWeight="bold", aria=False).encode(text="text:N")]

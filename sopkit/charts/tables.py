@@ -135,8 +135,11 @@ def _cell(value: Any, how: Show, scale: Scale | None, data: bool) -> Cell:
     """A cell; `data`: its text is the company's own, not a word of ours."""
     if how.planned_from is not None:
         known = [v for v in value if math.isfinite(v)]
-        alt = (say("{name}: from {first} to {last}", how.heading, number(known[0]), number(known[-1]))
-            if known else how.heading)  # fmt: skip
+        alt = (
+            say("{name}: from {first} to {last}", how.heading, number(known[0]), number(known[-1]))
+            if known
+            else how.heading
+        )
         return Cell(spark(value, alt, 120, 24, how.planned_from), "line")
     if scale:
         return Cell(scale.text(value, how.sign))
@@ -182,13 +185,24 @@ def table(
         rows.append(Row(cells, kind=kind, places=[int(place.fillna(len(shown)).iloc[at]) for place in places]))
     left = len(frame) - most
     figure = made(
-        frame[[*columns, *([group] if group and group not in columns else [])]], unit, "",
-        say("Table of {count} rows: {columns}.", number(len(frame)), ", ".join(plain(h.heading) for h,
-            _ in columns.values())),
-        more=say_count(left, "{count} more row is in the cycle's tables.",
+        frame[[*columns, *([group] if group and group not in columns else [])]],
+        unit,
+        "",
+        say(
+            "Table of {count} rows: {columns}.",
+            number(len(frame)),
+            ", ".join(plain(h.heading) for h, _ in columns.values()),
+        ),
+        more=say_count(
+            left,
+            "{count} more row is in the cycle's tables.",
             "{count} more rows are in the cycle's tables.",
-                       number(left)) if left > 0 else "", **about,
-    )  # fmt: skip
+            number(left),
+        )
+        if left > 0
+        else "",
+        **about,
+    )
     figure.measure = about.get("measure") or listed((plain(h.heading) for h, scale in columns.values() if scale), 9)
     figure = _written(figure, head, rows, "tight" if len(columns) > 8 else "")
     if sorts:
@@ -242,15 +256,24 @@ def heat_map(
     body, marked = [], []
     for name, values in zip(wide.index, wide.to_numpy(dtype=float), strict=True):
         full = [mark_from is not None and value >= mark_from - 1e-9 for value in values]
-        marked += [say("{value} in {month}", plain(name), plain(at)) for at, mark in zip(wide.columns,
-            full, strict=True) if mark]  # fmt: skip
+        marked += [
+            say("{value} in {month}", plain(name), plain(at))
+            for at, mark in zip(wide.columns, full, strict=True)
+            if mark
+        ]
         cells = [
             Cell(scale.text(v, diverging), "mark" if mark else "", _shade(v, lowest, highest, diverging))
             for v, mark in zip(values, full, strict=True)
         ]
         body.append(Row(cells, Cell(safe(named(name)))))
-    alt = say("Heat map of {rows} rows and {columns} columns, {unit}, from {low} to {high}.", number(len(wide)),
-              number(wide.shape[1]), scale.unit, scale.text(lowest), scale.text(highest))  # fmt: skip
+    alt = say(
+        "Heat map of {rows} rows and {columns} columns, {unit}, from {low} to {high}.",
+        number(len(wide)),
+        number(wide.shape[1]),
+        scale.unit,
+        scale.text(lowest),
+        scale.text(highest),
+    )
     if marked:
         more = say(" and others") if len(marked) > 12 else ""
         alt += " " + say("Marked: {cells}.", ", ".join(marked[:12]) + more)
@@ -268,11 +291,20 @@ def statement(
         return nothing(about["title"], about.get("none", NONE), frame, row, column, value)
     tidy = points(frame, {"row": row, "column": column}, {"y": value}, unit, about.get("source", ""))
     wide, scale = _wide(tidy, rows), scale_of(tidy["y"], unit, small=True)
-    body = [Row([Cell(scale.text(v)) for v in values], Cell(safe(sentence(say(str(name)))), "text"),
-        "total" * (name in bold)) for name, values in zip(wide.index, wide.to_numpy(dtype=float),
-        strict=True)]  # fmt: skip
-    alt = say("Statement of {lines} lines and {columns} columns, {unit}.", number(len(wide)),
-        number(wide.shape[1]), scale.unit)  # fmt: skip
+    body = [
+        Row(
+            [Cell(scale.text(v)) for v in values],
+            Cell(safe(sentence(say(str(name)))), "text"),
+            "total" * (name in bold),
+        )
+        for name, values in zip(wide.index, wide.to_numpy(dtype=float), strict=True)
+    ]
+    alt = say(
+        "Statement of {lines} lines and {columns} columns, {unit}.",
+        number(len(wide)),
+        number(wide.shape[1]),
+        scale.unit,
+    )
     figure = made(tidy.rename(columns={"row": row, "column": column, "y": value}), scale.unit, value, alt, **about)
     return _written(figure, [Cell(safe(heading(row)), "text"), *_month_heads(wide.columns)], body, "statement")
 
@@ -305,11 +337,18 @@ def comparison(
         body.append(
             Row(cells, Cell(f'<span>{safe(label)}</span> <span class="unit">{safe(scale.unit)}</span>', "text"))
         )
-    alt = say("Table comparing {scenarios} scenarios with the base on {measures} measures.",
-        number(len(names)), number(len(body)))  # fmt: skip
+    alt = say(
+        "Table comparing {scenarios} scenarios with the base on {measures} measures.",
+        number(len(names)),
+        number(len(body)),
+    )
     figure = made(frame, "each row in its own unit", "", alt, more=say("▼ worse than the base."), **about)
-    return _written(figure, [Cell(safe(say("Measure")), "text"), *(Cell(safe(name))
-        for name in (say(base_name), *names))], body, "comparison")  # fmt: skip
+    return _written(
+        figure,
+        [Cell(safe(say("Measure")), "text"), *(Cell(safe(name)) for name in (say(base_name), *names))],
+        body,
+        "comparison",
+    )
 
 
 def flow(frame: pd.DataFrame, *, unit: str = "", **about: Unpack[About]) -> Figure:
@@ -390,8 +429,9 @@ class Tile(NamedTuple):
         value, unit = (f"{safe(scale.text(self.value))} ", scale.unit) if self.known else ("", say(NOT_KNOWN))
         state = ""
         if self.missed is not None:
-            verdict = say("▼ misses target {target}" if self.missed else "✓ meets target {target}",
-                          amount(self.target, self.unit))  # fmt: skip
+            verdict = say(
+                "▼ misses target {target}" if self.missed else "✓ meets target {target}", amount(self.target, self.unit)
+            )
             state = f'<p class="state{" down" if self.missed else ""}">{safe(verdict)}</p>'
         months = f", {span(self.months[0], self.months[-1])}" if len(self.months) else ""
         return (

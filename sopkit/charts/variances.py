@@ -51,8 +51,13 @@ def variances(
     spoken = "; ".join(
         f"{named(line)}: {scale.text(value)}" for line, value in zip(frame[row], frame[plan], strict=True)
     )
-    figure = made(frame, scale.unit, plan, say("Statement, {unit}. {spoken}.", scale.unit, spoken),
-        **(About(shows=scenarios) | about))  # fmt: skip
+    figure = made(
+        frame,
+        scale.unit,
+        plan,
+        say("Statement, {unit}. {spoken}.", scale.unit, spoken),
+        **(About(shows=scenarios) | about),
+    )
     return _written(figure, heads, body, "variances")
 
 
@@ -88,8 +93,12 @@ def swings(
         f"{named(line[row])}: {', '.join(f'{show[n]} {scale.text(line[n], True)}' for n in drawn)}"
         for line in frame.to_dict("records")
     )
-    return _written(made(frame, scale.unit, drawn[0], say("Bars, {unit}. {each}.", scale.unit, each),
-        **about), heads, body, "variances")  # fmt: skip
+    return _written(
+        made(frame, scale.unit, drawn[0], say("Bars, {unit}. {each}.", scale.unit, each), **about),
+        heads,
+        body,
+        "variances",
+    )
 
 
 class _Cells:

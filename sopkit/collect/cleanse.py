@@ -17,7 +17,7 @@ import pandas as pd
 
 from sopkit.collect.contradictions import own_lanes
 from sopkit.tables import TABLES, Company
-from sopkit.words import local, month_name, say, written
+from sopkit.words import local, month_name, number, say, written
 
 KEY = ["month", "product", "market"]
 WINDOW = 13  # months: a year and the month itself, so that every season has one vote
@@ -154,7 +154,7 @@ def _returns(raw: pd.DataFrame) -> pd.DataFrame:
     values, cells = raw.to_numpy(), {}
     for t, s in np.argwhere(values < 0):
         back = -values[t, s]
-        told = say("{quantity} more came back than was sold: demand cannot be negative", local(f"{back:,.0f}"))
+        told = say("{quantity} more came back than was sold: demand cannot be negative", number(back))
         cells[t, s] = (back, "returns", told)
         for earlier in range(t - 1, max(t - 1 - RETURNS_REACH, -1), -1):
             already = -cells.get((earlier, s), (0.0,))[0]
@@ -198,9 +198,12 @@ def _stock_outs(raw: pd.DataFrame, expected: pd.DataFrame, tables: Mapping[str, 
     cells = {}
     for t, s in np.argwhere(short.to_numpy()):
         lost = expected.iat[t, s] - raw.iat[t, s]
-        told = ("no stock at the month's end: about {quantity} would have sold" if gone.iat[t, s] else
-                "no stock at the month's start: about {quantity} would have sold")  # fmt: skip
-        cells[t, s] = (lost, "stock_out", say(told, local(f"{expected.iat[t, s]:,.0f}")))
+        told = (
+            "no stock at the month's end: about {quantity} would have sold"
+            if gone.iat[t, s]
+            else "no stock at the month's start: about {quantity} would have sold"
+        )
+        cells[t, s] = (lost, "stock_out", say(told, number(expected.iat[t, s])))
     return _rows(raw, cells)
 
 
@@ -224,17 +227,23 @@ def _suspicions(
     cells = {}
     for t, s in np.argwhere(far.to_numpy()):
         sold, usual = raw.iat[t, s], expected.iat[t, s]
-        compared = local(f"{sold:,.0f}"), local(f"{usual:,.0f}")
+        compared = number(sold), number(usual)
         if sold >= DEAL * usual and alone.iat[t, s]:
-            method, reason = ("one_off_deal", say("{sold} sold where {usual} were usual, in one month "
-                                    "only: a single order?", *compared))  # fmt: skip
+            method, reason = (
+                "one_off_deal",
+                say("{sold} sold where {usual} were usual, in one month only: a single order?", *compared),
+            )
         elif sold == 0:
-            method, reason = ("suspected_stock_out", say("{sold} sold where {usual} were usual; no "
-                                    "stock record tells why", *compared))  # fmt: skip
+            method, reason = (
+                "suspected_stock_out",
+                say("{sold} sold where {usual} were usual; no stock record tells why", *compared),
+            )
         else:
             far_off = local(f"{score.iat[t, s]:+.1f}")
-            method, reason = ("outlier", say("{sold} sold where {usual} were usual, {score} deviations",
-                *compared, far_off))  # fmt: skip
+            method, reason = (
+                "outlier",
+                say("{sold} sold where {usual} were usual, {score} deviations", *compared, far_off),
+            )
         if t == len(raw) - 1:
             reason = say("{reason}; the newest month, so it may be the start of a change", reason)
         cells[t, s] = (usual - sold, method, reason)
@@ -276,8 +285,12 @@ def _trading_days(
             continue
         effect = np.exp(-min(slope, 1.0) * shift.fillna(0.0)) - 1
         for t in np.flatnonzero(effect.abs().to_numpy() >= TRADING_MATERIAL):
-            reason = say("{days} working days where {usual} are usual in {month}", local(f"{days.iat[t]:.0f}"),
-                         local(f"{usual.iat[t]:.1f}"), written(known.index[t], "%B", "LLLL"))  # fmt: skip
+            reason = say(
+                "{days} working days where {usual} are usual in {month}",
+                number(days.iat[t]),
+                local(f"{usual.iat[t]:.1f}"),
+                written(known.index[t], "%B", "LLLL"),
+            )
             for s in np.flatnonzero((groups == group) & (known.iloc[t].to_numpy() * abs(effect.iat[t]) >= 1)):
                 cells[t, s] = (known.iat[t, s] * effect.iat[t], "trading_days", reason)
     return _rows(known, cells)

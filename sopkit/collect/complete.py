@@ -16,7 +16,7 @@ from sopkit.collect import runs_out
 from sopkit.collect.contradictions import reached
 from sopkit.errors import Finding
 from sopkit.tables import TABLES, Company
-from sopkit.words import local, number, say
+from sopkit.words import number, say
 
 ALL = "all"
 SCORE = "score of the table"
@@ -75,17 +75,19 @@ def findings(tables: Mapping[str, pd.DataFrame], company: Company, cycle: str) -
     for row in scores[scores["family"].eq(ALL) & scores["score"].lt(1) & scores["measure"].ne(SCORE)].itertuples():
         if tables[row.table].empty and row.table in PLANNED_AROUND:
             continue
-        counts = local(f"{row.present:,.0f}"), local(f"{row.wanted:,.0f}")
-        rule = say("incomplete: {measure} ({present} of {wanted}); missing: {names}", say(row.measure),
-            *counts, row.missing)  # fmt: skip
+        counts = number(row.present), number(row.wanted)
+        rule = say(
+            "incomplete: {measure} ({present} of {wanted}); missing: {names}", say(row.measure), *counts, row.missing
+        )
         fix = say("Complete the source, or declare under `assumptions:` in company.yaml how it is planned around.")
         found.append(Finding(row.table, 0, "", "", rule, "warning", "", fix))
     found += _unmet_demand(tables)
     declared = {assumption.table for assumption in company.assumptions.values()}
     for name in PLANNED_AROUND:
         if tables[name].empty and name not in declared:
-            fix = say("Give it a source, or declare under `assumptions:` in company.yaml what is "
-                      "assumed and who answers.")  # fmt: skip
+            fix = say(
+                "Give it a source, or declare under `assumptions:` in company.yaml what is assumed and who answers."
+            )
             found.append(Finding(name, 0, "", "", say(UNSAID), "warning", "", fix))
     found += runs_out.findings(tables, company, cycle)
     return [*found, *_stock_date(tables, cycle), *_expired_assumptions(company, cycle)]
@@ -100,10 +102,14 @@ def _unmet_demand(tables: Mapping[str, pd.DataFrame]) -> Iterator[Finding]:
         named = ", ".join(f"{row.product} in {row.market}" for row in bare.head(LISTED).itertuples())
         if len(bare) > LISTED:
             named = say("{names} and {count} more", named, number(len(bare) - LISTED))
-        rule = say("{count} of {all} products and markets have no service policy: what is not delivered in its month "
-                   "is lost, "
-                   "and nothing but its margin speaks against that; missing: {names}", local(f"{len(bare):,}"),
-                   local(f"{len(pairs):,}"), named)  # fmt: skip
+        rule = say(
+            "{count} of {all} products and markets have no service policy: what is not delivered in its month "
+            "is lost, "
+            "and nothing but its margin speaks against that; missing: {names}",
+            number(len(bare)),
+            number(len(pairs)),
+            named,
+        )
         fix = say("Add them with what a waiting or lost unit costs.")
         yield Finding("service_policies", 0, "", "", rule, "warning", "", fix)
 

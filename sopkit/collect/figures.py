@@ -98,8 +98,11 @@ def missing(book: Book) -> Figure:
 def assumptions(book: Book) -> Figure:
     """What is missing but planned around, each with an owner."""
     asked = book["findings"]["severity"].eq("warning").sum()
-    none = (say("No assumption is declared; {findings} may ask for one.", several(int(asked), "finding"))
-        if asked else ("Nothing had to be assumed."))  # fmt: skip
+    none = (
+        say("No assumption is declared; {findings} may ask for one.", several(int(asked), "finding"))
+        if asked
+        else ("Nothing had to be assumed.")
+    )
     return charts.table(
         book["assumptions"],
         charts.columns_of("assumptions", "statement table owner expires", statement="Assumption",

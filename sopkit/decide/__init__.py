@@ -51,10 +51,13 @@ def recommend(asked: Question, results: pd.DataFrame, currency: str = "") -> tup
     avoids = change["service penalties"] < 0
     penalties = "avoids {money} of service penalties" if avoids else "adds {money} of service penalties"
     return best, say(
-        "{option}: {result} and {penalties}; fill rate {points} points, mean stock {stock}.", titles[best],
-        say(result, money["result"]), say(penalties, money["service penalties"]),
-        number(change["fill rate"] * 100, 1, sign=True), amount(change["mean stock value"], currency,
-            True))  # fmt: skip
+        "{option}: {result} and {penalties}; fill rate {points} points, mean stock {stock}.",
+        titles[best],
+        say(result, money["result"]),
+        say(penalties, money["service penalties"]),
+        number(change["fill rate"] * 100, 1, sign=True),
+        amount(change["mean stock value"], currency, True),
+    )
 
 
 def questions(book: Book) -> list[Question]:

@@ -41,9 +41,11 @@ def log(book: Book) -> Figure:
         return "; ".join(titles.get(code, code) for code in divided(codes))
 
     rows = rows.assign(
-        status=rows["status"].mask(overdue(book), OVERDUE), option=rows["option"].map(named),
-        options=rows["options"].map(named), recommendation=rows["recommendation"].map(lambda text: advice(book, text)),
-    )  # fmt: skip
+        status=rows["status"].mask(overdue(book), OVERDUE),
+        option=rows["option"].map(named),
+        options=rows["options"].map(named),
+        recommendation=rows["recommendation"].map(lambda text: advice(book, text)),
+    )
     return charts.table(
         rows,
         charts.columns_of("decision_log", " ".join(columns), recommendation="The numbers recommend", option="Decided"),
@@ -88,9 +90,14 @@ def table(book: Book, place: int = 0) -> Figure:
     rows = rows.reindex(scores["option"])  # in the order in which they are offered
     called = [(titles.get(code, code), mark) for code, mark in zip(rows.index, rows["recommended"], strict=True)]
     rows.insert(0, "name", [say("{option} (recommended)", name) if mark is True else name for name, mark in called])
-    show = {event: Show((events["title"].get(event, event) if event
-        else say("Nothing happens")) + (f" ({percent(chance[event])})" if pd.notna(chance[event])
-        else ""), book.currency) for event in wide}  # fmt: skip
+    show = {
+        event: Show(
+            (events["title"].get(event, event) if event else say("Nothing happens"))
+            + (f" ({percent(chance[event])})" if pd.notna(chance[event]) else ""),
+            book.currency,
+        )
+        for event in wide
+    }
     text = _safest(rows, titles, book.currency)
     return charts.table(
         rows if len(cells) else None,
@@ -147,10 +154,16 @@ def review(book: Book) -> Figure:
     rows = book["decision_review"]
     counts = rows["outcome"].value_counts()
     told = [f"{row.decided_by or say('nobody')}, {month_name(row.cycle)}" for row in rows.itertuples()]
-    ends = [f"{number(counts[one])} {say(one)}" for one in ("done", "on track", "at risk", "missed",
-        "not known") if one in counts]  # fmt: skip
-    named = rows["title"].where(rows["title"].ne(""), rows["question"]).where(
-        rows["option"] != BASE, [say("{question} No: the plan stood.", one) for one in rows["question"]])  # fmt: skip
+    ends = [
+        f"{number(counts[one])} {say(one)}"
+        for one in ("done", "on track", "at risk", "missed", "not known")
+        if one in counts
+    ]
+    named = (
+        rows["title"]
+        .where(rows["title"].ne(""), rows["question"])
+        .where(rows["option"] != BASE, [say("{question} No: the plan stood.", one) for one in rows["question"]])
+    )
     return charts.table(
         rows.assign(title=named, told=told),
         {"title": "Decision", "told": "Decided by", **charts.columns_of(
@@ -168,8 +181,10 @@ def board(book: Book) -> Figure:
     """The actions by where they stand: open, doing, done, dropped; what is late is said."""
     rows = standing(book["actions"])
     behind = late(rows, book.first)
-    cards = [f"{at}. {row.what}" + (f" ({row.assignees})" if row.assignees else "") + (" " + say("LATE")
-        if is_late else "") for (at, row), is_late in zip(rows.iterrows(), behind, strict=True)]  # fmt: skip
+    cards = [
+        f"{at}. {row.what}" + (f" ({row.assignees})" if row.assignees else "") + (" " + say("LATE") if is_late else "")
+        for (at, row), is_late in zip(rows.iterrows(), behind, strict=True)
+    ]
     stacks = {one: [card for card, state in zip(cards, rows["status"], strict=True) if state == one] for one in STATES}
     deep = max(map(len, stacks.values()), default=0)
     return charts.table(
@@ -256,8 +271,11 @@ def _options(book: Book, row: Any) -> Figure:
         best_of = advice(book, row["recommendation"]) if rivals else say(NO_RIVAL)
         text = " ".join(filter(None, [row["lapsed"], best_of]))
     behind = overdue(book)[row.name]
-    due = (say("overdue since {month}" if behind else "due {month}", month_name(row["due"]))
-        if pd.notna(row["due"]) else "")  # fmt: skip
+    due = (
+        say("overdue since {month}" if behind else "due {month}", month_name(row["due"]))
+        if pd.notna(row["due"])
+        else ""
+    )
     return charts.table(
         options.astype(dict.fromkeys(show, float)), {"option": "Option", **show},
         who=book.who, title=row["question"], look_for=text,

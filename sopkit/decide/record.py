@@ -119,8 +119,9 @@ def combined(book: Book, codes: Sequence[str]) -> pd.DataFrame:
     try:
         both = together(book, codes)
     except SettingsError as error:
-        return pd.DataFrame([row | {"sentence": say("They are not recommended together: {error}",
-            error)}], columns=names)  # fmt: skip
+        return pd.DataFrame(
+            [row | {"sentence": say("They are not recommended together: {error}", error)}], columns=names
+        )
     base = Plan(book.tables, book.company, book.cycle, book.scenarios)
     before, after = base.measures(), _with_costs(base, codes).what_if(both, judged=False).measures()
     gain = float((after - before)["result"] - (after - before)["service penalties"])
@@ -130,8 +131,10 @@ def combined(book: Book, codes: Sequence[str]) -> pd.DataFrame:
     average = {code: brings.get(code, 0.0) for code in codes}
     best = max(average, key=lambda code: average[code])
     if sum(average.values()) + gain - added + CENT < average[best]:
-        how = ("Together, if nothing happens: {money} after penalties; that is too much less than added up ({sum}): "
-               "adopt only {option}.")  # fmt: skip
+        how = (
+            "Together, if nothing happens: {money} after penalties; that is too much less than added up ({sum}): "
+            "adopt only {option}."
+        )
         told.append(book.scenarios[best].title)
     else:
         how = "Together, if nothing happens: {money} after penalties; each alone, added up: {sum}."

@@ -16,13 +16,12 @@ KEEP = "keep the plan as it stands"  # what choosing the base is called
 
 
 # what an option does against the first one: nothing, good, bad; if nothing happens, and if an event does
-ALONE = (
-    "changes nothing if nothing happens", "brings {money} if nothing happens", "costs {money} if nothing happens",
-)  # fmt: skip
+ALONE = ("changes nothing if nothing happens", "brings {money} if nothing happens", "costs {money} if nothing happens")
 HAPPENS = (
-    "changes nothing if: {event} ({chance})", "saves {money} if: {event} ({chance})",
+    "changes nothing if: {event} ({chance})",
+    "saves {money} if: {event} ({chance})",
     "loses {money} if: {event} ({chance})",
-)  # fmt: skip
+)
 
 
 def events_of(asked: Question, book: Book) -> list[str]:
@@ -133,7 +132,8 @@ def sentence(asked: Question, table: pd.DataFrame, scored: pd.DataFrame, book: B
         how = percent(chance[event]) if pd.notna(chance[event]) else say("nobody states how likely")
         parts.append(say(HAPPENS[way], *money, named[event], how))
     name = titles[other][:1].upper() + titles[other][1:]
-    told = say("{option}: {effects}; {money} on average.", name, listed(parts, 9),
-        scale.told(mean[other] - mean[first], True))  # fmt: skip
+    told = say(
+        "{option}: {effects}; {money} on average.", name, listed(parts, 9), scale.told(mean[other] - mean[first], True)
+    )
     verdict = [] if code != first else [say("It does not pay: {option}.", titles[first])]
     return code, " ".join([told, *verdict, *gone])

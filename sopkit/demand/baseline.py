@@ -391,7 +391,8 @@ def _notes(panel: Panel, accuracy: pd.DataFrame) -> pd.DataFrame:
         for name, naive, chosen in rmsse[[NAIVE, "chosen"]].itertuples():
             if chosen > naive:
                 rmsses = local(f"{naive:.2f}"), local(f"{chosen:.2f}")
-                told = say("Seasonal naive would have been better in the backtest: RMSSE {naive} "
-                           "against {chosen}.", *rmsses)  # fmt: skip
+                told = say(
+                    "Seasonal naive would have been better in the backtest: RMSSE {naive} against {chosen}.", *rmsses
+                )
                 rows.append((name, told))
     return pd.DataFrame(rows, columns=["unique_id", "note"]).sort_values("unique_id", kind="stable", ignore_index=True)

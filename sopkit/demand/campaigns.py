@@ -10,7 +10,7 @@ import pandas as pd
 from sopkit.demand.drivers import effect_of, prices_by_month
 from sopkit.demand.grid import Grid, Notes, Past
 from sopkit.demand.layers import market_effects
-from sopkit.words import local, percent, say
+from sopkit.words import number, percent, say
 
 if TYPE_CHECKING:
     from sopkit.book import Book
@@ -175,9 +175,15 @@ def _success_of(kind: str, group: pd.DataFrame, assumed: float, missing: tuple[f
         seen, error = judged["dip"].sum() / extra, noise / extra
         trust = 1 / error**2, 1 / PULL_FORWARD_DOUBT**2
         pulled = (seen * trust[0] + assumed * trust[1]) / sum(trust)
-        how.append(say("pull-forward seen {seen} give or take {error}, assumed {assumed} give or take "
-                       "{doubt}", percent(seen), percent(error), percent(assumed),
-            percent(PULL_FORWARD_DOUBT)))  # fmt: skip
+        how.append(
+            say(
+                "pull-forward seen {seen} give or take {error}, assumed {assumed} give or take {doubt}",
+                percent(seen),
+                percent(error),
+                percent(assumed),
+                percent(PULL_FORWARD_DOUBT),
+            )
+        )
     else:
         how.append(say("pull-forward as assumed"))
     success = max(achieved / promised, 0.0) if promised > 0 else 1.0
@@ -186,8 +192,13 @@ def _success_of(kind: str, group: pd.DataFrame, assumed: float, missing: tuple[f
     taken, error = np.array([missing[0], np.sqrt(np.square(missing[1]).sum())]) / max(brought.sum(), 1e-9)
     beyond = len(brought) >= LEAST_CAMPAIGNS and taken > SURE * error
     if beyond:
-        how.append(say("{share} of their units were missing in the family, give or take {error}",
-            percent(taken), percent(error)))  # fmt: skip
+        how.append(
+            say(
+                "{share} of their units were missing in the family, give or take {error}",
+                percent(taken),
+                percent(error),
+            )
+        )
     shares = float(np.clip(pulled, 0, 1)), float(min(taken, 1.0)) if beyond else 0.0
     return kind, len(known), promised, achieved, success, by_discount, *shares, "; ".join(how)
 
@@ -207,7 +218,7 @@ def _by_discount(known: pd.DataFrame, how: list[str]) -> float:
     missed = [np.abs(told - brought).mean() for told in (np.expm1(cut * each), promised.to_numpy() * kept)]
     if missed[0] >= missed[1]:
         return np.nan
-    off = [local(f"{100 * one:.0f}") for one in missed]
+    off = [number(100 * one) for one in missed]
     how.append(say("their discounts foretold the uplift within {points} points, their promises within {other}", *off))
     return float(cut @ log / (cut @ cut))
 
@@ -238,16 +249,20 @@ def undisturbed(book: Book, past: Past, success: pd.DataFrame, learned: pd.DataF
             )
         used += 1
     if used:
-        sentence = say("The effect of {count} past campaigns (product x market) was taken out of the "
-                       "history before the baseline was made; the campaigns layer puts planned ones in.",
-            used)  # fmt: skip
+        sentence = say(
+            "The effect of {count} past campaigns (product x market) was taken out of the "
+            "history before the baseline was made; the campaigns layer puts planned ones in.",
+            used,
+        )
         notes.say("campaigns", "history", sentence)
     effects = market_effects(book, past)
     if (effects != 0).any():
         conditions = book["market_conditions"]
         drivers = ", ".join(sorted(set(conditions.loc[conditions["month"] < book.first, "driver"])))
-        sentence = say("Their past effect was taken out of the history before the baseline was made; "
-                       "the layer puts their planned effect in.")  # fmt: skip
+        sentence = say(
+            "Their past effect was taken out of the history before the baseline was made; "
+            "the layer puts their planned effect in."
+        )
         notes.say("market conditions", drivers, sentence)
     # an effect of nearly -100 % leaves nothing to scale up from: such a month is left as it was
     whole = factor * (1 + effects) * (1 + effect_of(book, past, learned))
@@ -302,9 +317,14 @@ def campaign_layer(book: Book, grid: Grid, volume: np.ndarray, past: Past, notes
         kept = say("past ones kept {share} of their promise", percent(rate["success"]))
         kept = say("past ones went by their discount, not by their promise") if rate["by_discount"] > 0 else kept
         kept = kept if rate["campaigns"] else rate["reason"].split(";")[0]
-        sentence = say("Planned campaigns promise {promised} extra units; {kept}, so the plan counts on "
-                       "{counted}, and takes {share} of them from the months after.",
-            local(f"{promised:,.0f}"), kept, local(f"{counted:,.0f}"), percent(rate["pull_forward"]))  # fmt: skip
+        sentence = say(
+            "Planned campaigns promise {promised} extra units; {kept}, so the plan counts on "
+            "{counted}, and takes {share} of them from the months after.",
+            number(promised),
+            kept,
+            number(counted),
+            percent(rate["pull_forward"]),
+        )
         if rate["cannibalised"] > 0:
             cannibals = say("{share} of them come from other products of the family.", percent(rate["cannibalised"]))
             sentence = f"{sentence} {cannibals}"

@@ -16,7 +16,7 @@ from sopkit.demand.tournament import LEVELS
 from sopkit.errors import SopkitError
 from sopkit.kpis import wape
 from sopkit.tables import TABLES
-from sopkit.words import local, percent, say
+from sopkit.words import local, number, percent, say
 
 if TYPE_CHECKING:
     from sopkit.book import Book
@@ -98,8 +98,9 @@ def stream_weights(judged: pd.DataFrame, families: list[str], rules: Consensus, 
     least, most = np.array([(limit.least, limit.most) for limit in rules.streams.values()]).T
     if least.sum() > 1 or most.sum() < 1:
         sums = say("(least {least}, most {most})", local(f"{least.sum():.2f}"), local(f"{most.sum():.2f}"))
-        sentence = say("The limits of consensus.streams cannot sum to 1 {sums}: they were widened. "
-                       "Correct company.yaml.", sums)  # fmt: skip
+        sentence = say(
+            "The limits of consensus.streams cannot sum to 1 {sums}: they were widened. Correct company.yaml.", sums
+        )
         notes.say("consensus", "limits", sentence)
     shown = _judgement(judged, rules)
     parts = {
@@ -126,17 +127,22 @@ def stream_weights(judged: pd.DataFrame, families: list[str], rules: Consensus, 
                 if name == "statistical" and not known.any():
                     reason = say("nobody's past forecasts are judged: the numbers stand on their backtest")
             elif abs(share[i] - free[i]) < 1e-9:
-                how = ("by its error at lag {lag} ({count} forecasts judged), after its lasting bias of {bias} is "
-                       "taken out"
-                       if after else "by its error at lag {lag} ({count} forecasts judged)")  # fmt: skip
-                reason = say(how, lag, local(f"{counts[i]:.0f}"), *after)
+                how = (
+                    "by its error at lag {lag} ({count} forecasts judged), after its lasting bias of {bias} is "
+                    "taken out"
+                    if after
+                    else "by its error at lag {lag} ({count} forecasts judged)"
+                )
+                reason = say(how, lag, number(counts[i]), *after)
             else:
                 bound = "its limit, at least {share}" if share[i] > free[i] else "its limit, at most {share}"
                 at_limit = np.isclose(share[i], [least[i], most[i]]).any()
                 limit = say(bound, percent(share[i])) if at_limit else say("other streams' limits")
-                how = ("{share} by its error at lag {lag}, after its lasting bias of {bias} is taken out; held by "
-                       "{limit}"
-                       if after else "{share} by its error at lag {lag}; held by {limit}")  # fmt: skip
+                how = (
+                    "{share} by its error at lag {lag}, after its lasting bias of {bias} is taken out; held by {limit}"
+                    if after
+                    else "{share} by its error at lag {lag}; held by {limit}"
+                )
                 reason = say(how, percent(free[i]), lag, *after, limit)
             rows.append((family, name, error[i], bias[i], share[i], reason))
     weights = pd.DataFrame(rows, columns=TABLES["stream_weights"].names)
@@ -157,9 +163,15 @@ def _say_blend(shown: pd.DataFrame, weights: pd.DataFrame, notes: Notes) -> None
         alone = {name: wape(wide[name], actual) for name in share.index}
         best, blended = min(alone, key=lambda name: alone[name]), wape(wide[share.index] @ share, actual)
         if blended > alone[best] + 0.0005:
-            sentence = say("In {family} the blend would have missed by {blended} in the months judged, "
-                           "its best stream ({best}) alone by {alone}: few months or a limit keep the "
-                           "other in.", family, percent(blended, 1), best, percent(alone[best], 1))  # fmt: skip
+            sentence = say(
+                "In {family} the blend would have missed by {blended} in the months judged, "
+                "its best stream ({best}) alone by {alone}: few months or a limit keep the "
+                "other in.",
+                family,
+                percent(blended, 1),
+                best,
+                percent(alone[best], 1),
+            )
             notes.say("consensus", family, sentence)
 
 
@@ -183,8 +195,10 @@ def blend(streams: Mapping[str, np.ndarray], weights: pd.DataFrame, grid: Grid, 
     total, parts = grid.zeros(), grid.zeros()
     for name in share.columns:
         if name not in streams or np.isnan(streams[name]).all():
-            sentence = say("consensus.streams names {name}, of which this cycle has no forecast: the "
-                           "others get its weight.", repr(name))  # fmt: skip
+            sentence = say(
+                "consensus.streams names {name}, of which this cycle has no forecast: the others get its weight.",
+                repr(name),
+            )
             notes.say("consensus", name, sentence)
             continue
         off = grid.pairs["family"].map(bias[name]).to_numpy()[:, None]
@@ -254,9 +268,11 @@ def apply_overrides(
             continue
         if not (rows.any() and months.any()):
             overrides.loc[row.Index, "status"] = "matches nothing"
-            notes.say("overrides", say("override {id}", row.id), say("Override {id} of {author} "
-                                    "({scope}) matches nothing that is planned.", row.id, row.author,
-                what))  # fmt: skip
+            notes.say(
+                "overrides",
+                say("override {id}", row.id),
+                say("Override {id} of {author} ({scope}) matches nothing that is planned.", row.id, row.author, what),
+            )
             continue
         cells = np.ix_(rows, months)
         before = current[cells]
@@ -264,9 +280,15 @@ def apply_overrides(
         units = (after - before).sum()
         overrides.loc[row.Index, ["units", "money"]] = units, ((after - before) * price[rows]).sum()
         if row.action == "add" and not np.isclose(units, row.amount * months.sum()):
-            sentence = say("Override {id} of {author} takes {quantity} a month out of {scope}, more than there is in "
-                           "some: those "
-                           "stop at 0.", row.id, row.author, local(f"{-row.amount:,.0f}"), what)  # fmt: skip
+            sentence = say(
+                "Override {id} of {author} takes {quantity} a month out of {scope}, more than there is in "
+                "some: those "
+                "stop at 0.",
+                row.id,
+                row.author,
+                number(-row.amount),
+                what,
+            )
             notes.say("overrides", say("override {id}", row.id), sentence)
         here = Grid(grid.pairs[rows], grid.months[months]).long(before=before, after=after)
         effects.append(here.assign(id=row.id, cycle=book.first, owner=row.author, reason=row.reason))

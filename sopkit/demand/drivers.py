@@ -62,8 +62,20 @@ def driver_effects(book: Book, past: Past, disturbed: np.ndarray, notes: Notes) 
         found = _absorbed(past, places, given, disturbed)
         moved = [i for i in range(len(names)) if found is not None and found.x[:, i].std() > _least(names[i])]
         if found is None or not moved:
-            rows.append((family, "", PRICE, np.nan, np.nan, np.nan, np.nan, 0, False,
-                say("its prices and events never changed")))  # fmt: skip
+            rows.append(
+                (
+                    family,
+                    "",
+                    PRICE,
+                    np.nan,
+                    np.nan,
+                    np.nan,
+                    np.nan,
+                    0,
+                    False,
+                    say("its prices and events never changed"),
+                )
+            )
             continue
         effect, error = _explained(found.y, found.x[:, moved], found.absorbed)
         for i, value, doubt in zip(moved, effect, error, strict=True):
@@ -191,8 +203,9 @@ def _row(family: str, product: str, driver: str, found: tuple[float, float], mon
     wanted = SIGNS.get(driver)
     right = effect != 0 and wanted in (None, np.sign(effect))
     sure = abs(effect) >= SURE * error
-    reason = say("measured" if right and sure else "not enough evidence" if right or not sure
-        else "wrong sign: not used")  # fmt: skip
+    reason = say(
+        "measured" if right and sure else "not enough evidence" if right or not sure else "wrong sign: not used"
+    )
     edges = effect - NINETY * error, effect + NINETY * error
     return (family, product, driver, effect, error, *edges, months, bool(right and sure), reason)
 
@@ -229,16 +242,33 @@ def _say(effects: pd.DataFrame, notes: Notes) -> None:
     for family, rows in effects[effects["product"] == ""].groupby("family", sort=True):
         for row in rows.itertuples():
             if not row.counts:
-                notes.say("drivers", family, say("{family}: not enough evidence of {driver} ({reason}): "
-                                        "it moves nothing.", family, row.driver, row.reason))  # fmt: skip
+                notes.say(
+                    "drivers",
+                    family,
+                    say(
+                        "{family}: not enough evidence of {driver} ({reason}): it moves nothing.",
+                        family,
+                        row.driver,
+                        row.reason,
+                    ),
+                )
                 continue
             doubt = local(f"{row.low:+.2f}"), local(f"{row.high:+.2f}"), row.months
             if row.driver.startswith("event: "):
-                sentence = say("{family}, {driver}: changes demand by {share} (90 % between {low} and {high}, "
-                               "{months} months).",
-                               family, row.driver, percent(np.expm1(row.effect), sign=True), *doubt)  # fmt: skip
+                sentence = say(
+                    "{family}, {driver}: changes demand by {share} (90 % between {low} and {high}, {months} months).",
+                    family,
+                    row.driver,
+                    percent(np.expm1(row.effect), sign=True),
+                    *doubt,
+                )
             else:
-                sentence = say("{family}, {driver}: 1 % dearer changes demand by {effect} % (90 % between {low} and "
-                               "{high}, {months} months).", family, row.driver, local(f"{row.effect:+.2f}"),
-                               *doubt)  # fmt: skip
+                sentence = say(
+                    "{family}, {driver}: 1 % dearer changes demand by {effect} % (90 % between {low} and "
+                    "{high}, {months} months).",
+                    family,
+                    row.driver,
+                    local(f"{row.effect:+.2f}"),
+                    *doubt,
+                )
             notes.say("drivers", family, sentence)

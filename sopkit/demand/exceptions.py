@@ -11,7 +11,7 @@ import pandas as pd
 from sopkit import kpis
 from sopkit.demand.grid import CELL
 from sopkit.demand.judged import BIAS_LIMIT, KEPT
-from sopkit.words import local, month_name, percent, say
+from sopkit.words import month_name, number, percent, say
 
 if TYPE_CHECKING:
     from sopkit.book import Book
@@ -66,9 +66,12 @@ def _disagreements(book: Book, accuracy: pd.DataFrame) -> Iterator[Found]:
         lean, share = usual.get(book.family[row.product], 0.0), row.sales / row.statistical
         off = abs(share / (1 + lean) - 1)
         if off >= 0.05:
-            sentence = say("Sales expects {share} against the numbers for {product}; usually it leans "
-                           "{lean}.", percent(share - 1, sign=True), row.product, percent(lean,
-                sign=True))  # fmt: skip
+            sentence = say(
+                "Sales expects {share} against the numbers for {product}; usually it leans {lean}.",
+                percent(share - 1, sign=True),
+                row.product,
+                percent(lean, sign=True),
+            )
             yield row.product, "", off * row.money, sentence, say("ask sales what it knows that history does not")
 
 
@@ -81,9 +84,14 @@ def _moved(book: Book) -> Iterator[Found]:
     for row in sums[sums["quantity"] > 0].itertuples():
         change = row.consensus / row.quantity - 1
         if abs(change) >= 0.10:
-            sentence = say("{product} moved by {share} since the last cycle, from {quantity} to "
-                           "{consensus} units over the months both plan.", row.product, percent(change,
-                sign=True), local(f"{row.quantity:,.0f}"), local(f"{row.consensus:,.0f}"))  # fmt: skip
+            sentence = say(
+                "{product} moved by {share} since the last cycle, from {quantity} to "
+                "{consensus} units over the months both plan.",
+                row.product,
+                percent(change, sign=True),
+                number(row.quantity),
+                number(row.consensus),
+            )
             yield row.product, "", abs(row.money), sentence, say("give the reason before supply follows")
 
 
@@ -111,9 +119,13 @@ def _missed(judged: pd.DataFrame) -> Iterator[Found]:
     for row in sums[sums["actual"] > 0].itertuples():
         off = row.quantity / row.actual - 1
         if abs(off) >= 0.20:
-            sentence = say("{product} sold {actual} last month; {quantity} were forecast ({share}).", row.product,
-                           local(f"{row.actual:,.0f}"), local(f"{row.quantity:,.0f}"), percent(off,
-                               sign=True))  # fmt: skip
+            sentence = say(
+                "{product} sold {actual} last month; {quantity} were forecast ({share}).",
+                row.product,
+                number(row.actual),
+                number(row.quantity),
+                percent(off, sign=True),
+            )
             yield row.product, "", abs(row.money), sentence, say("find out whether it was a one-off")
 
 
@@ -124,11 +136,17 @@ def _deals(book: Book) -> Iterator[Found]:
     deals = deals[~deals["in_baseline"] & deals["month"].isin(set(book["demand_plan"]["month"])) & unsure]
     for row, price in zip(deals.itertuples(), book.net_prices(deals), strict=True):
         lost, won = row.quantity * row.probability, row.quantity * (1 - row.probability)
-        numbers = [local(f"{one:,.0f}") for one in (row.quantity, lost, won)]
-        sentence = say("{customer}, {month}, {quantity} {product} at {share}: lost, {lost} planned units go; won, "
-                       "{won} more are needed.", row.customer, month_name(row.month), numbers[0], row.product,
-                       percent(row.probability),
-                       *numbers[1:])  # fmt: skip
+        numbers = [number(one) for one in (row.quantity, lost, won)]
+        sentence = say(
+            "{customer}, {month}, {quantity} {product} at {share}: lost, {lost} planned units go; won, "
+            "{won} more are needed.",
+            row.customer,
+            month_name(row.month),
+            numbers[0],
+            row.product,
+            percent(row.probability),
+            *numbers[1:],
+        )
         advice = say("agree with sales when it will be known; ready a scenario")
         yield row.product, row.market, max(lost, won) * price, sentence, advice
 
@@ -142,13 +160,17 @@ def _launches(book: Book) -> Iterator[Found]:
         told = row.product, month_name(row.launch_month)
         if units > 0:
             like = row.like_product or say("no like-product")
-            sentence = say("{product} starts in {month}: {units} units rest on {like}.", *told,
-                local(f"{units:,.0f}"), like)  # fmt: skip
+            sentence = say("{product} starts in {month}: {units} units rest on {like}.", *told, number(units), like)
             yield row.product, "", money, sentence, say("hold the first weeks against the curve before ordering more")
         else:
             advice = say("name a like-product and a curve, or enter an override")
-            yield (row.product, "", money, say("{product} starts in {month} and nothing is planned for "
-                                    "it.", *told), advice)  # fmt: skip
+            yield (
+                row.product,
+                "",
+                money,
+                say("{product} starts in {month} and nothing is planned for it.", *told),
+                advice,
+            )
 
 
 def _campaigns(book: Book) -> Iterator[Found]:
@@ -164,10 +186,16 @@ def _campaigns(book: Book) -> Iterator[Found]:
             gap = base * row.promised_uplift * (1 - rate[kind])
             missing, money = missing + gap, money + gap * price
         if missing > 0 and rate[kind] < KEPT:
-            sentence = say("{campaign} promises {missing} more {product} than campaigns of its kind "
-                           "ever kept ({rate} of the promise); it costs {cost} {currency}.", campaign,
-                local(f"{missing:,.0f}"), product, percent(rate[kind]),
-                local(f"{rows['cost'].sum():,.0f}"), book.currency)  # fmt: skip
+            sentence = say(
+                "{campaign} promises {missing} more {product} than campaigns of its kind "
+                "ever kept ({rate} of the promise); it costs {cost} {currency}.",
+                campaign,
+                number(missing),
+                product,
+                percent(rate[kind]),
+                number(rows["cost"].sum()),
+                book.currency,
+            )
             yield product, "", money, sentence, say("plan at what was kept; ask whether it pays for itself")
 
 
@@ -175,9 +203,14 @@ def _overrides(book: Book) -> Iterator[Found]:
     """Overrides in force that nobody can check."""
     applied = book["overrides_applied"]
     for row in applied[(applied["status"] == "in force") & (applied["evidence"] == "")].itertuples():
-        sentence = say("Override {id} of {owner} moves {units} units of {scope} ({reason}); no evidence "
-                       "is named.", row.id, row.owner, local(f"{row.units:+,.0f}"), row.scope,
-            row.reason)  # fmt: skip
+        sentence = say(
+            "Override {id} of {owner} moves {units} units of {scope} ({reason}); no evidence is named.",
+            row.id,
+            row.owner,
+            number(row.units, sign=True),
+            row.scope,
+            row.reason,
+        )
         yield "", "", abs(row.money), sentence, say("name the evidence or let it expire")
 
 
@@ -190,6 +223,7 @@ def _uncertain(book: Book) -> Iterator[Found]:
     for row in sums[sums["consensus"] > 0].itertuples():
         wide = row.wide / row.consensus
         if wide >= 1:
-            sentence = say("The range of {product} over the next three months is {wide} of its plan.",
-                row.product, percent(wide))  # fmt: skip
+            sentence = say(
+                "The range of {product} over the next three months is {wide} of its plan.", row.product, percent(wide)
+            )
             yield row.product, "", row.money, sentence, say("hold stock deliberately, or make to order")

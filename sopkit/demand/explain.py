@@ -41,29 +41,42 @@ def reasons(book: Book, product: str, market: str = "") -> list[tuple[str, str]]
     units, near = book.units, plan[plan["month"].isin(book.year)]
     consensus, baseline = near["consensus"].sum(), near["baseline"].sum()
     low, high = (near[edge].sum() / max(consensus, 1e-9) for edge in ("p10", "p90"))
-    told = say("{quantity} {unit} in the {span}; four months in five end between {low} and {high} of their plan.",
-               number(consensus), units, book.span, percent(low), percent(high))  # fmt: skip
+    told = say(
+        "{quantity} {unit} in the {span}; four months in five end between {low} and {high} of their plan.",
+        number(consensus),
+        units,
+        book.span,
+        percent(low),
+        percent(high),
+    )
     lines = [("plan", told)]
     past = of("baseline_history").groupby("month")["quantity"].sum()
     lines += _past(past, baseline, units)
     models = of("baseline").drop_duplicates(["product", "market"])["model"]
     if len(models):
-        lines.append(("method", say("Forecast by {models}: weights by what each missed so far.",
-            listed(sorted(set(models)), 2))))  # fmt: skip
+        lines.append(
+            ("method", say("Forecast by {models}: weights by what each missed so far.", listed(sorted(set(models)), 2)))
+        )
     lines += _drivers(book, product)
     for layer, words in LAYER_WORDS.items():
         moved = near[layer].sum()
         if abs(moved) >= max(0.5, 0.001 * abs(consensus)):
-            way = ("{quantity} {unit} added to the baseline of {baseline}." if moved > 0
-                   else "{quantity} {unit} taken from the baseline of {baseline}.")  # fmt: skip
+            way = (
+                "{quantity} {unit} added to the baseline of {baseline}."
+                if moved > 0
+                else "{quantity} {unit} taken from the baseline of {baseline}."
+            )
             lines.append((words, say(way, number(abs(moved)), units, number(baseline))))
     blended = (near["blended"] - near["statistical"]).sum()
     if abs(blended) >= 0.5 and near["sales"].notna().any():
         weight = book["stream_weights"]
         weight = weight[(weight["family"] == near["family"].iat[0]) & (weight["stream"] == "sales")]
         parts = [number(blended, sign=True), units, *weight["reason"].iloc[:1]]
-        how = ("Blended in, it moves the plan by {quantity} {unit} ({reason})." if len(weight)
-               else "Blended in, it moves the plan by {quantity} {unit}.")  # fmt: skip
+        how = (
+            "Blended in, it moves the plan by {quantity} {unit} ({reason})."
+            if len(weight)
+            else "Blended in, it moves the plan by {quantity} {unit}."
+        )
         lines.append(("sales department", say(how, *parts)))
     lines += _change(book, plan, units)
     notes = book["baseline_notes"]
@@ -78,8 +91,13 @@ def _past(past: pd.Series, baseline: float, units: str) -> list[tuple[str, str]]
     if past.empty:
         return [("level", say("It was never sold: the plan rests on what people say and on layers."))]
     year = past.tail(12)
-    sold = say("The last {count} months sold {quantity} {unit}, without campaigns, market conditions and prices that "
-               "differed.", len(year), number(year.sum()), units)  # fmt: skip
+    sold = say(
+        "The last {count} months sold {quantity} {unit}, without campaigns, market conditions and prices that "
+        "differed.",
+        len(year),
+        number(year.sum()),
+        units,
+    )
     out = [("level", sold)]
     if len(past) < 24:
         told = say("{count} months of history: the season is that of longer series, if any.", len(past))
@@ -111,11 +129,19 @@ def _drivers(book: Book, product: str) -> list[tuple[str, str]]:
         if row.counts:
             give = number(1.645 * row.error, 2)
             if row.driver.startswith("event"):
-                told = say("{driver}: moves demand by {share} (give or take {error}).", row.driver,
-                           percent(np.expm1(row.effect), sign=True), give)  # fmt: skip
+                told = say(
+                    "{driver}: moves demand by {share} (give or take {error}).",
+                    row.driver,
+                    percent(np.expm1(row.effect), sign=True),
+                    give,
+                )
             else:
-                told = say("{driver}: 1 % dearer moves demand by {effect} % (give or take {error}).", row.driver,
-                           number(row.effect, 2, sign=True), give)  # fmt: skip
+                told = say(
+                    "{driver}: 1 % dearer moves demand by {effect} % (give or take {error}).",
+                    row.driver,
+                    number(row.effect, 2, sign=True),
+                    give,
+                )
             out.append(("drivers", told))
         else:
             out.append(("drivers", say("{driver}: {reason}, so it moves nothing.", row.driver, row.reason)))
@@ -133,8 +159,10 @@ def _change(book: Book, plan: pd.DataFrame, units: str) -> list[tuple[str, str]]
     if both.empty or both["quantity"].sum() <= 0:
         return []
     change = both["consensus"].sum() / both["quantity"].sum() - 1
-    how = ("Over the months both plan, it is {share} above what it was in the cycle of {month}.",
-           "Over the months both plan, it is {share} below what it was in the cycle of {month}.")  # fmt: skip
+    how = (
+        "Over the months both plan, it is {share} above what it was in the cycle of {month}.",
+        "Over the months both plan, it is {share} below what it was in the cycle of {month}.",
+    )
     told = say(how[int(change < 0)], percent(abs(change), 1), month_name(last))
     if abs(change) < 0.005:
         told = say("Over the months both plan, it stands where it stood in the cycle of {month}.", month_name(last))
@@ -163,8 +191,10 @@ def because(book: Book, product: str = "", market: str = "", family: str = "") -
 def few_beaten(book: Book) -> list[str]:
     """The sentence that the baseline beat seasonal naive in few series, where it did."""
     rows = book["demand_notes"].query("topic == 'baseline' and subject == 'seasonal naive'")["sentence"]
-    few = say("In the backtest the baseline beat seasonal naive in {count} of {all} series (RMSSE), few: for most, "
-              "last year's months say as much; the others are named in baseline_notes.")  # fmt: skip
+    few = say(
+        "In the backtest the baseline beat seasonal naive in {count} of {all} series (RMSSE), few: for most, "
+        "last year's months say as much; the others are named in baseline_notes."
+    )
     return rows[rows.str.contains(few.rpartition("}")[2], regex=False)].tolist()
 
 

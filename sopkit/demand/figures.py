@@ -97,8 +97,11 @@ def by_family(book: Book) -> Figure:
     rows["growth"] = rows["consensus"] / rows["last"].where(rows["last"] > 0) - 1
     rows["family"] = book.called(rows["family"], "families")
     known = rows.dropna(subset="growth").sort_values("growth", ascending=False, kind="stable")
-    moving = {name: Show(sentence(say(words)), book.units, True) for name, words in LAYERS.items()
-              if rows[name].abs().sum() > 0.5}  # fmt: skip
+    moving = {
+        name: Show(sentence(say(words)), book.units, True)
+        for name, words in LAYERS.items()
+        if rows[name].abs().sum() > 0.5
+    }
     return charts.table(
         rows,
         {"family": Show("Family"), "last": Show("Last 12 months", book.units),
@@ -246,8 +249,9 @@ def in_words(book: Book) -> Figure:
 def stair(book: Book) -> Figure:
     """The error after each step from naive to consensus; a step that changes nothing is left out."""
     rows = _lag(book, "fva").sort_values("step")
-    rows = rows.assign(name=[say(STREAMS.get(one, name)) for one, name in zip(rows["stream"],
-        rows["name"], strict=True)])  # fmt: skip
+    rows = rows.assign(
+        name=[say(STREAMS.get(one, name)) for one, name in zip(rows["stream"], rows["name"], strict=True)]
+    )
     rows = rows[rows["fva"].isna() | (rows["fva"].abs() > 1e-9)]
     harmful = rows[rows["fva"] < -0.0005]
     return charts.stair_step(

@@ -11,7 +11,7 @@ import pandas as pd
 
 from sopkit.demand import baseline
 from sopkit.errors import SettingsError, nearest
-from sopkit.words import local, say
+from sopkit.words import local, number, say
 
 TOTAL = "total"
 # MinT with a full covariance solves a dense system of this many nodes; above it variances alone are used.
@@ -143,7 +143,7 @@ def coherent(
         method, why = _chosen(base, tree, season, steered_by)
         notes.append(why)
     if method == "mint_shrink" and len(ids) > DENSE_NODES:
-        notes.append(say("{count} nodes: reconciled with error variances only (wls_var).", local(f"{len(ids):,}")))
+        notes.append(say("{count} nodes: reconciled with error variances only (wls_var).", number(len(ids))))
         method = "wls_var"
     if method == "top_down" or method.startswith("middle_out"):
         low = _spread_down(base, tree, before, method, season)
@@ -151,20 +151,30 @@ def coherent(
         low = _projected(base, tree, before, method)
         below = np.inf if low is None else float(-low[low < 0].sum() / max(np.abs(low).sum(), 1e-12))
         if method == "mint_shrink" and below > MOST_BELOW_ZERO:
-            why = (say("could not be inverted") if low is None else say("put {share} of the volume "
-                                    "below 0", local(f"{below:.0%}")))  # fmt: skip
-            notes.append(say("The covariance of the errors {why} (too few months for so many series): "
-                             "reconciled with error variances only (wls_var).", why))  # fmt: skip
+            why = (
+                say("could not be inverted")
+                if low is None
+                else say("put {share} of the volume below 0", local(f"{below:.0%}"))
+            )
+            notes.append(
+                say(
+                    "The covariance of the errors {why} (too few months for so many series): "
+                    "reconciled with error variances only (wls_var).",
+                    why,
+                )
+            )
             method = "wls_var"
             low = _projected(base, tree, before, method)
         if low is None:
-            notes.append(say("The errors are too few to reconcile by {method}: bottom forecasts are "
-                             "summed (bottom_up).", method))  # fmt: skip
+            notes.append(
+                say("The errors are too few to reconcile by {method}: bottom forecasts are summed (bottom_up).", method)
+            )
             method = "bottom_up"
             low = _projected(base, tree, before, method)
     if (low < 0).any():
-        notes.append(say("{count} bottom forecast(s) came out below 0 and were set to 0 before summing.",
-            int((low < 0).sum())))  # fmt: skip
+        notes.append(
+            say("{count} bottom forecast(s) came out below 0 and were set to 0 before summing.", int((low < 0).sum()))
+        )
         low = np.maximum(low, 0.0)
     low[(before[-len(low) :] == 0).all(axis=1)] = 0.0  # what has ended gets nothing of its siblings' volume
     after = tree.summing @ low
@@ -238,8 +248,9 @@ def _chosen(base: baseline.Baseline, tree: Hierarchy, season: int, steered_by: s
     fit = [name for name in errors if errors[name][steered] <= errors[BOTTOM_UP][steered] + 1e-12]
     best = min(fit, key=lambda name: (round(relative[name], 6), CANDIDATES.index(name)))
     told = ", ".join(f"{name} {local(f'{error[steered]:.1%}')}" for name, error in errors.items())
-    return best, say("Made to add up by {best}, the best in the backtest; error (WAPE) of {steered}: "
-                     "{told}.", best, steered, told)  # fmt: skip
+    return best, say(
+        "Made to add up by {best}, the best in the backtest; error (WAPE) of {steered}: {told}.", best, steered, told
+    )
 
 
 def _held(base: baseline.Baseline, tree: Hierarchy, method: str, season: int) -> list[str]:
@@ -256,10 +267,17 @@ def _held(base: baseline.Baseline, tree: Hierarchy, method: str, season: int) ->
     if not found or not sum(map(len, found)):
         return []
     share = pd.concat(found).groupby("level", sort=False)["inside"].agg(["mean", "size"])
-    told = ", ".join(say("{share} of {count} months of {level}", local(f"{held:.0%}"),
-        local(f"{months:,}"), level) for level, held, months in share.itertuples())  # fmt: skip
-    return [say("Made to add up, the 80 % range held {told} in the backtest (its width was learnt from "
-                "these months, so ahead it may hold less).", told)]  # fmt: skip
+    told = ", ".join(
+        say("{share} of {count} months of {level}", local(f"{held:.0%}"), number(months), level)
+        for level, held, months in share.itertuples()
+    )
+    return [
+        say(
+            "Made to add up, the 80 % range held {told} in the backtest (its width was learnt from "
+            "these months, so ahead it may hold less).",
+            told,
+        )
+    ]
 
 
 def _projected(base: baseline.Baseline, tree: Hierarchy, before: np.ndarray, method: str) -> np.ndarray | None:

@@ -15,7 +15,7 @@ import pandas as pd
 from sopkit import kpis
 from sopkit.demand.grid import CELL, PAIR, Notes, Past, beside_sales
 from sopkit.tables import TABLES
-from sopkit.words import local, month_name, percent, say
+from sopkit.words import local, month_name, number, percent, say
 
 if TYPE_CHECKING:
     from sopkit.book import Book
@@ -60,8 +60,9 @@ def past_forecasts(book: Book, past: Past, notes: Notes) -> pd.DataFrame:
     known = frame["product"].isin(book["products"]["product"])
     if not known.all():
         unknown = sorted(set(frame.loc[~known, "product"]))
-        sentence = say("Past forecasts of {count} products that are no longer in products are not judged.",
-            len(unknown))  # fmt: skip
+        sentence = say(
+            "Past forecasts of {count} products that are no longer in products are not judged.", len(unknown)
+        )
         notes.say("who was right", ", ".join(unknown), sentence)
         frame = frame[known]
     if len(frame) and "naive" not in set(frame["stream"]):
@@ -176,10 +177,13 @@ def say_who_was_right(book: Book, judged: pd.DataFrame, made: dict[str, pd.DataF
     for row in success[success["campaigns"] > 0].itertuples():
         if KEPT <= row.success <= 1.25:
             continue
-        how = ("A {kind} never kept its promise: {count} past campaigns promised {promised} and brought {achieved} on "
-               "average, {share} of the promise. Plans now count on {share}." if row.success < KEPT else
-               "A {kind} brings more than it promises: {count} past campaigns promised {promised} and brought "
-               "{achieved} on average, {share} of the promise. Plans now count on {share}.")  # fmt: skip
+        how = (
+            "A {kind} never kept its promise: {count} past campaigns promised {promised} and brought {achieved} on "
+            "average, {share} of the promise. Plans now count on {share}."
+            if row.success < KEPT
+            else "A {kind} brings more than it promises: {count} past campaigns promised {promised} and brought "
+            "{achieved} on average, {share} of the promise. Plans now count on {share}."
+        )
         kept = (percent(one, sign=True) for one in (row.promised, row.achieved))
         sentence = say(how, row.campaign_kind, row.campaigns, *kept, percent(row.success))
         notes.say("who was right", row.campaign_kind, sentence)
@@ -196,12 +200,22 @@ def say_who_was_right(book: Book, judged: pd.DataFrame, made: dict[str, pd.DataF
         sentence = say(how, repr(say(STEP_WORDS[row.stream])), points, *wapes, lag)
         notes.say("who was right", row.stream, sentence)
     for row in made["override_owners"].query("owner != @ALL and overrides >= 3").itertuples():
-        how = ("Overrides of {owner} ({role}) helped: {share} of {count} brought the forecast nearer, error {before} "
-               "before and {after} after." if row.gain > 0 else
-               "Overrides of {owner} ({role}) made forecasts worse: {share} of {count} brought the forecast nearer, "
-               "error {before} before and {after} after.")  # fmt: skip
-        sentence = say(how, row.owner, row.role or say("role not known"), percent(row.helped), row.overrides,
-                       percent(row.wape_before), percent(row.wape_after))  # fmt: skip
+        how = (
+            "Overrides of {owner} ({role}) helped: {share} of {count} brought the forecast nearer, error {before} "
+            "before and {after} after."
+            if row.gain > 0
+            else "Overrides of {owner} ({role}) made forecasts worse: {share} of {count} brought the forecast nearer, "
+            "error {before} before and {after} after."
+        )
+        sentence = say(
+            how,
+            row.owner,
+            row.role or say("role not known"),
+            percent(row.helped),
+            row.overrides,
+            percent(row.wape_before),
+            percent(row.wape_after),
+        )
         notes.say("who was right", row.owner, sentence, row.money)
 
 
@@ -222,14 +236,29 @@ def _say_biases(book: Book, at_lag: pd.DataFrame, accuracy: pd.DataFrame, notes:
         if part and abs(whole) >= BIAS_LIMIT and whole * row.bias > 0 and abs(row.bias) < 2 * abs(whole):
             continue
         money = ((mine["quantity"] - mine["actual"]) * mine["price"]).sum() / len(months)
-        who = say("{stream} in {family}", say(STREAM_WORDS.get(row.stream, row.stream)), row.family) if part else (
-            say(STREAM_WORDS.get(row.stream, row.stream)))  # fmt: skip
-        how = ("The {stream} was {share} too high: above what was sold in {count} of {all} months at lag {lag}, "
-               "tracking signal {signal} MAD (limits -4 to +4): {money} {currency} a month." if row.bias > 0 else
-               "The {stream} was {share} too low: below what was sold in {count} of {all} months at lag {lag}, "
-               "tracking signal {signal} MAD (limits -4 to +4): {money} {currency} a month.")  # fmt: skip
-        sentence = say(how, who, percent(abs(row.bias)), same, len(months), lag, local(f"{row.tracking_signal:+.1f}"),
-                       local(f"{abs(money):,.0f}"), currency)  # fmt: skip
+        who = (
+            say("{stream} in {family}", say(STREAM_WORDS.get(row.stream, row.stream)), row.family)
+            if part
+            else (say(STREAM_WORDS.get(row.stream, row.stream)))
+        )
+        how = (
+            "The {stream} was {share} too high: above what was sold in {count} of {all} months at lag {lag}, "
+            "tracking signal {signal} MAD (limits -4 to +4): {money} {currency} a month."
+            if row.bias > 0
+            else "The {stream} was {share} too low: below what was sold in {count} of {all} months at lag {lag}, "
+            "tracking signal {signal} MAD (limits -4 to +4): {money} {currency} a month."
+        )
+        sentence = say(
+            how,
+            who,
+            percent(abs(row.bias)),
+            same,
+            len(months),
+            lag,
+            local(f"{row.tracking_signal:+.1f}"),
+            number(abs(money)),
+            currency,
+        )
         notes.say("who was right", row.stream, sentence, money)
 
 
@@ -250,8 +279,11 @@ def changed(book: Book, notes: Notes) -> pd.DataFrame:
     last = agreed["cycle"].max()
     months = sorted(set(agreed.loc[agreed["cycle"] == last, "month"]) & set(now["month"]))
     if not months:
-        notes.say("consensus", "last cycle", say("The plan of {month} has no month in common with this "
-                                "one.", month_name(last)))  # fmt: skip
+        notes.say(
+            "consensus",
+            "last cycle",
+            say("The plan of {month} has no month in common with this one.", month_name(last)),
+        )
         return pd.DataFrame(columns=columns)
     both = pd.concat([past[past["cycle"] == last], now], ignore_index=True)
     known = both["product"].isin(book["products"]["product"])
@@ -265,8 +297,10 @@ def changed(book: Book, notes: Notes) -> pd.DataFrame:
             for cycle in (last, book.first)
         )
         change = (new - old).diff().fillna((new - old).iloc[:1])
-        steps = [(say("plan of {month}", month_name(last)), *old.iloc[-1]), *((STEP_WORDS[name], *of)
-            for name, of in change.iterrows())]  # fmt: skip
+        steps = [
+            (say("plan of {month}", month_name(last)), *old.iloc[-1]),
+            *((STEP_WORDS[name], *of) for name, of in change.iterrows()),
+        ]
         steps.append((say("plan of {month}", month_name(book.first)), *new.iloc[-1]))
         rows += [(family, at, *step, span) for at, step in enumerate(steps)]
     return pd.DataFrame(rows, columns=columns)

@@ -14,7 +14,7 @@ import pandas as pd
 
 from sopkit.demand.grid import PAIR, Grid, Notes, Past, make_grid
 from sopkit.demand.lifecycle import young_products
-from sopkit.words import local, month_name, say
+from sopkit.words import month_name, number, say
 
 if TYPE_CHECKING:
     from sopkit.book import Book
@@ -75,17 +75,25 @@ def pipeline_layer(book: Book, grid: Grid, notes: Notes) -> tuple[np.ndarray, np
     """
     deals = book["pipeline"]
     for row in deals[(deals["month"] < grid.months[0]) & (deals["probability"] > 0)].itertuples():
-        sentence = say("{deal} ({customer}, {quantity} {product}) was expected in {month}, which is past: not in the "
-                       "plan until "
-                       "sales gives a new month.", row.opportunity, row.customer, local(f"{row.quantity:,.0f}"),
-                       row.product,
-                       month_name(row.month))  # fmt: skip
+        sentence = say(
+            "{deal} ({customer}, {quantity} {product}) was expected in {month}, which is past: not in the "
+            "plan until "
+            "sales gives a new month.",
+            row.opportunity,
+            row.customer,
+            number(row.quantity),
+            row.product,
+            month_name(row.month),
+        )
         notes.say("pipeline", row.opportunity, sentence)
     inside = deals[deals["in_baseline"] & (deals["month"] >= grid.months[0])]
     if len(inside):
-        sentence = say("{count} opportunities of {quantity} units are not added: history already holds "
-                       "these customers' usual orders.", len(inside),
-            local(f"{inside['quantity'].sum():,.0f}"))  # fmt: skip
+        sentence = say(
+            "{count} opportunities of {quantity} units are not added: history already holds "
+            "these customers' usual orders.",
+            len(inside),
+            number(inside["quantity"].sum()),
+        )
         notes.say("pipeline", ", ".join(sorted(set(inside["customer"]))), sentence)
     deals = deals[~deals["in_baseline"]]
     units, chance = deals["quantity"], deals["probability"]

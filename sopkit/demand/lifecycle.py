@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from sopkit.demand.grid import Grid, Notes, Past
-from sopkit.words import listed, local, month_name, percent, say
+from sopkit.words import listed, month_name, number, percent, say
 
 if TYPE_CHECKING:
     from sopkit.book import Book
@@ -99,16 +99,23 @@ def _launch(
     peers, curves = [like] if like else [], book["curves"]
     curve = curves[curves["curve"] == row["curve"]].sort_values("age") if row["curve"] else curves.head(0)
     ages, factors = (curve["age"].to_numpy(), curve["factor"].to_numpy()) if len(curve) else (np.zeros(1), np.ones(1))
-    by = (say("like {product}, by the curve {curve}", like, repr(row["curve"])) if len(curve)
-        else say("like {product}, by its full volume at once (no curve)", like))  # fmt: skip
+    by = (
+        say("like {product}, by the curve {curve}", like, repr(row["curve"]))
+        if len(curve)
+        else say("like {product}, by its full volume at once (no curve)", like)
+    )
     if not like:
         if launch < grid.months[0]:
             return
         products = book["products"].set_index("product")
         nearest, peers = _nearest(row, products, went), _peers(products, product, past)
         if not nearest or not peers:
-            sentence = say("{product} starts in {month} without a like-product: nothing is planned for it but "
-                           "overrides. Name a like_product and a curve in products.", product, starts)  # fmt: skip
+            sentence = say(
+                "{product} starts in {month} without a like-product: nothing is planned for it but "
+                "overrides. Name a like_product and a curve in products.",
+                product,
+                starts,
+            )
             notes.say("lifecycle", product, sentence)
             return
         longest = max(map(len, nearest.values()))
@@ -116,8 +123,11 @@ def _launch(
         ages, factors = np.arange(longest), np.median(each, axis=0)
         low, high = (percent(end) for end in (each[:, -1].min(), each[:, -1].max()))
         reached = low if low == high else say("{low} to {high}", low, high)
-        by = say("without a like-product, as {products} did, which reached {share} of a mean product of its family",
-                 listed(list(nearest)), reached)  # fmt: skip
+        by = say(
+            "without a like-product, as {products} did, which reached {share} of a mean product of its family",
+            listed(list(nearest)),
+            reached,
+        )
     if launch < grid.months[0] - pd.DateOffset(months=int(ages.max())):
         return  # grown up: its own history says more than the curve
     places = [[grid.row.get((one, market), -1) for one in peers] for market in grid.pairs["market"].iloc[rows]]
@@ -126,9 +136,12 @@ def _launch(
     pace, how = _first_months(row, past, peers, (ages, factors))
     volume = np.array([target[some].sum(axis=0) / len(peers) for some in known]).reshape(len(known), len(grid.months))
     target[rows] = volume * np.where(age < 0, 0.0, np.interp(age, ages, factors)) * pace
-    told = [product, starts, by, local(f"{target[rows].sum():,.0f}"), *([how] if how else [])]
-    sentence = ("{product} starts in {month} {how}: {quantity} units in the planned months; {first}." if how else
-                "{product} starts in {month} {how}: {quantity} units in the planned months.")  # fmt: skip
+    told = [product, starts, by, number(target[rows].sum()), *([how] if how else [])]
+    sentence = (
+        "{product} starts in {month} {how}: {quantity} units in the planned months; {first}."
+        if how
+        else "{product} starts in {month} {how}: {quantity} units in the planned months."
+    )
     notes.say("lifecycle", product, say(sentence, *told), grid.money(target[rows], rows))
 
 
@@ -168,10 +181,12 @@ def _retire(row: pd.Series, products: pd.DataFrame, grid: Grid, target: np.ndarr
     gone = before - target[rows]
     told = [product, month_name(end), *([fade] if fade else [])]
     if heir not in products.index:
-        how = ("{product} ends in {month}, fading over its last {count} months: {quantity} units leave the plan."
-               if fade else
-               "{product} ends in {month}: {quantity} units leave the plan.")  # fmt: skip
-        sentence = say(how, *told, local(f"{gone.sum():,.0f}"))
+        how = (
+            "{product} ends in {month}, fading over its last {count} months: {quantity} units leave the plan."
+            if fade
+            else "{product} ends in {month}: {quantity} units leave the plan."
+        )
+        sentence = say(how, *told, number(gone.sum()))
         notes.say("lifecycle", product, sentence, -grid.money(gone, rows))
         return
     start = products.at[heir, "launch_month"]
@@ -190,7 +205,9 @@ def _retire(row: pd.Series, products: pd.DataFrame, grid: Grid, target: np.ndarr
         else:
             target[theirs] += np.where(on_sale, full - stays, 0.0)
         moved += (target[theirs] - own).sum()
-    how = ("{product} ends in {month}, fading over its last {count} months; {heir} takes over {moved} of its {gone} "
-           "units."
-           if fade else "{product} ends in {month}; {heir} takes over {moved} of its {gone} units.")  # fmt: skip
-    notes.say("lifecycle", product, say(how, *told, heir, local(f"{moved:,.0f}"), local(f"{gone.sum():,.0f}")))
+    how = (
+        "{product} ends in {month}, fading over its last {count} months; {heir} takes over {moved} of its {gone} units."
+        if fade
+        else "{product} ends in {month}; {heir} takes over {moved} of its {gone} units."
+    )
+    notes.say("lifecycle", product, say(how, *told, heir, number(moved), number(gone.sum())))

@@ -11,7 +11,7 @@ import pandas as pd
 from sopkit.demand.contestants import INTERMITTENT_GAP
 from sopkit.demand.unusual import without_lone_months
 from sopkit.errors import Finding, FindingsError, SettingsError
-from sopkit.words import local, month_name, say
+from sopkit.words import month_name, number, say
 
 FIXED = ("zero", "ended", "constant")  # kinds whose answer is no estimate: no range, no part in measuring ranges
 
@@ -130,14 +130,22 @@ def panel_of(
                     move = change[part, offset][-len(then[offset]) :]
                     then[offset] = np.r_[then[offset][: -len(move)], then[offset][-len(move) :] + move]
         if holes:
-            notes.append(say("{count} missing month(s) filled from the same month of other years and "
-                             "its neighbours.", holes))  # fmt: skip
+            notes.append(
+                say("{count} missing month(s) filled from the same month of other years and its neighbours.", holes)
+            )
         if (name, 0) in change:
             first = len(months) - len(values)
-            notes += [say("{month}: {quantity} where {usual} were usual, in this month alone: taken as "
-                          "usual by the model, history keeps it. Accept or refuse the correction in "
-                          "notebook 01.", month_name(months[first + at]), local(f"{values[at]:,.0f}"),
-                local(f"{then[0][at]:,.0f}")) for at in np.flatnonzero(change[name, 0])]  # fmt: skip
+            notes += [
+                say(
+                    "{month}: {quantity} where {usual} were usual, in this month alone: taken as "
+                    "usual by the model, history keeps it. Accept or refuse the correction in "
+                    "notebook 01.",
+                    month_name(months[first + at]),
+                    number(values[at]),
+                    number(then[0][at]),
+                )
+                for at in np.flatnonzero(change[name, 0])
+            ]
         y = then.pop(0)
         then = {offset: old for offset, old in then.items() if not np.array_equal(old, y[: len(old)])}
         kind = kind_of(y, season)

@@ -11,7 +11,7 @@ from scipy.special import ndtri
 from sopkit.collect.contradictions import own_lanes, whole_months
 from sopkit.demand.grid import PAIR, Notes
 from sopkit.tables import TABLES
-from sopkit.words import local, percent, say
+from sopkit.words import number, percent, say
 
 if TYPE_CHECKING:
     from sopkit.book import Book
@@ -117,7 +117,7 @@ def proposal(book: Book, notes: Notes) -> pd.DataFrame:
         say(
             "{where}, {lead} month(s) to replenish + {review} of review; {error} {share} of demand over them",
             where,
-            local(f"{lead - REVIEW:.0f}"),
+            number(lead - REVIEW),
             REVIEW,
             of,
             percent(part),
@@ -126,9 +126,14 @@ def proposal(book: Book, notes: Notes) -> pd.DataFrame:
     ]
     if len(out):
         proposed, current, change = out[["proposed_value", "current_value", "difference_value"]].sum()
-        sentence = say("The forecast's error asks for {proposed} {currency} of safety stock at standard "
-                       "cost; today's targets hold {current} ({change}). Normal errors and each market "
-                       "served over its cheapest lane are assumed; the lead time is certain.",
-            local(f"{proposed:,.0f}"), book.currency, local(f"{current:,.0f}"), local(f"{change:+,.0f}"))  # fmt: skip
+        sentence = say(
+            "The forecast's error asks for {proposed} {currency} of safety stock at standard "
+            "cost; today's targets hold {current} ({change}). Normal errors and each market "
+            "served over its cheapest lane are assumed; the lead time is certain.",
+            number(proposed),
+            book.currency,
+            number(current),
+            number(change, sign=True),
+        )
         notes.say("safety stock", "all", sentence, change)
     return out[TABLES["safety_stock_proposal"].names]

@@ -10,7 +10,7 @@ import pandas as pd
 from sopkit.demand.contestants import LIGHTGBM, NAIVE
 from sopkit.demand.grid import PAIR, Notes, Past
 from sopkit.tables import TABLES
-from sopkit.words import local, say
+from sopkit.words import number, say
 
 if TYPE_CHECKING:
     from sopkit.book import Book
@@ -66,8 +66,10 @@ def levels_of(history: pd.DataFrame) -> list[tuple[str, ...]]:
 
 def no_baseline(notes: Notes) -> dict[str, pd.DataFrame]:
     """The tables of step `forecast` for a company that has sold nothing yet, and what that means."""
-    sentence = say("Nothing was ever sold, so there is no statistical forecast: the plan is what sales "
-                   "expects, the CRM, launches with a like-product and overrides; its range is not known.")  # fmt: skip
+    sentence = say(
+        "Nothing was ever sold, so there is no statistical forecast: the plan is what sales "
+        "expects, the CRM, launches with a like-product and overrides; its range is not known."
+    )
     notes.say("baseline", "history", sentence)
     names = ("baseline", "baseline_levels", "baseline_notes", "backtest", "backtest_months", "forecast_coverage")
     return {name: TABLES[name].empty() for name in names}
@@ -85,23 +87,34 @@ def baseline_tables(made: Coherent, notes: Notes, featured: bool = False) -> dic
     if {"chosen", NAIVE} <= set(rmsse):
         rmsse = rmsse.dropna(subset=["chosen", NAIVE])
         better, count = int((rmsse["chosen"] <= rmsse[NAIVE]).sum()), len(rmsse)
-        how = ("In the backtest the baseline beat seasonal naive in {count} of {all} series (RMSSE), few: for most, "
-               "last year's months say as much; the others are named in baseline_notes." if better < FEW * count else
-               "In the backtest the baseline beat seasonal naive in {count} of {all} series (RMSSE); the others are "
-               "named in baseline_notes.")  # fmt: skip
+        how = (
+            "In the backtest the baseline beat seasonal naive in {count} of {all} series (RMSSE), few: for most, "
+            "last year's months say as much; the others are named in baseline_notes."
+            if better < FEW * count
+            else "In the backtest the baseline beat seasonal naive in {count} of {all} series (RMSSE); the others are "
+            "named in baseline_notes."
+        )
         notes.say("baseline", "seasonal naive", say(how, better, count))
     learnt = base.weights.loc[base.weights["model"].isin(LIGHTGBM), "unique_id"].nunique()
     if featured and learnt:
-        sentence = say("LightGBM knew each month's working days against the usual ones; it counts in "
-                       "{count} of {all} series. Campaigns and market conditions are layers and so no "
-                       "features of it; nor are prices, whose past plans nobody kept.", learnt,
-            base.weights["unique_id"].nunique())  # fmt: skip
+        sentence = say(
+            "LightGBM knew each month's working days against the usual ones; it counts in "
+            "{count} of {all} series. Campaigns and market conditions are layers and so no "
+            "features of it; nor are prices, whose past plans nobody kept.",
+            learnt,
+            base.weights["unique_id"].nunique(),
+        )
         notes.say("baseline", "working days", sentence)
     for row in base.coverage.itertuples():
-        sentence = say("The {level} % range held {share} % of what was sold in the backtest ({count} "
-                       "months).", row.level, local(f"{row.measured:.0f}"), local(f"{row.months:,}"))  # fmt: skip
-        unknown = say("How often the {level} % range holds is not known: history is too short for a "
-                      "backtest.", row.level)  # fmt: skip
+        sentence = say(
+            "The {level} % range held {share} % of what was sold in the backtest ({count} months).",
+            row.level,
+            number(row.measured),
+            number(row.months),
+        )
+        unknown = say(
+            "How often the {level} % range holds is not known: history is too short for a backtest.", row.level
+        )
         notes.say("baseline", "range", sentence if row.months else unknown)
     nodes = made.forecast[made.forecast["level"].isin(LEVELS)]
     nodes = nodes.assign(node=nodes["unique_id"].str.split(": ", n=1).str[-1])  # the total is called `total` alone

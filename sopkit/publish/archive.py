@@ -79,21 +79,32 @@ def _cycle(one: Cycle) -> dict[str, object]:
     """What the archive tells of one cycle."""
     frozen, deeds = one.manifest.get("frozen", {}), standing(one.read("actions"))
     files = ((say("plan"), "plan.html"), (say("workbook"), "plan.xlsx"))
-    return {"cycle": one.cycle, "title": month_name(pd.Timestamp(one.cycle)),
-        "state": say("published by {author} on {day}", frozen["by"], frozen["at"][:10]) if frozen
-        else say("not published for good"), "links": [(label, f"{one.cycle}/{name}") for label,
-        name in files if (one.folder / name).is_file()], "decisions": [(row.question,
-        f"{row.option}, {row.decided_by}: {row.reason}" if row.option else say("not decided"))
-        for row in one.read("decision_log").itertuples()], "outcomes": [_outcome(row,
-        one.company.currency) for row in one.read("decision_review").itertuples()],
-        "actions": [(f"{row.what} ({row.assignees})" if row.assignees else row.what, say(row.status))
-        for row in deeds.itertuples()], "notes": list(_notes(data_root() / one.company_name / "notes",
-        one.cycle))}  # fmt: skip
+    return {
+        "cycle": one.cycle,
+        "title": month_name(pd.Timestamp(one.cycle)),
+        "state": say("published by {author} on {day}", frozen["by"], frozen["at"][:10])
+        if frozen
+        else say("not published for good"),
+        "links": [(label, f"{one.cycle}/{name}") for label, name in files if (one.folder / name).is_file()],
+        "decisions": [
+            (row.question, f"{row.option}, {row.decided_by}: {row.reason}" if row.option else say("not decided"))
+            for row in one.read("decision_log").itertuples()
+        ],
+        "outcomes": [_outcome(row, one.company.currency) for row in one.read("decision_review").itertuples()],
+        "actions": [
+            (f"{row.what} ({row.assignees})" if row.assignees else row.what, say(row.status))
+            for row in deeds.itertuples()
+        ],
+        "notes": list(_notes(data_root() / one.company_name / "notes", one.cycle)),
+    }
 
 
 def _outcome(row: Any, currency: str) -> tuple[str, str]:
-    seen = say("Expected {expected}, seen {seen}.", amount(row.expected, currency), amount(row.seen, currency)) if (
-        pd.notna(row.seen)) else ""  # fmt: skip
+    seen = (
+        say("Expected {expected}, seen {seen}.", amount(row.expected, currency), amount(row.seen, currency))
+        if (pd.notna(row.seen))
+        else ""
+    )
     return row.title or row.question, " ".join(filter(None, [f"{say(row.outcome)}.", row.sentence, seen]))
 
 

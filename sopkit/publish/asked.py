@@ -102,8 +102,12 @@ def workbook(plan: Plan, company: str, person: str, due: date, seen: int) -> byt
                 if line == YOURS:
                     sheet.write_blank(at, len(heads) - 2, None, look["text"])
                     sheet.write_blank(at, len(heads) - 1, None, look["text"])
-                    allowed = {"validate": "decimal", "criteria": ">=", "value": 0,
-                        "error_message": say("Units, 0 or more.")}  # fmt: skip
+                    allowed = {
+                        "validate": "decimal",
+                        "criteria": ">=",
+                        "value": 0,
+                        "error_message": say("Units, 0 or more."),
+                    }
                     sheet.data_validation(at, 4, at, 3 + len(months), allowed)
                     reasons = {"validate": "list", "source": [*map(say, REASONS)], "error_type": "warning"}
                     sheet.data_validation(at, len(heads) - 2, at, len(heads) - 2, reasons)
@@ -122,13 +126,19 @@ def workbook(plan: Plan, company: str, person: str, due: date, seen: int) -> byt
 
 def _how(plan: Plan, person: str, due: date) -> list[str]:
     return [
-        say("{company}: your forecast for {start} to {end}",
-            plain(plan.company.name), month_name(plan.months[0]), month_name(plan.months[-1])),
+        say(
+            "{company}: your forecast for {start} to {end}",
+            plain(plan.company.name),
+            month_name(plan.months[0]),
+            month_name(plan.months[-1]),
+        ),
         say("For {person}, by {day}. Quantities in {unit}.", plain(person), _day(due), plan.units),
-        say("Change only the yellow rows “{yours}”; what you leave as it is stays as planned. 0: nothing is sold.",
-            say(YOURS)),
+        say(
+            "Change only the yellow rows “{yours}”; what you leave as it is stays as planned. 0: nothing is sold.",
+            say(YOURS),
+        ),
         say("Choose a reason for each row that you change, and add a remark where it helps."),
-    ]  # fmt: skip
+    ]
 
 
 def _day(due: date) -> str:
@@ -138,11 +148,15 @@ def _day(due: date) -> str:
 def mail(plan: Plan, person: str, due: date, file: str, content: bytes) -> bytes:
     """A drafted mail to `person` with the workbook: a mail program opens it, the address is filled in there."""
     speak(plan.company.language)
-    text = say("Hello {person},\n\nthe attached workbook holds what you answer for in the demand plan of {cycle}: "
-               "last year, the statistical baseline, and the plan as it stands.\n\n{how}\n\n"
-               "Please save it and send it back by {day}. A part of it is welcome too.\n",
-               plain(person), plan.cycle, "\n".join(f"- {line}" for line in _how(plan, person, due)[2:]),
-               _day(due))  # fmt: skip
+    text = say(
+        "Hello {person},\n\nthe attached workbook holds what you answer for in the demand plan of {cycle}: "
+        "last year, the statistical baseline, and the plan as it stands.\n\n{how}\n\n"
+        "Please save it and send it back by {day}. A part of it is welcome too.\n",
+        plain(person),
+        plan.cycle,
+        "\n".join(f"- {line}" for line in _how(plan, person, due)[2:]),
+        _day(due),
+    )
     return draft(person, say("Your forecast for {cycle}, by {day}", plan.cycle, _day(due)), text, {file: content})
 
 

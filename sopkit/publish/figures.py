@@ -94,10 +94,17 @@ def _tile(book: Book, name: str) -> Tile:
     if before is not None:
         note = say("{span}; last 12: {value}", note, amount(before, total["unit"]))
     return Tile(
-        say(kpi.title), total["value"], total["unit"], note, None if pd.isna(total["target"]) else total["target"],
-        total["better"], total["owner"], list(pd.to_datetime(months["period"] + "-01")), list(months["value"]),
+        say(kpi.title),
+        total["value"],
+        total["unit"],
+        note,
+        None if pd.isna(total["target"]) else total["target"],
+        total["better"],
+        total["owner"],
+        list(pd.to_datetime(months["period"] + "-01")),
+        list(months["value"]),
         len(past),
-    )  # fmt: skip
+    )
 
 
 def tiles(book: Book) -> Figure:
@@ -135,11 +142,17 @@ def explained(book: Book, table: str, column: str, each: str = "") -> Explanatio
 def scorecard(book: Book) -> Figure:
     """The KPIs beside the eight, last and next twelve months."""
     rest = book["kpis"][~book["kpis"]["kpi"].isin(kpis.EIGHT)].drop_duplicates("kpi").set_index("kpi")["unit"]
-    rows = pd.DataFrame([
-        {"kpi": say(kpi.title), "measured": say(kpi.measured),
-         **{p: amount(kpis.value(book, name, p), rest[name]) for p in (kpis.PAST, kpis.PLAN)}}
-        for name, kpi in kpis.KPIS.items() if name in rest
-    ])  # fmt: skip
+    rows = pd.DataFrame(
+        [
+            {
+                "kpi": say(kpi.title),
+                "measured": say(kpi.measured),
+                **{p: amount(kpis.value(book, name, p), rest[name]) for p in (kpis.PAST, kpis.PLAN)},
+            }
+            for name, kpi in kpis.KPIS.items()
+            if name in rest
+        ]
+    )
     wape = kpis.value(book, "forecast_wape", kpis.PAST)
     bias = kpis.value(book, "forecast_against_actual", kpis.PAST)
     return charts.table(
@@ -175,9 +188,11 @@ def by_lag(book: Book) -> Figure:
     bias = both[both["lag"] == 1].groupby("measure")[["quantity", "actual"]].sum()
     wide["bias"] = bias["quantity"] / bias["actual"].where(bias["actual"] > 0) - 1
     worst = wide[1].idxmax() if 1 in wide and wide[1].notna().any() else ""
-    lags = {lag: Show(say_count(lag, "{count} month ahead", "{count} months ahead", lag) if lag else "Same month",
-        "share")
-            for lag in wide if lag != "bias"}  # fmt: skip
+    lags = {
+        lag: Show(say_count(lag, "{count} month ahead", "{count} months ahead", lag) if lag else "Same month", "share")
+        for lag in wide
+        if lag != "bias"
+    }
     return charts.table(
         wide.rename(index=MEASURED).rename_axis("measure").reset_index() if len(wide) else None,
         {"measure": "Measure", **lags, "bias": Show("Bias, 1 month ahead", "share", True)},
@@ -219,8 +234,11 @@ def process(book: Book) -> Figure:
     days = (rows["published"] - rows["data"]).dt.days.astype(float)
     touchless, quiet, touched = judged.touchless(book)
     told = [amount(one, "share") for one in (touchless, quiet, touched) if one is not None]
-    words = "Nobody touched {share} of the forecasts: they miss by {wape}." if touched is None else (
-        "Nobody touched {share} of the forecasts: they miss by {wape}, the others by {other}.")  # fmt: skip
+    words = (
+        "Nobody touched {share} of the forecasts: they miss by {wape}."
+        if touched is None
+        else ("Nobody touched {share} of the forecasts: they miss by {wape}, the others by {other}.")
+    )
     words = "" if touchless is None else say(words, *told)
     return charts.table(
         rows.assign(days=days, cycle=[month_name(month) for month in rows["cycle"]],
@@ -244,8 +262,10 @@ def pipeline_judged(book: Book) -> Figure:
     proposed = (deals["probability"] * factor).clip(upper=0.99)
     named = deals["customer"].where(deals["customer"].ne(""), deals["opportunity"])
     known = proposed.notna()
-    proposals = [say("{name} {proposed} instead of {stated}", name, percent(p), percent(q)) for name, p, q in
-            zip(named[known], proposed[known], deals.loc[known, "probability"], strict=True)]  # fmt: skip
+    proposals = [
+        say("{name} {proposed} instead of {stated}", name, percent(p), percent(q))
+        for name, p, q in zip(named[known], proposed[known], deals.loc[known, "probability"], strict=True)
+    ]
     return charts.table(
         owners.rename_axis("owner").reset_index(),
         {"owner": "Stated by", "deals": Show("Judged", "deals"), "stated": Show("Stated", "share"),
@@ -403,8 +423,12 @@ def formulas() -> Figure:
 def glossary() -> Figure:
     """The words of this pack, each with its meaning and its formula or unit."""
     rows = [(sentence(say(one.term)), say(one.meaning), say(one.formula)) for one in GLOSSARY]
-    return _pairs("Glossary", "one name an idea", pd.DataFrame(rows, columns=["Word", "Meaning", "Formula or unit"]),
-                  source="sopkit/words")  # fmt: skip
+    return _pairs(
+        "Glossary",
+        "one name an idea",
+        pd.DataFrame(rows, columns=["Word", "Meaning", "Formula or unit"]),
+        source="sopkit/words",
+    )
 
 
 def versions(book: Book) -> Figure:
@@ -416,9 +440,13 @@ def versions(book: Book) -> Figure:
 def parameters(book: Book) -> Figure:
     """Parameters and seconds of every stage."""
     rows = [
-        (stage, ", ".join(f"{k} = {v}" for k, v in sorted((entry.get("parameters") or {}).items())) or say("defaults"),
-         float(entry.get("seconds") or "nan")) for stage, entry in book.manifest.get("stages", {}).items()
-    ]  # fmt: skip
+        (
+            stage,
+            ", ".join(f"{k} = {v}" for k, v in sorted((entry.get("parameters") or {}).items())) or say("defaults"),
+            float(entry.get("seconds") or "nan"),
+        )
+        for stage, entry in book.manifest.get("stages", {}).items()
+    ]
     return _pairs("Parameters of the run", "by stage", pd.DataFrame(rows, columns=["Stage", "Parameters", "Seconds"]),
                   "No parameters are recorded.")  # fmt: skip
 

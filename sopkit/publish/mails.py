@@ -51,16 +51,22 @@ def letter(book: Book, pack: Pack, person: str) -> str:
     """What a mail says: what is to be decided, what is the person's to do, what changed, who asked them something."""
     deeds = standing(book["actions"])
     asked = deeds[deeds["comments"].str.contains(f"@{person}", regex=False)]
-    parts = {say("To be decided"): [*_decisions(book, pack, person)], say("Yours to do"): [*mine(deeds,
-        person)], say("What changed"): [*_changes(book, pack, person)],
-        say("You were asked"): [f"{row.what}: {row.comments}" for row in asked.itertuples()]}  # fmt: skip
+    parts = {
+        say("To be decided"): [*_decisions(book, pack, person)],
+        say("Yours to do"): [*mine(deeds, person)],
+        say("What changed"): [*_changes(book, pack, person)],
+        say("You were asked"): [f"{row.what}: {row.comments}" for row in asked.itertuples()],
+    }
     told = "".join(f"\n{head}\n" + "".join(f"- {line}\n" for line in lines) for head, lines in parts.items() if lines)
     stands = pack.book.manifest.get("status", "")
     about = [person, month_in_full(book.first), say(pack.reader), *([say(stands)] if stands else [])]
-    how = ("Hello {person},\n\nthe plan of {month} for {reader} is attached ({status}): the page opens in any browser, "
-           "the workbook holds its numbers.\n" if stands else
-           "Hello {person},\n\nthe plan of {month} for {reader} is attached: the page opens in any browser, "
-           "the workbook holds its numbers.\n")  # fmt: skip
+    how = (
+        "Hello {person},\n\nthe plan of {month} for {reader} is attached ({status}): the page opens in any browser, "
+        "the workbook holds its numbers.\n"
+        if stands
+        else "Hello {person},\n\nthe plan of {month} for {reader} is attached: the page opens in any browser, "
+        "the workbook holds its numbers.\n"
+    )
     return say(how, *about) + told
 
 

@@ -51,8 +51,12 @@ def write(excel: xlsxwriter.Workbook, sheet: Any, style: Mapping[str, Any], book
     cells[1, 0] = (profit.look_for, "label")
     row = _statement(cells, profit.frame, "line", 3)
     row = _statement(cells, families.frame, "name", row + 1)
-    cells[row, 0] = (say("In thousands, kept to the cent. Costs are negative. Source: tables pnl, "
-                         "deliveries, sales_history, budget."), "")  # fmt: skip
+    cells[row, 0] = (
+        say(
+            "In thousands, kept to the cent. Costs are negative. Source: tables pnl, deliveries, sales_history, budget."
+        ),
+        "",
+    )
     across, place = DATA, row + 2
     for number, (title, frame, look) in enumerate(_charts(book, families.frame)):
         if frame.empty or len(frame.columns) < 2:
@@ -119,9 +123,10 @@ def _chart(excel: xlsxwriter.Workbook, frame: pd.DataFrame, across: int, title: 
     chart, last, few = excel.add_chart({"type": "bar" if changes else "column"}), len(frame) + 1, len(frame) <= 8
     for column, name in enumerate(frame.columns[1:], start=1):
         about: dict[str, Any] = {
-            "name": [say(NAME), 1, across + column], "categories": [say(NAME), 2, across, last, across],
+            "name": [say(NAME), 1, across + column],
+            "categories": [say(NAME), 2, across, last, across],
             "values": [say(NAME), 2, across + column, last, across + column],
-        }  # fmt: skip
+        }
         if name == "safety stock":
             line = excel.add_chart({"type": "line"})
             line.add_series(about | LOOKS[name])

@@ -176,14 +176,21 @@ def _about(
         (say("Status"), say(_status(book))),
         *_decided(book),
         *([(say("Money"), book.currency)] if money else []),
-        (say("Quantities"),
-         say("the product's unit of measure, see Products") if book.units == "units" else book.units),
+        (
+            say("Quantities"),
+            say("the product's unit of measure, see Products") if book.units == "units" else book.units,
+        ),
         (say("Plan hash"), plan_hash or say("not known")),
-        (say("Where it is from"), say("The tables behind plan.html, beside this file. A number changed here changes "
-                                      "no plan: "
-                                      "say it as an override, a scenario or new data.")),
+        (
+            say("Where it is from"),
+            say(
+                "The tables behind plan.html, beside this file. A number changed here changes "
+                "no plan: "
+                "say it as an override, a scenario or new data."
+            ),
+        ),
         (say("Headings"), say("Point at one to read what its column means. Months are dates: the first day of each.")),
-    ]  # fmt: skip
+    ]
     for row, (label, text) in enumerate(lines, 2):
         sheet.write_string(row, 0, label, style["label"])
         sheet.write_string(row, 1, text[:LETTERS], style["alarm" if row == 5 and draft else "label"])
@@ -195,8 +202,11 @@ def _about(
         declared, left = TABLES[SHEETS[name]], size - rows
         text = say(declared.meaning)
         if left > 0:
-            text += " " + say("Only the first {count} rows are here; {rest} more are in the cycle's tables.",
-                              number(rows), number(left))  # fmt: skip
+            text += " " + say(
+                "Only the first {count} rows are here; {rest} more are in the cycle's tables.",
+                number(rows),
+                number(left),
+            )
         sheet.write_url(row, 0, f"internal:'{say(name)}'!A1", style["link"], say(name))
         sheet.write_string(row, 1, declared.name, style["wrap"])
         sheet.write_number(row, 2, min(size, rows), style["#,##0"])
@@ -208,10 +218,16 @@ def _decided(book: Book) -> list[tuple[str, str]]:
     """Every question with its answer and who gave it, or that it is open."""
     given = "{question} {status}: {option}, by {author}."
     return [
-        (say("Question"), plain(say("{question} Open.", row.question) if row.status == UNDECIDED else
-                           say(given, row.question, sentence(say(row.status)), row.option, row.decided_by)))
+        (
+            say("Question"),
+            plain(
+                say("{question} Open.", row.question)
+                if row.status == UNDECIDED
+                else say(given, row.question, sentence(say(row.status)), row.option, row.decided_by)
+            ),
+        )
         for row in book["decision_log"].itertuples()
-    ]  # fmt: skip
+    ]
 
 
 def _table(sheet: Any, style: dict[str, Any], book: Book, declared: Table, frame: pd.DataFrame) -> None:

@@ -84,9 +84,12 @@ def by_month(book: Book) -> Figure:
     budget = book["budget"].rename(columns={"sales": LINES[0], "margin": "gross margin"})
     budget = budget[budget["month"].isin(book.months)].groupby("month")[[LINES[0], "gross margin"]].sum()
     yard = {"last year": ago, "budget": budget}
-    more = [part.rename(columns=lambda line, n=name: f"{say(line)}, {say(n)}").reset_index().melt("month",
-        var_name="line",
-            value_name="amount") for name, part in yard.items()]  # fmt: skip
+    more = [
+        part.rename(columns=lambda line, n=name: f"{say(line)}, {say(n)}")
+        .reset_index()
+        .melt("month", var_name="line", value_name="amount")
+        for name, part in yard.items()
+    ]
     rows = [*LINES[:2], "gross margin", *LINES[2:], "result"]
     if len(left := _cash(book)):
         freed = left - pnl.groupby("month")["amount"].sum().reindex(left.index)
@@ -204,8 +207,9 @@ def bridge(book: Book) -> Figure:
     steps = book["budget_bridge"].groupby("step")["amount"].sum().reindex(STEPS, fill_value=0.0)
     inner = steps[list(BRIDGE)].rename(BRIDGE).rename_axis("step").reset_index()
     worst, gap = inner.loc[inner["amount"].idxmin()], steps["plan"] - steps["budget"]
-    loss = (say("the largest loss is {step}", say(worst["step"]).lower()) if worst["amount"] < 0
-        else say("no step loses"))  # fmt: skip
+    loss = (
+        say("the largest loss is {step}", say(worst["step"]).lower()) if worst["amount"] < 0 else say("no step loses")
+    )
     return charts.waterfall(
         inner if len(book["budget_bridge"]) else None, "step", "amount", start="Budget", end="Plan",
         opening=float(steps["budget"]),
@@ -226,15 +230,28 @@ def capital(book: Book) -> Figure:
     peak = month_name(rows.set_index("month")["working_capital"].idxmax()) if len(rows) else ""
     days = {name: kpis.value(book, name, kpis.PLAN) for name in kpis.CASH_DAYS}
     left = _cash(book).reindex(book.year).cumsum()
-    told = say("It goes from {first} to {last}; its peak is {month}.", amount(first, book.currency),
-               amount(last, book.currency), peak)  # fmt: skip
+    told = say(
+        "It goes from {first} to {last}; its peak is {month}.",
+        amount(first, book.currency),
+        amount(last, book.currency),
+        peak,
+    )
     if left.notna().any():
-        told += " " + say("Cash of the {span}: {money}; added up, it is lowest in {month}.", book.span,
-                          amount(left.iloc[-1], book.currency), month_name(left.idxmin()))  # fmt: skip
+        told += " " + say(
+            "Cash of the {span}: {money}; added up, it is lowest in {month}.",
+            book.span,
+            amount(left.iloc[-1], book.currency),
+            month_name(left.idxmin()),
+        )
     held, owed, owing, both = (days[name] for name in ("days_inventory", "days_sales", "days_payables", "cash_to_cash"))
-    tied = "" if None in days.values() else say(
-        "Money is tied up for {days} days: inventory {inventory} + customers {customers} - suppliers {suppliers}.",
-        *map(number, (both, held, owed, owing)))  # fmt: skip
+    tied = (
+        ""
+        if None in days.values()
+        else say(
+            "Money is tied up for {days} days: inventory {inventory} + customers {customers} - suppliers {suppliers}.",
+            *map(number, (both, held, owed, owing)),
+        )
+    )
     return charts.bars(
         parts, "amount", "part", order=("inventory", "receivables", "other", "payables"), over=rows,
         over_y="working_capital", over_name="working capital", unit=book.currency,
@@ -408,15 +425,22 @@ def frontier(book: Book) -> Figure:
     """What service costs: the best plan at other prices of unmet demand, today's policy marked."""
     rows = book["frontier"]
     now = rows.loc[rows["today"], "cost"].sum()
-    price = [say("{factor} x, today" if row.today else "{factor} x", number(row.factor, 2))
-        for row in rows.itertuples()]  # fmt: skip
+    price = [
+        say("{factor} x, today" if row.today else "{factor} x", number(row.factor, 2)) for row in rows.itertuples()
+    ]
     fill = [amount(value, "share") for value in rows["fill_rate"]]
     stock = [amount(value, book.currency) for value in rows["stock"]]
     shown = pd.DataFrame({"price of unmet demand": price, "fill": fill, "cost": rows["cost"] - now, "stock": stock})
     top = rows.sort_values(["fill_rate", "cost"], ascending=[False, True], kind="stable").head(1)
-    full = say("The best service that money buys is {share}: {money} against today's plan.",
-               amount(top["fill_rate"].sum(), "share"), amount(top["cost"].sum() - now, book.currency, True)
-               ) if len(rows) else ""  # fmt: skip
+    full = (
+        say(
+            "The best service that money buys is {share}: {money} against today's plan.",
+            amount(top["fill_rate"].sum(), "share"),
+            amount(top["cost"].sum() - now, book.currency, True),
+        )
+        if len(rows)
+        else ""
+    )
     return charts.swings(
         shown, "price of unmet demand", {"fill": "Fill rate", "cost": "Cost against today's plan",
                                          "stock": "Mean stock value"},

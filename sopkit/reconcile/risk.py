@@ -207,8 +207,9 @@ def _drivers(base: Plan, many: Futures) -> tuple[list[tuple[str, str, str]], Fut
             order = np.argsort(many.demand[:, mine].sum(axis=(1, 2)), kind="stable")
             ends = [order[int(round(level * (len(order) - 1)))] for level in (0.1, 0.9)]
             sums = [many.demand[end, mine].sum() for end in ends]
-            pair = add(say("Demand: {name}", name) if code else name,
-                *(local(f"{units:+,.0f} {base.units}") for units in sums))  # fmt: skip
+            pair = add(
+                say("Demand: {name}", name) if code else name, *(local(f"{units:+,.0f} {base.units}") for units in sums)
+            )
             for one, end in zip(pair, ends, strict=True):
                 one.demand[0, mine] = many.demand[end, mine]
     for n, deal in enumerate(calm.deals):
@@ -222,11 +223,17 @@ def _drivers(base: Plan, many: Futures) -> tuple[list[tuple[str, str, str]], Fut
         mine = bought[bought["source"] == code]
         if risk.get(code, 0.0) > 0 and len(mine):
             ordered, comes = (mine.groupby(when)["quantity"].sum().idxmax() for when in ("month", "available"))
-            one, _ = add(say("Supplier: {name}", called[code]), say("takes no orders in {month}",
-                month_name(ordered)), say("as planned"))  # fmt: skip
+            one, _ = add(
+                say("Supplier: {name}", called[code]),
+                say("takes no orders in {month}", month_name(ordered)),
+                say("as planned"),
+            )
             one.fails[0, s, calm.months.index(ordered)] = True
-            one, _ = add(say("Late: {name}", called[code]), say("what is due in {month} comes a month "
-                                    "later", month_name(comes)), say("as planned"))  # fmt: skip
+            one, _ = add(
+                say("Late: {name}", called[code]),
+                say("what is due in {month} comes a month later", month_name(comes)),
+                say("as planned"),
+            )
             one.late[0, s, calm.months.index(comes)] = True
     demand, fails, late, won = (
         np.concatenate([getattr(one, name) for one in found]) for name in ("demand", "fails", "late", "won")

@@ -55,8 +55,9 @@ def resource_down(book: Book) -> Made:
     rows = rows.assign(hours=rows["maintenance"], overtime_limit=0.0, month=rows["month"].dt.strftime("%Y-%m"))
     if rows.empty:
         return None
-    title = say("{resource} stands still in {month}", book.names("resources")[worst["resource"]],
-        month_name(worst["month"]))  # fmt: skip
+    title = say(
+        "{resource} stands still in {month}", book.names("resources")[worst["resource"]], month_name(worst["month"])
+    )
     return _event("resource_down", title, {"table": "capacity", "rows": rows.to_dict("records")})
 
 
@@ -73,8 +74,10 @@ def _largest_deal(book: Book, won: bool) -> Made:
     where = {"product": deal["product"], "market": deal["market"], "month": f"{deal['month']:%Y-%m}"}
     change = {"table": "demand_plan", "where": where, "column": "consensus", "add": units}
     chance = float(deal["probability"] if won else 1 - deal["probability"])
-    title = say("{customer}: the deal is won in full" if won else "{customer}: the deal is lost",
-        deal["customer"] or deal["opportunity"])  # fmt: skip
+    title = say(
+        "{customer}: the deal is won in full" if won else "{customer}: the deal is lost",
+        deal["customer"] or deal["opportunity"],
+    )
     return _event("deal_won" if won else "deal_lost", title, change, probability=chance)
 
 
@@ -92,8 +95,9 @@ def _all_demand(book: Book, code: str, scale: float) -> Made:
     if not book["demand_plan"]["consensus"].gt(0).any():
         return None
     change = {"table": "demand_plan", "column": "consensus", "scale": scale}
-    return _event(code, say("All demand {share} over the horizon", percent(scale - 1,
-        sign=True).replace("−", "-")), change)  # fmt: skip
+    return _event(
+        code, say("All demand {share} over the horizon", percent(scale - 1, sign=True).replace("−", "-")), change
+    )
 
 
 def demand_up(book: Book) -> Made:

@@ -21,7 +21,7 @@ from sopkit.supply.model import CASH, POLICY
 from sopkit.supply.network import START
 from sopkit.supply.solve import Solution
 from sopkit.tables import TABLES
-from sopkit.words import listed, local, month_name, say, unit_name
+from sopkit.words import listed, local, month_name, number, say, unit_name
 
 if TYPE_CHECKING:
     from sopkit.supply.resolve import Session
@@ -125,7 +125,7 @@ def why_short(solved: Solved) -> pd.DataFrame:
 def _needs(solved: Solved, kind: str, index: tuple, quantity: float, ends: dict[int, float]) -> Iterator[dict]:
     """A row for each of the dearest limits that one more unit of a shortage would need, or for its price."""
     item, place, month = index
-    names = {"quantity": local(f"{quantity:,.0f}"), "item": solved.name(item), "place": solved.name(place)}
+    names = {"quantity": number(quantity), "item": solved.name(item), "place": solved.name(place)}
     head = say(SHORTAGES[kind][2]).format(**names, month=month_name(month))
     common = {"kind": kind, "item": item, "place": place, "month": solved.time[month], "quantity": quantity}
     prices = np.abs(solved.steering)
@@ -134,8 +134,12 @@ def _needs(solved: Solved, kind: str, index: tuple, quantity: float, ends: dict[
         told = say("{shortage}: no limit stands in the way, one more unit costs more than it brings.", head)
         if gone:
             names_ = listed([f"{solved.name(one)} ({one})" for one in gone], 3)
-            told = say("{shortage}: one more unit needs {items}, which nobody makes or sells: what was in stock or on "
-                       "order is used up.", head, names_)  # fmt: skip
+            told = say(
+                "{shortage}: one more unit needs {items}, which nobody makes or sells: what was in stock or on "
+                "order is used up.",
+                head,
+                names_,
+            )
         yield common | {
             "step": 1,
             "limit": "source" if gone else "price",
@@ -154,17 +158,33 @@ def _needs(solved: Solved, kind: str, index: tuple, quantity: float, ends: dict[
         where, what = (solved.text(part, limit.letters, key, codes=True) for part in (limit.place, limit.item))
         if limit.given:
             because = say("which nobody makes or sells" if what in gone else limit.one_more)
-            needed = say("{quantity} more {unit} of {item} at {place} {because}", local(f"{needs:,.3g}"),
+            needed = say(
+                "{quantity} more {unit} of {item} at {place} {because}",
+                local(f"{needs:,.3g}"),
                 unit_name(limit.unit),
-                         solved.name(what or where), where, because)  # fmt: skip
+                solved.name(what or where),
+                where,
+                because,
+            )
         else:
             told = solved.gain(row).told(solved.currency)
-            needed = say("{quantity} x one {limit}, each of which {gain}", local(f"{needs:,.3g}"),
-                         solved.one_more(rule, key), told)  # fmt: skip
-        yield common | {"step": step, "limit": rule, "limit_place": where, "limit_item": what,
-            "limit_month": solved.time.get(key[-1], pd.NaT), "needs": needs, "unit": limit.unit,
+            needed = say(
+                "{quantity} x one {limit}, each of which {gain}",
+                local(f"{needs:,.3g}"),
+                solved.one_more(rule, key),
+                told,
+            )
+        yield common | {
+            "step": step,
+            "limit": rule,
+            "limit_place": where,
+            "limit_item": what,
+            "limit_month": solved.time.get(key[-1], pd.NaT),
+            "needs": needs,
+            "unit": limit.unit,
             "shadow_price": solved.answer.shadow_price[row],
-            "sentence": say("{shortage}: one more unit needs {limits}.", head, needed)}  # fmt: skip
+            "sentence": say("{shortage}: one more unit needs {limits}.", head, needed),
+        }
 
 
 def level_chase(session: Session) -> pd.DataFrame:

@@ -35,8 +35,9 @@ def by_mode(book: Book) -> Figure:
     """Finished goods made and bought by mode, and demand."""
     rows, units = goods(book, "supply_plan"), modes(book)
     overtime = units.get(MODES["make_overtime"], 0.0) / (units.sum() or 1.0)
-    text = (say("Overtime makes {share} of it.", amount(overtime, "share")) if overtime
-        else say("No overtime is needed."))  # fmt: skip
+    text = (
+        say("Overtime makes {share} of it.", amount(overtime, "share")) if overtime else say("No overtime is needed.")
+    )
     return charts.bars(
         rows.assign(mode=rows["mode"].map(MODES)), "quantity", "mode", order=tuple(MODES.values()),
         over=book["deliveries"], over_y="demand", over_name="demand",

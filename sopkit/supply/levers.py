@@ -19,7 +19,7 @@ from sopkit.supply.limits import LIMITS, MISSED, NOTHING, Gain, Solved
 from sopkit.supply.loaded import Answer
 from sopkit.supply.matrix import Column
 from sopkit.supply.solve import Solution
-from sopkit.words import listed, local, money, month_name, percent, say, several, span, unit_name
+from sopkit.words import listed, local, money, month_name, number, percent, say, several, span, unit_name
 
 NAMED_FROM = 1e-5
 """A lever that brings less than this share of the plan's contribution is not named."""
@@ -66,7 +66,7 @@ def levers(solved: Solved) -> pd.DataFrame:
         if fewer := _fewer(solved, answer):
             told = say("{gain}: {changes}", told, listed(fewer))
         units = sum(used.values())
-        told = say("{lever}: {quantity} {unit} in {months} {gain}.", lever.sentence, local(f"{units:,.0f}"),
+        told = say("{lever}: {quantity} {unit} in {months} {gain}.", lever.sentence, number(units),
                    unit_name(lever.unit), when, told)  # fmt: skip
         row = {name: getattr(lever, name) for name in ("lever", "place", "item", "change", "unit")}
         row |= {name: getattr(gain, name) for name in ("revenue", "cash_cost", "penalties", "promise", "kept")}
@@ -138,7 +138,7 @@ def _fewer(solved: Solved, answer: Answer) -> list[str]:
             fewer = float(solved.answer.values[where].sum() - answer.values[where].sum())
             if abs(fewer) > 0.5:
                 how = "{quantity} units fewer {state}" if fewer > 0 else "{quantity} units more {state}"
-                found.append(say(how, local(f"{abs(fewer):,.0f}"), say(called)))
+                found.append(say(how, number(abs(fewer)), say(called)))
     return found
 
 
@@ -302,7 +302,7 @@ def _offer(
         solved.currency,
         several(lead, "month"),
     ]
-    told += [local(f"{most:,.0f}")] if capacity else []
+    told += [number(most)] if capacity else []
     found = Lever(
         lever=lever,
         place=site,

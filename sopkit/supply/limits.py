@@ -141,8 +141,13 @@ class Gain:
         if self.promise:
             name, _, class_ = self.promise.partition(" ")
             kept = say(KEPT[name], *([class_] if class_ else []))
-            parts.append(say(("keeps {quantity} more {promise}", "keep {quantity} more {promise}")[would],
-                             local(f"{self.kept:,.4g}"), kept))  # fmt: skip
+            parts.append(
+                say(
+                    ("keeps {quantity} more {promise}", "keep {quantity} more {promise}")[would],
+                    local(f"{self.kept:,.4g}"),
+                    kept,
+                )
+            )
         return say("would {gain}", listed(parts)) if would else listed(parts)
 
 

@@ -73,8 +73,13 @@ def _read(path: Path) -> Language:
     return Language(
         {text: told for text, told in texts.items() if isinstance(text, str)},
         {text[0]: told for text, told in texts.items() if not isinstance(text, str) and all(told)},
-        c2py(catalogue.plural_expr), signs["group"], signs["decimal"], percent, "\N{NO-BREAK SPACE}", locale,
-    )  # fmt: skip
+        c2py(catalogue.plural_expr),
+        signs["group"],
+        signs["decimal"],
+        percent,
+        "\N{NO-BREAK SPACE}",
+        locale,
+    )
 
 
 _SPOKEN = Language({}, {}, lambda count: int(count != 1))  # English
