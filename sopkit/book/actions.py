@@ -107,7 +107,7 @@ def must_fit(people: pd.DataFrame, known: Sequence[int], fields: dict[str, objec
         if name not in set(people["name"]):
             raise SettingsError(f"{name!r} is not in table people: {nearest(name, people['name'])}")
     numbers = [str(fields["action"])] if fields.get("action") else []
-    for number in [*numbers, *str(fields.get("depends") or "").split()]:
-        if not number.isdigit() or int(number) not in known:
+    for named in [*numbers, *str(fields.get("depends") or "").split()]:
+        if not named.isdigit() or int(named) not in known:
             there = ", ".join(map(str, known)) or "there is none yet"
-            raise SettingsError(f"{number!r} is no action: {there}.")
+            raise SettingsError(f"{named!r} is no action: {there}.")
