@@ -90,14 +90,18 @@ def difference(name: str, old: pd.DataFrame, new: pd.DataFrame) -> list[Change]:
         made.append(Change(table=name, where=where, drop=True))
     both = before.index.intersection(after.index)
     one, two = before.loc[both], after.loc[both]
-    for key in both[~((one == two) | (one.isna() & two.isna())).all(axis=1)]:
-        moved = [c.name for c in declared if one.at[key, c.name] != two.at[key, c.name]]
+    other = ~((one == two) | (one.isna() & two.isna()))
+    for key in both[other.any(axis=1)]:
+        moved = [c.name for c in declared if other.at[key, c.name]]
         where = {column: _cell(one.at[key, column]) for column in declared.key}
         plain = all(
             declared[c].kind in ("number", "whole") and pd.notna([one.at[key, c], two.at[key, c]]).all() for c in moved
         )
-        steps = [Change(table=name, where=where, column=c, add=float(two.at[key, c] - one.at[key, c])) for c in moved]
-        made += steps if plain else [Change(table=name, rows=[row(two.loc[key])])]
+        made += (
+            [Change(table=name, where=where, column=c, add=float(two.at[key, c] - one.at[key, c])) for c in moved]
+            if plain
+            else [Change(table=name, rows=[row(two.loc[key])])]
+        )
     return made
 
 
