@@ -1058,6 +1058,22 @@ DECISIONS_YAML = """\
     """
 
 
+# columns that the demo has no use for: its files stay as narrow as a person would type them
+UNUSED = {
+    "bom": ["routing"],
+    "campaigns": ["discount"],
+    "lanes": ["mode", "counted_in", "carbon"],
+    "materials": ["weight"],
+    "offers": ["carbon", "capacity_use"],
+    "policies": ["cover_days", "disposal_price"],
+    "products": ["weight"],
+    "resources": ["carbon"],
+    "routings": ["carbon", "avoid_price", "valid_from", "valid_to"],
+    "suppliers": ["capacity", "yearly_quota", "quota_price"],
+    "workforce": ["attrition"],
+}
+
+
 def write(
     folder: Path,
     size: Size = SMALL,
@@ -1081,6 +1097,7 @@ def write(
                 text[column.name] = text[column.name].map({True: "yes", False: "no"})
             elif column.kind == "number":
                 text[column.name] = text[column.name].map(lambda v: "" if pd.isna(v) else f"{v:.10g}")
+        text = text.drop(columns=UNUSED.get(name, []) if made is None else [])
         text.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
     settings = dedent(COMPANY_YAML)
     if not size.story:
