@@ -94,6 +94,8 @@ class Recount:
 
     def _with_breaks(self, bought: pd.DataFrame) -> pd.DataFrame:
         """`bought` at the price of the last break that all that is ordered in the month reaches."""
+        if self.book["price_breaks"].empty:
+            return bought
         ordered = bought.groupby([*OFFER, "month"], as_index=False)["quantity"].sum()
         usual = self.book["offers"][[*OFFER, "price"]]
         reached = ordered.merge(self.book["price_breaks"], on=OFFER).merge(usual, on=OFFER, suffixes=("", "_usual"))
@@ -292,8 +294,9 @@ class Recount:
             "buying": (self.bought["month"], self.bought["quantity"] * self.bought["carbon"]),
             "freight": (self.shipped["month"], self.shipped["size"] * self.shipped["carbon"]),
         }
-        found = {source: amount.groupby(month).sum() for source, (month, amount) in parts.items()}
-        return pd.concat(found, names=["source", "month"]).astype(float)
+        found = {source: amount.groupby(month).sum() for source, (month, amount) in parts.items() if amount.any()}
+        none = pd.MultiIndex.from_arrays([[], pd.DatetimeIndex([])], names=["source", "month"])
+        return pd.concat(found, names=none.names).astype(float) if found else pd.Series(dtype=float, index=none)
 
     def _carbon_above_cap(self) -> tuple:
         cap = self.policies.carbon_cap

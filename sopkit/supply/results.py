@@ -297,9 +297,11 @@ class _Found:
             ("freight", "ship", ship, carbon.freight),
         ]
         frames = []
-        for source, decision, key, each in parts:
+        for source, decision, key, each in (part for part in parts if part[3]):
             lines = self._lines(decision, f"{key} month")
             frames.append(lines.assign(source=source, carbon=lines["quantity"] * self._of(lines, key, each, 0.0)))
+        if not frames:
+            return TABLES["supply_carbon"].empty()
         frame = _stacked(frames).reindex(columns=TABLES["supply_carbon"].names).fillna({"item": ""})
         frame["place"] = frame["place"].replace(self.network.roads.site)
         return frame[frame["carbon"].gt(0)].groupby(list(TABLES["supply_carbon"].key), as_index=False)["carbon"].sum()
