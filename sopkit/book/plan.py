@@ -56,8 +56,8 @@ class Plan(Book):
         changed, rows = changed_by(self, scenario, judged=judged)
         supply = import_module("sopkit.supply")
         frames = self._session.plan(self._asked(changed)) if warm else supply.plan(changed, explained=False)
-        made = replace(changed, title=scenario.title, base=self, scenario=scenario, rows=rows)
-        return made.with_tables(frames)
+        tables = {**changed.tables, **frames}  # as declared already, and derived again
+        return replace(changed, tables=tables, title=scenario.title, base=self, scenario=scenario, rows=rows)
 
     def stop(self) -> None:
         """Give up the what-if that another thread waits for: it gets StoppedError, and the plan stays as it is."""

@@ -171,11 +171,10 @@ def _used_up(book: Book) -> pd.DataFrame:
     staff = people[people["used"] >= people["available"].clip(lower=1) * FULL]
     offer = ["supplier", "item", "site"]
     bought = book["supply_plan"][book["supply_plan"]["mode"].eq("buy")].rename(columns={"source": "supplier"})
-    bought = bought.groupby([*offer, "month"], as_index=False)["quantity"].sum()
-    bought = bought.merge(offers[[*offer, "capacity"]], how="left")
-    special = book["supplier_capacity"].rename(columns={"capacity": "special"})
-    bought = bought.merge(special, how="left", on=[*offer, "month"])
-    gone = bought[bought["quantity"] >= bought["special"].fillna(bought["capacity"]).clip(lower=1) * FULL]
+    ordered = bought.groupby([*offer, "month"])["quantity"].sum()
+    usual = offers.set_index(offer)["capacity"].reindex(ordered.index.droplevel("month")).set_axis(ordered.index)
+    special = book["supplier_capacity"].set_index([*offer, "month"])["capacity"].reindex(ordered.index)
+    gone = ordered[ordered >= special.fillna(usual).clip(lower=1) * FULL].reset_index()
     goods = book.called(gone["item"], "products", "materials").astype(object)
     named = (
         (busy, book.called(busy["resource"], "resources").astype(object)),
