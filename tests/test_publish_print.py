@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import pytest
 from bench_pack import fills, violations
 
 from sopkit.cycle import Cycle
+from sopkit.publish import pack
+from sopkit.words import speaking
 
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 
@@ -37,6 +40,17 @@ def test_the_meeting_reads_at_most_fourteen_full_pages(browser: Any, pack_html: 
     first = next(place for place, (text, _) in enumerate(found) if "Appendix A" in text)
     assert 5 <= first <= 14
     assert {place: fill for place, fill in enumerate(meeting[:first], 1) if fill < 0.92} == {}
+
+
+def test_the_meeting_reads_as_many_pages_in_french(browser: Any, finished: Cycle, tmp_path: Path) -> None:
+    pytest.importorskip("pypdfium2", reason="pypdfium2 is not installed: the printed page is not read")
+    book = replace(finished.book, manifest=finished.manifest)
+    with speaking("en"):
+        french = replace(book, company=book.company.model_copy(update={"language": "fr"}))
+        (tmp_path / "plan.html").write_text(pack.page(pack.report(french)), encoding="utf-8")
+    found = fills(browser, tmp_path / "plan.html", tmp_path / "plan.pdf")
+    assert next(place for place, (text, _) in enumerate(found) if "Annexe A" in text) == 14
+    assert min(fill for _, fill in found[:13]) >= 0.8
 
 
 def test_no_page_holds_more_than_it_shows(browser: Any, pack_html: Path) -> None:
