@@ -85,15 +85,8 @@ def proposed(book: Book) -> pd.DataFrame:
         rows.append((what, one.owner or one.decided_by, one.due, effect, one.option))
     levers = book["levers"]
     for one in levers[levers["gain"] > 0].sort_values("gain", ascending=False).head(TAKEN).itertuples():
-        rows.append(
-            (
-                say("Look at the lever: {sentence}", one.sentence),
-                "",
-                None,
-                local(f"{one.gain:+,.0f} {book.currency}"),
-                f"lever {one.lever}",
-            )
-        )
+        what, effect = say("Look at the lever: {sentence}", one.sentence), local(f"{one.gain:+,.0f} {book.currency}")
+        rows.append((what, "", None, effect, f"lever {one.lever}"))
     for one in book["exceptions"].sort_values("rank").head(TAKEN).itertuples():
         rows.append((say("Explain: {sentence}", one.sentence), "", None, "", f"exception {one.product} {one.market}"))
     frame = pd.DataFrame(rows, columns=["what", "assignees", "due", "effect", "origin"])

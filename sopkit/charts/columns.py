@@ -23,8 +23,19 @@ from sopkit.charts.figure import (
     points,
     vega,
 )
-from sopkit.charts.forms import HALO, summary
-from sopkit.charts.marks import apart, drawn, fit, label_list, marked, month_labels, nice, scale_marker, short_scale
+from sopkit.charts.forms import summary
+from sopkit.charts.marks import (
+    apart,
+    drawn,
+    fit,
+    label_list,
+    marked,
+    month_labels,
+    nice,
+    on_top,
+    scale_marker,
+    short_scale,
+)
 from sopkit.charts.notation import BAD, LOOKS, QUIET, SHOWN, colour_of
 from sopkit.words import heading, say, scale_of, with_unit
 
@@ -89,20 +100,15 @@ def columns(
     wanted = tops["x"].map(plain).eq(plain(about.get("mark", "")))
     point = tops[wanted] if wanted.any() else tops.loc[[front["y"].idxmax()]]
     text = chart(tops.drop(point.index)).encode(x=across, y="y:Q", text="text:N")
-    size = 10 if pitch > 26 else 9
-    layers += [text.mark_text(dy=-8, fontSize=size, aria=False, **edge) for edge in (HALO, {})]
-    layers += marked(point, across, "y:Q")
+    layers += [*on_top(text, 10 if pitch > 26 else 9), *marked(point, across, "y:Q")]
     # named where they end: what ended before the last month is told by its look beside its first column
     last = tidy[tidy["n"] == tidy["n"].max()]
     ends = pd.DataFrame([(n, y_) for n, y_ in names if n in set(last["series"])], columns=["text", "y"])
     ends = ends.assign(y=apart(ends["y"], 13 * per_pixel), text=ends["text"].map(lambda t: fit(say(t), 140, 11)))
     label = chart(ends.assign(n=len(months) - 1)).mark_text(align="left", dx=0.5 * pitch, fontSize=11, aria=False)
     layers.append(label.encode(x=across, y="y:Q", text="text:N"))
-    early = (
-        tidy[~tidy["series"].isin(last["series"])]
-        .drop_duplicates("series")
-        .assign(y=1.14 * top, text=lambda f: f["series"].map(named))
-    )
+    early = tidy[~tidy["series"].isin(last["series"])].drop_duplicates("series")
+    early = early.assign(y=1.14 * top, text=early["series"].map(named))
     start = chart(early).mark_text(align="left", dx=-0.4 * pitch, fontSize=11, aria=False)
     layers.append(start.encode(x=across, y="y:Q", text="text:N"))
     return drawn(figure, *layers, beside=ends["text"])

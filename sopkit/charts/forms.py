@@ -34,14 +34,13 @@ from sopkit.charts.marks import (
     label_list,
     marked,
     month_labels,
+    on_top,
     scale_marker,
     short_scale,
     wrapped,
 )  # fmt: skip
 from sopkit.charts.notation import INK, LOOKS, QUIET, colour_of, looks
 from sopkit.words import Scale, number, say, scale_of, with_unit
-
-HALO = {"stroke": "white", "strokeWidth": 3, "strokeJoin": "round"}  # keeps a number readable where a line crosses it
 
 
 def summary(tidy: pd.DataFrame, scale: Scale) -> str:
@@ -227,8 +226,7 @@ def bars(
     wanted = tops["x"].map(plain).eq(plain(about.get("mark", "")))
     point = tops[wanted] if wanted.any() else tops.loc[[tops["y"].idxmax()]]
     rest = chart(tops.drop(point.index)).encode(x="n:O", y="y:Q", text="text:N")
-    layers += [rest.mark_text(dy=-8, fontSize=10, aria=False, **more) for more in ((HALO, {}) if len(above) else ({},))]
-    layers += marked(point, across, "y:Q")
+    layers += [*on_top(rest, 10, crossed=bool(len(above))), *marked(point, across, "y:Q")]
     side = {"align": "left", "dx": 0.45 * (width - 170) / len(months), "fontSize": 11, "aria": False}
     text = chart(names.assign(n=len(months) - 1)).mark_text(**side)
     layers.append(text.encode(x=across, y="y:Q", text="text:N"))

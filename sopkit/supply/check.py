@@ -219,9 +219,8 @@ class _Rules(Recount):
     def rule_ways_in_date(self) -> Violation:
         lots = self.lots.set_index([*WAY, "month"], drop=False)
         early = lots["valid_from"].notna() & lots["month"].lt(lots["valid_from"])
-        return (
-            lots["quantity"].where(early | (lots["valid_to"].notna() & lots["month"].gt(lots["valid_to"])), 0.0) - UNITS
-        )
+        late = lots["valid_to"].notna() & lots["month"].gt(lots["valid_to"])
+        return lots["quantity"].where(early | late, 0.0) - UNITS
 
     def rule_smallest_run(self) -> Violation:
         lots = self.lots[self.lots["quantity"].gt(UNITS)].set_index([*WAY, "month"])
