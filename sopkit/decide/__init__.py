@@ -100,7 +100,7 @@ def plan(book: Book, *, engine: Engine | str | None = None) -> dict[str, pd.Data
     weighed = _weighed(book)
     taken = record.adopted(book.with_tables(weighed), weighed["decision_log"])
     log = weighed["decision_log"]
-    best = [text.partition(": ")[0] for text in log.loc[log["status"] == UNDECIDED, "recommendation"]]
+    best = log.loc[log["status"] == UNDECIDED, "recommended"]
     more = {
         "decision_review": review.review(book),
         "recommended_together": record.combined(

@@ -44,7 +44,6 @@ def log(book: Book) -> Figure:
         status=rows["status"].mask(overdue(book), OVERDUE),
         option=rows["option"].map(named),
         options=rows["options"].map(named),
-        recommendation=rows["recommendation"].map(lambda text: advice(book, text)),
     )
     return charts.table(
         rows,
@@ -54,12 +53,6 @@ def log(book: Book) -> Figure:
             number(len(rows))) if undecided
         else "Every question is answered; each answer has a reason.",
     )  # fmt: skip
-
-
-def advice(book: Book, text: str) -> str:
-    """What the numbers recommend (column recommendation), without the option's code before the sentence."""
-    code, _, sentence_ = text.partition(": ")
-    return sentence_ if code in _titles(book) else text
 
 
 def _titles(book: Book) -> dict[str, str]:
@@ -253,7 +246,7 @@ def _by_when(code: str, row: Any, book: Book) -> str:
 def _options(book: Book, row: Any) -> Figure:
     codes = [code.strip() for code in row["options"].split(",")]
     results, titles = book["scenario_results"][book["scenario_results"]["scenario"].isin(codes)], _titles(book)
-    at, best = results.set_index(["scenario", "measure"]), row["recommendation"].split(":")[0]
+    at, best = results.set_index(["scenario", "measure"]), row["recommended"]
     rivals = at.index.get_level_values("scenario").isin(set(codes) - {best}).any()
     marks = {best: "{option} (recommended)"} if rivals and row["status"] == UNDECIDED else {}
     marks |= dict.fromkeys(chosen(row["option"]), "{option} (decided)")
@@ -268,7 +261,7 @@ def _options(book: Book, row: Any) -> Figure:
         taken = listed(quoted(titles.get(code, code)) for code in chosen(row["option"]))
         text = say("Decided by {author}: {options}. {reason}", row["decided_by"], taken, row["reason"])
     else:
-        best_of = advice(book, row["recommendation"]) if rivals else say(NO_RIVAL)
+        best_of = row["recommendation"] if rivals else say(NO_RIVAL)
         text = " ".join(filter(None, [row["lapsed"], best_of]))
     behind = overdue(book)[row.name]
     due = (

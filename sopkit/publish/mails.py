@@ -12,7 +12,6 @@ from sopkit.book import Book
 from sopkit.book.actions import mine, standing
 from sopkit.charts import plain
 from sopkit.decide import UNDECIDED
-from sopkit.decide.figures import advice
 from sopkit.files import sha256
 from sopkit.publish.audiences import Pack
 from sopkit.publish.sections import change_line, service_line
@@ -79,7 +78,7 @@ def _decisions(book: Book, pack: Pack, person: str) -> Iterator[str]:
             who = say("you answer for it") if row.owner == person else who
             more = [who, say("by {month}", month_name(row.due)) if row.due == row.due else ""]
             yield f"{row.question} ({', '.join(filter(None, more))})" + (
-                f" {advice(pack.book, row.recommendation)}" if row.question in seen and row.recommendation else ""
+                f" {row.recommendation}" if row.question in seen and row.recommendation else ""
             )
 
 

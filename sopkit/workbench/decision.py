@@ -71,13 +71,10 @@ class DecisionRoom(_Form):
         self._lay_out("Decide, with a reason")
 
     def _offer_options(self, _: Any = None) -> None:
-        from sopkit.decide import figures
-
         asked = self.questions[self.question.value]
         self.option.options = [("not decided yet", ""), *((self.titles[code], code) for code in asked.options)]
         advised = self.decided["decision_log"].set_index("question").loc[asked.question, "recommendation"]
-        advice = html.escape(figures.advice(self.decided, advised))
-        self.advice.value = f'<p style="max-width:46em">The numbers recommend: {advice}</p>'
+        self.advice.value = f'<p style="max-width:46em">The numbers recommend: {html.escape(advised)}</p>'
         self._side_by_side()
 
     def _side_by_side(self) -> None:
