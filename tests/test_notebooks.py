@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -114,3 +115,18 @@ def test_the_notebooks_beside_the_stages_are_true(name: str, own_run: Path) -> N
     done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
     assert Cycle.open("demo", "2026-11").stale() == {}
+
+
+def test_frames_show_numbers_as_people_write_them(finished: Cycle) -> None:
+    """Once a cell read 5934.969332."""
+    shown = [
+        cell
+        for path in sorted((finished.folder / "notebooks").glob("*.ipynb"))
+        for code in code_of(path)
+        for output in code.get("outputs", [])
+        if "dataframe" in (html := "".join(output.get("data", {}).get("text/html", "")))
+        for cell in re.findall(r"<td>([^<]*)</td>", html)
+    ]
+    numbers = [cell for cell in shown if re.fullmatch(r"-?[\d,]+\.\d+", cell)]
+    assert len(numbers) > 20 and any("," in cell for cell in numbers)
+    assert [cell for cell in numbers if not re.fullmatch(r"-?\d{1,3}(,\d{3})*\.\d\d", cell)] == []
