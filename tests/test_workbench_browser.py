@@ -168,6 +168,10 @@ def test_two_planners_at_once_see_each_other_and_a_killed_kernel_leaves_nothing_
     expect(mine.locator("figure", has_text="Consensus demand")).to_contain_text("consensus before")
     # the figure above was made before: it says so, until its cell runs again
     expect(page.locator(".sopkit-stale").first).to_have_text(re.compile("Stale: made before your last change"))
+    moved = """mark => { const figure = mark.parentElement, high = figure.offsetHeight;
+        mark.remove(); return high - figure.offsetHeight; }"""
+    assert page.locator(".sopkit-stale").first.evaluate(moved) == 0  # what is below stays under the pointer
+    expect(page.locator(".sopkit-stale").first).to_be_visible()
     accessible(page, heading)
     page.screenshot(path=str(room / "consensus.png"))
 
