@@ -7,6 +7,7 @@ import os
 import pytest
 from independent import CYCLE, drawn, independent
 from small_company import company
+from typed_levers import told_and_typed
 
 from sopkit.book import Book
 from sopkit.supply.resolve import Session
@@ -27,3 +28,9 @@ def test_an_independent_model_agrees(seed) -> None:
     found = [session.base.answer.broken.get(promise) for promise in ("unmet_promises", "short_orders")]
     assert [one.amount if one else 0.0 for one in found] == pytest.approx(broken, abs=room)
     assert session.base.profit == pytest.approx(best, rel=1e-6, abs=0.02)
+
+
+@pytest.mark.parametrize("seed", range(COMPANIES))
+def test_their_levers_typed_in_as_written_bring_what_they_say(seed) -> None:
+    carbon = 1.5 * (seed % 3 == 0)
+    told_and_typed(Session(Book.of(drawn(seed), company(3, gap=0.0, carbon_price=carbon), CYCLE)))
