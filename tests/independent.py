@@ -483,7 +483,7 @@ def drawn(seed: int) -> dict[str, pd.DataFrame]:
 
         dated_offers
         supplier, item, site, month, price
-        EAST, Q, DC, 2026-02, {10 + upto(30)}
+        EAST, Q, DC, 2026-02, {tables["offers"]["price"].iloc[1] - 5 + upto(30)}
 
         dated_workforce
         site, skill, month, starting, leaving, wage, hire_cost, layoff_cost
