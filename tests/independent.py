@@ -26,6 +26,7 @@ class Program:
         self.at: dict[tuple, int] = {}
         self.money: list[float] = []
         self.most: list[float] = []
+        self.least: dict[int, float] = {}
         self.whole: list[int] = []
         self.rows: list[tuple[dict[int, float], float, float]] = []
 
@@ -49,12 +50,18 @@ class Program:
         found = milp(
             cost,
             constraints=limits,
-            bounds=Bounds(0, np.array(self.most)),
+            bounds=Bounds([self.least.get(at, 0.0) for at in range(len(self.most))], np.array(self.most)),
             integrality=self.whole,
             options={"mip_rel_gap": 0.0},
         )
         assert found.status == 0, found.message
         return found.fun, found.x
+
+    def settle(self, x: np.ndarray) -> None:
+        """Whole numbers stay what they are: from now on nothing else is decided."""
+        for at in np.flatnonzero(self.whole):
+            self.least[at] = self.most[at] = float(round(x[at]))
+            self.whole[at] = 0
 
 
 def arriving(row: dict, *, whole: bool = False) -> dict[int, float]:
@@ -169,12 +176,15 @@ def independent(tables: dict[str, pd.DataFrame], count: int, carbon: float = 0.0
         for crew in tables["workforce"].to_dict("records") if cost.get("skill", "") else []:
             p.row({regular: 1.0, extra: 1.0, p("employ", t): -20 * crew["hours_per_day"]}, -np.inf, 0)
     for crew in tables["workforce"].to_dict("records") if "workforce" in tables else []:
-        wage = crew["wage"]
-        moves = {name: dated("dated_workforce", "site", name) for name in ("starting", "leaving", "wage")}
+        wage, hiring, firing = crew["wage"], crew["hire_cost"], crew["layoff_cost"]
+        columns = ("starting", "leaving", "wage", "hire_cost", "layoff_cost")
+        moves = {name: dated("dated_workforce", "site", name) for name in columns}
         for t in range(count):
             wage = moves["wage"].get(("PLANT", t), wage)
+            hiring = moves["hire_cost"].get(("PLANT", t), hiring)
+            firing = moves["layoff_cost"].get(("PLANT", t), firing)
             p.money[p("employ", t)] -= wage
-            hire, fire = p("hire", t, money=-crew["hire_cost"]), p("fire", t, money=-crew["layoff_cost"])
+            hire, fire = p("hire", t, money=-hiring), p("fire", t, money=-firing)
             change = moves["starting"].get(("PLANT", t), 0) - moves["leaving"].get(("PLANT", t), 0)
             terms, stay = {p("employ", t): 1.0, hire: -1.0, fire: 1.0}, 1 - crew["attrition"]
             if t:
@@ -331,13 +341,15 @@ def independent(tables: dict[str, pd.DataFrame], count: int, carbon: float = 0.0
         if served["unmet"] == "neither":
             lost_must.append(lose)
     broken, money = [0.0, 0.0], -np.array(p.money)
-    for rank, columns in enumerate((lost_must, late_must)):
-        if columns:
-            promise = np.zeros(len(p.money))
-            promise[columns] = 1.0
-            broken[rank], _ = p.best(promise)
-            p.row(dict.fromkeys(columns, 1.0), 0, broken[rank] + 1e-6 * 10**rank * (1 + broken[rank]))
-    least, _ = p.best(money)
+    for room in (1e-6, 1e-9):  # to find whole numbers a promise needs room; without it they stay, and all else is exact
+        for rank, columns in enumerate((lost_must, late_must)):
+            if columns:
+                promise = np.zeros(len(p.money))
+                promise[columns] = 1.0
+                broken[rank], _ = p.best(promise)
+                p.row(dict.fromkeys(columns, 1.0), 0, broken[rank] + room * 10**rank * (1 + broken[rank]))
+        least, x = p.best(money)
+        p.settle(x)
     return broken, -least
 
 
@@ -471,11 +483,11 @@ def drawn(seed: int) -> dict[str, pd.DataFrame]:
 
         dated_offers
         supplier, item, site, month, price
-        EAST, Q, DC, 2026-02, {10 + upto(30)}
+        EAST, Q, DC, 2026-02, {tables["offers"]["price"].iloc[1] - 5 + upto(30)}
 
         dated_workforce
-        site, skill, month, starting, leaving, wage
-        PLANT, sewing, 2026-02, {upto(2)}, {upto(2)}, {10 + upto(50)}
+        site, skill, month, starting, leaving, wage, hire_cost, layoff_cost
+        PLANT, sewing, 2026-02, {upto(2)}, {upto(2)}, {10 + upto(50)}, {upto(300)}, {upto(300)}
 
         workforce
         site, skill, people, hours_per_day, wage, hire_cost, layoff_cost, attrition

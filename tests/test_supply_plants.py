@@ -8,9 +8,10 @@ from small_company import CYCLE, company, demand, months, read
 from test_supply import changed, cost, delivered, plain, planned, profit, shifted, spoken
 
 from sopkit.book import Book
+from sopkit.collect.contradictions import contradictions
 from sopkit.errors import SupplyDataError
 from sopkit.supply.check import checks
-from sopkit.supply.network import Network
+from sopkit.supply.network import READS, Network
 from sopkit.supply.resolve import Session
 
 MONTHS = [pd.Timestamp(month) for month in months(3)]
@@ -290,6 +291,29 @@ def test_a_price_that_does_not_fall_is_refused():
     breaks = "price_breaks\nsupplier, item, site, from_quantity, price\nEAST, P, PLANT, 100, 20"
     with pytest.raises(SupplyDataError, match="not lower"):
         Network(Book.of(trader("EAST, P, PLANT, 20, 0", breaks), company(2), CYCLE))
+
+
+@pytest.mark.parametrize("dated, severity", [(19, None), (17, "warning"), (2, "warning"), (1.5, "error")])
+def test_a_price_break_far_from_a_dated_price_is_named(dated, severity):
+    """From 100 on 18 instead of 20: where a month has 17 that is 15, and where it has 1.50 it is no price."""
+    breaks = "price_breaks\nsupplier, item, site, from_quantity, price\nEAST, P, PLANT, 100, 18"
+    tables = trader("EAST, P, PLANT, 20, 0", breaks) | read(f"""
+        dated_offers
+        supplier, item, site, month, price
+        EAST, P, PLANT, 2026-02, {dated}
+        EAST, P, PLANT, 2026-03, 0
+        """)  # March is not planned
+    book = Book.of(tables, company(2), CYCLE)
+    found = [one for one in contradictions({name: book[name] for name in READS}, book.company, CYCLE)]
+    assert [one.severity for one in found] == [severity] * (severity is not None)
+    if severity == "warning":
+        Network(book)
+        assert (found[0].table, found[0].row, found[0].column, found[0].value) == ("price_breaks", 2, "price", "18")
+    if dated == 17:
+        assert "has P at 17, it would cost 15 from 100 on: as much below as 18 is below the usual 20" in found[0].rule
+    if severity == "error":
+        with pytest.raises(SupplyDataError, match="cost -0.5 from 100 on"):
+            Network(book)
 
 
 def test_a_supplier_has_one_capacity_for_all_it_sells():

@@ -5,9 +5,27 @@ from __future__ import annotations
 import re
 
 import pandas as pd
+import pytest
 
 from sopkit.book import Book
+from sopkit.supply.explain import explain
+from sopkit.supply.resolve import Session
 from sopkit.tables import TABLES
+
+
+def told_and_typed(session: Session) -> int:
+    """How many levers were typed in; each brings what it says, to a millionth of the plan's contribution."""
+    levers, base = explain(session)["levers"], session.base
+    for _, lever in levers.iterrows():
+        other = Session(typed(session.book, lever)).base
+        gain = pytest.approx(lever["gain"], rel=1e-4, abs=1e-6 * abs(base.profit))
+        assert other.profit - base.profit == gain, lever["change"]
+        if promise := lever["promise"]:
+            before, after = (one.answer.broken.get(promise) for one in (base, other))
+            kept = (before.amount if before else 0.0) - (after.amount if after else 0.0)
+            assert kept == pytest.approx(lever["kept"], rel=1e-5, abs=1e-5), lever["change"]
+        assert lever["sentence"].endswith(".")
+    return len(levers)
 
 
 def typed(book: Book, lever: pd.Series) -> Book:
@@ -53,12 +71,10 @@ def typed(book: Book, lever: pd.Series) -> Book:
         price, lead, *capacity = number
         row = {"supplier": "TYPED", "item": item, "site": place, "price": price, "lead_time": int(lead)}
         row |= {"capacity": capacity[0] if capacity else None, "minimum_order": 0.0, "share_limit": 1.0}
-        offers, suppliers = book["offers"], book["suppliers"]
-        more = TABLES["offers"].conform(pd.DataFrame([row]))
-        supplier = (
-            suppliers.head(1).assign(supplier="TYPED") if len(suppliers) else pd.DataFrame([{"supplier": "TYPED"}])
+        new = {"offers": row, "suppliers": {"supplier": "TYPED"}}
+        return book.with_tables(
+            {name: pd.concat([book[name], TABLES[name].conform(pd.DataFrame([one]))]) for name, one in new.items()}
         )
-        return book.with_tables({"offers": pd.concat([offers, more]), "suppliers": pd.concat([suppliers, supplier])})
     assert change == "scheduled_receipts.month - 1", change
     frame = book["scheduled_receipts"]
     here = frame["site"].eq(place) & frame["item"].eq(item) & frame["month"].gt(book.first)

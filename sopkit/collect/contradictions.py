@@ -271,6 +271,20 @@ def _offers(tables: Tables, months: Months) -> Iterator[Finding]:
         allowed="from a quantity above 0 on, below {before}",
         fix="Correct the price or the quantity.",
     )
+    dated = tables["dated_offers"]
+    low = dated[dated["month"].isin(months)].groupby(OFFER)["price"].min()
+    low = pd.Series(low.reindex(pd.MultiIndex.from_frame(breaks[OFFER])).to_numpy(), breaks.index)
+    left = low - (usual - breaks["price"])
+    for severity, far in (("error", left.lt(0)), ("warning", left.ge(0) & low.lt(breaks["price"]))):
+        yield from _Wrong("price_breaks", breaks.assign(usual=usual, low=low, left=left)).where(
+            far,
+            "price",
+            "where dated_offers has {item} at {low}, it would cost {left} from {from_quantity} on: as much below as "
+            "{price} is below the usual {usual}",
+            allowed="a lower price that fits the lowest dated price, {low}, too",
+            fix="Correct the price here or in dated_offers, or the usual price in offers.",
+            severity=severity,
+        )
     special = special[special["month"].isin(months)]
     most = special.groupby(OFFER)["capacity"].agg(["max", "count"]).reindex(offered)
     usual = offers["capacity"].to_numpy() != 0
@@ -411,8 +425,8 @@ def refuse_contradictions(tables: Tables, company: Company, cycle: str, known: K
 def contradictions(tables: Tables, company: Company, cycle: str, known: Known | None = None) -> list[Finding]:
     """Every contradiction between `tables` (conformed, their references known); row 2 is a table's first row.
 
-    All are errors but receipts that are overdue: they are planned without. Reads what stage
-    supply reads; where demand_plan is empty, what only a demand can contradict is not asked.
+    All are errors but receipts that are overdue, which are planned without, and dated prices below that of a price
+    break. Reads what stage supply reads; where demand_plan is empty, what only a demand can contradict is not asked.
     """
     made, months = (Known() if known is None else known).made, company.months(cycle)
     of_months = (_products, _lead_times, _lots, _offers, _months, _overdue)

@@ -81,7 +81,8 @@ def _with(solved: Solved, lever: Lever) -> tuple[Answer, dict[str, float], float
     """The plan with a lever, how much of it is used in each month, and what is paid for that."""
     if lever.tables and (solved.matrix.integer.any() or not lever.columns):
         other = solved.session.resolve(lever.tables)
-        return other.answer, _beyond(solved, other, lever), 0.0
+        dearer = (solved.matrix.cost - other.matrix.cost) @ other.values  # what the plan has anyway, at the new prices
+        return other.answer, _beyond(solved, other, lever), float(dearer)
     answer, split = solved.session.parts.with_columns(lever.columns), len(solved.answer.values)
     used: dict[str, float] = {}
     for month, amount in zip(lever.months, answer.values[split:], strict=True):

@@ -326,8 +326,8 @@ def _parameters(m: pyo.ConcreteModel, network: Network) -> None:
     )
     m.wage = number(m.CREWS, month, of=network.people.wage, doc="busy or not (currency per person and month)")
     m.people_overtime_cost = number(m.CREWS, of=network.people.overtime_cost, doc="of overtime (currency per hour)")
-    m.hire_cost = number(m.CREWS, of=network.people.hire_cost, doc="of hiring (currency per person)")
-    m.layoff_cost = number(m.CREWS, of=network.people.layoff_cost, doc="of laying off (currency per person)")
+    m.hire_cost = number(m.CREWS, month, of=network.people.hire_cost, doc="of hiring (currency per person)")
+    m.layoff_cost = number(m.CREWS, month, of=network.people.layoff_cost, doc="of laying off (currency per person)")
     m.most_hires = number(m.HIRING_LIMITS, of=network.people.most_hires, doc="most that start in a month (people)")
 
     # what is emitted
@@ -807,11 +807,11 @@ def _money(m: pyo.ConcreteModel) -> None:
 
     @m.Expression(m.CREWS, m.MONTHS, doc="Hiring (currency)")
     def hiring(m, n, q, t):
-        return m.hire_cost[n, q] * m.hire[n, q, t]
+        return m.hire_cost[n, q, t] * m.hire[n, q, t]
 
     @m.Expression(m.CREWS, m.MONTHS, doc="Laying off (currency)")
     def laying_off(m, n, q, t):
-        return m.layoff_cost[n, q] * m.lay_off[n, q, t]
+        return m.layoff_cost[n, q, t] * m.lay_off[n, q, t]
 
     @m.Expression(m.PACED, m.LATER_MONTHS, doc="Running longer or shorter than the month before (currency)")
     def changing_rate(m, r, t):

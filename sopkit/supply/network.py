@@ -628,18 +628,19 @@ class People(Group):
     def __init__(self, tables: Tables, time: Time, making: Making, flow: Flow, resources: Resources) -> None:
         workforce, key = tables["workforce"], "site skill"
         self.crews = sorted(_keys(workforce, key))
-        self.employed, wage = _dict(workforce, key, "people"), _dict(workforce, key, "wage")
+        self.employed = _dict(workforce, key, "people")
         self.staying = {crew: 1.0 - part for crew, part in _dict(workforce, key, "attrition").items()}
         dated = tables["dated_workforce"]
-        planned = time.planned(dated[among(dated, key, wage)])
+        planned = time.planned(dated[among(dated, key, self.employed)])
         self.starting, self.leaving = (_positive(planned, f"{key} month", name) for name in ("starting", "leaving"))
-        raised, self.wage = _dict(dated, f"{key} month", "wage"), {}
-        for crew in self.crews:
-            for t, month in zip(time.months, time.timestamps, strict=True):
-                wage[crew] = self.wage[(*crew, t)] = raised.get((*crew, month), wage[crew])
+        self.wage, self.hire_cost, self.layoff_cost = dict[Any, float](), dict[Any, float](), dict[Any, float]()
+        for name in ("wage", "hire_cost", "layoff_cost"):
+            paid, changed = _dict(workforce, key, name), _dict(dated, f"{key} month", name)
+            for crew in self.crews:
+                for t, month in zip(time.months, time.timestamps, strict=True):
+                    paid[crew] = getattr(self, name)[*crew, t] = changed.get((*crew, month), paid[crew])
         self.overtime_limit = _dict(workforce, key, "overtime_limit")
         self.overtime_cost = _dict(workforce, key, "overtime_cost")
-        self.hire_cost, self.layoff_cost = _dict(workforce, key, "hire_cost"), _dict(workforce, key, "layoff_cost")
         self.most_hires = _dict(workforce, key, "most_hires")
         days = _dict(time.planned(tables["calendar"]), "month", "working_days")
         daily = _dict(workforce, key, "hours_per_day")

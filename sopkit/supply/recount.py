@@ -71,10 +71,11 @@ class Recount:
         people = self._beside(plan["people_plan"], "workforce", ["site", "skill"]).merge(
             book["calendar"], "left", "month"
         )
-        people = self._dated(people.assign(raised=np.nan), "dated_workforce", "wage", "raised")
         people = self._dated(people.assign(start=0.0), "dated_workforce", "starting", "start")
         people = self._dated(people.assign(retire=0.0), "dated_workforce", "leaving", "retire")
-        people["wage"] = people.groupby(["site", "skill"])["raised"].ffill().fillna(people["wage"])
+        for cost in ("wage", "hire_cost", "layoff_cost"):
+            dated = self._dated(people.assign(dated=np.nan), "dated_workforce", cost, "dated")
+            people[cost] = dated.groupby(["site", "skill"])["dated"].ffill().fillna(people[cost])
         self.people = people.set_index(["site", "skill", "month"])
         self.stock_lines, self.due_lines = self._stock(), self._due()
         self.stock, self.due = self.stock_lines.set_index(STOCK), self.due_lines.set_index(DUE)

@@ -281,13 +281,15 @@ INPUTS = (
         required=False,
     ),
     _input(
-        "dated_workforce", "human resources", "People of a skill at a site in a month: who starts or leaves whatever is planned, and a wage that is another from that month on.", "site skill month",
+        "dated_workforce", "human resources", "People of a skill at a site in a month: who starts or leaves whatever is planned, and wages and costs that are others from that month on.", "site skill month",
         ref("site", "sites", "where they work"),
         text("skill", "what they can do", example="sewing"),
         month(),
         number("starting", "people who start: hired before this plan", "people", "sum", required=False, default=0.0, example=2),
         number("leaving", "people who are known to leave, for example who retire", "people", "sum", required=False, default=0.0, example=1),
         number("wage", "paid for a person and month from this month on; empty = as before", "currency per person and month", "", required=False, example=3700.0),
+        number("hire_cost", "cost of hiring a person from this month on; empty = as before", "currency per person", "", required=False, example=4500.0),
+        number("layoff_cost", "cost of laying off a person from this month on; empty = as before", "currency per person", "", required=False, example=9500.0),
         required=False,
     ),
     _input(
