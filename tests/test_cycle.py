@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import nbformat
@@ -518,9 +519,38 @@ def test_a_failing_stage_stops_the_run_and_is_explained(company: Path, notebooks
     assert said.startswith("Stage collect failed (01_collect.ipynb).") and says in said
     assert "--from collect" in said
     cycle = opened(None)
-    assert (cycle.folder / "notebooks" / "01_collect.ipynb").exists()
+    kept = nbformat.read(cycle.folder / "notebooks" / "01_collect.ipynb", as_version=4)
+    assert [cell.execution_count for cell in kept.cells if cell.cell_type == "code"][:3] == [1, 2, 3]
     assert not (cycle.folder / "notebooks" / "02_demand.ipynb").exists()
     assert cycle.stale()["collect"] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("body", "every", "writes"), [("", 9e9, 2), ("1 / 0", 9e9, 2), ("", 0.0, 10)], ids=["quick", "failing", "slow"]
+)
+def test_a_notebook_is_written_once_a_second_and_at_its_end(
+    company: Path, notebooks: Path, monkeypatch: pytest.MonkeyPatch, body: str, every: float, writes: int
+) -> None:
+    """At its start and at its end; papermill by itself writes it before and after each of the four cells, too."""
+    from papermill import iorw
+
+    from sopkit.cycle import execute
+
+    written, write = [], iorw.papermill_io.write
+    monkeypatch.setattr(iorw.papermill_io, "write", lambda text, path: written.append(path) or write(text, path))
+    monkeypatch.setattr(execute, "EVERY", every)
+    rewrite(notebooks, "collect", f"{BODIES['collect']}\nprint('said')\n{body}")
+    with suppress(StageError):
+        run(notebooks, only=["collect"])
+    kept = opened(None).folder / "notebooks" / "01_collect.ipynb"
+    assert written == [str(kept)] * writes
+    said = [
+        out["text"]
+        for cell in nbformat.read(kept, as_version=4).cells
+        for out in cell.get("outputs", ())
+        if "text" in out
+    ]
+    assert said == ["said\n"]
 
 
 def test_a_run_goes_on_where_it_failed(company: Path, notebooks: Path) -> None:

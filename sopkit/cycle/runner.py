@@ -220,8 +220,9 @@ class _Runner:
         kernel = self._kernel(stage)
         # imported while the kernel starts
         with without_grammar():
-            import papermill
             from nbformat.sign import NotebookNotary
+
+        from sopkit.cycle.execute import execute
 
         source = self.notebooks[stage.name]
         kept = self.cycle.folder / "notebooks" / source.name
@@ -233,15 +234,8 @@ class _Runner:
             manager = kernel.ready()
             if following is not None:
                 self.next = following, self.kernels.start(following.name)
-            notebook = papermill.execute_notebook(
-                source,
-                kept,
-                {"company": self.cycle.company_name, "cycle": self.cycle.cycle} | self.parameters[stage.name],
-                kernel_name="python3",
-                km=manager,
-                progress_bar=False,
-                cwd=self.kernels.cwd,
-            )
+            chosen = {"company": self.cycle.company_name, "cycle": self.cycle.cycle} | self.parameters[stage.name]
+            notebook = execute(source, kept, chosen, manager=manager, cwd=self.kernels.cwd)
         except BaseException as error:
             self.cycle.mark(stage.name, "failed", seconds=round(time.perf_counter() - began, 2))
             if isinstance(error, KeyboardInterrupt):
