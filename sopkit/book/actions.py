@@ -39,9 +39,11 @@ def mine(actions: pd.DataFrame, person: str) -> list[str]:
     """The open ones of `actions` (see `standing`) of a person, a line each: number, what, day, what was said."""
     rows = actions[~actions["status"].isin(CLOSED) & actions["assignees"].map(lambda text: person in divided(text))]
     return [
-        f"{row.Index}. {row.what}" + (f" (by {row.due:%Y-%m-%d})" if pd.notna(row.due) else "")
-        + (f"\n   {row.comments}" if row.comments else "") for row in rows.itertuples()
-    ]  # fmt: skip
+        f"{row.Index}. {row.what}"
+        + (f" (by {row.due:%Y-%m-%d})" if pd.notna(row.due) else "")
+        + (f"\n   {row.comments}" if row.comments else "")
+        for row in rows.itertuples()
+    ]
 
 
 def late(actions: pd.DataFrame, today: pd.Timestamp) -> pd.Series:

@@ -260,14 +260,15 @@ _AXIS = {
     "labelLimit": 0,
 }  # fmt: skip
 HOUSE = {
-    "font": FONT, "background": "transparent", "view": {"stroke": None}, "axis": _AXIS,
+    "font": FONT,
+    "background": "transparent",
+    "view": {"stroke": None},
+    "axis": _AXIS,
     "padding": {"left": 12, "top": 4, "right": 6, "bottom": 4},
     "axisX": {**_AXIS, "grid": False},
-    "axisY": {
-        **_AXIS, "domain": False, "ticks": False, "grid": False,
-    },
+    "axisY": {**_AXIS, "domain": False, "ticks": False, "grid": False},
     "text": {"font": FONT, "fontSize": 12, "fill": INK},
-}  # fmt: skip
+}
 
 
 def _cleaned(node: Any) -> Any:

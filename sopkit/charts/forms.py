@@ -25,7 +25,7 @@ from sopkit.charts.figure import (
     plain,
     points,
     vega,
-)  # fmt: skip
+)
 from sopkit.charts.marks import (
     apart,
     axis_of,
@@ -38,7 +38,7 @@ from sopkit.charts.marks import (
     scale_marker,
     short_scale,
     wrapped,
-)  # fmt: skip
+)
 from sopkit.charts.notation import INK, LOOKS, QUIET, colour_of, looks
 from sopkit.words import Scale, number, say, scale_of, with_unit
 
@@ -320,7 +320,8 @@ def stair_step(
         figure,
         base.mark_bar(color=INK).encode(y=height, description="d:N"),
         base.mark_text(dy=-7, aria=False).encode(y="y:Q", text="text:N"),
-        base.transform_filter(f"datum.n != {worst}").mark_text(dy=-22, aria=False).encode(
-            y="y:Q", text="delta:N", color=ink),
+        base.transform_filter(f"datum.n != {worst}")
+        .mark_text(dy=-22, aria=False)
+        .encode(y="y:Q", text="delta:N", color=ink),
         point.mark_text(dy=-22, fontWeight="bold").encode(y="y:Q", text="delta:N", color=ink, description="m:N"),
-    )  # fmt: skip
+    )

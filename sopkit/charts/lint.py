@@ -214,8 +214,10 @@ def _measured(bars: Sequence[Bar], figure: Figure) -> Iterator[tuple[str, str]]:
         markers = [bar.pixels / bar.value for bar in bars if bar.name == SCALE and bar.unit == unit and bar.value]
         unknown = [one for one in sizes if not any(abs(one / marker - 1) < 0.06 for marker in markers)]
         if len(sizes) > 1 and unknown:
-            yield ("CH 1 axes from zero, equal pixels a unit",
-                   f"{unit} is drawn with {len(sizes)} lengths a unit and {len(markers)} scale markers")  # fmt: skip
+            yield (
+                "CH 1 axes from zero, equal pixels a unit",
+                f"{unit} is drawn with {len(sizes)} lengths a unit and {len(markers)} scale markers",
+            )
         elif markers and unknown and drawn:
             yield (
                 "CH 4 the scale marker is true",

@@ -23,8 +23,10 @@ from sopkit.words import say
 NAMED = ("products", "families", "markets", "sites", "resources", "materials", "suppliers")
 NAMES = (
     *((table, column) for table in NAMED for column in (TABLES[table].key[0], "name")),
-    ("pipeline", "customer"), ("pipeline", "opportunity"), ("people", "name"),
-)  # fmt: skip
+    ("pipeline", "customer"),
+    ("pipeline", "opportunity"),
+    ("people", "name"),
+)
 
 
 @dataclass(frozen=True)

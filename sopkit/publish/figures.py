@@ -301,9 +301,10 @@ def family_months(book: Book, family: str) -> Figure:
         **{column: _of(book, "demand_plan", column, family) for column in ("consensus", "p10", "p90", "sales")},
         "supplied": _of(book, "supply_plan", "quantity", family),
         "delivered": _of(book, "deliveries", "delivered", family),
-        "stock": _of(book, "stock", "closing", family), "safety": _of(book, "stock", "safety_stock", family),
+        "stock": _of(book, "stock", "closing", family),
+        "safety": _of(book, "stock", "safety_stock", family),
         "budget": budget[budget["family"] == family].groupby("month")["stock"].sum(),
-    }  # fmt: skip
+    }
     rows = pd.concat(
         [v.rename("units").rename_axis("month").reset_index().assign(line=SHEET[n]) for n, v in lines.items()]
     )

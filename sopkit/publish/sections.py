@@ -45,9 +45,11 @@ def decisions(book: Book) -> dict[str, Any]:
     log = book["decision_log"]
     if log.empty:
         return section(
-            "decisions", "Decisions", "No question was put to this meeting.",
+            "decisions",
+            "Decisions",
+            "No question was put to this meeting.",
             "Write the questions into decisions.yaml of the company; until one is decided this plan is a draft.",
-        )  # fmt: skip
+        )
     open_ = log[log["status"] == UNDECIDED]
     late = int(decide.overdue(book).sum())
     soon = month_name(open_["due"][open_["due"] >= book.first].min())
@@ -55,10 +57,12 @@ def decisions(book: Book) -> dict[str, Any]:
     when += [say("the next due in {month}", soon) if late else say("the first by {month}", soon)] if soon else []
     headline = (
         ", ".join([say("{decisions} required", several(len(open_), "decision")), *when]) + "."
-        if len(open_) else say("All decisions are made: {questions} answered.", several(len(log), "question"))
-    )  # fmt: skip
-    more = say("{count} more questions are in the decision log; a meeting decides at most three well.",
-               number(len(log) - 3))  # fmt: skip
+        if len(open_)
+        else say("All decisions are made: {questions} answered.", several(len(log), "question"))
+    )
+    more = say(
+        "{count} more questions are in the decision log; a meeting decides at most three well.", number(len(log) - 3)
+    )
     asked = [figure for place in range(min(len(log), 3)) for figure in
              (decide.question(book, place), *filled(decide.table(book, place)))]  # fmt: skip
     taken = filled(decide.adopted(book), decide.commitments(book))
@@ -131,8 +135,9 @@ def service_line(book: Book) -> str:
                    amount(fill, "share"), name, counted(int(full.iloc[0])), several(len(book.year),
                        "month"))  # fmt: skip
     if len(load):
-        return say("Supply meets {share} of the demand of these months on time; no resource is full.",
-            amount(fill, "share"))  # fmt: skip
+        return say(
+            "Supply meets {share} of the demand of these months on time; no resource is full.", amount(fill, "share")
+        )
     return say("Supply meets {share} of the demand of these months on time.", amount(fill, "share"))
 
 
@@ -176,7 +181,6 @@ def changed(book: Book) -> dict[str, Any]:
         demand.by_family(book),
         *filled(demand.overrides(book, in_force=True)),
     )
-    # fmt: skip
 
 
 def accuracy(book: Book) -> dict[str, Any]:
@@ -194,7 +198,7 @@ def accuracy(book: Book) -> dict[str, Any]:
         headline = say("The forecast was best after the step {step} ({share} error); the consensus ended at {end}.",
                        best["name"], amount(best["wape"], "share"), ended)  # fmt: skip
     pair = [demand.missed(book), demand.accuracy(book)]
-    return section("accuracy", "Forecast accuracy", headline, stair, pair, demand.owners(book))  # fmt: skip
+    return section("accuracy", "Forecast accuracy", headline, stair, pair, demand.owners(book))
 
 
 def demand_plan(book: Book) -> dict[str, Any]:
@@ -425,8 +429,10 @@ ALONE = {"orders": orders, "promises": promises}  # of readers outside the compa
 def every(book: Book, pages: Sequence[str] = ()) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Sections and appendices in the order in which the meeting reads; only `pages`, and what has data, where given."""
     wanted = pages or (*MEETING, *APPENDICES)
-    made = [[part for key, make in group.items() if key in wanted and (part := make(book))]
-            for group in (MEETING | ALONE, APPENDICES)]  # fmt: skip
+    made = [
+        [part for key, make in group.items() if key in wanted and (part := make(book))]
+        for group in (MEETING | ALONE, APPENDICES)
+    ]
     for part in (*made[0], *made[1]) if pages else ():
         part["body"] = [one for one in part["body"] if not isinstance(one, Figure) or len(one.frame)]
     return made[0], made[1]

@@ -13,10 +13,12 @@ from sopkit.reconcile.finance import LINES, OPTIONS, STEPS, cash
 from sopkit.words import amount, month_name, number, quoted, say, sentence, than
 
 GAPS = {
-    "demand-supply": "Delivered against demand", "sales-budget": "Sales against budget",
-    "margin-budget": "Gross margin against budget", "production-budget": "Production against budget",
+    "demand-supply": "Delivered against demand",
+    "sales-budget": "Sales against budget",
+    "margin-budget": "Gross margin against budget",
+    "production-budget": "Production against budget",
     "stock-budget": "Stock against budget (sum of month ends)",
-}  # fmt: skip
+}
 SALES = "sales department"
 TIED, CASH = "working capital freed", "cash added up"  # less than nothing: tied up, paid out
 BRIDGE = {"volume": "Volume", "mix": "Mix", "rate": "Rate (price and cost)"}
@@ -171,10 +173,12 @@ def outlook(book: Book) -> Figure:
     sold = sold[sold["month"] >= book.first - pd.DateOffset(months=12)]
     money = sold["revenue"].fillna(sold["quantity"] * book.net_prices(sold)).rename("amount")
     parts = {
-        "actual": pd.concat([sold["month"], money], axis=1), "plan": planned[["month", "amount"]],
-        "budget": book["budget"].rename(columns={"sales": "amount"})[["month", "amount"]].query(
-            "month in @months", local_dict={"months": list(book.year)}),
-    }  # fmt: skip
+        "actual": pd.concat([sold["month"], money], axis=1),
+        "plan": planned[["month", "amount"]],
+        "budget": book["budget"]
+        .rename(columns={"sales": "amount"})[["month", "amount"]]
+        .query("month in @months", local_dict={"months": list(book.year)}),
+    }
     rows = pd.concat([part.assign(scenario=name) for name, part in parts.items()])
     near, wanted = book.near(planned)["amount"].sum(), book.near(parts["budget"])["amount"].sum()
     best = planned.groupby("month")["amount"].sum()
@@ -225,7 +229,8 @@ def capital(book: Book) -> Figure:
     """Working capital at each month's end and its parts; payables negative, so that the parts add up."""
     rows = book["working_capital"]
     parts = rows.assign(payables=-rows["payables"]).melt(
-        "month", ["inventory", "receivables", "payables", "other"], "part", "amount")  # fmt: skip
+        "month", ["inventory", "receivables", "payables", "other"], "part", "amount"
+    )
     first, last = rows["working_capital"].iloc[[0, -1]] if len(rows) else (0.0, 0.0)
     peak = month_name(rows.set_index("month")["working_capital"].idxmax()) if len(rows) else ""
     days = {name: kpis.value(book, name, kpis.PLAN) for name in kpis.CASH_DAYS}
@@ -378,9 +383,11 @@ def changes(book: Book) -> Figure:
         rows.assign(scenario=rows["scenario"].map(_titles(book)).fillna(rows["scenario"])),
         {"scenario": "Scenario", "sentence": "What it changes", "rows": Show("Rows changed", "rows")},
         who=book.who,
-        title="What each scenario changes", unit="everything else as in the plan", source="scenario_changes",
+        title="What each scenario changes",
+        unit="everything else as in the plan",
+        source="scenario_changes",
         none="This company has no scenarios: write them in scenarios.yaml.",
-    )  # fmt: skip
+    )
 
 
 # Risk ---------------------------------------------------------------------------------------------------------------

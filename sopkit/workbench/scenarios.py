@@ -186,11 +186,13 @@ class ScenarioLab(WhatIf):
             charts.table(
                 wide if len(names) > 1 else None,
                 {"option": charts.Show("Option"), **show},
-                title="Options against events", unit="result after penalties, against doing nothing", who=self.plan.who,
+                title="Options against events",
+                unit="result after penalties, against doing nothing",
+                who=self.plan.who,
                 look_for="What each option brings if the event happens; the first column is its price if nothing does.",
                 none="Choose options and events together to hold one against the other.",
             )
-        )  # fmt: skip
+        )
 
 
 def _both(known: dict[str, Scenario], option: str, event: str) -> Scenario:

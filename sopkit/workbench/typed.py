@@ -32,7 +32,7 @@ SHEETS = {
     "overtime": Typed("overtime limits", "capacity", "overtime_limit", ("resources",)),
     "supplier": Typed("capacity of suppliers by month", "supplier_capacity", "capacity", SUPPLIED),
     "safety_stock": Typed("safety stock", "policies", "safety_stock", ("sites", "products", "materials")),
-}  # fmt: skip
+}
 
 
 class TableDraft(TypedOver):
