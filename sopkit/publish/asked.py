@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import date
 from io import BytesIO
+from typing import Any
 
 import pandas as pd
 import xlsxwriter
@@ -26,6 +27,13 @@ REASONS = (
     "delivery problem", "competitor", "launch or retirement", "market or season", "other (say what)",
 )  # fmt: skip
 LONGEST = 200  # characters of a name or remark on the sheet
+LOOKS = {
+    "title": {"bold": True, "font_size": 14, "font_color": "#123A5A"},
+    "head": {"bold": True, "bg_color": "#123A5A", "font_color": "#FFFFFF"},
+    "locked": {"num_format": "#,##0", "font_color": "#6B6B6B", "bg_color": "#F2F2F2"},
+    "yours": {"num_format": "#,##0", "locked": False, "bg_color": "#FFF8DC", "bottom": 1},
+    "text": {"locked": False, "num_format": "@", "bg_color": "#FFF8DC", "bottom": 1},
+}
 
 
 def answered_for(plan: Plan, person: str) -> pd.DataFrame:
@@ -56,72 +64,65 @@ def workbook(plan: Plan, company: str, person: str, due: date, seen: int) -> byt
     """
     speak(plan.company.language)
     rows = answered_for(plan, person)
-    months = sorted(rows["month"].unique())
-    pairs = rows.drop_duplicates(["product", "market"])
-    sold = plan["clean_history"].assign(month=lambda frame: frame["month"] + pd.DateOffset(years=1))
-    keys = ["product", "market", "month"]
-    values = rows[[*keys, "baseline", "consensus"]].merge(sold[[*keys, "quantity"]], on=keys, how="left")
-    values = values.set_index(keys)
-    lines = {LAST_YEAR: "quantity", BASELINE: "baseline", NOW: "consensus", YOURS: "consensus"}
-    sent = {
-        line: {f"{p}|{m}|{month:%Y-%m}": round(float(v)) for (p, m, month), v in values[column].dropna().items()}
-        for line, column in lines.items()
-    }
-    names = {table: plan.names(table) for table in ("products", "markets")}
+    sent, months = _sent(plan, rows), sorted(rows["month"].unique())
+    about = {"company": company, "cycle": plan.cycle, "to": person, "due": f"{due}", "seen": seen}
     content = BytesIO()
     options = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
     with xlsxwriter.Workbook(content, options) as book:
         book.set_properties({"title": say("Forecast {cycle}", plan.cycle), "created": plan.first.to_pydatetime()})
-        look = {
-            "title": book.add_format({"bold": True, "font_size": 14, "font_color": "#123A5A"}),
-            "head": book.add_format({"bold": True, "bg_color": "#123A5A", "font_color": "#FFFFFF"}),
-            "locked": book.add_format({"num_format": "#,##0", "font_color": "#6B6B6B", "bg_color": "#F2F2F2"}),
-            "yours": book.add_format({"num_format": "#,##0", "locked": False, "bg_color": "#FFF8DC", "bottom": 1}),
-            "text": book.add_format({"locked": False, "num_format": "@", "bg_color": "#FFF8DC", "bottom": 1}),
-        }
+        looks = {name: book.add_format(look) for name, look in LOOKS.items()}
         sheet = book.add_worksheet(say(SHEET))
         for place, width in enumerate((16, 16, 34, 22, *[9] * len(months), 26, 40)):
             sheet.set_column(place, place, width)
         for row, text in enumerate(_how(plan, person, due)):
-            sheet.write_string(row, 0, text, look["title"] if row == 0 else None)
+            sheet.write_string(row, 0, text, looks["title"] if row == 0 else None)
         heads = [*map(say, (PRODUCT, MARKET, "Name", LINE)), *(f"{month:%Y-%m}" for month in months)]
-        heads += [say(REASON), say(REMARK)]
-        for place, head in enumerate(heads):
-            sheet.write_string(TOP, place, head, look["head"])
+        for place, head in enumerate([*heads, say(REASON), say(REMARK)]):
+            sheet.write_string(TOP, place, head, looks["head"])
+        names = {table: plan.names(table) for table in ("products", "markets")}
         at = TOP + 1
-        for pair in pairs.itertuples():
-            name = f"{names['products'][pair.product]}, {names['markets'].get(pair.market, pair.market)}"
-            for line in lines:
-                style = look["yours" if line == YOURS else "locked"]
-                for place, text in enumerate((pair.product, pair.market, plain(name)[:LONGEST], say(line))):
-                    sheet.write_string(at, place, text, look["locked"])
+        for product, market in rows[["product", "market"]].drop_duplicates().itertuples(index=False):
+            name = f"{names['products'][product]}, {names['markets'].get(market, market)}"
+            for line, values in sent.items():
+                for place, text in enumerate((product, market, plain(name)[:LONGEST], say(line))):
+                    sheet.write_string(at, place, text, looks["locked"])
                 for place, month in enumerate(months, 4):
-                    value = sent[line].get(f"{pair.product}|{pair.market}|{month:%Y-%m}")
-                    if value is not None:
-                        sheet.write_number(at, place, value, style)
-                if line == YOURS:
-                    sheet.write_blank(at, len(heads) - 2, None, look["text"])
-                    sheet.write_blank(at, len(heads) - 1, None, look["text"])
-                    allowed = {
-                        "validate": "decimal",
-                        "criteria": ">=",
-                        "value": 0,
-                        "error_message": say("Units, 0 or more."),
-                    }
-                    sheet.data_validation(at, 4, at, 3 + len(months), allowed)
-                    reasons = {"validate": "list", "source": [*map(say, REASONS)], "error_type": "warning"}
-                    sheet.data_validation(at, len(heads) - 2, at, len(heads) - 2, reasons)
+                    if (value := values.get(f"{product}|{market}|{month:%Y-%m}")) is not None:
+                        sheet.write_number(at, place, value, looks["yours" if line == YOURS else "locked"])
                 at += 1
+            _allow(sheet, at - 1, len(heads), looks["text"])
         sheet.freeze_panes(TOP + 1, 4)
         sheet.protect("", {"sort": True, "autofilter": True, "format_columns": True, "format_cells": True})
         kept = book.add_worksheet(KEPT)
         kept.very_hidden()
-        about = {"company": company, "cycle": plan.cycle, "to": person, "due": f"{due}", "seen": seen}
         text = json.dumps(about | {"sent": sent}, sort_keys=True, ensure_ascii=True)
         parts = [text[start : start + 30_000] for start in range(0, len(text), 30_000)]
         for row, part in enumerate([sha256(text.encode()), *parts]):
             kept.write_string(row, 0, part)
     return content.getvalue()
+
+
+def _sent(plan: Plan, rows: pd.DataFrame) -> dict[str, dict[str, int]]:
+    """Units by line of the sheet and product|market|month: what was sold a year before, and what `rows` plan."""
+    keys = ["product", "market", "month"]
+    sold = plan["clean_history"].assign(month=lambda frame: frame["month"] + pd.DateOffset(years=1))
+    values = rows[[*keys, "baseline", "consensus"]].merge(sold[[*keys, "quantity"]], on=keys, how="left")
+    values = values.set_index(keys)
+    lines = {LAST_YEAR: "quantity", BASELINE: "baseline", NOW: "consensus", YOURS: "consensus"}
+    return {
+        line: {f"{p}|{m}|{month:%Y-%m}": round(float(v)) for (p, m, month), v in values[column].dropna().items()}
+        for line, column in lines.items()
+    }
+
+
+def _allow(sheet: Any, row: int, reason: int, look: Any) -> None:
+    """What may be typed into a row to fill: units from 0 on, and from the column `reason` on a reason and a remark."""
+    for place in (reason, reason + 1):
+        sheet.write_blank(row, place, None, look)
+    units = {"validate": "decimal", "criteria": ">=", "value": 0, "error_message": say("Units, 0 or more.")}
+    sheet.data_validation(row, 4, row, reason - 1, units)
+    reasons = {"validate": "list", "source": [*map(say, REASONS)], "error_type": "warning"}
+    sheet.data_validation(row, reason, row, reason, reasons)
 
 
 def _how(plan: Plan, person: str, due: date) -> list[str]:
