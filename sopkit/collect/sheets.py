@@ -26,6 +26,7 @@ from sopkit.errors import SettingsError, nearest
 from sopkit.tables import TABLES, Source, Table
 
 MOST_UNPACKED = 2 * 1024**3
+CALCULATE = "Open the workbook in a spreadsheet program, let it calculate, save it; or write the value itself."
 SHEET_XML = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 RELATION_XML = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
 
@@ -43,62 +44,48 @@ def read_sheet(table: Table, source: Source, content: bytes, place: str, optiona
         # spreadsheet programs take Prices for prices
         name = next((sheet for sheet in workbook.sheet_names if sheet.strip().casefold() == name.casefold()), name)
         if name not in workbook.sheet_names:
-            strangers = {sheet.casefold(): sheet for sheet in workbook.sheet_names if sheet.casefold() not in TABLES}
-            meant = get_close_matches(name, strangers, n=1, cutoff=0.8)
-            if optional and not meant:
-                return None
-            if optional:
-                rule = f"has no sheet {name!r}, but a sheet {printable(strangers[meant[0]])!r} of no table"
-                return failed(table, place, rule, f"Rename the sheet to {name}, or to a name that is not so near.")
-            return failed(
-                table,
-                place,
-                f"has no sheet {name!r}",
-                nearest(name, workbook.sheet_names) + " Rename the sheet, or name it under `sheet` in company.yaml.",
-            )
+            return _missing(table, place, name, workbook.sheet_names, optional)
         formulas = _uncalculated(content, name)
         cells = workbook.get_sheet_by_name(name).to_python(skip_empty_area=False)
     except PasswordError:
         return failed(table, place, "is locked with a password", "Save it without a password.")
     except (CalamineError, zipfile.BadZipFile, ElementTree.ParseError, KeyError, ValueError, OverflowError) as error:
         return failed(table, place, "is no workbook that can be read", f"Save it again as .xlsx ({str(error)[:80]}).")
-    findings = [
-        stop(
-            table.name,
-            (row, ""),
-            address,
-            rule,
-            "Open the workbook in a spreadsheet program, let it calculate, save it; or write the value itself.",
-        )
-        for row, address, rule in formulas
-    ]
+    findings = [stop(table.name, (row, ""), address, rule, CALCULATE) for row, address, rule in formulas]
     place = f"sheet {name} of {place}"
     lines = cells[source.skip :]
     head = [[str(cell).strip() for cell in line] for line in lines[:HEADER_WITHIN]]
     if strange := strange_header(table, place, source, head):
         return strange
-    if not lines or not any(str(cell).strip() for cell in lines[0]):
+    if not head or not any(head[0]):
         return failed(table, place, "has no header", "Write the column names into the first row.", 1)
-    width = max(index + 1 for index, cell in enumerate(lines[0]) if str(cell).strip())
-    header = [str(cell).strip() for cell in lines[0][:width]]
-    kept = [
-        (row, line[:width])
-        for row, line in enumerate(lines[1:], source.skip + 2)
-        if any(str(c).strip() for c in line[:width])
-    ]
+    width = max(index + 1 for index, cell in enumerate(head[0]) if cell)
+    filled = enumerate((line[:width] for line in lines[1:]), source.skip + 2)
+    kept = [(row, line) for row, line in filled if any(str(cell).strip() for cell in line)]
     if optional and not kept and not table.required:
         return None
-    columns = [texts(values, source.decimal) for values in zip(*(line for _, line in kept), strict=True)] or [
-        pa.array([], pa.string())
-    ] * width
+    columns = [texts(values, source.decimal) for values in zip(*(line for _, line in kept), strict=True)]
     return Extract(
         table.name,
         place,
-        pa.table(columns, names=unique(header)),
+        pa.table(columns or [pa.array([], pa.string())] * width, names=unique(head[0][:width])),
         np.array([row for row, _ in kept], dtype=np.int64),
-        tuple(findings + header_findings(table, header)),
+        tuple(findings + header_findings(table, head[0][:width])),
         sha(content),
     )
+
+
+def _missing(table: Table, place: str, name: str, sheets: list[str], optional: bool) -> Extract | None:
+    """What is said of a workbook without the sheet `name`: nothing where it is `optional` and no other is near it."""
+    strangers = {sheet.casefold(): sheet for sheet in sheets if sheet.casefold() not in TABLES}
+    meant = get_close_matches(name, strangers, n=1, cutoff=0.8)
+    if optional and not meant:
+        return None
+    if optional:
+        rule = f"has no sheet {name!r}, but a sheet {printable(strangers[meant[0]])!r} of no table"
+        return failed(table, place, rule, f"Rename the sheet to {name}, or to a name that is not so near.")
+    fix = nearest(name, sheets) + " Rename the sheet, or name it under `sheet` in company.yaml."
+    return failed(table, place, f"has no sheet {name!r}", fix)
 
 
 def grid(content: bytes, sheet: str) -> tuple[list[list[str]], dict[str, str]]:
