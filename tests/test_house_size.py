@@ -16,7 +16,7 @@ PACKAGE = PROJECT / "sopkit"
 # promises in passes, shelf life by age, demand by price and event, files as they come, signatures and the crate,
 # notation and explanations, the workbench, the limits of real plants, sentences that translate; to be lowered with
 # every landing that makes it smaller
-MOST = 30_100
+MOST = 30_300
 MOST_IN_A_FILE = 400
 # longer files, with the reason
 LONG = {

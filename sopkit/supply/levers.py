@@ -437,8 +437,7 @@ def _expedite(solved: Solved) -> Iterator[Lever]:
         )
         sooner = _inflow(solved, item, site, solved.months[at - 1])
         takes = {row: by for row, by in sooner.items() if solved.at(row)[0] != "supplier_share"}
-        later = _inflow(solved, item, site, month)
-        for row, by in later.items():
+        for row, by in _inflow(solved, item, site, month).items():
             if solved.at(row)[0] != "supplier_share":
                 takes[row] = takes.get(row, 0.0) - by
         found.setdefault((item, site), lever).add(solved.months[at - 1], takes, quantity, least=quantity)
