@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from sopkit.errors import SettingsError, SopkitError
+from sopkit.process import start_as_a_kernel_would
 
 app = typer.Typer(
     help="Sales & Operations Planning: six notebooks from a company's raw exports to a signed, reproducible plan.",
@@ -453,6 +454,8 @@ def reproduce(company: CompanyOption, cycle: CycleOption) -> None:
 
 def main() -> None:
     """Run the command line; an error meant for a person is its text, exit code 2 for settings and 1 for all else."""
+    if sys.argv[1:2] in (["run"], ["reproduce"]):
+        start_as_a_kernel_would()
     try:
         app()
     except SopkitError as error:

@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 # as many workers as cores, each with as many threads, would fight over them; and sums must not change their last digit
 ONE_THREAD = {
     name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 }
+
+
+def of_kernels(environment: Mapping[str, str]) -> dict[str, str]:
+    """`environment` as a process needs it from its start to be a kernel, or to fork one."""
+    return ONE_THREAD | {
+        **environment,
+        # sets must not change their order from one run or machine to the next
+        "PYTHONHASHSEED": "0",
+        # a thread of pyarrow's memory would forbid the fork
+        "JE_ARROW_MALLOC_CONF": "background_thread:false",
+    }
+
+
+def start_as_a_kernel_would() -> None:
+    """Begin this program anew where it was not started `of_kernels`, so that kernels can be forked from it (Linux)."""
+    if sys.platform == "linux" and (wanted := of_kernels(os.environ)) != os.environ:
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], wanted)
 
 
 @contextmanager

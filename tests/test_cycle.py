@@ -27,6 +27,7 @@ from sopkit import demand, files, records
 from sopkit.cycle import Cycle, kernels, versions
 from sopkit.demand import steps
 from sopkit.errors import FindingsError, SettingsError, StageError
+from sopkit.process import of_kernels
 from sopkit.tables import STAGES, TABLES, written_by
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -526,7 +527,7 @@ def test_a_failing_stage_stops_the_run_and_is_explained(company: Path, notebooks
 
 
 @pytest.mark.parametrize(
-    ("body", "every", "writes"), [("", 9e9, 2), ("1 / 0", 9e9, 2), ("", 0.0, 10)], ids=["quick", "failing", "slow"]
+    ("body", "every", "writes"), [("", 9e9, 2), ("1 / 0", 9e9, 2), ("", 0.0, 11)], ids=["quick", "failing", "slow"]
 )
 def test_a_notebook_is_written_once_a_second_and_at_its_end(
     company: Path, notebooks: Path, monkeypatch: pytest.MonkeyPatch, body: str, every: float, writes: int
@@ -578,14 +579,15 @@ def test_one_stage_or_the_last_ones_can_be_run(company: Path, notebooks: Path) -
         run(notebooks, since="suply")
 
 
-def stuck_in_supply(notebooks: Path) -> subprocess.Popen:
+def stuck_in_supply(notebooks: Path, env: dict[str, str] | None = None) -> subprocess.Popen:
     """A run in a process group of its own whose stage supply does not end."""
     rewrite(notebooks, "supply", "import time\ntime.sleep(600)")
     script = (
         "import sys\nfrom pathlib import Path\nfrom sopkit import cycle\n"
         "cycle.run('acme', '2026-11', notebooks=Path(sys.argv[1]), progress=False)"
     )
-    return subprocess.Popen([sys.executable, "-c", script, str(notebooks)], cwd=PROJECT, start_new_session=True)
+    command = [sys.executable, "-c", script, str(notebooks)]
+    return subprocess.Popen(command, cwd=PROJECT, env=env, start_new_session=True)
 
 
 def test_a_run_that_is_killed_says_so_and_goes_on(company: Path, notebooks: Path) -> None:
@@ -775,6 +777,32 @@ def test_kernels_are_forked_from_one_process_and_keep_nothing_of_each_other(
     assert [int(line[0]) for line in said] == pids and len(set(pids)) == 6
     assert [line[1:] for line in said] == [["x", "True", "0"]] * 6
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids), "a kernel outlived its notebook"
+
+
+@linux
+@pytest.mark.parametrize("as_kernels", [True, False], ids=["forked", "started by itself"])
+def test_a_runner_that_was_started_as_kernels_are_forks_the_warm_process(
+    company: Path, notebooks: Path, as_kernels: bool
+) -> None:
+    """Hashes are not random either way, and the warm process ends with a runner that is killed."""
+    told = "import os\nprint(os.getppid(), hash('a'), open(f'/proc/{os.getppid()}/cmdline').read())"
+    rewrite(notebooks, "demand", f"{BODIES['demand']}\n{told}")
+    environment = {**os.environ, "PYTHONHASHSEED": "7"}
+    runner = stuck_in_supply(notebooks, of_kernels(environment) if as_kernels else environment)
+    while opened(None).manifest["stages"].get("supply", {}).get("state") != "running":
+        assert runner.poll() is None
+        time.sleep(0.1)
+    kept = nbformat.read(opened(None).folder / "notebooks" / "02_demand.ipynb", as_version=4)
+    warm, hashed, code = kept.cells[-1].outputs[-1].text.split(maxsplit=2)
+    zero = [sys.executable, "-c", "print(hash('a'))"], {**os.environ, "PYTHONHASHSEED": "0"}
+    assert hashed == subprocess.run(zero[0], env=zero[1], capture_output=True, text=True).stdout.strip()
+    assert ("cycle.run(" if as_kernels else "serve()") in code
+    runner.kill()
+    runner.wait()
+    until = time.monotonic() + 30
+    while Path(f"/proc/{warm}").exists():
+        assert time.monotonic() < until, "the warm process outlived its runner"
+        time.sleep(0.1)
 
 
 @linux

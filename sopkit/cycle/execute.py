@@ -30,11 +30,9 @@ class _Engine(NBClientEngine):
         nb_man.save = seldom
         try:
             super().execute_managed_notebook(nb_man, kernel_name, **settings)
-            nb_man.output_path = (
-                None  # papermill writes it once more by itself, where no process was ended from outside
-            )
-        finally:
+        except BaseException:  # at every other end papermill writes it once more
             nb_man.save = save
+            raise
 
 
 papermill_engines.register("sopkit", _Engine)

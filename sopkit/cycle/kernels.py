@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from sopkit.errors import StageError
-from sopkit.process import ONE_THREAD, without_grammar
+from sopkit.process import of_kernels, without_grammar
 
 with without_grammar():
     from jupyter_client.asynchronous.client import AsyncKernelClient
@@ -56,15 +56,19 @@ def rooms(stages: Iterable[str]) -> Iterator[tuple[str, str]]:
         yield from ((stage, f"sopkit.{stage}.{found.name}") for found in pkgutil.iter_modules([ROOMS / stage]))
 
 
-def serve(stages: Iterable[str], renderer: str) -> None:
+def serve() -> None:
     """Be the warm process: import, and fork a kernel for each request (a JSON line on standard input).
 
-    Answers the kernel's process id, or 0 where no fork can be taken. Ends, with its kernels, when the input closes.
+    The first line says for which stages, and where the renderer listens. Answers the kernel's process id, or 0 where no
+    fork can be taken. Ends, with its kernels, when the input closes.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the runner, which then closes the input
     gc.disable()  # what is imported stays: looking for garbage in it took a sixth of the time
+    requests: Any = open(0, "rb", buffering=0, closefd=False)
+    if not (line := requests.readline()):
+        os._exit(0)
+    stages, renderer = json.loads(line)
     cold: deque[tuple[str, str]] = deque(rooms(stages))
-    requests: Any = sys.stdin.buffer.raw  # type: ignore[union-attr]
     for _ in SHARED:
         _import(cold.popleft()[1])
     kernels = {_start_renderer(renderer)} if _alone() else set()
@@ -172,10 +176,35 @@ def _draw_there(path: str) -> None:
 # the runner's side -------------------------------------------------------------------------------------------------
 
 
-class _Forked:
-    """What jupyter_client needs of a kernel's process; it is a child of the warm one, so it is watched by a handle."""
+def warm_process() -> _Forked | None:
+    """The warm process as a fork of this one, which has imported a third of what it needs: before this opens anything.
 
-    stdin = stdout = stderr = None
+    None where this process has threads or its hashes are random; it is then started by itself (`Kernels`).
+    """
+    if not FORKS or sys.flags.hash_randomization or not _alone():
+        return None
+    (asked, given), (answers, told) = os.pipe(), os.pipe()
+    if pid := os.fork():
+        os.close(asked)
+        os.close(told)
+        warm = _Forked(pid)
+        warm.stdin, warm.stdout = open(given, "wb"), open(answers, "rb")
+        return warm
+    try:
+        os.dup2(asked, 0)
+        os.dup2(told, 1)
+        os.closerange(3, max(asked, given, answers, told) + 1)
+        serve()
+    finally:
+        os._exit(1)
+
+
+class _Forked:
+    """What is needed of a forked process, most often a child of the warm one: it is watched by a handle."""
+
+    stdin: Any = None
+    stdout: Any = None
+    stderr = None
 
     def __init__(self, pid: int) -> None:
         self.pid, self._handle = pid, os.pidfd_open(pid)
@@ -187,6 +216,8 @@ class _Forked:
 
     def wait(self) -> int:
         self._ended.poll()
+        with suppress(ChildProcessError):  # only the warm process can be a child of this one
+            os.waitpid(self.pid, 0)
         return -signal.SIGKILL
 
     def send_signal(self, number: int) -> None:
@@ -220,34 +251,33 @@ class _Provisioner(LocalProvisioner):
 
 
 class Kernels:
-    """Starts the kernels of a run over `stages`, in `cwd`, with `environment` over that of this process."""
+    """Starts the kernels of a run over `stages`, in `cwd`, with `environment` over that of this process.
 
-    def __init__(self, stages: Sequence[str], cwd: Path, environment: Mapping[str, str], *, warm: bool = True) -> None:
-        package = str(ROOMS.parent)
-        self.cwd, self.environment = (
-            str(cwd),
-            ONE_THREAD
-            | os.environ
-            | dict(environment)
-            | {
-                # the checkout that started the run is the one that runs, whatever the working folder
-                "PYTHONPATH": os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH")))),
-                # sets must not change their order from one run or machine to the next
-                "PYTHONHASHSEED": "0",
-                # a thread of pyarrow's memory would forbid the fork
-                "JE_ARROW_MALLOC_CONF": "background_thread:false",
-            },
-        )
+    `forked`: the `warm_process` that was taken before, if one was.
+    """
+
+    def __init__(
+        self,
+        stages: Sequence[str],
+        cwd: Path,
+        environment: Mapping[str, str],
+        *,
+        warm: bool = True,
+        forked: _Forked | None = None,
+    ) -> None:
+        # the checkout that started the run is the one that runs, whatever the working folder
+        path = os.pathsep.join(filter(None, (str(ROOMS.parent), os.environ.get("PYTHONPATH"))))
+        self.cwd, self.environment = str(cwd), of_kernels(os.environ | dict(environment) | {"PYTHONPATH": path})
         self._turn = threading.Lock()
-        self._warm: subprocess.Popen[bytes] | None = None
+        self._warm: _Forked | subprocess.Popen[bytes] | None = forked
         if warm and FORKS:
             self._folder = tempfile.TemporaryDirectory(prefix="sopkit-")
-            renderer = str(Path(self._folder.name) / "renderer")
-            code = f"from sopkit.cycle.kernels import serve; serve({list(stages)!r}, {renderer!r})"
-            pipe = subprocess.PIPE
-            self._warm = subprocess.Popen(
+            code, pipe = "from sopkit.cycle.kernels import serve; serve()", subprocess.PIPE
+            self._warm = forked or subprocess.Popen(
                 [sys.executable, "-c", code], stdin=pipe, stdout=pipe, env=self.environment, cwd=self.cwd
             )
+            with suppress(OSError):
+                self._told([list(stages), str(Path(self._folder.name) / "renderer")])
 
     def start(self, stage: str) -> Kernel:
         """A kernel for the notebook of `stage`; it starts in a thread."""
@@ -259,12 +289,16 @@ class Kernels:
             return None
         request = {"stage": stage, "arguments": arguments, "env": dict(env), "cwd": cwd}
         with self._turn, suppress(OSError, ValueError):
-            given, answers = self._pipes()
-            given.write(json.dumps(request).encode() + b"\n")
-            given.flush()
-            pid = int(answers.readline())
+            pid = int(self._told(request).readline())
             return _Forked(pid) if pid else None
         return None
+
+    def _told(self, line: object) -> Any:
+        """Where the warm process answers, after it was told `line`."""
+        given, answers = self._pipes()
+        given.write(json.dumps(line).encode() + b"\n")
+        given.flush()
+        return answers
 
     def _pipes(self) -> tuple[Any, Any]:
         """Where requests go to the warm process, and where its answers come from."""

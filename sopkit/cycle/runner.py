@@ -91,11 +91,14 @@ def run(
         find_company(company)
 
     Engine(str((parameters or {}).get("engine") or ""))  # refuses what is no address
+    from sopkit.cycle.kernels import warm_process
+
+    forked = warm_process() if warm else None  # before the database is opened
     stale = opened.stale() if resume else {}
     versions.begin(opened, [stage.name for stage in stages if not resume or stage.name in stale], again)
     refuse_unwritable(opened.folder)
     with locks.alone(opened.folder, f"{company} {cycle}"):
-        _run(opened, found, stages, chosen, resume=resume, progress=progress, warm=warm)
+        _run(opened, found, stages, chosen, resume=resume, progress=progress, warm=warm, forked=forked)
         if stages[-1].name == "publish" and "reproduces" not in opened.manifest and not opened.stale():
             crate.write(opened)
     return opened
@@ -110,13 +113,14 @@ def _run(
     resume: bool,
     progress: bool,
     warm: bool,
+    forked: Any,
 ) -> None:
     running = _Runner(cycle, notebooks, parameters, progress)
     try:
         # what hangs on a stale stage is stale too, so none is missing here
         wanted = [stage for stage in stages if not resume or running.must_run(stage)]
         if wanted:
-            running.begin([stage.name for stage in wanted], warm)
+            running.begin([stage.name for stage in wanted], warm, forked)
         for stage in stages:
             if resume and not running.must_run(stage):
                 running.say(f"{stage.number:02d} {stage.name:<10} not stale, left as it is")
@@ -187,12 +191,12 @@ class _Runner:
         self.kernels: Any = None  # Kernels, once the run begins
         self.next: tuple[Stage, Kernel] | None = None
 
-    def begin(self, stages: list[str], warm: bool) -> None:
-        """Start what the kernels of `stages` share."""
+    def begin(self, stages: list[str], warm: bool, forked: Any) -> None:
+        """Start what the kernels of `stages` share, in the process that was `forked` for it if one was."""
         from sopkit.cycle.kernels import Kernels
 
         folders = {"SOPKIT_DATA": str(data_root()), "SOPKIT_REPORTS": str(self.cycle.folder.parents[1])}
-        self.kernels = Kernels(stages, project_root(), folders | {"SOPKIT_RUNNER": "1"}, warm=warm)
+        self.kernels = Kernels(stages, project_root(), folders | {"SOPKIT_RUNNER": "1"}, warm=warm, forked=forked)
 
     def say(self, line: str) -> None:
         if not self.bar.disable:
