@@ -2,9 +2,9 @@
 
 One batch of goods is what became new in the same month (items that keep have one batch for ever), so shelf life needs
 no rule but that a batch is not touched when it is too old. Covers what `drawn` draws: yields, by-products, set-ups,
-minimum runs, overtime, lead times, lanes, minimum orders, supplier capacity, safety and end stock, the four ways of unmet
-demand, firm orders, days of cover, people who come and go, prices, wages and safety stock by month, lanes by weight and volume,
-price breaks, and what a supplier delivers in all.
+minimum runs, overtime, lead times, lanes, minimum orders, supplier capacity, safety and end stock, the four ways of
+unmet demand, firm orders, days of cover, people who come and go, prices, wages and safety stock by month, lanes by
+weight and volume, price breaks, and what a supplier delivers in all.
 Material stays at the plant, where it is of use: surplus is not moved to where holding it is free.
 """
 
