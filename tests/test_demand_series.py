@@ -13,6 +13,8 @@ from sopkit.book import Book
 from sopkit.collect.cleanse import clean
 from sopkit.demand import baseline, hierarchy, steps
 from sopkit.demand.contestants import seasonal_naive
+from sopkit.demand.panel import panel_of
+from sopkit.demand.ranges import errors_of
 from sopkit.demand.unusual import level_shift, strong_trend, without_lone_months
 from sopkit.tables import TABLES, Company
 
@@ -229,3 +231,60 @@ def test_thousands_of_series_are_forecast_without_the_dearest_methods(monkeypatc
     quick = baseline.forecast(rows, 6)
     gone = all_of_them - set(quick.weights["model"])
     assert gone == {"ets", "mfles"} and np.isfinite(quick.forecast["mean"]).all()
+
+
+def parts(rate, months=72, growth=1.0, seed=0):
+    """What spare parts sell: Poisson counts whose expected value is `rate` (a part each) x growth ** month."""
+    expected = np.asarray(rate)[:, None] * growth ** np.arange(months)
+    return np.random.default_rng(seed).poisson(expected).astype(float), expected
+
+
+def test_a_slow_decline_of_many_parts_is_seen_in_all_of_them_together():
+    """Parts that lose 1.5 % a month, and parts that do not: the sum of a year is near what is truly expected."""
+    rate = np.random.default_rng(3).uniform(0.3, 1.2, 150)
+    off, noted = {}, {}
+    for growth in (0.985, 1.0):
+        y, expected = parts(rate, growth=growth, seed=4)
+        rows = pd.concat([frame(f"P{n:03d}", one[:60]) for n, one in enumerate(y)])
+        found = baseline.forecast(rows, 12)
+        off[growth] = found.forecast["mean"].sum() / expected[:, 60:].sum() - 1
+        noted[growth] = found.notes["note"].str.contains("lower than its methods say").sum()
+    assert abs(off[0.985]) < 0.05 and abs(off[1.0]) < 0.05, off
+    assert noted[0.985] > 100 and noted[1.0] == 0
+
+
+def test_parts_that_sell_often_and_seldom_each_get_a_range_that_holds():
+    """Sizes of sales that vary as much in a third that sells every other month as in a third that sells twice a year"""
+    random = np.random.default_rng(8)
+    often = np.repeat([0.6, 0.4, 0.2], 50)
+    y = (random.random((150, 72)) < often[:, None]) * np.ceil(random.lognormal(2, 0.8, (150, 72)))
+    found = baseline.forecast(pd.concat([frame(f"P{n:03d}", one[:60]) for n, one in enumerate(y)]), 12)
+    held = found.forecast.assign(y=y[:, 60:].ravel()).eval("p10 <= y <= p90").to_numpy().reshape(3, -1).mean(axis=1)
+    assert ((held > 0.72) & (held < 0.92)).all(), held
+
+
+def test_a_range_where_nothing_can_be_borrowed_is_as_wide_as_the_history_itself():
+    random = np.random.default_rng(9)
+    y = 100 * random.lognormal(0, np.repeat([0.05, 0.6], 40)[:, None], (80, 26))
+    rows = pd.concat([frame(f"S{n:02d}", one[:14]) for n, one in enumerate(y)])
+    held = baseline.forecast(rows, 12).forecast.assign(y=y[:, 14:].ravel()).eval("p10 <= y <= p90").to_numpy()
+    assert ((held.reshape(2, -1).mean(axis=1) > 0.7) & (held.reshape(2, -1).mean(axis=1) < 0.97)).all(), held.mean()
+
+
+def test_a_cutoff_that_knew_less_does_not_widen_the_range():
+    """Errors of 2 at the furthest cutoff and of 1 at the nearest, on shared months: all count as of the nearest."""
+    rows = pd.concat([frame(f"S{n:02d}", steady(n, 60)) for n in range(30)])
+    panel = panel_of(rows, 12, freq="MS", season=12, offsets=(0, 8, 12))
+    cv, known = [], {}
+    for at, one in enumerate(panel.series):
+        for offset, error in ((8, 1.0), (12, 2.0)):
+            known[at, offset] = 1.0
+            said = one.y[60 - offset :] + error * (-1) ** np.arange(offset)
+            cv.append(
+                pd.DataFrame(
+                    {"unique_id": one.name, "cutoff": panel.cutoff(offset), "y": one.y[-offset:], "chosen": said}
+                )
+            )
+    errors = errors_of(panel, pd.concat(cv, ignore_index=True), known)
+    assert errors["error"].abs().to_numpy() == pytest.approx(1.0)
+    assert len(errors) == 30 * 20

@@ -22,7 +22,7 @@ import pandas as pd
 from sopkit import kpis
 from sopkit.demand.contestants import NAIVE, Values, lightgbm, statistical
 from sopkit.demand.panel import FIXED, Panel, panel_of
-from sopkit.demand.ranges import Ranges, coverage_of, doubt, errors_of, ranges_of
+from sopkit.demand.ranges import ENOUGH, Ranges, coverage_of, doubt, errors_of, ranges_of
 from sopkit.demand.short import cut_tournaments, planned_by, profiles_of, with_short
 from sopkit.engine import Engine, Progress, engine_at
 from sopkit.errors import SettingsError
@@ -107,11 +107,17 @@ def forecast(
     cuts = cut_tournaments(panel, offsets, profiles.get(max(offsets), {}))
     # what cut series teach was not known at a cutoff
     short = {offset: planned_by(panel, {} if offset else cuts, offset) for offset in offsets}
+    kinds = {offset: np.array([panel.kind(series, offset) for series in panel.series]) for offset in offsets}
     weights = {
-        offset: with_short(_weights(panel, names, given, offset), short[offset], names, given[offset])
+        offset: with_short(_weights(panel, names, given, kinds, offset), short[offset], names, given[offset])
         for offset in offsets
     }
-    chosen = {offset: _combined(given[offset], weights[offset]) for offset in offsets}
+    blend = {offset: _combined(given[offset], weights[offset]) for offset in offsets}
+    level = {offset: _level_of_intermittent(panel, blend, kinds, offset) for offset in offsets}
+    chosen = {
+        offset: ahead * np.where(kinds[offset] == "intermittent", level[offset], 1.0)[:, None]
+        for offset, ahead in blend.items()
+    }
     cv = _cv(panel, names, given, chosen)
     errors, accuracy = errors_of(panel, cv, sizes), _accuracy(panel, cv)
     ranges = ranges_of(panel, errors, sizes, short[0])
@@ -121,7 +127,7 @@ def forecast(
         cv=cv,
         accuracy=accuracy,
         coverage=coverage_of(errors, levels),
-        notes=_notes(panel, accuracy),
+        notes=_notes(panel, accuracy, level[0]),
         weights=pd.DataFrame(
             {"unique_id": ids[place], "model": np.array(names)[method], "weight": weights[0][place, method]}
         ).astype({"unique_id": object, "model": object}),
@@ -163,8 +169,9 @@ class _Few:
         for at, series in zip(self.places, self.panel.series, strict=True):
             for offset in self.offsets:
                 y = series.before(offset)
-                if offset == 0 or (len(y) >= 4 and series.kind not in FIXED):
-                    kind, profile = self.panel.kind(series, offset), self.profiles.get(offset, {}).get(series.name)
+                kind, profile = self.panel.kind(series, offset), self.profiles.get(offset, {}).get(series.name)
+                ended = series.kind == "ended" and kind == "intermittent"  # it counts for what its kind was forecast
+                if offset == 0 or (len(y) >= 4 and (series.kind not in FIXED or ended)):
                     ahead, past = statistical(y, self.panel.horizon, season, kind, profile, quick=self.quick)
                     size = doubt(y, ahead, past, season) if kind == "regular" else np.nan
                     out[at, offset] = ahead, past if offset == 0 else {}, size
@@ -254,7 +261,9 @@ def _gathered(
     return names, given, fitted, sizes
 
 
-def _weights(panel: Panel, names: Sequence[str], given: Mapping[int, np.ndarray], offset: int) -> np.ndarray:
+def _weights(
+    panel: Panel, names: Sequence[str], given: Mapping[int, np.ndarray], kinds: Mapping[int, np.ndarray], offset: int
+) -> np.ndarray:
     """Weight of each contestant for each series (series x contestant), from the errors that were known at `offset`."""
     present = np.isfinite(given[offset][:, :, 0])
     squares, months = np.zeros(present.shape), np.zeros((len(panel.series), 1))
@@ -273,9 +282,8 @@ def _weights(panel: Panel, names: Sequence[str], given: Mapping[int, np.ndarray]
         ratio = np.log(np.maximum(loss, np.where(floor > 0, floor, 1.0)))
         ratio -= np.nanmean(np.where(present, ratio, np.nan), axis=1, keepdims=True)
     prior = np.array([PRIOR.get(name, 0.0) for name in names])
-    kinds = np.array([panel.kind(series, offset) for series in panel.series])
-    for kind in sorted(set(kinds)):
-        mine = kinds == kind
+    for kind in sorted(set(kinds[offset])):
+        mine = kinds[offset] == kind
         known = np.isfinite(ratio[mine])
         shown = np.where(known, ratio[mine], 0.0).sum(axis=0)
         pooled = (shown + PRIOR_SERIES * prior) / (known.sum(axis=0) + PRIOR_SERIES)
@@ -288,6 +296,32 @@ def _combined(given: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """The weighted mean of the forecasts: series x step; NaN where there is none."""
     mean = np.einsum("nk,nkh->nh", weights, np.nan_to_num(given))
     return np.where(np.isfinite(given).any(axis=(1, 2))[:, None], mean, np.nan)
+
+
+def _level_of_intermittent(
+    panel: Panel, blend: Mapping[int, np.ndarray], kinds: Mapping[int, np.ndarray], offset: int
+) -> float:
+    """What intermittent series sold against their forecasts, all together, as was known `offset` months before the end.
+
+    A part's own months cannot tell a slow decline from chance, those of all parts can. From the backtest after two
+    years of history or more, a series that has ended since included; each counts by the root of its mean, as errors of
+    counts grow. The ratio is shrunk towards 1 by the part of its square that its variance explains; it is 1 with fewer
+    than ENOUGH series.
+    """
+    sums = {}
+    for past, ahead in blend.items():
+        steps = min(past - offset, panel.horizon)
+        for at, one in enumerate(panel.series):
+            y = one.before(past)
+            if steps > 0 and len(y) >= 2 * panel.season and kinds[past][at] == "intermittent":
+                both = [one.before(offset)[len(y) :][:steps].sum(), ahead[at, :steps].sum()]
+                sums[at, past] = np.nan_to_num(both) / np.sqrt(np.abs(y).mean())
+    if len({at for at, _ in sums}) < ENOUGH:
+        return 1.0
+    came, said = pd.DataFrame(sums).T.groupby(level=0).sum().to_numpy().T
+    ratio = came.sum() / max(said.sum(), 1e-12)
+    doubt = ((came - ratio * said) ** 2).sum() / said.sum() ** 2
+    return float(1 + (ratio - 1) * max(0.0, 1 - doubt / max((ratio - 1) ** 2, 1e-12)))
 
 
 # The answer -----------------------------------------------------------------------------------------------------
@@ -345,7 +379,8 @@ def _cv(
     for offset in sorted(set(given) - {0}, reverse=True):
         steps = min(offset, panel.horizon)
         long_enough = [len(series.y) > offset for series in panel.series]
-        there = np.flatnonzero(np.isfinite(chosen[offset][:, 0]) & long_enough)
+        moving = [series.kind not in FIXED for series in panel.series]
+        there = np.flatnonzero(np.isfinite(chosen[offset][:, 0]) & long_enough & moving)
         if not len(there):
             continue
         values = np.concatenate([given[offset][there, :, :steps], chosen[offset][there, None, :steps]], axis=1)
@@ -384,9 +419,19 @@ def _accuracy(panel: Panel, cv: pd.DataFrame) -> pd.DataFrame:
     return out[["unique_id", "model", "mase", "rmsse", "wape", "months"]]
 
 
-def _notes(panel: Panel, accuracy: pd.DataFrame) -> pd.DataFrame:
+def _notes(panel: Panel, accuracy: pd.DataFrame, level: float) -> pd.DataFrame:
     rmsse = accuracy.pivot(index="unique_id", columns="model", values="rmsse")
     rows = [(series.name, note) for series in panel.series for note in series.notes]
+    moved = (
+        "Sold in some months only: forecast {share} lower than its methods say, as all such series together sold that "
+        "much less than their forecasts in the backtest."
+        if level < 1
+        else "Sold in some months only: forecast {share} higher than its methods say, as all such series together sold "
+        "that much more than their forecasts in the backtest."
+    )
+    if abs(level - 1) >= 0.005:
+        told = say(moved, local(f"{abs(level - 1):.0%}"))
+        rows += [(series.name, told) for series in panel.series if series.kind == "intermittent"]
     if NAIVE in rmsse:
         for name, naive, chosen in rmsse[[NAIVE, "chosen"]].itertuples():
             if chosen > naive:
