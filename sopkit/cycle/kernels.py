@@ -262,28 +262,26 @@ class _Provisioner(LocalProvisioner):
 class Kernels:
     """Starts the kernels of a run over `stages`, in `cwd`, with `environment` over that of this process.
 
-    `forked`: the `warm_process` that was taken before, if one was.
+    `warm`: the `warm_process` that forks them, True to start one, False for plain kernels.
     """
 
     def __init__(
-        self,
-        stages: Sequence[str],
-        cwd: Path,
-        environment: Mapping[str, str],
-        *,
-        warm: bool = True,
-        forked: _Forked | None = None,
+        self, stages: Sequence[str], cwd: Path, environment: Mapping[str, str], *, warm: _Forked | bool = True
     ) -> None:
         # the checkout that started the run is the one that runs, whatever the working folder
         path = os.pathsep.join(filter(None, (str(ROOMS.parent), os.environ.get("PYTHONPATH"))))
         self.cwd, self.environment = str(cwd), of_kernels(os.environ | dict(environment) | {"PYTHONPATH": path})
         self._turn = threading.Lock()
-        self._warm: _Forked | subprocess.Popen[bytes] | None = forked
+        self._warm: _Forked | subprocess.Popen[bytes] | None = None
         if warm and FORKS:
             self._folder = tempfile.TemporaryDirectory(prefix="sopkit-")
             code, pipe = "from sopkit.cycle.kernels import serve; serve()", subprocess.PIPE
-            self._warm = forked or subprocess.Popen(
-                [sys.executable, "-c", code], stdin=pipe, stdout=pipe, env=self.environment, cwd=self.cwd
+            self._warm = (
+                warm
+                if isinstance(warm, _Forked)
+                else subprocess.Popen(
+                    [sys.executable, "-c", code], stdin=pipe, stdout=pipe, env=self.environment, cwd=self.cwd
+                )
             )
             with suppress(OSError):
                 self._told([list(stages), str(Path(self._folder.name) / "renderer")])
