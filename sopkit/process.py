@@ -6,6 +6,9 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib import import_module
+from types import ModuleType
+from typing import Any
 
 # as many workers as cores, each with as many threads, would fight over them; and sums must not change their last digit
 ONE_THREAD = {
@@ -44,3 +47,24 @@ def without_grammar(*more: str) -> Iterator[None]:
     finally:
         for name in hidden:
             sys.modules.pop(name, None)
+
+
+class _Late(ModuleType):
+    """A module that is imported when something of it is used first."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(import_module(self.__name__), name)
+
+
+@contextmanager
+def put_off(*names: str) -> Iterator[None]:
+    """Modules imported inside the block get `names` only when they use them; elsewhere they are what they are."""
+    put = {name: _Late(name) for name in names if name not in sys.modules}
+    sys.modules.update(put)
+    try:
+        yield
+    finally:
+        for name in put:
+            del sys.modules[name]
