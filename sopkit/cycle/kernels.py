@@ -30,7 +30,7 @@ from typing import Any
 
 from sopkit.cycle.manifest import code_hash
 from sopkit.errors import StageError
-from sopkit.process import of_kernels, put_off, without_grammar
+from sopkit.process import of_kernels, without_grammar
 
 with without_grammar():
     from jupyter_client.asynchronous.client import AsyncKernelClient
@@ -113,7 +113,7 @@ def _alone() -> bool:
 
 def _import(name: str, all_of_it: bool = True) -> None:
     """Import `name` and what it imports late; what cannot be imported is left to the notebook, which then says so."""
-    with suppress(Exception), without_grammar(*NEEDLESS), put_off(*SELDOM):
+    with suppress(Exception), without_grammar(*NEEDLESS, late=SELDOM):
         late = getattr(importlib.import_module(name), "IMPORTED_LATE", ())
         for more in late if all_of_it else ():
             importlib.import_module(more)
@@ -277,13 +277,11 @@ class Kernels:
         self._warm: _Forked | subprocess.Popen[bytes] | None = None
         if warm and FORKS:
             self._folder = tempfile.TemporaryDirectory(prefix="sopkit-")
-            code, pipe = "from sopkit.cycle.kernels import serve; serve()", subprocess.PIPE
+            pipe, serving = subprocess.PIPE, [sys.executable, "-c", "from sopkit.cycle.kernels import serve; serve()"]
             self._warm = (
                 warm
                 if isinstance(warm, _Forked)
-                else subprocess.Popen(
-                    [sys.executable, "-c", code], stdin=pipe, stdout=pipe, env=self.environment, cwd=self.cwd
-                )
+                else subprocess.Popen(serving, stdin=pipe, stdout=pipe, env=self.environment, cwd=self.cwd)
             )
             with suppress(OSError):
                 self._told([list(stages), str(Path(self._folder.name) / "renderer")])
