@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from types import ModuleType
@@ -33,22 +33,6 @@ def start_as_a_kernel_would() -> None:
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], wanted)
 
 
-@contextmanager
-def without_grammar(*more: str) -> Iterator[None]:
-    """Imports inside the block do not compile the grammar of `rfc3987_syntax`; afterwards it can be had as before.
-
-    jsonschema, which Altair and papermill import, would spend 2-3 s on it for one format check that nobody asks for.
-    `more`: modules that nobody asks for either.
-    """
-    hidden = [name for name in ("rfc3987_syntax", *more) if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
-    try:
-        yield
-    finally:
-        for name in hidden:
-            sys.modules.pop(name, None)
-
-
 class _Late(ModuleType):
     """A module that is imported when something of it is used first."""
 
@@ -59,12 +43,17 @@ class _Late(ModuleType):
 
 
 @contextmanager
-def put_off(*names: str) -> Iterator[None]:
-    """Modules imported inside the block get `names` only when they use them; elsewhere they are what they are."""
-    put = {name: _Late(name) for name in names if name not in sys.modules}
-    sys.modules.update(put)
+def without_grammar(*more: str, late: Iterable[str] = ()) -> Iterator[None]:
+    """Imports inside the block do not compile the grammar of `rfc3987_syntax`; afterwards it can be had as before.
+
+    jsonschema, which Altair and papermill import, would spend 2-3 s on it for one format check that nobody asks for.
+    `more`: modules that nobody asks for either; `late`: those that are imported only when something of them is used.
+    """
+    put = {**dict.fromkeys(("rfc3987_syntax", *more)), **{name: _Late(name) for name in late}}
+    put = {name: module for name, module in put.items() if name not in sys.modules}
+    sys.modules.update(put)  # type: ignore[arg-type]
     try:
         yield
     finally:
         for name in put:
-            del sys.modules[name]
+            sys.modules.pop(name, None)

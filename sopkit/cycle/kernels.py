@@ -30,7 +30,7 @@ from typing import Any
 
 from sopkit.cycle.manifest import code_hash
 from sopkit.errors import StageError
-from sopkit.process import of_kernels, put_off, without_grammar
+from sopkit.process import of_kernels, without_grammar
 
 with without_grammar():
     from jupyter_client.asynchronous.client import AsyncKernelClient
@@ -76,13 +76,14 @@ def serve() -> None:
         os._exit(0)
     stages, renderer = json.loads(line)
     cold: deque[tuple[str, str]] = deque(rooms(stages))
+    anew = "collect" in stages  # where it is not run, a forecast is most often taken from before
     for _ in SHARED:
         _import(cold.popleft()[1])
     kernels = {_start_renderer(renderer)} if _alone() else set()
     code_hash()  # one look at the package's files for all kernels
     while True:
         while cold and not select.select([requests], [], [], 0)[0]:
-            _import(cold.popleft()[1])
+            _import(cold.popleft()[1], anew)
         line = requests.readline()
         kernels = {pid for pid in kernels if os.waitpid(pid, os.WNOHANG) == (0, 0)}
         if not line:
@@ -90,7 +91,7 @@ def serve() -> None:
         request = json.loads(line)
         for pair in [pair for pair in cold if pair[0] in ("", request["stage"])]:
             cold.remove(pair)
-            _import(pair[1])
+            _import(pair[1], anew)
         gc.freeze()  # a collection in the child would copy every page of the imported modules
         alone = _alone()
         pid = os.fork() if alone else 0
@@ -110,11 +111,12 @@ def _alone() -> bool:
     return len(os.listdir("/proc/self/task")) == 1
 
 
-def _import(name: str) -> None:
+def _import(name: str, all_of_it: bool = True) -> None:
     """Import `name` and what it imports late; what cannot be imported is left to the notebook, which then says so."""
-    with suppress(Exception), without_grammar(*NEEDLESS), put_off(*SELDOM):
-        for late in getattr(importlib.import_module(name), "IMPORTED_LATE", ()):
-            importlib.import_module(late)
+    with suppress(Exception), without_grammar(*NEEDLESS, late=SELDOM):
+        late = getattr(importlib.import_module(name), "IMPORTED_LATE", ())
+        for more in late if all_of_it else ():
+            importlib.import_module(more)
 
 
 def _become_kernel(request: Mapping[str, Any]) -> None:
@@ -275,13 +277,11 @@ class Kernels:
         self._warm: _Forked | subprocess.Popen[bytes] | None = None
         if warm and FORKS:
             self._folder = tempfile.TemporaryDirectory(prefix="sopkit-")
-            code, pipe = "from sopkit.cycle.kernels import serve; serve()", subprocess.PIPE
+            pipe, serving = subprocess.PIPE, [sys.executable, "-c", "from sopkit.cycle.kernels import serve; serve()"]
             self._warm = (
                 warm
                 if isinstance(warm, _Forked)
-                else subprocess.Popen(
-                    [sys.executable, "-c", code], stdin=pipe, stdout=pipe, env=self.environment, cwd=self.cwd
-                )
+                else subprocess.Popen(serving, stdin=pipe, stdout=pipe, env=self.environment, cwd=self.cwd)
             )
             with suppress(OSError):
                 self._told([list(stages), str(Path(self._folder.name) / "renderer")])

@@ -117,11 +117,12 @@ def _run(
     running = _Runner(cycle, notebooks, parameters, progress)
     try:
         # what hangs on a stale stage is stale too, so none is missing here
-        wanted = [stage for stage in stages if not resume or running.must_run(stage)]
+        stale = cycle.stale() if resume else {}
+        wanted = [stage for stage in stages if not resume or running.must_run(stage, stale)]
         if wanted:
             running.begin([stage.name for stage in wanted], warm)
         for stage in stages:
-            if resume and not running.must_run(stage):
+            if resume and not running.must_run(stage, cycle.stale()):
                 running.say(f"{stage.number:02d} {stage.name:<10} not stale, left as it is")
             else:
                 running.stage(stage, next((one for one in wanted if one.number > stage.number), None))
@@ -204,10 +205,10 @@ class _Runner:
             print(line, file=sys.stderr, flush=True)
         self.bar.update()
 
-    def must_run(self, stage: Stage) -> bool:
-        """Whether the stage is stale, or ran with other parameters."""
+    def must_run(self, stage: Stage, stale: Mapping[str, str]) -> bool:
+        """Whether the stage is among those `stale`, or ran with other parameters."""
         ran = self.cycle.manifest["stages"].get(stage.name, {}).get("parameters")
-        return ran != self.parameters[stage.name] or stage.name in self.cycle.stale()
+        return ran != self.parameters[stage.name] or stage.name in stale
 
     def _kernel(self, stage: Stage) -> Kernel:
         """The kernel that was started for `stage`, or a new one where another stage was expected."""

@@ -124,8 +124,7 @@ def combined(book: Book, codes: Sequence[str]) -> pd.DataFrame:
         )
     base = Plan(book.tables, book.company, book.cycle, book.scenarios)
     # one question: a model kept warm for more would be built and solved for nothing
-    both_made = _with_costs(base, codes).what_if(both, warm=False, judged=False)
-    before, after = base.measures(), both_made.measures()
+    before, after = base.measures(), _with_costs(base, codes).what_if(both, warm=False, judged=False).measures()
     gain = float((after - before)["result"] - (after - before)["service penalties"])
     told = [amount(one, book.currency, True) for one in (gain, added)]
     # what they take from each other is taken from what each brings on average over its events
