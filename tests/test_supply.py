@@ -932,6 +932,11 @@ def spoken() -> tuple[dict[str, pd.DataFrame], dict]:
     )
     bill = {"item": "PART", "component": "STEEL", "quantity": 2.5, "routing": "WELD"}
     tables["bom"] = pd.concat([tables["bom"], pd.DataFrame([bill])]).fillna({"routing": ""})
+    body = tables["routings"].eval("resource == 'WELD' and item == 'P'")
+    tables["routings"] = tables["routings"].assign(
+        setup_family=body.map({True: "RED", False: ""}), family_setup_hours=3.0 * body, family_setup_cost=40.0 * body
+    )
+    tables["resources"] = tables["resources"].assign(setup_carry_over=True)
     tables["workforce"] = tables["workforce"].assign(attrition=0.1)
     tables |= read("""
         customer_orders
@@ -1034,6 +1039,8 @@ LINKS = dict.fromkeys(("opening_ages", "ages_held", "ages_sent", "ages_used"), "
     "late_orders_first": "firm_orders_first",
     "order_first": "smallest_order",
     "set_up_first": "money: setting_up",
+    **dict.fromkeys(("family_first", "family_used"), "money: setting_up_families"),
+    **dict.fromkeys(("carried_once", "carried_on", "left_as_it_is", "not_set_up_again"), "carried_from"),
     "steady_rate": "money: changing_rate",
 }
 

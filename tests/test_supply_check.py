@@ -29,6 +29,7 @@ PRICES = {
     "regular_hours": "resources.hour_cost",
     "overtime_hours": "resources.overtime_cost",
     "setting_up": "making.set_up_cost",
+    "setting_up_families": "making.family_cost",
     "buying": "buying.price",
     "missing_quota": "buying.quota_price",
     "freight": "lanes.cost",

@@ -215,6 +215,11 @@ class Making(Group):
             if (each := (i, c, w) if (i, c, w) in bom else (i, c, "")) in bom
         }
         self.needs = Lists(((i, w), c) for i, w, c in self.bom)
+        rows = routings.assign(way=ways["way"]).query("setup_family != ''")
+        self.families = _dict(rows, "item way resource", "setup_family")
+        self.family_hours, self.family_cost = (
+            _dict(rows, "resource setup_family", f"family_setup_{name}") for name in ("hours", "cost")
+        )
         self.avoid_price, self.dates = numbers(), dict[Any, tuple[Any, ...]]()
         for row in routings.assign(way=ways["way"]).to_dict("records"):
             make = row["item"], row["way"]
@@ -602,10 +607,21 @@ class Resources(Group):
             for make in flow.makes
             if making.set_up_cost[make]
             or making.minimum_run[make]
-            or any(making.set_up_hours[(*make, r)] for r in self.of[make])
+            or any(making.set_up_hours[(*make, r)] or (*make, r) in making.families for r in self.of[make])
         ]
         switched = set(self.set_ups)
         self.switched = Lists((r, (i, w)) for i, w, r in self.operations if (i, w) in switched)
+        self.of_family = [(*step, making.families[step]) for step in self.operations if step in making.families]
+        self.families = sorted({(r, f) for *_, r, f in self.of_family})
+        self.families_on = Lists(self.families)
+        self.members = Lists(((r, f), (i, w)) for i, w, r, f in self.of_family)
+        carries = set(resources.loc[resources["setup_carry_over"], "resource"])
+        self.carried = [make for make in self.set_ups if set(self.of[make]) <= carries]
+        self.carried_steps = [(i, w, r) for i, w in self.carried for r in self.of[i, w]]
+        self.changes = [(i, w, r) for r in sorted(carries & set(self.names)) for i, w in self.switched[r]]
+        self.carried_on = Lists((r, (i, w)) for i, w, r in self.carried_steps)
+        later = {(*make, t): [t] for make in self.carried for t in time.months[1:]}
+        self.carries = {(*make, t): later.get((*make, t), []) for make in self.set_ups for t in time.months}
 
 
 class Carbon(Group):
@@ -714,7 +730,9 @@ class Lots(Group):
                 + [
                     max(
                         0.0,
-                        resources.regular_limit[r, t] + resources.overtime_limit[r, t] - making.set_up_hours[i, w, r],
+                        resources.regular_limit[r, t]
+                        + resources.overtime_limit[r, t]
+                        - (0.0 if resources.carries[i, w, t] else making.set_up_hours[i, w, r]),
                     )
                     / making.hours[i, w, r]
                     for r in resources.of[i, w]

@@ -17,9 +17,9 @@ from sopkit.tables.declare import DAYS_A_MONTH
 
 STOCK, DUE, EXCEPTION = ["item", "site", "month"], ["product", "market", "month"], ["cost", "place", "item", "month"]
 COSTS = tuple(
-    "revenue making regular_hours overtime_hours setting_up buying missing_quota freight holding disposing wages "
-    "people_overtime hiring laying_off changing_rate pricing_carbon less_preferred waiting losing missing_safety_stock "
-    "missing_end_stock space_overflow above_stock_budget changing_the_plan".split()
+    "revenue making regular_hours overtime_hours setting_up setting_up_families buying missing_quota freight holding "
+    "disposing wages people_overtime hiring laying_off changing_rate pricing_carbon less_preferred waiting losing "
+    "missing_safety_stock missing_end_stock space_overflow above_stock_budget changing_the_plan".split()
 )
 """Revenue and every named cost of table `supply_costs`."""
 
@@ -64,10 +64,18 @@ class Recount:
         )
         self.bills = bills.drop_duplicates([*WAY, "component"]).drop(columns="routing")
         lots = self.made.groupby([*WAY, "site", "month"], as_index=False)["quantity"].sum()
-        self.lots = lots.merge(self.ways, "left", WAY)
-        self.work = lots.merge(self.steps.drop(columns="site"), on=WAY)
-        self.work["load"] = self.work["hours"] * self.work["started"] * self.work["quantity"] + self.work["setup_hours"]
         self.load = self._beside(plan["resource_load"], "resources", ["resource"]).set_index(["resource", "month"])
+        work = lots.merge(self.steps.drop(columns="site"), on=WAY)
+        still = self.load["carried_over"].reindex(pd.MultiIndex.from_frame(work[["resource", "month"]]))
+        work["set_up"] = work["item"] + " / " + work["way"] != still.to_numpy()
+        self.lots = lots.merge(self.ways, "left", WAY)
+        anew = work.groupby([*WAY, "month"])["set_up"].any().reindex(pd.MultiIndex.from_frame(lots[[*WAY, "month"]]))
+        self.lots["setup_cost"] *= anew.to_numpy(dtype=float)
+        work["load"] = work["hours"] * work["started"] * work["quantity"] + work["setup_hours"] * work["set_up"]
+        shared = work[work["set_up"] & work["setup_family"].ne("")]
+        self.families = shared.drop_duplicates(["resource", "setup_family", "month"])
+        lost = self.families.assign(load=self.families["family_setup_hours"], quantity=0.0, set_up=False)
+        self.work = pd.concat([work, lost], ignore_index=True) if len(lost) else work
         people = self._beside(plan["people_plan"], "workforce", ["site", "skill"]).merge(
             book["calendar"], "left", "month"
         )
@@ -408,6 +416,7 @@ class Recount:
             ("regular_hours", load["month"], load["regular"] * load["hour_cost"]),
             ("overtime_hours", load["month"], load["overtime"] * load["overtime_cost"]),
             ("setting_up", lots["month"], lots["setup_cost"]),
+            ("setting_up_families", self.families["month"], self.families["family_setup_cost"]),
             ("buying", bought["available"], bought["quantity"] * bought["price"]),
             ("missing_quota", self.quota["month"], self.quota["missing"] * self.quota["quota_price"]),
             ("freight", shipped["month"], shipped["quantity"] * shipped["cost_given"]),
