@@ -1060,7 +1060,7 @@ DECISIONS_YAML = """\
 
 # columns that the demo has no use for: its files stay as narrow as a person would type them
 UNUSED = {
-    "bom": ["routing"],
+    "bom": ["routing", "by_product"],
     "campaigns": ["discount"],
     "lanes": ["mode", "counted_in", "carbon"],
     "materials": ["weight"],

@@ -1,10 +1,10 @@
 """The best plan of a company, once more: written from data/README.md alone, for scipy, without `sopkit.supply`.
 
 One batch of goods is what became new in the same month (items that keep have one batch for ever), so shelf life needs
-no rule but that a batch is not touched when it is too old. Covers what `drawn` draws: yields, set-ups, minimum runs,
-overtime, lead times, lanes, minimum orders, supplier capacity, safety and end stock, the four ways of unmet demand,
-firm orders, days of cover, people who come and go, prices, wages and safety stock by month, lanes by weight and volume,
-price breaks, and what a supplier delivers in all.
+no rule but that a batch is not touched when it is too old. Covers what `drawn` draws: yields, by-products, set-ups,
+minimum runs, overtime, lead times, lanes, minimum orders, supplier capacity, safety and end stock, the four ways of
+unmet demand, firm orders, days of cover, people who come and go, prices, wages and safety stock by month, lanes by
+weight and volume, price breaks, and what a supplier delivers in all.
 Material stays at the plant, where it is of use: surplus is not moved to where holding it is free.
 """
 
@@ -166,6 +166,9 @@ def independent(tables: dict[str, pd.DataFrame], count: int, carbon: float = 0.0
                 members[shared].append(switch)
                 p.row({switch: 1.0, shared: -1.0}, -np.inf, 0)
             for part in (part for part in bom if part["item"] == item and part.get("routing", "") in ("", way)):
+                if part.get("by_product"):
+                    balance[part["component"], site, new(part["component"], t), t][make] += part["quantity"] * started
+                    continue
                 terms = {make: part["quantity"] * started}
                 for b in batches(part["component"], t):
                     use = p("use", item, way, part["component"], b, t)
@@ -486,7 +489,9 @@ def drawn(seed: int) -> dict[str, pd.DataFrame]:
     ways.loc[2] = {**ways.loc[0], **other, "minimum_run": 0, "valid_to": one("2026-01", "2026-02", "2026-03")}
     bill = tables["bom"].assign(routing=one("", "LINE"))
     bill.loc[1] = {"item": "P", "component": "M", "routing": "other", "quantity": one(1, 2, 3)}
-    tables["routings"], tables["bom"] = ways, bill if bill["routing"][0] else bill[:1]
+    bill = (bill if bill["routing"][0] else bill[:1]).assign(by_product=False)
+    bill.loc[2] = {"item": "P", "component": "Q", "routing": "", "quantity": one(0, 0.5), "by_product": True}
+    tables["routings"], tables["bom"] = ways, bill
     tables["products"] = tables["products"].assign(weight=[one(0.5, 2), 1.5], volume=[2.5, one(0.5, 1)])
     tables["suppliers"] = tables["suppliers"].assign(
         capacity=one(None, None, 60.0 + upto(60)), yearly_quota=one(0, 0, 900.0), quota_price=upto(8)

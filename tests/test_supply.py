@@ -930,13 +930,16 @@ def spoken() -> tuple[dict[str, pd.DataFrame], dict]:
         .fillna(dict.fromkeys("people_hours setup_hours setup_cost minimum_run avoid_price carbon".split(), 0))
         .fillna({"yield": 1})
     )
-    bill = {"item": "PART", "component": "STEEL", "quantity": 2.5, "routing": "WELD"}
-    tables["bom"] = pd.concat([tables["bom"], pd.DataFrame([bill])]).fillna({"routing": ""})
     body = tables["routings"].eval("resource == 'WELD' and item == 'P'")
     tables["routings"] = tables["routings"].assign(
         setup_family=body.map({True: "RED", False: ""}), family_setup_hours=3.0 * body, family_setup_cost=40.0 * body
     )
     tables["resources"] = tables["resources"].assign(setup_carry_over=True)
+    bill = [("PART", "STEEL", 2.5, "WELD", False), ("PART", "CHIPS", 0.5, "CUT", True)]
+    bill = pd.DataFrame(bill, columns=["item", "component", "quantity", "routing", "by_product"])
+    tables["bom"] = pd.concat([tables["bom"].assign(routing="", by_product=False), bill])
+    chips = pd.DataFrame([{"material": "CHIPS", "standard_cost": 0.5, "volume": 0.2, "shelf_life": 1}])
+    tables["materials"] = pd.concat([tables["materials"], chips])
     tables["workforce"] = tables["workforce"].assign(attrition=0.1)
     tables |= read("""
         customer_orders

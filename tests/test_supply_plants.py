@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
-from small_company import CYCLE, company, demand, months, read
+from small_company import CYCLE, company, demand, monthly, months, read
 from test_supply import changed, cost, delivered, plain, planned, profit, shifted, spoken
 
 from sopkit.book import Book
@@ -496,6 +496,107 @@ def test_a_bill_for_a_routing_that_is_not_there_is_refused():
         Network(Book.of(tables, company(3), CYCLE))
 
 
+def sawmill(quantity: float, by_product: list[float] | None, policies: str, hours: float = 100) -> Tables:
+    """An hour at 10 makes a P, at 50 in shop A, and some of Q beside it, at 60."""
+    tables = asked(plain(hours=hours, count=2), [20, 20]) | read(f"""
+        products
+        product, family, price, standard_cost
+        P, F, 50, 10
+        Q, F, 60, 10
+
+        bom
+        item, component, quantity, by_product
+        P, Q, {quantity}, true
+
+        policies
+        site, item, holding_cost, disposal_price
+        {policies}
+        """)
+    wanted = {("P", "A"): [20.0, 20.0]} | ({("Q", "A"): by_product} if by_product else {})
+    return tables | {"demand_plan": demand(wanted, {"P": 50, "Q": 60})}
+
+
+def test_for_a_by_product_more_is_made_than_is_asked_for():
+    """30 Q need 60 P, of which 20 are sold and 40 written off at 1; the 100 hours are no limit."""
+    plan = planned(sawmill(0.5, [30, 30], "PLANT, P, 5, 1\n        PLANT, Q, 2,"), 2)
+    assert plan["supply_plan"]["quantity"].tolist() == pytest.approx([60, 60])
+    assert delivered(plan, "A") == pytest.approx([20, 20, 30, 30])
+    stock = plan["stock"].set_index(["item", "month"])
+    assert stock.loc["Q", "received"].tolist() == pytest.approx([30, 30])
+    assert stock.loc["P", "scrapped"].tolist() == pytest.approx([40, 40])
+    assert profit(plan) == pytest.approx(2 * (20 * 50 + 30 * 60 - 600 - 40))
+
+
+def test_a_by_product_that_nobody_wants_is_held_or_paid_for():
+    """10 come out with 20 P a month: at 8 each they are written off, without a price they stay."""
+    plan = planned(sawmill(0.5, None, "PLANT, Q, 9, 8"), 2)
+    assert cost(plan, "disposing") == pytest.approx(2 * 10 * 8) and cost(plan, "holding") == 0
+    plan = planned(sawmill(0.5, None, "PLANT, Q, 9,"), 2)
+    assert plan["stock"].query("item == 'Q'")["closing"].tolist() == pytest.approx([10, 20])
+    assert cost(plan, "holding") == pytest.approx(9 * 30)
+    assert planned(sawmill(6, None, "PLANT, Q, 9, 8"), 2)["supply_plan"].empty  # 48 a unit: no P pays for it
+
+
+def test_a_by_product_that_is_short_is_traced_to_the_line():
+    """30 hours make 30 P and 15 Q: an hour more brings half a Q at 60, less the hour at 10 and a P written off at 1."""
+    session = Session(Book.of(sawmill(0.5, [30, 30], "PLANT, P, 5, 1", hours=30), company(2), CYCLE))
+    plan = session.plan(explained=True)
+    binding = plan["binding_limits"].query("limit == 'regular_capacity'")
+    assert binding["shadow_price"].tolist() == pytest.approx([19, 19])
+    why = plan["why_short"].query("item == 'Q' and step == 1")
+    assert (why["limit"] == "regular_capacity").all() and why["quantity"].tolist() == pytest.approx([15, 15])
+
+
+def test_a_by_product_with_a_set_up_has_its_lot():
+    """For 30 Q a lot of 60 P is needed, three times what is asked of P."""
+    tables = changed(sawmill(0.5, [30, 30], "PLANT, P, 5, 1"), routings__setup_cost=100.0)
+    plan = planned(tables, 2, gap=0.0)
+    assert plan["supply_plan"]["quantity"].sum() == pytest.approx(120)
+
+
+def test_a_by_product_that_goes_into_itself_is_refused():
+    tables = sawmill(0.5, None, "PLANT, P, 5, 1")
+    back = {"item": "M", "component": "Q", "quantity": 1.0, "by_product": False}
+    part = {"item": "P", "component": "M", "quantity": 1.0, "by_product": False}
+    tables["bom"] = pd.concat([tables["bom"], pd.DataFrame([back, part])])
+    tables |= read("materials\nmaterial, standard_cost\nM, 1")
+    tables["routings"] = pd.concat([tables["routings"], tables["routings"].assign(item="M")])
+    with pytest.raises(SupplyDataError, match="a loop"):
+        Network(Book.of(tables, company(2), CYCLE))
+
+
+def test_a_product_that_stands_in_for_another_is_a_way_of_making_it():
+    """20 of 50 P a month can be made at 10; all 40 Q in stock stand in for it at 3 a unit, in February alone."""
+    tables = asked(plain(hours=20), [50, 50]) | read("""
+        products
+        product, family, price, standard_cost
+        P, F, 50, 10
+        Q, F, 60, 10
+
+        resources
+        resource, site, hour_cost
+        LINE, PLANT, 10
+        RELABEL, PLANT, 0
+
+        routings
+        item, routing, resource, hours, cost, valid_from
+        P, made, LINE, 1, 0,
+        P, Q for P, RELABEL, 0, 3, 2026-02
+
+        bom
+        item, component, routing, quantity
+        P, Q, Q for P, 1
+
+        inventory
+        site, item, quantity
+        PLANT, Q, 40
+        """)
+    tables["capacity"] = monthly("resource", {"LINE": {"hours": 20}, "RELABEL": {"hours": 0}}, 2)
+    plan = planned(tables, 2)
+    assert delivered(plan, "A") == pytest.approx([20, 50])
+    assert cost(plan, "making") == pytest.approx(40 * 3)
+
+
 # surplus and carbon ---------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("price, scrapped", [(3.0, 60), (11.0, 0), (None, 0)])
 def test_surplus_is_written_off_at_a_price_where_keeping_it_is_dearer(price, scrapped):
@@ -557,6 +658,7 @@ def test_a_cap_on_carbon_comes_before_money():
 TAMPERED = {
     "opening_backlog": shifted("deliveries", "backlog", -3, "product == 'P' and market == 'A' and month == @MONTHS[0]"),
     "firm_orders_first": shifted("supply_exceptions", "amount", 3, "cost == 'missing_orders'"),
+    "stock_balance": shifted("stock", "received", -3, "item == 'CHIPS'"),
     "people_balance": shifted("people_plan", "leaving", 1, "month == @MONTHS[1]"),
     "safety": shifted("stock", "safety_stock", 5, "item == 'P' and site == 'PLANT'"),
     "money: buying": shifted("supply_plan", "cost", 5, "source == 'ORE'"),

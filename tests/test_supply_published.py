@@ -327,3 +327,52 @@ def test_food_manufacturing_two(textbook):
     assert profit(plan) == pytest.approx(textbook["food_manufacturing"]["max_profit_few_oils"], abs=0.005)
     refined = plan["supply_plan"][plan["supply_plan"]["item"].str.endswith("-R")]
     assert refined.groupby("month")["item"].nunique().max() <= case["most_oils"]
+
+
+def test_refinery(textbook):
+    """Distilling and cracking bring several things at once; each blend has the corners of its quality as recipes.
+
+    Premium is at least 40 % of regular: regular is sold as a barrel with 0.4 of premium, premium beside it alone. The
+    least lubricant is a firm order.
+    """
+    case = textbook["refinery"]["data"]
+    octane, pressure, worth = case["octane"], case["pressure"], case["profit"]
+    blends = {
+        fuel: corners([({part: by - least for part, by in octane.items()}, 0.0)], list(octane))
+        for fuel, least in case["least_octane"].items()
+    }
+    light = {part: case["most_pressure"] - by for part, by in pressure.items()}
+    blends["JET"] = corners([(light, 0.0)], list(pressure))
+    whole = sum(case["fuel_oil"].values())
+    blends["FUEL"] = [{part: by / whole for part, by in case["fuel_oil"].items()}]
+    blends["REGULAR+"] = [{"REGULAR": 1.0, "PREMIUM": case["premium_of_regular"]}]
+    made = [recipes(fuel, mixtures) for fuel, mixtures in blends.items()]
+    ways, bill = [], []
+    for stage in ("distilled", "reformed", "cracked", "lubricant"):
+        for source, yields in case[stage].items():
+            first, *others = yields
+            ways.append((first, source, stage, 1 / yields[first]))
+            bill.append((first, source, source, 1 / yields[first], False))
+            bill += [(first, other, source, yields[other] / yields[first], True) for other in others]
+    ways = pd.DataFrame(ways, columns=["item", "routing", "resource", "hours"]).assign(operation=1)
+    bill = pd.DataFrame(bill, columns=["item", "component", "routing", "quantity", "by_product"])
+    prices = {name: worth[name] for name in ("PREMIUM", "JET", "FUEL", "LUBE")}
+    prices["REGULAR+"] = worth["REGULAR"] + case["premium_of_regular"] * worth["PREMIUM"]
+    hours = case["capacity"] | {"MIX": 1e6}
+    tables = shop(prices) | {
+        "materials": pd.DataFrame({"material": sorted({"REGULAR", *bill["component"], *ways["item"]} - set(prices))}),
+        "resources": pd.DataFrame({"resource": list(hours), "site": "PLANT"}),
+        "capacity": monthly("resource", {r: {"hours": most} for r, most in hours.items()}, 1),
+        "routings": pd.concat([*(each["routings"] for each in made), ways]),
+        "bom": pd.concat([*(each["bom"].assign(by_product=False) for each in made), bill]),
+        "inventory": pd.DataFrame({"site": "PLANT", "item": case["crude"].keys(), "quantity": case["crude"].values()}),
+        "customer_orders": pd.DataFrame(
+            [("LUBE", "SHOPS", CYCLE, case["lube"][0])], columns=["product", "market", "month", "quantity"]
+        ),
+        "demand_plan": demand({(name, "SHOPS"): [1e5] for name in prices}, prices),
+    }
+    sold = tables["demand_plan"]
+    sold.loc[sold["product"].eq("LUBE"), "consensus"] = case["lube"][1]
+    plan = planned(tables, 1)
+    assert profit(plan) == pytest.approx(textbook["refinery"]["max_profit"], rel=1e-8)
+    assert plan["supply_exceptions"].empty

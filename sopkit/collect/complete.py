@@ -13,7 +13,7 @@ from functools import cache
 import pandas as pd
 
 from sopkit.collect import runs_out
-from sopkit.collect.contradictions import reached
+from sopkit.collect.contradictions import made_at, reached
 from sopkit.errors import Finding
 from sopkit.tables import TABLES, Company
 from sopkit.words import number, say
@@ -228,9 +228,8 @@ def _history(
 
 
 def _network(tables: Mapping[str, pd.DataFrame], sold: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
-    lanes, resources = tables["lanes"], tables["resources"].set_index("resource")["site"]
-    makes = tables["routings"].assign(site=lambda rows: rows["resource"].map(resources))[["item", "site"]]
-    sources = pd.concat([makes, tables["offers"][["item", "site"]]]).dropna().drop_duplicates()
+    lanes = tables["lanes"]
+    sources = pd.concat([made_at(tables), tables["offers"][["item", "site"]]]).dropna().drop_duplicates()
     sourced = set(sources["item"])
     yield (
         "routings",

@@ -50,15 +50,15 @@ def _text(value: Any) -> str:
 
 
 def bom_order(tables: Tables) -> list[str]:
-    """All items, each after all of its components; items in a loop of the bill of materials are left out."""
+    """All items, each after all that it is made of or comes out with; what is in a loop of the bill is left out."""
     bom = tables["bom"]
     sorter: TopologicalSorter[str] = TopologicalSorter()
     keys = (("products", "product"), ("materials", "material"), ("inventory", "item"), ("bom", "component"))
     for table, key in keys:
         for item in tables[table][key]:
             sorter.add(item)
-    for item, component in zip(bom["item"], bom["component"], strict=True):
-        sorter.add(item, component)
+    for item, component, comes_out in zip(bom["item"], bom["component"], bom["by_product"], strict=True):
+        sorter.add(*((component, item) if comes_out else (item, component)))
     try:
         sorter.prepare()
     except CycleError:
@@ -96,11 +96,20 @@ def own_lanes(pairs: pd.DataFrame) -> pd.DataFrame:
     return own.drop_duplicates(["product", "origin", "destination", "mode"]).sort_index()
 
 
+def made_at(tables: Tables) -> pd.DataFrame:
+    """Item and site of everything that is made, or comes out as a by-product."""
+    made = tables["routings"].merge(tables["resources"][["resource", "site"]], on="resource", how="left")
+    bom = tables["bom"]
+    out = bom[bom["by_product"].astype(bool)].merge(made[["item", "site"]], on="item")
+    return pd.concat([made[["item", "site"]], out[["component", "site"]].rename(columns={"component": "item"})])
+
+
 def _sources(tables: Tables) -> pd.DataFrame:
     """Item and site of everything that is made, bought, on its way or in stock."""
-    made = tables["routings"].merge(tables["resources"][["resource", "site"]], on="resource", how="left")
     stocked = tables["inventory"][tables["inventory"]["quantity"].gt(0)]
-    frames = [frame[["item", "site"]] for frame in (made, tables["offers"], tables["scheduled_receipts"], stocked)]
+    frames = [
+        frame[["item", "site"]] for frame in (made_at(tables), tables["offers"], tables["scheduled_receipts"], stocked)
+    ]
     return pd.concat([frame for frame in frames if len(frame)] or frames, ignore_index=True).drop_duplicates()
 
 
@@ -120,11 +129,12 @@ def _references(tables: Tables) -> Iterator[Finding]:
 
 def _materials(tables: Tables) -> Iterator[Finding]:
     bom, ordered = tables["bom"], set(bom_order(tables))
-    wrong = _Wrong("bom", bom)
+    wrong, out = _Wrong("bom", bom), bom["by_product"].astype(bool)
+    before, after = bom["component"].mask(out, bom["item"]), bom["item"].mask(out, bom["component"])
     looped = ~bom["item"].isin(ordered) & ~bom["component"].isin(ordered)
     above = pd.Series(True, index=bom.index)
     while above.any():  # what is made of a loop's item, but goes into none of them, is not part of the loop
-        above = looped & ~bom["item"].isin(bom["component"][looped])
+        above = looped & ~after.isin(before[looped])
         looped &= ~above
     yield from wrong.where(
         looped,
@@ -150,7 +160,7 @@ def _materials(tables: Tables) -> Iterator[Finding]:
         allowed="an item of routings",
         fix="Add a routing, or an offer of a supplier.",
     )
-    ends = ~bom["component"].isin(sourced | set(bom["item"]))
+    ends = ~out & ~bom["component"].isin(sourced | set(bom["item"]))
     yield from wrong.where(
         ends & ~bom["component"].where(ends).duplicated(),
         "component",

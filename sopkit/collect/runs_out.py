@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
-from sopkit.collect.contradictions import bom_order
+from sopkit.collect.contradictions import bom_order, made_at
 from sopkit.errors import Finding
 from sopkit.tables import Company
 
@@ -17,9 +17,9 @@ NAMED = 5
 def findings(tables: Mapping[str, pd.DataFrame], company: Company, cycle: str) -> Iterator[Finding]:
     """One warning for each item that is needed, that nobody makes or sells, and that ends within the horizon.
 
-    The need is last year's mean monthly sales of the products, carried down the bill of materials.
+    The need is last year's mean monthly sales of the products, carried down the bill of materials, of several the most.
     """
-    bom = tables["bom"].groupby(["item", "component"], as_index=False)["quantity"].max()  # of several bills the most
+    bom = tables["bom"].query("not by_product").groupby(["item", "component"], as_index=False)["quantity"].max()
     start = pd.Timestamp(f"{cycle}-01")
     sold = tables["sales_history"]
     sold = sold[sold["month"].ge(start - pd.DateOffset(months=YEAR)) & sold["month"].lt(start)]
@@ -30,7 +30,7 @@ def findings(tables: Mapping[str, pd.DataFrame], company: Company, cycle: str) -
         for row in parts[item].itertuples() if item in parts and item in need else ():
             need[row.component] = need.get(row.component, 0.0) + need[item] * row.quantity
             hangs.setdefault(row.component, set()).update(hangs[item])
-    sourced = set(tables["offers"]["item"]) | set(tables["routings"]["item"])
+    sourced = set(tables["offers"]["item"]) | set(made_at(tables)["item"])
     coming = pd.concat([tables[name][["item", "quantity"]] for name in ("inventory", "scheduled_receipts")])
     there = coming.groupby("item")["quantity"].sum()
     for item in sorted(set(need) - sourced):

@@ -143,11 +143,14 @@ class _Rules(Recount):
         return _unequal(self._first(self.stock)["opening"], _sum([(self.book["inventory"], STOCK[:2])], STOCK[:2]))
 
     def rule_stock_balance(self) -> Violation:
-        receipts, used = self.book["scheduled_receipts"], self.lots.merge(self.bills, on=WAY)
-        used["quantity"] *= used["started"] * used["each"]
+        receipts = self.book["scheduled_receipts"]
+        used, came = (self.lots.merge(bills, on=WAY) for bills in (self.bills, self.by_products))
+        for lots in (used, came):
+            lots["quantity"] *= lots["started"] * lots["each"]
         into = [
             (receipts[receipts["month"].isin(self.months)], STOCK),
             (self.made, STOCK),
+            (came, ["component", "site", "month"]),
             (self.bought, ["item", "site", "available"]),
             (self.inward, ["item", "destination", "arrival"]),
         ]

@@ -213,7 +213,7 @@ class Solved:
     def without_source(self, item: str) -> list[str]:
         """What goes into `item`, or the item itself, that nobody makes or sells: its stock and orders are all."""
         making, sold = self.network.making, {what for _, what, _ in self.network.buying.offers}
-        made, left, gone = {what for what, _ in making.site}, [item], set()
+        made, left, gone = {what for what, *_ in making.site} | {c for *_, c in making.by_products}, [item], set()
         while left:
             one = left.pop()
             if one in made and one not in sold:

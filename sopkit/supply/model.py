@@ -107,6 +107,8 @@ def _sets(m: pyo.ConcreteModel, network: Network) -> None:
     m.OUT_OF_DATE = listed(network.flow.out_of_date, "item, way and month outside of its dates", 3)
     m.WAYS = neighbours(m.STOCKS, network.flow.ways, "ways of making an item at a site")
     m.USAGES = listed(sorted(network.flow.usage), "item, way and component that goes into it", 3)
+    m.BY_PRODUCTS = listed(sorted(network.flow.by_products), "item, way and by-product that comes out with it", 3)
+    m.SOURCES = neighbours(m.STOCKS, network.flow.sources, "item and way that an item is a by-product of at a site", 2)
     m.USES = neighbours(m.STOCKS, network.flow.uses, "item and way that an item goes into at a site", 2)
     m.RESOURCES = listed(network.resources.names, "resources that can make anything")
     m.OPERATIONS = listed(network.resources.operations, "item, way and resource that works on it", 3)
@@ -258,6 +260,7 @@ def _parameters(m: pyo.ConcreteModel, network: Network) -> None:
         m.MAKES, of=network.making.avoid_price, doc="of a way less preferred (currency per good unit)"
     )
     m.usage = number(m.USAGES, of=network.flow.usage, doc="component used (units per good unit)")
+    m.by_product = number(m.BY_PRODUCTS, of=network.flow.by_products, doc="comes out (units per good unit)")
     m.hours = number(m.OPERATIONS, of=network.making.hours, doc="time of the resource (hours per good unit)")
     m.set_up_hours = number(m.OPERATIONS, of=network.making.set_up_hours, doc="time lost to a set-up (hours)")
     m.set_up_cost = number(m.MAKES, of=network.making.set_up_cost, doc="of a set-up (currency)")
@@ -444,6 +447,12 @@ def _delivered(m: pyo.ConcreteModel, p: str, k: str, t: str) -> pyo.Expression:
     )
 
 
+def _made(m: pyo.ConcreteModel, i: str, n: str, t: str) -> pyo.Expression:
+    """What is made at a site in a month, for itself or as a by-product (units)."""
+    made = sum(m.make[i, w, t] for w in m.WAYS[i, n])
+    return made + sum(m.by_product[j, w, i] * m.make[j, w, t] for j, w in m.SOURCES[i, n])
+
+
 def _leaves(m: pyo.ConcreteModel, i: str, n: str, t: str) -> pyo.Expression:
     """What leaves the stock of a site in a month, to be used up or sent (units)."""
     used = sum(m.usage[j, w, i] * m.make[j, w, t] for j, w in m.USES[i, n])
@@ -469,7 +478,7 @@ def _balances(m: pyo.ConcreteModel) -> None:
     def stock_balance(m, i, n, t):
         comes_in = (
             m.receipts[i, n, t]
-            + sum(m.make[i, w, t] for w in m.WAYS[i, n])
+            + _made(m, i, n, t)
             + sum(
                 m.order_part[s, i, n, lead, sent] * m.buy[s, i, n, sent]
                 for s in m.SUPPLIERS[i, n]
@@ -682,7 +691,7 @@ def _limits(m: pyo.ConcreteModel) -> None:
         there = (
             sum(
                 m.receipts[i, n, t]
-                + sum(m.make[i, w, t] for w in m.WAYS[i, n])
+                + _made(m, i, n, t)
                 + sum(
                     m.order_part[s, i, n, lead, sent] * m.buy[s, i, n, sent]
                     for s in m.SUPPLIERS[i, n]

@@ -206,20 +206,24 @@ class Making(Group):
             if row["people_hours"] and skill[resource]:
                 by_hand = (*make, site[resource], skill[resource])
                 self.people_hours[by_hand] += row["people_hours"] * self.started[make]
-        bom = _dict(tables["bom"], "item component routing", "quantity")
-        self.components = Lists({at[:2] for at in bom})
-        self.bom = {  # a row of the bill for one way stands in for that for all
-            (i, w, c): bom[each]
+        bom, out = (_dict(tables["bom"], "item component routing", name) for name in ("quantity", "by_product"))
+        named = Lists({at[:2] for at in bom})
+        rows = {  # a row of the bill for one way stands in for that for all
+            (i, w, c): each
             for i, w in self.site
-            for c in self.components[i]
+            for c in named[i]
             if (each := (i, c, w) if (i, c, w) in bom else (i, c, "")) in bom
         }
+        self.bom = {at: bom[each] for at, each in rows.items() if not out[each]}
+        self.by_products = {at: bom[each] * self.started[at[:2]] for at, each in rows.items() if out[each]}
+        self.components = Lists({(i, c) for i, _, c in self.bom})
         self.needs = Lists(((i, w), c) for i, w, c in self.bom)
-        rows = routings.assign(way=ways["way"]).query("setup_family != ''")
-        self.families = _dict(rows, "item way resource", "setup_family")
+        shared = routings.assign(way=ways["way"]).query("setup_family != ''")
+        self.families = _dict(shared, "item way resource", "setup_family")
         self.family_hours, self.family_cost = (
-            _dict(rows, "resource setup_family", f"family_setup_{name}") for name in ("hours", "cost")
+            _dict(shared, "resource setup_family", f"family_setup_{name}") for name in ("hours", "cost")
         )
+        self.comes_out = Lists(((i, w), c) for i, w, c in self.by_products)
         self.avoid_price, self.dates = numbers(), dict[Any, tuple[Any, ...]]()
         for row in routings.assign(way=ways["way"]).to_dict("records"):
             make = row["item"], row["way"]
@@ -328,11 +332,13 @@ class Flow(Group):
             (i, w) for (i, w), n in making.site.items() if all((c, n) in self.earliest for c in making.needs[i, w])
         ]
         useful = self._useful(wanted, making, sorted(can_make), roads)
-        self.stocks = sorted({*(pair for pair in self.earliest if pair in useful), *given, *wished})
+        self.makes = sorted((i, w) for i, w in can_make if (i, making.site[i, w]) in useful)
+        self.by_products = {at: each for at, each in making.by_products.items() if at[:2] in set(self.makes)}
+        self.sources = Lists(((c, making.site[i, w]), (i, w)) for i, w, c in self.by_products)
+        self.stocks = sorted({*(pair for pair in self.earliest if pair in useful), *given, *wished, *self.sources})
         self.items = sorted({item for item, _ in self.stocks})
         self.items_at = Lists((n, i) for i, n in self.stocks)
         self.places = sorted({*self.stocks, *demand.pairs})
-        self.makes = sorted((i, w) for i, w in can_make if (i, making.site[i, w]) in useful)
         self.ways = Lists(((i, making.site[i, w]), w) for i, w in self.makes)
         uses = [(i, w, c) for i, w in self.makes for c in making.needs[i, w]]
         self.out_of_date = [
@@ -377,7 +383,9 @@ class Flow(Group):
                 open_from = next(
                     (at for at, t in enumerate(time.timestamps) if first_month <= t <= last_month), math.inf
                 )
-                sooner(item, site, max([open_from, *(first[c].get(site, math.inf) for c in making.needs[item, way])]))
+                at = max([open_from, *(first[c].get(site, math.inf) for c in making.needs[item, way])])
+                for one in (item, *making.comes_out[item, way]):
+                    sooner(one, site, at)
             reached = sorted(first[item])
             while reached:
                 origin = reached.pop()
@@ -391,6 +399,7 @@ class Flow(Group):
     def _useful(wanted: list, making: Making, makes: list, roads: Roads) -> set[tuple[str, str]]:
         """Where each item is of use: where it is wanted, and on the way there, alone or inside what is made of it."""
         ways = Lists(makes)
+        comes_from = Lists((c, make) for make in makes for c in making.comes_out[make])
         useful = defaultdict(set)
         for item, site in wanted:
             useful[item].add(site)
@@ -402,6 +411,9 @@ class Flow(Group):
                     if (origin := roads.site[by]) not in useful[item] and roads.row(by, site, item):
                         useful[item].add(origin)
                         reached.append(origin)
+            for make in comes_from[item]:
+                if making.site[make] in useful[item]:
+                    useful[make[0]].add(making.site[make])
             for way in ways[item]:
                 if making.site[item, way] in useful[item]:
                     for component in making.needs[item, way]:
@@ -713,6 +725,7 @@ class Lots(Group):
         for (item, way, component), quantity in making.bom.items():
             used = quantity * making.started[item, way]
             most_used[item, component] = max(most_used[item, component], used)
+        comes_from = Lists((c, (i, each)) for (i, _, c), each in making.by_products.items() if each)
         early = numbers()  # so many are sent, or ordered, that one arrives with the first part
         for o, d, i in lanes.leads:
             early[i] = max(early[i], _early(lanes.leads[o, d, i]))
@@ -723,6 +736,8 @@ class Lots(Group):
             need[item] = need[item] * (early[item] or 1.0) * (1.0 + covered[item]) + lots[item]
             for component in making.components[item]:
                 need[component] += need[item] * most_used[item, component]
+            for make, each in comes_from[item]:
+                need[make] += need[item] / each
         self.largest_run = {
             (i, w, t): ROOM
             * min(

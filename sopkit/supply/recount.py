@@ -62,7 +62,9 @@ class Recount:
         bills = bills[bills["routing"].isin([""]) | bills["routing"].eq(bills["way"])].sort_values(
             "routing", ascending=False
         )
-        self.bills = bills.drop_duplicates([*WAY, "component"]).drop(columns="routing")
+        bills = bills.drop_duplicates([*WAY, "component"]).drop(columns="routing")
+        out = bills.pop("by_product").astype(bool)
+        self.bills, self.by_products = bills[~out], bills[out]
         lots = self.made.groupby([*WAY, "site", "month"], as_index=False)["quantity"].sum()
         self.load = self._beside(plan["resource_load"], "resources", ["resource"]).set_index(["resource", "month"])
         work = lots.merge(self.steps.drop(columns="site"), on=WAY)
@@ -190,7 +192,7 @@ class Recount:
         receipts = book["scheduled_receipts"]
         receipts = receipts[receipts["month"].isin(self.months) & receipts["quantity"].gt(0)]
         on_hand = book["inventory"][book["inventory"]["quantity"].gt(0)]
-        parts = self.bills.groupby(WAY)["component"].agg(list).to_dict()
+        parts, out = (bills.groupby(WAY)["component"].agg(list).to_dict() for bills in (self.bills, self.by_products))
         lanes, offers = (frame.assign(first=days_of(frame) // DAYS_A_MONTH) for frame in (self.lanes, book["offers"]))
         onward = {
             o: some[["destination", "only", "mode", "first"]].to_numpy().tolist() for o, some in lanes.groupby("origin")
@@ -208,8 +210,9 @@ class Recount:
         news = True
         while news:
             made = [
-                (i, n, max([opens, *(first.get((part, n), np.inf) for part in parts.get((i, w), []))]))
+                (one, n, max([opens, *(first.get((part, n), np.inf) for part in parts.get((i, w), []))]))
                 for i, w, n, opens in makes
+                for one in (i, *out.get((i, w), []))
             ]
             sent = [
                 (i, to, month + lead)

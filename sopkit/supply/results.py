@@ -186,11 +186,13 @@ class _Found:
         def summed(frame: pd.DataFrame, *key: str) -> pd.Series:
             return frame.groupby(list(key))["quantity"].sum().rename_axis(names).reindex(every, fill_value=0.0)
 
-        usage = pd.DataFrame(
-            [(*at, each) for at, each in network.flow.usage.items()], columns=["item", "way", "component", "each"]
+        used, out = (
+            self.make.merge(
+                pd.DataFrame([(*at, each) for at, each in of.items()], columns=["item", "way", "component", "each"]),
+                on=["item", "way"],
+            ).assign(quantity=lambda lots: lots["quantity"] * lots["each"])
+            for of in (network.flow.usage, network.flow.by_products)
         )
-        used = self.make.merge(usage, on=["item", "way"])
-        used["quantity"] *= used["each"]
         receipts = pd.DataFrame(
             [(*at, quantity) for at, quantity in network.stock.receipts.items()], columns=[*names, "quantity"]
         )
@@ -203,6 +205,7 @@ class _Found:
                 "opening": held.reindex(before).to_numpy(),
                 "received": summed(receipts, *names)
                 + summed(self.make, *names)
+                + summed(out, "component", "site", "month")
                 + summed(self.buy, "item", "site", "available")
                 + summed(inward, "item", "destination", "arrival"),
                 "issued": summed(used, "component", "site", "month")

@@ -203,6 +203,7 @@ INPUTS = (
         ref("component", "materials|products", "what goes into it"),
         text("routing", "the routing for which this row counts (or the resource, of a routing without a name), where bills differ: it stands in for the row of the component without one; empty = all", required=False, default="", example=""),
         units("quantity", "units of the component in one unit", "", example=6.5),
+        flag("by_product", "true: the component is no part but comes out with each unit; what nobody uses or asks for is held, or written off at policies.disposal_price", required=False, default=False, example=False),
         required=False,
     ),
     _input(
