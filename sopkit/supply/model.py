@@ -125,7 +125,7 @@ def _sets(m: pyo.ConcreteModel, network: Network) -> None:
     m.CARRIED_OVER = listed(network.resources.carried, "item and way whose set-up may be carried over", 2)
     m.CARRIED_STEPS = listed(network.resources.carried_steps, "item and way carried over, and its resource", 3)
     m.CHANGES = listed(network.resources.changes, "item and way set up on a resource that carries over", 3)
-    m.CARRYING = listed(sorted({r for *_, r in network.resources.changes}), "resources that carry a set-up over")
+    m.CARRYING = listed(network.resources.carrying, "resources that carry a set-up over")
     m.CARRIED_ON = neighbours(m.CARRYING, network.resources.carried_on, "item and way that may be carried over", 2)
     m.FAMILIES = listed(network.resources.families, "resource and family that shares its set-up", 2)
     m.FAMILIES_ON = neighbours(m.RESOURCES, network.resources.families_on, "families that share a set-up")

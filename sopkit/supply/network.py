@@ -630,7 +630,8 @@ class Resources(Group):
         carries = set(resources.loc[resources["setup_carry_over"], "resource"])
         self.carried = [make for make in self.set_ups if set(self.of[make]) <= carries]
         self.carried_steps = [(i, w, r) for i, w in self.carried for r in self.of[i, w]]
-        self.changes = [(i, w, r) for r in sorted(carries & set(self.names)) for i, w in self.switched[r]]
+        self.carrying = sorted(carries & set(self.switched))
+        self.changes = [(i, w, r) for r in self.carrying for i, w in self.switched[r]]
         self.carried_on = Lists((r, (i, w)) for i, w, r in self.carried_steps)
         later = {(*make, t): [t] for make in self.carried for t in time.months[1:]}
         self.carries = {(*make, t): later.get((*make, t), []) for make in self.set_ups for t in time.months}
