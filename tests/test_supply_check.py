@@ -79,6 +79,8 @@ def strained(cost: str) -> tuple[dict[str, pd.DataFrame], dict]:
         offers__capacity=[900, 800, 20.0],
         resources__carbon=2.5,
         routings__avoid_price=0.3,
+        routings__setup_family=["", "RED", ""],
+        routings__family_setup_cost=[0.0, 25.0, 0.0],
         sites__storage=[30.0, 5.0],
         suppliers__yearly_quota=[0.0, 0.0, 9000.0],
         suppliers__quota_price=1.5,

@@ -9,6 +9,8 @@ from test_supply import changed, cost, plain, planned
 
 from sopkit.book import Book
 from sopkit.errors import SupplyDataError
+from sopkit.publish.sections import supply_plan
+from sopkit.supply import figures
 from sopkit.supply.check import checks
 from sopkit.supply.network import Network
 from sopkit.supply.resolve import Session
@@ -110,6 +112,26 @@ def test_a_set_up_that_cannot_have_been_carried_over_is_caught(carried):
     claimed = load.assign(carried_over=load["carried_over"].mask(load["month"].eq(FEB), carried))
     found, _ = checks(book, plan | {"resource_load": claimed})
     assert not found.set_index("rule").loc["carried_from", "holds"]
+
+
+@pytest.mark.parametrize("gap, said", [("1,240.40 EUR", True), ("0.20 EUR", False)])
+def test_the_page_and_the_notebook_say_in_money_what_a_better_plan_could_bring(gap, said):
+    plan = Book.of(two([30], [30], setup_cost=5.0), company(1), CYCLE).supply()
+    run = plan["supply_run"]
+    plan = plan.with_tables({"supply_run": run.assign(value=run["value"].mask(run["measure"].eq("gap in money"), gap))})
+    parts = [each for part in supply_plan(plan)["body"] for each in (part if isinstance(part, list) else [part])]
+    page = "".join(getattr(part, "html", "") for part in parts)
+    for text in (page, figures.costs(plan).html):
+        assert ("could bring 1,240 EUR more at most" in text) == said
+
+
+def test_a_plan_that_is_not_proven_carries_its_gap_in_money():
+    """Half of the money may be left: the first plan is taken, and what it says of a better one is no less than true."""
+    tables = two([60, 60, 60], [60, 60, 60], holding=0.5, setup_cost=90.0, setup_hours=20.0)
+    loose, best = (Session(Book.of(tables, company(3, gap=gap), CYCLE)) for gap in (0.5, 0.0))
+    run = loose.plan()["supply_run"].set_index("measure")["value"]
+    gap = float(run["gap in money"].removesuffix(" EUR").replace(",", ""))
+    assert gap > 1 and best.base.profit <= loose.base.profit + gap + 0.01
 
 
 def test_a_family_whose_rows_differ_is_refused_by_name():

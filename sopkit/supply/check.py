@@ -235,14 +235,17 @@ class _Rules(Recount):
         takes = self.work[needs].gt(0).any(axis=1) | self.work["setup_family"].ne("")
         work = self.work[self.work["set_up"] & takes.groupby([self.work[name] for name in WAY]).transform("any")]
         new = (work["item"] + " / " + work["way"]).groupby([work["resource"], work["month"]]).agg(set).to_dict()
-        said = self.load["carried_over"]
-        before = said.groupby(level="resource").shift(fill_value="")
-        last = pd.Series(self.months[:-1], self.months[1:]).reindex(said.index.get_level_values("month")).to_numpy()
-        there = [new.get((r, at), set()) for (r, _), at in zip(said.index, last, strict=True)]
+        claimed = self.load["carried_over"]
+        before = claimed.groupby(level="resource").shift(fill_value="")
+        last = pd.Series(self.months[:-1], self.months[1:]).reindex(claimed.index.get_level_values("month")).to_numpy()
+        there = [new.get((r, at), set()) for (r, _), at in zip(claimed.index, last, strict=True)]
         came = [
-            label in made or (label == old and not made) for label, old, made in zip(said, before, there, strict=True)
+            label in made or (label == old and not made)
+            for label, old, made in zip(claimed, before, there, strict=True)
         ]
-        wrong = said.ne("") & ~(pd.Series(came, said.index, dtype=bool) & self.load["setup_carry_over"].astype(bool))
+        wrong = claimed.ne("") & ~(
+            pd.Series(came, claimed.index, dtype=bool) & self.load["setup_carry_over"].astype(bool)
+        )
         return wrong.astype(float)
 
     def rule_people_work(self) -> Violation:

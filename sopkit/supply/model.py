@@ -127,9 +127,9 @@ def _sets(m: pyo.ConcreteModel, network: Network) -> None:
     m.CHANGES = listed(network.resources.changes, "item and way set up on a resource that carries over", 3)
     m.CARRYING = listed(network.resources.carrying, "resources that carry a set-up over")
     m.CARRIED_ON = neighbours(m.CARRYING, network.resources.carried_on, "item and way that may be carried over", 2)
-    m.FAMILIES = listed(network.resources.families, "resource and family that shares its set-up", 2)
+    m.FAMILIES = listed(network.resources.families, "families that share a set-up of a resource")
     m.FAMILIES_ON = neighbours(m.RESOURCES, network.resources.families_on, "families that share a set-up")
-    m.OF_FAMILY = listed(network.resources.of_family, "item, way, resource and the family it is of there", 4)
+    m.OF_FAMILY = listed(network.resources.of_family, "item and way, and a family it is of", 3)
     m.MEMBERS = neighbours(m.FAMILIES, network.resources.members, "item and way of a family", 2)
     m.PACED = listed(sorted(network.resources.change_price), "resources whose change of rate has a price")
 
@@ -518,7 +518,7 @@ def _balances(m: pyo.ConcreteModel) -> None:
         return m.run[r, t] + m.run_overtime[r, t] == (
             sum(m.hours[i, w, r] * m.make[i, w, t] for i, w in m.WORK[r])
             + sum(m.set_up_hours[i, w, r] * m.set_up[i, w, t] for i, w in m.SWITCHED[r])
-            + sum(m.family_hours[r, f] * m.set_up_family[r, f, t] for f in m.FAMILIES_ON[r])
+            + sum(m.family_hours[f] * m.set_up_family[f, t] for f in m.FAMILIES_ON[r])
         )
 
     @m.Constraint(m.CREWS, doc="The plan starts with the people employed (people)")
@@ -557,12 +557,12 @@ def _limits(m: pyo.ConcreteModel) -> None:
     @m.Constraint(
         m.OF_FAMILY, m.MONTHS, doc="Nothing of a family is set up without the set-up that it shares (set-ups)"
     )
-    def family_first(m, i, w, r, f, t):
-        return m.set_up[i, w, t] <= m.set_up_family[r, f, t]
+    def family_first(m, i, w, f, t):
+        return m.set_up[i, w, t] <= m.set_up_family[f, t]
 
     @m.Constraint(m.FAMILIES, m.MONTHS, doc="A family is set up for something of it (set-ups)")
-    def family_used(m, r, f, t):
-        return m.set_up_family[r, f, t] <= sum(m.set_up[i, w, t] for i, w in m.MEMBERS[r, f])
+    def family_used(m, f, t):
+        return m.set_up_family[f, t] <= sum(m.set_up[i, w, t] for i, w in m.MEMBERS[f])
 
     @m.Constraint(m.CARRYING, m.LATER_MONTHS, doc="A resource is still set up for one thing at most (set-ups)")
     def carried_once(m, r, t):
@@ -844,8 +844,8 @@ def _money(m: pyo.ConcreteModel) -> None:
         return m.set_up_cost[i, w] * m.set_up[i, w, t]
 
     @m.Expression(m.FAMILIES, m.MONTHS, doc="A set-up that a family shares (currency)")
-    def setting_up_families(m, r, f, t):
-        return m.family_cost[r, f] * m.set_up_family[r, f, t]
+    def setting_up_families(m, f, t):
+        return m.family_cost[f] * m.set_up_family[f, t]
 
     @m.Expression(m.OFFERS, m.MONTHS, doc="What a supplier delivers, in the month of arrival (currency)")
     def buying(m, s, i, n, t):

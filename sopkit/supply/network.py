@@ -218,10 +218,11 @@ class Making(Group):
         self.by_products = {at: bom[each] * self.started[at[:2]] for at, each in rows.items() if out[each]}
         self.components = Lists({(i, c) for i, _, c in self.bom})
         self.needs = Lists(((i, w), c) for i, w, c in self.bom)
-        shared = routings.assign(way=ways["way"]).query("setup_family != ''")
-        self.families = _dict(shared, "item way resource", "setup_family")
+        shared = routings.assign(way=ways["way"])[routings["setup_family"].ne("")]
+        shared = shared.assign(family=shared["setup_family"] + " on " + shared["resource"])
+        self.families = _dict(shared, "item way resource", "family")
         self.family_hours, self.family_cost = (
-            _dict(shared, "resource setup_family", f"family_setup_{name}") for name in ("hours", "cost")
+            _dict(shared, "family", f"family_setup_{name}") for name in ("hours", "cost")
         )
         self.comes_out = Lists(((i, w), c) for i, w, c in self.by_products)
         self.avoid_price, self.dates = numbers(), dict[Any, tuple[Any, ...]]()
@@ -623,10 +624,11 @@ class Resources(Group):
         ]
         switched = set(self.set_ups)
         self.switched = Lists((r, (i, w)) for i, w, r in self.operations if (i, w) in switched)
-        self.of_family = [(*step, making.families[step]) for step in self.operations if step in making.families]
-        self.families = sorted({(r, f) for *_, r, f in self.of_family})
-        self.families_on = Lists(self.families)
-        self.members = Lists(((r, f), (i, w)) for i, w, r, f in self.of_family)
+        families = {(i, w, r): making.families[i, w, r] for i, w, r in self.operations if (i, w, r) in making.families}
+        self.of_family = [(i, w, f) for (i, w, _), f in families.items()]
+        self.families = sorted({*families.values()})
+        self.families_on = Lists({(r, f) for (*_, r), f in families.items()})
+        self.members = Lists((f, (i, w)) for i, w, f in self.of_family)
         carries = set(resources.loc[resources["setup_carry_over"], "resource"])
         self.carried = [make for make in self.set_ups if set(self.of[make]) <= carries]
         self.carried_steps = [(i, w, r) for i, w in self.carried for r in self.of[i, w]]

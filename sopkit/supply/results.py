@@ -103,7 +103,7 @@ class _Found:
         return dict(zip(labels[0] if len(labels) == 1 else zip(*labels, strict=True), values.tolist(), strict=True))
 
     @staticmethod
-    def _of(frame: pd.DataFrame, columns: str, values: dict, default: float | None = None) -> list:
+    def _of(frame: pd.DataFrame, columns: str, values: dict, default: float | str | None = None) -> list:
         """For each row the entry of `values` under its columns."""
         names = columns.split()
         keys = frame[names[0]] if len(names) == 1 else zip(*(frame[name] for name in names), strict=True)
@@ -136,15 +136,13 @@ class _Found:
             for hours in (network.making.hours, network.making.set_up_hours)
         )
         work["hours"] = each * work["quantity"] + lost * work["set_up"].round()
-        families = pd.DataFrame(
-            network.resources.of_family, columns=["item", "way", "resource", "family"], dtype=object
-        )
-        if len(families):  # a set-up that a family shares: alike for each lot that is set up
-            work = work.merge(families, "left")
+        of = network.making.families
+        if of:  # a set-up that a family shares: alike for each lot that is set up
+            work["family"] = self._of(work, "item way resource", of, "")
             set_up = work["set_up"].round()
-            lots_of = set_up.groupby([work["resource"], work["family"], work["month"]]).transform("sum")
-            shared = np.array(self._of(work, "resource family", network.making.family_hours, 0.0), dtype=float)
-            work["hours"] += (shared * set_up / lots_of.where(lots_of.gt(0))).fillna(0.0)
+            lots_of = set_up.groupby([work["family"], work["month"]]).transform("sum")
+            each_family = np.array(self._of(work, "family", network.making.family_hours, 0.0), dtype=float)
+            work["hours"] += (each_family * set_up / lots_of.where(lots_of.gt(0))).fillna(0.0)
         work = self._with_money(work, "run_overtime", "resource month", "overtime")
         work = self._with_money(work, "regular_hours", "resource month", "regular_cost")
         work = self._with_money(work, "overtime_hours", "resource month", "overtime_cost")
