@@ -131,10 +131,14 @@ def independent(tables: dict[str, pd.DataFrame], count: int, carbon: float = 0.0
     hours, overtime = defaultdict(lambda: defaultdict(float)), tables["resources"].set_index("resource")
     bom = tables["bom"].to_dict("records") if "bom" in tables else []
     capacity = tables["capacity"].set_index(["resource", "month"])
+    members: dict[int, list[int]] = defaultdict(list)
+    switches: dict[tuple, list[int]] = defaultdict(list)
+    lasts: dict[tuple, list[tuple[int, int]]] = defaultdict(list)
     for step in tables["routings"].to_dict("records"):
         item, resource, started = step["item"], step["resource"], 1 / step.get("yield", 1.0)
         site = overtime.loc[resource, "site"]
         set_up = (step.get("setup_hours", 0), step.get("setup_cost", 0), step.get("minimum_run", 0))
+        family, keeps = step.get("setup_family", ""), overtime.loc[resource].get("setup_carry_over", False)
         for t in range(count):
             way = step.get("routing", "") or resource
             money = -step.get("cost", 0.0) * started - step.get("avoid_price", 0.0)
@@ -143,11 +147,24 @@ def independent(tables: dict[str, pd.DataFrame], count: int, carbon: float = 0.0
             make = p("make", item, way, t, money=money, most=most)
             balance[item, site, new(item, t), t][make] += 1
             hours[resource, t][make] += step["hours"] * started
-            if any(set_up):
+            if any(set_up) or family:
                 switch = p("set up", item, way, t, money=-set_up[1], most=1, whole=True)
+                switches[resource, t].append(switch)
                 hours[resource, t][switch] += set_up[0]
-                p.row({make: 1.0, switch: -1_000.0}, -np.inf, 0)
+                ready = {switch: -1_000.0}
+                if keeps:  # what the line is set up for when a month ends: the last set-up, or what it was before
+                    last = p("last", item, way, t, most=1, whole=True)
+                    before = [p("last", item, way, t - 1)] if t else []
+                    ready |= dict.fromkeys(before, -1_000.0)
+                    p.row({last: 1.0, switch: -1.0, **dict.fromkeys(before, -1.0)}, -np.inf, 0)
+                    lasts[resource, t].append((last, switch))
+                p.row({make: 1.0, **ready}, -np.inf, 0)
                 p.row({make: 1.0, switch: -max(set_up[2], 1e-3)}, 0, np.inf)
+            if family:
+                shared = p("family", resource, family, t, money=-step["family_setup_cost"], most=1, whole=True)
+                hours[resource, t][shared] = step["family_setup_hours"]
+                members[shared].append(switch)
+                p.row({switch: 1.0, shared: -1.0}, -np.inf, 0)
             for part in (part for part in bom if part["item"] == item and part.get("routing", "") in ("", way)):
                 if part.get("by_product"):
                     balance[part["component"], site, new(part["component"], t), t][make] += part["quantity"] * started
@@ -159,6 +176,14 @@ def independent(tables: dict[str, pd.DataFrame], count: int, carbon: float = 0.0
                     leaves[part["component"], site, t][use] = 1.0
                     balance[part["component"], site, b, t][use] -= 1
                 p.row(terms, 0, 0)
+    for shared, some in members.items():
+        p.row({shared: 1.0, **dict.fromkeys(some, -1.0)}, -np.inf, 0)
+    for at, some in lasts.items():
+        p.row({last: 1.0 for last, _ in some}, -np.inf, 1)
+        for last, own in some:  # whoever is not set up himself is not last after another
+            for other in switches[at]:
+                if other != own:
+                    p.row({last: 1.0, own: -1.0, other: 1.0}, -np.inf, 1)
     for (resource, t), work in hours.items():
         limit, cost = capacity.loc[(resource, months(count)[t])], overtime.loc[resource]
         regular = p(
@@ -508,6 +533,14 @@ def drawn(seed: int) -> dict[str, pd.DataFrame]:
     if one(True, False):
         tables["resources"] = tables["resources"].assign(skill="sewing")
         tables |= more
+    if family := one("", "RED"):
+        some = tables["routings"]["routing"].eq("")
+        shared = {"family_setup_hours": upto(6), "family_setup_cost": upto(60)}
+        tables["routings"] = tables["routings"].assign(
+            setup_family=some.map({True: family, False: ""}), **{name: each * some for name, each in shared.items()}
+        )
+    if not tables["routings"]["minimum_run"].any() and one(True, False):
+        tables["resources"] = tables["resources"].assign(setup_carry_over=True)
     tables["customer_orders"] = pd.DataFrame(firm, columns=["product", "market", "month", "quantity"])[: one(0, 3)]
     return tables | {
         "calendar": pd.DataFrame({"month": months(3), "working_days": 20}),

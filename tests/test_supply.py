@@ -930,6 +930,11 @@ def spoken() -> tuple[dict[str, pd.DataFrame], dict]:
         .fillna(dict.fromkeys("people_hours setup_hours setup_cost minimum_run avoid_price carbon".split(), 0))
         .fillna({"yield": 1})
     )
+    body = tables["routings"].eval("resource == 'WELD' and item == 'P'")
+    tables["routings"] = tables["routings"].assign(
+        setup_family=body.map({True: "RED", False: ""}), family_setup_hours=3.0 * body, family_setup_cost=40.0 * body
+    )
+    tables["resources"] = tables["resources"].assign(setup_carry_over=True)
     bill = [("PART", "STEEL", 2.5, "WELD", False), ("PART", "CHIPS", 0.5, "CUT", True)]
     bill = pd.DataFrame(bill, columns=["item", "component", "quantity", "routing", "by_product"])
     tables["bom"] = pd.concat([tables["bom"].assign(routing="", by_product=False), bill])
@@ -1037,6 +1042,8 @@ LINKS = dict.fromkeys(("opening_ages", "ages_held", "ages_sent", "ages_used"), "
     "late_orders_first": "firm_orders_first",
     "order_first": "smallest_order",
     "set_up_first": "money: setting_up",
+    **dict.fromkeys(("family_first", "family_used"), "money: setting_up_families"),
+    **dict.fromkeys(("carried_once", "carried_on", "left_as_it_is", "not_set_up_again"), "carried_from"),
     "steady_rate": "money: changing_rate",
 }
 

@@ -245,6 +245,17 @@ def _lots(tables: Tables, months: Months) -> Iterator[Finding]:
         allowed="what fits into {most} hours",
         fix="Correct the minimum run or the capacity.",
     )
+    for column in (
+        "family_setup_hours",
+        "family_setup_cost",
+    ):  # alike in all rows of a family, none where there is none
+        first = routings.groupby(["resource", "setup_family"])[column].transform("first") * routings["setup_family"].ne(
+            ""
+        )
+        yield from _Wrong("routings", routings.assign(first=first.map("{:g}".format))).where(
+            routings[column].ne(first), column, "not the set-up of the family's other rows", allowed="{first}",
+            fix="Enter it alike in all rows of the family on the resource, or name the family.",
+        )  # fmt: skip
 
 
 def _too_small(tables: Tables) -> Iterator[Finding]:

@@ -229,6 +229,25 @@ class _Rules(Recount):
         lots = self.lots[self.lots["quantity"].gt(UNITS)].set_index([*WAY, "month"])
         return _more(lots["minimum_run"], lots["quantity"])
 
+    def rule_carried_from(self) -> Violation:
+        """What a resource is still set up for was set up the month before, or was there and nothing else was set up."""
+        needs = ["setup_hours", "setup_cost", "minimum_run", "family_setup_hours", "family_setup_cost"]
+        takes = self.work[needs].gt(0).any(axis=1) | self.work["setup_family"].ne("")
+        work = self.work[self.work["set_up"] & takes.groupby([self.work[name] for name in WAY]).transform("any")]
+        new = (work["item"] + " / " + work["way"]).groupby([work["resource"], work["month"]]).agg(set).to_dict()
+        claimed = self.load["carried_over"]
+        before = claimed.groupby(level="resource").shift(fill_value="")
+        last = pd.Series(self.months[:-1], self.months[1:]).reindex(claimed.index.get_level_values("month")).to_numpy()
+        there = [new.get((r, at), set()) for (r, _), at in zip(claimed.index, last, strict=True)]
+        came = [
+            label in made or (label == old and not made)
+            for label, old, made in zip(claimed, before, there, strict=True)
+        ]
+        wrong = claimed.ne("") & ~(
+            pd.Series(came, claimed.index, dtype=bool) & self.load["setup_carry_over"].astype(bool)
+        )
+        return wrong.astype(float)
+
     def rule_people_work(self) -> Violation:
         work = self.work[self.work["skill"].ne("")]
         by_hand = work["people_hours"] * work["started"] * work["quantity"]

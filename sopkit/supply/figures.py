@@ -97,11 +97,23 @@ def costs(book: Book) -> Figure:
         rows, {"cost": "Cost", "amount": Show(sentence(book.span), book.currency)}, group="kind",
         who=book.who,
         title="What supply costs", unit="by kind of cost", none="The plan carries no costs.", source="supply_costs",
-        better="lower", period=book.span,
+        better="lower", period=book.span, note=could_bring(book),
         look_for=say("Supply costs {money} in cash; the largest part is {cost}.",
                      amount(cash["amount"].sum(), book.currency), cash["cost"].iloc[0].lower()) if len(cash)
         else say("Supply costs {money} in cash.", amount(0.0, book.currency)),
     )  # fmt: skip
+
+
+def could_bring(book: Book) -> str:
+    """How much more a plan with other lots could bring at most; nothing where the plan is proven the best."""
+    run = book["supply_run"].set_index("measure")["value"]
+    gap = float(str(run.get("gap in money", "0")).split(" ")[0].replace(",", ""))
+    if gap < 1:
+        return ""
+    return say(
+        "A plan with other lots or set-ups could bring {money} more at most: the search for one ended there.",
+        amount(gap, book.currency),
+    )
 
 
 def people(book: Book) -> Figure:

@@ -13,7 +13,8 @@ One letter, one meaning, in every rule (a test holds it):
     p  product                               o  origin of a lane: a site, and by which mode
     w  way of making: a routing              d  destination of a lane: a site or a market
     r  resource                              k  market
-    s  supplier                              c  priority class of markets
+    f  family that shares a set-up           c  priority class of markets
+    s  supplier
     q  skill (qualification) of people       m  the model
 """
 
@@ -27,8 +28,8 @@ import pyomo.environ as pyo
 from sopkit.supply.network import START, Network
 
 CASH = tuple(
-    "making regular_hours overtime_hours setting_up buying missing_quota freight holding disposing wages "
-    "people_overtime hiring laying_off changing_rate".split()
+    "making regular_hours overtime_hours setting_up setting_up_families buying missing_quota freight holding disposing "
+    "wages people_overtime hiring laying_off changing_rate".split()
 )
 """Named costs that somebody is paid for."""
 
@@ -115,6 +116,22 @@ def _sets(m: pyo.ConcreteModel, network: Network) -> None:
     m.WORK = neighbours(m.RESOURCES, network.resources.work, "item and way that a resource works on", 2)
     m.SET_UPS = listed(network.resources.set_ups, "item and way with a set-up or a minimum run", 2)
     m.SWITCHED = neighbours(m.RESOURCES, network.resources.switched, "item and way that a resource is set up for", 2)
+    m.CARRIES = pyo.Set(
+        m.SET_UPS,
+        m.MONTHS,
+        dimen=1,
+        initialize=network.resources.carries,
+        doc="the month itself, where a set-up may still be there from the month before",
+    )
+    m.CARRIED_OVER = listed(network.resources.carried, "item and way whose set-up may be carried over", 2)
+    m.CARRIED_STEPS = listed(network.resources.carried_steps, "item and way carried over, and its resource", 3)
+    m.CHANGES = listed(network.resources.changes, "item and way set up on a resource that carries over", 3)
+    m.CARRYING = listed(network.resources.carrying, "resources that carry a set-up over")
+    m.CARRIED_ON = neighbours(m.CARRYING, network.resources.carried_on, "item and way that may be carried over", 2)
+    m.FAMILIES = listed(network.resources.families, "families that share a set-up of a resource")
+    m.FAMILIES_ON = neighbours(m.RESOURCES, network.resources.families_on, "families that share a set-up")
+    m.OF_FAMILY = listed(network.resources.of_family, "item and way, and a family it is of", 3)
+    m.MEMBERS = neighbours(m.FAMILIES, network.resources.members, "item and way of a family", 2)
     m.PACED = listed(sorted(network.resources.change_price), "resources whose change of rate has a price")
 
     # how things can be bought and shipped
@@ -248,6 +265,9 @@ def _parameters(m: pyo.ConcreteModel, network: Network) -> None:
     m.hours = number(m.OPERATIONS, of=network.making.hours, doc="time of the resource (hours per good unit)")
     m.set_up_hours = number(m.OPERATIONS, of=network.making.set_up_hours, doc="time lost to a set-up (hours)")
     m.set_up_cost = number(m.MAKES, of=network.making.set_up_cost, doc="of a set-up (currency)")
+    m.family_hours = number(m.FAMILIES, of=network.making.family_hours, doc="lost to a family's set-up (hours)")
+    m.family_cost = number(m.FAMILIES, of=network.making.family_cost, doc="of a family's set-up (currency)")
+    m.minimum_run = number(m.MAKES, of=network.making.minimum_run, doc="least made in a month (units)")
     m.least_run = number(m.SET_UPS, month, of=network.lots.least_run, doc="least made with a set-up (units)")
     m.largest_run = number(m.SET_UPS, month, of=network.lots.largest_run, doc="most that could be of use (units)")
     m.regular_limit = number(
@@ -367,6 +387,11 @@ def _decisions(m: pyo.ConcreteModel, network: Network) -> None:
 
     m.make = pyo.Var(m.MAKES, m.MONTHS, **units, doc="make good units of an item (units)")
     m.set_up = pyo.Var(m.SET_UPS, m.MONTHS, **yes_or_no, doc="set up for an item (yes or no)")
+    m.set_up_family = pyo.Var(m.FAMILIES, m.MONTHS, **yes_or_no, doc="set up for a family (yes or no)")
+    m.carry_over = pyo.Var(
+        m.CARRIED_OVER, m.LATER_MONTHS, **yes_or_no, doc="still be set up from the month before (yes or no)"
+    )
+    m.leave_set_up = pyo.Var(m.CARRYING, m.MONTHS, **yes_or_no, doc="set up for nothing else all month (yes or no)")
     m.run = pyo.Var(m.RESOURCES, m.MONTHS, **units, doc="run a resource in regular time (hours)")
     m.run_overtime = pyo.Var(m.RESOURCES, m.MONTHS, **units, doc="run a resource in overtime (hours)")
     m.run_more = pyo.Var(m.PACED, m.LATER_MONTHS, **units, doc="run longer than last month (hours)")
@@ -494,6 +519,7 @@ def _balances(m: pyo.ConcreteModel) -> None:
         return m.run[r, t] + m.run_overtime[r, t] == (
             sum(m.hours[i, w, r] * m.make[i, w, t] for i, w in m.WORK[r])
             + sum(m.set_up_hours[i, w, r] * m.set_up[i, w, t] for i, w in m.SWITCHED[r])
+            + sum(m.family_hours[f] * m.set_up_family[f, t] for f in m.FAMILIES_ON[r])
         )
 
     @m.Constraint(m.CREWS, doc="The plan starts with the people employed (people)")
@@ -521,11 +547,51 @@ def _limits(m: pyo.ConcreteModel) -> None:
 
     @m.Constraint(m.SET_UPS, m.MONTHS, doc="Nothing is made without its set-up (units)")
     def set_up_first(m, i, w, t):
-        return m.make[i, w, t] <= m.largest_run[i, w, t] * m.set_up[i, w, t]
+        ready = m.set_up[i, w, t] + sum(m.carry_over[i, w, kept] for kept in m.CARRIES[i, w, t])
+        return m.make[i, w, t] <= m.largest_run[i, w, t] * ready
 
     @m.Constraint(m.SET_UPS, m.MONTHS, doc="A set-up makes a lot, no smaller than the minimum run (units)")
     def smallest_run(m, i, w, t):
-        return m.make[i, w, t] >= m.least_run[i, w, t] * m.set_up[i, w, t]
+        carried = sum(m.carry_over[i, w, kept] for kept in m.CARRIES[i, w, t])
+        return m.make[i, w, t] >= m.least_run[i, w, t] * m.set_up[i, w, t] + m.minimum_run[i, w] * carried
+
+    @m.Constraint(
+        m.OF_FAMILY, m.MONTHS, doc="Nothing of a family is set up without the set-up that it shares (set-ups)"
+    )
+    def family_first(m, i, w, f, t):
+        return m.set_up[i, w, t] <= m.set_up_family[f, t]
+
+    @m.Constraint(m.FAMILIES, m.MONTHS, doc="A family is set up for something of it (set-ups)")
+    def family_used(m, f, t):
+        return m.set_up_family[f, t] <= sum(m.set_up[i, w, t] for i, w in m.MEMBERS[f])
+
+    @m.Constraint(m.CARRYING, m.LATER_MONTHS, doc="A resource is still set up for one thing at most (set-ups)")
+    def carried_once(m, r, t):
+        return sum(m.carry_over[i, w, t] for i, w in m.CARRIED_ON[r]) <= 1
+
+    @m.Constraint(
+        m.CARRIED_OVER, m.LATER_MONTHS, doc="What is carried over was set up or carried the month before (set-ups)"
+    )
+    def carried_from(m, i, w, t):
+        before = m.previous[t]
+        there = m.set_up[i, w, before] + sum(m.carry_over[i, w, kept] for kept in m.CARRIES[i, w, before])
+        return m.carry_over[i, w, t] <= there
+
+    @m.Constraint(
+        m.CARRIED_STEPS,
+        m.LATER_MONTHS,
+        doc="What is carried on and on stays in place: nothing else is set up (set-ups)",
+    )
+    def carried_on(m, i, w, r, t):
+        return m.carry_over[i, w, t] <= m.set_up[i, w, m.previous[t]] + m.leave_set_up[r, m.previous[t]]
+
+    @m.Constraint(m.CHANGES, m.MONTHS, doc="A resource left as it is is set up for nothing (set-ups)")
+    def left_as_it_is(m, i, w, r, t):
+        return m.leave_set_up[r, t] + m.set_up[i, w, t] <= 1
+
+    @m.Constraint(m.CARRIED_OVER, m.LATER_MONTHS, doc="What is still set up is not set up again (set-ups)")
+    def not_set_up_again(m, i, w, t):
+        return m.set_up[i, w, t] + m.carry_over[i, w, t] <= 1
 
     @m.Constraint(m.CREWS, m.MONTHS, doc="People's work fits into their regular hours and overtime (hours)")
     def people_work(m, n, q, t):
@@ -777,6 +843,10 @@ def _money(m: pyo.ConcreteModel) -> None:
     @m.Expression(m.SET_UPS, m.MONTHS, doc="A set-up (currency)")
     def setting_up(m, i, w, t):
         return m.set_up_cost[i, w] * m.set_up[i, w, t]
+
+    @m.Expression(m.FAMILIES, m.MONTHS, doc="A set-up that a family shares (currency)")
+    def setting_up_families(m, f, t):
+        return m.family_cost[f] * m.set_up_family[f, t]
 
     @m.Expression(m.OFFERS, m.MONTHS, doc="What a supplier delivers, in the month of arrival (currency)")
     def buying(m, s, i, n, t):

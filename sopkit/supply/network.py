@@ -218,6 +218,12 @@ class Making(Group):
         self.by_products = {at: bom[each] * self.started[at[:2]] for at, each in rows.items() if out[each]}
         self.components = Lists({(i, c) for i, _, c in self.bom})
         self.needs = Lists(((i, w), c) for i, w, c in self.bom)
+        shared = routings.assign(way=ways["way"])[routings["setup_family"].ne("")]
+        shared = shared.assign(family=shared["setup_family"] + " on " + shared["resource"])
+        self.families = _dict(shared, "item way resource", "family")
+        self.family_hours, self.family_cost = (
+            _dict(shared, "family", f"family_setup_{name}") for name in ("hours", "cost")
+        )
         self.comes_out = Lists(((i, w), c) for i, w, c in self.by_products)
         self.avoid_price, self.dates = numbers(), dict[Any, tuple[Any, ...]]()
         for row in routings.assign(way=ways["way"]).to_dict("records"):
@@ -614,10 +620,23 @@ class Resources(Group):
             for make in flow.makes
             if making.set_up_cost[make]
             or making.minimum_run[make]
-            or any(making.set_up_hours[(*make, r)] for r in self.of[make])
+            or any(making.set_up_hours[(*make, r)] or (*make, r) in making.families for r in self.of[make])
         ]
         switched = set(self.set_ups)
         self.switched = Lists((r, (i, w)) for i, w, r in self.operations if (i, w) in switched)
+        families = {(i, w, r): making.families[i, w, r] for i, w, r in self.operations if (i, w, r) in making.families}
+        self.of_family = [(i, w, f) for (i, w, _), f in families.items()]
+        self.families = sorted({*families.values()})
+        self.families_on = Lists({(r, f) for (*_, r), f in families.items()})
+        self.members = Lists((f, (i, w)) for i, w, f in self.of_family)
+        carries = set(resources.loc[resources["setup_carry_over"], "resource"])
+        self.carried = [make for make in self.set_ups if set(self.of[make]) <= carries]
+        self.carried_steps = [(i, w, r) for i, w in self.carried for r in self.of[i, w]]
+        self.carrying = sorted(carries & set(self.switched))
+        self.changes = [(i, w, r) for r in self.carrying for i, w in self.switched[r]]
+        self.carried_on = Lists((r, (i, w)) for i, w, r in self.carried_steps)
+        later = {(*make, t): [t] for make in self.carried for t in time.months[1:]}
+        self.carries = {(*make, t): later.get((*make, t), []) for make in self.set_ups for t in time.months}
 
 
 class Carbon(Group):
@@ -730,7 +749,9 @@ class Lots(Group):
                 + [
                     max(
                         0.0,
-                        resources.regular_limit[r, t] + resources.overtime_limit[r, t] - making.set_up_hours[i, w, r],
+                        resources.regular_limit[r, t]
+                        + resources.overtime_limit[r, t]
+                        - (0.0 if resources.carries[i, w, t] else making.set_up_hours[i, w, r]),
                     )
                     / making.hours[i, w, r]
                     for r in resources.of[i, w]

@@ -17,9 +17,9 @@ from sopkit.tables.declare import DAYS_A_MONTH
 
 STOCK, DUE, EXCEPTION = ["item", "site", "month"], ["product", "market", "month"], ["cost", "place", "item", "month"]
 COSTS = tuple(
-    "revenue making regular_hours overtime_hours setting_up buying missing_quota freight holding disposing wages "
-    "people_overtime hiring laying_off changing_rate pricing_carbon less_preferred waiting losing missing_safety_stock "
-    "missing_end_stock space_overflow above_stock_budget changing_the_plan".split()
+    "revenue making regular_hours overtime_hours setting_up setting_up_families buying missing_quota freight holding "
+    "disposing wages people_overtime hiring laying_off changing_rate pricing_carbon less_preferred waiting losing "
+    "missing_safety_stock missing_end_stock space_overflow above_stock_budget changing_the_plan".split()
 )
 """Revenue and every named cost of table `supply_costs`."""
 
@@ -47,8 +47,8 @@ class Recount:
         bought = self._beside(lines[buys].rename(columns={"source": "supplier"}), "offers", OFFER)
         self.bought = self._with_breaks(self._dated(bought, "dated_offers", "price", "price"))
         names = (("products", "product"), ("materials", "material"))
-        items = [book[table].rename(columns={key: "item"}) for table, key in names]
-        self.items = pd.concat([frame[["item", "weight", "volume"]] for frame in items])
+        self.things = pd.concat([book[table].rename(columns={key: "item"}) for table, key in names])
+        self.items = self.things[["item", "weight", "volume"]]
         self.lanes = book["lanes"].rename(columns={"item": "only"})
         self.shipped = self._on_lanes(plan["shipments"])
         inner = self.shipped["destination"].isin(book["sites"]["site"])
@@ -66,10 +66,18 @@ class Recount:
         out = bills.pop("by_product").astype(bool)
         self.bills, self.by_products = bills[~out], bills[out]
         lots = self.made.groupby([*WAY, "site", "month"], as_index=False)["quantity"].sum()
-        self.lots = lots.merge(self.ways, "left", WAY)
-        self.work = lots.merge(self.steps.drop(columns="site"), on=WAY)
-        self.work["load"] = self.work["hours"] * self.work["started"] * self.work["quantity"] + self.work["setup_hours"]
         self.load = self._beside(plan["resource_load"], "resources", ["resource"]).set_index(["resource", "month"])
+        work = lots.merge(self.steps.drop(columns="site"), on=WAY).join(
+            self.load["carried_over"], ["resource", "month"]
+        )
+        work["set_up"] = work["item"] + " / " + work["way"] != work["carried_over"]
+        anew = work.groupby([*WAY, "month"], as_index=False)["set_up"].any()
+        self.lots = lots.merge(self.ways, "left", WAY).merge(anew)
+        work["load"] = work["hours"] * work["started"] * work["quantity"] + work["setup_hours"] * work["set_up"]
+        shared = work["set_up"] & work["setup_family"].ne("")
+        self.families = work[shared].drop_duplicates(["resource", "setup_family", "month"])
+        lost = self.families.assign(load=self.families["family_setup_hours"], quantity=0.0, set_up=False)
+        self.work = pd.concat([work, lost]) if len(lost) else work
         people = self._beside(plan["people_plan"], "workforce", ["site", "skill"]).merge(
             book["calendar"], "left", "month"
         )
@@ -138,17 +146,13 @@ class Recount:
         A product launched or retired has a safety stock at a month's end while it is on sale in the next month. Days of
         cover are parts of what leaves in the months after; after the horizon its average month goes on.
         """
-        names = (("products", "product"), ("materials", "material"))
-        items = pd.concat([self.book[table].rename(columns={key: "item"}) for table, key in names])
-        stock = self._beside(self.plan["stock"], "policies", ["item", "site"]).merge(items, "left", "item")
+        stock = self._beside(self.plan["stock"], "policies", ["item", "site"]).merge(self.things, "left", "item")
         numbers = ["safety_stock_given", "cover_days", "safety_stock_price", "holding_cost", "target_end_stock"]
         stock["may_go"] = stock["shelf_life"].gt(0) | stock["disposal_price"].notna()
         stock[numbers] = stock[numbers].fillna(0.0)
         stock = self._dated(stock, "dated_policies", "safety_stock", "safety_stock_given")
-        rest, leaves = (
-            stock["cover_days"],
-            (stock["issued"] - stock["scrapped"]).groupby([stock["item"], stock["site"]]),
-        )
+        rest = stock["cover_days"]
+        leaves = (stock["issued"] - stock["scrapped"]).groupby([stock["item"], stock["site"]])
         for ahead in range(1, 1 + int(-(-rest.max() // DAYS_A_MONTH)) if len(rest) else 1):
             coming = leaves.shift(-ahead).fillna(leaves.transform("mean"))
             stock["safety_stock_given"] += rest.clip(0.0, DAYS_A_MONTH) / DAYS_A_MONTH * coming
@@ -410,7 +414,8 @@ class Recount:
             ("making", lots["month"], lots["quantity"] * lots["unit_cost"]),
             ("regular_hours", load["month"], load["regular"] * load["hour_cost"]),
             ("overtime_hours", load["month"], load["overtime"] * load["overtime_cost"]),
-            ("setting_up", lots["month"], lots["setup_cost"]),
+            ("setting_up", lots["month"], lots["setup_cost"] * lots["set_up"]),
+            ("setting_up_families", self.families["month"], self.families["family_setup_cost"]),
             ("buying", bought["available"], bought["quantity"] * bought["price"]),
             ("missing_quota", self.quota["month"], self.quota["missing"] * self.quota["quota_price"]),
             ("freight", shipped["month"], shipped["quantity"] * shipped["cost_given"]),

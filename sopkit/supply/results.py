@@ -103,7 +103,7 @@ class _Found:
         return dict(zip(labels[0] if len(labels) == 1 else zip(*labels, strict=True), values.tolist(), strict=True))
 
     @staticmethod
-    def _of(frame: pd.DataFrame, columns: str, values: dict, default: float | None = None) -> list:
+    def _of(frame: pd.DataFrame, columns: str, values: dict, default: float | str | None = None) -> list:
         """For each row the entry of `values` under its columns."""
         names = columns.split()
         keys = frame[names[0]] if len(names) == 1 else zip(*(frame[name] for name in names), strict=True)
@@ -136,6 +136,13 @@ class _Found:
             for hours in (network.making.hours, network.making.set_up_hours)
         )
         work["hours"] = each * work["quantity"] + lost * work["set_up"].round()
+        of = network.making.families
+        if of:  # a set-up that a family shares: alike for each lot that is set up
+            work["family"] = self._of(work, "item way resource", of, "")
+            set_up = work["set_up"].round()
+            lots_of = set_up.groupby([work["family"], work["month"]]).transform("sum")
+            each_family = np.array(self._of(work, "family", network.making.family_hours, 0.0), dtype=float)
+            work["hours"] += (each_family * set_up / lots_of.where(lots_of.gt(0))).fillna(0.0)
         work = self._with_money(work, "run_overtime", "resource month", "overtime")
         work = self._with_money(work, "regular_hours", "resource month", "regular_cost")
         work = self._with_money(work, "overtime_hours", "resource month", "overtime_cost")
@@ -238,6 +245,9 @@ class _Found:
         frame["site"] = frame["resource"].map(self.network.tables["resources"].set_index("resource")["site"])
         frame["available"] = self._of(frame, "resource month", resources.regular_limit)
         frame["overtime_limit"] = self._of(frame, "resource month", resources.overtime_limit)
+        kept = self._lines("carry_over", "item way month").query("quantity > 0.5")
+        still = {(r, t): f"{i} / {w}" for i, w, t, _ in kept.itertuples(index=False) for r in resources.of[i, w]}
+        frame["carried_over"] = self._of(frame, "resource month", still, "") if still else ""
         hours = frame["regular"] + frame["overtime"]
         return frame.assign(utilisation=hours / frame["available"].where(frame["available"].gt(0)))
 

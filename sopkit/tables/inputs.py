@@ -232,6 +232,7 @@ INPUTS = (
         text("skill", "skill of the people who run it; empty = people are no limit", required=False, example="sewing"),
         number("crew", "hours of that skill in one hour of the resource", "hours per hour", "", required=False, default=1.0, example=4.0),
         number("change_price", "price of a change of its hours from one month to the next", "currency per hour", "", required=False, default=0.0, example=0.0),
+        flag("setup_carry_over", "the last set-up of a month is still there in the next (over a month without a lot only where there is no minimum run); before the plan it is set up for nothing", required=False, default=False, example=False),
         number("carbon", "CO2 equivalent of an hour in which it runs", "kg per hour", "", required=False, default=0.0, example=4.2), required=False,
     ),
     _input(
@@ -258,6 +259,9 @@ INPUTS = (
         number("setup_hours", "hours lost in any month in which it is made; 0 = no set-up", "hours", "", required=False, default=0.0, example=0.0),
         number("setup_cost", "cost in any month in which it is made; 0 = no set-up", MONEY, "", required=False, default=0.0, example=0.0),
         units("minimum_run", "least units made in a month in which it is made; 0 = none", "", required=False, default=0.0, example=0.0),
+        text("setup_family", "items that share a set-up of the resource: once a month for all of them, before each one's own; empty = none", required=False, example=""),
+        number("family_setup_hours", "hours lost in any month in which anything of the family is made; alike in all its rows on a resource", "hours", "", required=False, default=0.0, example=0.0),
+        number("family_setup_cost", "cost in any month in which anything of the family is made; alike in all its rows on a resource", MONEY, "", required=False, default=0.0, example=0.0),
         number("carbon", "CO2 equivalent of one unit besides hours and materials", "kg per unit", "", required=False, default=0.0, example=0.3),
         price("avoid_price", "price of a unit made in this way where another is preferred; nobody is paid", required=False, default=0.0, example=0.0),
         month("valid_from", "first month in which it may be used, with its bill; empty = from the start", required=False, example="2027-01"),

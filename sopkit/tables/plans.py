@@ -514,6 +514,7 @@ PLANS = (
         number("regular", "regular hours used", "hours", "sum"),
         number("overtime", "overtime hours used", "hours", "sum"),
         number("utilisation", "load / available regular hours", "share", "(regular + overtime) / available", required=False),
+        text("carried_over", "item and routing that it is still set up for from the month before; empty = nothing", required=False, default="", example="TENT-2P / LINE-N1"),
     ),
     _supply(
         "people_plan", "People of a skill at a site in a month.", "site skill month",
