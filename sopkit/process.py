@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib import import_module
+from types import ModuleType
+from typing import Any
 
 # as many workers as cores, each with as many threads, would fight over them; and sums must not change their last digit
 ONE_THREAD = {
@@ -30,17 +33,27 @@ def start_as_a_kernel_would() -> None:
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], wanted)
 
 
+class _Late(ModuleType):
+    """A module that is imported when something of it is used first."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(import_module(self.__name__), name)
+
+
 @contextmanager
-def without_grammar(*more: str) -> Iterator[None]:
+def without_grammar(*more: str, late: Iterable[str] = ()) -> Iterator[None]:
     """Imports inside the block do not compile the grammar of `rfc3987_syntax`; afterwards it can be had as before.
 
     jsonschema, which Altair and papermill import, would spend 2-3 s on it for one format check that nobody asks for.
-    `more`: modules that nobody asks for either.
+    `more`: modules that nobody asks for either; `late`: those that are imported only when something of them is used.
     """
-    hidden = [name for name in ("rfc3987_syntax", *more) if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
+    put = {**dict.fromkeys(("rfc3987_syntax", *more)), **{name: _Late(name) for name in late}}
+    put = {name: module for name, module in put.items() if name not in sys.modules}
+    sys.modules.update(put)  # type: ignore[arg-type]
     try:
         yield
     finally:
-        for name in hidden:
+        for name in put:
             sys.modules.pop(name, None)

@@ -38,7 +38,10 @@ COLD_CHECKS = 3
 
 
 def run(size: str = "default") -> Iterator[dict]:
-    """Each figure as name, value, unit, goal, met, peer."""
+    """Each figure as name, value, unit, goal, met, peer. `size`: `default`, `full` or `stage` alone."""
+    if size == "stage":
+        yield from _stage()
+        return
     tables = made(demo.REFERENCE)
     yield from _hand_over(tables)
     yield from _again(tables)
@@ -46,6 +49,7 @@ def run(size: str = "default") -> Iterator[dict]:
     yield from _set_ups()
     yield from _trigeiro()
     yield from _apart()
+    yield from _million()
     yield from _growth([50, 100, 200, 400] if size == "default" else [200, 500, 1000, 2000])
 
 
@@ -278,7 +282,9 @@ def _two_companies() -> Matrix:
     both: dict[str, list[pd.DataFrame]] = {}
     for at, seed in enumerate((1, 2)):
         for name, frame in made(size, seed).items():
-            text = frame.select_dtypes("object").columns.difference(["kind", "unmet", "uom", "currency", "curve"])
+            text = frame.select_dtypes("object").columns.difference(
+                ["kind", "unmet", "uom", "currency", "curve", "counted_in"]
+            )
             coded = frame.assign(**{c: frame[c].where(frame[c].eq(""), f"{at}-" + frame[c].astype(str)) for c in text})
             both.setdefault(name, []).append(coded if name != "calendar" else frame)
     tables = {name: pd.concat(frames, ignore_index=True) for name, frames in both.items() if name != "calendar"}
@@ -295,6 +301,33 @@ def _apart() -> Iterator[dict]:
     yield _figure("independent parts: one after the other / whole", two / one, "ratio", None, f"whole {one:.2f} s")
     yield _figure("independent parts: sum of profits against whole", abs(apart.profit - together.profit)
                   / abs(together.profit), "relative", 1e-9, "the whole in one")  # fmt: skip
+
+
+def _million() -> Iterator[dict]:
+    """A million decisions: declared, read as one matrix and handed over."""
+    size = demo.sparse(1_160)
+    network = Network(Book.of(made(size), company(size.horizon), demo.CYCLE))
+    whole, read = _clocked(lambda: matrix(built(network)))
+    _, passed = _clocked(lambda: Loaded(whole))
+    assert whole.shape[1] >= 1_000_000 and not whole.note
+    yield _figure(f"{whole.shape[1]:,} variables: build and hand over", read + passed, "s", 3.0)
+
+
+def _stage() -> Iterator[dict]:
+    """A wide company through the whole stage: from tables to a plan that is re-derived and explained."""
+    size = replace(demo.sparse(2_000), markets=20, horizon=18)
+    tables = made(size)
+    tables["demand_plan"] = tables["demand_plan"].assign(consensus=lambda plan: plan["consensus"] * 0.4)  # 20 markets
+    session, solved = _clocked(lambda: Session(Book.of(tables, company(size.horizon), demo.CYCLE)))
+    plan, written = _clocked(lambda: session.plan(explained=True))
+    assert plan["supply_checks"]["holds"].all()
+    name = "2,000 products x 20 markets x 18 months"
+    yield _figure(f"{name}: variables", session.parts.matrix.shape[1], "count")
+    yield _figure(f"{name}: tables to optimum", solved, "s")
+    yield _figure(f"{name}: plan written, re-derived, explained", written, "s")
+    yield _figure(f"{name}: the whole stage", solved + written, "s", 300.0)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    yield _figure(f"{name}: memory at most", memory, "GB", 4.0)
 
 
 def _growth(sizes: list[int]) -> Iterator[dict]:

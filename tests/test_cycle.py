@@ -843,6 +843,18 @@ def test_no_module_stays_hidden_from_the_process_of_the_user() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def test_kernels_import_what_is_seldom_used_when_it_is_used() -> None:
+    code = (
+        "import sys\nfrom sopkit.cycle import kernels\nkernels._import('sopkit.demand', False)\n"
+        "assert 'statsforecast' not in sys.modules\nkernels._import('sopkit.demand')\n"
+        "from statsforecast import arima\nfrom hierarchicalforecast import utils\n"
+        "assert not set(kernels.SELDOM) & set(sys.modules)\n"
+        "used = arima.sm.OLS, utils.plt.figure\nimport statsmodels.api, matplotlib.pyplot\n"
+        "assert used == (statsmodels.api.OLS, matplotlib.pyplot.figure)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 # a look without a stage -------------------------------------------------------------------------------------------
 
 

@@ -554,6 +554,14 @@ def test_a_by_product_with_a_set_up_has_its_lot():
     assert plan["supply_plan"]["quantity"].sum() == pytest.approx(120)
 
 
+def test_more_than_is_of_use_is_made_where_a_change_of_hours_is_dearer():
+    """60 P are asked in January, 20 in February: 40 hours fewer would cost 12 each, 40 P more cost 10 and 1 to hold."""
+    tables = changed(asked(plain(count=2), [60, 20]), routings__setup_cost=5.0, resources__change_price=12.0)
+    plan = planned(tables, 2, gap=0.0)
+    assert plan["supply_plan"]["quantity"].tolist() == pytest.approx([60, 60])
+    assert cost(plan, "changing_rate") == pytest.approx(0)
+
+
 def test_a_by_product_that_goes_into_itself_is_refused():
     tables = sawmill(0.5, None, "PLANT, P, 5, 1")
     back = {"item": "M", "component": "Q", "quantity": 1.0, "by_product": False}

@@ -95,6 +95,29 @@ def test_a_company_in_which_every_rule_has_rows_gives_the_same_matrix() -> None:
         same(fast, walked(build(network)))
 
 
+@pytest.mark.parametrize("number", [-1.0, float("nan")])
+def test_numbers_taken_at_once_are_refused_where_one_is_out_of_its_domain(number) -> None:
+    m = pyo.ConcreteModel()
+    m.P = pyo.Set(initialize=["a", "b"])
+    with pytest.raises(ValueError, match=r"(?s)price\[b\].*domain NonNegativeReals"), held(m):
+        m.price = pyo.Param(m.P, initialize={"a": 2.0, "b": number}, within=pyo.NonNegativeReals)
+    m.del_component("price")
+    with held(m):
+        m.cost = pyo.Param(m.P, initialize={"b": 3.0}, default=0, within=pyo.NonNegativeReals)
+    assert m.cost.extract_values() == {"a": 0, "b": 3.0}
+
+
+def test_a_number_for_what_is_no_member_is_not_taken_for_another() -> None:
+    m = pyo.ConcreteModel()
+    m.P = pyo.Set(initialize=["a", "b"])
+    m.x = pyo.Var(m.P, within=pyo.NonNegativeReals)
+    with held(m):
+        m.cost = pyo.Param(m.P, initialize={"a": 2.0, "c": 5.0}, default=0, within=pyo.NonNegativeReals)
+        m.profit = pyo.Objective(rule=lambda m: sum(m.cost[p] * m.x[p] for p in m.P), sense=pyo.maximize)
+    found = matrix(m)
+    assert found.cost.tolist() == [2.0, 0.0] and "cost has a value for what is no member" in found.note
+
+
 def odd_rules(held=nullcontext) -> pyo.ConcreteModel:
     """Rules of every shape that the reader has to know: lags, ranges, both sides, literals, several sums, an `if`."""
     m = pyo.ConcreteModel()

@@ -250,6 +250,12 @@ class Book(Mapping[str, pd.DataFrame]):
         """Table `source_rows` by the table whose rows it traces, each by the code of a row's key."""
         return {str(name): rows.set_index("code") for name, rows in self["source_rows"].groupby("table")}
 
+    @cached_property
+    def came_from(self) -> dict[str, list[tuple[str, int, str]]]:
+        """Table -> place, lines read and sha256 of each of its sources."""
+        groups = self["sources"].groupby("table", sort=False)[["place", "lines", "sha256"]]
+        return {str(name): list(rows.itertuples(index=False, name=None)) for name, rows in groups}
+
     def with_levels(self, frame: pd.DataFrame) -> pd.DataFrame:
         """`frame` with a column for every level above those it has: family, region, quarter, fiscal_year, total."""
         return hierarchy.with_levels(frame, self, self.company)

@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import reduce
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -138,7 +139,9 @@ def _column(book: Book, name: str, column: str, rows: pd.DataFrame, depth: int, 
     if about.adds in ("end", "start") and "month" in rows:
         rows = rows[rows["month"].eq(rows["month"].max() if about.adds == "end" else rows["month"].min())]
     try:
-        value = float(rows[column].iloc[0] if len(rows) == 1 else add_up(rows, declared, [], [column])[column].iloc[0])
+        plain = len(rows) == 1 or about.adds in ("sum", "end", "start") and not declared.apart
+        cells = rows[column] if plain else add_up(rows, declared, [], [column])[column]
+        value = float(cells.sum(min_count=1))
     except ValueError as error:
         raise SettingsError(f"{error.args[0]}: ask for one row") from None
     unit = _unit(book, str(rows["unit"].iloc[0]) if about.unit in ("unit", "its unit") else about.unit)
@@ -209,14 +212,14 @@ def _notes(book: Book, name: str, column: str, rows: pd.DataFrame, how: Made | N
     notes += [f"{say(kpis.KPIS[kpi].measured)}." for kpi in rows["kpi"].unique()] if name == "kpis" else []
     for table in how.see if how else ():
         behind = _behind(book, name, rows, table, {})
-        places = book["sources"]["place"][book["sources"]["table"].eq(table)]
+        places = [place for place, *_ in book.came_from.get(table, [])]
         stood = [one for one in source_row(book, table, behind) if one] if len(behind) <= SHOWN_LINES else []
         where = ", ".join([*filter(None, [listed(places)]), *stood])
         see = say("See table {table}, from {places}.", table, where) if where else say("See table {table}.", table)
         notes += [see] if len(book[table]) else []
     if "model" in rows and rows["model"].nunique() == 1:
         notes.append(say("Method: {model}.", rows["model"].iloc[0]))
-    if column and len(rows) > 1 and name in set(book["sources"]["table"]):
+    if column and len(rows) > 1 and name in book.came_from:
         lines = rows[column].abs().sort_values(ascending=False, kind="stable").index[:SHOWN_LINES]
         keyed, stood = rows[list(declaration(name).key)], source_row(book, name, rows.loc[lines])
         told = [
@@ -224,8 +227,8 @@ def _notes(book: Book, name: str, column: str, rows: pd.DataFrame, how: Made | N
             for at, row in zip(lines, stood, strict=True)
         ]
         notes.append(say("Its largest lines: {lines}.", "; ".join(told)))
-    source = book["sources"][book["sources"]["table"].eq(name)]
-    for place, lines, sha in source[["place", "lines", "sha256"]].itertuples(index=False):
+    source = book.came_from.get(name, [])
+    for place, lines, sha in source:
         owner = declaration(name).owner
         place = ", ".join(filter(None, [place, *(source_row(book, name, rows) if len(rows) == 1 else [])]))
         read = place, several(int(lines), "line"), sha[:12], say(owner)
@@ -238,7 +241,7 @@ def _notes(book: Book, name: str, column: str, rows: pd.DataFrame, how: Made | N
     kept = book.manifest.get("tables", {}).get(name, {})
     return (
         [*notes, say("Table {table}, sha256 {hash}.", name, kept["sha256"][:12])]
-        if kept and last and not len(source)
+        if kept and last and not source
         else notes
     )
 
@@ -385,8 +388,13 @@ def _behind(book: Book, name: str, rows: pd.DataFrame, table: str, where: Mappin
     """The rows of `table` that stand behind `rows` of table `name`."""
     child = _filtered(ask.with_levels(book, table), where)
     keys = _keys(name, rows, child, where)
+    if not keys:
+        return child
     wanted = rows[list(keys.values())].drop_duplicates().set_axis(list(keys), axis=1)
-    return child.merge(wanted, on=list(keys)) if keys else child
+    each = {key: wanted[key].unique() for key in keys}
+    child = child[reduce(lambda mask, key: mask & child[key].isin(each[key]), keys, pd.Series(True, child.index))]
+    # where every combination is wanted, each key by itself says which rows
+    return child if len(wanted) == prod(map(len, each.values())) else child.merge(wanted, on=list(keys))
 
 
 def evaluated(book: Book, name: str, tree: ast.expr, rows: pd.DataFrame) -> pd.Series:

@@ -253,6 +253,11 @@ def vega() -> Any:
     return altair
 
 
+def unchecked() -> Any:
+    """A block in which Altair does not hold what is made against its schema: our forms are fixed and tested."""
+    return vega().utils.schemapi.debug_mode(False)
+
+
 _AXIS = {
     "labelColor": QUIET, "labelFont": FONT, "labelFontSize": 12, "titleFont": FONT, "titleFontSize": 12,
     "titleColor": QUIET, "titleFontWeight": "normal", "domainColor": INK, "tickColor": RULE, "gridColor": "#e8ebee",
@@ -368,7 +373,8 @@ def chart(frame: pd.DataFrame) -> Any:
             values = values.map(plain)
         cells.append([None if value != value else value for value in values.tolist()])
     rows = (dict(zip(frame.columns, row, strict=True)) for row in zip(*cells, strict=True))
-    return _chart_class()(vega().Data(values=tuple(rows)))
+    with unchecked():
+        return _chart_class()(vega().Data(values=tuple(rows)))
 
 
 @cache

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from sopkit.charts.figure import Figure, chart, plain, vega
+from sopkit.charts.figure import Figure, chart, plain, unchecked, vega
 from sopkit.charts.notation import INK, QUIET
 from sopkit.words import Scale, month_name, say, scale_of, shortened, unit_name, with_unit, written
 
@@ -63,7 +63,8 @@ def drawn(figure: Figure, *layers: Any, zero: bool = True, beside: Iterable[str]
     base = [rule.encode(y=v.Y("y:Q", axis=None))] if zero else []
     # a reader's machine may put a wider font in the place of ours
     padding = {"left": 12, "top": 4, "right": 6 + 0.2 * wrapped(beside, 11), "bottom": 4}
-    figure.chart = v.layer(*layers, *base).properties(padding=padding)
+    with unchecked():
+        figure.chart = v.layer(*layers, *base).properties(padding=padding)
     return figure
 
 

@@ -1,16 +1,13 @@
-"""One notebook through papermill, kept on disk while it runs without being written twice a cell."""
+"""Papermill's engine for a run: the notebook is on disk while it is executed, and not written twice a cell for it."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from sopkit.process import without_grammar
 
 with without_grammar():
-    import papermill
     from papermill.engines import NBClientEngine, papermill_engines
 
 EVERY = 1.0  # seconds between two writes: papermill's two a cell were a twentieth of the demo's cycle
@@ -35,21 +32,5 @@ class _Engine(NBClientEngine):
             raise
 
 
-papermill_engines.register("sopkit", _Engine)
-
-
-def execute(source: Path, kept: Path, parameters: Mapping[str, Any], *, manager: Any, cwd: str) -> Any:
-    """`source` with `parameters`, run in the kernel of `manager` and written to `kept` while it runs; the notebook.
-
-    Raises what papermill raises; what was executed until then is in `kept`.
-    """
-    return papermill.execute_notebook(
-        source,
-        kept,
-        dict(parameters),
-        engine_name="sopkit",
-        kernel_name="python3",
-        km=manager,
-        progress_bar=False,
-        cwd=cwd,
-    )
+ENGINE = "sopkit"
+papermill_engines.register(ENGINE, _Engine)

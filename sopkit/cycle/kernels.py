@@ -28,6 +28,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from sopkit.cycle.manifest import code_hash
 from sopkit.errors import StageError
 from sopkit.process import of_kernels, without_grammar
 
@@ -41,8 +42,14 @@ ROOMS = Path(__file__).parents[1]
 # what every notebook imports, sooner or later; a room names what it imports late itself: IMPORTED_LATE
 SHARED = (
     "pyarrow.parquet sqlite3 altair duckdb vl_convert sopkit.cycle sopkit.records sopkit.charts.figure sopkit.charts "
-    "sopkit.workbench ipykernel.kernelapp ipykernel.ipkernel"
+    "sopkit.workbench ipykernel.kernelapp ipykernel.ipkernel ipykernel.debugger tornado.platform.asyncio "
+    "IPython.core.completerlib IPython.core.logger IPython.extensions.storemagic sqlalchemy.dialects.sqlite "
+    "pyarrow.pandas_compat pandas.core.reshape.reshape pandas.io.formats.html"
 ).split()
+# what they would import and nobody needs: utilsforecast dask's frames where dask is installed, a kernel its debugger
+NEEDLESS = ("dask", "debugpy")
+# what the forecasting libraries import for plots and for methods that do not compete here
+SELDOM = ("matplotlib.pyplot", "statsmodels.api")
 
 
 # the warm process --------------------------------------------------------------------------------------------------
@@ -69,12 +76,14 @@ def serve() -> None:
         os._exit(0)
     stages, renderer = json.loads(line)
     cold: deque[tuple[str, str]] = deque(rooms(stages))
+    anew = "collect" in stages  # where it is not run, a forecast is most often taken from before
     for _ in SHARED:
         _import(cold.popleft()[1])
     kernels = {_start_renderer(renderer)} if _alone() else set()
+    code_hash()  # one look at the package's files for all kernels
     while True:
         while cold and not select.select([requests], [], [], 0)[0]:
-            _import(cold.popleft()[1])
+            _import(cold.popleft()[1], anew)
         line = requests.readline()
         kernels = {pid for pid in kernels if os.waitpid(pid, os.WNOHANG) == (0, 0)}
         if not line:
@@ -82,7 +91,7 @@ def serve() -> None:
         request = json.loads(line)
         for pair in [pair for pair in cold if pair[0] in ("", request["stage"])]:
             cold.remove(pair)
-            _import(pair[1])
+            _import(pair[1], anew)
         gc.freeze()  # a collection in the child would copy every page of the imported modules
         alone = _alone()
         pid = os.fork() if alone else 0
@@ -102,11 +111,12 @@ def _alone() -> bool:
     return len(os.listdir("/proc/self/task")) == 1
 
 
-def _import(name: str) -> None:
+def _import(name: str, all_of_it: bool = True) -> None:
     """Import `name` and what it imports late; what cannot be imported is left to the notebook, which then says so."""
-    with suppress(Exception), without_grammar("dask"):  # the forecasting libraries import it where it is installed
-        for late in getattr(importlib.import_module(name), "IMPORTED_LATE", ()):
-            importlib.import_module(late)
+    with suppress(Exception), without_grammar(*NEEDLESS, late=SELDOM):
+        late = getattr(importlib.import_module(name), "IMPORTED_LATE", ())
+        for more in late if all_of_it else ():
+            importlib.import_module(more)
 
 
 def _become_kernel(request: Mapping[str, Any]) -> None:
@@ -183,6 +193,7 @@ def warm_process() -> _Forked | None:
     """
     if not FORKS or sys.flags.hash_randomization or not _alone():
         return None
+    importlib.import_module("sopkit.records")  # both need it
     (asked, given), (answers, told) = os.pipe(), os.pipe()
     if pid := os.fork():
         os.close(asked)
@@ -253,28 +264,24 @@ class _Provisioner(LocalProvisioner):
 class Kernels:
     """Starts the kernels of a run over `stages`, in `cwd`, with `environment` over that of this process.
 
-    `forked`: the `warm_process` that was taken before, if one was.
+    `warm`: the `warm_process` that forks them, True to start one, False for plain kernels.
     """
 
     def __init__(
-        self,
-        stages: Sequence[str],
-        cwd: Path,
-        environment: Mapping[str, str],
-        *,
-        warm: bool = True,
-        forked: _Forked | None = None,
+        self, stages: Sequence[str], cwd: Path, environment: Mapping[str, str], *, warm: _Forked | bool = True
     ) -> None:
         # the checkout that started the run is the one that runs, whatever the working folder
         path = os.pathsep.join(filter(None, (str(ROOMS.parent), os.environ.get("PYTHONPATH"))))
         self.cwd, self.environment = str(cwd), of_kernels(os.environ | dict(environment) | {"PYTHONPATH": path})
         self._turn = threading.Lock()
-        self._warm: _Forked | subprocess.Popen[bytes] | None = forked
+        self._warm: _Forked | subprocess.Popen[bytes] | None = None
         if warm and FORKS:
             self._folder = tempfile.TemporaryDirectory(prefix="sopkit-")
-            code, pipe = "from sopkit.cycle.kernels import serve; serve()", subprocess.PIPE
-            self._warm = forked or subprocess.Popen(
-                [sys.executable, "-c", code], stdin=pipe, stdout=pipe, env=self.environment, cwd=self.cwd
+            pipe, serving = subprocess.PIPE, [sys.executable, "-c", "from sopkit.cycle.kernels import serve; serve()"]
+            self._warm = (
+                warm
+                if isinstance(warm, _Forked)
+                else subprocess.Popen(serving, stdin=pipe, stdout=pipe, env=self.environment, cwd=self.cwd)
             )
             with suppress(OSError):
                 self._told([list(stages), str(Path(self._folder.name) / "renderer")])

@@ -98,6 +98,7 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
+@cache
 def versions() -> dict[str, str]:
     """The versions of Python, sopkit and the libraries that a plan's numbers hang on."""
     found = {"python": platform.python_version(), "sopkit": __version__}

@@ -93,12 +93,12 @@ def run(
     Engine(str((parameters or {}).get("engine") or ""))  # refuses what is no address
     from sopkit.cycle.kernels import warm_process
 
-    forked = warm_process() if warm else None  # before the database is opened
+    process: Any = warm and (warm_process() or True)  # before the database is opened
     stale = opened.stale() if resume else {}
     versions.begin(opened, [stage.name for stage in stages if not resume or stage.name in stale], again)
     refuse_unwritable(opened.folder)
     with locks.alone(opened.folder, f"{company} {cycle}"):
-        _run(opened, found, stages, chosen, resume=resume, progress=progress, warm=warm, forked=forked)
+        _run(opened, found, stages, chosen, resume=resume, progress=progress, warm=process)
         if stages[-1].name == "publish" and "reproduces" not in opened.manifest and not opened.stale():
             crate.write(opened)
     return opened
@@ -112,17 +112,17 @@ def _run(
     *,
     resume: bool,
     progress: bool,
-    warm: bool,
-    forked: Any,
+    warm: Any,
 ) -> None:
     running = _Runner(cycle, notebooks, parameters, progress)
     try:
         # what hangs on a stale stage is stale too, so none is missing here
-        wanted = [stage for stage in stages if not resume or running.must_run(stage)]
+        stale = cycle.stale() if resume else {}
+        wanted = [stage for stage in stages if not resume or running.must_run(stage, stale)]
         if wanted:
-            running.begin([stage.name for stage in wanted], warm, forked)
+            running.begin([stage.name for stage in wanted], warm)
         for stage in stages:
-            if resume and not running.must_run(stage):
+            if resume and not running.must_run(stage, cycle.stale()):
                 running.say(f"{stage.number:02d} {stage.name:<10} not stale, left as it is")
             else:
                 running.stage(stage, next((one for one in wanted if one.number > stage.number), None))
@@ -191,12 +191,12 @@ class _Runner:
         self.kernels: Any = None  # Kernels, once the run begins
         self.next: tuple[Stage, Kernel] | None = None
 
-    def begin(self, stages: list[str], warm: bool, forked: Any) -> None:
-        """Start what the kernels of `stages` share, in the process that was `forked` for it if one was."""
+    def begin(self, stages: list[str], warm: Any) -> None:
+        """Start what the kernels of `stages` share; `warm` as `Kernels` takes it."""
         from sopkit.cycle.kernels import Kernels
 
         folders = {"SOPKIT_DATA": str(data_root()), "SOPKIT_REPORTS": str(self.cycle.folder.parents[1])}
-        self.kernels = Kernels(stages, project_root(), folders | {"SOPKIT_RUNNER": "1"}, warm=warm, forked=forked)
+        self.kernels = Kernels(stages, project_root(), folders | {"SOPKIT_RUNNER": "1"}, warm=warm)
 
     def say(self, line: str) -> None:
         if not self.bar.disable:
@@ -205,10 +205,10 @@ class _Runner:
             print(line, file=sys.stderr, flush=True)
         self.bar.update()
 
-    def must_run(self, stage: Stage) -> bool:
-        """Whether the stage is stale, or ran with other parameters."""
+    def must_run(self, stage: Stage, stale: Mapping[str, str]) -> bool:
+        """Whether the stage is among those `stale`, or ran with other parameters."""
         ran = self.cycle.manifest["stages"].get(stage.name, {}).get("parameters")
-        return ran != self.parameters[stage.name] or stage.name in self.cycle.stale()
+        return ran != self.parameters[stage.name] or stage.name in stale
 
     def _kernel(self, stage: Stage) -> Kernel:
         """The kernel that was started for `stage`, or a new one where another stage was expected."""
@@ -224,10 +224,10 @@ class _Runner:
         kernel = self._kernel(stage)
         # imported while the kernel starts
         with without_grammar():
+            import papermill
             from nbformat.sign import NotebookNotary
 
-        from sopkit.cycle.execute import execute
-
+            from sopkit.cycle.execute import ENGINE
         source = self.notebooks[stage.name]
         kept = self.cycle.folder / "notebooks" / source.name
         kept.parent.mkdir(parents=True, exist_ok=True)
@@ -238,8 +238,16 @@ class _Runner:
             manager = kernel.ready()
             if following is not None:
                 self.next = following, self.kernels.start(following.name)
-            chosen = {"company": self.cycle.company_name, "cycle": self.cycle.cycle} | self.parameters[stage.name]
-            notebook = execute(source, kept, chosen, manager=manager, cwd=self.kernels.cwd)
+            notebook = papermill.execute_notebook(
+                source,
+                kept,
+                {"company": self.cycle.company_name, "cycle": self.cycle.cycle} | self.parameters[stage.name],
+                engine_name=ENGINE,
+                kernel_name="python3",
+                km=manager,
+                progress_bar=False,
+                cwd=self.kernels.cwd,
+            )
         except BaseException as error:
             self.cycle.mark(stage.name, "failed", seconds=round(time.perf_counter() - began, 2))
             if isinstance(error, KeyboardInterrupt):

@@ -123,7 +123,8 @@ def combined(book: Book, codes: Sequence[str]) -> pd.DataFrame:
             [row | {"sentence": say("They are not recommended together: {error}", error)}], columns=names
         )
     base = Plan(book.tables, book.company, book.cycle, book.scenarios)
-    before, after = base.measures(), _with_costs(base, codes).what_if(both, judged=False).measures()
+    # one question: a model kept warm for more would be built and solved for nothing
+    before, after = base.measures(), _with_costs(base, codes).what_if(both, warm=False, judged=False).measures()
     gain = float((after - before)["result"] - (after - before)["service penalties"])
     told = [amount(one, book.currency, True) for one in (gain, added)]
     # what they take from each other is taken from what each brings on average over its events

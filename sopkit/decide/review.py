@@ -76,5 +76,5 @@ def _brings(commitment: Mapping[str, Any], book: Book) -> float | None:
     plan = Plan(book.tables, book.company, book.cycle, book.scenarios)
     costs = book["option_costs"]
     rest = plan.with_tables({"option_costs": costs[costs["option"] != commitment["option"]]})
-    here, there = (one.measures() for one in (plan, rest.what_if(out)))
+    here, there = (one.measures() for one in (plan, rest.what_if(out, warm=False)))
     return float((here - there)["result"] - (here - there)["service penalties"])

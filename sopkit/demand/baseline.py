@@ -306,7 +306,8 @@ def _level_of_intermittent(
     A part's own months cannot tell a slow decline from chance, those of all parts can. From the backtest after two
     years of history or more, a series that has ended since included; each counts by the root of its mean, as errors of
     counts grow. The ratio is shrunk towards 1 by the part of its square that its variance explains; it is 1 with fewer
-    than ENOUGH series.
+    than ENOUGH series, and never more: companies list the parts that still sell, so a backtest on them finds
+    more sold than could be known then (held-out car parts: 13 % more, in the year after 6 % less).
     """
     sums = {}
     for past, ahead in blend.items():
@@ -319,9 +320,11 @@ def _level_of_intermittent(
     if len({at for at, _ in sums}) < ENOUGH:
         return 1.0
     came, said = pd.DataFrame(sums).T.groupby(level=0).sum().to_numpy().T
-    ratio = came.sum() / max(said.sum(), 1e-12)
-    doubt = ((came - ratio * said) ** 2).sum() / said.sum() ** 2
-    return float(1 + (ratio - 1) * max(0.0, 1 - doubt / max((ratio - 1) ** 2, 1e-12)))
+    if not 0 <= came.sum() < said.sum():
+        return 1.0
+    less = 1 - came.sum() / said.sum()
+    variance = ((came - (1 - less) * said) ** 2).sum() / said.sum() ** 2
+    return float(1 - less * max(0.0, 1 - variance / less**2))
 
 
 # The answer -----------------------------------------------------------------------------------------------------
@@ -422,15 +425,12 @@ def _accuracy(panel: Panel, cv: pd.DataFrame) -> pd.DataFrame:
 def _notes(panel: Panel, accuracy: pd.DataFrame, level: float) -> pd.DataFrame:
     rmsse = accuracy.pivot(index="unique_id", columns="model", values="rmsse")
     rows = [(series.name, note) for series in panel.series for note in series.notes]
-    moved = (
-        "Sold in some months only: forecast {share} lower than its methods say, as all such series together sold that "
-        "much less than their forecasts in the backtest."
-        if level < 1
-        else "Sold in some months only: forecast {share} higher than its methods say, as all such series together sold "
-        "that much more than their forecasts in the backtest."
-    )
-    if abs(level - 1) >= 0.005:
-        told = say(moved, local(f"{abs(level - 1):.0%}"))
+    if level < 0.995:
+        told = say(
+            "Sold in some months only: forecast {share} lower than its methods say, as all such series together sold "
+            "that much less than their forecasts in the backtest.",
+            local(f"{1 - level:.0%}"),
+        )
         rows += [(series.name, told) for series in panel.series if series.kind == "intermittent"]
     if NAIVE in rmsse:
         for name, naive, chosen in rmsse[[NAIVE, "chosen"]].itertuples():

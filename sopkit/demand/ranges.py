@@ -17,7 +17,7 @@ from sopkit.demand.short import Cut, is_short
 _GRID = np.arange(1, 100) / 100  # the levels at which the distribution of errors is kept
 ENOUGH = 20  # errors that a distribution needs
 GROWTH = 0.4  # errors grow with months ahead ** GROWTH beyond the backtest's (monthly series of M1 and tourism)
-EVEN = 0.9  # the power at which calm and wild thirds of M1 hold alike (79 and 81 %); 0.7 to 1 score within 1 %
+EVEN = 0.85  # the power at which calm and wild thirds of M1 hold alike; 0.7 to 1 score within 1 % on all tuned sets
 LEAST_APART = 0.1  # methods that agree to the last unit are as far apart as this share of what they miss
 UNKNOWN = 0.4  # standard deviation of a short history's forecast, share of its mean, where nothing can be borrowed
 # From TELLING months on the size of such a history is SPREAD times its own standard deviation, not its mean: ranges of
@@ -97,9 +97,7 @@ def errors_of(panel: Panel, cv: pd.DataFrame, known: Mapping[tuple[int, int], fl
     `known`: place and offset of a series -> its size, where the methods told one (see `doubt`).
 
     A short series has none of its own. Where a series of two years had less at a cutoff, what was said then says little
-    of how sure today's forecast is: such errors count only where there are not ENOUGH others. Nor did the furthest
-    cutoff know how good its contestants were: with ENOUGH regular series its errors are brought to the size of the
-    nearest's.
+    of how sure today's forecast is: such errors count only where there are not ENOUGH others.
     """
     place = {one.name: at for at, one in enumerate(panel.series) if one.kind not in FIXED and not is_short(one.kind)}
     frame = cv.loc[cv["unique_id"].isin(place), ["unique_id", "cutoff", "y", "chosen"]]
@@ -122,13 +120,7 @@ def errors_of(panel: Panel, cv: pd.DataFrame, known: Mapping[tuple[int, int], fl
     )
     if grown.sum() >= ENOUGH:
         frame = frame[grown]
-    frame = frame[["series", "group", "offset", "step", "error"]].astype(kinds).reset_index(drop=True)
-    shared = frame[(frame["step"] <= frame["offset"].min()) & (frame["group"] == 0)]
-    missed = shared["error"].abs().groupby(shared["offset"]).quantile(0.8)
-    if shared["series"].nunique() >= ENOUGH and missed.min() > 0:
-        nearest = frame["offset"].map(missed.iloc[0] / missed).where(frame["group"] == 0, 1.0)
-        frame["error"] *= nearest.fillna(1.0)
-    return frame
+    return frame[["series", "group", "offset", "step", "error"]].astype(kinds).reset_index(drop=True)
 
 
 def _shapes(errors: pd.DataFrame, horizon: int) -> np.ndarray:

@@ -6,8 +6,8 @@ values, a Var its columns, and a Set is a loop of one step, in which every row s
 the loop is summed up. So 40,000 rows cost as much as one rule.
 
 Pyomo's private names are used here and nowhere else: `_constructed`, `_rule`, `_init_sense`, `_rule_domain`,
-`_rule_bounds`, `_rule_init`, `_init_dimen` and `_data`. Where Pyomo is another than the one tested, or a rule is not to
-be read this way (an `if` on an index), the plain walk of `matrix.py` reads it, and `Matrix.note` says so.
+`_rule_bounds`, `_rule_init`, `_init_dimen`, `_dict` and `_data`. Where Pyomo is another than the one tested, or a rule
+is not to be read this way (an `if` on an index), the plain walk of `matrix.py` reads it, and `Matrix.note` says so.
 """
 
 from __future__ import annotations
@@ -18,24 +18,22 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyomo
-from pyomo.environ import Constraint, Expression, Objective, Param, RangeSet, Set, Var, value
+from pyomo.environ import Constraint, Expression, NonNegativeReals, Objective, Param, RangeSet, Set, Var, value
 from scipy.sparse import coo_array, csr_array
 
 from sopkit.supply.matrix import Labels, Matrix, Rows, Walk, bounds, walked
+from sopkit.supply.positions import Index, NotReadableError, Positions
 
 TESTED = "6.10."
 """The versions of Pyomo whose private names are known."""
 
 _BUILT = "_constructed"  # Pyomo runs a rule at once where it is declared on a block that is
 
-_DENSE = 20_000_000  # keys: a set's lookup table is an array up to here, a sorted search above
-
 
 @contextmanager
 def held(model: Any) -> Iterator[None]:
-    """Within this block the rules declared on `model` are kept and not run: no object for each row."""
+    """Within this block rules declared on `model` are kept and not run, and numbers are taken all at once."""
     if not pyomo.__version__.startswith(TESTED):
         yield
         return
@@ -44,6 +42,21 @@ def held(model: Any) -> Iterator[None]:
         yield
     finally:
         setattr(model, _BUILT, True)
+        for param in model.component_objects(Param):
+            if not param.is_constructed():
+                _fill(param)
+
+
+def _fill(param: Any) -> None:
+    """Give a Param its numbers at once where none is out of its domain; else Pyomo does, and says which is wrong."""
+    numbers = getattr(param._rule, "_dict", None)
+    if numbers and param.is_indexed() and param.domain is NonNegativeReals:
+        values = np.fromiter(numbers.values(), dtype=float, count=len(numbers))
+        if (values >= 0).all():
+            param._rule = None
+            param.construct()
+            param._data.update(numbers)
+    param.construct()
 
 
 def matrix(model: Any) -> Matrix:
@@ -63,10 +76,6 @@ class _WalkError(Exception):
 
     def __init__(self, why: Exception) -> None:
         self.why = why
-
-
-class _NotReadableError(Exception):
-    """The rule does something that is not done over a whole set: walk it instead."""
 
 
 class _Loop:
@@ -109,7 +118,7 @@ class _Value:
             return of.here()
         if isinstance(of, (int, float, np.number)):
             return _Value(self.quick, np.full(self.quick.loop.size, float(of)))
-        raise _NotReadableError(f"{type(of).__name__} is no number")
+        raise NotReadableError(f"{type(of).__name__} is no number")
 
     def __add__(self, of: Any) -> _Value:
         one, two = self.here(), self.other(of)
@@ -127,7 +136,7 @@ class _Value:
     def __mul__(self, of: Any) -> _Value:
         one, two = self.here(), self.other(of)
         if one.parts and two.parts:
-            raise _NotReadableError("a product of decisions")
+            raise NotReadableError("a product of decisions")
         parts, by = (one.parts, two.constant) if one.parts else (two.parts, one.constant)
         scaled = tuple((row, col, coef * by[row]) for row, col, coef in parts)
         return _Value(self.quick, one.constant * two.constant, scaled)
@@ -135,7 +144,7 @@ class _Value:
     def __truediv__(self, of: Any) -> _Value:
         by = self.other(of)
         if by.parts:
-            raise _NotReadableError("division by a decision")
+            raise NotReadableError("division by a decision")
         return self * _Value(self.quick, 1.0 / by.constant)
 
     def __le__(self, of: Any) -> _Relation:
@@ -148,7 +157,7 @@ class _Value:
         return _Relation(self.here(), self.other(of), equal=True)
 
     def __bool__(self) -> bool:
-        raise _NotReadableError("a condition")
+        raise NotReadableError("a condition")
 
     __radd__, __rmul__, __hash__ = __add__, __mul__, None  # type: ignore[assignment]
 
@@ -164,7 +173,7 @@ class _Label(_Value):
         legend = [label if isinstance(label, (int, float)) else np.nan for label in self.quick.code]
         got = np.asarray(legend, dtype=float)[self.codes]
         if np.isnan(got).any():
-            raise _NotReadableError("a label where a number belongs")
+            raise NotReadableError("a label where a number belongs")
         return got
 
     def here(self) -> _Label:
@@ -172,7 +181,7 @@ class _Label(_Value):
         codes, loop, origins = self.codes, self.quick.loop, []
         while loop is not self.loop:
             if loop.parent is None:
-                raise _NotReadableError("an index outside of its loop")
+                raise NotReadableError("an index outside of its loop")
             origins.append(loop.origin)
             loop = loop.parent
         for origin in reversed(origins):
@@ -187,7 +196,7 @@ class _Relation:
         self.left, self.right, self.equal = left, right, equal
 
     def __bool__(self) -> bool:
-        raise _NotReadableError("a condition")
+        raise NotReadableError("a condition")
 
     def rows(self, size: int, total: int) -> tuple[csr_array, np.ndarray, np.ndarray]:
         """Coefficients and bounds; as Pyomo has it, the body is the side with decisions, or left - right."""
@@ -212,7 +221,7 @@ class _View:
     def __getattr__(self, name: str) -> Any:
         component = self._quick.model.component(name)
         if component is None:
-            raise _NotReadableError(f"{name} is no component")
+            raise NotReadableError(f"{name} is no component")
         seen = _Component(self._quick, component)
         return seen if component.is_indexed() or component.ctype in (Set, RangeSet) else seen[()]
 
@@ -256,7 +265,7 @@ class _Component:
             index = quick.index(of.index_set())  # first: its members must have codes before they are looked for
             places = index.find([quick.codes(label) for label in (key if type(key) is tuple else (key,))])
             if len(places) and places.min() < 0:
-                raise _NotReadableError(f"{of.local_name} has no such member")
+                raise NotReadableError(f"{of.local_name} has no such member")
         if of.ctype is Set:
             return self._members(places)
         if of.ctype is Var:
@@ -268,65 +277,6 @@ class _Component:
             return _Value(quick, constant[places], ((picked.row, picked.col, picked.data),))
         values, labels = quick.values(of)
         return _Label(quick, values[places]) if labels else _Value(quick, values[places])
-
-
-class _Positions:
-    """Where the members of one plain set stand, found for whole arrays of codes at once; -1 = no member."""
-
-    def __init__(self, codes: list[np.ndarray]) -> None:
-        self.codes, self.size, self.tables = codes, len(codes[0]), []
-        for column in codes:
-            present = np.unique(column)
-            table = np.full(present.max(initial=-1) + 2, -1)  # the last is for every code that is not there, and for -1
-            table[present] = np.arange(len(present))
-            self.tables.append(table)
-        room = float(np.prod([table.max(initial=0) + 1.0 for table in self.tables]))
-        if room >= 2**62:
-            raise _NotReadableError("too many labels for one key")
-        keys = self._keys(codes)
-        self.sparse = pd.Index(keys) if room > _DENSE else None
-        if self.sparse is None:
-            self.at = np.full(int(room) + 1, -1)
-            self.at[keys] = np.arange(self.size)
-
-    def _keys(self, codes: list[np.ndarray]) -> np.ndarray:
-        key, missing = np.zeros(len(codes[0]), dtype="int64"), False
-        for column, table in zip(codes, self.tables, strict=True):
-            place = table[np.minimum(column, len(table) - 1)]
-            key, missing = key * (table.max(initial=0) + 1) + place, missing | (place < 0)
-        return np.where(missing, -1, key)
-
-    def find(self, codes: list[np.ndarray]) -> np.ndarray:
-        keys = self._keys(codes)
-        return self.at[keys] if self.sparse is None else self.sparse.get_indexer(keys)
-
-
-class _Index:
-    """An index set as the product of its plain sets."""
-
-    def __init__(self, factors: list[_Positions]) -> None:
-        self.factors = factors
-        self.size = int(np.prod([factor.size for factor in factors]))
-
-    def members(self) -> list[np.ndarray]:
-        """The codes of every member, one array for each index, in the order of iteration."""
-        out, before, after = [], 1, self.size
-        for factor in self.factors:
-            after //= max(1, factor.size)
-            out += [np.tile(np.repeat(codes, after), before) for codes in factor.codes]
-            before *= factor.size
-        return out
-
-    def find(self, codes: list[np.ndarray]) -> np.ndarray:
-        """The position of each tuple of codes, -1 where it is no member."""
-        position, first = np.zeros(len(codes[0]), dtype="int64"), 0
-        for factor in self.factors:
-            found = factor.find(codes[first : first + len(factor.codes)])
-            position = np.where((position < 0) | (found < 0), -1, position * factor.size + found)
-            first += len(factor.codes)
-        if first != len(codes):
-            raise _NotReadableError("more indices than the set has")
-        return position
 
 
 class _Quick(Walk):
@@ -350,7 +300,7 @@ class _Quick(Walk):
         outer = self.loop
         try:
             if id(component) in self.made:
-                raise _NotReadableError("its rows were made already")
+                raise NotReadableError("its rows were made already")
             return read(component)
         except _WalkError:
             raise
@@ -370,7 +320,7 @@ class _Quick(Walk):
         places = tuple(_Label(self, codes) for codes in labels)
         got = rule(self.view, places[0] if len(places) == 1 else places)
         if self.loop is not whole:
-            raise _NotReadableError("a loop that ends before its last member")
+            raise NotReadableError("a loop that ends before its last member")
         return got, labels
 
     def _whole(self, component: Any) -> tuple[int, Labels]:
@@ -385,7 +335,7 @@ class _Quick(Walk):
 
     def _decision(self, variable: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, Labels]:
         if not variable._rule_domain.constant() or variable._rule_init is not None:
-            raise _NotReadableError("a domain or a start of each member")
+            raise NotReadableError("a domain or a start of each member")
         size, labels = self._whole(variable)
         domain = variable._rule_domain(self.model, None, variable)
         pairs = [domain.bounds(), (None, None)]
@@ -407,7 +357,7 @@ class _Quick(Walk):
     def _rule(self, rule: Any) -> Rows:
         relation, labels = self._run(rule, rule._rule)
         if not isinstance(relation, _Relation):
-            raise _NotReadableError("no relation of two sides")
+            raise NotReadableError("no relation of two sides")
         return *relation.rows(self.loop.size, self.total), labels
 
     def objective(self, objective: Any) -> tuple[np.ndarray, float, Any]:
@@ -437,13 +387,13 @@ class _Quick(Walk):
         distinct, place = np.unique(label.here().constant, return_inverse=True)
         return np.array([self.code.get(number, -1) for number in distinct.tolist()], dtype="int64")[place]
 
-    def index(self, index_set: Any) -> _Index:
+    def index(self, index_set: Any) -> Index:
         """An index set, kept because many components share it."""
         known = self.known.get(id(index_set))
         if known is None:
             index_set.construct()
             parts = list(index_set.subsets())
-            known = self.known[id(index_set)] = _Index([_Positions(self.encode(p, p.dimen)) for p in parts])
+            known = self.known[id(index_set)] = Index([Positions(self.encode(p, p.dimen)) for p in parts])
         return known
 
     def values(self, param: Any) -> tuple[np.ndarray, bool]:
@@ -454,6 +404,8 @@ class _Quick(Walk):
                 return np.array([value(param)], dtype=float), False
             index, given = self.index(param.index_set()), param._data
             places = index.find(self.encode(given, param.dim())) if given else np.zeros(0, dtype="int64")
+            if len(places) and places.min() < 0:
+                raise NotReadableError(f"{param.local_name} has a value for what is no member")
             listed, default = list(given.values()), param.default()
             labels = any(isinstance(one, str) for one in listed)
             if labels:
@@ -463,7 +415,7 @@ class _Quick(Walk):
                 known = np.full(index.size, np.nan if default is Param.NoValue else default, dtype=float), labels
                 known[0][places] = listed
             if len(places) < index.size and (labels or default is Param.NoValue):
-                raise _NotReadableError(f"{param.local_name} has no value for some members")
+                raise NotReadableError(f"{param.local_name} has no value for some members")
             self.known[id(param)] = known
         return known
 

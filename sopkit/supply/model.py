@@ -55,14 +55,15 @@ Held = Callable[[pyo.ConcreteModel], AbstractContextManager[None]]
 def build(network: Network, held: Held = nullcontext) -> pyo.ConcreteModel:
     """The supply model of `network`: quantities in units of measure, hours, people and the company's currency.
 
-    `held(model)` is the block in which the rules are declared: `accelerator.held` keeps them unread.
+    `held(model)` is the block in which parameters and rules are declared: `accelerator.held` keeps rules unread.
 
     Balances follow Chopra & Meindl, Supply Chain Management (aggregate planning), and Pochet & Wolsey, Production
     Planning by Mixed Integer Programming (lots, bills of materials); shelf life is first in, first out.
     """
     m = pyo.ConcreteModel(name="supply")
     _sets(m, network)
-    _parameters(m, network)
+    with held(m):
+        _parameters(m, network)
     _decisions(m, network)
     m.part_of, m.promises = {}, PROMISES
     with held(m):

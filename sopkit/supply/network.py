@@ -741,10 +741,11 @@ class Lots(Group):
                 need[component] += need[item] * most_used[item, component]
             for make, each in comes_from[item]:
                 need[make] += need[item] / each
+        paced = set(resources.change_price)  # to keep their hours steady more may be made than is of use
         self.largest_run = {
             (i, w, t): ROOM
             * min(
-                [float(need[i][at])]
+                [float(need[i][at])] * paced.isdisjoint(r for r in resources.of[i, w] if making.hours[i, w, r] > 0)
                 + [
                     max(
                         0.0,

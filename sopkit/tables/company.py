@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args
@@ -330,6 +331,14 @@ def _twice(node: yaml.Node) -> Iterator[tuple[int, str]]:
             yield from _twice(value)
 
 
+def _composed(text: str) -> yaml.Node | None:
+    """What `text` says, read by libyaml where PyYAML has it; where that refuses it, PyYAML says why."""
+    if yaml.__with_libyaml__:
+        with suppress(yaml.YAMLError):
+            return yaml.compose(text, Loader=yaml.CSafeLoader)
+    return yaml.compose(text, Loader=yaml.SafeLoader)
+
+
 def load_yaml(path: Path) -> tuple[Any, dict[Place, int]]:
     """The document at `path` and the line of each of its parts; raises SettingsError where it is not YAML."""
     try:
@@ -342,14 +351,15 @@ def load_yaml(path: Path) -> tuple[Any, dict[Place, int]]:
         at = error.object[: error.start].count(b"\n") + 1
         raise SettingsError(f"{path}, line {at}: not text in UTF-8. Save the file as UTF-8 again.") from None
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        node = _composed(text)
         twice = list(_twice(node)) if node else []
         if twice:
             again = "\n".join(
                 f"  line {line}: {name} stands here again; YAML would keep only the last" for line, name in twice
             )
             raise SettingsError(f"{path} has {len(twice)} mistake(s):\n{again}")
-        return (yaml.safe_load(text) or {}), (_lines(node) if node else {})
+        lines = _lines(node) if node else {}
+        return (yaml.SafeLoader("").construct_document(node) if node else None) or {}, lines
     except yaml.MarkedYAMLError as error:
         line = str(error.problem_mark.line + 1) if error.problem_mark else "?"
         raise SettingsError(f"{path}, line {line}: {error.problem}. Correct the YAML there.") from None
