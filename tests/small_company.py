@@ -77,6 +77,42 @@ def made(size: demo.Size, seed: int = demo.SEED) -> dict[str, pd.DataFrame]:
     return tables
 
 
+def trigeiro(case: dict) -> dict[str, pd.DataFrame]:
+    """A published lot-sizing problem of `textbook.json`: one line with set-ups, demand that must be met."""
+    items, count = [f"P{at:02d}" for at in range(1, len(case["hold"]) + 1)], len(case["demand"])
+    tables = read("""
+        families
+        family
+        F
+
+        sites
+        site, kind
+        PLANT, plant
+
+        markets
+        market, region, channel
+        SHOPS, all, retail
+
+        resources
+        resource, site
+        LINE, PLANT
+
+        lanes
+        origin, destination
+        PLANT, SHOPS
+        """)
+    set_up = {name: case[name] for name in ("setup_hours", "setup_cost")}
+    wanted = {(item, "SHOPS"): list(map(float, units)) for item, *units in zip(items, *case["demand"], strict=True)}
+    return tables | {
+        "products": pd.DataFrame({"product": items, "family": "F", "price": 0.0, "standard_cost": 0.0}),
+        "routings": pd.DataFrame({"item": items, "resource": "LINE", "hours": 1.0, **set_up}),
+        "capacity": monthly("resource", {"LINE": {"hours": case["capacity"]}}, count),
+        "policies": pd.DataFrame({"site": "PLANT", "item": items, "holding_cost": case["hold"]}),
+        "service_policies": pd.DataFrame({"product": items, "market": "SHOPS", "unmet": "neither"}),
+        "demand_plan": demand(wanted, dict.fromkeys(items, 0.0)),
+    }
+
+
 BAGS_MONTHS = 3
 BAGS = """
     families

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
-from small_company import CYCLE, company, demand, monthly, months, read
+from small_company import CYCLE, company, demand, monthly, months, read, trigeiro
 
 from sopkit import supply
 from sopkit.book import Book, Change
+from sopkit.supply.resolve import Session
 
 
 def money(plan: dict[str, pd.DataFrame], *only: str) -> float:
@@ -256,6 +257,17 @@ def test_wagner_whitin(textbook):
     assert money(plan) == pytest.approx(textbook["wagner_whitin"]["min_cost"], rel=1e-6)
     lots = plan["supply_plan"].set_index("month")["quantity"].reindex(pd.to_datetime(months(4)), fill_value=0.0)
     assert lots.tolist() == pytest.approx(textbook["wagner_whitin"]["lots"])
+
+
+@pytest.mark.parametrize("name", ["G53", "G57", "G62"])
+def test_trigeiros_best_known_lots_fit_into_the_gap(textbook, name):
+    """Ten seconds find a plan; no plan costs less than the published one, none is further from it than it says."""
+    case = textbook["trigeiro"][name]
+    count = len(case["demand"])
+    session = Session(Book.of(trigeiro(case), company(count, gap=0.02, time_limit=10.0), CYCLE))
+    plan = session.plan()
+    assert case["min_cost"] - 0.01 <= money(plan) <= case["min_cost"] + session.base.answer.gap + 0.01
+    assert plan["deliveries"]["lost"].sum() == 0
 
 
 def test_factory_physics(textbook):

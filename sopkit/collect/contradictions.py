@@ -245,13 +245,9 @@ def _lots(tables: Tables, months: Months) -> Iterator[Finding]:
         allowed="what fits into {most} hours",
         fix="Correct the minimum run or the capacity.",
     )
-    for column in (
-        "family_setup_hours",
-        "family_setup_cost",
-    ):  # alike in all rows of a family, none where there is none
-        first = routings.groupby(["resource", "setup_family"])[column].transform("first") * routings["setup_family"].ne(
-            ""
-        )
+    named = routings["setup_family"].ne("")  # alike in all rows of a family, none where there is none
+    for column in ("family_setup_hours", "family_setup_cost"):
+        first = routings.groupby(["resource", "setup_family"])[column].transform("first").where(named, 0.0)
         yield from _Wrong("routings", routings.assign(first=first.map("{:g}".format))).where(
             routings[column].ne(first), column, "not the set-up of the family's other rows", allowed="{first}",
             fix="Enter it alike in all rows of the family on the resource, or name the family.",
@@ -264,11 +260,10 @@ def _too_small(tables: Tables) -> Iterator[Finding]:
         frame = tables[name]
         yield from _Wrong(name, frame).where(
             frame[column].gt(0) & frame[column].lt(LEAST),
-            column,
-            "so little for one unit that it could not be told from nothing",
+            column, "so little for one unit that it could not be told from nothing",
             allowed=f"0, or at least {LEAST:g}",
             fix="Plan the item in a larger unit, for example in thousands.",
-        )
+        )  # fmt: skip
 
 
 def _offers(tables: Tables, months: Months) -> Iterator[Finding]:

@@ -67,9 +67,8 @@ class Recount:
         self.bills, self.by_products = bills[~out], bills[out]
         lots = self.made.groupby([*WAY, "site", "month"], as_index=False)["quantity"].sum()
         self.load = self._beside(plan["resource_load"], "resources", ["resource"]).set_index(["resource", "month"])
-        work = lots.merge(self.steps.drop(columns="site"), on=WAY).join(
-            self.load["carried_over"], ["resource", "month"]
-        )
+        steps = self.steps.drop(columns="site")
+        work = lots.merge(steps, on=WAY).join(self.load["carried_over"], ["resource", "month"])
         work["set_up"] = work["item"] + " / " + work["way"] != work["carried_over"]
         anew = work.groupby([*WAY, "month"], as_index=False)["set_up"].any()
         self.lots = lots.merge(self.ways, "left", WAY).merge(anew)
@@ -78,9 +77,8 @@ class Recount:
         self.families = work[shared].drop_duplicates(["resource", "setup_family", "month"])
         lost = self.families.assign(load=self.families["family_setup_hours"], quantity=0.0, set_up=False)
         self.work = pd.concat([work, lost]) if len(lost) else work
-        people = self._beside(plan["people_plan"], "workforce", ["site", "skill"]).merge(
-            book["calendar"], "left", "month"
-        )
+        people = self._beside(plan["people_plan"], "workforce", ["site", "skill"])
+        people = people.merge(book["calendar"], "left", "month")
         people = self._dated(people.assign(start=0.0), "dated_workforce", "starting", "start")
         people = self._dated(people.assign(retire=0.0), "dated_workforce", "leaving", "retire")
         for cost in ("wage", "hire_cost", "layoff_cost"):
