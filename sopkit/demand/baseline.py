@@ -319,11 +319,11 @@ def _level_of_intermittent(
                 sums[at, past] = np.nan_to_num(both) / np.sqrt(np.abs(y).mean())
     if len({at for at, _ in sums}) < ENOUGH:
         return 1.0
-    came, said = pd.DataFrame(sums).T.groupby(level=0).sum().to_numpy().T
-    if not 0 <= came.sum() < said.sum():
+    sold, expected = pd.DataFrame(sums).T.groupby(level=0).sum().to_numpy().T
+    if not 0 <= sold.sum() < expected.sum():
         return 1.0
-    less = 1 - came.sum() / said.sum()
-    variance = ((came - (1 - less) * said) ** 2).sum() / said.sum() ** 2
+    less = 1 - sold.sum() / expected.sum()
+    variance = ((sold - (1 - less) * expected) ** 2).sum() / expected.sum() ** 2
     return float(1 - less * max(0.0, 1 - variance / less**2))
 
 
