@@ -1067,8 +1067,11 @@ UNUSED = {
     "offers": ["carbon", "capacity_use"],
     "policies": ["cover_days", "disposal_price"],
     "products": ["weight"],
-    "resources": ["carbon"],
-    "routings": ["carbon", "avoid_price", "valid_from", "valid_to"],
+    "resources": ["carbon", "setup_carry_over"],
+    "routings": [
+        *("carbon", "avoid_price", "valid_from", "valid_to", "setup_family"),
+        *("family_setup_hours", "family_setup_cost"),
+    ],
     "suppliers": ["capacity", "yearly_quota", "quota_price"],
     "workforce": ["attrition"],
 }
