@@ -77,9 +77,8 @@ def made(size: demo.Size, seed: int = demo.SEED) -> dict[str, pd.DataFrame]:
     return tables
 
 
-def trigeiro(case: dict) -> dict[str, pd.DataFrame]:
-    """A published lot-sizing problem of `textbook.json`: one line with set-ups, demand that must be met."""
-    items, count = [f"P{at:02d}" for at in range(1, len(case["hold"]) + 1)], len(case["demand"])
+def shop(prices: dict[str, float], unmet: str = "lost") -> dict[str, pd.DataFrame]:
+    """A plant that delivers to one market at no cost."""
     tables = read("""
         families
         family
@@ -93,22 +92,26 @@ def trigeiro(case: dict) -> dict[str, pd.DataFrame]:
         market, region, channel
         SHOPS, all, retail
 
-        resources
-        resource, site
-        LINE, PLANT
-
         lanes
         origin, destination
         PLANT, SHOPS
         """)
+    products = pd.DataFrame({"product": list(prices), "price": prices.values(), "family": "F", "standard_cost": 0.0})
+    service = pd.DataFrame({"product": list(prices), "market": "SHOPS", "unmet": unmet})
+    return tables | {"products": products, "service_policies": service}
+
+
+def trigeiro(case: dict) -> dict[str, pd.DataFrame]:
+    """A published lot-sizing problem of `textbook.json`: one line with set-ups, demand that must be met."""
+    items, count = [f"P{at:02d}" for at in range(1, len(case["hold"]) + 1)], len(case["demand"])
     set_up = {name: case[name] for name in ("setup_hours", "setup_cost")}
     wanted = {(item, "SHOPS"): list(map(float, units)) for item, *units in zip(items, *case["demand"], strict=True)}
-    return tables | {
-        "products": pd.DataFrame({"product": items, "family": "F", "price": 0.0, "standard_cost": 0.0}),
+    return {
+        **shop(dict.fromkeys(items, 0.0), "neither"),
+        "resources": pd.DataFrame({"resource": ["LINE"], "site": "PLANT"}),
         "routings": pd.DataFrame({"item": items, "resource": "LINE", "hours": 1.0, **set_up}),
         "capacity": monthly("resource", {"LINE": {"hours": case["capacity"]}}, count),
         "policies": pd.DataFrame({"site": "PLANT", "item": items, "holding_cost": case["hold"]}),
-        "service_policies": pd.DataFrame({"product": items, "market": "SHOPS", "unmet": "neither"}),
         "demand_plan": demand(wanted, dict.fromkeys(items, 0.0)),
     }
 

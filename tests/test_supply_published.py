@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.optimize import linprog
-from small_company import CYCLE, company, demand, monthly, months, read
+from small_company import CYCLE, company, demand, monthly, months, read, shop
 from test_supply_textbook import money, profit
 
 from sopkit import supply
@@ -27,30 +27,6 @@ HARD = 1e5
 
 def planned(tables: Tables, count: int, **policies) -> Tables:
     return supply.plan(Book.of(tables, company(count, **policies), CYCLE))
-
-
-def shop(prices: dict[str, float], unmet: str = "lost") -> Tables:
-    """A plant that delivers to one market at no cost."""
-    tables = read("""
-        families
-        family
-        F
-
-        sites
-        site, kind
-        PLANT, plant
-
-        markets
-        market, region, channel
-        SHOPS, all, retail
-
-        lanes
-        origin, destination
-        PLANT, SHOPS
-        """)
-    products = pd.DataFrame({"product": list(prices), "price": prices.values(), "family": "F", "standard_cost": 0.0})
-    service = pd.DataFrame({"product": list(prices), "market": "SHOPS", "unmet": unmet})
-    return tables | {"products": products, "service_policies": service}
 
 
 def corners(rows: list[tuple[dict[str, float], float]], parts: list[str]) -> list[dict[str, float]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
-from small_company import CYCLE, company, demand, monthly, months, read, trigeiro
+from small_company import CYCLE, company, demand, monthly, months, read, shop, trigeiro
 
 from sopkit import supply
 from sopkit.book import Book, Change
@@ -122,23 +122,6 @@ def test_red_tomatos_promotion_is_an_option_by_tables_alone(textbook, month):
 def factory_planning(case: dict) -> dict[str, pd.DataFrame]:
     """Williams: each product needs several machine types, so its operations share one routing; sales may be left."""
     names = [f"PROD{n}" for n in range(1, 8)]
-    tables = read("""
-        families
-        family
-        F
-
-        sites
-        site, kind
-        PLANT, plant
-
-        markets
-        market, region, channel
-        SHOPS, all, retail
-
-        lanes
-        origin, destination
-        PLANT, SHOPS
-        """)
     machines = case["machines"]
     hours = {
         machine: [
@@ -153,8 +136,7 @@ def factory_planning(case: dict) -> dict[str, pd.DataFrame]:
         for at, name in enumerate(names)
         if each[at]
     ]
-    return tables | {
-        "products": pd.DataFrame({"product": names, "family": "F", "price": case["profit"], "standard_cost": 0.0}),
+    return shop(dict(zip(names, case["profit"], strict=True))) | {
         "resources": pd.DataFrame({"resource": list(machines), "site": "PLANT"}),
         "capacity": monthly("resource", hours, 6),
         "routings": pd.DataFrame(needed, columns=["item", "resource", "hours"]).assign(routing="all machines"),

@@ -260,10 +260,11 @@ def _too_small(tables: Tables) -> Iterator[Finding]:
         frame = tables[name]
         yield from _Wrong(name, frame).where(
             frame[column].gt(0) & frame[column].lt(LEAST),
-            column, "so little for one unit that it could not be told from nothing",
+            column,
+            "so little for one unit that it could not be told from nothing",
             allowed=f"0, or at least {LEAST:g}",
             fix="Plan the item in a larger unit, for example in thousands.",
-        )  # fmt: skip
+        )
 
 
 def _offers(tables: Tables, months: Months) -> Iterator[Finding]:

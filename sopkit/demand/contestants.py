@@ -197,9 +197,8 @@ def _methods(
         out["ces"] = (models.AutoCES(season_length=season, model="ZFS"[quick]), plain)
         if quick < 2:
             out["ets"] = (models.AutoETS(season_length=season, model="MNM" if y.min() > 0 else "ANA"), plain)
-        if (
-            quick < 1 or season != 12
-        ):  # beside LightGBM it adds nothing to months: M1 13.39 and 13.39, tourism 17.85, 17.84
+        # beside LightGBM it adds nothing to months: M1 13.39 and 13.39, tourism 17.85 and 17.84
+        if quick < 1 or season != 12:
             out["mfles"] = (models.MFLES(season_length=season), plain)
         if strong_trend(rest, season):
             growing = replace(adjusted, log=True)

@@ -79,9 +79,10 @@ def _unequal(left: pd.Series, right: pd.Series, tolerance: float = UNITS) -> Vio
     return (left - right).abs() - tolerance - 1e-6 * left.abs()
 
 
-def _number(run: pd.Series, measure: str) -> float:
-    """A measure of table `supply_run`; NaN where it is not there."""
-    return float(str(run.get(measure, "nan")).replace(",", ""))
+def reported_number(run: pd.DataFrame, measure: str) -> float:
+    """A measure of table `supply_run` without its unit; NaN where it is not there."""
+    values = run.set_index("measure")["value"]
+    return float(str(values.get(measure, "nan")).split(" ")[0].replace(",", ""))
 
 
 def _sum(frames: list[tuple[pd.DataFrame, list[str]]], names: list[str]) -> pd.Series:
@@ -412,9 +413,9 @@ class _Rules(Recount):
         """Revenue less all costs is the contribution reported; what is said of promises is what the plan breaks."""
         costs = self.plan["supply_costs"]
         signed = costs["amount"].where(costs["cost"].eq("revenue"), -costs["amount"])
-        run = self.plan["supply_run"].set_index("measure")["value"]
-        gap = abs(signed.sum() - _number(run, PROFIT)) - CENT - 1e-8 * signed.abs().sum()
+        run = self.plan["supply_run"]
+        gap = abs(signed.sum() - reported_number(run, PROFIT)) - CENT - 1e-8 * signed.abs().sum()
         broken = self.recorded.groupby("promise")["amount"].sum().drop("", errors="ignore")
-        reported = {name: _number(run, name.replace("_", " ")) for name in broken.index}
+        reported = {name: reported_number(run, name.replace("_", " ")) for name in broken.index}
         counted = {name: abs(amount - reported[name]) - UNITS - 1e-4 * amount for name, amount in broken.items()}
         return pd.Series({"profit": gap} | counted)

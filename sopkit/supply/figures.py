@@ -7,6 +7,7 @@ import pandas as pd
 from sopkit import charts, kpis
 from sopkit.book import Book, Plan
 from sopkit.charts import Figure, Show
+from sopkit.supply.check import reported_number
 from sopkit.words import amount, heading, listed, month_name, number, say, sentence, several, unit_name
 
 MODES = {"make_regular": "made, regular hours", "make_overtime": "made, overtime", "buy": "bought"}
@@ -106,9 +107,8 @@ def costs(book: Book) -> Figure:
 
 def could_bring(book: Book) -> str:
     """How much more a plan with other lots could bring at most; nothing where the plan is proven the best."""
-    run = book["supply_run"].set_index("measure")["value"]
-    gap = float(str(run.get("gap in money", "0")).split(" ")[0].replace(",", ""))
-    if gap < 1:
+    gap = reported_number(book["supply_run"], "gap in money")
+    if not gap >= 1:  # where no run is recorded it is not known
         return ""
     return say(
         "A plan with other lots or set-ups could bring {money} more at most: the search for one ended there.",
