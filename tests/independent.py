@@ -83,8 +83,14 @@ def in_time(parts: dict[int, float], t: int, count: int) -> dict[int, float]:
     return {min(parts): 1.0} if t + max(parts) >= count else parts
 
 
-def independent(tables: dict[str, pd.DataFrame], count: int, carbon: float = 0.0) -> tuple[list[float], float]:
-    """Units of must-be-met demand lost, and of firm orders missing, at least; the best contribution of such a plan."""
+def independent(
+    tables: dict[str, pd.DataFrame], count: int, carbon: float = 0.0, lots: dict[tuple, float] | None = None
+) -> tuple[list[float], float]:
+    """Units of must-be-met demand lost, and of firm orders missing, at least; the best contribution of such a plan.
+
+    `lots`: the least that a set-up makes, by item, way and month, of which the dictionary says no more than that it is
+    little: it counts where a line is set up only to be so in the next month.
+    """
     p, when = Program(), {month: at for at, month in enumerate(months(count))}
     things = [*tables["products"].rename(columns={"product": "item"}).to_dict("records")]
     if "materials" in tables:
@@ -193,7 +199,8 @@ def independent(tables: dict[str, pd.DataFrame], count: int, carbon: float = 0.0
                     p.row({last: 1.0, switch: -1.0, **dict.fromkeys(before, -1.0)}, -np.inf, 0)
                     lasts[resource, t].append((last, switch))
                 p.row({make: 1.0, **ready}, -np.inf, 0)
-                p.row({make: 1.0, switch: -max(set_up[2], 1e-3)}, 0, np.inf)
+                least = (lots or {}).get((item, way, months(count)[t]), 1e-3)
+                p.row({make: 1.0, switch: -max(set_up[2], least)}, 0, np.inf)
             if family:
                 shared = p("family", resource, family, t, money=-step["family_setup_cost"], most=1, whole=True)
                 hours[resource, t][shared] = step["family_setup_hours"]

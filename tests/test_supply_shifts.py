@@ -6,10 +6,14 @@ import pandas as pd
 import pytest
 from small_company import CYCLE, company, demand, months, read
 from test_supply import changed, cost, plain, planned
+from typed_levers import told_and_typed
 
 from sopkit.book import Book
 from sopkit.errors import SupplyDataError
+from sopkit.publish.sections import supply_plan
+from sopkit.supply import figures
 from sopkit.supply.check import checks
+from sopkit.supply.explain import explain
 from sopkit.supply.resolve import Session
 from sopkit.tables import TABLES
 
@@ -213,3 +217,38 @@ def test_a_shift_that_cannot_be_is_refused_with_its_row(table, row, column):
     with pytest.raises(SupplyDataError) as refused:
         Session(Book.of(tables, company(1), CYCLE))
     assert [(one.table, one.column) for one in refused.value.findings] == [(table, column)]
+
+
+def test_what_a_shift_more_would_bring_is_found_by_planning_with_it():
+    """300 asked, 100 anyway, shift 2 of 100 for 500: 100 x 40 less 500 more with a third like it."""
+    session = Session(Book.of(line([300], 100, {"shift": 2, "cost": 500.0, "start_cost": 120.0}), company(1), CYCLE))
+    lever = explain(session)["levers"].query("lever == 'shift'").iloc[0]
+    assert lever["gain"] == pytest.approx(100 * 40 - 620)
+    assert lever["cost"] == pytest.approx(620) and lever["used"] == pytest.approx(100)
+    assert lever["sentence"] == (
+        "Shift 3 on LINE, like the one before it (100 hours for 500 EUR a month, 120 EUR to start and 0 EUR to stop "
+        "it): 100 hours in Jan 2026 would bring 3,380 EUR, 620 EUR paid for it included: 100 units fewer lost."
+    )
+    assert told_and_typed(session) >= 1
+
+
+def test_why_it_is_short_goes_through_a_closed_line():
+    """Opening for 9,999 costs more than 100 x 40: an hour more would bring 40, on a line that is closed."""
+    told = explain(Session(Book.of(line([100], 0, {"cost": 9_999.0}), company(1), CYCLE)))
+    short = told["why_short"].iloc[0]
+    assert (short["limit"], short["limit_place"]) == ("regular_capacity", "LINE")
+    assert "hour on LINE (closed) in Jan 2026, each of which brings 40.00 EUR" in short["sentence"]
+
+
+def test_why_it_is_short_goes_through_a_closed_site():
+    told = explain(Session(Book.of(two_sites(1e5), company(2), CYCLE)))
+    short = told["why_short"].query("place == 'B'").iloc[0]
+    assert short["limit"].startswith("closed_") and short["limit_place"] == "DC"
+    assert "the site is closed: to open it costs more than it brings" in short["sentence"]
+
+
+def test_the_page_shows_which_shifts_are_worked():
+    plan = Book.of(line([120, 150], 100, {"shift": 2, "cost": 1500.0}), company(2), CYCLE).supply()
+    assert figures.shifts(plan).frame["shifts"].tolist() == [0, 1]
+    parts = [each for part in supply_plan(plan)["body"] for each in (part if isinstance(part, list) else [part])]
+    assert any("Shifts worked and sites open" in getattr(part, "html", "") for part in parts)

@@ -9,42 +9,22 @@ with the people employed; whole numbers have limits of their own) the changed ta
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from sopkit.supply.limits import LIMITS, MISSED, NOTHING, Gain, Solved
+from sopkit.supply.limits import LIMITS, MISSED, NOTHING, Gain, Lever, Solved
 from sopkit.supply.loaded import Answer
-from sopkit.supply.matrix import Column
 from sopkit.supply.solve import Solution
 from sopkit.words import listed, local, money, month_name, number, percent, say, several, span, unit_name
 
+CENT = 0.005
+"""Money below this is the solver's tolerance."""
+
 NAMED_FROM = 1e-5
 """A lever that brings less than this share of the plan's contribution is not named."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Lever:
-    """One thing that could be done: extra columns of the model, one for each month, or changed tables."""
-
-    lever: str
-    place: str
-    item: str = ""
-    change: str
-    unit: str = "units"
-    sentence: str
-    months: list[str] = field(default_factory=list)
-    columns: list[Column] = field(default_factory=list)
-    tables: dict[str, pd.DataFrame] = field(default_factory=dict)
-    rows: list[tuple[str, tuple]] = field(default_factory=list)
-    """Rule and index of the limits that the changed tables widen."""
-
-    def add(self, month: str, takes: dict[int, float], most: float, *, cost: float = 0.0, least: float = 0.0) -> None:
-        """In `month` at most `most` units at `cost` each, which change rows by `takes`."""
-        self.months.append(month)
-        self.columns.append(Column(-cost, most, np.array(list(takes)), np.array(list(takes.values())), least))
 
 
 def levers(solved: Solved) -> pd.DataFrame:
@@ -81,8 +61,9 @@ def _with(solved: Solved, lever: Lever) -> tuple[Answer, dict[str, float], float
     """The plan with a lever, how much of it is used in each month, and what is paid for that."""
     if lever.tables and (solved.matrix.integer.any() or not lever.columns):
         other = solved.session.resolve(lever.tables)
-        dearer = (solved.matrix.cost - other.matrix.cost) @ other.values  # what the plan has anyway, at the new prices
-        return other.answer, _beyond(solved, other, lever), float(dearer)
+        answer = replace(other.answer, values=solved.aligned(other))
+        dearer = solved.matrix.cost @ answer.values - other.matrix.cost @ other.values  # than at the prices of the plan
+        return answer, _beyond(solved, other, lever), float(dearer) if abs(dearer) > CENT else 0.0
     answer, split = solved.session.parts.with_columns(lever.columns), len(solved.answer.values)
     used: dict[str, float] = {}
     for month, amount in zip(lever.months, answer.values[split:], strict=True):
@@ -92,11 +73,14 @@ def _with(solved: Solved, lever: Lever) -> tuple[Answer, dict[str, float], float
 
 def _beyond(solved: Solved, other: Solution, lever: Lever) -> dict[str, float]:
     """By how much the other plan goes beyond the limits of this one, by month."""
-    use = other.matrix.a @ other.values
+    use = solved.matrix.a @ solved.aligned(other)
     used: dict[str, float] = {}
     for rule, index in lever.rows:
-        row, names = solved.row(rule, *index), other.matrix.rows[rule]
-        beyond = use[names.start + names.keys.index(index)] - solved.matrix.row_upper[row]
+        if rule == "work_shift":
+            used[index[-1]] = other.network.shifts.hours[index] * float(other[rule][index])
+            continue
+        row = solved.row(rule, *index)
+        beyond = use[row] - solved.matrix.row_upper[row]
         if rule == "people_overtime_limit":
             worked = solved.solution["work_overtime"][index]
             beyond = other["work_overtime"][index] - worked
@@ -166,7 +150,7 @@ def _overtime(solved: Solved) -> Iterator[Lever]:
         share = f"{rules.overtime:.0%}".replace("%", " %")
         change = f"+ {rules.hours:g}" if none else say("+ {share} of the regular hours after maintenance", share)
         here = capacity["resource"].eq(resource)
-        extra = rules.hours if none else rules.overtime * (capacity["hours"] - capacity["maintenance"])
+        extra = rules.hours if none else rules.overtime * (capacity["hours"] - capacity["maintenance"]).clip(lower=0)
         lever = Lever(
             lever="overtime",
             place=resource,
@@ -188,6 +172,26 @@ def _overtime(solved: Solved) -> Iterator[Lever]:
             more = rules.hours if none else rules.overtime * limits.regular_limit[index]
             lever.add(index[-1], {solved.row("overtime_capacity", *index): -1.0}, more)
         yield lever
+
+
+def _shift(solved: Solved) -> Iterator[Lever]:
+    """A shift more on a resource that is short of hours, like the last one that table shifts has for it."""
+    shifts = solved.network.tables["shifts"]
+    for resource in sorted({index[0] for index in solved.binding("regular_capacity")} & set(shifts["place"])):
+        last = shifts[shifts["place"].eq(resource)].nlargest(1, "shift")
+        row = last.assign(shift=last["shift"] + 1, worked=False, valid_from=pd.NaT, valid_to=pd.NaT)
+        one = row.iloc[0]
+        told = [f"{name} {one[name]:.10g}" for name in ("hours", "cost", "start_cost", "stop_cost", "least_months")]
+        paid = [money(one[name], solved.currency) for name in ("cost", "start_cost", "stop_cost")]
+        yield Lever(
+            lever="shift", place=resource, unit="hours",
+            change=say("shifts: a new row, {columns}", f"shift {one['shift']}, {', '.join(told)}"),
+            sentence=say("Shift {shift} on {resource}, like the one before it ({hours} hours for {cost} a month, "
+                "{start} to start and {stop} to stop it)", int(one["shift"]), solved.name(resource),
+                local(f"{one['hours']:,.10g}"), *paid),
+            tables={"shifts": pd.concat([shifts, row], ignore_index=True)},
+            rows=[("work_shift", (f"{resource} shift {one['shift']}", month)) for month in solved.months],
+        )  # fmt: skip
 
 
 WIDER = (
@@ -270,18 +274,10 @@ def _people(solved: Solved) -> Iterator[Lever]:
         decide = pd.Timestamp(members[0][-1]) - pd.DateOffset(months=lead[crew])
         number = solved.rules.hires
         lever = Lever(
-            lever="hire",
-            place=" ".join(crew),
-            change=f"workforce.most_hires + {number}",
-            unit="people",
-            sentence=say(
-                "{count} more {skill} people hired at {site} in a month, first decided by {month}",
-                number,
-                crew[1],
-                solved.name(crew[0]),
-                month_name(decide),
-            ),
-        )
+            lever="hire", place=" ".join(crew), change=f"workforce.most_hires + {number}", unit="people",
+            sentence=say("{count} more {skill} people hired at {site} in a month, first decided by {month}",
+                number, crew[1], solved.name(crew[0]), month_name(decide)),
+        )  # fmt: skip
         for index in members:
             lever.add(index[-1], {solved.row("hiring_limit", *index): -1.0}, float(number))
         yield lever
@@ -446,6 +442,7 @@ def _expedite(solved: Solved) -> Iterator[Lever]:
 
 KINDS: tuple[Callable[[Solved], Iterator[Lever]], ...] = (
     _overtime,
+    _shift,
     _wider,
     _people,
     _second_supplier,
