@@ -151,23 +151,14 @@ def _overtime(solved: Solved) -> Iterator[Lever]:
         change = f"+ {rules.hours:g}" if none else say("+ {share} of the regular hours after maintenance", share)
         here = capacity["resource"].eq(resource)
         extra = rules.hours if none else rules.overtime * (capacity["hours"] - capacity["maintenance"]).clip(lower=0)
+        name, hours, part = solved.name(resource), local(f"{rules.hours:g}"), percent(rules.overtime)
         lever = Lever(
-            lever="overtime",
-            place=resource,
-            change=f"capacity.overtime_limit {change}",
-            unit="hours",
-            sentence=say(
-                "More overtime on {resource} ({hours} hours a month)", solved.name(resource), local(f"{rules.hours:g}")
-            )
-            if none
-            else say(
-                "More overtime on {resource} ({share} of its regular hours)",
-                solved.name(resource),
-                percent(rules.overtime),
-            ),
+            lever="overtime", place=resource, change=f"capacity.overtime_limit {change}", unit="hours",
+            sentence=say("More overtime on {resource} ({hours} hours a month)", name, hours) if none
+            else say("More overtime on {resource} ({share} of its regular hours)", name, part),
             tables={"capacity": capacity.assign(overtime_limit=capacity["overtime_limit"] + here * extra)},
             rows=[("overtime_capacity", index) for index in members],
-        )
+        )  # fmt: skip
         for index in members:
             more = rules.hours if none else rules.overtime * limits.regular_limit[index]
             lever.add(index[-1], {solved.row("overtime_capacity", *index): -1.0}, more)
@@ -210,17 +201,14 @@ def _wider(solved: Solved) -> Iterator[Lever]:
         limit = LIMITS[rule]
         for group, members in _groups(solved, rule).items():
             lever = Lever(
-                lever=kind,
+                lever=kind, change=f"{change} + {share}", rows=[(rule, index) for index in members],
                 place=solved.text(limit.place, limit.letters, group, codes=True),
                 item=solved.text(limit.item, limit.letters, group, codes=True),
-                change=f"{change} + {share}",
                 unit=solved.currency if limit.unit == "currency" else limit.unit,
-                sentence=say(
-                    "{share} {limit}", percent(solved.rules.more), solved.text(say(sentence), limit.letters, group)
-                ),
+                sentence=say("{share} {limit}", percent(solved.rules.more),
+                    solved.text(say(sentence), limit.letters, group)),
                 tables=_more_supplied(solved, group) if rule == "supplier_capacity" else {},
-                rows=[(rule, index) for index in members],
-            )
+            )  # fmt: skip
             for index in members:
                 row = solved.row(rule, *index)
                 lever.add(index[-1], {row: -1.0}, solved.rules.more * float(solved.matrix.row_upper[row]))
@@ -248,27 +236,16 @@ def _people(solved: Solved) -> Iterator[Lever]:
         if not people.overtime_limit[crew] and hours:  # nobody has said what an hour more costs
             price = round(max(price, people.wage[members[-1]] / hours), 2)
         here = workforce["site"].eq(crew[0]) & workforce["skill"].eq(crew[1])
+        limit, cost = workforce["overtime_limit"] + more * here, workforce["overtime_cost"].where(~here, price)
         yield Lever(
-            lever="temporary people",
-            place=" ".join(crew),
+            lever="temporary people", place=" ".join(crew), unit="hours",
             change=f"workforce.overtime_limit + {more:g}, overtime_cost {price:g}",
-            unit="hours",
             sentence=say(
                 "Temporary {skill} people at {site}, up to {hours} hours a month for each person employed, at {money} "
-                "an hour",
-                crew[1],
-                solved.name(crew[0]),
-                local(f"{more:g}"),
-                money(price, solved.currency),
-            ),
-            tables={
-                "workforce": workforce.assign(
-                    overtime_limit=workforce["overtime_limit"] + more * here,
-                    overtime_cost=workforce["overtime_cost"].where(~here, price),
-                )
-            },
+                "an hour", crew[1], solved.name(crew[0]), local(f"{more:g}"), money(price, solved.currency)),
+            tables={"workforce": workforce.assign(overtime_limit=limit, overtime_cost=cost)},
             rows=[("people_overtime_limit", index) for index in members],
-        )
+        )  # fmt: skip
     lead = {(row.site, row.skill): int(row.hire_lead_time) for row in workforce.itertuples()}
     for crew, members in _groups(solved, "hiring_limit").items():
         decide = pd.Timestamp(members[0][-1]) - pd.DateOffset(months=lead[crew])
@@ -291,27 +268,15 @@ def _offer(
     network, (item, site) = solved.network, at
     price = round(price, 2) if price >= 1 else float(f"{price:.3g}")
     capacity = f", capacity {most:.10g}" if np.isfinite(most) else ""
-    told = [
-        solved.name(item),
-        source,
-        solved.name(site),
-        local(f"{price:,.10g}"),
-        solved.currency,
-        several(lead, "month"),
-    ]
-    told += [number(most)] if capacity else []
+    told = [solved.name(item), source, solved.name(site), local(f"{price:,.10g}"), solved.currency]
+    told += [several(lead, "month")] + ([number(most)] if capacity else [])
     found = Lever(
-        lever=lever,
-        place=site,
-        item=item,
+        lever=lever, place=site, item=item,
         change=say("offers: a new row, {columns}", f"price {price:.10g}, lead_time {lead}{capacity}"),
         sentence=say(
-            "{item} {source} for {site}, at {price} {currency} and {lead}, at most {quantity} a month"
-            if capacity
-            else "{item} {source} for {site}, at {price} {currency} and {lead}",
-            *told,
-        ),
-    )
+            "{item} {source} for {site}, at {price} {currency} and {lead}, at most {quantity} a month" if capacity
+            else "{item} {source} for {site}, at {price} {currency} and {lead}", *told),
+    )  # fmt: skip
     for month in solved.months[lead:]:
         ordered = solved.months[solved.network.time.position[month] - lead]
         if ordered not in network.last_plan.frozen:
@@ -345,14 +310,10 @@ def _second_supplier(solved: Solved) -> Iterator[Lever]:
         lead = max(max(buying.leads[offer]) for offer in known)
         most = max(buying.capacity.get((*offer, month), 0.0) for offer in known for month in solved.months)
         yield _offer(
-            solved,
-            "second supplier",
-            (item, site),
-            price=(1 + dearer) * max(buying.usual_price[offer] for offer in known),
-            lead=lead,
-            most=most,
+            solved, "second supplier", (item, site),
+            price=(1 + dearer) * max(buying.usual_price[offer] for offer in known), lead=lead, most=most,
             source=say("from a second supplier ({share} above the dearest offer)", local(f"{dearer:.0%}")),
-        )
+        )  # fmt: skip
 
 
 def _short(solved: Solved) -> dict[str, float]:
@@ -373,14 +334,10 @@ def _new_supplier(solved: Solved) -> Iterator[Lever]:
     for item in sorted({one for one, product in gone if one != product}):
         for site in sorted({n for i, n in network.flow.uses if i == item and network.stock.standard_cost[item] > 0}):
             yield _offer(
-                solved,
-                "new supplier",
-                (item, site),
-                price=(1 + rules.subcontract) * network.stock.standard_cost[item],
-                lead=rules.subcontract_lead_time,
-                most=np.inf,
+                solved, "new supplier", (item, site), price=(1 + rules.subcontract) * network.stock.standard_cost[item],
+                lead=rules.subcontract_lead_time, most=np.inf,
                 source=say("from a supplier to be found ({share} above standard cost)", share),
-            )
+            )  # fmt: skip
 
 
 def _subcontract(solved: Solved) -> Iterator[Lever]:
@@ -394,14 +351,10 @@ def _subcontract(solved: Solved) -> Iterator[Lever]:
             local(f"{rules.subcontract:.0%}")))  # fmt: skip
         for site in sorted({network.roads.site[o] for o, d, i in network.flow.ships if i == product and d in markets}):
             yield _offer(
-                solved,
-                "subcontract",
-                (product, site),
+                solved, "subcontract", (product, site),
                 price=max(offers) if offers else (1 + rules.subcontract) * network.stock.standard_cost[product],
-                lead=rules.subcontract_lead_time,
-                most=float(np.ceil(most)),
-                source=source,
-            )
+                lead=rules.subcontract_lead_time, most=float(np.ceil(most)), source=source,
+            )  # fmt: skip
 
 
 def _express(solved: Solved) -> Iterator[Lever]:
@@ -425,12 +378,9 @@ def _expedite(solved: Solved) -> Iterator[Lever]:
         if at == 0 or not solved.has("stock_balance", item, site, month):
             continue
         lever = Lever(
-            lever="expedite",
-            place=site,
-            item=item,
-            change="scheduled_receipts.month - 1",
+            lever="expedite", place=site, item=item, change="scheduled_receipts.month - 1",
             sentence=say("The open orders of {item} for {site} a month sooner", solved.name(item), solved.name(site)),
-        )
+        )  # fmt: skip
         sooner = _inflow(solved, item, site, solved.months[at - 1])
         takes = {row: by for row, by in sooner.items() if solved.at(row)[0] != "supplier_share"}
         for row, by in _inflow(solved, item, site, month).items():

@@ -611,16 +611,14 @@ class Resources(Group):
         self.of = Lists(((i, w), r) for i, w, r in self.operations)
         capacity = time.planned(tables["capacity"])
         capacity = capacity[capacity["resource"].isin(self.names)]
+        left, most = capacity["hours"] - capacity["maintenance"], capacity["overtime_limit"]
         closed = capacity["hours"].eq(0) & capacity["resource"].isin(tables["shifts"]["place"])
-        capacity = capacity.assign(hours=capacity["hours"] - capacity["maintenance"])
-        self.maintenance_left = _positive(capacity.assign(hours=-capacity["hours"]), "resource month", "hours")
         capacity = capacity.assign(
-            hours=capacity["hours"].clip(lower=0.0),
-            of_shifts=capacity["overtime_limit"].where(closed),
-            overtime_limit=capacity["overtime_limit"].mask(closed, 0.0),
+            hours=left.clip(lower=0.0), left=-left, overtime=most.mask(closed, 0.0), of_shifts=most.where(closed)
         )
         self.regular_limit = _dict(capacity, "resource month", "hours")
-        self.overtime_limit = _dict(capacity, "resource month", "overtime_limit")
+        self.overtime_limit = _dict(capacity, "resource month", "overtime")
+        self.maintenance_left = _positive(capacity, "resource month", "left")
         self.overtime_of_shifts = _dict(capacity, "resource month", "of_shifts")
         self.hour_cost = _dict(resources, "resource", "hour_cost")
         self.overtime_cost = _dict(resources, "resource", "overtime_cost")
@@ -835,8 +833,8 @@ class Lots(Group):
         }
 
         # what a site may take and send: what is of use, what is there anyway, and what comes out or keeps hours steady
-        there = numbers(_sums(network.tables["inventory"], "item")) if network.shifts.closable else numbers()
-        for (item, *_), quantity in network.stock.receipts.items():
+        there = numbers()
+        for (item, *_), quantity in [*stock.opening.items(), *stock.receipts.items()]:
             there[item] += quantity
         for i, w in network.flow.makes if network.shifts.closable else []:
             made = sum(most(i, w, at, t) for at, t in enumerate(months))

@@ -245,15 +245,12 @@ class _Found:
         frame = self.work.groupby(names)[["regular", "overtime"]].sum().reindex(every, fill_value=0.0).reset_index()
         frame["site"] = frame["resource"].map(self.network.tables["resources"].set_index("resource")["site"])
         shifts, works = self.network.shifts, self._amounts("work_shift")
-        for column, limit, more in (
+        for column, own, more in (
             ("available", resources.regular_limit, shifts.hours),
             ("overtime_limit", resources.overtime_limit, shifts.overtime),
         ):
-            frame[column] = self._of(frame, "resource month", limit)
-            frame[column] += [
-                sum(more.get((h, t), 0.0) * round(works[h, t]) for h in shifts.of[r])
-                for r, t in zip(frame["resource"], frame["month"], strict=True)
-            ]
+            added = {(r, t): sum(more.get((h, t), 0.0) * round(works[h, t]) for h in shifts.of[r]) for r, t in own}
+            frame[column] = self._of(frame, "resource month", {at: hours + added[at] for at, hours in own.items()})
         kept = self._lines("carry_over", "item way month").query("quantity > 0.5")
         still = {(r, t): f"{i} / {w}" for i, w, t, _ in kept.itertuples(index=False) for r in resources.of[i, w]}
         frame["carried_over"] = self._of(frame, "resource month", still, "") if still else ""
@@ -262,16 +259,12 @@ class _Found:
 
     def shift_plan(self) -> pd.DataFrame:
         """Which shifts are worked and which sites are open."""
-        shifts, columns = self.network.shifts, ("working_shifts", "changing_shifts")
-        frame = self._lines("work_shift", "shift_of month", quantity="worked", all_rows=True)
-        cost = sum(np.array(self._of(frame, "shift_of month", self._amounts(name), 0.0)) for name in columns)
-        frame = frame.assign(
-            place=self._of(frame, "shift_of", shifts.place),
-            shift=self._of(frame, "shift_of", shifts.number),
-            worked=frame["worked"].gt(0.5),
-            cost=cost,
-        )
-        return frame[TABLES["shift_plan"].names]
+        shifts, index = self.network.shifts, "name month"
+        rows = self._lines("work_shift", index, quantity="worked", all_rows=True)
+        paid = [self._of(rows, index, self._amounts(name), 0.0) for name in ("working_shifts", "changing_shifts")]
+        rows = rows.assign(worked=rows["worked"].gt(0.5), cost=np.sum(paid, axis=0))
+        places = {"place": self._of(rows, "name", shifts.place), "shift": self._of(rows, "name", shifts.number)}
+        return rows.assign(**places)[TABLES["shift_plan"].names]
 
     def people_plan(self) -> pd.DataFrame:
         """People of each site and skill by month, and the hours they work."""
