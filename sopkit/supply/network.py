@@ -677,7 +677,7 @@ class Shifts(Group):
             for text, month in zip(months, time.timestamps, strict=True)
             if month < row["valid_from"] or month > row["valid_to"]
         ]
-        opens = {n: some[0] for n, some in on.items() if n not in self.of}
+        self.opens = opens = {n: some[0] for n, some in on.items() if n not in self.of}
         self.below = {h: [last] for some in on.values() for last, h in pairwise(some)} | {
             some[0]: [opens[site[r]]] for r, some in self.of.items() if some and site[r] in opens
         }
