@@ -562,6 +562,8 @@ def test_no_label_of_a_figure_is_cut(browser, finished):
     page = browser.new_page(viewport={"width": 1366, "height": 844})
     page.goto((finished.folder / "plan.html").as_uri())
     assert page.locator("svg text").count() > 100 and page.evaluate(CUT) == []
+    wide = "all => all.filter(one => one.scrollWidth > one.clientWidth + 1).map(one => one.textContent)"
+    assert page.locator(".scroll").evaluate_all(wide) == [], "a table is wider than the page"
     page.set_viewport_size({"width": 390, "height": 844})
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.close()
