@@ -366,7 +366,8 @@ def family_products(book: Book, family: str) -> Figure:
 def solver(book: Book) -> Figure:
     """What the solver reported."""
     return charts.table(
-        book["supply_run"].assign(measure=lambda f: f["measure"].map(say), value=lambda f: f["value"].map(say)),
+        book["supply_run"].assign(measure=lambda f: f["measure"].map(say), value=lambda f: f["value"].map(
+            lambda value: number(int(value)) if value.isdigit() else say(value))),
         charts.columns_of("supply_run", "measure value"), who=book.who, title="How it was solved",
         unit="as the solver reports it", none="No solver run is recorded.", source="supply_run",
     )  # fmt: skip
