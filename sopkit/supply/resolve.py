@@ -12,7 +12,7 @@ from sopkit.book import Book
 from sopkit.book.known import Known
 from sopkit.engine import Engine
 from sopkit.errors import StageError, StoppedError, nearest
-from sopkit.supply.accelerator import held, matrix
+from sopkit.supply.accelerator import held, matrix, set_of
 from sopkit.supply.check import checked
 from sopkit.supply.explain import explain
 from sopkit.supply.loaded import Effort
@@ -27,7 +27,7 @@ Changed = Book | Mapping[str, pd.DataFrame] | None
 
 def built(network: Network) -> pyo.ConcreteModel:
     """The supply model of `network`, its rules held for the accelerator."""
-    return build(network, held)
+    return build(network, held, set_of)
 
 
 class Session:
