@@ -71,13 +71,15 @@ def checked(book: Book, plan: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame
 def _more(left: pd.Series, right: pd.Series | float, tolerance: float = UNITS) -> Violation:
     """By how much `left` exceeds `right` beyond the tolerance."""
     left, right = left.align(right, fill_value=0.0) if isinstance(right, pd.Series) else (left, right)
-    return left - right - tolerance - 1e-6 * left.abs()
+    one, other = left.to_numpy(float), np.asarray(right, dtype=float)
+    return pd.Series(one - other - tolerance - 1e-6 * np.abs(one), left.index)
 
 
 def _unequal(left: pd.Series, right: pd.Series, tolerance: float = UNITS) -> Violation:
     """By how much two sides of an equation differ beyond the tolerance; a side that is not there is 0."""
     left, right = left.align(right, fill_value=0.0)
-    return (left - right).abs() - tolerance - 1e-6 * left.abs()
+    one, other = left.to_numpy(float), right.to_numpy(float)
+    return pd.Series(np.abs(one - other) - tolerance - 1e-6 * np.abs(one), left.index)
 
 
 def reported_number(run: pd.DataFrame, measure: str) -> float:
@@ -253,11 +255,13 @@ class _Rules(Recount):
 
     def rule_carried_from(self) -> Violation:
         """What a resource is still set up for was set up the month before, or was there and nothing else was set up."""
+        claimed = self.load["carried_over"]
+        if claimed.eq("").all():
+            return pd.Series(0.0, claimed.index)
         needs = ["setup_hours", "setup_cost", "minimum_run", "family_setup_hours", "family_setup_cost"]
         takes = self.work[needs].gt(0).any(axis=1) | self.work["setup_family"].ne("")
         work = self.work[self.work["set_up"] & takes.groupby([self.work[name] for name in WAY]).transform("any")]
         new = (work["item"] + " / " + work["way"]).groupby([work["resource"], work["month"]]).agg(set).to_dict()
-        claimed = self.load["carried_over"]
         before = claimed.groupby(level="resource").shift(fill_value="")
         last = pd.Series(self.months[:-1], self.months[1:]).reindex(claimed.index.get_level_values("month")).to_numpy()
         there = [new.get((r, at), set()) for (r, _), at in zip(claimed.index, last, strict=True)]
@@ -386,9 +390,9 @@ class _Rules(Recount):
         return [-slack - UNITS - size, (slack - UNITS - size).groupby(level=key).min()]
 
     def _as_planned(self, bought: bool) -> Violation:
-        lines = pd.concat([self.plan["supply_plan"], self.book["last_supply_plan"]])
-        sources = set(lines.loc[lines["mode"].eq("buy"), "source"])
         gap = self._passed("changing_the_plan")
+        lines = [self.plan["supply_plan"], self.book["last_supply_plan"]] if len(gap) else []
+        sources = {source for some in lines for source in some.loc[some["mode"].eq("buy"), "source"]}
         return gap[gap.index.get_level_values("place").isin(sources) == bought]
 
     rule_end_stock_target = partialmethod(_passed, "missing_end_stock")

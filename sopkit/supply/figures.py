@@ -328,9 +328,9 @@ def levers(book: Book, most: int = 8, *, brief: bool = False) -> Figure:
         | charts.columns_of("levers", "+gain", book.unit, gain="After penalties"),
         most=most, who=book.who, title="Levers that the plan does not use", unit="found by solving the plan again",
         source="levers", better="higher",
-        look_for=say("In cash the best lever brings {cash} and avoids {penalties} of service penalties, which nobody "
-            "is paid; two levers together bring less than their sum.", amount(rows['cash'].iloc[0], book.currency,
-            sign=True), amount(rows['avoided'].iloc[0], book.currency)) if len(rows) else "",
+        look_for=say("The best lever brings {cash} in cash and {gain} after service penalties, which nobody is paid; "
+            "two levers together bring less than their sum.", *(amount(rows[name].iloc[0], book.currency, sign=True)
+            for name in ("cash", "gain"))) if len(rows) else "",
         none="No lever would bring anything: nothing that money can buy is scarce.",
     )  # fmt: skip
 

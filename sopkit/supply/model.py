@@ -52,16 +52,21 @@ BELOW = 1e-3
 Held = Callable[[pyo.ConcreteModel], AbstractContextManager[None]]
 
 
-def build(network: Network, held: Held = nullcontext) -> pyo.ConcreteModel:
+def _set(*over: pyo.Set, members, dimen: int, doc: str) -> pyo.Set:
+    return pyo.Set(*over, initialize=members, dimen=dimen, doc=doc)
+
+
+def build(network: Network, held: Held = nullcontext, set_of: Callable[..., pyo.Set] = _set) -> pyo.ConcreteModel:
     """The supply model of `network`: quantities in units of measure, hours, people and the company's currency.
 
     `held(model)` is the block in which parameters and rules are declared: `accelerator.held` keeps rules unread.
+    `set_of` makes each set of its members.
 
     Balances follow Chopra & Meindl, Supply Chain Management (aggregate planning), and Pochet & Wolsey, Production
     Planning by Mixed Integer Programming (lots, bills of materials); shelf life is first in, first out.
     """
     m = pyo.ConcreteModel(name="supply")
-    _sets(m, network)
+    _sets(m, network, set_of)
     with held(m):
         _parameters(m, network)
     _decisions(m, network)
@@ -76,12 +81,12 @@ def build(network: Network, held: Held = nullcontext) -> pyo.ConcreteModel:
     return m
 
 
-def _sets(m: pyo.ConcreteModel, network: Network) -> None:
+def _sets(m: pyo.ConcreteModel, network: Network, set_of: Callable[..., pyo.Set]) -> None:
     def listed(members, doc, dimen=1):
-        return pyo.Set(initialize=members, dimen=dimen, doc=doc)
+        return set_of(members=members, dimen=dimen, doc=doc)
 
     def neighbours(over, lists, doc, dimen=1):
-        return pyo.Set(over, initialize={key: list(lists[key]) for key in over}, dimen=dimen, doc=doc)
+        return set_of(over, members={key: list(lists[key]) for key in over}, dimen=dimen, doc=doc)
 
     # time: `previous` leads from the first month to START, the moment before the plan
     m.MONTHS = listed(network.time.months, "planned months")
@@ -90,8 +95,8 @@ def _sets(m: pyo.ConcreteModel, network: Network) -> None:
     m.FIRST = listed(network.time.months[:1], "the first planned month")
     m.LAST = listed(network.time.months[-1:], "the last planned month")
     m.LEADS = listed(network.time.leads, "months after which anything can arrive")
-    m.BEFORE = pyo.Set(
-        m.LEADS, m.MONTHS, dimen=1, initialize=network.time.before, doc="the month so many months before, if planned"
+    m.BEFORE = set_of(
+        m.LEADS, m.MONTHS, dimen=1, members=network.time.before, doc="the month so many months before, if planned"
     )
 
     # where things can be
@@ -117,11 +122,11 @@ def _sets(m: pyo.ConcreteModel, network: Network) -> None:
     m.WORK = neighbours(m.RESOURCES, network.resources.work, "item and way that a resource works on", 2)
     m.SET_UPS = listed(network.resources.set_ups, "item and way with a set-up or a minimum run", 2)
     m.SWITCHED = neighbours(m.RESOURCES, network.resources.switched, "item and way that a resource is set up for", 2)
-    m.CARRIES = pyo.Set(
+    m.CARRIES = set_of(
         m.SET_UPS,
         m.MONTHS,
         dimen=1,
-        initialize=network.resources.carries,
+        members=network.resources.carries,
         doc="the month itself, where a set-up may still be there from the month before",
     )
     m.CARRIED_OVER = listed(network.resources.carried, "item and way whose set-up may be carried over", 2)
@@ -139,8 +144,8 @@ def _sets(m: pyo.ConcreteModel, network: Network) -> None:
     m.BELOW = neighbours(m.LATER_SHIFTS, network.shifts.below, "the shift before it, or that which opens its site")
     m.IDLE_SHIFTS = listed(network.shifts.out_of_date, "shift and month outside of its dates", 2)
     m.KEPT_SHIFTS = listed(network.shifts.kept, "shifts that are not changed from month to month")
-    m.SPAN = pyo.Set(
-        m.KEPT_SHIFTS, m.MONTHS, dimen=1, initialize=network.shifts.span, doc="months up to one with one change at most"
+    m.SPAN = set_of(
+        m.KEPT_SHIFTS, m.MONTHS, dimen=1, members=network.shifts.span, doc="months up to one with one change at most"
     )
     m.CLOSABLE = listed(network.shifts.closable, "item, site and the shift that opens it", 3)
     m.PACED = listed(sorted(network.resources.change_price), "resources whose change of rate has a price")
@@ -198,7 +203,7 @@ def _sets(m: pyo.ConcreteModel, network: Network) -> None:
     m.KEPT = neighbours(m.AGED, ages.kept, "the age itself, where the item can be held at it")
     m.YOUNGER = neighbours(m.AGES, ages.younger, "the age a month before")
     m.NEW = neighbours(m.AGES, ages.new, "the age itself, where it is that of new goods")
-    m.LEFT = pyo.Set(m.LEADS, m.AGES, dimen=1, initialize=ages.left, doc="the age of leaving, so long before")
+    m.LEFT = set_of(m.LEADS, m.AGES, dimen=1, members=ages.left, doc="the age of leaving, so long before")
 
     # who works
     m.CREWS = listed(network.people.crews, "site and skill of people", 2)
@@ -211,7 +216,7 @@ def _sets(m: pyo.ConcreteModel, network: Network) -> None:
     # what is wished for, and what was promised
     m.SAFE = listed(network.stock.safe, "item and site with a safety stock or days of cover", 2)
     covered = {(*pair, t): network.stock.covered[*pair, t] for pair in network.stock.safe for t in network.time.months}
-    m.COVERED = pyo.Set(m.SAFE, m.MONTHS, dimen=1, initialize=covered, doc="months that stock at a month's end covers")
+    m.COVERED = set_of(m.SAFE, m.MONTHS, dimen=1, members=covered, doc="months that stock at a month's end covers")
     m.COVERS = listed(sorted(network.stock.cover), "item, site, month and a month that its stock covers", 4)
     m.TARGETED = listed(sorted(network.stock.end_stock), "item and site with a target end stock", 2)
     m.COVERED_AT_END = neighbours(m.TARGETED, network.stock.covered_at_end, "months that its end stock covers")
@@ -248,7 +253,7 @@ def _sets(m: pyo.ConcreteModel, network: Network) -> None:
 def _parameters(m: pyo.ConcreteModel, network: Network) -> None:
     def number(*over, of, doc, within=pyo.NonNegativeReals):
         """A number for each of `over`, 0 where the tables hold none; NaN and negative numbers are refused."""
-        known = of if len(over) != 1 else {key: of[key] for key in over[0] if key in of}
+        known = of if len(over) != 1 else {at: each for at in over[0] if (each := of.get(at)) is not None}
         return pyo.Param(*over, initialize=known, default=0, within=within, doc=doc)
 
     whole, month = pyo.NonNegativeIntegers, m.MONTHS

@@ -122,6 +122,9 @@ class Group:
             raise AttributeError(f"{type(self).__name__}.{name} is set once, when the network is made")
         super().__setattr__(name, value)
 
+    def __eq__(self, other: object) -> bool:
+        return vars(self) == vars(other)
+
 
 class Network(Group):
     """The company of a book as the model sees it, in groups; each is made from the tables and the groups above it.

@@ -83,7 +83,7 @@ class Recount:
         people = people.merge(book["calendar"], "left", "month")
         people = self._dated(people.assign(start=0.0), "dated_workforce", "starting", "start")
         people = self._dated(people.assign(retire=0.0), "dated_workforce", "leaving", "retire")
-        for cost in ("wage", "hire_cost", "layoff_cost"):
+        for cost in ("wage", "hire_cost", "layoff_cost") if len(book["dated_workforce"]) else ():
             dated = self._dated(people.assign(dated=np.nan), "dated_workforce", cost, "dated")
             people[cost] = dated.groupby(["site", "skill"])["dated"].ffill().fillna(people[cost])
         self.people = people.set_index(["site", "skill", "month"])
@@ -96,8 +96,8 @@ class Recount:
 
     def _dated(self, frame: pd.DataFrame, table: str, column: str, here: str) -> pd.DataFrame:
         """`frame` with its column `here` as `table` has `column` for the month, where it has one."""
-        own = self.book[table].dropna(subset=[column])
-        if own.empty:
+        own = self.book[table]
+        if own.empty or (own := own.dropna(subset=[column])).empty:
             return frame
         key = list(TABLES[table].key)
         found = own.set_index(key)[column].reindex(pd.MultiIndex.from_frame(frame[key]))
@@ -381,10 +381,13 @@ class Recount:
     @cached_property
     def quota(self) -> pd.DataFrame:
         """By supplier and calendar year: what is counted of its orders, and what is missing from its quota."""
+        owed = self.book["suppliers"]
+        owed = owed[owed["yearly_quota"].gt(0)]
+        if owed.empty:
+            return owed.assign(month=pd.NaT, missing=0.0)
         bought = self.bought.assign(counted=self.bought["quantity"] * self.bought["capacity_use"])
         counted = bought.groupby(["supplier", bought["month"].dt.year])["counted"].sum()
         months = pd.Series(self.months).groupby(pd.DatetimeIndex(self.months).year).agg(["max", "count"])
-        owed = self.book["suppliers"].query("yearly_quota > 0")
         owed = owed.merge(months.rename_axis("year").reset_index(), how="cross")
         found = counted.reindex(pd.MultiIndex.from_frame(owed[["supplier", "year"]]), fill_value=0.0).to_numpy()
         missing = (owed["yearly_quota"] * owed["count"] / 12 - found).clip(lower=0.0)

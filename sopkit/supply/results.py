@@ -48,8 +48,8 @@ def written(network: Network, model: pyo.ConcreteModel, solution: Solution) -> d
     }
     moment = pd.Series(network.time.timestamps, network.time.months)
     for frame in tables.values():
-        for column in frame.columns.intersection(["month", "available", "arrival"]):
-            if frame[column].dtype == object:  # `available` may also be hours
+        for column in ("month", "available", "arrival"):
+            if column in frame and frame[column].dtype == object:  # `available` may also be hours
                 frame[column] = frame[column].map(moment)
     return {name: TABLES[name].conform(frame) for name, frame in tables.items()}
 
@@ -182,8 +182,13 @@ class _Found:
             return TABLES["stock"].empty()
         every = self._every(network.flow.stocks, names)
 
-        def summed(frame: pd.DataFrame, *key: str) -> pd.Series:
-            return frame.groupby(list(key))["quantity"].sum().rename_axis(names).reindex(every, fill_value=0.0)
+        place = {at: row for row, at in enumerate(every)}
+
+        def summed(frame: pd.DataFrame, *key: str) -> np.ndarray:
+            sums = frame["quantity"].groupby(np.array(self._of(frame, " ".join(key), place, -1), dtype=int)).sum()
+            found = np.zeros(len(every) + 1)
+            found[sums.index] = sums  # the last is what has no row
+            return found[:-1]
 
         used, out = (
             self.make.merge(
@@ -211,8 +216,9 @@ class _Found:
                 + summed(self.ship, "item", "origin", "month")
                 + scrapped,
                 "scrapped": scrapped,
-                "closing": held.reindex(every),
-            }
+                "closing": held.reindex(every).to_numpy(),
+            },
+            every,
         ).reset_index()
         wanted, cover = {**network.stock.safety_stock}, network.stock.cover
         left = dict(zip(every, frame["issued"] - frame["scrapped"], strict=True)) if cover else {}
@@ -251,8 +257,8 @@ class _Found:
         ):
             added = {(r, t): sum(more.get((h, t), 0.0) * round(works[h, t]) for h in shifts.of[r]) for r, t in own}
             frame[column] = self._of(frame, "resource month", {at: hours + added[at] for at, hours in own.items()})
-        kept = self._lines("carry_over", "item way month").query("quantity > 0.5")
-        still = {(r, t): f"{i} / {w}" for i, w, t, _ in kept.itertuples(index=False) for r in resources.of[i, w]}
+        kept = self._amounts("carry_over").items()
+        still = {(r, t): f"{i} / {w}" for (i, w, t), part in kept if part > 0.5 for r in resources.of[i, w]}
         frame["carried_over"] = self._of(frame, "resource month", still, "") if still else ""
         hours = frame["regular"] + frame["overtime"]
         return frame.assign(utilisation=hours / frame["available"].where(frame["available"].gt(0)))
