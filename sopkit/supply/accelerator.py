@@ -6,8 +6,9 @@ values, a Var its columns, and a Set is a loop of one step, in which every row s
 the loop is summed up. So 40,000 rows cost as much as one rule.
 
 Pyomo's private names are used here and nowhere else: `_constructed`, `_rule`, `_init_sense`, `_rule_domain`,
-`_rule_bounds`, `_rule_init`, `_init_dimen`, `_dict`, `_data`, `_values`, `_dimen`, `_index` and `_ComponentDataClass`. Where Pyomo is another than the one tested, or a rule
-is not to be read this way (an `if` on an index), the plain walk of `matrix.py` reads it, and `Matrix.note` says so.
+`_rule_bounds`, `_rule_init`, `_init_dimen`, `_dict`, `_data`, `_values`, `_dimen`, `_index` and `_ComponentDataClass`.
+Where Pyomo is another than the one tested, or a rule is not to be read this way (an `if` on an index), the plain walk
+of `matrix.py` reads it, and `Matrix.note` says so.
 """
 
 from __future__ import annotations
@@ -444,8 +445,9 @@ class _Quick(Walk):
             lengths = np.array([len(one) for one in lists], dtype="int64")
             first, count = np.zeros(index.size, dtype="int64"), np.zeros(index.size, dtype="int64")
             first[places], count[places] = np.cumsum(lengths) - lengths, lengths
-            width = max((data.dimen for data in indexed.values() if len(data)), default=None)
-            codes = self.encode(chain.from_iterable(lists), width or indexed._init_dimen(self.model, None))
+            flat = list(chain.from_iterable(lists))
+            width = np.size(flat[0]) if flat else indexed._init_dimen(self.model, None)
+            codes = self.encode(flat, width)
             known = self.known[id(indexed)] = first, count, codes
         return known
 

@@ -251,8 +251,8 @@ class _Found:
         frame["site"] = frame["resource"].map(self.network.tables["resources"].set_index("resource")["site"])
         frame["available"] = self._of(frame, "resource month", resources.regular_limit)
         frame["overtime_limit"] = self._of(frame, "resource month", resources.overtime_limit)
-        kept = self._amounts("carry_over").items()
-        still = {(r, t): f"{i} / {w}" for (i, w, t), part in kept if part > 0.5 for r in resources.of[i, w]}
+        kept = self._lines("carry_over", "item way month").query("quantity > 0.5")
+        still = {(r, t): f"{i} / {w}" for i, w, t, _ in kept.itertuples(index=False) for r in resources.of[i, w]}
         frame["carried_over"] = self._of(frame, "resource month", still, "") if still else ""
         hours = frame["regular"] + frame["overtime"]
         return frame.assign(utilisation=hours / frame["available"].where(frame["available"].gt(0)))
