@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -92,22 +92,19 @@ def _early(parts: Parts) -> float:
 def _parts(leads: dict[Any, Parts], time: Time) -> dict[tuple, float]:
     """`{(*key, months, month of leaving): part}`; what leaves last leaves early enough to arrive in the last month."""
     last = len(time.months) - 1
-
-    @cache
-    def spread(alike: tuple) -> list[tuple]:
-        parts = dict(alike)
-        first = min(parts)
-        return [
+    spread = {  # most keys have the same parts
+        alike: [
             (months, month, part)
             for at, month in enumerate(time.months)
-            for months, part in ({first: 1.0} if at + first == last else parts).items()
+            for months, part in ({alike[0][0]: 1.0} if at + alike[0][0] == last else dict(alike)).items()
             if at + months <= last
         ]
-
+        for alike in {tuple(sorted(parts.items())) for parts in leads.values()}
+    }
     return {
         (*key, months, month): part
         for key, parts in leads.items()
-        for months, month, part in spread(tuple(parts.items()))
+        for months, month, part in spread[tuple(sorted(parts.items()))]
     }
 
 
