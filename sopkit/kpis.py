@@ -353,13 +353,18 @@ def _by_month(values: pd.Series, months: pd.Series, wanted: pd.DatetimeIndex) ->
     return values.groupby(months.to_numpy()).sum().reindex(wanted, fill_value=0.0)
 
 
+def _happened(values: pd.Series, months: pd.Series, past: pd.DatetimeIndex) -> pd.Series:
+    """Sums by past month; NaN before the first month of the table and after its last: not zero, but not known."""
+    return _by_month(values, months, past).where((past >= months.min()) & (past <= months.max()))
+
+
 def _sales(book: Book, past: pd.DatetimeIndex, ahead: pd.DatetimeIndex) -> Measured:
     flows = {}
     if _has(book, "sales_history", "products"):
         sold = book["sales_history"]
         cost = book.at_cost(sold, "quantity", "product")
         money = sold["revenue"].fillna(sold["quantity"] * book.net_prices(sold))
-        flows["actual"] = [_by_month(v, sold["month"], past) for v in (money, cost, sold["quantity"])]
+        flows["actual"] = [_happened(v, sold["month"], past) for v in (money, cost, sold["quantity"])]
     if _has(book, "deliveries", "products"):
         sold = book["deliveries"]
         cost = book.at_cost(sold, "delivered", "product")
@@ -372,7 +377,7 @@ def _sales(book: Book, past: pd.DatetimeIndex, ahead: pd.DatetimeIndex) -> Measu
         yield "total_sales", kind, money, total_sales(money[:12])
         yield "sales_units", kind, quantity, total_sales(quantity[:12])
         rate = (money - cost) / money.where(money > 0)
-        yield "gross_margin", kind, rate, gross_margin(money[:12].sum(), cost[:12].sum())
+        yield "gross_margin", kind, rate, gross_margin(total_sales(money[:12]), total_sales(cost[:12]))
 
 
 def _forecast(book: Book, past: pd.DatetimeIndex, _: pd.DatetimeIndex) -> Measured:
@@ -410,7 +415,7 @@ def _stock(book: Book, past: pd.DatetimeIndex, ahead: pd.DatetimeIndex) -> Measu
         balances["plan"] = pd.concat([opening, value])
     if _has(book, "sales_history"):
         sold = book["sales_history"]
-        flows["actual"] = _by_month(sold["quantity"] * sold["product"].map(cost), sold["month"], past)
+        flows["actual"] = _happened(sold["quantity"] * sold["product"].map(cost), sold["month"], past)
     if _has(book, "deliveries"):
         sold = book["deliveries"]
         flows["plan"] = _by_month(sold["delivered"] * sold["product"].map(cost), sold["month"], ahead)
@@ -421,7 +426,7 @@ def _stock(book: Book, past: pd.DatetimeIndex, ahead: pd.DatetimeIndex) -> Measu
             mean = (balance + balance.shift()) / 2
             turns = 12 * flows[kind] / mean.where(mean > 0)
             average = average_inventory(balance[:13])
-            yield "inventory_turns", kind, turns, inventory_turns(flows[kind][:12].sum(), average)
+            yield "inventory_turns", kind, turns, inventory_turns(total_sales(flows[kind][:12]), average)
             yield "average_inventory", kind, mean[1:], average
         if "wanted" in flows:
             cover = pd.Series({month: _cover(value, month, flows["wanted"]) for month, value in balance[1:].items()})
@@ -488,8 +493,8 @@ def _making(book: Book, past: pd.DatetimeIndex, ahead: pd.DatetimeIndex) -> Meas
         last = target.index[:12][-1]
         yield "production_forecast", "plan", needed, production_forecast(wanted[:12], target[last], opening)
     if _has(book, "production_history"):
-        made = _by_month(book["production_history"]["quantity"], book["production_history"]["month"], past)
-        yield "production_forecast", "actual", made, float(made.sum())
+        made = _happened(book["production_history"]["quantity"], book["production_history"]["month"], past)
+        yield "production_forecast", "actual", made, total_sales(made)
     if _has(book, "past_plans", "products"):
         yield from _kept(book, past, ahead)
 

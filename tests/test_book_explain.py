@@ -93,6 +93,11 @@ def test_a_kpi_opens_down_to_the_companys_files(book):
     assert month.parts[0].value == pytest.approx((sold["delivered"] * sold["price"]).sum())
 
 
+def test_a_code_of_the_model_is_told_in_words(book):
+    told = book.explain("supply_costs", "amount", cost="missing_safety_stock").at
+    assert told.startswith("missing safety stock, ") and "_" not in told
+
+
 def test_a_sum_of_a_file_names_its_largest_lines_and_who_answers_for_it(book):
     one = book.explain("sales_forecast", "quantity", product="TENT-2P")
     rows = book["sales_forecast"].query("product == 'TENT-2P'").sort_values("quantity", ascending=False, kind="stable")

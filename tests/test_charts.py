@@ -252,6 +252,17 @@ def test_a_group_of_rows_has_a_heading_across() -> None:
     assert html.count("<tr class=total>") == 1
 
 
+def test_a_heading_names_a_unit_once_and_none_where_things_are_counted() -> None:
+    rows = pd.DataFrame({"days": [15, 13], "cells": [1, 2], "stock": [3.0, 4.0]})
+    show = {
+        "days": charts.Show("Days", "days"),
+        "cells": charts.Show("Cells", "count"),
+        "stock": charts.Show("Stock", "days"),
+    }
+    html = charts.table(rows, show, title="t", unit="u").html
+    assert re.findall(r"<th[^>]*>(?:<[^>]*>)*([^<]+)", html) == ["Days", "Cells", "Stock (days)"]
+
+
 def test_heat_map_writes_every_number_and_frames_the_full_cells():
     load = pd.DataFrame({"resource": ["A", "A", "B"], "month": [*MONTHS[:2], MONTHS[0]], "load": [0.95, 0.40, 1.02]})
     figure = charts.heat_map(load, "resource", "month", "load", mark_from=0.95, title="L", unit="share", look_for="")

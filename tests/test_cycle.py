@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import json
 import os
@@ -452,6 +453,19 @@ def test_six_notebooks_run_in_order_each_in_a_fresh_process(company: Path, noteb
     assert len(pids) == 6
     assert cycle.stale() == {} and cycle.verify() == []
     assert manifest["versions"]["pandas"] == pd.__version__
+
+
+def test_no_event_loop_outlives_the_thread_that_starts_a_kernel(
+    company: Path, notebooks: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Left to the garbage collector it printed a traceback below a stage's own error, in one run of four."""
+    loops, new = [], asyncio.new_event_loop
+    monkeypatch.setattr(
+        asyncio, "new_event_loop", lambda: loops.append((threading.current_thread(), new())) or loops[-1][1]
+    )
+    run(notebooks, only=["collect"])
+    threads = [loop for thread, loop in loops if thread is not threading.main_thread()]
+    assert threads and all(loop.is_closed() for loop in threads)
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="open files are counted on Linux only")

@@ -251,3 +251,16 @@ def test_the_last_month_to_choose_follows_from_lead_times():
     late = replace(book, cycle="2027-02")
     asked = Question(question="q", options=["base", *made])
     assert table.too_late(asked, late) == ["source", "said"]
+
+
+def test_with_every_option_adopted_only_the_base_is_left_and_an_event_does_not_change_that(tables):
+    """The month after everything was adopted: the base alone was solved, under the events that were asked for."""
+    happens = pd.DataFrame(
+        {"option": ["base", "base"], "event": ["", "rush"], "result": 100.0, "penalties": [30.0, 60.0], "cash_low": 0.0}
+    )
+    known = pd.DataFrame({"event": ["rush"], "title": "A rush", "probability": 0.2})
+    alone = {"scenario_results": results(base=(100, 30)), "outcomes": happens, "scenario_events": known}
+    book = asked(tables | alone, [])
+    row = decisions(book).iloc[0]
+    assert (row["options"], row["recommended"]) == ("base", "base")
+    assert row["recommendation"] == "Base: no other option was solved."

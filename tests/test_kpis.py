@@ -288,6 +288,19 @@ def test_months_without_money_are_valued_at_the_market_price():
     assert totals(tables)[1]["total_sales", "past"] == 3000
 
 
+@pytest.mark.parametrize("known", [slice(6, None), slice(None, -1)], ids=["seven months", "the last is missing"])
+def test_months_that_nobody_knows_are_not_months_without_sales(known):
+    tables = small()
+    for name in ("sales_history", "production_history"):
+        tables[name] = tables[name].iloc[known]
+    made, total = totals(tables)
+    past = total.xs("past", level="period")
+    unknown = ("total_sales", "sales_units", "gross_margin", "inventory_turns", "production_forecast")
+    assert past[list(unknown)].isna().all() and past["average_inventory"] == 180
+    months = made[(made["kpi"] == "sales_units") & (made["kind"] == "actual") & (made["period"] != "past")]
+    assert (months["value"] == 10).all() and len(months) == (7 if known.start else 11)
+
+
 @pytest.mark.parametrize("absent", [*small(), "everything"])
 def test_an_absent_table_only_leaves_out_its_kpis(absent):
     complete = totals(small())[1]

@@ -423,6 +423,32 @@ def test_an_absent_table_costs_its_figure_not_the_pack(tables, absent):
     assert html.count("<section") == sheets and "nan" not in re.sub(r"<[^>]*>", " ", html).lower().split()
 
 
+@pytest.mark.parametrize("months", [slice(5, None), slice(None, -1)], ids=["seven months", "the last is missing"])
+def test_history_that_is_no_year_is_compared_with_no_year(tables, months):
+    """Seven months sold made twelve planned ones 71 % growth, on page one, of every family and every product."""
+    sold, less = tables["sales_history"], dict(tables)
+    less["sales_history"] = sold[sold["month"].isin(sorted(sold["month"].unique())[-12:][months])]
+    less |= {"budget": TABLES["budget"].empty(), "sales_forecast": TABLES["sales_forecast"].empty()}
+    less["kpis"] = TABLES["kpis"].check(kpis.kpi_table(Book(less, COMPANY, CYCLE)))
+
+    def words(of: dict[str, pd.DataFrame]) -> str:
+        made = reported(of, manifest={})
+        return " ".join(said(section) for section in [*made["sections"], *made["appendices"]])
+
+    compared = (
+        "e the last twelve",
+        "w the last twelve",
+        "the year before",
+        "above last year",
+        "below last year",
+        "grows most",
+        "last 12:",
+    )
+    assert [text for text in compared if text in words(tables | {"budget": less["budget"]})]
+    assert [text for text in compared if text in words(less)] == []
+    assert "nan" not in re.sub(r"<[^>]*>", " ", pack.page(reported(less, manifest={}))).lower().split()
+
+
 def test_nothing_at_all_is_still_a_page():
     html = pack.page(reported({}, manifest={}))
     assert html.count("<section") == 15 and "There is no demand plan." in html
@@ -536,6 +562,8 @@ def test_no_label_of_a_figure_is_cut(browser, finished):
     page = browser.new_page(viewport={"width": 1366, "height": 844})
     page.goto((finished.folder / "plan.html").as_uri())
     assert page.locator("svg text").count() > 100 and page.evaluate(CUT) == []
+    wide = "all => all.filter(one => one.scrollWidth > one.clientWidth + 1).map(one => one.textContent)"
+    assert page.locator(".scroll").evaluate_all(wide) == [], "a table is wider than the page"
     page.set_viewport_size({"width": 390, "height": 844})
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.close()

@@ -74,6 +74,15 @@ def yours(content: bytes) -> list[int]:
     return [row for row in range(1, sheet.max_row + 1) if sheet.cell(row, 4).value == asked.YOURS]
 
 
+def test_it_is_read_back_wherever_a_blank_falls_in_what_the_hidden_sheet_keeps(plan: Plan) -> None:
+    """A cell of a workbook holds 32,767 characters, and a reader takes the blanks off its ends."""
+    for who in ("a " * 15_000 + "b", " a" * 15_000):
+        people = plan["people"].assign(name=plan["people"]["name"].replace(WHO, who))
+        named = Plan({**plan.tables, "people": people}, plan.company, plan.cycle)
+        content = asked.workbook(named, "demo", who, date(2026, 11, 6), seen=3)
+        assert asked_for(content)["to"] == who
+
+
 def test_the_workbook_holds_what_she_answers_for_and_nothing_else(plan: Plan, sent: bytes) -> None:
     sheet = openpyxl.load_workbook(BytesIO(sent))[asked.SHEET]
     rows = list(sheet.iter_rows(min_row=asked.TOP + 2, values_only=True))

@@ -152,6 +152,11 @@ class Book(Mapping[str, pd.DataFrame]):
         """The rows of the next twelve months (column `month`)."""
         return frame[frame["month"].isin(self.year)]
 
+    def year_ago(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """The rows of what happened a year before `year`; none where `frame` begins later or ends before: no year."""
+        past, months = self.year - pd.DateOffset(years=1), frame["month"]
+        return frame[months.isin(past) & (months.min() <= past[0]) & (months.max() >= past[-1])]
+
     @property
     def who(self) -> str:
         """Whose numbers these are, as figures say it in their first line."""

@@ -199,7 +199,7 @@ def _at(book: Book, name: str, rows: pd.DataFrame, but: Collection[str] = ()) ->
             told.append(
                 month_name(values[0])
                 if declared[key].dtype.startswith("datetime")
-                else book.coded.get(values[0], say(str(values[0])))
+                else book.coded.get(values[0], _called(str(values[0])))
             )
         elif key == "month":
             told.append(span(values.min(), values.max()))

@@ -161,9 +161,10 @@ def table(
         return nothing(about["title"], about.get("none", "There is nothing to list."), frame, *show)
     columns = _shown(frame, show)
     head = [
-        Cell(safe(how.heading + (f" ({scale.unit})" if scale else "")), "" if scale else "text")
+        Cell(safe(how.heading), "text") if scale is None
+        else Cell(safe(how.heading + f" ({scale.unit})" * (how.unit != "count" and scale.unit != how.heading.lower())))
         for how, scale in columns.values()
-    ]
+    ]  # fmt: skip
     shown = frame.head(most)
     sorts = group is None and total is None and 4 < len(shown) and len(columns) <= SORTED
     places = [

@@ -9,6 +9,7 @@ library that starts threads when imported, a warm process that died) a plain ker
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import importlib
 import json
@@ -362,6 +363,9 @@ class Kernel:
             )
         except BaseException as error:
             self._error = error
+        finally:
+            with suppress(RuntimeError):  # this thread's own loop, if it came to that: nobody else closes it
+                asyncio.get_event_loop().close()
 
     def ready(self) -> KernelManager:
         """Its manager, once it runs; StageError where no kernel can be started."""

@@ -39,12 +39,12 @@ def events_of(asked: Question, book: Book) -> list[str]:
 
 
 def cells(asked: Question, book: Book) -> pd.DataFrame:
-    """The rows of table `decision_table` of one question; none where no event matters to it."""
+    """The rows of table `decision_table` of one question; none where no event matters to it, or one option is left."""
     events = events_of(asked, book)
     rule, known = book.company.decision, book["scenario_events"].set_index("event")["probability"]
     rows = book["outcomes"]
     rows = rows[rows["option"].isin(asked.options) & rows["event"].isin([NOTHING, *events])]
-    if not events:
+    if not events or len(asked.options) < 2:
         return pd.DataFrame(columns=TABLES["decision_table"].names)
     value = rule.result * rows["result"] - rule.service * rows["penalties"] + rule.cash * rows["cash_low"]
     rows = rows[["option", "event"]].assign(question=asked.question, value=value)

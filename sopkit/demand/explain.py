@@ -82,7 +82,7 @@ def reasons(book: Book, product: str, market: str = "") -> list[tuple[str, str]]
     notes = book["baseline_notes"]
     pairs = plan[["product", "market"]].drop_duplicates().itertuples(index=False)
     names = {f"product x market: {name}/{where}" for name, where in pairs}
-    lines += [("note", row.note) for row in notes[notes["series"].isin(names)].head(4).itertuples()]
+    lines += [("note", note) for note in notes.loc[notes["series"].isin(names), "note"].unique()[:4]]
     return lines
 
 

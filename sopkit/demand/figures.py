@@ -91,8 +91,7 @@ def by_family(book: Book) -> Figure:
     near = near.assign(value=near["consensus"] * near["price"], sales=near["blended"] - near["statistical"])
     steps = [*LAYERS, "consensus", "value"]
     rows = near.groupby("family")[["baseline", *steps]].sum().reset_index()
-    past = sold(book)
-    past = past[past["month"] >= book.first - pd.DateOffset(months=12)]
+    past = book.year_ago(sold(book))
     rows["last"] = rows["family"].map(past.groupby(book.families(past["product"]))["quantity"].sum()).astype(float)
     rows["growth"] = rows["consensus"] / rows["last"].where(rows["last"] > 0) - 1
     rows["family"] = book.called(rows["family"], "families")

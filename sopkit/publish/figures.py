@@ -309,10 +309,10 @@ def family_months(book: Book, family: str) -> Figure:
         [v.rename("units").rename_axis("month").reset_index().assign(line=SHEET[n]) for n, v in lines.items()]
     )
     rows = rows[rows["month"].isin(book.months)].dropna()
-    ahead, back = (lines[n].reindex(book.year).sum() for n in ("consensus", "last year"))
+    ahead, back = (lines[n].reindex(book.year).sum(min_count=len(book.year)) for n in ("consensus", "last year"))
     told = [name, number(ahead), book.units, book.span]
     words = say("{family}: {quantity} {unit} in the {span}.", *told)
-    if back:
+    if back > 0:
         than_ago = than(ahead / back - 1, "{share} above the year before", "{share} below the year before")
         words = say("{family}: {quantity} {unit} in the {span}, {against}.", *told, than_ago)
     return charts.statement(
@@ -335,7 +335,7 @@ def family_products(book: Book, family: str) -> Figure:
 
     back, ahead = months(sold(book), "quantity", past), months(book["demand_plan"], "consensus", book.months)
     rows = pd.DataFrame({"last": back.iloc[:, -12:].sum(axis=1), "near": ahead[book.year].sum(axis=1)}, products)
-    rows["growth"] = rows["near"] / rows["last"].where(rows["last"] > 0) - 1
+    rows["growth"] = rows["near"] / rows["last"].where((rows["last"] > 0) & bool(len(book.year_ago(sold(book))))) - 1
     start = book["stock"][book["stock"]["month"] == book.first].groupby("item")["opening"].sum()
     days = book.months.days_in_month
     rows["cover"] = [kpis.days_of_cover(start.get(p, 0.0), ahead.loc[p].fillna(0.0), days) for p in products]
@@ -366,7 +366,8 @@ def family_products(book: Book, family: str) -> Figure:
 def solver(book: Book) -> Figure:
     """What the solver reported."""
     return charts.table(
-        book["supply_run"].assign(measure=lambda f: f["measure"].map(say), value=lambda f: f["value"].map(say)),
+        book["supply_run"].assign(measure=lambda f: f["measure"].map(say), value=lambda f: f["value"].map(
+            lambda value: number(int(value)) if value.isdigit() else say(value))),
         charts.columns_of("supply_run", "measure value"), who=book.who, title="How it was solved",
         unit="as the solver reports it", none="No solver run is recorded.", source="supply_run",
     )  # fmt: skip

@@ -108,7 +108,7 @@ def money_line(book: Book) -> str:
     margin, budget = kpis.value(book, "gross_margin", kpis.PLAN), book.near(book["budget"])["sales"].sum()
     if sales is None:
         return ""
-    against = [than(sales / last - 1, *LAST)] if last else []
+    against = [than(sales / last - 1, *LAST)] if last and len(book.year) == 12 else []
     against += [than(sales / budget - 1, *BUDGET)] if budget else []
     told = [book.span, amount(sales, book.currency), *([listed(against)] if against else [])]
     if margin is None:
@@ -206,7 +206,7 @@ def demand_plan(book: Book) -> dict[str, Any]:
     months = book["demand_plan"].groupby("month")["consensus"].sum().reindex(book.year)
     if book["demand_plan"].empty:
         return section("demand", "Demand plan", "There is no demand plan.")
-    before = demand.sold(book).groupby("month")["quantity"].sum().tail(12).sum()
+    before = book.year_ago(demand.sold(book))["quantity"].sum()
     told = [book.span, number(months.sum()), book.units]
     peak = month_name(months.idxmax())
     if before:
@@ -232,7 +232,7 @@ def supply_plan(book: Book) -> dict[str, Any]:
         supply.by_mode(book),
         own.explained(book, "supply_costs", "amount", "cost"),
         [supply.costs(book), supply.hiring(book)],
-        *filled(supply.people(book)),
+        *filled(supply.people(book), supply.shifts(book)),
     )
     return section("supply", "Supply plan", headline, *figures)
 

@@ -240,7 +240,7 @@ def _table(sheet: Any, style: dict[str, Any], book: Book, declared: Table, frame
         unit = shown[column.name].unit if column.name in own else ""
         told = book.units if unit == "units" else unit_name(unit).replace("units", book.units)
         # "number" counts nothing, and of "its unit" the column beside it tells
-        head += f" ({told})" if unit not in ("", "number", "unit", "its unit") else ""
+        head += f" ({told})" if unit not in ("", "count", "number", "unit", "its unit") else ""
         text = frame[column.name].map(lambda value: len(plain(value))) if column.kind in ("text", "choice") else []
         sheet.set_column(place, place, min(60, max([11, len(head) * 0.7, *text]) + 2))
         sheet.write_string(0, place, head, style["head"])

@@ -29,8 +29,7 @@ BRIDGE = {"volume": "Volume", "mix": "Mix", "rate": "Rate (price and cost)"}
 
 def _year_ago(book: Book) -> pd.DataFrame:
     """Sales of the months a year before the next twelve: family, market, month, net sales and cost of goods sold."""
-    sold = book["sales_history"]
-    sold = sold[(sold["month"] + pd.DateOffset(years=1)).isin(book.year)]
+    sold = book.year_ago(book["sales_history"])
     money = sold["revenue"].fillna(sold["quantity"] * book.net_prices(sold))
     goods = -book.at_cost(sold, item="product")
     return sold.assign(family=book.families(sold["product"]), **{LINES[0]: money, LINES[1]: goods})
@@ -59,7 +58,7 @@ def statement(book: Book) -> Figure:
             "plan": [plan[name] for name in rows],
         }
     )
-    change = plan["gross margin"] - margin if len(near) else plan["gross margin"] - past.get("gross margin", 0.0)
+    change = plan["gross margin"] - (margin if len(near) else past.get("gross margin", float("nan")))
     lies = ("The gross margin lies {money} above last year.", "The gross margin lies {money} below last year.")
     if len(near):
         lies = ("The gross margin lies {money} above budget.", "The gross margin lies {money} below budget.")
@@ -67,7 +66,7 @@ def statement(book: Book) -> Figure:
         frame.astype({"last year": float, "budget": float}) if len(lines) else None, "line", unit=book.currency,
         against=("last year", "budget"), bold=("gross margin", "result"), who=book.who, title="Profit and loss",
         period=book.span, source="pnl sales_history budget", better="higher", none="There is no statement.",
-        look_for=say(lies[int(change < 0)], amount(abs(change), book.currency)),
+        look_for=say(lies[int(change < 0)], amount(abs(change), book.currency)) if change == change else "",
         note="Goods at standard cost; supply beyond it has its own line. Last year, budget: no more lines.",
     )  # fmt: skip
 
@@ -145,8 +144,8 @@ def by_family(book: Book) -> Figure:
         who=book.who, title="Net sales by family", period=book.span, source="deliveries sales_history budget",
         better="higher", none="Nothing is sold in this plan.",
         look_for=say("{family} is furthest from it: {money}.", rows['name'].iloc[change.argmin()], amount(change.min(),
-            book.currency, True)) if change.notna().any() and change.min() < 0
-        else "No family lies below.",
+            book.currency, True)) if change.min() < 0
+        else "No family lies below." if change.notna().any() else "",
     )  # fmt: skip
 
 
@@ -157,12 +156,13 @@ def by_market(book: Book) -> Figure:
     side = "All lie {money} above what sales expects." if less > 0 else "All lie {money} below what sales expects."
     told = say(side, amount(abs(less), book.currency)) if less == less else ""
     grown = (rows["plan"] / rows["last year"].where(rows["last year"] > 0) - 1)[:-1]
+    how = "{market} grows most: {share}." if grown.max() > 0 else "{market} shrinks least: {share}."
     return charts.variances(
         rows if len(rows) > 1 else None, "name", unit=book.currency, against=("last year", SALES), bold=("All",),
         who=book.who, title="Net sales by market", period=book.span, source="deliveries sales_history sales_forecast",
         better="higher", none="Nothing is sold in this plan.",
         look_for=" ".join(filter(None, [
-            say("{market} grows most: {share}.", rows["name"].iloc[grown.argmax()], amount(grown.max(), "share", True))
+            say(how, rows["name"].iloc[grown.argmax()], amount(grown.max(), "share", True))
             if grown.notna().any() else "", told])),
     )  # fmt: skip
 

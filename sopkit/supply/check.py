@@ -16,6 +16,7 @@ import pandas as pd
 
 from sopkit.book import Book
 from sopkit.errors import StageError
+from sopkit.supply import shifts
 from sopkit.supply.ages import too_old
 from sopkit.supply.recount import COSTS, DUE, EXCEPTION, LANE, OFFER, STOCK, WAY, Recount, days_of
 from sopkit.tables import TABLES
@@ -215,12 +216,32 @@ class _Rules(Recount):
 
     # limits ----------------------------------------------------------------------------------------------------
     def rule_regular_capacity(self) -> Violation:
-        capacity = self.book["capacity"].set_index(["resource", "month"])
-        return _more(self.load["regular"], (capacity["hours"] - capacity["maintenance"]).reindex(self.load.index))
+        limit = self.hours["regular"].reindex(self.load.index)
+        return [_more(self.load["regular"], limit), _unequal(self.load["available"], limit)]
 
     def rule_overtime_capacity(self) -> Violation:
-        limit = self.book["capacity"].set_index(["resource", "month"])["overtime_limit"]
-        return _more(self.load["overtime"], limit.reindex(self.load.index))
+        limit = self.hours["overtime"].reindex(self.load.index)
+        return [_more(self.load["overtime"], limit), _unequal(self.load["overtime_limit"], limit)]
+
+    @cached_property
+    def hours(self) -> pd.DataFrame:
+        """Regular hours and overtime of each resource and month, as capacity and the shifts worked allow."""
+        return shifts.hours(self)
+
+    def rule_shifts_in_order(self) -> Violation:
+        return shifts.without_the_one_before(self)
+
+    def rule_shifts_in_date(self) -> Violation:
+        """No shift is worked outside of its dates, and its hours are those of the month."""
+        rows, month = self.shifts, self.shifts.index.get_level_values("month")
+        early, late = rows["valid_from"].gt(month), rows["valid_to"].lt(month)
+        return (rows["worked"] & (early | late)).astype(float)
+
+    def rule_shifts_kept(self) -> Violation:
+        return shifts.kept_too_short(self)
+
+    def rule_closed_takes_nothing(self) -> Violation:
+        return shifts.at_closed_sites(self) - UNITS
 
     def rule_ways_in_date(self) -> Violation:
         lots = self.lots.set_index([*WAY, "month"], drop=False)
@@ -405,6 +426,7 @@ class _Rules(Recount):
         return {
             "revenue": _unequal(self.due["price"], self.due["price_given"]),
             "making": _unequal(self.made.groupby("month")["cost"].sum(), made, CENT),
+            "changing_shifts": _unequal(self.shifts["cost"], self.shifts["working"] + self.shifts["changing"], CENT),
             "buying": _placed(paid, bought, [*OFFER, "month"]),
             "freight": _placed(freight, shipped, [*LANE, "item", "month"]),
         }

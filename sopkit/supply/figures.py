@@ -130,6 +130,20 @@ def people(book: Book) -> Figure:
     )  # fmt: skip
 
 
+def shifts(book: Book) -> Figure:
+    """How many shifts every resource works, and which sites are open, of those left to the plan."""
+    plan = book["shift_plan"]
+    rows = plan.assign(place=_places(book, plan["place"]).astype(object), shifts=plan["worked"].astype(float))
+    return charts.heat_map(
+        rows.groupby(["place", "month"], as_index=False)["shifts"].sum(), "place", "month", "shifts", who=book.who,
+        title="Shifts worked and sites open", unit="shifts", source="shift_plan",
+        none="No shift and no site is left to the plan.",
+        note="Beside the hours that a resource has anyway; of a site 1 = open, 0 = closed.",
+        look_for=say("They cost {money} in the {span}, their changes included.",
+            amount(book.near(plan)["cost"].sum(), book.currency), book.span),
+    )  # fmt: skip
+
+
 def hiring(book: Book, most: int = 8) -> Figure:
     """Who is hired or laid off, and by when each hiring must be decided: its month less the lead time."""
     rows = book["people_plan"].query("hired > 0.05 or laid_off > 0.05").sort_values("month", kind="stable")
@@ -314,9 +328,9 @@ def levers(book: Book, most: int = 8, *, brief: bool = False) -> Figure:
         | charts.columns_of("levers", "+gain", book.unit, gain="After penalties"),
         most=most, who=book.who, title="Levers that the plan does not use", unit="found by solving the plan again",
         source="levers", better="higher",
-        look_for=say("In cash the best lever brings {cash} and avoids {penalties} of service penalties, which nobody "
-            "is paid; two levers together bring less than their sum.", amount(rows['cash'].iloc[0], book.currency,
-            sign=True), amount(rows['avoided'].iloc[0], book.currency)) if len(rows) else "",
+        look_for=say("The best lever brings {cash} in cash and {gain} after service penalties, which nobody is paid; "
+            "two levers together bring less than their sum.", *(amount(rows[name].iloc[0], book.currency, sign=True)
+            for name in ("cash", "gain"))) if len(rows) else "",
         none="No lever would bring anything: nothing that money can buy is scarce.",
     )  # fmt: skip
 
