@@ -195,10 +195,9 @@ def _methods(
     if regular:
         # CES: its full form is as good as the choice among four and twice as fast, its simple form nearly so
         out["ces"] = (models.AutoCES(season_length=season, model="ZFS"[quick]), plain)
-        if quick < 2:
+        # beside LightGBM and networks neither adds anything to months
+        if quick < (1 if season == 12 else 2):
             out["ets"] = (models.AutoETS(season_length=season, model="MNM" if y.min() > 0 else "ANA"), plain)
-        # beside LightGBM it adds nothing to months: M1 13.39 and 13.39, tourism 17.85 and 17.84
-        if quick < 1 or season != 12:
             out["mfles"] = (models.MFLES(season_length=season), plain)
         if strong_trend(rest, season):
             growing = replace(adjusted, log=True)
