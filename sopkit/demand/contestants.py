@@ -48,7 +48,7 @@ def statistical(
         return ahead_of, fitted
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # a method that cannot fit is left out below, not reported line by line
-        level = _level(y, season) if kind == "regular" else np.ones(len(y))
+        level = todays_level(y, season) if kind == "regular" else np.ones(len(y))
         for name, (model, adjusted) in _methods(y * level, season, kind, profile, quick).items():
             try:
                 answer = model.forecast(y=adjusted.past(y * level), h=horizon, fitted=True)
@@ -126,7 +126,7 @@ def own_season(y: np.ndarray, season: int) -> Adjusted:
     return Adjusted(none + (1 - shrunk) * (factors - none), additive)
 
 
-def _level(y: np.ndarray, season: int) -> np.ndarray:
+def todays_level(y: np.ndarray, season: int) -> np.ndarray:
     """What each month is multiplied by to stand at today's level: not 1 before a change of level."""
     out = np.ones(len(y))
     if season > 1 and y.min() > 0:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from sopkit.demand.contestants import EXPLODED, Adjusted, Values, own_season
+from sopkit.demand.contestants import EXPLODED, Adjusted, Values, own_season, todays_level
 
 NETWORKS = ("network", "network_levels")
 # Learning longer (2,000, 4,000 steps) or with 64 units was no better on these sets. Products of matrices as small as a
@@ -26,9 +26,10 @@ def networks(past: Mapping[int, np.ndarray], horizon: int, season: int, seed: in
     """What nets over all series of `past` forecast: series -> contestant -> `horizon` values.
 
     Two contestants: the mean of NETS nets that see the months as they are (three years and a month of them, or one
-    where most series have less than four), and one net that sees seasonally adjusted months (a year and one). Series
-    with a month below 0 have none.
+    where most series have less than four), and one net that sees seasonally adjusted months (a year and one). A change of
+    level is taken out first; series with a month below 0 have none.
     """
+    past = {at: y * todays_level(y, season) for at, y in past.items()}
     own = {at: own_season(y, season) for at, y in past.items() if y.min() >= 0}
     as_it_is = {at: np.log(np.maximum(past[at], LEAST * past[at].mean())) for at in own}
     rest = {at: np.log(x) for at, one in own.items() if (x := one.past(past[at])).min() > 0}
