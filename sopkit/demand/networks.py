@@ -19,7 +19,10 @@ NETWORKS = ("network", "network_levels")
 # batch's stay on one thread, and so give the same digits anywhere.
 HIDDEN, STEPS, BATCH, RATE, NETS = 32, 1000, 128, 0.002, 3
 LEAST = 0.01  # a month counts as this share of its series' mean at least: there is no logarithm of nothing
-NEWEST, MOST = 60, 300_000  # windows that are learnt from: the last ones of each series, and so many in all
+NEWEST, MOST = (
+    60,
+    100_000,
+)  # windows that are learnt from: the last of each series, of thousands every second, third ...
 
 
 def networks(past: Mapping[int, np.ndarray], horizon: int, season: int, seed: int = 0) -> dict[int, Values]:
@@ -51,11 +54,12 @@ def _learnt(
     logs: Mapping[int, np.ndarray], length: int, horizon: int, season: int, seeds: range
 ) -> dict[int, np.ndarray]:
     """Nets trained on windows of `length` of all series of `logs`, and the mean of what they say of each one's end."""
-    windows, known = [], max(1, min(NEWEST, MOST // max(len(logs), 1)))
-    for y in logs.values():
+    windows, every = [], -(-NEWEST * len(logs) // MOST)
+    for place, y in enumerate(logs.values()):
         if len(y) > length:
             whole = np.r_[y, np.full(horizon - 1, np.nan)]
-            windows.append(np.lib.stride_tricks.sliding_window_view(whole, length + horizon)[-known:])
+            seen = np.lib.stride_tricks.sliding_window_view(whole, length + horizon)[-NEWEST:]
+            windows.append(seen[place % every :: every])
     if not windows:
         return {}
     seen = np.concatenate(windows)
