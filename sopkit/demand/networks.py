@@ -46,7 +46,7 @@ def networks(past: Mapping[int, np.ndarray], horizon: int, season: int, seed: in
         for at, values in logs.items():
             ahead, _ = seasons.get(at, Adjusted()).back(np.exp(values), values[:0])
             if np.isfinite(ahead).all() and ahead.max() <= EXPLODED * past[at].max():
-                out[at][name] = ahead
+                out[at][name] = np.maximum(ahead, 0.0)
     return out
 
 
