@@ -4,7 +4,7 @@ One batch of goods is what became new in the same month (items that keep have on
 no rule but that a batch is not touched when it is too old. Covers what `drawn` draws: yields, by-products, set-ups,
 minimum runs, overtime, lead times, lanes, minimum orders, supplier capacity, safety and end stock, the four ways of
 unmet demand, firm orders, days of cover, people who come and go, prices, wages and safety stock by month, lanes by
-weight and volume, price breaks, and what a supplier delivers in all.
+weight and volume, price breaks, what a supplier delivers in all, shifts of the line, and sites that may be closed.
 Material stays at the plant, where it is of use: surplus is not moved to where holding it is free.
 """
 
@@ -83,8 +83,14 @@ def in_time(parts: dict[int, float], t: int, count: int) -> dict[int, float]:
     return {min(parts): 1.0} if t + max(parts) >= count else parts
 
 
-def independent(tables: dict[str, pd.DataFrame], count: int, carbon: float = 0.0) -> tuple[list[float], float]:
-    """Units of must-be-met demand lost, and of firm orders missing, at least; the best contribution of such a plan."""
+def independent(
+    tables: dict[str, pd.DataFrame], count: int, carbon: float = 0.0, lots: dict[tuple, float] | None = None
+) -> tuple[list[float], float]:
+    """Units of must-be-met demand lost, and of firm orders missing, at least; the best contribution of such a plan.
+
+    `lots`: the least that a set-up makes, by item, way and month, of which the dictionary says no more than that it is
+    little: it counts where a line is set up only to be so in the next month.
+    """
     p, when = Program(), {month: at for at, month in enumerate(months(count))}
     things = [*tables["products"].rename(columns={"product": "item"}).to_dict("records")]
     if "materials" in tables:
@@ -103,6 +109,39 @@ def independent(tables: dict[str, pd.DataFrame], count: int, carbon: float = 0.0
         return {(*(row[name] for name in key.split()), when.get(row["month"], -1)): row[column] for row in rows}
 
     special, price_in = dated("dated_policies", "site item", "safety_stock"), dated("dated_offers", "item", "price")
+
+    works: dict[str, list[int]] = defaultdict(list)
+    own_in = {name: dated("dated_shifts", "place shift", name) for name in ("hours", "cost")}
+    shift_rows = tables["shifts"].sort_values("shift").to_dict("records") if "shifts" in tables else []
+    stands_in = tables["resources"].set_index("resource")["site"]
+    for row in shift_rows:
+        at, late = (row["place"], row["shift"]), str(row["valid_to"])
+        for t in range(count):
+            paid, most = own_in["cost"].get((*at, t), row["cost"]), 0.0 if late < months(count)[t] else 1.0
+            p("shift", *at, t, money=-paid, most=most, whole=True)
+        works[row["place"]].append(row["shift"])
+
+    def is_open(column: int, site: str, t: int) -> None:
+        """A column that is nothing while a site is closed."""
+        if works[site]:
+            p.row({column: 1.0, p("shift", site, 1, t): -10_000.0}, -np.inf, 0)
+
+    for row in shift_rows:  # started or stopped, it stays so for its least months
+        at, before = (row["place"], row["shift"]), float(row["worked"])
+        last = works[row["place"]][: works[row["place"]].index(row["shift"])][-1:]
+        site = stands_in.get(row["place"], "")
+        above = ("shift", row["place"], last[0]) if last else ("shift", site, 1) if works[site] else ()
+        for t in range(count):
+            now, past = p("shift", *at, t), {p("shift", *at, t - 1): 1.0} if t else {}
+            if above:
+                p.row({now: 1.0, p(*above, t): -1.0}, -np.inf, 0)
+            for change, sign in (("start", 1.0), ("stop", -1.0)):
+                moved = p(change, *at, t, money=-row[f"{change}_cost"])
+                stood = 0.0 if t else before
+                rise = {now: -sign, **{column: sign for column in past}}
+                p.row({moved: 1.0, **rise}, -sign * stood, np.inf)
+                for later in range(t + 1, min(count, t + row["least_months"])):  # sign = 1: it is there, -1: it is not
+                    p.row({p("shift", *at, later): sign, **rise}, -sign * stood - (sign < 0), np.inf)
 
     def batches(item: str, t: int, grace: int = 0) -> list[int]:
         """Batches of an item that may be touched in month t, or `grace` months later."""
@@ -145,6 +184,7 @@ def independent(tables: dict[str, pd.DataFrame], count: int, carbon: float = 0.0
             money -= carbon * step.get("carbon", 0.0) * started
             most = 0.0 if str(step.get("valid_to")) < months(count)[t] else np.inf
             make = p("make", item, way, t, money=money, most=most)
+            is_open(make, site, t)
             balance[item, site, new(item, t), t][make] += 1
             hours[resource, t][make] += step["hours"] * started
             if any(set_up) or family:
@@ -159,7 +199,8 @@ def independent(tables: dict[str, pd.DataFrame], count: int, carbon: float = 0.0
                     p.row({last: 1.0, switch: -1.0, **dict.fromkeys(before, -1.0)}, -np.inf, 0)
                     lasts[resource, t].append((last, switch))
                 p.row({make: 1.0, **ready}, -np.inf, 0)
-                p.row({make: 1.0, switch: -max(set_up[2], 1e-3)}, 0, np.inf)
+                least = (lots or {}).get((item, way, months(count)[t]), 1e-3)
+                p.row({make: 1.0, switch: -max(set_up[2], least)}, 0, np.inf)
             if family:
                 shared = p("family", resource, family, t, money=-step["family_setup_cost"], most=1, whole=True)
                 hours[resource, t][shared] = step["family_setup_hours"]
@@ -186,16 +227,19 @@ def independent(tables: dict[str, pd.DataFrame], count: int, carbon: float = 0.0
                     p.row({last: 1.0, own: -1.0, other: 1.0}, -np.inf, 1)
     for (resource, t), work in hours.items():
         limit, cost = capacity.loc[(resource, months(count)[t])], overtime.loc[resource]
-        regular = p(
-            "regular", resource, t, money=-cost["hour_cost"] - carbon * cost.get("carbon", 0.0), most=limit["hours"]
-        )
-        extra = p(
-            "extra",
-            resource,
-            t,
-            money=-cost["overtime_cost"] - carbon * cost.get("carbon", 0.0),
-            most=limit.get("overtime_limit", 0.0),
-        )
+        emits = carbon * cost.get("carbon", 0.0)
+        regular = p("regular", resource, t, money=-cost["hour_cost"] - emits)
+        extra = p("extra", resource, t, money=-cost["overtime_cost"] - emits, most=limit.get("overtime_limit", 0.0))
+        there = limit["hours"] - limit.get("maintenance", 0.0)  # of it and of all shifts so far
+        terms, most = {regular: 1.0}, max(0.0, there)
+        for row in (row for row in shift_rows if row["place"] == resource):
+            at = (resource, row["shift"], t)
+            more = there + own_in["hours"].get(at, row["hours"])
+            terms[p("shift", *at)] = max(0.0, there) - max(0.0, more)
+            there = more
+        p.row(terms, -np.inf, most)
+        if works[resource] and not limit["hours"]:  # closed without its first shift
+            p.row({extra: 1.0, p("shift", resource, works[resource][0], t): -1_000.0}, -np.inf, 0)
         p.row({**work, regular: -1.0, extra: -1.0}, 0, 0)
         if t and cost.get("change_price", 0.0):  # hours more or less than in the month before
             more, less = (p(name, resource, t, money=-cost["change_price"]) for name in ("more", "less"))
@@ -231,6 +275,7 @@ def independent(tables: dict[str, pd.DataFrame], count: int, carbon: float = 0.0
             buy = p("buy", offer["supplier"], item, offer["site"], t, money=-price, most=most)
             for lead, part in parts.items():
                 balance[item, offer["site"], new(item, t + lead), t + lead][buy] += part
+                is_open(buy, offer["site"], t + lead)
             total[supplier, t][buy] = use
             rungs = [row for row in breaks if (row["supplier"], row["item"]) == (supplier, item)]
             for rung in rungs:  # the whole order on one rung of the ladder, at its price
@@ -288,12 +333,14 @@ def independent(tables: dict[str, pd.DataFrame], count: int, carbon: float = 0.0
                         t,
                         money=paid - (lane.get("cost", 0.0) + carbon * lane.get("carbon", 0.0)) * size,
                     )
+                    is_open(ship, lane["origin"], t)
                     balance[item, lane["origin"], b, t][ship] -= 1
                     leaves[item, lane["origin"], t][ship] = 1.0
                     loads[t][ship] = size
                     for lead, part in parts.items():
                         if lane in inside:
                             balance[item, lane["destination"], b, t + lead][ship] += part
+                            is_open(ship, lane["destination"], t + lead)
                         else:
                             delivered[item, lane["destination"], t + lead][ship] = part
         for sent in loads.values():
@@ -541,6 +588,19 @@ def drawn(seed: int) -> dict[str, pd.DataFrame]:
         )
     if not tables["routings"]["minimum_run"].any() and one(True, False):
         tables["resources"] = tables["resources"].assign(setup_carry_over=True)
+    if shifts := one((), (2,), (2, 3), (1,), (1, 2)):
+        hours = [{**each, "maintenance": one(0, 5), "hours": 5 + each["hours"] // 3} for each in hours]
+        if shifts[0] == 1:
+            hours = [{**each, "hours": one(0, 0, 10)} for each in hours]
+    opening = [("LINE", shift, 20 + upto(60), upto(400)) for shift in shifts]
+    opening += [(site, 1, 0, upto(700)) for site in one((), ("DC",), ("DC", "PLANT"))]
+    rows = pd.DataFrame(opening, columns=["place", "shift", "hours", "cost"])
+    rows["start_cost"], rows["stop_cost"] = [one(0, upto(300)) for _ in opening], [one(0, upto(300)) for _ in opening]
+    rows["least_months"], rows["worked"] = [one(1, 2, 3) for _ in opening], [one(True, False) for _ in opening]
+    rows["valid_to"] = [one(None, None, None, "2026-02") for _ in opening]
+    special = [(*row[:2], "2026-02", row[2] / 2, one(np.nan, 50.0)) for row in opening[:1] if row[2]]
+    tables["shifts"] = rows
+    tables["dated_shifts"] = pd.DataFrame(special, columns=["place", "shift", "month", "hours", "cost"])
     tables["customer_orders"] = pd.DataFrame(firm, columns=["product", "market", "month", "quantity"])[: one(0, 3)]
     return tables | {
         "calendar": pd.DataFrame({"month": months(3), "working_days": 20}),

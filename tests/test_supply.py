@@ -964,7 +964,21 @@ def spoken() -> tuple[dict[str, pd.DataFrame], dict]:
         dated_workforce
         site, skill, month, starting, leaving, wage
         PLANT, metal, 2026-02, 2, 0.5, 450
+
+        shifts
+        place, shift, hours, cost, start_cost, stop_cost, least_months, worked, valid_to
+        CUT, 1, 40, 150, 30, 60, 2, True,
+        CUT, 2, 35, 170, 25, 0, 1, False, 2026-02
+        DC, 1, 0, 55, 200, 120, 1, True,
+
+        dated_shifts
+        place, shift, month, hours, cost
+        CUT, 1, 2026-03, 30, 140
         """)
+    cut = tables["capacity"]["resource"].eq("CUT")
+    tables["capacity"] = tables["capacity"].assign(
+        hours=tables["capacity"]["hours"].mask(cut & (tables["capacity"]["month"] == CYCLE), 0.0)
+    )
     return tables, policies
 
 
@@ -1045,6 +1059,8 @@ LINKS = dict.fromkeys(("opening_ages", "ages_held", "ages_sent", "ages_used"), "
     **dict.fromkeys(("family_first", "family_used"), "money: setting_up_families"),
     **dict.fromkeys(("carried_once", "carried_on", "left_as_it_is", "not_set_up_again"), "carried_from"),
     "steady_rate": "money: changing_rate",
+    **dict.fromkeys(("opening_shifts", "shift_balance"), "money: changing_shifts"),
+    "closed_sends_nothing": "closed_takes_nothing",
 }
 
 

@@ -28,6 +28,8 @@ PRICES = {
     "making": "making.cost",
     "regular_hours": "resources.hour_cost",
     "overtime_hours": "resources.overtime_cost",
+    "working_shifts": "shifts.cost",
+    "changing_shifts": "shifts.start_cost",
     "setting_up": "making.set_up_cost",
     "setting_up_families": "making.family_cost",
     "buying": "buying.price",
@@ -86,6 +88,7 @@ def strained(cost: str) -> tuple[dict[str, pd.DataFrame], dict]:
         suppliers__quota_price=1.5,
         workforce__overtime_cost=3.0,
     )
+    tables["shifts"] = pd.DataFrame([{"place": "WELD", "shift": 2, "hours": 9.0, "cost": 7.0, "start_cost": 11.0}])
     tables["policies"] = pd.concat([tables["policies"], limit])
     tables["inventory"] = pd.concat([tables["inventory"], stuck])
     tables["last_supply_plan"] = pd.concat([tables["last_supply_plan"], gone])

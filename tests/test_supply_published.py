@@ -1,9 +1,9 @@
-"""Published optima of what real plants have: prices by month, recipes, firm promises, stock that ages, plants to shut.
+"""Published optima of what real plants have: prices by month, recipes, promises, stock that ages, mines to close.
 
 Said by tables alone. A blend within bounds is the mixture of its corners, so each corner is a routing with a bill of
 its own. Not said, for want of a table: Williams' manpower planning (people retrained from one skill to another, and
-short-time working), factory planning 2 (the model chooses the months of maintenance), mining and farm planning (what is
-opened or reared this year decides what later years have).
+short-time working), factory planning 2 (the model chooses the months of maintenance), farm planning (what is reared
+this year decides what later years have) and tariff rates (what a plant must make grows with the sets that run).
 """
 
 from __future__ import annotations
@@ -352,3 +352,95 @@ def test_refinery(textbook):
     plan = planned(tables, 1)
     assert profit(plan) == pytest.approx(textbook["refinery"]["max_profit"], rel=1e-8)
     assert plan["supply_exceptions"].empty
+
+
+def test_mining(textbook):
+    """A year is a month. A mine is a line that is open while its shift is worked, for its royalty.
+
+    To open it again costs more than all ore. Digging in it takes one of three hours to set up; nothing can be kept.
+    """
+    case = textbook["mining"]["data"]
+    count, mines = len(case["wanted"]), [f"MINE{at}" for at in range(1, len(case["limit"]) + 1)]
+    worth = [(1 + case["discount"]) ** -at for at in range(count)]
+    ores = {mine.replace("MINE", "ORE"): by for mine, by in zip(mines, case["quality"], strict=True)}
+    blends, made = [f"BLEND{at}" for at in range(count)], []
+    for blend, wanted in zip(blends, case["wanted"], strict=True):
+        rows = [(ores, wanted), ({ore: -by for ore, by in ores.items()}, -wanted)]
+        made.append(recipes(blend, corners(rows, list(ores))))
+    digging = pd.DataFrame(
+        [
+            (ore, "DIG", number, resource, hours, 1 - hours)
+            for ore, mine in zip(ores, mines, strict=True)
+            for number, (resource, hours) in enumerate([(mine, 1.0), ("CREWS", 0.0)], 1)
+        ],
+        columns=["item", "routing", "operation", "resource", "hours", "setup_hours"],
+    )
+    hours = dict.fromkeys(mines, 0.0) | {"CREWS": case["worked"], "MIX": 1e3}
+    royalty = dict(zip(mines, case["royalty"], strict=True))
+    tables = shop(dict.fromkeys(blends, 0.0)) | {
+        "materials": pd.DataFrame({"material": list(ores)}),
+        "resources": pd.DataFrame({"resource": list(hours), "site": "PLANT"}),
+        "capacity": monthly("resource", {r: {"hours": most} for r, most in hours.items()}, count),
+        "shifts": pd.DataFrame(
+            {"place": mines, "shift": 1, "hours": case["limit"], "start_cost": HARD, "worked": True}
+        ),
+        "dated_shifts": pd.DataFrame(
+            [
+                (mine, 1, month, royalty[mine] * by)
+                for month, by in zip(months(count), worth, strict=True)
+                for mine in mines
+            ],
+            columns=["place", "shift", "month", "cost"],
+        ),
+        "routings": pd.concat([*(each["routings"] for each in made), digging]).fillna({"setup_hours": 0.0}),
+        "bom": pd.concat([each["bom"] for each in made]),
+        "policies": pd.DataFrame({"site": "PLANT", "item": [*ores, *blends], "maximum_stock": 0.0}),
+    }
+    wanted = {(blend, "SHOPS"): [100.0 * (at == own) for at in range(count)] for own, blend in enumerate(blends)}
+    plan = demand(wanted, dict.fromkeys(blends, 0.0))
+    plan["price"] = plan["month"].map(
+        {month: case["price"] * by for month, by in zip(months(count), worth, strict=True)}
+    )
+    found = planned(tables | {"demand_plan": plan}, count, gap=0.0)
+    assert profit(found) == pytest.approx(textbook["mining"]["max_profit"], abs=5e-4)
+    open_ = found["shift_plan"].groupby("place")["worked"].sum()
+    assert open_.to_dict() == {"MINE1": 5, "MINE2": 5, "MINE3": 5, "MINE4": 4}
+    assert found["supply_exceptions"].empty
+
+
+def test_distribution_two(textbook):
+    """What a depot handles are hours of its dock, at which what factories send is made ready for customers.
+
+    Depots that may be shut are sites with a shift; Birmingham is larger with a second shift of its dock.
+    """
+    case = textbook["distribution_2"]["data"]
+    factories, depots, larger = case["factories"], case["depots"], case["larger"]
+    lines = [(f"AT {n}", n, most, item) for n, most in factories.items() for item in ("T", "BULK")]
+    lines += [(f"AT {n}", n, most, "T") for n, most in depots.items()]
+    ways = pd.DataFrame(lines, columns=["resource", "site", "most", "item"])
+    hours = {row.resource: {"hours": row.most} for row in ways.itertuples()}
+    bulk = [(n, d, "BULK", cost) for n, row in case["to_depots"].items() for d, cost in row.items()]
+    sold = [(n, k, "T", cost) for n, row in case["to_customers"].items() for k, cost in row.items()]
+    shifts = [(n, 1, 0.0, cost, n in ("NEWCASTLE", "EXETER")) for n, cost in case["fixed"].items()]
+    shifts.append((f"AT {larger['depot']}", 2, larger["by"], larger["cost"], False))
+    tables = shop({"T": 0.0}) | {
+        "materials": pd.DataFrame({"material": ["BULK"]}),
+        "sites": pd.DataFrame({"site": [*factories, *depots], "kind": "plant"}),
+        "markets": pd.DataFrame({"market": list(case["demand"]), "region": "UK", "channel": "all"}),
+        "service_policies": pd.DataFrame({"product": "T", "market": list(case["demand"]), "unmet": "neither"}),
+        "resources": ways[["resource", "site"]].drop_duplicates(),
+        "capacity": monthly("resource", hours, 1),
+        "routings": ways[["item", "resource"]].assign(hours=1.0),
+        "bom": pd.DataFrame(
+            [("T", "BULK", f"AT {n}", 1.0) for n in depots], columns=["item", "component", "routing", "quantity"]
+        ),
+        "lanes": pd.DataFrame(bulk + sold, columns=["origin", "destination", "item", "cost"]),
+        "shifts": pd.DataFrame(shifts, columns=["place", "shift", "hours", "cost", "worked"]),
+        "demand_plan": demand({("T", k): [units] for k, units in case["demand"].items()}, {"T": 0.0}),
+    }
+    plan = planned(tables, 1, gap=0.0)
+    saved = case["fixed"]["NEWCASTLE"] + case["fixed"]["EXETER"]
+    assert money(plan) - saved == pytest.approx(textbook["distribution_2"]["min_cost"], rel=1e-9)
+    worked = plan["shift_plan"].query("worked")["place"]
+    assert sorted(worked) == ["AT BIRMINGHAM", "EXETER", "NORTHAMPTON"]
+    assert plan["deliveries"]["lost"].sum() == pytest.approx(0, abs=1e-9)

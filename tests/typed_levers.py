@@ -35,7 +35,7 @@ def typed(book: Book, lever: pd.Series) -> Book:
     if change.startswith("capacity.overtime_limit"):
         frame = book["capacity"]
         here = frame["resource"].eq(place)
-        regular = frame["hours"] - frame["maintenance"]
+        regular = (frame["hours"] - frame["maintenance"]).clip(lower=0)
         more = number[0] / 100 * regular if "%" in change else number[0]
         return book.with_tables({"capacity": frame.assign(overtime_limit=frame["overtime_limit"] + here * more)})
     if change.startswith("offers.capacity"):
@@ -75,6 +75,11 @@ def typed(book: Book, lever: pd.Series) -> Book:
         return book.with_tables(
             {name: pd.concat([book[name], TABLES[name].conform(pd.DataFrame([one]))]) for name, one in new.items()}
         )
+    if change.startswith("shifts: a new row"):
+        names = "shift hours cost start_cost stop_cost least_months".split()
+        row = {"place": place, **dict(zip(names, number, strict=True))}
+        new = TABLES["shifts"].conform(pd.DataFrame([row | {name: int(row[name]) for name in names[::5]}]))
+        return book.with_tables({"shifts": pd.concat([book["shifts"], new])})
     assert change == "scheduled_receipts.month - 1", change
     frame = book["scheduled_receipts"]
     here = frame["site"].eq(place) & frame["item"].eq(item) & frame["month"].gt(book.first)

@@ -31,5 +31,6 @@ class Known(dict[Callable[..., Any], tuple[Tables, Any, Any]]):
         asked = _Asked(tables)
         result = make(asked, *others, **named)
         result = list(result) if isinstance(result, Iterator) else result
-        self.setdefault(make, (asked, (others, named), result))
-        return result
+        first = self.setdefault(make, (asked, (others, named), result))[2]
+        # what is alike is the same, so that what is made of it in turn is known too
+        return first if first is result or first == result else result

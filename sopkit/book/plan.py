@@ -54,8 +54,11 @@ class Plan(Book):
         """
         scenario = _scenario(what, title, change)
         changed, rows = changed_by(self, scenario, judged=judged)
-        supply = import_module("sopkit.supply")
-        frames = self._session.plan(self._asked(changed)) if warm else supply.plan(changed, explained=False)
+        session = self._session if warm else vars(self).get("_session")
+        if session:
+            frames = session.plan(self._asked(changed), anew=not warm)
+        else:
+            frames = import_module("sopkit.supply").plan(changed, explained=False)
         tables = {**changed.tables, **frames}  # as declared already, and derived again
         return replace(changed, tables=tables, title=scenario.title, base=self, scenario=scenario, rows=rows)
 

@@ -157,17 +157,15 @@ def _materials(tables: Tables) -> Iterator[Finding]:
         ~bom["item"].isin(sourced) & ~bom.duplicated("item"),
         "item",
         "has components but no routing",
-        allowed="an item of routings",
-        fix="Add a routing, or an offer of a supplier.",
-    )
+        allowed="an item of routings", fix="Add a routing, or an offer of a supplier.",
+    )  # fmt: skip
     ends = ~out & ~bom["component"].isin(sourced | set(bom["item"]))
     yield from wrong.where(
         ends & ~bom["component"].where(ends).duplicated(),
         "component",
         "nobody makes or sells it, and none is in stock",
-        allowed="an item of routings or offers",
-        fix="Add a routing or an offer.",
-    )
+        allowed="an item of routings or offers", fix="Add a routing or an offer.",
+    )  # fmt: skip
 
 
 def _products(tables: Tables, months: Months) -> Iterator[Finding]:
@@ -215,6 +213,28 @@ def _lead_times(tables: Tables, months: Months) -> Iterator[Finding]:
         )
 
 
+def _of_shifts(tables: Tables) -> pd.Series:
+    """Of each row of capacity: the hours of all shifts that its resource may work beside them, at most."""
+    every = pd.concat([tables["shifts"], tables["dated_shifts"]]).groupby(["place", "shift"])["hours"].max()
+    return tables["capacity"]["resource"].map(every.groupby("place").sum()).fillna(0.0)
+
+
+def _shifts(tables: Tables) -> Iterator[Finding]:
+    shifts, dated = tables["shifts"], tables["dated_shifts"]
+    known = pd.MultiIndex.from_frame(shifts[["place", "shift"]])
+    yield from _Wrong("dated_shifts", dated).where(
+        pd.Series(~pd.MultiIndex.from_frame(dated[["place", "shift"]]).isin(known), dtype=bool), "shift",
+        "{place} has no such shift", allowed="place and shift of shifts", fix="Add the shift, or remove this row.",
+    )  # fmt: skip
+    for name, frame in (("shifts", shifts), ("dated_shifts", dated)):
+        site = ~frame["place"].isin(tables["resources"]["resource"])
+        yield from _Wrong(name, frame).where(
+            site & (frame["hours"].gt(0) | frame["shift"].ne(1)), "place",
+            "a site with hours or a second shift: it is open or closed", allowed="for a site shift 1 without hours",
+            fix="Enter hours and shifts of its resources in rows of their own.",
+        )  # fmt: skip
+
+
 def _lots(tables: Tables, months: Months) -> Iterator[Finding]:
     capacity, routings = tables["capacity"], tables["routings"]
     for table, column in (("offers", "minimum_order"), ("offers", "order_multiple"), ("lanes", "full_load")):
@@ -235,7 +255,7 @@ def _lots(tables: Tables, months: Months) -> Iterator[Finding]:
         fix="Empty it; where customers buy whole pallets, plan the product in pallets.",
     )
     capacity = capacity[capacity["month"].isin(months)]
-    hours = capacity["hours"] - capacity["maintenance"] + capacity["overtime_limit"]
+    hours = capacity["hours"] - capacity["maintenance"] + capacity["overtime_limit"] + _of_shifts(tables)
     most = routings["resource"].map(hours.groupby(capacity["resource"]).max())
     wanted = routings["minimum_run"] * routings["hours"] / routings["yield"] + routings["setup_hours"]
     yield from _Wrong("routings", routings.assign(most=most.map("{:g}".format))).where(
@@ -272,12 +292,10 @@ def _offers(tables: Tables, months: Months) -> Iterator[Finding]:
     offered = pd.MultiIndex.from_frame(offers[OFFER])
     for name in ("supplier_capacity", "dated_offers", "price_breaks"):
         yield from _Wrong(name, tables[name]).where(
-            pd.Series(~pd.MultiIndex.from_frame(tables[name][OFFER]).isin(offered), dtype=bool),
-            "supplier",
-            "offers no {item} to {site}",
-            allowed="supplier, item and site of a row of offers",
+            pd.Series(~pd.MultiIndex.from_frame(tables[name][OFFER]).isin(offered), dtype=bool), "supplier",
+            "offers no {item} to {site}", allowed="supplier, item and site of a row of offers",
             fix="Add the offer, or remove this row.",
-        )
+        )  # fmt: skip
     breaks = tables["price_breaks"].sort_values([*OFFER, "from_quantity"], kind="stable")
     usual = offers.set_index(OFFER)["price"].reindex(pd.MultiIndex.from_frame(breaks[OFFER])).to_numpy()
     before = breaks.groupby(OFFER)["price"].shift().fillna(pd.Series(usual, breaks.index))
@@ -358,11 +376,9 @@ def _people(tables: Tables, company: Company, cycle: str) -> Iterator[Finding]:
     for frame, column in parts if company.policies.whole_people else ():
         yield from _Wrong("workforce" if frame is workforce else "dated_workforce", frame).where(
             frame[column].mod(1).ne(0),
-            column,
-            "part of a person, but policies.whole_people is true",
-            allowed="a whole number",
+            column, "part of a person, but policies.whole_people is true", allowed="a whole number",
             fix="Round it, or set policies.whole_people to false.",
-        )
+        )  # fmt: skip
     coming = dated[dated["month"].ge(pd.Timestamp(f"{cycle}-01"))].sort_values("month")
     employed = workforce.set_index(crew)["people"].reindex(pd.MultiIndex.from_frame(coming[crew])).to_numpy()
     there = employed + (coming["starting"] - coming["leaving"]).groupby([coming["site"], coming["skill"]]).cumsum()
@@ -395,36 +411,26 @@ def _people(tables: Tables, company: Company, cycle: str) -> Iterator[Finding]:
 
 def _network(tables: Tables) -> Iterator[Finding]:
     capacity, lanes, markets, routings = (tables[name] for name in ("capacity", "lanes", "markets", "routings"))
-    yield from _Wrong("capacity", capacity).where(
-        capacity["maintenance"].gt(capacity["hours"]),
-        "maintenance",
-        "more maintenance than hours",
-        allowed="at most {hours}",
+    most = capacity["hours"] + _of_shifts(tables)
+    yield from _Wrong("capacity", capacity.assign(most=most)).where(
+        capacity["maintenance"].gt(most), "maintenance", "more maintenance than hours", allowed="at most {most}",
         fix="Correct the maintenance or the hours.",
-    )
+    )  # fmt: skip
     named = routings[routings["routing"].ne("")]
     site = named["resource"].map(tables["resources"].set_index("resource")["site"])
     yield from _Wrong("routings", named).where(
-        named.assign(site=site).groupby(["item", "routing"])["site"].transform("nunique").gt(1),
-        "routing",
-        "its operations stand at different sites",
-        allowed="resources of one site",
+        named.assign(site=site).groupby(["item", "routing"])["site"].transform("nunique").gt(1), "routing",
+        "its operations stand at different sites", allowed="resources of one site",
         fix="Divide it: make a semi-finished good at the first site and ship it.",
-    )
+    )  # fmt: skip
     yield from _Wrong("lanes", lanes).where(
-        lanes["origin"].eq(lanes["destination"]),
-        "destination",
-        "the lane ends where it begins",
-        allowed="another site, or a market",
-        fix="Correct the destination, or remove the row.",
-    )
+        lanes["origin"].eq(lanes["destination"]), "destination", "the lane ends where it begins",
+        allowed="another site, or a market", fix="Correct the destination, or remove the row.",
+    )  # fmt: skip
     yield from _Wrong("markets", markets).where(
-        markets["market"].isin(tables["sites"]["site"]),
-        "market",
-        "a site has the same code",
-        allowed="a code of its own",
-        fix="Rename the market or the site.",
-    )
+        markets["market"].isin(tables["sites"]["site"]), "market", "a site has the same code",
+        allowed="a code of its own", fix="Rename the market or the site.",
+    )  # fmt: skip
 
 
 def refuse_contradictions(tables: Tables, company: Company, cycle: str, known: Known | None = None) -> None:
@@ -449,4 +455,4 @@ def contradictions(tables: Tables, company: Company, cycle: str, known: Known | 
     of_months = (_products, _lead_times, _lots, _offers, _months, _overdue)
     found = [finding for check in of_months for finding in made(check, tables, months)]
     found += made(_people, tables, company, cycle)
-    return found + [finding for check in (_too_small, _materials, _network) for finding in made(check, tables)]
+    return found + [finding for check in (_too_small, _materials, _shifts, _network) for finding in made(check, tables)]

@@ -232,7 +232,7 @@ def supply_plan(book: Book) -> dict[str, Any]:
         supply.by_mode(book),
         own.explained(book, "supply_costs", "amount", "cost"),
         [supply.costs(book), supply.hiring(book)],
-        *filled(supply.people(book)),
+        *filled(supply.people(book), supply.shifts(book)),
     )
     return section("supply", "Supply plan", headline, *figures)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -134,23 +134,15 @@ def events_of(option: Scenario, asked: Mapping[str, Scenario]) -> list[str]:
 
 
 def what_may_happen(
-    base: Plan, stated: Mapping[str, Scenario], solved: Mapping[tuple[str, str], dict[str, object]]
+    base: Plan, happened: Sequence[tuple[str, Scenario, dict[str, Any], bool]], before: Mapping[str, Any]
 ) -> pd.DataFrame:
-    """Table `scenario_events`: those of the file, then the standard ones that the company's own data carry."""
-    more, before = standard.events(base, base.company.decision.standard_events), solved[BASE, ""]
+    """Table `scenario_events`: code, event, its cell of `outcomes`, and whether it is a standard one."""
     rows = []
-    for code, event in [*((c, s) for c, s in stated.items() if s.kind == "event"), *more.items()]:
-        if code in more:
-            plan = base.what_if(event, judged=False)
-            cell = outcome(plan, finance.pnl(plan), BASE, code)
-        else:
-            cell = solved[BASE, code]
-        change = {name: cell[name] - before[name] for name in ("result", "penalties", "fill_rate")}  # type: ignore[operator]
+    for code, event, cell, usual in happened:
+        change = {name: cell[name] - before[name] for name in ("result", "penalties", "fill_rate")}
         chance, source = event.chance(base)
-        rows.append(
-            {"event": code, "title": event.title, "probability": chance, "source": source, "standard": code in more}
-            | change
-        )
+        row = {"event": code, "title": event.title, "probability": chance, "source": source, "standard": usual}
+        rows.append(row | change)
     return pd.DataFrame(rows, columns=TABLES["scenario_events"].names)
 
 
@@ -182,7 +174,10 @@ def scenarios(book: Book, statement: pd.DataFrame, *, engine: Engine | str | Non
     base = Plan(book.tables, book.company, book.cycle)
     # about what one plan of this size takes: two or three small ones are not worth starting processes for
     seconds = 1.0 + len(book["demand_plan"]) / 1_000
-    asked = book.open_scenarios
+    asked, usual = book.open_scenarios, []
+    for code, event in standard.events(base, book.company.decision.standard_events).items():
+        plan = base.what_if(event, judged=False)  # first: what is kept of the base for them serves the others
+        usual.append((code, event, outcome(plan, finance.pnl(plan), BASE, code), True))
     tasks = [(base, code, scenario) for code, scenario in asked.items()]
     solved = Engine.of(engine).map(_solved, tasks, seconds=seconds * len(tasks))
     measured = {BASE: (BASE_TITLE, measures(base, statement))}
@@ -196,9 +191,10 @@ def scenarios(book: Book, statement: pd.DataFrame, *, engine: Engine | str | Non
             (code, number, change.table, change.sentence, count)
             for number, (change, count) in enumerate(zip(scenario.changes, rows, strict=True), start=1)
         ]
+    stated = [(code, one, cells[BASE, code], False) for code, one in asked.items() if one.kind == "event"]
     return {
         "outcomes": outcomes(base, cells, asked),
-        "scenario_events": what_may_happen(base, asked, cells),
+        "scenario_events": what_may_happen(base, [*stated, *usual], cells[BASE, ""]),
         "scenario_results": side_by_side(measured, book.currency),
         "scenario_months": pd.concat(months, ignore_index=True),
         "scenario_changes": pd.DataFrame(changes, columns=["scenario", "change", "table", "sentence", "rows"]),

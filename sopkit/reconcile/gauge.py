@@ -30,7 +30,7 @@ class Gauge:
         self.month = np.full(len(self.legend), -1)
         self.month[[self.code[month] for month in months if month in self.code]] = np.arange(len(months))
         policy = [name for name in POLICY if name != "changing_the_plan"]
-        price = network.buying.price
+        price, hours = network.buying.price, network.shifts.hours
         parts = {
             "revenue": self._spent(["revenue"]),
             "paid": self._spent(CASH),
@@ -39,6 +39,7 @@ class Gauge:
             "bought": self._decided("buy", np.array([price[key] for key in read.columns["buy"].keys])),
             "overtime": self._decided("run_overtime"),
             "regular": self._decided("run"),
+            "shifts": self._decided("work_shift", np.array([hours[key] for key in read.columns["work_shift"].keys])),
         }
         self.names, matrices = list(parts), [matrix for matrix, _ in parts.values()]
         self.matrix, self.constant = csr_array(vstack(matrices)), np.concatenate([rest for _, rest in parts.values()])
@@ -101,7 +102,7 @@ class Gauge:
         end = np.where(self.month[self.loses.labels[-1]] == len(sales) - 1, late, 0.0)
         margin = sales.sum() - float(self.goods @ (demand - lost - end))
         penalties, hours = flow["penalties"].sum(), (flow["regular"] + flow["overtime"]).sum()
-        available = sum(self.network.resources.regular_limit.values())
+        available = sum(self.network.resources.regular_limit.values()) + flow["shifts"].sum()
         return {
             "net sales": sales.sum(),
             "gross margin": margin,

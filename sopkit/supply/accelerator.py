@@ -6,8 +6,9 @@ values, a Var its columns, and a Set is a loop of one step, in which every row s
 the loop is summed up. So 40,000 rows cost as much as one rule.
 
 Pyomo's private names are used here and nowhere else: `_constructed`, `_rule`, `_init_sense`, `_rule_domain`,
-`_rule_bounds`, `_rule_init`, `_init_dimen`, `_dict` and `_data`. Where Pyomo is another than the one tested, or a rule
-is not to be read this way (an `if` on an index), the plain walk of `matrix.py` reads it, and `Matrix.note` says so.
+`_rule_bounds`, `_rule_init`, `_init_dimen`, `_dict`, `_data`, `_values`, `_dimen`, `_index` and `_ComponentDataClass`.
+Where Pyomo is another than the one tested, or a rule is not to be read this way (an `if` on an index), the plain walk
+of `matrix.py` reads it, and `Matrix.note` says so.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import chain
+from operator import is_
 from typing import Any
 
 import numpy as np
@@ -57,6 +59,19 @@ def _fill(param: Any) -> None:
             param.construct()
             param._data.update(numbers)
     param.construct()
+
+
+def set_of(*over: Any, members: Any, dimen: int, doc: str) -> Any:
+    """A Set of members that are known to fit: Pyomo looks at each of them, which takes as long as all the rules."""
+    if not pyomo.__version__.startswith(TESTED):
+        return Set(*over, initialize=members, dimen=dimen, doc=doc)
+    made = Set(*over, dimen=dimen, doc=doc)
+    for index, own in members.items() if over else ((None, members),):
+        data = made if index is None else made._ComponentDataClass(component=made)
+        data._index, data._dimen = index, dimen
+        data._values.update(dict.fromkeys(own))
+        made._data[index] = data
+    return made
 
 
 def matrix(model: Any) -> Matrix:
@@ -403,11 +418,13 @@ class _Quick(Walk):
             if not param.is_indexed():
                 return np.array([value(param)], dtype=float), False
             index, given = self.index(param.index_set()), param._data
-            places = index.find(self.encode(given, param.dim())) if given else np.zeros(0, dtype="int64")
+            places = np.arange(len(given))
+            if given and not (len(given) == index.size and all(map(is_, given, param.index_set()))):
+                places = index.find(self.encode(given, param.dim()))
             if len(places) and places.min() < 0:
                 raise NotReadableError(f"{param.local_name} has a value for what is no member")
             listed, default = list(given.values()), param.default()
-            labels = any(isinstance(one, str) for one in listed)
+            labels = str in set(map(type, listed))
             if labels:
                 known = np.full(index.size, -1), labels
                 known[0][places] = self.encode(listed)[0]

@@ -16,6 +16,7 @@ import pandas as pd
 
 from sopkit.book import Book
 from sopkit.errors import StageError
+from sopkit.supply import shifts
 from sopkit.supply.ages import too_old
 from sopkit.supply.recount import COSTS, DUE, EXCEPTION, LANE, OFFER, STOCK, WAY, Recount, days_of
 from sopkit.tables import TABLES
@@ -70,13 +71,15 @@ def checked(book: Book, plan: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame
 def _more(left: pd.Series, right: pd.Series | float, tolerance: float = UNITS) -> Violation:
     """By how much `left` exceeds `right` beyond the tolerance."""
     left, right = left.align(right, fill_value=0.0) if isinstance(right, pd.Series) else (left, right)
-    return left - right - tolerance - 1e-6 * left.abs()
+    one, other = left.to_numpy(float), np.asarray(right, dtype=float)
+    return pd.Series(one - other - tolerance - 1e-6 * np.abs(one), left.index)
 
 
 def _unequal(left: pd.Series, right: pd.Series, tolerance: float = UNITS) -> Violation:
     """By how much two sides of an equation differ beyond the tolerance; a side that is not there is 0."""
     left, right = left.align(right, fill_value=0.0)
-    return (left - right).abs() - tolerance - 1e-6 * left.abs()
+    one, other = left.to_numpy(float), right.to_numpy(float)
+    return pd.Series(np.abs(one - other) - tolerance - 1e-6 * np.abs(one), left.index)
 
 
 def reported_number(run: pd.DataFrame, measure: str) -> float:
@@ -213,12 +216,32 @@ class _Rules(Recount):
 
     # limits ----------------------------------------------------------------------------------------------------
     def rule_regular_capacity(self) -> Violation:
-        capacity = self.book["capacity"].set_index(["resource", "month"])
-        return _more(self.load["regular"], (capacity["hours"] - capacity["maintenance"]).reindex(self.load.index))
+        limit = self.hours["regular"].reindex(self.load.index)
+        return [_more(self.load["regular"], limit), _unequal(self.load["available"], limit)]
 
     def rule_overtime_capacity(self) -> Violation:
-        limit = self.book["capacity"].set_index(["resource", "month"])["overtime_limit"]
-        return _more(self.load["overtime"], limit.reindex(self.load.index))
+        limit = self.hours["overtime"].reindex(self.load.index)
+        return [_more(self.load["overtime"], limit), _unequal(self.load["overtime_limit"], limit)]
+
+    @cached_property
+    def hours(self) -> pd.DataFrame:
+        """Regular hours and overtime of each resource and month, as capacity and the shifts worked allow."""
+        return shifts.hours(self)
+
+    def rule_shifts_in_order(self) -> Violation:
+        return shifts.without_the_one_before(self)
+
+    def rule_shifts_in_date(self) -> Violation:
+        """No shift is worked outside of its dates, and its hours are those of the month."""
+        rows, month = self.shifts, self.shifts.index.get_level_values("month")
+        early, late = rows["valid_from"].gt(month), rows["valid_to"].lt(month)
+        return (rows["worked"] & (early | late)).astype(float)
+
+    def rule_shifts_kept(self) -> Violation:
+        return shifts.kept_too_short(self)
+
+    def rule_closed_takes_nothing(self) -> Violation:
+        return shifts.at_closed_sites(self) - UNITS
 
     def rule_ways_in_date(self) -> Violation:
         lots = self.lots.set_index([*WAY, "month"], drop=False)
@@ -232,11 +255,13 @@ class _Rules(Recount):
 
     def rule_carried_from(self) -> Violation:
         """What a resource is still set up for was set up the month before, or was there and nothing else was set up."""
+        claimed = self.load["carried_over"]
+        if claimed.eq("").all():
+            return pd.Series(0.0, claimed.index)
         needs = ["setup_hours", "setup_cost", "minimum_run", "family_setup_hours", "family_setup_cost"]
         takes = self.work[needs].gt(0).any(axis=1) | self.work["setup_family"].ne("")
         work = self.work[self.work["set_up"] & takes.groupby([self.work[name] for name in WAY]).transform("any")]
         new = (work["item"] + " / " + work["way"]).groupby([work["resource"], work["month"]]).agg(set).to_dict()
-        claimed = self.load["carried_over"]
         before = claimed.groupby(level="resource").shift(fill_value="")
         last = pd.Series(self.months[:-1], self.months[1:]).reindex(claimed.index.get_level_values("month")).to_numpy()
         there = [new.get((r, at), set()) for (r, _), at in zip(claimed.index, last, strict=True)]
@@ -365,9 +390,9 @@ class _Rules(Recount):
         return [-slack - UNITS - size, (slack - UNITS - size).groupby(level=key).min()]
 
     def _as_planned(self, bought: bool) -> Violation:
-        lines = pd.concat([self.plan["supply_plan"], self.book["last_supply_plan"]])
-        sources = set(lines.loc[lines["mode"].eq("buy"), "source"])
         gap = self._passed("changing_the_plan")
+        lines = [self.plan["supply_plan"], self.book["last_supply_plan"]] if len(gap) else []
+        sources = {source for some in lines for source in some.loc[some["mode"].eq("buy"), "source"]}
         return gap[gap.index.get_level_values("place").isin(sources) == bought]
 
     rule_end_stock_target = partialmethod(_passed, "missing_end_stock")
@@ -401,6 +426,7 @@ class _Rules(Recount):
         return {
             "revenue": _unequal(self.due["price"], self.due["price_given"]),
             "making": _unequal(self.made.groupby("month")["cost"].sum(), made, CENT),
+            "changing_shifts": _unequal(self.shifts["cost"], self.shifts["working"] + self.shifts["changing"], CENT),
             "buying": _placed(paid, bought, [*OFFER, "month"]),
             "freight": _placed(freight, shipped, [*LANE, "item", "month"]),
         }

@@ -74,25 +74,14 @@ def binding_limits(solved: Solved) -> pd.DataFrame:
             continue
         for index in solved.binding(rule):
             row = solved.row(rule, *index)
-            gain = solved.gain(row)
-            size = solved.matrix.row_upper[row]
+            gain, size, used = solved.gain(row), solved.matrix.row_upper[row], use[row]
             if rule in ("people_work", "people_overtime_limit"):  # the limit itself is decided: people's hours
                 size = _people_hours(solved, rule, index)
-            rows.append(
-                {
-                    "limit": rule,
-                    "place": solved.text(limit.place, limit.letters, index, codes=True),
-                    "item": solved.text(limit.item, limit.letters, index, codes=True),
-                    "month": solved.time[index[-1]],
-                    "size": max(0.0, size if np.isfinite(size) else use[row]),
-                    "unit": solved.unit(rule, index),
-                    "shadow_price": gain.total,
-                    "sentence": say(
-                        "One more {limit} {gain}.", solved.one_more(rule, index), gain.told(solved.currency)
-                    ),
-                }
-                | {name: getattr(gain, name) for name in GAIN}
-            )
+            told = say("One more {limit} {gain}.", solved.one_more(rule, index), gain.told(solved.currency))
+            place, item = (solved.text(part, limit.letters, index, codes=True) for part in (limit.place, limit.item))
+            row = {"limit": rule, "place": place, "item": item, "month": solved.time[index[-1]], "sentence": told}
+            row |= {"size": max(0.0, size if np.isfinite(size) else used), "unit": solved.unit(rule, index)}
+            rows.append(row | {"shadow_price": gain.total} | {name: getattr(gain, name) for name in GAIN})
     return ranked(rows, "shadow_price", solved)
 
 
@@ -140,17 +129,9 @@ def _needs(solved: Solved, kind: str, index: tuple, quantity: float, ends: dict[
                 head,
                 names_,
             )
-        yield common | {
-            "step": 1,
-            "limit": "source" if gone else "price",
-            "limit_place": place,
-            "limit_item": gone[0] if gone else item,
-            "limit_month": solved.time[month],
-            "needs": 1.0,
-            "unit": "units",
-            "shadow_price": 0.0,
-            "sentence": told,
-        }
+        where = {"limit_place": place, "limit_item": gone[0] if gone else item, "limit_month": solved.time[month]}
+        found = {"limit": "source" if gone else "price", "needs": 1.0, "unit": "units", "shadow_price": 0.0}
+        yield common | where | found | {"step": 1, "sentence": told}
     dearest = sorted(ends, key=lambda row: (-ends[row] * prices[row], row))
     for step, row in enumerate(dearest[:MOST_LIMITS], start=1):
         rule, key = solved.at(row)
@@ -158,33 +139,16 @@ def _needs(solved: Solved, kind: str, index: tuple, quantity: float, ends: dict[
         where, what = (solved.text(part, limit.letters, key, codes=True) for part in (limit.place, limit.item))
         if limit.given:
             because = say("which nobody makes or sells" if what in gone else limit.one_more)
-            needed = say(
-                "{quantity} more {unit} of {item} at {place} {because}",
-                local(f"{needs:,.3g}"),
-                unit_name(limit.unit),
-                solved.name(what or where),
-                where,
-                because,
-            )
+            needed = say("{quantity} more {unit} of {item} at {place} {because}", local(f"{needs:,.3g}"),
+                unit_name(limit.unit), solved.name(what or where), where, because)  # fmt: skip
         else:
             told = solved.gain(row).told(solved.currency)
-            needed = say(
-                "{quantity} x one {limit}, each of which {gain}",
-                local(f"{needs:,.3g}"),
-                solved.one_more(rule, key),
-                told,
-            )
-        yield common | {
-            "step": step,
-            "limit": rule,
-            "limit_place": where,
-            "limit_item": what,
-            "limit_month": solved.time.get(key[-1], pd.NaT),
-            "needs": needs,
-            "unit": limit.unit,
-            "shadow_price": solved.answer.shadow_price[row],
-            "sentence": say("{shortage}: one more unit needs {limits}.", head, needed),
-        }
+            needed = say("{quantity} x one {limit}, each of which {gain}", local(f"{needs:,.3g}"),
+                solved.one_more(rule, key), told)  # fmt: skip
+        at = {"limit_place": where, "limit_item": what, "limit_month": solved.time.get(key[-1], pd.NaT)}
+        found = {"limit": rule, "needs": needs, "unit": limit.unit, "shadow_price": solved.answer.shadow_price[row]}
+        told = say("{shortage}: one more unit needs {limits}.", head, needed)
+        yield common | at | found | {"step": step, "sentence": told}
 
 
 def level_chase(session: Session) -> pd.DataFrame:

@@ -130,6 +130,20 @@ def people(book: Book) -> Figure:
     )  # fmt: skip
 
 
+def shifts(book: Book) -> Figure:
+    """How many shifts every resource works, and which sites are open, of those left to the plan."""
+    plan = book["shift_plan"]
+    rows = plan.assign(place=_places(book, plan["place"]).astype(object), shifts=plan["worked"].astype(float))
+    return charts.heat_map(
+        rows.groupby(["place", "month"], as_index=False)["shifts"].sum(), "place", "month", "shifts", who=book.who,
+        title="Shifts worked and sites open", unit="shifts", source="shift_plan",
+        none="No shift and no site is left to the plan.",
+        note="Beside the hours that a resource has anyway; of a site 1 = open, 0 = closed.",
+        look_for=say("They cost {money} in the {span}, their changes included.",
+            amount(book.near(plan)["cost"].sum(), book.currency), book.span),
+    )  # fmt: skip
+
+
 def hiring(book: Book, most: int = 8) -> Figure:
     """Who is hired or laid off, and by when each hiring must be decided: its month less the lead time."""
     rows = book["people_plan"].query("hired > 0.05 or laid_off > 0.05").sort_values("month", kind="stable")

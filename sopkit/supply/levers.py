@@ -9,42 +9,22 @@ with the people employed; whole numbers have limits of their own) the changed ta
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from sopkit.supply.limits import LIMITS, MISSED, NOTHING, Gain, Solved
+from sopkit.supply.limits import LIMITS, MISSED, NOTHING, Gain, Lever, Solved
 from sopkit.supply.loaded import Answer
-from sopkit.supply.matrix import Column
 from sopkit.supply.solve import Solution
 from sopkit.words import listed, local, money, month_name, number, percent, say, several, span, unit_name
 
+CENT = 0.005
+"""Money below this is the solver's tolerance."""
+
 NAMED_FROM = 1e-5
 """A lever that brings less than this share of the plan's contribution is not named."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Lever:
-    """One thing that could be done: extra columns of the model, one for each month, or changed tables."""
-
-    lever: str
-    place: str
-    item: str = ""
-    change: str
-    unit: str = "units"
-    sentence: str
-    months: list[str] = field(default_factory=list)
-    columns: list[Column] = field(default_factory=list)
-    tables: dict[str, pd.DataFrame] = field(default_factory=dict)
-    rows: list[tuple[str, tuple]] = field(default_factory=list)
-    """Rule and index of the limits that the changed tables widen."""
-
-    def add(self, month: str, takes: dict[int, float], most: float, *, cost: float = 0.0, least: float = 0.0) -> None:
-        """In `month` at most `most` units at `cost` each, which change rows by `takes`."""
-        self.months.append(month)
-        self.columns.append(Column(-cost, most, np.array(list(takes)), np.array(list(takes.values())), least))
 
 
 def levers(solved: Solved) -> pd.DataFrame:
@@ -81,8 +61,9 @@ def _with(solved: Solved, lever: Lever) -> tuple[Answer, dict[str, float], float
     """The plan with a lever, how much of it is used in each month, and what is paid for that."""
     if lever.tables and (solved.matrix.integer.any() or not lever.columns):
         other = solved.session.resolve(lever.tables)
-        dearer = (solved.matrix.cost - other.matrix.cost) @ other.values  # what the plan has anyway, at the new prices
-        return other.answer, _beyond(solved, other, lever), float(dearer)
+        answer = replace(other.answer, values=solved.aligned(other))
+        dearer = solved.matrix.cost @ answer.values - other.matrix.cost @ other.values  # than at the prices of the plan
+        return answer, _beyond(solved, other, lever), float(dearer) if abs(dearer) > CENT else 0.0
     answer, split = solved.session.parts.with_columns(lever.columns), len(solved.answer.values)
     used: dict[str, float] = {}
     for month, amount in zip(lever.months, answer.values[split:], strict=True):
@@ -92,11 +73,14 @@ def _with(solved: Solved, lever: Lever) -> tuple[Answer, dict[str, float], float
 
 def _beyond(solved: Solved, other: Solution, lever: Lever) -> dict[str, float]:
     """By how much the other plan goes beyond the limits of this one, by month."""
-    use = other.matrix.a @ other.values
+    use = solved.matrix.a @ solved.aligned(other)
     used: dict[str, float] = {}
     for rule, index in lever.rows:
-        row, names = solved.row(rule, *index), other.matrix.rows[rule]
-        beyond = use[names.start + names.keys.index(index)] - solved.matrix.row_upper[row]
+        if rule == "work_shift":
+            used[index[-1]] = other.network.shifts.hours[index] * float(other[rule][index])
+            continue
+        row = solved.row(rule, *index)
+        beyond = use[row] - solved.matrix.row_upper[row]
         if rule == "people_overtime_limit":
             worked = solved.solution["work_overtime"][index]
             beyond = other["work_overtime"][index] - worked
@@ -166,28 +150,39 @@ def _overtime(solved: Solved) -> Iterator[Lever]:
         share = f"{rules.overtime:.0%}".replace("%", " %")
         change = f"+ {rules.hours:g}" if none else say("+ {share} of the regular hours after maintenance", share)
         here = capacity["resource"].eq(resource)
-        extra = rules.hours if none else rules.overtime * (capacity["hours"] - capacity["maintenance"])
+        extra = rules.hours if none else rules.overtime * (capacity["hours"] - capacity["maintenance"]).clip(lower=0)
+        name, hours, part = solved.name(resource), local(f"{rules.hours:g}"), percent(rules.overtime)
         lever = Lever(
-            lever="overtime",
-            place=resource,
-            change=f"capacity.overtime_limit {change}",
-            unit="hours",
-            sentence=say(
-                "More overtime on {resource} ({hours} hours a month)", solved.name(resource), local(f"{rules.hours:g}")
-            )
-            if none
-            else say(
-                "More overtime on {resource} ({share} of its regular hours)",
-                solved.name(resource),
-                percent(rules.overtime),
-            ),
+            lever="overtime", place=resource, change=f"capacity.overtime_limit {change}", unit="hours",
+            sentence=say("More overtime on {resource} ({hours} hours a month)", name, hours) if none
+            else say("More overtime on {resource} ({share} of its regular hours)", name, part),
             tables={"capacity": capacity.assign(overtime_limit=capacity["overtime_limit"] + here * extra)},
             rows=[("overtime_capacity", index) for index in members],
-        )
+        )  # fmt: skip
         for index in members:
             more = rules.hours if none else rules.overtime * limits.regular_limit[index]
             lever.add(index[-1], {solved.row("overtime_capacity", *index): -1.0}, more)
         yield lever
+
+
+def _shift(solved: Solved) -> Iterator[Lever]:
+    """A shift more on a resource that is short of hours, like the last one that table shifts has for it."""
+    shifts = solved.network.tables["shifts"]
+    for resource in sorted({index[0] for index in solved.binding("regular_capacity")} & set(shifts["place"])):
+        last = shifts[shifts["place"].eq(resource)].nlargest(1, "shift")
+        row = last.assign(shift=last["shift"] + 1, worked=False, valid_from=pd.NaT, valid_to=pd.NaT)
+        one = row.iloc[0]
+        told = [f"{name} {one[name]:.10g}" for name in ("hours", "cost", "start_cost", "stop_cost", "least_months")]
+        paid = [money(one[name], solved.currency) for name in ("cost", "start_cost", "stop_cost")]
+        yield Lever(
+            lever="shift", place=resource, unit="hours",
+            change=say("shifts: a new row, {columns}", f"shift {one['shift']}, {', '.join(told)}"),
+            sentence=say("Shift {shift} on {resource}, like the one before it ({hours} hours for {cost} a month, "
+                "{start} to start and {stop} to stop it)", int(one["shift"]), solved.name(resource),
+                local(f"{one['hours']:,.10g}"), *paid),
+            tables={"shifts": pd.concat([shifts, row], ignore_index=True)},
+            rows=[("work_shift", (f"{resource} shift {one['shift']}", month)) for month in solved.months],
+        )  # fmt: skip
 
 
 WIDER = (
@@ -206,17 +201,14 @@ def _wider(solved: Solved) -> Iterator[Lever]:
         limit = LIMITS[rule]
         for group, members in _groups(solved, rule).items():
             lever = Lever(
-                lever=kind,
+                lever=kind, change=f"{change} + {share}", rows=[(rule, index) for index in members],
                 place=solved.text(limit.place, limit.letters, group, codes=True),
                 item=solved.text(limit.item, limit.letters, group, codes=True),
-                change=f"{change} + {share}",
                 unit=solved.currency if limit.unit == "currency" else limit.unit,
-                sentence=say(
-                    "{share} {limit}", percent(solved.rules.more), solved.text(say(sentence), limit.letters, group)
-                ),
+                sentence=say("{share} {limit}", percent(solved.rules.more),
+                    solved.text(say(sentence), limit.letters, group)),
                 tables=_more_supplied(solved, group) if rule == "supplier_capacity" else {},
-                rows=[(rule, index) for index in members],
-            )
+            )  # fmt: skip
             for index in members:
                 row = solved.row(rule, *index)
                 lever.add(index[-1], {row: -1.0}, solved.rules.more * float(solved.matrix.row_upper[row]))
@@ -244,44 +236,25 @@ def _people(solved: Solved) -> Iterator[Lever]:
         if not people.overtime_limit[crew] and hours:  # nobody has said what an hour more costs
             price = round(max(price, people.wage[members[-1]] / hours), 2)
         here = workforce["site"].eq(crew[0]) & workforce["skill"].eq(crew[1])
+        limit, cost = workforce["overtime_limit"] + more * here, workforce["overtime_cost"].where(~here, price)
         yield Lever(
-            lever="temporary people",
-            place=" ".join(crew),
+            lever="temporary people", place=" ".join(crew), unit="hours",
             change=f"workforce.overtime_limit + {more:g}, overtime_cost {price:g}",
-            unit="hours",
             sentence=say(
                 "Temporary {skill} people at {site}, up to {hours} hours a month for each person employed, at {money} "
-                "an hour",
-                crew[1],
-                solved.name(crew[0]),
-                local(f"{more:g}"),
-                money(price, solved.currency),
-            ),
-            tables={
-                "workforce": workforce.assign(
-                    overtime_limit=workforce["overtime_limit"] + more * here,
-                    overtime_cost=workforce["overtime_cost"].where(~here, price),
-                )
-            },
+                "an hour", crew[1], solved.name(crew[0]), local(f"{more:g}"), money(price, solved.currency)),
+            tables={"workforce": workforce.assign(overtime_limit=limit, overtime_cost=cost)},
             rows=[("people_overtime_limit", index) for index in members],
-        )
+        )  # fmt: skip
     lead = {(row.site, row.skill): int(row.hire_lead_time) for row in workforce.itertuples()}
     for crew, members in _groups(solved, "hiring_limit").items():
         decide = pd.Timestamp(members[0][-1]) - pd.DateOffset(months=lead[crew])
         number = solved.rules.hires
         lever = Lever(
-            lever="hire",
-            place=" ".join(crew),
-            change=f"workforce.most_hires + {number}",
-            unit="people",
-            sentence=say(
-                "{count} more {skill} people hired at {site} in a month, first decided by {month}",
-                number,
-                crew[1],
-                solved.name(crew[0]),
-                month_name(decide),
-            ),
-        )
+            lever="hire", place=" ".join(crew), change=f"workforce.most_hires + {number}", unit="people",
+            sentence=say("{count} more {skill} people hired at {site} in a month, first decided by {month}",
+                number, crew[1], solved.name(crew[0]), month_name(decide)),
+        )  # fmt: skip
         for index in members:
             lever.add(index[-1], {solved.row("hiring_limit", *index): -1.0}, float(number))
         yield lever
@@ -295,27 +268,15 @@ def _offer(
     network, (item, site) = solved.network, at
     price = round(price, 2) if price >= 1 else float(f"{price:.3g}")
     capacity = f", capacity {most:.10g}" if np.isfinite(most) else ""
-    told = [
-        solved.name(item),
-        source,
-        solved.name(site),
-        local(f"{price:,.10g}"),
-        solved.currency,
-        several(lead, "month"),
-    ]
-    told += [number(most)] if capacity else []
+    told = [solved.name(item), source, solved.name(site), local(f"{price:,.10g}"), solved.currency]
+    told += [several(lead, "month")] + ([number(most)] if capacity else [])
     found = Lever(
-        lever=lever,
-        place=site,
-        item=item,
+        lever=lever, place=site, item=item,
         change=say("offers: a new row, {columns}", f"price {price:.10g}, lead_time {lead}{capacity}"),
         sentence=say(
-            "{item} {source} for {site}, at {price} {currency} and {lead}, at most {quantity} a month"
-            if capacity
-            else "{item} {source} for {site}, at {price} {currency} and {lead}",
-            *told,
-        ),
-    )
+            "{item} {source} for {site}, at {price} {currency} and {lead}, at most {quantity} a month" if capacity
+            else "{item} {source} for {site}, at {price} {currency} and {lead}", *told),
+    )  # fmt: skip
     for month in solved.months[lead:]:
         ordered = solved.months[solved.network.time.position[month] - lead]
         if ordered not in network.last_plan.frozen:
@@ -349,14 +310,10 @@ def _second_supplier(solved: Solved) -> Iterator[Lever]:
         lead = max(max(buying.leads[offer]) for offer in known)
         most = max(buying.capacity.get((*offer, month), 0.0) for offer in known for month in solved.months)
         yield _offer(
-            solved,
-            "second supplier",
-            (item, site),
-            price=(1 + dearer) * max(buying.usual_price[offer] for offer in known),
-            lead=lead,
-            most=most,
+            solved, "second supplier", (item, site),
+            price=(1 + dearer) * max(buying.usual_price[offer] for offer in known), lead=lead, most=most,
             source=say("from a second supplier ({share} above the dearest offer)", local(f"{dearer:.0%}")),
-        )
+        )  # fmt: skip
 
 
 def _short(solved: Solved) -> dict[str, float]:
@@ -377,14 +334,10 @@ def _new_supplier(solved: Solved) -> Iterator[Lever]:
     for item in sorted({one for one, product in gone if one != product}):
         for site in sorted({n for i, n in network.flow.uses if i == item and network.stock.standard_cost[item] > 0}):
             yield _offer(
-                solved,
-                "new supplier",
-                (item, site),
-                price=(1 + rules.subcontract) * network.stock.standard_cost[item],
-                lead=rules.subcontract_lead_time,
-                most=np.inf,
+                solved, "new supplier", (item, site), price=(1 + rules.subcontract) * network.stock.standard_cost[item],
+                lead=rules.subcontract_lead_time, most=np.inf,
                 source=say("from a supplier to be found ({share} above standard cost)", share),
-            )
+            )  # fmt: skip
 
 
 def _subcontract(solved: Solved) -> Iterator[Lever]:
@@ -398,14 +351,10 @@ def _subcontract(solved: Solved) -> Iterator[Lever]:
             local(f"{rules.subcontract:.0%}")))  # fmt: skip
         for site in sorted({network.roads.site[o] for o, d, i in network.flow.ships if i == product and d in markets}):
             yield _offer(
-                solved,
-                "subcontract",
-                (product, site),
+                solved, "subcontract", (product, site),
                 price=max(offers) if offers else (1 + rules.subcontract) * network.stock.standard_cost[product],
-                lead=rules.subcontract_lead_time,
-                most=float(np.ceil(most)),
-                source=source,
-            )
+                lead=rules.subcontract_lead_time, most=float(np.ceil(most)), source=source,
+            )  # fmt: skip
 
 
 def _express(solved: Solved) -> Iterator[Lever]:
@@ -429,12 +378,9 @@ def _expedite(solved: Solved) -> Iterator[Lever]:
         if at == 0 or not solved.has("stock_balance", item, site, month):
             continue
         lever = Lever(
-            lever="expedite",
-            place=site,
-            item=item,
-            change="scheduled_receipts.month - 1",
+            lever="expedite", place=site, item=item, change="scheduled_receipts.month - 1",
             sentence=say("The open orders of {item} for {site} a month sooner", solved.name(item), solved.name(site)),
-        )
+        )  # fmt: skip
         sooner = _inflow(solved, item, site, solved.months[at - 1])
         takes = {row: by for row, by in sooner.items() if solved.at(row)[0] != "supplier_share"}
         for row, by in _inflow(solved, item, site, month).items():
@@ -446,6 +392,7 @@ def _expedite(solved: Solved) -> Iterator[Lever]:
 
 KINDS: tuple[Callable[[Solved], Iterator[Lever]], ...] = (
     _overtime,
+    _shift,
     _wider,
     _people,
     _second_supplier,

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
-from sopkit.supply.matrix import Names
+from sopkit.supply.matrix import Column, Names
 from sopkit.supply.model import CASH, POLICY
 from sopkit.words import listed, local, money, month_name, say
 
 if TYPE_CHECKING:
     from sopkit.supply.resolve import Session
+    from sopkit.supply.solve import Solution
 
 NOTHING = 1e-6
 """A shadow price or quantity below this is the solver's tolerance."""
@@ -36,6 +38,8 @@ class Limit:
     """Nobody can have more of it."""
 
 
+CLOSED = "where the site is closed: to open it costs more than it brings"
+
 LIMITS = {
     "regular_capacity": Limit("r t", "hours", "hour on {r}", "{r}"),
     "overtime_capacity": Limit("r t", "hours", "overtime hour on {r}", "{r}"),
@@ -50,43 +54,27 @@ LIMITS = {
     "space": Limit("n t", "m3", "m3 of space at {n}", "{n}"),
     "money_in_stock": Limit("t", "currency", "unit of money allowed in stock", "company"),
     "carbon_cap": Limit("t", "kg", "kg of carbon allowed by the end", "company"),
-    "opening_stock": Limit(
-        "i n", "units", "on hand at the start, because nothing new arrives in time", "{n}", "{i}", given=True
-    ),
-    "no_late_orders": Limit(
-        "s i n t", "units", "ordered so late that it would arrive after the plan", "{s} {n}", "{i}", given=True
-    ),
-    "no_late_shipments": Limit(
-        "o d i t", "units", "sent so late that it would arrive after the plan", "{o} {d}", "{i}", given=True
-    ),
-    "ages": Limit(
-        "i n a t", "units", "young enough to be used, because older ones are scrapped", "{n}", "{i}", given=True
-    ),
-    "set_up_first": Limit(
-        "i w t",
-        "units",
-        "for which no lot is set up: it does not fit, or costs more than it brings",
-        "{w}",
-        "{i}",
-        given=True,
-    ),
+    "opening_stock": Limit("i n", "units", "on hand at the start, because nothing new arrives in time", "{n}", "{i}",
+        given=True),
+    "no_late_orders": Limit("s i n t", "units", "ordered so late that it would arrive after the plan", "{s} {n}", "{i}",
+        given=True),
+    "no_late_shipments": Limit("o d i t", "units", "sent so late that it would arrive after the plan", "{o} {d}", "{i}",
+        given=True),
+    "ages": Limit("i n a t", "units", "young enough to be used, because older ones are scrapped", "{n}", "{i}",
+        given=True),
+    "set_up_first": Limit("i w t", "units", "for which no lot is set up: it does not fit, or costs more than it brings",
+        "{w}", "{i}", given=True),
+    "closed_takes_nothing": Limit("i n h t", "units", CLOSED, "{n}", "{i}", given=True),
+    "closed_sends_nothing": Limit("i n h t", "units", CLOSED, "{n}", "{i}", given=True),
     "ways_in_date": Limit("i w t", "units", "made in a way outside of its dates", "{w}", "{i}", given=True),
-    "whole_lots": Limit(
-        "s i n t", "units", "beyond whole lots: another lot costs more than it brings", "{s} {n}", "{i}", given=True
-    ),
-    "full_loads": Limit(
-        "o d g t", "units", "beyond full loads: another load costs more than it brings", "{o} {d}", "{g}", given=True
-    ),
-    "order_first": Limit(
-        "s i n t",
-        "units",
-        "for which no order is placed: the minimum order costs more than it brings",
-        "{s} {n}",
-        "{i}",
-        given=True,
-    ),
+    "whole_lots": Limit("s i n t", "units", "beyond whole lots: another lot costs more than it brings", "{s} {n}",
+        "{i}", given=True),
+    "full_loads": Limit("o d g t", "units", "beyond full loads: another load costs more than it brings", "{o} {d}",
+        "{g}", given=True),
+    "order_first": Limit("s i n t", "units",
+        "for which no order is placed: the minimum order costs more than it brings", "{s} {n}", "{i}", given=True),
     "opening_people": Limit("n q", "people", "employed at the start", "{n} {q}", given=True),
-}
+}  # fmt: skip
 
 
 KEPT = {
@@ -149,6 +137,28 @@ class Gain:
                 )
             )
         return say("would {gain}", listed(parts)) if would else listed(parts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lever:
+    """One thing that could be done: extra columns of the model, one for each month, or changed tables."""
+
+    lever: str
+    place: str
+    item: str = ""
+    change: str
+    unit: str = "units"
+    sentence: str
+    months: list[str] = field(default_factory=list)
+    columns: list[Column] = field(default_factory=list)
+    tables: dict[str, pd.DataFrame] = field(default_factory=dict)
+    rows: list[tuple[str, tuple]] = field(default_factory=list)
+    """Rule and index of the limits that the changed tables widen."""
+
+    def add(self, month: str, takes: dict[int, float], most: float, *, cost: float = 0.0, least: float = 0.0) -> None:
+        """In `month` at most `most` units at `cost` each, which change rows by `takes`."""
+        self.months.append(month)
+        self.columns.append(Column(-cost, most, np.array(list(takes)), np.array(list(takes.values())), least))
 
 
 class Solved:
@@ -235,7 +245,25 @@ class Solved:
         """`hour on Line 2 in Nov 2026`."""
         limit = LIMITS[rule]
         thing = self.text(say(limit.one_more), limit.letters, index)
+        if rule in ("regular_capacity", "overtime_capacity") and self.closed(*index):
+            return say("{limit} (closed) in {month}", thing, month_name(index[-1]))
         return say("{limit} in {month}", thing, month_name(index[-1]))
+
+    def closed(self, resource: str, month: str) -> bool:
+        """Whether a resource has no hours in a month, because none of its shifts is worked."""
+        shifts = self.network.shifts.of[resource]
+        there = self.network.resources.regular_limit[resource, month] > 0
+        return bool(shifts) and not there and self.solution["work_shift"][shifts[0], month] < 0.5
+
+    def aligned(self, other: Solution) -> np.ndarray:
+        """The decisions of another plan in the order of this one; what that has more is left out."""
+        if self.matrix.same_structure(other.matrix):
+            return other.values
+        values = np.zeros(len(self.answer.values))
+        for name, names in self.matrix.columns.items():
+            if names.size:
+                values[names.where] = other[name].reindex(names.index)
+        return values
 
     def unit(self, rule: str, index: tuple) -> str:
         """What a member of a limit is counted in."""

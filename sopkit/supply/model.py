@@ -14,7 +14,7 @@ One letter, one meaning, in every rule (a test holds it):
     w  way of making: a routing              d  destination of a lane: a site or a market
     r  resource                              k  market
     f  family that shares a set-up           c  priority class of markets
-    s  supplier
+    s  supplier                              h  shift of a resource, or one that opens a site
     q  skill (qualification) of people       m  the model
 """
 
@@ -28,8 +28,8 @@ import pyomo.environ as pyo
 from sopkit.supply.network import START, Network
 
 CASH = tuple(
-    "making regular_hours overtime_hours setting_up setting_up_families buying missing_quota freight holding disposing "
-    "wages people_overtime hiring laying_off changing_rate".split()
+    "making regular_hours overtime_hours working_shifts changing_shifts setting_up setting_up_families buying "
+    "missing_quota freight holding disposing wages people_overtime hiring laying_off changing_rate".split()
 )
 """Named costs that somebody is paid for."""
 
@@ -52,16 +52,21 @@ BELOW = 1e-3
 Held = Callable[[pyo.ConcreteModel], AbstractContextManager[None]]
 
 
-def build(network: Network, held: Held = nullcontext) -> pyo.ConcreteModel:
+def _set(*over: pyo.Set, members, dimen: int, doc: str) -> pyo.Set:
+    return pyo.Set(*over, initialize=members, dimen=dimen, doc=doc)
+
+
+def build(network: Network, held: Held = nullcontext, set_of: Callable[..., pyo.Set] = _set) -> pyo.ConcreteModel:
     """The supply model of `network`: quantities in units of measure, hours, people and the company's currency.
 
     `held(model)` is the block in which parameters and rules are declared: `accelerator.held` keeps rules unread.
+    `set_of` makes each set of its members.
 
     Balances follow Chopra & Meindl, Supply Chain Management (aggregate planning), and Pochet & Wolsey, Production
     Planning by Mixed Integer Programming (lots, bills of materials); shelf life is first in, first out.
     """
     m = pyo.ConcreteModel(name="supply")
-    _sets(m, network)
+    _sets(m, network, set_of)
     with held(m):
         _parameters(m, network)
     _decisions(m, network)
@@ -76,21 +81,22 @@ def build(network: Network, held: Held = nullcontext) -> pyo.ConcreteModel:
     return m
 
 
-def _sets(m: pyo.ConcreteModel, network: Network) -> None:
+def _sets(m: pyo.ConcreteModel, network: Network, set_of: Callable[..., pyo.Set]) -> None:
     def listed(members, doc, dimen=1):
-        return pyo.Set(initialize=members, dimen=dimen, doc=doc)
+        return set_of(members=members, dimen=dimen, doc=doc)
 
     def neighbours(over, lists, doc, dimen=1):
-        return pyo.Set(over, initialize={key: list(lists[key]) for key in over}, dimen=dimen, doc=doc)
+        return set_of(over, members={key: list(lists[key]) for key in over}, dimen=dimen, doc=doc)
 
     # time: `previous` leads from the first month to START, the moment before the plan
     m.MONTHS = listed(network.time.months, "planned months")
     m.MONTH_ENDS = listed(network.time.ends, "the start, and the ends of planned months")
     m.LATER_MONTHS = listed(network.time.months[1:], "planned months but the first")
+    m.FIRST = listed(network.time.months[:1], "the first planned month")
     m.LAST = listed(network.time.months[-1:], "the last planned month")
     m.LEADS = listed(network.time.leads, "months after which anything can arrive")
-    m.BEFORE = pyo.Set(
-        m.LEADS, m.MONTHS, dimen=1, initialize=network.time.before, doc="the month so many months before, if planned"
+    m.BEFORE = set_of(
+        m.LEADS, m.MONTHS, dimen=1, members=network.time.before, doc="the month so many months before, if planned"
     )
 
     # where things can be
@@ -116,11 +122,11 @@ def _sets(m: pyo.ConcreteModel, network: Network) -> None:
     m.WORK = neighbours(m.RESOURCES, network.resources.work, "item and way that a resource works on", 2)
     m.SET_UPS = listed(network.resources.set_ups, "item and way with a set-up or a minimum run", 2)
     m.SWITCHED = neighbours(m.RESOURCES, network.resources.switched, "item and way that a resource is set up for", 2)
-    m.CARRIES = pyo.Set(
+    m.CARRIES = set_of(
         m.SET_UPS,
         m.MONTHS,
         dimen=1,
-        initialize=network.resources.carries,
+        members=network.resources.carries,
         doc="the month itself, where a set-up may still be there from the month before",
     )
     m.CARRIED_OVER = listed(network.resources.carried, "item and way whose set-up may be carried over", 2)
@@ -132,6 +138,16 @@ def _sets(m: pyo.ConcreteModel, network: Network) -> None:
     m.FAMILIES_ON = neighbours(m.RESOURCES, network.resources.families_on, "families that share a set-up")
     m.OF_FAMILY = listed(network.resources.of_family, "item and way, and a family it is of", 3)
     m.MEMBERS = neighbours(m.FAMILIES, network.resources.members, "item and way of a family", 2)
+    m.SHIFTS = listed(network.shifts.names, "shifts of resources, and of sites that may be closed")
+    m.SHIFTS_OF = neighbours(m.RESOURCES, network.shifts.of, "shifts that give a resource hours")
+    m.LATER_SHIFTS = listed(sorted(network.shifts.below), "shifts that are worked beside another only")
+    m.BELOW = neighbours(m.LATER_SHIFTS, network.shifts.below, "the shift before it, or that which opens its site")
+    m.IDLE_SHIFTS = listed(network.shifts.out_of_date, "shift and month outside of its dates", 2)
+    m.KEPT_SHIFTS = listed(network.shifts.kept, "shifts that are not changed from month to month")
+    m.SPAN = set_of(
+        m.KEPT_SHIFTS, m.MONTHS, dimen=1, members=network.shifts.span, doc="months up to one with one change at most"
+    )
+    m.CLOSABLE = listed(network.shifts.closable, "item, site and the shift that opens it", 3)
     m.PACED = listed(sorted(network.resources.change_price), "resources whose change of rate has a price")
 
     # how things can be bought and shipped
@@ -187,7 +203,7 @@ def _sets(m: pyo.ConcreteModel, network: Network) -> None:
     m.KEPT = neighbours(m.AGED, ages.kept, "the age itself, where the item can be held at it")
     m.YOUNGER = neighbours(m.AGES, ages.younger, "the age a month before")
     m.NEW = neighbours(m.AGES, ages.new, "the age itself, where it is that of new goods")
-    m.LEFT = pyo.Set(m.LEADS, m.AGES, dimen=1, initialize=ages.left, doc="the age of leaving, so long before")
+    m.LEFT = set_of(m.LEADS, m.AGES, dimen=1, members=ages.left, doc="the age of leaving, so long before")
 
     # who works
     m.CREWS = listed(network.people.crews, "site and skill of people", 2)
@@ -200,7 +216,7 @@ def _sets(m: pyo.ConcreteModel, network: Network) -> None:
     # what is wished for, and what was promised
     m.SAFE = listed(network.stock.safe, "item and site with a safety stock or days of cover", 2)
     covered = {(*pair, t): network.stock.covered[*pair, t] for pair in network.stock.safe for t in network.time.months}
-    m.COVERED = pyo.Set(m.SAFE, m.MONTHS, dimen=1, initialize=covered, doc="months that stock at a month's end covers")
+    m.COVERED = set_of(m.SAFE, m.MONTHS, dimen=1, members=covered, doc="months that stock at a month's end covers")
     m.COVERS = listed(sorted(network.stock.cover), "item, site, month and a month that its stock covers", 4)
     m.TARGETED = listed(sorted(network.stock.end_stock), "item and site with a target end stock", 2)
     m.COVERED_AT_END = neighbours(m.TARGETED, network.stock.covered_at_end, "months that its end stock covers")
@@ -237,7 +253,7 @@ def _sets(m: pyo.ConcreteModel, network: Network) -> None:
 def _parameters(m: pyo.ConcreteModel, network: Network) -> None:
     def number(*over, of, doc, within=pyo.NonNegativeReals):
         """A number for each of `over`, 0 where the tables hold none; NaN and negative numbers are refused."""
-        known = of if len(over) != 1 else {key: of[key] for key in over[0] if key in of}
+        known = of if len(over) != 1 else {at: each for at in over[0] if (each := of.get(at)) is not None}
         return pyo.Param(*over, initialize=known, default=0, within=within, doc=doc)
 
     whole, month = pyo.NonNegativeIntegers, m.MONTHS
@@ -276,6 +292,13 @@ def _parameters(m: pyo.ConcreteModel, network: Network) -> None:
     m.overtime_limit = number(m.RESOURCES, month, of=network.resources.overtime_limit, doc="most overtime (hours)")
     m.hour_cost = number(m.RESOURCES, of=network.resources.hour_cost, doc="of regular time (currency per hour)")
     m.overtime_cost = number(m.RESOURCES, of=network.resources.overtime_cost, doc="of overtime (currency per hour)")
+    m.shift_hours = number(m.SHIFTS, month, of=network.shifts.hours, doc="regular time that it adds (hours)")
+    m.shift_overtime = number(m.SHIFTS, month, of=network.shifts.overtime, doc="overtime that it allows (hours)")
+    m.shift_cost = number(m.SHIFTS, month, of=network.shifts.cost, doc="of a month in which it is worked (currency)")
+    m.start_cost = number(m.SHIFTS, of=network.shifts.start_cost, doc="of starting it (currency)")
+    m.stop_cost = number(m.SHIFTS, of=network.shifts.stop_cost, doc="of stopping it (currency)")
+    m.worked_before = number(m.SHIFTS, of=network.shifts.before, doc="1 if it is worked before the plan (shifts)")
+    m.most_moved = number(m.CLOSABLE, month, of=network.lots.most_moved, doc="most that could be of use (units)")
     m.change_price = number(
         m.PACED, of=network.resources.change_price, doc="of more or less than last month (currency per hour)"
     )
@@ -394,6 +417,9 @@ def _decisions(m: pyo.ConcreteModel, network: Network) -> None:
     m.leave_set_up = pyo.Var(m.CARRYING, m.MONTHS, **yes_or_no, doc="set up for nothing else all month (yes or no)")
     m.run = pyo.Var(m.RESOURCES, m.MONTHS, **units, doc="run a resource in regular time (hours)")
     m.run_overtime = pyo.Var(m.RESOURCES, m.MONTHS, **units, doc="run a resource in overtime (hours)")
+    m.work_shift = pyo.Var(m.SHIFTS, m.MONTHS, **yes_or_no, doc="work a shift, or keep a site open (yes or no)")
+    m.start_shift = pyo.Var(m.SHIFTS, m.MONTHS, **units, doc="start a shift, or open a site (shifts)")
+    m.stop_shift = pyo.Var(m.SHIFTS, m.MONTHS, **units, doc="stop a shift, or close a site (shifts)")
     m.run_more = pyo.Var(m.PACED, m.LATER_MONTHS, **units, doc="run longer than last month (hours)")
     m.run_less = pyo.Var(m.PACED, m.LATER_MONTHS, **units, doc="run shorter than last month (hours)")
     m.buy = pyo.Var(m.OFFERS, m.MONTHS, **units, doc="order from a supplier (units)")
@@ -454,6 +480,22 @@ def _made(m: pyo.ConcreteModel, i: str, n: str, t: str) -> pyo.Expression:
     return made + sum(m.by_product[j, w, i] * m.make[j, w, t] for j, w in m.SOURCES[i, n])
 
 
+def _arrives(m: pyo.ConcreteModel, i: str, n: str, t: str) -> pyo.Expression:
+    """What suppliers and other sites bring to a site in a month (units)."""
+    bought = sum(
+        m.order_part[s, i, n, lead, sent] * m.buy[s, i, n, sent]
+        for s in m.SUPPLIERS[i, n]
+        for lead in m.ORDER_LEADS[s, i, n]
+        for sent in m.BEFORE[lead, t]
+    )
+    return bought + sum(
+        m.ship_part[o, n, i, lead, sent] * m.ship[o, n, i, sent]
+        for o in m.ORIGINS[i, n]
+        for lead in m.SHIP_LEADS[o, n, i]
+        for sent in m.BEFORE[lead, t]
+    )
+
+
 def _leaves(m: pyo.ConcreteModel, i: str, n: str, t: str) -> pyo.Expression:
     """What leaves the stock of a site in a month, to be used up or sent (units)."""
     used = sum(m.usage[j, w, i] * m.make[j, w, t] for j, w in m.USES[i, n])
@@ -477,22 +519,7 @@ def _balances(m: pyo.ConcreteModel) -> None:
 
     @m.Constraint(m.STOCKS, m.MONTHS, doc="Stock and all that comes in is used, shipped or held on (units)")
     def stock_balance(m, i, n, t):
-        comes_in = (
-            m.receipts[i, n, t]
-            + _made(m, i, n, t)
-            + sum(
-                m.order_part[s, i, n, lead, sent] * m.buy[s, i, n, sent]
-                for s in m.SUPPLIERS[i, n]
-                for lead in m.ORDER_LEADS[s, i, n]
-                for sent in m.BEFORE[lead, t]
-            )
-            + sum(
-                m.ship_part[o, n, i, lead, sent] * m.ship[o, n, i, sent]
-                for o in m.ORIGINS[i, n]
-                for lead in m.SHIP_LEADS[o, n, i]
-                for sent in m.BEFORE[lead, t]
-            )
-        )
+        comes_in = m.receipts[i, n, t] + _made(m, i, n, t) + _arrives(m, i, n, t)
         goes_out = _leaves(m, i, n, t) + sum(m.scrap[old, n, t] for old in m.SCRAPS[i, n])
         return m.hold[i, n, t] == m.hold[i, n, m.previous[t]] + comes_in - goes_out
 
@@ -522,6 +549,14 @@ def _balances(m: pyo.ConcreteModel) -> None:
             + sum(m.family_hours[f] * m.set_up_family[f, t] for f in m.FAMILIES_ON[r])
         )
 
+    @m.Constraint(m.SHIFTS, m.FIRST, doc="A shift worked before the plan goes on, or is started or stopped (shifts)")
+    def opening_shifts(m, h, t):
+        return m.work_shift[h, t] == m.worked_before[h] + m.start_shift[h, t] - m.stop_shift[h, t]
+
+    @m.Constraint(m.SHIFTS, m.LATER_MONTHS, doc="A shift goes on, or is started or stopped (shifts)")
+    def shift_balance(m, h, t):
+        return m.work_shift[h, t] == m.work_shift[h, m.previous[t]] + m.start_shift[h, t] - m.stop_shift[h, t]
+
     @m.Constraint(m.CREWS, doc="The plan starts with the people employed (people)")
     def opening_people(m, n, q):
         return m.employ[n, q, START] == m.people[n, q]
@@ -533,13 +568,40 @@ def _balances(m: pyo.ConcreteModel) -> None:
 
 
 def _limits(m: pyo.ConcreteModel) -> None:
-    @m.Constraint(m.RESOURCES, m.MONTHS, doc="Regular hours stay within those that maintenance leaves (hours)")
+    @m.Constraint(
+        m.RESOURCES,
+        m.MONTHS,
+        doc="Regular hours stay within those that maintenance leaves, of shifts worked too (hours)",
+    )
     def regular_capacity(m, r, t):
-        return m.run[r, t] <= m.regular_limit[r, t]
+        shifts = sum(m.shift_hours[h, t] * m.work_shift[h, t] for h in m.SHIFTS_OF[r])
+        return m.run[r, t] <= m.regular_limit[r, t] + shifts
 
     @m.Constraint(m.RESOURCES, m.MONTHS, doc="A resource runs no longer in overtime than allowed (hours)")
     def overtime_capacity(m, r, t):
-        return m.run_overtime[r, t] <= m.overtime_limit[r, t]
+        shifts = sum(m.shift_overtime[h, t] * m.work_shift[h, t] for h in m.SHIFTS_OF[r])
+        return m.run_overtime[r, t] <= m.overtime_limit[r, t] + shifts
+
+    @m.Constraint(m.LATER_SHIFTS, m.MONTHS, doc="A shift is worked only beside the one before it (shifts)")
+    def shifts_in_order(m, h, t):
+        return m.work_shift[h, t] <= sum(m.work_shift[below, t] for below in m.BELOW[h])
+
+    @m.Constraint(m.IDLE_SHIFTS, doc="No shift is worked outside of its dates (shifts)")
+    def shifts_in_date(m, h, t):
+        return m.work_shift[h, t] == 0
+
+    @m.Constraint(m.KEPT_SHIFTS, m.MONTHS, doc="A shift is started or stopped once in its least months (shifts)")
+    def shifts_kept(m, h, t):
+        return sum(m.start_shift[h, each] + m.stop_shift[h, each] for each in m.SPAN[h, t]) <= 1
+
+    @m.Constraint(m.CLOSABLE, m.MONTHS, doc="Nothing is made at a closed site or brought to it (units)")
+    def closed_takes_nothing(m, i, n, h, t):
+        return _made(m, i, n, t) + _arrives(m, i, n, t) <= m.most_moved[i, n, h, t] * m.work_shift[h, t]
+
+    @m.Constraint(m.CLOSABLE, m.MONTHS, doc="Nothing is sent from a closed site (units)")
+    def closed_sends_nothing(m, i, n, h, t):
+        sent = sum(m.ship[o, d, i, t] for o, d in m.DEPARTURES[i, n])
+        return sent <= m.most_moved[i, n, h, t] * m.work_shift[h, t]
 
     @m.Constraint(m.OUT_OF_DATE, doc="Nothing is made in a way outside of its dates (units)")
     def ways_in_date(m, i, w, t):
@@ -839,6 +901,14 @@ def _money(m: pyo.ConcreteModel) -> None:
     @m.Expression(m.RESOURCES, m.MONTHS, doc="Overtime hours of a resource (currency)")
     def overtime_hours(m, r, t):
         return m.overtime_cost[r] * m.run_overtime[r, t]
+
+    @m.Expression(m.SHIFTS, m.MONTHS, doc="Shifts worked and sites open, busy or not (currency)")
+    def working_shifts(m, h, t):
+        return m.shift_cost[h, t] * m.work_shift[h, t]
+
+    @m.Expression(m.SHIFTS, m.MONTHS, doc="Starting and stopping shifts, opening and closing sites (currency)")
+    def changing_shifts(m, h, t):
+        return m.start_cost[h] * m.start_shift[h, t] + m.stop_cost[h] * m.stop_shift[h, t]
 
     @m.Expression(m.SET_UPS, m.MONTHS, doc="A set-up (currency)")
     def setting_up(m, i, w, t):

@@ -12,6 +12,7 @@ import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -121,6 +122,9 @@ class Group:
             raise AttributeError(f"{type(self).__name__}.{name} is set once, when the network is made")
         super().__setattr__(name, value)
 
+    def __eq__(self, other: object) -> bool:
+        return vars(self) == vars(other)
+
 
 class Network(Group):
     """The company of a book as the model sees it, in groups; each is made from the tables and the groups above it.
@@ -143,6 +147,7 @@ class Network(Group):
         self.buying = known.made(Buying, tables, self.time, self.flow)
         self.lanes = Lanes(tables, self.time, self.stock, self.roads)
         self.resources = known.made(Resources, tables, self.time, self.making, self.flow)
+        self.shifts = known.made(Shifts, tables, self.time, self.flow, self.resources)
         self.carbon = Carbon(self)
         self.people = known.made(People, tables, self.time, self.making, self.flow, self.resources)
         self.lots = Lots(self)
@@ -609,9 +614,15 @@ class Resources(Group):
         self.of = Lists(((i, w), r) for i, w, r in self.operations)
         capacity = time.planned(tables["capacity"])
         capacity = capacity[capacity["resource"].isin(self.names)]
-        capacity = capacity.assign(hours=capacity["hours"] - capacity["maintenance"])
+        left, most = capacity["hours"] - capacity["maintenance"], capacity["overtime_limit"]
+        closed = capacity["hours"].eq(0) & capacity["resource"].isin(tables["shifts"]["place"])
+        capacity = capacity.assign(
+            hours=left.clip(lower=0.0), left=-left, overtime=most.mask(closed, 0.0), of_shifts=most.where(closed)
+        )
         self.regular_limit = _dict(capacity, "resource month", "hours")
-        self.overtime_limit = _dict(capacity, "resource month", "overtime_limit")
+        self.overtime_limit = _dict(capacity, "resource month", "overtime")
+        self.maintenance_left = _positive(capacity, "resource month", "left")
+        self.overtime_of_shifts = _dict(capacity, "resource month", "of_shifts")
         self.hour_cost = _dict(resources, "resource", "hour_cost")
         self.overtime_cost = _dict(resources, "resource", "overtime_cost")
         self.change_price = _positive(resources[resources["resource"].isin(self.names)], "resource", "change_price")
@@ -637,6 +648,57 @@ class Resources(Group):
         self.carried_on = Lists((r, (i, w)) for i, w, r in self.carried_steps)
         later = {(*make, t): [t] for make in self.carried for t in time.months[1:]}
         self.carries = {(*make, t): later.get((*make, t), []) for make in self.set_ups for t in time.months}
+
+
+class Shifts(Group):
+    """Shifts that the plan works or not: what each adds to a resource, or which site it opens, and what it costs.
+
+    Maintenance beyond the hours of capacity is taken off the first shifts. Where capacity has no hours, overtime is
+    that of the first shift.
+    """
+
+    def __init__(self, tables: Tables, time: Time, flow: Flow, resources: Resources) -> None:
+        months, shifts = time.months, tables["shifts"].sort_values(["place", "shift"])
+        site = _dict(tables["resources"], "resource", "site")
+        shifts = shifts[shifts["place"].isin({*resources.names, *flow.items_at} - (site.keys() - set(resources.names)))]
+        names = shifts["place"] + " shift " + shifts["shift"].astype(str)
+        shifts = shifts.assign(name=names, worked=shifts["worked"].astype(float))
+        rows = {row["name"]: row for row in shifts.to_dict("records")}
+        on = shifts.groupby("place")["name"].agg(list).to_dict()
+        self.names, self.of = list(rows), {r: on.get(r, []) for r in resources.names}
+        self.place, self.number, self.before, self.start_cost, self.stop_cost, least = (
+            {h: row[name] for h, row in rows.items()}
+            for name in ("place", "shift", "worked", "start_cost", "stop_cost", "least_months")
+        )
+        self.kept = [h for h in rows if least[h] > 1]
+        self.span = {
+            (h, t): months[max(0, at + 1 - least[h]) : at + 1] for h in self.kept for at, t in enumerate(months)
+        }
+        self.out_of_date = [
+            (h, text)
+            for h, row in rows.items()
+            for text, month in zip(months, time.timestamps, strict=True)
+            if month < row["valid_from"] or month > row["valid_to"]
+        ]
+        opens = {n: some[0] for n, some in on.items() if n not in self.of}
+        self.below = {h: [last] for some in on.values() for last, h in pairwise(some)} | {
+            some[0]: [opens[site[r]]] for r, some in self.of.items() if some and site[r] in opens
+        }
+        self.closable = [(i, n, opens[n]) for i, n in flow.stocks if n in opens]
+        dated, key = time.planned(tables["dated_shifts"]), "place shift month"
+        special = {name: _dict(dated, key, name) for name in ("hours", "cost")}
+        self.hours, self.cost = (
+            {(h, t): own.get((row["place"], row["shift"], t), row[name]) for h, row in rows.items() for t in months}
+            for name, own in special.items()
+        )
+        rest = {**resources.maintenance_left}
+        self.overtime = {(self.of[r][0], t): most for (r, t), most in resources.overtime_of_shifts.items()}
+        self.most = defaultdict[Any, float](float)
+        for r, some in self.of.items():
+            for h, t in ((h, t) for t in months for h in some):
+                left = self.hours[h, t] - rest.get((r, t), 0.0)
+                self.hours[h, t], rest[r, t] = max(0.0, left), max(0.0, -left)
+                self.most[r, t] += self.hours[h, t] + self.overtime.get((h, t), 0.0)
 
 
 class Carbon(Group):
@@ -742,25 +804,25 @@ class Lots(Group):
             for make, each in comes_from[item]:
                 need[make] += need[item] / each
         paced = set(resources.change_price)  # to keep their hours steady more may be made than is of use
-        self.largest_run = {
-            (i, w, t): ROOM
-            * min(
-                [float(need[i][at])] * paced.isdisjoint(r for r in resources.of[i, w] if making.hours[i, w, r] > 0)
+
+        def most(i: str, w: str, at: int, t: str) -> float:
+            steady = [r for r in resources.of[i, w] if making.hours[i, w, r] > 0]
+            return ROOM * min(
+                [float(need[i][at])] * paced.isdisjoint(steady)
                 + [
                     max(
                         0.0,
                         resources.regular_limit[r, t]
                         + resources.overtime_limit[r, t]
-                        - (0.0 if resources.carries[i, w, t] else making.set_up_hours[i, w, r]),
+                        + network.shifts.most[r, t]
+                        - (0.0 if resources.carries.get((i, w, t)) else making.set_up_hours[i, w, r]),
                     )
                     / making.hours[i, w, r]
-                    for r in resources.of[i, w]
-                    if making.hours[i, w, r] > 0
+                    for r in steady
                 ]
             )
-            for i, w in resources.set_ups
-            for at, t in enumerate(months)
-        }
+
+        self.largest_run = {(i, w, t): most(i, w, at, t) for i, w in resources.set_ups for at, t in enumerate(months)}
         self.least_run = {  # a set-up makes a lot, however small: none is made to keep a resource busy
             (i, w, t): max(making.minimum_run[i, w], LEAST_LOT * most) or 1.0
             for (i, w, t), most in self.largest_run.items()
@@ -770,6 +832,21 @@ class Lots(Group):
                 buying.capacity.get((*offer, t), math.inf), float(need[offer[1]][at]) * _early(buying.leads[offer])
             )
             for offer in sorted({*buying.minimum_order, *buying.breaks_of})
+            for at, t in enumerate(months)
+        }
+
+        # what a site may take and send: what is of use, what is there anyway, and what comes out or keeps hours steady
+        there = numbers()
+        for (item, *_), quantity in [*stock.opening.items(), *stock.receipts.items()]:
+            there[item] += quantity
+        for i, w in network.flow.makes if network.shifts.closable else []:
+            made = sum(most(i, w, at, t) for at, t in enumerate(months))
+            there[i] += made * (not paced.isdisjoint(resources.of[i, w]))
+            for out in making.comes_out[i, w]:
+                there[out] += made * making.by_products[i, w, out]
+        self.most_moved = {
+            (i, n, h, t): ROOM * (float(need[i][at]) + there[i])
+            for i, n, h in network.shifts.closable
             for at, t in enumerate(months)
         }
 

@@ -12,14 +12,16 @@ import numpy as np
 import pandas as pd
 
 from sopkit.book import Book
+from sopkit.supply import shifts
 from sopkit.tables import TABLES
 from sopkit.tables.declare import DAYS_A_MONTH
 
 STOCK, DUE, EXCEPTION = ["item", "site", "month"], ["product", "market", "month"], ["cost", "place", "item", "month"]
 COSTS = tuple(
-    "revenue making regular_hours overtime_hours setting_up setting_up_families buying missing_quota freight holding "
-    "disposing wages people_overtime hiring laying_off changing_rate pricing_carbon less_preferred waiting losing "
-    "missing_safety_stock missing_end_stock space_overflow above_stock_budget changing_the_plan".split()
+    "revenue making regular_hours overtime_hours working_shifts changing_shifts setting_up setting_up_families buying "
+    "missing_quota freight holding disposing wages people_overtime hiring laying_off changing_rate pricing_carbon "
+    "less_preferred waiting losing missing_safety_stock missing_end_stock space_overflow above_stock_budget "
+    "changing_the_plan".split()
 )
 """Revenue and every named cost of table `supply_costs`."""
 
@@ -81,7 +83,7 @@ class Recount:
         people = people.merge(book["calendar"], "left", "month")
         people = self._dated(people.assign(start=0.0), "dated_workforce", "starting", "start")
         people = self._dated(people.assign(retire=0.0), "dated_workforce", "leaving", "retire")
-        for cost in ("wage", "hire_cost", "layoff_cost"):
+        for cost in ("wage", "hire_cost", "layoff_cost") if len(book["dated_workforce"]) else ():
             dated = self._dated(people.assign(dated=np.nan), "dated_workforce", cost, "dated")
             people[cost] = dated.groupby(["site", "skill"])["dated"].ffill().fillna(people[cost])
         self.people = people.set_index(["site", "skill", "month"])
@@ -94,8 +96,8 @@ class Recount:
 
     def _dated(self, frame: pd.DataFrame, table: str, column: str, here: str) -> pd.DataFrame:
         """`frame` with its column `here` as `table` has `column` for the month, where it has one."""
-        own = self.book[table].dropna(subset=[column])
-        if own.empty:
+        own = self.book[table]
+        if own.empty or (own := own.dropna(subset=[column])).empty:
             return frame
         key = list(TABLES[table].key)
         found = own.set_index(key)[column].reindex(pd.MultiIndex.from_frame(frame[key]))
@@ -314,13 +316,8 @@ class Recount:
         budget = self.policies.stock_budget
         frame = self.book.at_cost(stock, "closing").groupby(stock["month"]).sum().rename("value").reset_index()
         frame = frame if budget is not None else frame[:0]
-        return (
-            "above_stock_budget",
-            frame,
-            (frame["value"] - (budget or 0)).clip(lower=0),
-            self.policies.stock_budget_price,
-            "",
-        )
+        above = (frame["value"] - (budget or 0)).clip(lower=0)
+        return "above_stock_budget", frame, above, self.policies.stock_budget_price, ""
 
     def _changes(self) -> tuple:
         """Changes of what is made and bought, in months of the last plan that are frozen or whose change has a price.
@@ -338,10 +335,8 @@ class Recount:
         lines["frozen"] = self.at(lines["month"]) < self.policies.frozen_months
         lines["price"] = np.where(lines["frozen"], 0.0, self.policies.plan_change_price)
         lines = lines[lines["frozen"] | lines["price"].gt(0)]
-        change = lines.groupby(key).agg(
-            amount=("quantity", "sum"), price=("price", "first"), frozen=("frozen", "first")
-        )
-        change = change.reset_index()
+        kept = {name: (name, "first") for name in ("price", "frozen")}
+        change = lines.groupby(key).agg(amount=("quantity", "sum"), **kept).reset_index()
         offers = set(zip(*(self.book["offers"][name] for name in OFFER), strict=True))
         parts = self.bills.groupby(WAY)["component"].agg(list).to_dict()
         ways = {
@@ -379,16 +374,21 @@ class Recount:
         return due.set_index(DUE)
 
     @cached_property
+    def shifts(self) -> pd.DataFrame:
+        """Shifts and openings by place, shift and month."""
+        return shifts.worked(self)
+
+    @cached_property
     def quota(self) -> pd.DataFrame:
         """By supplier and calendar year: what is counted of its orders, and what is missing from its quota."""
+        owed = self.book["suppliers"]
+        owed = owed[owed["yearly_quota"].gt(0)]
+        if owed.empty:
+            return owed.assign(month=pd.NaT, missing=0.0)
         bought = self.bought.assign(counted=self.bought["quantity"] * self.bought["capacity_use"])
         counted = bought.groupby(["supplier", bought["month"].dt.year])["counted"].sum()
         months = pd.Series(self.months).groupby(pd.DatetimeIndex(self.months).year).agg(["max", "count"])
-        owed = (
-            self.book["suppliers"]
-            .query("yearly_quota > 0")
-            .merge(months.rename_axis("year").reset_index(), how="cross")
-        )
+        owed = owed.merge(months.rename_axis("year").reset_index(), how="cross")
         found = counted.reindex(pd.MultiIndex.from_frame(owed[["supplier", "year"]]), fill_value=0.0).to_numpy()
         missing = (owed["yearly_quota"] * owed["count"] / 12 - found).clip(lower=0.0)
         offering = owed["supplier"].isin(self.book["offers"]["supplier"])
@@ -399,7 +399,7 @@ class Recount:
     def costs(self) -> pd.Series:
         """Money by named cost and month, from quantities of the plan and prices derived here."""
         due, stock, lots, bought, shipped = self.due_lines, self.stock_lines, self.lots, self.bought, self.shipped
-        load, people = self.load.reset_index(), self.people.reset_index()
+        load, people, shifts = self.load.reset_index(), self.people.reset_index(), self.shifts.reset_index()
         sold = self.outward.drop(columns="month").rename(
             columns={"item": "product", "destination": "market", "arrival": "month"}
         )
@@ -412,6 +412,8 @@ class Recount:
             ("making", lots["month"], lots["quantity"] * lots["unit_cost"]),
             ("regular_hours", load["month"], load["regular"] * load["hour_cost"]),
             ("overtime_hours", load["month"], load["overtime"] * load["overtime_cost"]),
+            ("working_shifts", shifts["month"], shifts["working"]),
+            ("changing_shifts", shifts["month"], shifts["changing"]),
             ("setting_up", lots["month"], lots["setup_cost"] * lots["set_up"]),
             ("setting_up_families", self.families["month"], self.families["family_setup_cost"]),
             ("buying", bought["available"], bought["quantity"] * bought["price"]),

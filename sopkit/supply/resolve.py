@@ -12,7 +12,7 @@ from sopkit.book import Book
 from sopkit.book.known import Known
 from sopkit.engine import Engine
 from sopkit.errors import StageError, StoppedError, nearest
-from sopkit.supply.accelerator import held, matrix
+from sopkit.supply.accelerator import held, matrix, set_of
 from sopkit.supply.check import checked
 from sopkit.supply.explain import explain
 from sopkit.supply.loaded import Effort
@@ -27,7 +27,7 @@ Changed = Book | Mapping[str, pd.DataFrame] | None
 
 def built(network: Network) -> pyo.ConcreteModel:
     """The supply model of `network`, its rules held for the accelerator."""
-    return build(network, held)
+    return build(network, held, set_of)
 
 
 class Session:
@@ -59,20 +59,20 @@ class Session:
         if self._stop.is_set():
             raise StoppedError("Stopped: nothing has changed.")
 
-    def resolve(self, changed: Changed = None) -> Solution:
-        """The best plan of another book, or with other tables.
+    def resolve(self, changed: Changed = None, *, anew: bool = False) -> Solution:
+        """The best plan of another book, or with other tables; `anew`: not from the last plan, whatever differs.
 
         Raises FindingsError where a changed table breaks its declaration, SupplyDataError where tables contradict each
         other, KeyError for a table that stage supply does not read, StoppedError after `stop`.
         """
         with self._turn:
             try:
-                return self._resolved(changed)
+                return self._resolved(changed, anew)
             except StageError:
                 self._go_on()
                 raise
 
-    def _resolved(self, changed: Changed) -> Solution:
+    def _resolved(self, changed: Changed, anew: bool) -> Solution:
         if not isinstance(changed, Book):
             for name in changed or ():
                 if name not in READS:
@@ -84,7 +84,7 @@ class Session:
         self._go_on()
         new = matrix(model)
         self._go_on()
-        if self.parts.matrix.same_structure(new):
+        if not anew and self.parts.matrix.same_structure(new):
             self.how = "bounds and costs"
             answer = self.parts.changed(new)
         else:
@@ -92,14 +92,14 @@ class Session:
             answer = Parts(new, self.engine, effort=self.effort, stop=self._stop).answer()
         return Solution(model, new, answer, network)
 
-    def plan(self, changed: Changed = None, *, explained: bool = False) -> dict[str, pd.DataFrame]:
-        """Every table of stage supply for the base or for what changed, re-derived in pandas.
+    def plan(self, changed: Changed = None, *, explained: bool = False, anew: bool = False) -> dict[str, pd.DataFrame]:
+        """Every table of stage supply for the base or for what changed (as `resolve`), re-derived in pandas.
 
         `explained`: with the tables that explain why not more; for the base only. Raises what `resolve` raises, and
         StageError where a plan breaks one of its rules.
         """
         with self._turn:
-            solution = self.base if changed is None else self.resolve(changed)
+            solution = self.base if changed is None else self.resolve(changed, anew=anew)
             self._go_on()
             tables = written(solution.network, solution.model, solution)
             self._go_on()

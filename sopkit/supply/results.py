@@ -37,6 +37,7 @@ def written(network: Network, model: pyo.ConcreteModel, solution: Solution) -> d
         "stock": found.stock(),
         "deliveries": found.deliveries(),
         "resource_load": found.resource_load(),
+        "shift_plan": found.shift_plan(),
         "people_plan": found.people_plan(),
         "supply_costs": found.supply_costs(),
         "supply_carbon": found.supply_carbon(),
@@ -47,8 +48,8 @@ def written(network: Network, model: pyo.ConcreteModel, solution: Solution) -> d
     }
     moment = pd.Series(network.time.timestamps, network.time.months)
     for frame in tables.values():
-        for column in frame.columns.intersection(["month", "available", "arrival"]):
-            if frame[column].dtype == object:  # `available` may also be hours
+        for column in ("month", "available", "arrival"):
+            if column in frame and frame[column].dtype == object:  # `available` may also be hours
                 frame[column] = frame[column].map(moment)
     return {name: TABLES[name].conform(frame) for name, frame in tables.items()}
 
@@ -181,8 +182,13 @@ class _Found:
             return TABLES["stock"].empty()
         every = self._every(network.flow.stocks, names)
 
-        def summed(frame: pd.DataFrame, *key: str) -> pd.Series:
-            return frame.groupby(list(key))["quantity"].sum().rename_axis(names).reindex(every, fill_value=0.0)
+        place = {at: row for row, at in enumerate(every)}
+
+        def summed(frame: pd.DataFrame, *key: str) -> np.ndarray:
+            sums = frame["quantity"].groupby(np.array(self._of(frame, " ".join(key), place, -1), dtype=int)).sum()
+            found = np.zeros(len(every) + 1)
+            found[sums.index] = sums  # the last is what has no row
+            return found[:-1]
 
         used, out = (
             self.make.merge(
@@ -210,8 +216,9 @@ class _Found:
                 + summed(self.ship, "item", "origin", "month")
                 + scrapped,
                 "scrapped": scrapped,
-                "closing": held.reindex(every),
-            }
+                "closing": held.reindex(every).to_numpy(),
+            },
+            every,
         ).reset_index()
         wanted, cover = {**network.stock.safety_stock}, network.stock.cover
         left = dict(zip(every, frame["issued"] - frame["scrapped"], strict=True)) if cover else {}
@@ -243,13 +250,27 @@ class _Found:
         every = self._every([(name,) for name in resources.names], names)
         frame = self.work.groupby(names)[["regular", "overtime"]].sum().reindex(every, fill_value=0.0).reset_index()
         frame["site"] = frame["resource"].map(self.network.tables["resources"].set_index("resource")["site"])
-        frame["available"] = self._of(frame, "resource month", resources.regular_limit)
-        frame["overtime_limit"] = self._of(frame, "resource month", resources.overtime_limit)
-        kept = self._lines("carry_over", "item way month").query("quantity > 0.5")
-        still = {(r, t): f"{i} / {w}" for i, w, t, _ in kept.itertuples(index=False) for r in resources.of[i, w]}
+        shifts, works = self.network.shifts, self._amounts("work_shift")
+        for column, own, more in (
+            ("available", resources.regular_limit, shifts.hours),
+            ("overtime_limit", resources.overtime_limit, shifts.overtime),
+        ):
+            added = {(r, t): sum(more.get((h, t), 0.0) * round(works[h, t]) for h in shifts.of[r]) for r, t in own}
+            frame[column] = self._of(frame, "resource month", {at: hours + added[at] for at, hours in own.items()})
+        kept = self._amounts("carry_over").items()
+        still = {(r, t): f"{i} / {w}" for (i, w, t), part in kept if part > 0.5 for r in resources.of[i, w]}
         frame["carried_over"] = self._of(frame, "resource month", still, "") if still else ""
         hours = frame["regular"] + frame["overtime"]
         return frame.assign(utilisation=hours / frame["available"].where(frame["available"].gt(0)))
+
+    def shift_plan(self) -> pd.DataFrame:
+        """Which shifts are worked and which sites are open."""
+        shifts, index = self.network.shifts, "name month"
+        rows = self._lines("work_shift", index, quantity="worked", all_rows=True)
+        paid = [self._of(rows, index, self._amounts(name), 0.0) for name in ("working_shifts", "changing_shifts")]
+        rows = rows.assign(worked=rows["worked"].gt(0.5), cost=np.sum(paid, axis=0))
+        places = {"place": self._of(rows, "name", shifts.place), "shift": self._of(rows, "name", shifts.number)}
+        return rows.assign(**places)[TABLES["shift_plan"].names]
 
     def people_plan(self) -> pd.DataFrame:
         """People of each site and skill by month, and the hours they work."""

@@ -257,29 +257,27 @@ class Table:
 
         Raises FindingsError for a missing required column, an unknown column, or values of another kind.
         """
-        findings = []
-        for name in map(str, frame.columns.difference(self.names) if list(frame.columns) != self.names else ()):
+        findings, there = [], list(frame.columns)
+        for name in map(str, frame.columns.difference(self.names) if there != self.names else ()):
             fix = f"Rename or remove it: {nearest(name, self.names)}"
             findings.append(self._finding(1, name, "", "unknown column", fix, allowed=", ".join(self.names)))
-        out = {}
+        out = {}  # what is not as it stands there
         for column in self.columns:
-            if column.name not in frame:
+            values = frame[column.name] if column.name in there else None
+            if values is None:
                 if column.required:
                     findings.append(self._finding(1, column.name, "", "missing column", "Add the column."))
-                out[column.name] = pd.Series(column.empty, index=frame.index)
-            else:
-                out[column.name] = frame[column.name]
-            if not column.required and column.empty is not pd.NaT and column.empty == column.empty:
-                values = out[column.name]
-                out[column.name] = values.where(values.notna(), column.empty) if values.hasnans else values
+                values = out[column.name] = pd.Series(column.empty, index=frame.index)
+            if not column.required and column.empty is not pd.NaT and column.empty == column.empty and values.hasnans:
+                values = out[column.name] = values.where(values.notna(), column.empty)
             try:
-                if out[column.name].dtype != column.dtype:
-                    out[column.name] = out[column.name].astype(column.dtype)
+                if values.dtype != column.dtype:
+                    out[column.name] = values.astype(column.dtype)
             except (TypeError, ValueError) as error:
                 findings.append(self._finding(0, column.name, str(error)[:80], "wrong kind", "Correct the values."))
         if findings:
             raise FindingsError(findings, f"Table {self.name} does not fit its declaration")
-        conformed, key = pd.DataFrame(out, columns=self.names), list(self.key) or self.names
+        conformed, key = (frame.assign(**out) if out else frame)[self.names], list(self.key) or self.names
         if _in_order([conformed[name].to_numpy() for name in key]):
             return conformed.set_axis(range(len(conformed)))
         return conformed.sort_values(key, kind="stable", ignore_index=True)

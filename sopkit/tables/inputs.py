@@ -245,6 +245,32 @@ INPUTS = (
         required=False,
     ),
     _input(
+        "shifts", "operations", "A shift that a resource may work beside its hours in table capacity, or a site that may be closed: the plan decides month by month. "
+        "With no hours there and no shift a resource is closed: it has no overtime either. At a closed site nothing is made, nothing is brought to it or sent from it; "
+        "its stock stays, at its cost, and what was on its way before the plan arrives.", "place shift",
+        ref("place", "resources|sites", "the resource, or the site that is open in this shift; of a code that is both, the resource", example="LINE-N1"),
+        whole("shift", "a shift is worked only beside the one before it in this table, and where its site is open; 1 for a site", "", "", low=1, example=2),
+        number("hours", "regular hours that it adds in a month; 0 for a site. Maintenance above the hours of capacity is taken off them", "hours", "", required=False, default=0.0, example=160),
+        number("cost", "paid for a month in which it is worked, busy or not; in which the site is open", "currency per month", "", required=False, default=0.0, example=12000),
+        number("start_cost", "paid when it is started, or the site opened", MONEY, "", required=False, default=0.0, example=8000),
+        number("stop_cost", "paid when it is stopped, or the site closed", MONEY, "", required=False, default=0.0, example=15000),
+        whole("least_months", "it is started or stopped at most once in so many months", "months", "", low=1, required=False, default=1, example=3),
+        flag("worked", "it is worked before the plan begins", required=False, default=False, example=True),
+        month("valid_from", "first month in which it may be worked; empty = from the start", required=False, example="2027-01"),
+        month("valid_to", "last month in which it may be worked; empty = no end", required=False, example="2027-06"),
+        required=False,
+        not_before="valid_to valid_from",
+    ),
+    _input(
+        "dated_shifts", "operations", "Hours and cost of a shift in a month in which they differ.", "place shift month",
+        ref("place", "resources|sites", "the resource or site", example="LINE-N1"),
+        whole("shift", "the shift", "", "", low=1, example=2),
+        month(),
+        number("hours", "regular hours that it adds in that month; empty = as usual", "hours", "", required=False, example=120),
+        number("cost", "paid for it in that month; empty = as usual", "currency per month", "", required=False, example=10000),
+        required=False,
+    ),
+    _input(
         "routings", "engineering", "An operation that makes an item on a resource. Rows with one name of routing belong together: all are "
         "needed, in the order of operations. A row without a name is a way of making the item by itself.",
         "item routing operation resource",

@@ -517,6 +517,14 @@ PLANS = (
         text("carried_over", "item and routing that it is still set up for from the month before; empty = nothing", required=False, default="", example="TENT-2P / LINE-N1"),
     ),
     _supply(
+        "shift_plan", "Which shifts are worked and which sites are open in a month, of those that table shifts leaves to the plan.", "place shift month",
+        text("place", "the resource or site"),
+        whole("shift", "the shift; of a site 1", "", ""),
+        MONTH,
+        flag("worked", "it is worked, or the site is open"),
+        money("cost", "paid for it, for its start or for its stop"),
+    ),
+    _supply(
         "people_plan", "People of a skill at a site in a month.", "site skill month",
         SITE,
         text("skill", "the skill"),

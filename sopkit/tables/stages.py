@@ -51,7 +51,7 @@ class Stage:
 _NETWORK = (
     "families products sites markets calendar materials bom inventory scheduled_receipts resources capacity routings "
     "workforce suppliers offers supplier_capacity lanes policies service_policies last_supply_plan "
-    "customer_orders dated_workforce dated_offers dated_policies price_breaks"
+    "customer_orders dated_workforce dated_offers dated_policies price_breaks shifts dated_shifts"
 )
 
 _DEMAND = (
