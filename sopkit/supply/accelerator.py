@@ -445,8 +445,9 @@ class _Quick(Walk):
             lengths = np.array([len(one) for one in lists], dtype="int64")
             first, count = np.zeros(index.size, dtype="int64"), np.zeros(index.size, dtype="int64")
             first[places], count[places] = np.cumsum(lengths) - lengths, lengths
-            width = max((data.dimen for data in indexed.values() if len(data)), default=None)
-            codes = self.encode(chain.from_iterable(lists), width or indexed._init_dimen(self.model, None))
+            flat = list(chain.from_iterable(lists))
+            width = np.size(flat[0]) if flat else indexed._init_dimen(self.model, None)
+            codes = self.encode(flat, width)
             known = self.known[id(indexed)] = first, count, codes
         return known
 

@@ -92,13 +92,21 @@ def _early(parts: Parts) -> float:
 
 def _parts(leads: dict[Any, Parts], time: Time) -> dict[tuple, float]:
     """`{(*key, months, month of leaving): part}`; what leaves last leaves early enough to arrive in the last month."""
-    found: dict[tuple, float] = {}
-    for key, parts in leads.items():
-        first, last = min(parts), len(time.months) - 1
-        for at, month in enumerate(time.months):
-            whole = {first: 1.0} if at + first == last else parts
-            found |= {(*key, months, month): part for months, part in whole.items() if at + months <= last}
-    return found
+    last = len(time.months) - 1
+    spread = {  # most keys have the same parts
+        alike: [
+            (months, month, part)
+            for at, month in enumerate(time.months)
+            for months, part in ({alike[0][0]: 1.0} if at + alike[0][0] == last else dict(alike)).items()
+            if at + months <= last
+        ]
+        for alike in {tuple(sorted(parts.items())) for parts in leads.values()}
+    }
+    return {
+        (*key, months, month): part
+        for key, parts in leads.items()
+        for months, month, part in spread[tuple(sorted(parts.items()))]
+    }
 
 
 class Lists(dict):
@@ -145,7 +153,7 @@ class Network(Group):
         self.flow = known.made(Flow, tables, self.time, self.making, self.demand, self.last_plan, roads=self.roads)
         self.stock = known.made(Stock, tables, self.policies, self.time, self.flow, roads=self.roads)
         self.buying = known.made(Buying, tables, self.time, self.flow)
-        self.lanes = Lanes(tables, self.time, self.stock, self.roads)
+        self.lanes = known.made(Lanes, tables, self.time, self.stock, self.roads)
         self.resources = known.made(Resources, tables, self.time, self.making, self.flow)
         self.shifts = known.made(Shifts, tables, self.time, self.flow, self.resources)
         self.carbon = Carbon(self)
@@ -680,7 +688,7 @@ class Shifts(Group):
             for text, month in zip(months, time.timestamps, strict=True)
             if month < row["valid_from"] or month > row["valid_to"]
         ]
-        opens = {n: some[0] for n, some in on.items() if n not in self.of}
+        self.opens = opens = {n: some[0] for n, some in on.items() if n not in self.of}
         self.below = {h: [last] for some in on.values() for last, h in pairwise(some)} | {
             some[0]: [opens[site[r]]] for r, some in self.of.items() if some and site[r] in opens
         }
@@ -764,7 +772,8 @@ class Lots(Group):
         wishes, need, lots = numbers(stock.end_stock), defaultdict[Any, Any](lambda: np.zeros(len(months))), numbers()
         for (item, site, _), least in stock.safety_stock.items():
             wishes[item, site] = max(wishes[item, site], least)
-        for (item, market, month), quantity in network.demand.quantity.items():
+        asked = network.demand.quantity if resources.set_ups or buying.minimum_order or buying.breaks_of else {}
+        for (item, market, month), quantity in asked.items():
             # what is asked is of use up to its month, or in every month where it may wait
             use = len(months) if network.demand.may_wait[item, market] else network.time.position[month] + 1
             need[item][:use] += quantity

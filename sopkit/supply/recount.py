@@ -381,14 +381,14 @@ class Recount:
     @cached_property
     def quota(self) -> pd.DataFrame:
         """By supplier and calendar year: what is counted of its orders, and what is missing from its quota."""
-        owed = self.book["suppliers"]
-        owed = owed[owed["yearly_quota"].gt(0)]
-        if owed.empty:
-            return owed.assign(month=pd.NaT, missing=0.0)
         bought = self.bought.assign(counted=self.bought["quantity"] * self.bought["capacity_use"])
         counted = bought.groupby(["supplier", bought["month"].dt.year])["counted"].sum()
         months = pd.Series(self.months).groupby(pd.DatetimeIndex(self.months).year).agg(["max", "count"])
-        owed = owed.merge(months.rename_axis("year").reset_index(), how="cross")
+        owed = (
+            self.book["suppliers"]
+            .query("yearly_quota > 0")
+            .merge(months.rename_axis("year").reset_index(), how="cross")
+        )
         found = counted.reindex(pd.MultiIndex.from_frame(owed[["supplier", "year"]]), fill_value=0.0).to_numpy()
         missing = (owed["yearly_quota"] * owed["count"] / 12 - found).clip(lower=0.0)
         offering = owed["supplier"].isin(self.book["offers"]["supplier"])
