@@ -375,10 +375,8 @@ def commitments(
             raise SettingsError(f"{company} {cycle} takes over what was adopted when it is run: {opened.command()}")
         told = []
         for row in opened.read("commitments").itertuples():
-            until = f", until {month_name(row.until)}" * (row.until == row.until)
-            told.append(
-                f"{row.option}: {row.title}, {month_name(row.cycle)}, {row.owner}{until}: {row.status}. {row.note}"
-            )
+            who = row.owner + f", until {month_name(row.until)}" * (row.until == row.until)
+            told.append(f"{row.option}: {row.title}, {month_name(row.cycle)}, {who}: {row.status}. {row.note}")
         typer.echo("\n".join(told).strip() or "Nothing that was adopted binds.")
 
 

@@ -384,11 +384,8 @@ class Recount:
         bought = self.bought.assign(counted=self.bought["quantity"] * self.bought["capacity_use"])
         counted = bought.groupby(["supplier", bought["month"].dt.year])["counted"].sum()
         months = pd.Series(self.months).groupby(pd.DatetimeIndex(self.months).year).agg(["max", "count"])
-        owed = (
-            self.book["suppliers"]
-            .query("yearly_quota > 0")
-            .merge(months.rename_axis("year").reset_index(), how="cross")
-        )
+        owed = self.book["suppliers"].query("yearly_quota > 0")
+        owed = owed.merge(months.rename_axis("year").reset_index(), how="cross")
         found = counted.reindex(pd.MultiIndex.from_frame(owed[["supplier", "year"]]), fill_value=0.0).to_numpy()
         missing = (owed["yearly_quota"] * owed["count"] / 12 - found).clip(lower=0.0)
         offering = owed["supplier"].isin(self.book["offers"]["supplier"])
