@@ -21,6 +21,7 @@ import pandas as pd
 
 from sopkit import kpis
 from sopkit.demand.contestants import NAIVE, Values, lightgbm, statistical
+from sopkit.demand.networks import networks
 from sopkit.demand.panel import FIXED, Panel, panel_of
 from sopkit.demand.ranges import ENOUGH, Ranges, coverage_of, doubt, errors_of, ranges_of
 from sopkit.demand.short import cut_tournaments, planned_by, profiles_of, with_short
@@ -28,7 +29,7 @@ from sopkit.engine import Engine, Progress, engine_at
 from sopkit.errors import SettingsError
 from sopkit.words import local, say
 
-# A LightGBM over all series needs so many that have more than two years.
+# LightGBM and networks over all series need so many that have more than two years.
 ENOUGH_SERIES = 80
 ENOUGH_SERIES_WITH_FEATURES = 20
 # How weights follow from errors, tuned on the monthly series of M1 and of the tourism competition: 1 / error ** POWER,
@@ -180,7 +181,7 @@ class _Few:
 
 @dataclass(frozen=True)
 class _All:
-    """A part of work: LightGBM over all series long enough, at one cutoff."""
+    """A part of work: what learns from all series long enough, at one cutoff."""
 
     past: Mapping[int, np.ndarray]
     panel: Panel
@@ -189,11 +190,12 @@ class _All:
     seed: int
 
     def run(self) -> Answers:
-        """What LightGBM forecasts."""
+        """What LightGBM forecasts, and networks, which know no features and so need more series."""
         one, cutoff = self.panel, self.panel.cutoff(self.offset)
         more: dict[str, Any] = {"freq": one.freq, "season": one.season, "features": self.features, "seed": self.seed}
         found = lightgbm(self.past, cutoff, one.horizon, **more)
-        return {(at, self.offset): (values, {}, np.nan) for at, values in found.items()}
+        nets = networks(self.past, one.horizon, one.season, self.seed) if len(self.past) >= ENOUGH_SERIES else {}
+        return {(at, self.offset): (values | nets.get(at, {}), {}, np.nan) for at, values in found.items()}
 
 
 def _run(work: _Few | _All) -> Answers:
