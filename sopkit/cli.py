@@ -373,11 +373,11 @@ def commitments(
     if not (done or revoke):
         if opened.manifest["stages"].get("collect", {}).get("state") != "done":
             raise SettingsError(f"{company} {cycle} takes over what was adopted when it is run: {opened.command()}")
-        told = []
+        out = []
         for row in opened.read("commitments").itertuples():
-            who = row.owner + f", until {month_name(row.until)}" * (row.until == row.until)
-            told.append(f"{row.option}: {row.title}, {month_name(row.cycle)}, {who}: {row.status}. {row.note}")
-        typer.echo("\n".join(told).strip() or "Nothing that was adopted binds.")
+            end = f", until {month_name(row.until)}" * (row.until == row.until)
+            out.append(f"{row.option}: {row.title}, {month_name(row.cycle)}, {row.owner}{end}: {row.status} {row.note}")
+        typer.echo("\n".join(out) or "Nothing that was adopted binds.")
 
 
 @app.command()

@@ -105,7 +105,7 @@ def test_the_command_lists_what_binds_with_months_as_months_and_nothing_before_t
     assert isinstance(refused.exception, SettingsError) and "when it is run: sopkit run" in str(refused.exception)
     to_the_meeting(adopted, bags(FEB), FEB)
     told = CliRunner().invoke(app, asked).output.strip()
-    assert told == "overtime: Thirty hours of overtime in March, Jan 2026, Tom, until Mar 2026: in force."
+    assert told == "overtime: Thirty hours of overtime in March, Jan 2026, Tom, until Mar 2026: in force"
 
 
 def test_tables_that_contain_it_are_noticed_and_a_person_who_may_closes_it(adopted):
