@@ -61,9 +61,8 @@ class Recount:
         self.ways = self.ways.join(ways[["started", "minimum_run", "valid_from"]].max()).join(ways["valid_to"].min())
         self.ways = self.ways.assign(way_site=ways["site"].first()).reset_index()
         bills = self.ways[[*WAY, "way_site"]].merge(book["bom"].rename(columns={"quantity": "each"}), on="item")
-        bills = bills[bills["routing"].isin([""]) | bills["routing"].eq(bills["way"])].sort_values(
-            "routing", ascending=False
-        )
+        mine = bills["routing"].isin([""]) | bills["routing"].eq(bills["way"])
+        bills = bills[mine].sort_values("routing", ascending=False)
         bills = bills.drop_duplicates([*WAY, "component"]).drop(columns="routing")
         out = bills.pop("by_product").astype(bool)
         self.bills, self.by_products = bills[~out], bills[out]
