@@ -3,10 +3,6 @@
 Every series is forecast by several contestants at past months (cutoffs) and now. The errors made at the cutoffs say
 how much each contestant counts and how wide the range must be. At a cutoff nothing after it is seen: not by a
 contestant, not by a weight, not by a scale. So the backtest shows what would have been forecast then.
-
-Versions: statsforecast 2.1 with pandas 2.3. statsforecast 2.1 computes in compiled code, so a fresh process forecasts
-at once, but it asks for pandas below 3; a resolver left alone takes pandas 3 and falls back to statsforecast 2.0,
-without its fixes and with a compiler to wait for. Hence pandas < 3 and statsforecast >= 2.1 in pyproject.toml.
 """
 
 from __future__ import annotations

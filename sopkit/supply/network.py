@@ -772,10 +772,13 @@ class Lots(Group):
         wishes, need, lots = numbers(stock.end_stock), defaultdict[Any, Any](lambda: np.zeros(len(months))), numbers()
         for (item, site, _), least in stock.safety_stock.items():
             wishes[item, site] = max(wishes[item, site], least)
-        asked = network.demand.quantity if resources.set_ups or buying.minimum_order or buying.breaks_of else {}
-        for (item, market, month), quantity in asked.items():
+        of_use = resources.set_ups or buying.minimum_order or buying.breaks_of or network.shifts.closable
+        asked = numbers()
+        for (item, market, month), quantity in network.demand.quantity.items() if of_use else ():
             # what is asked is of use up to its month, or in every month where it may wait
             use = len(months) if network.demand.may_wait[item, market] else network.time.position[month] + 1
+            asked[item, use] += quantity
+        for (item, use), quantity in asked.items():
             need[item][:use] += quantity
         for (item, market), quantity in network.demand.late.items():
             need[item][: len(months) if network.demand.may_wait[item, market] else 1] += quantity
