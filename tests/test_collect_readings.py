@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from sopkit.collect import check, collect, csv_files
 from sopkit.collect.check import Checked
+from sopkit.collect.figures import grouped
 from sopkit.tables import TABLES, Source
 
 HISTORY = TABLES["sales_history"]
@@ -187,3 +188,12 @@ def test_a_merged_header_is_one_finding(tmp_path: Path) -> None:
     found = collect(tmp_path, CYCLE).findings.query("table == 'capacity'").to_dict("records")
     assert [(one["row"], one["rule"]) for one in found] == [(1, "has a header of two rows, joined by merged cells")]
     assert found[0]["fix"] == "Write all column names into row 2, and remove row 1."
+
+
+def test_values_of_a_finding_are_cut_between_two_of_them() -> None:
+    row = {"table": "t", "column": "c", "rule": "r", "severity": "error", "allowed": "", "fix": "f"}
+    months = [{**row, "row": at, "value": f"{at:02d}.04.2026"} for at in range(1, 31)]
+    long = [{**row, "row": 1, "rule": "s", "value": "x" * 200}]
+    first, second = grouped(pd.DataFrame([*months, *long]))["values"]
+    assert first == ", ".join(f"{at:02d}.04.2026" for at in range(1, 10)) + " ..."
+    assert second == "x" * 117 + " ..."

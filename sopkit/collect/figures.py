@@ -13,6 +13,12 @@ from sopkit.tables import TABLES
 from sopkit.words import say, sentence, several
 
 
+def _some(values: pd.Series, most: int = 120) -> str:
+    """Different values as text, cut between two of them."""
+    text = ", ".join(dict.fromkeys(filter(None, values.head(50)))).strip()
+    return text if len(text) <= most else text[: max(text.rfind(", ", 0, most - 3), 0) or most - 3] + " ..."
+
+
 def grouped(found: pd.DataFrame) -> pd.DataFrame:
     """Findings of one table, column and rule as one line: how many, the first rows and values; errors first.
 
@@ -21,7 +27,7 @@ def grouped(found: pd.DataFrame) -> pd.DataFrame:
     lines = found.groupby(["severity", "table", "column", "rule"], sort=False, dropna=False, as_index=False).agg(
         count=("row", "size"),
         rows=("row", lambda rows: ", ".join(map(str, rows[rows > 0].head(5))) + (", ..." if len(rows) > 5 else "")),
-        values=("value", lambda values: ", ".join(dict.fromkeys(filter(None, values.head(50)))).strip()[:120]),
+        values=("value", _some),
         allowed=("allowed", "first"),
         fix=("fix", "first"),
     )

@@ -19,7 +19,7 @@ def blocking(cycle: Cycle) -> pd.DataFrame:
     """
     rows, manifest, stale = [], cycle.manifest, cycle.stale()
     if manifest["stages"].get(cycle.stage, {}).get("state") == "running":
-        del stale[cycle.stage]  # asked by the notebook of the stage while it runs
+        stale.pop(str(cycle.stage), None)  # asked by the notebook of the stage while it runs
     if "frozen" in manifest:
         return pd.DataFrame(columns=COLUMNS)
     again = command("run", cycle.company_name, cycle.cycle, "--resume")
