@@ -176,7 +176,7 @@ def status(company: CompanyOption, cycle: CycleOption) -> None:
     from sopkit.cycle.checklist import blocking
 
     opened = Cycle.open(company, cycle)
-    typer.echo(opened.status().to_string(index=False, justify="left"))
+    typer.echo(opened.status().drop(columns="not true yet").to_string(index=False, justify="left"))  # told below
     left = blocking(opened)
     typer.echo("\nBefore it can be published:" if len(left) else "\nNothing blocks publication.")
     for row in left.to_dict("records"):
@@ -252,10 +252,7 @@ def publish(
         stale = {stage: why for stage, why in opened.stale().items() if stage != "publish"}
         if stale:
             reasons = "; ".join(f"{stage} ({why})" for stage, why in stale.items())
-            raise SettingsError(
-                f"Nothing was published, stale: {reasons}. "
-                f"Run `sopkit run --company {company} --cycle {cycle} --resume`."
-            )
+            raise SettingsError(f"Nothing was published, stale: {reasons}. Run `{opened.command('--resume')}`.")
         if scenario:
             from sopkit.publish import publish_scenario
 
@@ -366,6 +363,7 @@ def commitments(
 ) -> None:
     """Show what earlier cycles adopted and what became of it; close it as done, or revoke it with a reason."""
     from sopkit.cycle import Cycle, followup
+    from sopkit.words import month_name
 
     opened = Cycle.open(company, cycle)
     for option, how in ((done, "done"), (revoke, "revoked")):
@@ -373,8 +371,13 @@ def commitments(
             number = followup.close(opened, option, how, by=by, reason=reason)
             typer.echo(f"{option} is {how} (record {number}). Next: {opened.command()}")
     if not (done or revoke):
-        shown = opened.read("commitments")[["option", "title", "cycle", "owner", "due", "until", "status", "note"]]
-        typer.echo(shown.to_string(index=False, justify="left") if len(shown) else "Nothing that was adopted binds.")
+        if opened.manifest["stages"].get("collect", {}).get("state") != "done":
+            raise SettingsError(f"{company} {cycle} takes over what was adopted when it is run: {opened.command()}")
+        out = []
+        for row in opened.read("commitments").itertuples():
+            end = f", until {month_name(row.until)}" * (row.until == row.until)
+            out.append(f"{row.option}: {row.title}, {month_name(row.cycle)}, {row.owner}{end}: {row.status} {row.note}")
+        typer.echo("\n".join(out) or "Nothing that was adopted binds.")
 
 
 @app.command()

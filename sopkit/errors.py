@@ -56,7 +56,7 @@ class FindingsError(SopkitError):
         more = len(self.findings) - self.shown
         if more > 0:
             shown.append(f"  ... and {more:,} more")
-        super().__init__("\n".join([f"{heading}: {len(self.findings):,} finding(s).", *shown]))
+        super().__init__("\n".join([f"{heading}: {plural(len(self.findings), 'finding')}.", *shown]))
 
 
 class SupplyDataError(FindingsError):
@@ -75,10 +75,15 @@ class StoppedError(SopkitError):
     """A question was given up on request; nothing has changed."""
 
 
+def plural(count: int, what: str) -> str:
+    """`1 finding`, `1,204 findings`."""
+    return f"{count:,} {what}{'s' * (count != 1)}"
+
+
 def nearest(name: str, valid: Iterable[str], most: int = 3) -> str:
     """A hint for a misspelt name: the nearest valid ones, or all of them where none is near."""
     valid = sorted(valid)
     close = get_close_matches(name, valid, n=most, cutoff=0.6)
     if close:
         return f"did you mean {' or '.join(repr(c) for c in close)}?"
-    return "valid names: " + ", ".join(valid)
+    return f"valid names: {', '.join(valid)}" if valid else "there is none yet"

@@ -90,8 +90,7 @@ def find_company(company: str) -> Path:
     if is_plain_name(company) and (root / company / "company.yaml").is_file():
         return root / company
     known = sorted(path.parent.name for path in root.glob("*/company.yaml"))
-    hint = nearest(company, known) if known else f"there is no company in {root}"
-    raise SettingsError(f"no company {company!r} in {root}: {hint}. A new one is made with `sopkit new NAME`.")
+    raise SettingsError(f"no company {company!r} in {root}; make one with `sopkit new NAME`: {nearest(company, known)}")
 
 
 def sha256(content: bytes | Path) -> str:

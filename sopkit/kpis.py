@@ -39,22 +39,6 @@ def mad(forecast: ArrayLike, actual: ArrayLike) -> float:
     return float(np.abs(forecast - actual).mean())
 
 
-def mape(forecast: ArrayLike, actual: ArrayLike) -> float:
-    """Mean of |F-A| / |A|, a share; NaN where an actual is 0. Source: Chopra & Meindl, forecasting chapter.
-
-    Shown only for comparison with books: it explodes on small actuals, so plans are judged by `wape`.
-    """
-    forecast, actual = _pair(forecast, actual)
-    return float((np.abs(forecast - actual) / np.abs(actual)).mean()) if actual.all() else float("nan")
-
-
-def smape(forecast: ArrayLike, actual: ArrayLike) -> float:
-    """Mean of 200 |F-A| / (|A|+|F|), in percent, 0 where both are 0. Source: Makridakis & Hibon 2000 (M3)."""
-    forecast, actual = _pair(forecast, actual)
-    size = np.abs(forecast) + np.abs(actual)
-    return float(np.divide(200 * np.abs(forecast - actual), size, out=np.zeros_like(size), where=size > 0).mean())
-
-
 def wape(forecast: ArrayLike, actual: ArrayLike, value: ArrayLike | float = 1.0) -> float:
     """Weighted absolute percentage error, sum value |F-A| / sum value A, a share; NaN without sales.
 

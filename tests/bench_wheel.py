@@ -53,7 +53,7 @@ def _wrong(folder: Path) -> Iterator[str]:
     for holds, where, command in (
         ("and the demo", away, ["-m", "sopkit", "init", "work"]),
         ("demo", away / "work", ["-m", "sopkit", "list"]),
-        ("0 error(s)", away / "work", ["-m", "sopkit", "check", "--company", "demo", "--cycle", "2026-11"]),
+        ("0 errors", away / "work", ["-m", "sopkit", "check", "--company", "demo", "--cycle", "2026-11"]),
         ("products", away / "work", ["-m", "sopkit", "new", "acme", "--from", "data/demo/products.csv"]),
         ("left out", away / "work", ["-m", "sopkit", "new", "other", "--from", "sap", "data/demo"]),
         (f"{site / 'sopkit' / '__init__.py'} 12", away, ["-c", demo]),

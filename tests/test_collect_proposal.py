@@ -12,8 +12,8 @@ import renamed
 from bench_mapping import answers, numbered
 
 from sopkit.collect import check_company, new_company
-from sopkit.collect.exports import delimiter_of, encoding_of, found, joined, months_among
-from sopkit.collect.proposal import SURE
+from sopkit.collect.exports import delimiter_of, encoding_of, found, joined, months_among, settled
+from sopkit.collect.proposal import SURE, propose
 from sopkit.errors import SettingsError
 from sopkit.tables import Company
 
@@ -122,3 +122,16 @@ def test_how_a_file_is_written_is_found_from_its_bytes(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("Report of today\n\nArtikel;Menge\nA;1\nB;2\n")
     one = joined(found([str(tmp_path / "x.csv")], Company(name="x"), tmp_path))[0]
     assert one.columns == ["Artikel", "Menge"] and one.source.skip == 2
+
+
+def test_a_few_spoiled_cells_do_not_hide_a_column_that_is_named_so(tmp_path: Path) -> None:
+    """Which cells are wrong is for check to say: a column left out is one that nobody is told about."""
+    days = ["12.04.2026", "13.05.2026", "2026/06", "31.02.2026", "14.07.2026", "15.08.2026"]
+    sales = [f"{day};P{at % 2 + 1};DE;{at + 10}" for at, day in enumerate(days)]
+    (tmp_path / "absatz.csv").write_text("\n".join(["Monat;Artikel;Markt;Menge", *sales]))
+    stock = ["W1;P1;1.250", "W1;P2;300", "W1;P3;-5", "W1;P4;n/a", "W1;P5;40"]
+    (tmp_path / "bestand.csv").write_text("\n".join(["Werk;Artikel;Bestand", *stock]))
+    exports = settled(found([str(tmp_path)], Company(name="t"), tmp_path))
+    got = {one.table.name: {m.theirs: (m.ours, m.confidence) for m in one.matches} for one in propose(exports)}
+    assert got["sales_history"]["Monat"] == ("month", "a guess")
+    assert got["inventory"]["Bestand"] == ("quantity", "a guess")

@@ -455,6 +455,13 @@ def test_six_notebooks_run_in_order_each_in_a_fresh_process(company: Path, noteb
     assert manifest["versions"]["pandas"] == pd.__version__
 
 
+def test_a_stage_that_asks_what_blocks_while_it_runs_is_not_called_interrupted(company: Path, notebooks: Path) -> None:
+    told = "from sopkit.cycle.checklist import blocking\nc.write_file('plan.html', '; '.join(blocking(c)['what']))"
+    rewrite(notebooks, "publish", f"{BODIES['publish']}\n{told}")
+    blocks = (run(notebooks).folder / "plan.html").read_text().split("; ")
+    assert "stage publish is not signed as it is" in blocks and not [what for what in blocks if "stale" in what]
+
+
 def test_no_event_loop_outlives_the_thread_that_starts_a_kernel(
     company: Path, notebooks: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

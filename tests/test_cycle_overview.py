@@ -51,6 +51,7 @@ def test_each_cycle_says_where_it_stands_and_what_to_type(data: Path, monkeypatc
     rows = overview().set_index(["company", "cycle"])
     assert rows.loc[("acme", "2026-10"), "state"] == "closed"
     assert rows.loc[("acme", "2026-11"), "state"] == "demand: not run yet"
+    assert rows.loc[("acme", "2026-11"), "waits for"] == "you; collect: Ada Brandt or Jon Okafor"
     assert rows.loc[("acme", "2026-11"), "next"] == "sopkit run --company acme --cycle 2026-11 --resume"
     assert (
         rows.loc["zeta", "state"].tolist() == ["not begun"]

@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_cycle import after_the_meeting, bags, decide, to_the_meeting
+from typer.testing import CliRunner
 
 from sopkit import decide as decided
 from sopkit.book import Book, Change, Scenario, apply, commitments
+from sopkit.cli import app
 from sopkit.cycle import Cycle, followup
 from sopkit.decide import figures
 from sopkit.errors import RecordError, SettingsError
@@ -95,6 +97,15 @@ def test_what_was_adopted_is_carried_and_stands_on_page_one_of_the_next_pack(ado
         book = Book.of(bags(month), of, month)
         bound, _ = commitments.overlaid(book.tables, carried["commitments"], carried["closings"], of.months(month))
         assert (bound["commitments"]["status"].item(), overtime(book.with_tables(bound))) == (status, due)
+
+
+def test_the_command_lists_what_binds_with_months_as_months_and_nothing_before_the_cycle_was_run(adopted):
+    asked = ["commitments", "--company", "bags", "--cycle", FEB]
+    refused = CliRunner().invoke(app, asked)
+    assert isinstance(refused.exception, SettingsError) and "when it is run: sopkit run" in str(refused.exception)
+    to_the_meeting(adopted, bags(FEB), FEB)
+    told = CliRunner().invoke(app, asked).output.strip()
+    assert told == "overtime: Thirty hours of overtime in March, Jan 2026, Tom, until Mar 2026: in force"
 
 
 def test_tables_that_contain_it_are_noticed_and_a_person_who_may_closes_it(adopted):

@@ -8,11 +8,13 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_limits
 
 from sopkit.book import Book
 from sopkit.collect.cleanse import clean
 from sopkit.demand import baseline, hierarchy, steps
 from sopkit.demand.contestants import seasonal_naive
+from sopkit.demand.networks import NETWORKS, networks
 from sopkit.demand.unusual import level_shift, strong_trend, without_lone_months
 from sopkit.tables import TABLES, Company
 
@@ -277,3 +279,47 @@ def test_a_range_where_nothing_can_be_borrowed_is_as_wide_as_the_history_itself(
     rows = pd.concat([frame(f"S{n:02d}", one[:14]) for n, one in enumerate(y)])
     held = baseline.forecast(rows, 12).forecast.assign(y=y[:, 14:].ravel()).eval("p10 <= y <= p90").to_numpy()
     assert ((held.reshape(2, -1).mean(axis=1) > 0.7) & (held.reshape(2, -1).mean(axis=1) < 0.97)).all(), held.mean()
+
+
+def network_rows(count=90, months=60, horizon=6):
+    """`count` series that come back to their level by half each month, with a season of their own, and what came."""
+    random, at = np.random.default_rng(21), np.arange(months + horizon)
+    season = 1 + 0.3 * np.sin(2 * np.pi * (at + random.uniform(0, 12, (count, 1))) / 12)
+    noise = random.normal(0, 0.2, (count, months + horizon))
+    for month in at[1:]:
+        noise[:, month] += 0.5 * noise[:, month - 1]
+    level = random.lognormal(4, 1, (count, 1))
+    return level * season * np.exp(noise), level * season
+
+
+def test_networks_learn_from_all_series_what_each_is_too_short_to_show():
+    """The best forecast is known: the season, and of the last month's distance from it one half, a quarter, ..."""
+    y, usual = network_rows()
+    said = networks(dict(enumerate(y[:, :60])), 6, 12)
+    best = usual[:, 60:] * np.exp(np.log(y[:, 59:60] / usual[:, 59:60]) * 0.5 ** np.arange(1, 7))
+    naive = np.abs(np.log(y[:, 48:54] / y[:, 60:])).mean()
+    for name in NETWORKS:
+        ahead = np.array([said[at][name] for at in range(len(y))])
+        error = np.abs(np.log(ahead / y[:, 60:])).mean()
+        assert error < 1.3 * np.abs(np.log(best / y[:, 60:])).mean() and error < 0.9 * naive
+
+
+def test_networks_give_the_same_digits_again_whatever_the_unit_and_the_threads():
+    y, _ = network_rows(count=30)
+    one, again = (networks(dict(enumerate(y[:, :60])), 6, 12) for _ in range(2))
+    with threadpool_limits(1):
+        alone = networks(dict(enumerate(y[:, :60])), 6, 12)
+    scaled = networks(dict(enumerate(1024 * y[:, :60])), 6, 12)
+    for at in one:
+        for name in NETWORKS:
+            assert (one[at][name] == again[at][name]).all() and (one[at][name] == alone[at][name]).all()
+            assert np.allclose(scaled[at][name], 1024 * one[at][name], rtol=0.05)
+
+
+def test_networks_leave_out_what_has_no_logarithm():
+    y, _ = network_rows(count=12)
+    past = dict(enumerate(y[:, :60])) | {12: np.r_[-5.0, y[0, 1:60]], 13: np.r_[y[0, :59], 0.0]}
+    said = networks(past, 6, 12)
+    assert not said[12] and set(said[13]) >= {NETWORKS[0]}
+    assert all(np.isfinite(values).all() for one in said.values() for values in one.values())
+    assert not any(networks({0: past[12]}, 6, 12).values())

@@ -58,7 +58,6 @@ def test_tahoe_salt_errors(textbook):
     }
     for method, (forecast, actual, following) in forecasts.items():
         assert kpis.mad(forecast, actual) == pytest.approx(said[method]["mad"], rel=1e-6), method
-        assert 100 * kpis.mape(forecast, actual) == pytest.approx(said[method]["mape"], rel=1e-6), method
         signal = kpis.tracking_signal(forecast, actual)
         assert signal.min() == pytest.approx(said[method]["ts_min"], rel=1e-6), method
         assert signal.max() == pytest.approx(said[method]["ts_max"], rel=1e-6), method
@@ -96,7 +95,6 @@ def test_rmsse_and_mase_by_hand():
 
 def test_no_sales_is_not_no_error():
     assert np.isnan(kpis.wape([10], [0])) and np.isnan(kpis.bias([10], [0])) and np.isnan(kpis.accuracy([10], [0]))
-    assert kpis.smape([0], [0]) == 0
 
 
 def test_shapes_that_differ_are_refused():

@@ -108,7 +108,8 @@ def _named(table: Table, source: Source, extract: Extract, notes: Notes) -> dict
     for column in absent:
         if column.required and column.name not in source.rename.values():
             others = [name for name in found if ours[name] not in table.names]
-            fix = "Add the column, or name it under `rename:` in company.yaml; " + nearest(column.name, others)
+            fix = "Add the column, or in company.yaml name it under `rename:`, or its one value under `constants:`"
+            fix += f"; {nearest(column.name, others)}" if others else "."
             notes.header(column.name, "column is missing", fix, allowed=column.allowed)
     for name in found:
         if ours[name] in table.names or name in source.ignore or "*" in source.ignore:
@@ -118,8 +119,7 @@ def _named(table: Table, source: Source, extract: Extract, notes: Notes) -> dict
             continue
         close = nearest(name.lower(), [column.name for column in absent])
         meant = close.startswith("did you mean")
-        fix = "Rename it, or name it under `rename:` or `ignore:` in company.yaml: "
-        fix += close if meant else nearest(name, table.names)
+        fix = "Rename it, or name it under `rename:` or `ignore:` in company.yaml" + f": {close}" * meant
         severity = "error" if meant else "warning"
         notes.header(name, "unknown column", fix, value=name, allowed=", ".join(table.names), severity=severity)
     return columns

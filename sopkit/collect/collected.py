@@ -8,6 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sopkit.errors import plural
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -43,7 +45,8 @@ class Collected:
         lines = self.grouped()
         rows = sum(len(frame) for frame in self.tables.values())
         warnings = len(self.findings) - self.errors
-        text = [f"{len(self.tables)} tables, {rows:,} rows; {self.errors:,} error(s), {warnings:,} warning(s)."]
+        found = f"{plural(self.errors, 'error')}, {plural(warnings, 'warning')}"
+        text = [f"{len(self.tables)} tables, {rows:,} rows; {found}."]
         for line in lines.head(most).itertuples():
             where = line.table + (f", column {line.column}" if line.column else "")
             value = f" ({line.values})" if line.values else ""

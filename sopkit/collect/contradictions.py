@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from sopkit.book.known import Known, Tables
-from sopkit.errors import Finding, SupplyDataError
+from sopkit.errors import Finding, SupplyDataError, plural
 from sopkit.tables import TABLES, Company
 from sopkit.tables.declare import DAYS_A_MONTH
 
@@ -358,13 +358,13 @@ def _months(tables: Tables, months: Months) -> Iterator[Finding]:
     ]:
         if missing := sorted(set(months) - known.get(resource, set())):
             first = f"{missing[0]:%Y-%m}"
-            rule = f"{resource} lacks {len(missing)} planned month(s), first {first}"
+            rule = f"{resource} lacks {plural(len(missing), 'planned month')}, first {first}"
             fix = "Add the rows (0 hours where it stands still)."
             row = last.get(resource, 1)
             yield Finding("capacity", row, "month", first, rule, "error", "a row for each planned month", fix)
     missing = sorted(set(months) - set(calendar["month"]))
     if missing and len(tables["workforce"]):
-        rule, allowed = f"{len(missing)} planned month(s) have no working days", "a row for each planned month"
+        rule, allowed = f"{plural(len(missing), 'planned month')} without working days", "a row for each planned month"
         first = f"{missing[0]:%Y-%m}"
         yield Finding("calendar", len(calendar) + 1, "month", first, rule, "error", allowed, "Add the months.")
 

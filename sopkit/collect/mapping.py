@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
-from sopkit.errors import SettingsError, nearest
+from sopkit.errors import SettingsError, nearest, plural
 from sopkit.files import is_inside
 from sopkit.tables import INPUTS, TABLES, Company, Source, Table, load_yaml, parse_cycle, validated
 from sopkit.tables.company import Assumption, line_of
@@ -72,7 +72,7 @@ def load(folder: Path, cycle: str) -> Mapping:
     mistakes = sorted(_against_declarations(company, lines, folder))
     if mistakes:
         text = "\n".join(f"  line {line}: {text}" for line, text in mistakes)
-        raise SettingsError(f"{path} has {len(mistakes)} mistake(s):\n{text}")
+        raise SettingsError(f"{path} has {plural(len(mistakes), 'mistake')}:\n{text}")
     try:
         raw = company.raw_folder(folder)
     except SettingsError as error:

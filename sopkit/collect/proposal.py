@@ -26,8 +26,8 @@ from sopkit.collect.mapping import ADDABLE_UNITS, INPUT_TABLES
 from sopkit.tables import Column, Table, load_yaml
 
 SURE, LIKELY, GUESS = "sure", "likely", "a guess"
-EMPTY = "named so, but empty"
-FITS = 0.98  # share of the filled cells that must fit a kind
+EMPTY, SPOILED = "named so, but empty", "named so, but not every cell fits"
+FITS, MOST = 0.98, 0.5  # share of the filled cells that must fit a kind, and where the name says it
 CODED, STRANGE = 0.9, 0.5  # share of codes that another export knows, from which it is what they name, or is not
 NEEDS, SPARE = 1.6, 0.4  # what a table loses by a needed column that is not there, and by a column that nothing means
 LONGEST_WAIT = 6  # months, beyond which a lead time is most likely in days
@@ -258,7 +258,10 @@ def _alone(look: Look, name: str, column: Column, table: Table) -> Evidence | No
     if likeness < 0.4 and not (column.refs or column.choices or column.kind in ("month", "date")):
         return None
     if not look.fits(column.kind, name) or (column.required and look.gaps[name] and column.kind != "month"):
-        return None
+        # by its name it is: which cells are wrong is for check to say
+        needed = likeness >= 0.95 and column.required and column.kind in ("month", "number")
+        most = needed and (column.kind == "month" or look.read(column.kind, name)[1] > MOST)
+        return (0.55, SPOILED, {}, 1.0) if most else None
     why, words, factor = "named so" if likeness >= 0.95 else "named nearly so" if likeness >= 0.6 else "", {}, 1.0
     if column.choices:
         translated = _translated(look.words[name], column)

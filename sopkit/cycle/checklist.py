@@ -18,6 +18,8 @@ def blocking(cycle: Cycle) -> pd.DataFrame:
     asks it. A cycle that is published for good waits for nothing. Raises what reading the cycle raises.
     """
     rows, manifest, stale = [], cycle.manifest, cycle.stale()
+    if manifest["stages"].get(cycle.stage, {}).get("state") == "running":
+        del stale[cycle.stage]  # asked by the notebook of the stage while it runs
     if "frozen" in manifest:
         return pd.DataFrame(columns=COLUMNS)
     again = command("run", cycle.company_name, cycle.cycle, "--resume")

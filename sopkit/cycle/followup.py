@@ -46,7 +46,7 @@ def tick(cycle: Cycle, stage: str, item: str, *, by: str) -> int:
     """Record that `by` ticks `item` of a stage's checklist; SettingsError where company.yaml has no such item."""
     known = cycle.company.rule(stage).ticks
     if item not in known:
-        raise SettingsError(f"stage {stage} has no item {item!r} to tick: {nearest(item, known) if known else 'none'}.")
+        raise SettingsError(f"stage {stage} has no item {item!r} to tick: {nearest(item, known)}.")
     must_be_allowed(cycle.read("people"), by, stage, f"tick for {stage}")
     return cycle.records.add("ticks", author=by, cycle=cycle.cycle, stage=stage, item=item)
 

@@ -45,5 +45,5 @@ def _stands(company: str, cycle: str, *, closed: bool) -> tuple[str, str, str]:
         return "damaged", str(error).splitlines()[0], command("verify", company, cycle)
     if len(left):
         first = left.iloc[0]
-        return first["state"], "; ".join(left.drop_duplicates("stage")["waits for"]), first["next"]
+        return first["state"], "; ".join(left.drop_duplicates("stage")["waits for"].unique()), first["next"]
     return "signed", "-", command("publish", company, cycle)

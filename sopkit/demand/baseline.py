@@ -3,10 +3,6 @@
 Every series is forecast by several contestants at past months (cutoffs) and now. The errors made at the cutoffs say
 how much each contestant counts and how wide the range must be. At a cutoff nothing after it is seen: not by a
 contestant, not by a weight, not by a scale. So the backtest shows what would have been forecast then.
-
-Versions: statsforecast 2.1 with pandas 2.3. statsforecast 2.1 computes in compiled code, so a fresh process forecasts
-at once, but it asks for pandas below 3; a resolver left alone takes pandas 3 and falls back to statsforecast 2.0,
-without its fixes and with a compiler to wait for. Hence pandas < 3 and statsforecast >= 2.1 in pyproject.toml.
 """
 
 from __future__ import annotations
@@ -21,6 +17,7 @@ import pandas as pd
 
 from sopkit import kpis
 from sopkit.demand.contestants import NAIVE, Values, lightgbm, statistical
+from sopkit.demand.networks import networks
 from sopkit.demand.panel import FIXED, Panel, panel_of
 from sopkit.demand.ranges import ENOUGH, Ranges, coverage_of, doubt, errors_of, ranges_of
 from sopkit.demand.short import cut_tournaments, planned_by, profiles_of, with_short
@@ -28,7 +25,7 @@ from sopkit.engine import Engine, Progress, engine_at
 from sopkit.errors import SettingsError
 from sopkit.words import local, say
 
-# A LightGBM over all series needs so many that have more than two years.
+# LightGBM and networks over all series need so many that have more than two years.
 ENOUGH_SERIES = 80
 ENOUGH_SERIES_WITH_FEATURES = 20
 # How weights follow from errors, tuned on the monthly series of M1 and of the tourism competition: 1 / error ** POWER,
@@ -180,7 +177,7 @@ class _Few:
 
 @dataclass(frozen=True)
 class _All:
-    """A part of work: LightGBM over all series long enough, at one cutoff."""
+    """A part of work: what learns from all series long enough, at one cutoff."""
 
     past: Mapping[int, np.ndarray]
     panel: Panel
@@ -189,11 +186,12 @@ class _All:
     seed: int
 
     def run(self) -> Answers:
-        """What LightGBM forecasts."""
+        """What LightGBM forecasts, and networks, which know no features and so need more series."""
         one, cutoff = self.panel, self.panel.cutoff(self.offset)
         more: dict[str, Any] = {"freq": one.freq, "season": one.season, "features": self.features, "seed": self.seed}
         found = lightgbm(self.past, cutoff, one.horizon, **more)
-        return {(at, self.offset): (values, {}, np.nan) for at, values in found.items()}
+        nets = networks(self.past, one.horizon, one.season, self.seed) if len(self.past) >= ENOUGH_SERIES else {}
+        return {(at, self.offset): (values | nets.get(at, {}), {}, np.nan) for at, values in found.items()}
 
 
 def _run(work: _Few | _All) -> Answers:

@@ -48,7 +48,7 @@ def statistical(
         return ahead_of, fitted
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # a method that cannot fit is left out below, not reported line by line
-        level = _level(y, season) if kind == "regular" else np.ones(len(y))
+        level = todays_level(y, season) if kind == "regular" else np.ones(len(y))
         for name, (model, adjusted) in _methods(y * level, season, kind, profile, quick).items():
             try:
                 answer = model.forecast(y=adjusted.past(y * level), h=horizon, fitted=True)
@@ -126,7 +126,7 @@ def own_season(y: np.ndarray, season: int) -> Adjusted:
     return Adjusted(none + (1 - shrunk) * (factors - none), additive)
 
 
-def _level(y: np.ndarray, season: int) -> np.ndarray:
+def todays_level(y: np.ndarray, season: int) -> np.ndarray:
     """What each month is multiplied by to stand at today's level: not 1 before a change of level."""
     out = np.ones(len(y))
     if season > 1 and y.min() > 0:
@@ -195,10 +195,9 @@ def _methods(
     if regular:
         # CES: its full form is as good as the choice among four and twice as fast, its simple form nearly so
         out["ces"] = (models.AutoCES(season_length=season, model="ZFS"[quick]), plain)
-        if quick < 2:
+        # beside LightGBM and networks neither adds anything to months
+        if quick < (1 if season == 12 else 2):
             out["ets"] = (models.AutoETS(season_length=season, model="MNM" if y.min() > 0 else "ANA"), plain)
-        # beside LightGBM it adds nothing to months: M1 13.39 and 13.39, tourism 17.85 and 17.84
-        if quick < 1 or season != 12:
             out["mfles"] = (models.MFLES(season_length=season), plain)
         if strong_trend(rest, season):
             growing = replace(adjusted, log=True)

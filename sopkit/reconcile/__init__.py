@@ -10,7 +10,6 @@ if TYPE_CHECKING:
 
     from sopkit.book import Book, Plan
     from sopkit.engine import Engine, Progress
-    from sopkit.supply.solve import Solution
 
 USUAL = 300  # sampled futures where somebody asks and company.yaml says none
 
@@ -80,14 +79,6 @@ def measures(plan: Plan) -> dict[str, float]:
     from sopkit.reconcile import compare, finance
 
     return compare.measures(plan, finance.pnl(plan))
-
-
-def weighed(book: Book, solution: Solution) -> dict[str, float]:
-    """`measures` of a plan of `book` that was solved and not written; StageError where it breaks a limit."""
-    from sopkit.reconcile.gauge import Gauge
-
-    told = Gauge(book, solution.matrix, solution.network)(solution.matrix, solution.values)
-    return {name: told[name] for name in MEASURES}
 
 
 def results(base: Plan, plans: Mapping[str, Plan]) -> pd.DataFrame:

@@ -111,7 +111,7 @@ def could_bring(book: Book) -> str:
     if not gap >= 1:  # where no run is recorded it is not known
         return ""
     return say(
-        "A plan with other lots or set-ups could bring {money} more at most: the search for one ended there.",
+        "A plan with other lots, set-ups or shifts could bring {money} more at most: the search for one ended there.",
         amount(gap, book.currency),
     )
 

@@ -292,6 +292,9 @@ def _inflow(solved: Solved, item: str, site: str, month: str) -> dict[int, float
         takes[solved.row("ages", item, site, 0, month)] = -solved.coefficient(
             ("ages", (item, site, 0, month)), ("keep", (item, site, 0, month))
         )
+    if opens := solved.network.shifts.opens.get(site):
+        closed = ("closed_takes_nothing", (item, site, opens, month))
+        takes[solved.row(closed[0], *closed[1])] = -np.sign(solved.coefficient(closed, ("work_shift", (opens, month))))
     for supplier in solved.network.buying.suppliers[item, site]:
         if solved.has("supplier_share", supplier, item, site):
             share = solved.network.buying.share_limit[supplier, item, site]
@@ -382,9 +385,10 @@ def _expedite(solved: Solved) -> Iterator[Lever]:
             sentence=say("The open orders of {item} for {site} a month sooner", solved.name(item), solved.name(site)),
         )  # fmt: skip
         sooner = _inflow(solved, item, site, solved.months[at - 1])
-        takes = {row: by for row, by in sooner.items() if solved.at(row)[0] != "supplier_share"}
+        of_orders = "supplier_share", "closed_takes_nothing"  # what was ordered before the plan arrives anyway
+        takes = {row: by for row, by in sooner.items() if solved.at(row)[0] not in of_orders}
         for row, by in _inflow(solved, item, site, month).items():
-            if solved.at(row)[0] != "supplier_share":
+            if solved.at(row)[0] not in of_orders:
                 takes[row] = takes.get(row, 0.0) - by
         found.setdefault((item, site), lever).add(solved.months[at - 1], takes, quantity, least=quantity)
     yield from found.values()

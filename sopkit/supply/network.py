@@ -688,7 +688,7 @@ class Shifts(Group):
             for text, month in zip(months, time.timestamps, strict=True)
             if month < row["valid_from"] or month > row["valid_to"]
         ]
-        opens = {n: some[0] for n, some in on.items() if n not in self.of}
+        self.opens = opens = {n: some[0] for n, some in on.items() if n not in self.of}
         self.below = {h: [last] for some in on.values() for last, h in pairwise(some)} | {
             some[0]: [opens[site[r]]] for r, some in self.of.items() if some and site[r] in opens
         }
@@ -772,8 +772,9 @@ class Lots(Group):
         wishes, need, lots = numbers(stock.end_stock), defaultdict[Any, Any](lambda: np.zeros(len(months))), numbers()
         for (item, site, _), least in stock.safety_stock.items():
             wishes[item, site] = max(wishes[item, site], least)
+        of_use = resources.set_ups or buying.minimum_order or buying.breaks_of or network.shifts.closable
         asked = numbers()
-        for (item, market, month), quantity in network.demand.quantity.items():
+        for (item, market, month), quantity in network.demand.quantity.items() if of_use else ():
             # what is asked is of use up to its month, or in every month where it may wait
             use = len(months) if network.demand.may_wait[item, market] else network.time.position[month] + 1
             asked[item, use] += quantity

@@ -61,9 +61,8 @@ class Recount:
         self.ways = self.ways.join(ways[["started", "minimum_run", "valid_from"]].max()).join(ways["valid_to"].min())
         self.ways = self.ways.assign(way_site=ways["site"].first()).reset_index()
         bills = self.ways[[*WAY, "way_site"]].merge(book["bom"].rename(columns={"quantity": "each"}), on="item")
-        bills = bills[bills["routing"].isin([""]) | bills["routing"].eq(bills["way"])].sort_values(
-            "routing", ascending=False
-        )
+        mine = bills["routing"].isin([""]) | bills["routing"].eq(bills["way"])
+        bills = bills[mine].sort_values("routing", ascending=False)
         bills = bills.drop_duplicates([*WAY, "component"]).drop(columns="routing")
         out = bills.pop("by_product").astype(bool)
         self.bills, self.by_products = bills[~out], bills[out]
@@ -384,11 +383,8 @@ class Recount:
         bought = self.bought.assign(counted=self.bought["quantity"] * self.bought["capacity_use"])
         counted = bought.groupby(["supplier", bought["month"].dt.year])["counted"].sum()
         months = pd.Series(self.months).groupby(pd.DatetimeIndex(self.months).year).agg(["max", "count"])
-        owed = (
-            self.book["suppliers"]
-            .query("yearly_quota > 0")
-            .merge(months.rename_axis("year").reset_index(), how="cross")
-        )
+        owed = self.book["suppliers"].query("yearly_quota > 0")
+        owed = owed.merge(months.rename_axis("year").reset_index(), how="cross")
         found = counted.reindex(pd.MultiIndex.from_frame(owed[["supplier", "year"]]), fill_value=0.0).to_numpy()
         missing = (owed["yearly_quota"] * owed["count"] / 12 - found).clip(lower=0.0)
         offering = owed["supplier"].isin(self.book["offers"]["supplier"])

@@ -20,6 +20,8 @@ def worked(plan: Recount) -> pd.DataFrame:
     """
     given = plan.book["shifts"].rename(columns={"cost": "price", "hours": "adds", "worked": "before"})
     rows = plan.plan["shift_plan"].merge(given, "left", SHIFT[:2]).sort_values(SHIFT, ignore_index=True)
+    if rows.empty:
+        return rows.assign(line=False, changed=0.0, working=0.0, changing=0.0).set_index(SHIFT)
     dated = plan.book["dated_shifts"].rename(columns={"cost": "price", "hours": "adds"})
     own = dated.set_index(SHIFT).reindex(pd.MultiIndex.from_frame(rows[SHIFT]))
     for column in ("price", "adds"):
@@ -36,11 +38,12 @@ def worked(plan: Recount) -> pd.DataFrame:
 def hours(plan: Recount) -> pd.DataFrame:
     """Of each resource and month: regular hours that maintenance leaves of capacity and shifts, and most overtime."""
     capacity = plan.book["capacity"].set_index(["resource", "month"])
-    rows = plan.shifts[plan.shifts["line"]]
-    added = rows["adds"].where(rows["worked"], 0.0).groupby(level=["place", "month"]).sum()
-    added = added.rename_axis(capacity.index.names).reindex(capacity.index, fill_value=0.0)
-    runs = rows["worked"].groupby(level=["place", "month"]).any()
-    runs = runs.rename_axis(capacity.index.names).reindex(capacity.index, fill_value=True).astype(bool)
+    rows, added, runs = plan.shifts[plan.shifts["line"].astype(bool)], 0.0, True
+    if len(rows):
+        each = rows.assign(adds=rows["adds"].where(rows["worked"], 0.0)).groupby(level=["place", "month"])
+        each = each.agg(adds=("adds", "sum"), runs=("worked", "any")).rename_axis(capacity.index.names)
+        each = each.reindex(capacity.index)
+        added, runs = each["adds"].fillna(0.0), each["runs"].ne(False)
     regular = (capacity["hours"] + added - capacity["maintenance"]).clip(lower=0.0)
     overtime = capacity["overtime_limit"].where(runs | capacity["hours"].gt(0), 0.0)
     return pd.DataFrame({"regular": regular, "overtime": overtime})
@@ -48,13 +51,16 @@ def hours(plan: Recount) -> pd.DataFrame:
 
 def _closed(plan: Recount) -> set[tuple[str, pd.Timestamp]]:
     """Sites and months in which they are closed."""
-    return set(plan.shifts.query("~line and ~worked").droplevel("shift").index)
+    shut = ~plan.shifts["line"].astype(bool) & ~plan.shifts["worked"]
+    return set(plan.shifts.index[shut].droplevel("shift"))
 
 
 def without_the_one_before(plan: Recount) -> pd.Series:
     """1 where a shift is worked but not the one before it on its place, or the first of a line whose site is closed."""
     rows = plan.shifts
     now = rows["worked"].astype(float)
+    if rows.empty:
+        return now
     before = now.groupby(level=["place", "month"]).shift()
     site = plan.book["resources"].set_index("resource")["site"].reindex(rows.index.get_level_values("place"))
     shut = pd.MultiIndex.from_arrays([site, rows.index.get_level_values("month")]).isin(_closed(plan))
@@ -71,6 +77,8 @@ def kept_too_short(plan: Recount) -> pd.Series:
 
 def at_closed_sites(plan: Recount) -> pd.Series:
     """Units that are made at, brought to or sent from a site in a month in which it is closed."""
+    if not (shut := _closed(plan)):
+        return pd.Series(dtype=float)
     moves = [(plan.made, "site", "month"), (plan.bought, "site", "available")]
     moves += [(plan.inward, "destination", "arrival"), (plan.shipped, "origin", "month")]
     found = [
@@ -78,4 +86,4 @@ def at_closed_sites(plan: Recount) -> pd.Series:
         for frame, site, month in moves
     ]
     moved = pd.concat(found).groupby(level=["site", "month"]).sum()
-    return moved[moved.index.isin(_closed(plan))]
+    return moved[moved.index.isin(shut)]

@@ -14,7 +14,7 @@ from urllib.parse import unquote_plus
 import yaml
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError, field_validator
 
-from sopkit.errors import SettingsError, nearest
+from sopkit.errors import SettingsError, nearest, plural
 from sopkit.tables.source import Currency, Positive, RawFile, Settings, Share, Source, setting
 from sopkit.words.languages import languages, speak
 
@@ -357,7 +357,7 @@ def load_yaml(path: Path) -> tuple[Any, dict[Place, int]]:
             again = "\n".join(
                 f"  line {line}: {name} stands here again; YAML would keep only the last" for line, name in twice
             )
-            raise SettingsError(f"{path} has {len(twice)} mistake(s):\n{again}")
+            raise SettingsError(f"{path} has {plural(len(twice), 'mistake')}:\n{again}")
         lines = _lines(node) if node else {}
         return (yaml.SafeLoader("").construct_document(node) if node else None) or {}, lines
     except yaml.MarkedYAMLError as error:
@@ -406,7 +406,7 @@ def validated(kind: type[Kind], document: Any, lines: dict[Place, int], path: Pa
                 message += hint if hint.startswith("did you mean") else f"write {expected}"
             found.append(f"  line {line_of(lines, where)}: {'.'.join(map(str, where))}: {message}")
         found = sorted(dict.fromkeys(found), key=lambda text: int(text.split(":")[0].split()[-1]))
-        raise SettingsError(f"{path} has {len(found)} mistake(s):\n" + "\n".join(found)) from None
+        raise SettingsError(f"{path} has {plural(len(found), 'mistake')}:\n" + "\n".join(found)) from None
 
 
 def load_company(folder: Path) -> Company:

@@ -272,7 +272,7 @@ class AnswerForm(_Form):
                 unit="units",
                 height=200,
                 title=f"The correction in its series: {row['product']} · {row['market']}",
-                look_for=f"{words.month_name(row['month'])}: {row['reason']}.",
+                look_for=f"{words.month_name(row['month'])}: {row['reason']}.".replace("?.", "?"),
             )
         )
 
