@@ -33,6 +33,11 @@ def frame(name, y, end="2026-10-01"):
     return pd.DataFrame({"unique_id": name, "ds": pd.date_range(end=end, periods=len(y), freq="MS"), "y": y})
 
 
+def test_a_range_moves_with_its_middle_by_ratio_when_near_and_by_units_when_far_or_from_nothing():
+    before, after = np.array([[100.0, 100.0, 0.0, 2e-313]]), np.array([[120.0, 300.0, 7.0, 50.0]])
+    assert (hierarchy._moved(np.array([[80.0, 80.0, 1.0, 3.0]]), before, after) == [[96.0, 280.0, 8.0, 53.0]]).all()
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.lists(MONTH, min_size=1, max_size=200), min_size=1, max_size=3), st.integers(1, 18))
 def test_any_history_ends_in_a_plan_with_finite_numbers(histories, horizon):

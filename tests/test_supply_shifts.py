@@ -8,9 +8,11 @@ from small_company import CYCLE, company, demand, months, read
 from test_supply import changed, cost, plain, planned
 from typed_levers import told_and_typed
 
-from sopkit.book import Book
+from sopkit.book import Book, Change
 from sopkit.errors import SupplyDataError
 from sopkit.publish.sections import supply_plan
+from sopkit.reconcile import measures
+from sopkit.reconcile.gauge import Gauge
 from sopkit.supply import figures
 from sopkit.supply.check import checks
 from sopkit.supply.explain import explain
@@ -252,3 +254,23 @@ def test_the_page_shows_which_shifts_are_worked():
     assert figures.shifts(plan).frame["shifts"].tolist() == [0, 1]
     parts = [each for part in supply_plan(plan)["body"] for each in (part if isinstance(part, list) else [part])]
     assert any("Shifts worked and sites open" in getattr(part, "html", "") for part in parts)
+
+
+def test_a_shift_in_march_is_a_what_if():
+    """200 asked in March alone: shift 2 costs 5,000 and is not worked, at 1,500 it brings 100 x 40 less that."""
+    tables = line([100, 100, 200], 100, {"shift": 2, "cost": 5000.0})
+    plan = Book.of(tables, company(3), CYCLE).supply()
+    assert worked(plan) == [0, 0, 0]
+    row = {"place": "LINE", "shift": 2, "month": "2026-03", "cost": 1500.0}
+    other = plan.what_if([Change(table="dated_shifts", rows=[row])])
+    assert worked(other) == [0, 0, 1]
+    gain = measures(other)["result"] - measures(plan)["result"]
+    assert gain == pytest.approx(100 * 40 - 1500)
+
+
+def test_what_a_solution_measures_counts_the_hours_of_shifts():
+    plan = Book.of(line([120, 150], 100, {"shift": 2, "cost": 1500.0}), company(2), CYCLE).supply()
+    base = Session(plan).base
+    told, written = Gauge(plan, base.matrix, base.network)(base.matrix, base.values), measures(plan)
+    assert told["mean utilisation"] == pytest.approx(250 / 300)
+    assert {name: told[name] for name in written} == pytest.approx(written)

@@ -195,8 +195,8 @@ def _moved(edge: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarra
 
     A node moved a little keeps its relative range; one moved far (mostly from near 0) its range in units.
     """
-    ratio = np.divide(after, before, out=np.ones_like(after), where=before > 0)
-    near = (before > 0) & (ratio > 0.5) & (ratio < 2)
+    near = (after > before / 2) & (after < 2 * before)
+    ratio = np.divide(after, before, out=np.ones_like(after), where=near)
     return np.where(near, edge * ratio, np.maximum(edge + after - before, 0.0))
 
 
