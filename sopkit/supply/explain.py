@@ -79,9 +79,9 @@ def binding_limits(solved: Solved) -> pd.DataFrame:
                 size = _people_hours(solved, rule, index)
             told = say("One more {limit} {gain}.", solved.one_more(rule, index), gain.told(solved.currency))
             place, item = (solved.text(part, limit.letters, index, codes=True) for part in (limit.place, limit.item))
-            row = {"limit": rule, "place": place, "item": item, "month": solved.time[index[-1]], "sentence": told}
-            row |= {"size": max(0.0, size if np.isfinite(size) else used), "unit": solved.unit(rule, index)}
-            rows.append(row | {"shadow_price": gain.total} | {name: getattr(gain, name) for name in GAIN})
+            about = {"limit": rule, "place": place, "item": item, "month": solved.time[index[-1]], "sentence": told}
+            about |= {"size": max(0.0, size if np.isfinite(size) else used), "unit": solved.unit(rule, index)}
+            rows.append(about | {"shadow_price": gain.total} | {name: getattr(gain, name) for name in GAIN})
     return ranked(rows, "shadow_price", solved)
 
 
@@ -129,9 +129,9 @@ def _needs(solved: Solved, kind: str, index: tuple, quantity: float, ends: dict[
                 head,
                 names_,
             )
-        where = {"limit_place": place, "limit_item": gone[0] if gone else item, "limit_month": solved.time[month]}
+        at = {"limit_place": place, "limit_item": gone[0] if gone else item, "limit_month": solved.time[month]}
         found = {"limit": "source" if gone else "price", "needs": 1.0, "unit": "units", "shadow_price": 0.0}
-        yield common | where | found | {"step": 1, "sentence": told}
+        yield common | at | found | {"step": 1, "sentence": told}
     dearest = sorted(ends, key=lambda row: (-ends[row] * prices[row], row))
     for step, row in enumerate(dearest[:MOST_LIMITS], start=1):
         rule, key = solved.at(row)
