@@ -263,6 +263,16 @@ def test_a_heading_names_a_unit_once_and_none_where_things_are_counted() -> None
     assert re.findall(r"<th[^>]*>(?:<[^>]*>)*([^<]+)", html) == ["Days", "Cells", "Stock (days)"]
 
 
+def test_a_month_without_a_number_keeps_its_place_between_two_others() -> None:
+    def labels(months: list[str]) -> list[str]:
+        rows = pd.DataFrame({"month": pd.to_datetime(months), "scenario": "plan", "amount": 5.0})
+        html = charts.columns(rows, "amount", "scenario", unit="EUR", title="t").html
+        return re.findall(r">(Oct|Nov|Dec|Jan|Apr)<", html)
+
+    assert labels(["2026-10-01", "2026-12-01", "2027-01-01"]) == ["Oct", "Nov", "Dec", "Jan"]
+    assert len(labels(["2026-10-01", "2027-01-01", "2027-04-01"])) == 3  # quarters
+
+
 def test_heat_map_writes_every_number_and_frames_the_full_cells():
     load = pd.DataFrame({"resource": ["A", "A", "B"], "month": [*MONTHS[:2], MONTHS[0]], "load": [0.95, 0.40, 1.02]})
     figure = charts.heat_map(load, "resource", "month", "load", mark_from=0.95, title="L", unit="share", look_for="")

@@ -40,6 +40,13 @@ from sopkit.charts.notation import BAD, LOOKS, QUIET, SHOWN, colour_of
 from sopkit.words import heading, say, scale_of, with_unit
 
 
+def _months(dates: pd.Series) -> pd.DatetimeIndex:
+    """The places along the axis, in order: a month without a number keeps its own; quarters and years stay alone."""
+    found = pd.DatetimeIndex(sorted(set(dates)))
+    monthly = len(found) > 1 and (found[1:] - found[:-1]).min().days < 32
+    return pd.date_range(found[0], found[-1], freq="MS") if monthly else found
+
+
 def columns(
     frame: pd.DataFrame | None, y: str, by: str, *, unit: str, x: str = "month", lines: Sequence[str] = (),
     warn: Sequence[Any] = (), **about: Unpack[About],
@@ -54,7 +61,7 @@ def columns(
     tidy = points(frame, {"x": x, "series": by}, {"y": y}, unit, about.get("source", "")).dropna(subset=["y"])
     shown = tidy.rename(columns={"x": x, "y": y, "series": by})
     tidy["series"] = tidy["series"].map(plain)
-    months = pd.DatetimeIndex(sorted(set(tidy["x"])))
+    months = _months(tidy["x"])
     width, high_px = about.get("width", WIDE), min(about.get("height", HIGH), LOW)
     front = tidy[tidy["series"].map(lambda s: SHOWN.get(s) in ("actual", "plan")) & ~tidy["series"].isin(lines)]
     scale = short_scale(tidy["y"], unit, (width - 150) / len(months))
@@ -131,7 +138,7 @@ def panels(
     shown = tidy.rename(columns={"x": x, "y": y, "series": by, "part": each})
     tidy[["series", "part"]] = tidy[["series", "part"]].map(plain)
     parts = [plain(name) for name in [*kept, "rest"] if plain(name) in set(tidy["part"])]
-    months = pd.DatetimeIndex(sorted(set(tidy["x"])))
+    months = _months(tidy["x"])
     width, gap = about.get("width", WIDE), 2
     pitch = (width - 70) / (len(parts) * (len(months) + gap))
     scale = scale_of(tidy["y"], unit, small=True)
