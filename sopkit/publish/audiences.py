@@ -89,8 +89,9 @@ AUDIENCES = {
     "operations": Audience(
         "scorecard supply capacity inventory plants",
         "families products markets sites resources materials suppliers people budget demand_plan demand_levels stock "
-        "deliveries clean_history supply_plan shipments policies resource_load people_plan workforce supply_costs kpis",
-        money="supply_plan.cost supply_costs.amount",
+        "deliveries clean_history supply_plan shipments policies resource_load shift_plan people_plan workforce "
+        "supply_costs kpis",
+        money="supply_plan.cost shift_plan.cost supply_costs.amount",
         rows={
             "supply_costs": "cost != 'revenue' and not penalty",
             "kpis": "kpi in ('cycle_time', 'cycle_time_p90', 'capacity_utilisation', 'production_forecast', "
