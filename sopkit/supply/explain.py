@@ -164,9 +164,8 @@ def level_chase(session: Session) -> pd.DataFrame:
     pairs = pd.DataFrame([pair for pair in network.flow.stocks if pair[0] in products], columns=["item", "site"])
     held = TABLES["policies"].conform(tables["policies"].merge(pairs, how="outer", on=["item", "site"]))
     held["maximum_stock"] = held["maximum_stock"].where(~held["item"].isin(products), held["safety_stock"])
-    asked = {"level": level, "chase": {"policies": held}}  # one after the other: a large model fills the memory
-    plans = [_by_month(name, session.resolve(changed)) for name, changed in asked.items()]
-    return pd.concat([_by_month("plan", session.base), *plans], ignore_index=True)
+    strategies = {"plan": session.base, "level": session.resolve(level), "chase": session.resolve({"policies": held})}
+    return pd.concat([_by_month(name, solution) for name, solution in strategies.items()], ignore_index=True)
 
 
 def _by_month(strategy: str, solution: Solution) -> pd.DataFrame:
