@@ -465,7 +465,7 @@ def test_a_stage_that_asks_what_blocks_while_it_runs_is_not_called_interrupted(c
 def test_no_event_loop_outlives_the_thread_that_starts_a_kernel(
     company: Path, notebooks: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Left to the garbage collector it printed a traceback below a stage's own error, in one run of four."""
+    """Left to the garbage collector it printed a traceback below a stage's own error, now and then."""
     loops, new = [], asyncio.new_event_loop
     monkeypatch.setattr(
         asyncio, "new_event_loop", lambda: loops.append((threading.current_thread(), new())) or loops[-1][1]
