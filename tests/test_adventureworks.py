@@ -150,7 +150,7 @@ def test_what_is_missing_is_declared_with_an_owner(tables):
     empty = {name for name, frame in tables.items() if frame.empty}
     # no launch is planned, no cycle was ours; the extract has no open orders and dates neither prices nor events
     ours = {name for name in empty if name.startswith("past_")} | {"last_supply_plan", "commitments"}
-    assert empty - declared - ours <= {"curves", "events", "customer_orders", "price_breaks", *DATED}
+    assert empty - declared - ours <= {"curves", "events", "customer_orders", "price_breaks", "shifts", *DATED}
     owners = {assumption.owner for assumption in company.assumptions.values()}
     assert owners <= set(tables["people"]["name"])
     said = scorecard(tables, company, CYCLE)["assumptions"]

@@ -48,7 +48,7 @@ def networks(past: Mapping[int, np.ndarray], horizon: int, season: int, seed: in
 def _learnt(
     logs: Mapping[int, np.ndarray], length: int, horizon: int, season: int, seeds: range
 ) -> dict[int, np.ndarray]:
-    """Nets trained on windows of `length` of all series of `logs`, and the mean of what they say of each one's end."""
+    """The mean of nets trained on windows of `length` of all series of `logs`: what follows each one's end."""
     windows, every = [np.empty((0, length + horizon))], -(-NEWEST * len(logs) // MOST)
     for place, y in enumerate(logs.values()):
         whole = np.r_[y, np.full(horizon - 1, np.nan)]  # the months after the end are not known yet
@@ -63,12 +63,12 @@ def _learnt(
     level, scale = ends[:, -season:].mean(axis=1, keepdims=True), seen[:, :length].std() or 1.0
     # a column of ones: what a unit adds whatever the window
     known, ends = (np.c_[x / scale, np.ones(len(x))] for x in (seen[:, :length], ends - level))
-    said = np.mean([_net(known, seen[:, length:], ends, seed) for seed in seeds], axis=0)
-    return dict(zip(logs, said + level, strict=True))
+    ahead = np.mean([_net(known, seen[:, length:], ends, seed) for seed in seeds], axis=0)
+    return dict(zip(logs, ahead + level, strict=True))
 
 
 def _net(x: np.ndarray, y: np.ndarray, ends: np.ndarray, seed: int) -> np.ndarray:
-    """What a net trained on windows `x` and what came after them, `y` (NaN: not known), says of `ends`.
+    """What a net trained on windows `x` and what came after them, `y` (NaN: not known), forecasts after `ends`.
 
     Two layers of HIDDEN rectified units beside a straight line from in to out; Adam (Kingma & Ba 2015), its rate
     falling to nothing over the second half.

@@ -401,7 +401,7 @@ INPUTS = (
         number("safety_stock_price", "price of a unit missing from safety stock or cover", "currency per unit and month", "", required=False, default=0.0, example=6.0),
         units("target_end_stock", "stock wanted at the horizon's end; 0 = the safety stock", "end", required=False, default=0.0, example=0),
         units("maximum_stock", "most stock at a month's end; empty = no limit", "", required=False, example=2500),
-        number("holding_cost", "cost of a unit in stock at a month's end", "currency per unit and month", "", required=False, default=0.0, example=0.9),
+        number("holding_cost", "cost of a unit in stock at a month's end; at 0 a sale may be lost now and its stock sold later, for nothing speaks against it", "currency per unit and month", "", required=False, default=0.0, example=0.9),
         number("disposal_price", "paid for a unit that is written off; empty = surplus that keeps is never written off, and what gets too old costs nothing", "currency per unit", "", required=False, example=0.5),
         share("service_level", "wanted chance of no stock-out in a lead time", required=False, default=0.95, example=0.95),
     ),
