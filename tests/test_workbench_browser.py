@@ -76,14 +76,22 @@ def accessible(page: Any, heading: str) -> None:
     control(page, heading).evaluate("element => element.removeAttribute('data-axe')")
 
 
+# A press within milliseconds of typing may overtake the text on its way to the kernel (each control has a channel of its
+# own): as long as a person's hand takes from key to mouse.
+HAND = 1_000
+
+
 def fill(part: Any, label: str, text: str) -> None:
     field = part.get_by_label(label, exact=True)
     field.fill(text)
     field.press("Tab")
+    field.page.wait_for_timeout(HAND)
 
 
 def pick(part: Any, label: str, option: str) -> None:
-    part.get_by_label(label, exact=True).select_option(label=option)
+    field = part.get_by_label(label, exact=True)
+    field.select_option(label=option)
+    field.page.wait_for_timeout(HAND)
 
 
 def press(part: Any, button: str, then: str) -> None:
