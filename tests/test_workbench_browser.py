@@ -76,8 +76,8 @@ def accessible(page: Any, heading: str) -> None:
     control(page, heading).evaluate("element => element.removeAttribute('data-axe')")
 
 
-# A press within milliseconds of typing may overtake the text on its way to the kernel (each control has a channel of its
-# own): as long as a person's hand takes from key to mouse.
+# A press within milliseconds of typing may overtake the text on its way to the kernel, for each control has a channel
+# of its own: as long as a person's hand takes from key to mouse, in milliseconds.
 HAND = 1_000
 
 
