@@ -232,7 +232,7 @@ class _Rules(Recount):
         return shifts.without_the_one_before(self)
 
     def rule_shifts_in_date(self) -> Violation:
-        """No shift is worked outside of its dates, and its hours are those of the month."""
+        """1 where a shift is worked outside of its dates."""
         rows, month = self.shifts, self.shifts.index.get_level_values("month")
         early, late = rows["valid_from"].gt(month), rows["valid_to"].lt(month)
         return (rows["worked"] & (early | late)).astype(float)

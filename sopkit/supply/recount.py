@@ -47,7 +47,7 @@ class Recount:
         buys = lines["mode"].eq("buy")
         self.made = lines[~buys].rename(columns={"source": "way"})
         bought = self._beside(lines[buys].rename(columns={"source": "supplier"}), "offers", OFFER)
-        self.bought = self._with_breaks(self._dated(bought, "dated_offers", "price", "price"))
+        self.bought = self._with_breaks(self.dated(bought, "dated_offers", "price", "price"))
         names = (("products", "product"), ("materials", "material"))
         self.things = pd.concat([book[table].rename(columns={key: "item"}) for table, key in names])
         self.items = self.things[["item", "weight", "volume"]]
@@ -80,10 +80,10 @@ class Recount:
         self.work = pd.concat([work, lost]) if len(lost) else work
         people = self._beside(plan["people_plan"], "workforce", ["site", "skill"])
         people = people.merge(book["calendar"], "left", "month")
-        people = self._dated(people.assign(start=0.0), "dated_workforce", "starting", "start")
-        people = self._dated(people.assign(retire=0.0), "dated_workforce", "leaving", "retire")
+        people = self.dated(people.assign(start=0.0), "dated_workforce", "starting", "start")
+        people = self.dated(people.assign(retire=0.0), "dated_workforce", "leaving", "retire")
         for cost in ("wage", "hire_cost", "layoff_cost") if len(book["dated_workforce"]) else ():
-            dated = self._dated(people.assign(dated=np.nan), "dated_workforce", cost, "dated")
+            dated = self.dated(people.assign(dated=np.nan), "dated_workforce", cost, "dated")
             people[cost] = dated.groupby(["site", "skill"])["dated"].ffill().fillna(people[cost])
         self.people = people.set_index(["site", "skill", "month"])
         self.stock_lines, self.due_lines = self._stock(), self._due()
@@ -93,7 +93,7 @@ class Recount:
         """The rows of `frame`, and beside them those of input `table`: a column that both have is `..._given` there."""
         return frame.merge(self.book[table], "left", key, suffixes=("", "_given"))
 
-    def _dated(self, frame: pd.DataFrame, table: str, column: str, here: str) -> pd.DataFrame:
+    def dated(self, frame: pd.DataFrame, table: str, column: str, here: str) -> pd.DataFrame:
         """`frame` with its column `here` as `table` has `column` for the month, where it has one."""
         own = self.book[table]
         if own.empty or (own := own.dropna(subset=[column])).empty:
@@ -149,7 +149,7 @@ class Recount:
         numbers = ["safety_stock_given", "cover_days", "safety_stock_price", "holding_cost", "target_end_stock"]
         stock["may_go"] = stock["shelf_life"].gt(0) | stock["disposal_price"].notna()
         stock[numbers] = stock[numbers].fillna(0.0)
-        stock = self._dated(stock, "dated_policies", "safety_stock", "safety_stock_given")
+        stock = self.dated(stock, "dated_policies", "safety_stock", "safety_stock_given")
         rest = stock["cover_days"]
         leaves = (stock["issued"] - stock["scrapped"]).groupby([stock["item"], stock["site"]])
         for ahead in range(1, 1 + int(-(-rest.max() // DAYS_A_MONTH)) if len(rest) else 1):

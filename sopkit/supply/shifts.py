@@ -22,10 +22,8 @@ def worked(plan: Recount) -> pd.DataFrame:
     rows = plan.plan["shift_plan"].merge(given, "left", SHIFT[:2]).sort_values(SHIFT, ignore_index=True)
     if rows.empty:
         return rows.assign(line=False, changed=0.0, working=0.0, changing=0.0).set_index(SHIFT)
-    dated = plan.book["dated_shifts"].rename(columns={"cost": "price", "hours": "adds"})
-    own = dated.set_index(SHIFT).reindex(pd.MultiIndex.from_frame(rows[SHIFT]))
-    for column in ("price", "adds"):
-        rows[column] = own[column].fillna(pd.Series(rows[column].to_numpy(), own.index)).to_numpy()
+    for column, here in (("cost", "price"), ("hours", "adds")):
+        rows = plan.dated(rows, "dated_shifts", column, here)
     now = rows["worked"].astype(float)
     last = now.groupby([rows["place"], rows["shift"]]).shift().fillna(rows["before"].astype(float))
     line = rows["place"].isin(plan.book["resources"]["resource"])
