@@ -260,8 +260,10 @@ def ranking(
     tidy = tidy.assign(y=tidy["y"] / scale.factor, n=range(len(tidy)), text=texts, d=words, fill=fills, stroke=strokes)
     labels = [fit(name, 210, 12) for name in tidy["item"].map(named)]
     # room for the labels in the widest font that a reader's machine may put in the place of ours
-    v, room = vega(), min(230.0, 8 + wrapped(labels, 12))
-    axis = v.Axis(title=None, labelExpr=label_list(labels, 60), minExtent=room, ticks=False, domain=False)
+    v, room = vega(), min(230.0, 12 + wrapped(labels, 12))
+    axis = v.Axis(
+        title=None, labelExpr=label_list(labels, 60), minExtent=room, labelPadding=6, ticks=False, domain=False
+    )
     base = chart(tidy).encode(y=v.Y("n:O", axis=axis))
     ends = [min(0.0, 1.4 * tidy["y"].min()), max(0.0, 1.25 * tidy["y"].max())]
     across = v.X("y:Q", axis=None, scale=v.Scale(domain=ends if ends[0] < ends[1] else [0, 1], nice=False))
