@@ -285,12 +285,8 @@ def _trading_days(
             continue
         effect = np.exp(-min(slope, 1.0) * shift.fillna(0.0)) - 1
         for t in np.flatnonzero(effect.abs().to_numpy() >= TRADING_MATERIAL):
-            reason = say(
-                "{days} working days where {usual} are usual in {month}",
-                number(days.iat[t]),
-                local(f"{usual.iat[t]:.1f}"),
-                written(known.index[t], "%B", "LLLL"),
-            )
+            told = "{days} working days where {usual} are usual in {month}"
+            reason = say(told, number(days.iat[t]), local(f"{usual.iat[t]:.1f}"), written(known.index[t], "%B", "LLLL"))
             for s in np.flatnonzero((groups == group) & (known.iloc[t].to_numpy() * abs(effect.iat[t]) >= 1)):
                 cells[t, s] = (known.iat[t, s] * effect.iat[t], "trading_days", reason)
     return _rows(known, cells)

@@ -102,14 +102,11 @@ def _unmet_demand(tables: Mapping[str, pd.DataFrame]) -> Iterator[Finding]:
         named = ", ".join(f"{row.product} in {row.market}" for row in bare.head(LISTED).itertuples())
         if len(bare) > LISTED:
             named = say("{names} and {count} more", named, number(len(bare) - LISTED))
-        rule = say(
-            "{count} of {all} products and markets have no service policy: what is not delivered in its month "
-            "is lost, "
-            "and nothing but its margin speaks against that; missing: {names}",
-            number(len(bare)),
-            number(len(pairs)),
-            named,
+        told = (
+            "{count} of {all} products and markets have no service policy: what is not delivered in its month is lost, "
+            "and nothing but its margin speaks against that; missing: {names}"
         )
+        rule = say(told, number(len(bare)), number(len(pairs)), named)
         fix = say("Add them with what a waiting or lost unit costs.")
         yield Finding("service_policies", 0, "", "", rule, "warning", "", fix)
 

@@ -41,14 +41,8 @@ def reasons(book: Book, product: str, market: str = "") -> list[tuple[str, str]]
     units, near = book.units, plan[plan["month"].isin(book.year)]
     consensus, baseline = near["consensus"].sum(), near["baseline"].sum()
     low, high = (near[edge].sum() / max(consensus, 1e-9) for edge in ("p10", "p90"))
-    told = say(
-        "{quantity} {unit} in the {span}; four months in five end between {low} and {high} of their plan.",
-        number(consensus),
-        units,
-        book.span,
-        percent(low),
-        percent(high),
-    )
+    how = "{quantity} {unit} in the {span}; four months in five end between {low} and {high} of their plan."
+    told = say(how, number(consensus), units, book.span, percent(low), percent(high))
     lines = [("plan", told)]
     past = of("baseline_history").groupby("month")["quantity"].sum()
     lines += _past(past, baseline, units)
@@ -91,13 +85,10 @@ def _past(past: pd.Series, baseline: float, units: str) -> list[tuple[str, str]]
     if past.empty:
         return [("level", say("It was never sold: the plan rests on what people say and on layers."))]
     year = past.tail(12)
-    sold = say(
-        "The last {count} months sold {quantity} {unit}, without campaigns, market conditions and prices that "
-        "differed.",
-        len(year),
-        number(year.sum()),
-        units,
+    told = (
+        "The last {count} months sold {quantity} {unit}, without campaigns, market conditions and prices that differed."
     )
+    sold = say(told, len(year), number(year.sum()), units)
     out = [("level", sold)]
     if len(past) < 24:
         told = say("{count} months of history: the season is that of longer series, if any.", len(past))
@@ -129,19 +120,11 @@ def _drivers(book: Book, product: str) -> list[tuple[str, str]]:
         if row.counts:
             give = number(1.645 * row.error, 2)
             if row.driver.startswith("event"):
-                told = say(
-                    "{driver}: moves demand by {share} (give or take {error}).",
-                    row.driver,
-                    percent(np.expm1(row.effect), sign=True),
-                    give,
-                )
+                how = "{driver}: moves demand by {share} (give or take {error})."
+                told = say(how, row.driver, percent(np.expm1(row.effect), sign=True), give)
             else:
-                told = say(
-                    "{driver}: 1 % dearer moves demand by {effect} % (give or take {error}).",
-                    row.driver,
-                    number(row.effect, 2, sign=True),
-                    give,
-                )
+                how = "{driver}: 1 % dearer moves demand by {effect} % (give or take {error})."
+                told = say(how, row.driver, number(row.effect, 2, sign=True), give)
             out.append(("drivers", told))
         else:
             out.append(("drivers", say("{driver}: {reason}, so it moves nothing.", row.driver, row.reason)))
