@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict
 from sopkit.errors import SettingsError, nearest, plural
 from sopkit.files import is_inside
 from sopkit.tables import INPUTS, TABLES, Company, Source, Table, load_yaml, parse_cycle, validated
-from sopkit.tables.company import Assumption, line_of
+from sopkit.tables.company import Assumption
+from sopkit.tables.reading import line_of
 from sopkit.words.languages import speak
 
 INPUT_TABLES: dict[str, Table] = {table.name: table for table in INPUTS}

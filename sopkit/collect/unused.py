@@ -13,7 +13,7 @@ from sopkit.collect.mapping import Mapping as CompanyMapping
 from sopkit.collect.queries import SPREADSHEETS, raw_files
 from sopkit.errors import Finding, nearest
 from sopkit.tables import Source, Table
-from sopkit.tables.company import line_of
+from sopkit.tables.reading import line_of
 from sopkit.words import listed
 
 FILE = "company.yaml"

@@ -71,13 +71,10 @@ PARTS = (
 KINDS = {str: "text", bool: "yes or no", int: "whole number", float: "number", tuple: "list", dict: "names and values"}
 # a name of one's own, as the commented settings show it
 NAMED = {
-    "<kpi>": "fill_rate",
-    "<stream>": "statistical",
-    "<stage>": "demand",
-    "<name>": "erp",
-    "<file>": "orders_*.csv",
+    "<kpi>": "fill_rate", "<stream>": "statistical", "<stage>": "demand", "<name>": "erp", "<file>": "orders_*.csv",
     "<table>": "sales_history",
-}
+}  # fmt: skip
+OF_KIND = {"kpi_targets": "kpi", "streams": "stream", "workflow": "stage", "tables": "table", "raw_files": "file"}
 LIMITS = {"ge": "at least {}", "le": "at most {}", "max_length": "at most {} character", "pattern": "fits {}"}
 
 
@@ -156,8 +153,8 @@ def examples_from(folder: Path) -> dict[str, dict[str, Any]]:
         if frame.empty:
             continue
         row = frame.loc[frame.replace("", pd.NA).notna().sum(axis=1).idxmax()]
-        texts = {name: _plain(table[name], value) for name, value in row.items() if not pd.isna(value) and value != ""}
-        found[table.name] = texts
+        there = {name: value for name, value in row.items() if not pd.isna(value) and value != ""}
+        found[table.name] = {name: _plain(table[name], value) for name, value in there.items()}
     return found
 
 
@@ -171,38 +168,26 @@ def settings(kind: type[BaseModel] = Company, path: str = "") -> Iterator[Settin
     """Every setting of `kind` and of the parts inside it."""
     for name, field in kind.model_fields.items():
         inner = next((part for part in _parts(field.annotation) if issubclass(part, BaseModel)), None)
-        place = f"{path}{name}"
         if field.description:
-            yield _setting(place, field)
+            yield _setting(f"{path}{name}", field)
         if inner:
-            by_name = {
-                "kpi_targets": "<kpi>.",
-                "streams": "<stream>.",
-                "workflow": "<stage>.",
-                "tables": "<table>.",
-                "raw_files": "<file>.",
-            }.get(name, "<name>.")
-            yield from settings(inner, f"{place}." + (by_name if get_origin(field.annotation) is dict else ""))
+            own = f"<{OF_KIND.get(name, 'name')}>." if get_origin(field.annotation) is dict else ""
+            yield from settings(inner, f"{path}{name}.{own}")
 
 
 def commented() -> str:
     """Every setting of company.yaml as a comment with its default or example: take the mark away to set it."""
-    known = [(one, [NAMED.get(part, part) for part in one.path.split(".")]) for one in settings()]
-    parents = {tuple(names[:depth]) for _, names in known for depth in range(1, len(names))}
-    lines: list[str] = []
-    seen: set[tuple[str, ...]] = set()
+    known = [(one, tuple(NAMED.get(part, part) for part in one.path.split("."))) for one in settings()]
+    parents = {names[:depth] for _, names in known for depth in range(1, len(names))}
+    lines: dict[tuple[str, ...], str] = {}
     for one, names in known:
         for depth in range(1, len(names)):
-            if tuple(names[:depth]) not in seen:
-                seen.add(tuple(names[:depth]))
-                lines.append(f"# {'  ' * (depth - 1)}{names[depth - 1]}:")
-        if names == ["name"]:
-            continue  # stands above
-        seen.add(tuple(names))
-        value = "" if tuple(names) in parents else f" {one.written}"
+            lines.setdefault(names[:depth], f"# {'  ' * (depth - 1)}{names[depth - 1]}:")
+        value = "" if names in parents else f" {one.written}"
         about = one.meaning + (f" ({one.unit})" if one.unit else "")
-        lines.append(f"# {'  ' * (len(names) - 1)}{names[-1]}:{value}    # {about}")
-    return "\n".join(lines) + "\n"
+        lines[names] = f"# {'  ' * (len(names) - 1)}{names[-1]}:{value}    # {about}"
+    lines.pop(("name",))  # stands above
+    return "\n".join(lines.values()) + "\n"
 
 
 def _parts(kind: Any) -> Iterator[type]:
@@ -219,7 +204,9 @@ def _setting(path: str, field: FieldInfo) -> Setting:
     choices = [word for part in (kind, *get_args(kind)) if get_origin(part) is Literal for word in get_args(part)]
     allowed = ["one of " + ", ".join(choices)] if choices else []
     allowed += [text.format(limit) for text, limit in rules if limit is not None]
-    shown = (field.examples or [""])[0] if field.is_required() or field.default in (None, "", (), {}) else field.default
+    example = (field.examples or [""])[0]
+    shown = example if field.is_required() or field.default in (None, "", (), {}) else field.default
+    as_yaml = isinstance(shown, str) and shown.startswith(("{", "["))
     return Setting(
         path,
         kinds[0] if kinds else "text",
@@ -227,10 +214,8 @@ def _setting(path: str, field: FieldInfo) -> Setting:
         str(more.get("unit", "")) if isinstance(more, dict) else "",
         ", ".join(allowed),
         field.description or "",
-        _shown((field.examples or [""])[0]),
-        shown
-        if isinstance(shown, str) and shown.startswith(("{", "["))
-        else json.dumps(shown, default=str, ensure_ascii=False),
+        _shown(example),
+        shown if as_yaml else json.dumps(shown, default=str, ensure_ascii=False),
     )
 
 
@@ -259,14 +244,9 @@ def _row(*cells: str) -> str:
 _EXAMPLES: dict[str, dict[str, Any]] = yaml.safe_load(EXAMPLES.read_text(encoding="utf-8"))
 
 
-def write(path: Path) -> None:
-    """Write the dictionary to `path`."""
-    path.write_text(markdown(), encoding="utf-8")
-
-
 if __name__ == "__main__":
     if sys.argv[1:]:
         _EXAMPLES = examples_from(Path(sys.argv[1]))
         text = yaml.safe_dump(_EXAMPLES, sort_keys=False, allow_unicode=True, width=1000)
         EXAMPLES.write_text(text, encoding="utf-8")
-    write(Path(__file__).resolve().parents[2] / "data" / "README.md")
+    (Path(__file__).resolve().parents[2] / "data" / "README.md").write_text(markdown(), encoding="utf-8")
