@@ -323,12 +323,12 @@ def _level_of_intermittent(
 def _forecast(
     panel: Panel, mean: np.ndarray, models: Sequence[str], ranges: Ranges, levels: Sequence[float]
 ) -> pd.DataFrame:
-    ids, models = (np.repeat(np.array(names, dtype=object), panel.horizon) for names in (panel.names, models))
+    ids, how = (np.repeat(np.array(names, dtype=object), panel.horizon) for names in (panel.names, models))
     ds = np.tile(panel.after(0), len(panel.series))
     frame = pd.DataFrame({"unique_id": ids, "ds": ds, "mean": mean.ravel()})
     for level in sorted({10, 50, 90, *(edge for lv in levels for edge in (50 - lv / 2, 50 + lv / 2))}):
         frame[f"p{level:g}"] = np.maximum(mean + ranges.at(level / 100), 0.0).ravel()
-    return frame.assign(model=models)
+    return frame.assign(model=how)
 
 
 def _described(names: Sequence[str], weights: np.ndarray) -> str:

@@ -127,10 +127,10 @@ def _launch(
     pace, how = _first_months(row, past, peers, (ages, factors))
     volume = np.array([target[some].sum(axis=0) / len(peers) for some in known]).reshape(len(known), len(grid.months))
     target[rows] = volume * np.where(age < 0, 0.0, np.interp(age, ages, factors)) * pace
-    told = [product, starts, by, number(target[rows].sum()), *([how] if how else [])]
+    about = [product, starts, by, number(target[rows].sum()), *([how] if how else [])]
     alone = "{product} starts in {month} {how}: {quantity} units in the planned months."
     sentence = "{product} starts in {month} {how}: {quantity} units in the planned months; {first}." if how else alone
-    notes.say("lifecycle", product, sentence, *told, money=grid.money(target[rows], rows))
+    notes.say("lifecycle", product, sentence, *about, money=grid.money(target[rows], rows))
 
 
 def _nearest(row: pd.Series, products: pd.DataFrame, went: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

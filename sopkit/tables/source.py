@@ -80,8 +80,12 @@ class Source(Settings):
                     raise ValueError(f"write the value of {name} in quotes")
         return constants
 
+    @property
+    def currencies(self) -> dict[str, str]:
+        """Column -> currency; one for all columns stands under ""."""
+        one = {"": self.currency} if self.currency else {}
+        return self.currency if isinstance(self.currency, dict) else one
+
     def currency_of(self, column: Column) -> str:
         """Currency in which `column` comes; "" where it is the company's or the column holds no money."""
-        if not column.is_money:
-            return ""
-        return self.currency if isinstance(self.currency, str) else self.currency.get(column.name, "")
+        return self.currencies.get(column.name, self.currencies.get("", "")) if column.is_money else ""
