@@ -10,7 +10,7 @@ import pandas as pd
 
 from sopkit import kpis
 from sopkit.demand.grid import CELL
-from sopkit.demand.judged import BIAS_LIMIT, KEPT
+from sopkit.demand.judged import BIAS_LIMIT, KEPT, last_consensus
 from sopkit.words import month_name, number, percent, say
 
 if TYPE_CHECKING:
@@ -72,9 +72,7 @@ def _disagreements(book: Book, accuracy: pd.DataFrame) -> Iterator[Found]:
 
 def _moved(book: Book) -> Iterator[Found]:
     """Products whose consensus moved by 10 % or more since the last cycle."""
-    past = book["past_forecasts"]
-    past = past[(past["stream"] == "consensus") & (past["cycle"] < book.first)]
-    both = book["demand_plan"].merge(past.loc[past["cycle"] == past["cycle"].max(), [*CELL, "quantity"]], on=CELL)
+    both = book["demand_plan"].merge(last_consensus(book)[[*CELL, "quantity"]], on=CELL)
     sums = _by_product(both, "consensus", "quantity", money=(both["consensus"] - both["quantity"]) * both["price"])
     for row in sums[sums["quantity"] > 0].itertuples():
         change = row.consensus / row.quantity - 1

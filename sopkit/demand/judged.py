@@ -233,19 +233,26 @@ def _say_biases(book: Book, at_lag: pd.DataFrame, accuracy: pd.DataFrame, notes:
 # What changed ------------------------------------------------------------------------------------------------------
 
 
+def last_consensus(book: Book) -> pd.DataFrame:
+    """The rows of `past_forecasts` that hold the consensus of the last earlier cycle."""
+    past = book["past_forecasts"]
+    past = past[(past["stream"] == "consensus") & (past["cycle"] < book.first)]
+    return past[past["cycle"] == past["cycle"].max()]
+
+
 def changed(book: Book, notes: Notes) -> pd.DataFrame:
     """From last cycle's consensus to this one's over the months both plan: the rows of `demand_change`.
 
     Each step is the change of one layer, in units and at today's price; the steps add up to the difference exactly.
     """
     past, now, columns = book["past_forecasts"], book["frozen_forecasts"], TABLES["demand_change"].names
-    agreed = past[(past["cycle"] < book.first) & (past["stream"] == "consensus")]
+    agreed = last_consensus(book)
     if agreed.empty:
         sentence = say("No consensus of an earlier cycle was kept: what changed since then is not known.")
         notes.say("consensus", "last cycle", sentence)
         return pd.DataFrame(columns=columns)
     last = agreed["cycle"].max()
-    months = sorted(set(agreed.loc[agreed["cycle"] == last, "month"]) & set(now["month"]))
+    months = sorted(set(agreed["month"]) & set(now["month"]))
     if not months:
         told = "The plan of {month} has no month in common with this one."
         notes.say("consensus", "last cycle", told, month_name(last))
