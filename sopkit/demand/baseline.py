@@ -61,13 +61,6 @@ class Baseline:
     weights: pd.DataFrame
     fitted: pd.DataFrame
     ranges: Ranges = field(repr=False)
-    seed: int = 0
-
-    def paths(self, n: int = 200) -> pd.DataFrame:
-        """`n` possible futures of every series: unique_id, ds, path, y (see `Ranges.paths`)."""
-        mean = self.forecast["mean"].to_numpy().reshape(len(self.ranges.sizes), -1)
-        out = self.forecast.loc[self.forecast.index.repeat(n), ["unique_id", "ds"]].reset_index(drop=True)
-        return out.assign(path=np.tile(np.arange(n), mean.size), y=self.ranges.paths(mean, n, self.seed).ravel())
 
 
 def forecast(
@@ -128,7 +121,6 @@ def forecast(
         weights=pd.DataFrame(used | {"weight": weights[0][place, method]}),
         fitted=_fitted(panel, fitted, names, weights[0]),
         ranges=ranges,
-        seed=seed,
     )
 
 

@@ -98,10 +98,9 @@ def reconcile(
     `method`: `backtest` (the one of CANDIDATES that was best in the backtest and no worse than summing from below at
     the level `steered_by`), `mint_shrink` (Wickramasuriya, Athanasopoulos & Hyndman 2019; the covariance of one-step
     errors shrunk to its diagonal; `wls_var` in its place where the months are too few to learn it, as the notes say),
-    `wls_var`, `wls_struct`, `ols`, `bottom_up`, or `top_down` / `middle_out:LEVEL`, which forecast one level and spread
-    it over the products and markets in proportion to their last year. `options` go to `forecast`.
-    A negative bottom forecast is set to 0 before summing, so coherence is exact. Raises SettingsError as `build` and
-    `forecast` do.
+    `wls_var`, `wls_struct`, `ols`, `bottom_up`, or `top_down`, which forecasts the total and spreads it over the
+    products and markets in proportion to their last year. `options` go to `forecast`. A negative bottom forecast is set
+    to 0 before summing, so coherence is exact. Raises SettingsError as `build` and `forecast` do.
     """
     keys = list(dict.fromkeys(column for level in levels for column in level))
     tree = build(history[keys], levels)
@@ -136,8 +135,8 @@ def coherent(
     if method == "mint_shrink" and len(ids) > DENSE_NODES:
         notes.append(say("{count} nodes: reconciled with error variances only (wls_var).", number(len(ids))))
         method = "wls_var"
-    if method == "top_down" or method.startswith("middle_out"):
-        low = _spread_down(base, tree, before, method, season)
+    if method == "top_down":
+        low = _spread_down(base, tree, before, season)
     else:
         low = _projected(base, tree, before, method)
         below = np.inf if low is None else float(-low[low < 0].sum() / max(np.abs(low).sum(), 1e-12))
@@ -199,9 +198,9 @@ def _tried(
         actual = sold[forecasts.columns].fillna(0.0).to_numpy()
         judged = forecasts.notna().to_numpy()
         before = np.where(judged, forecasts.to_numpy(), actual)
-        down = method == "top_down" or method.startswith("middle_out")
         known = replace(base, fitted=base.fitted[base.fitted["ds"] <= cutoff])
-        bottom = _spread_down(known, tree, before, method, season) if down else _projected(known, tree, before, method)
+        down = method == "top_down"
+        bottom = _spread_down(known, tree, before, season) if down else _projected(known, tree, before, method)
         if bottom is None:
             return
         yield before, tree.summing @ np.maximum(bottom, 0.0), actual, judged
@@ -267,7 +266,7 @@ def _projected(base: baseline.Baseline, tree: Hierarchy, before: np.ndarray, met
     if method == "bottom_up":
         return before[-bottom:]
     if method not in TRACES:
-        valid = (BACKTEST, *TRACES, BOTTOM_UP, "top_down", "middle_out:LEVEL")
+        valid = (BACKTEST, *TRACES, BOTTOM_UP, "top_down")
         raise SettingsError(f"No reconciliation is called {method!r}: {nearest(method, valid)}")
     wide = base.fitted.pivot(index="unique_id", columns="ds").reindex(tree.nodes["unique_id"])
     y, fitted = (wide[column].to_numpy() for column in ("y", "fitted"))
@@ -305,16 +304,12 @@ def _never_zero(errors: np.ndarray) -> np.ndarray:
     return np.where(erred[:, None] | np.isnan(errors), errors, turns)
 
 
-def _spread_down(base: baseline.Baseline, tree: Hierarchy, before: np.ndarray, method: str, season: int) -> np.ndarray:
-    """The forecasts of one level split over its bottom nodes by their share of the last year."""
-    level = TOTAL if method == "top_down" else method.partition(":")[2]
-    at = (tree.nodes["level"] == level).to_numpy()
-    if not at.any():
-        raise SettingsError(f"The hierarchy has no level {level!r}: {nearest(level, tree.nodes['level'].unique())}")
+def _spread_down(base: baseline.Baseline, tree: Hierarchy, before: np.ndarray, season: int) -> np.ndarray:
+    """The forecast of the total split over the bottom nodes by their share of the last year."""
+    total = (tree.nodes["level"] == TOTAL).to_numpy()
+    if not total.any():  # one product in one market is its own total
+        return before[-tree.summing.shape[1] :]
     recent = base.fitted.sort_values("ds").groupby("unique_id")["y"].apply(lambda y: max(y.tail(season).sum(), 0.0))
     weight = recent.reindex(tree.bottom["unique_id"]).fillna(0.0).to_numpy()
-    share = tree.summing[at] * weight
-    group = share.sum(axis=1, keepdims=True)
-    equal = tree.summing[at] / tree.summing[at].sum(axis=1, keepdims=True)
-    share = np.divide(share, group, out=equal, where=group > 0)
-    return share.T @ before[at]
+    weight = weight if weight.sum() > 0 else np.ones(len(weight))
+    return np.outer(weight / weight.sum(), before[total][0])

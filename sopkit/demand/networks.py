@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from sopkit.demand.contestants import EXPLODED, Adjusted, Values, own_season, todays_level
+from sopkit.demand.contestants import Adjusted, Values, believable, own_season, todays_level
 
 NETWORKS = ("network", "network_levels")
 # Learning longer (2,000, 4,000 steps) or with 64 units was no better on these sets. Products of matrices as small as a
@@ -40,7 +40,7 @@ def networks(past: Mapping[int, np.ndarray], horizon: int, season: int, seed: in
     for name, logs, years, nets in ((NETWORKS[0], months, 3 if long else 1, NETS), (NETWORKS[1], rest, 1, 1)):
         for at, values in _learnt(logs, years * season + 1, horizon, season, range(seed, seed + nets)).items():
             ahead, _ = (own[at] if logs is rest else Adjusted()).back(np.exp(values), values[:0])
-            if np.isfinite(ahead).all() and ahead.max() <= EXPLODED * past[at].max():
+            if believable(ahead, past[at]):
                 out[at][name] = np.maximum(ahead, 0.0)
     return out
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtri
 
 from sopkit.demand.panel import FIXED, Panel
 from sopkit.demand.short import Cut, is_short
@@ -31,30 +31,10 @@ class Ranges:
     shapes: np.ndarray
     group: np.ndarray  # the group of each series: 0 regular, 1 intermittent, then one for each length of short ones
     sizes: np.ndarray  # how much each series moves, in its own unit
-    persistence: float  # correlation of a series' errors from one month to the next
-    shared: float  # correlation of the errors of two series in a month
 
     def at(self, level: float) -> np.ndarray:
         """What to add to the mean for the quantile `level` (0 to 1): series x step."""
         return self.sizes[:, None] * _quantile(self.shapes, level)[self.group]
-
-    def paths(self, mean: np.ndarray, n: int, seed: int) -> np.ndarray:
-        """`n` possible futures around `mean` (series x step): series x step x path.
-
-        A Gaussian copula ties the months of a series and the series of a month together as the backtest's errors were
-        tied; each month's own distribution is the one that the quantiles are read from.
-        """
-        random = np.random.default_rng(seed)
-        series, steps = mean.shape
-        common = walk(random, (n, 1, steps), self.persistence)
-        own = walk(random, (n, series, steps), self.persistence)
-        chance = ndtr(np.sqrt(self.shared) * common + np.sqrt(1 - self.shared) * own)
-        out = np.empty((series, steps, n))
-        for group in range(len(self.shapes)):
-            mine = self.group == group
-            for step in range(steps):
-                out[mine, step] = np.interp(chance[:, mine, step].T, _GRID, self.shapes[group, step])
-        return np.maximum(mean[:, :, None] + self.sizes[:, None, None] * out, 0.0)
 
 
 def _quantile(shapes: np.ndarray, level: float) -> np.ndarray:
@@ -176,7 +156,7 @@ def ranges_of(
         shapes[:2] = [unknown] * 2
         means = np.array([np.abs(series.y).mean() for series in panel.series])
         sizes = np.where((group < 2) & (sizes > 0), means, sizes)
-    return Ranges(np.stack(shapes), group, np.nan_to_num(sizes), *ties(errors))
+    return Ranges(np.stack(shapes), group, np.nan_to_num(sizes))
 
 
 def ties(errors: pd.DataFrame) -> tuple[float, float]:
