@@ -83,8 +83,9 @@ class Source(Settings):
     @property
     def currencies(self) -> dict[str, str]:
         """Column -> currency; one for all columns stands under ""."""
-        one = {"": self.currency} if self.currency else {}
-        return self.currency if isinstance(self.currency, dict) else one
+        if isinstance(self.currency, dict):
+            return self.currency
+        return {"": self.currency} if self.currency else {}
 
     def currency_of(self, column: Column) -> str:
         """Currency in which `column` comes; "" where it is the company's or the column holds no money."""
