@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from string import Template
 from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 import pandas as pd
@@ -20,49 +21,7 @@ from sopkit.tables import INPUTS, PLANS, RECORDS, STAGES, TABLES, Column, Compan
 from sopkit.words import GLOSSARY
 
 EXAMPLES = Path(__file__).with_name("examples.yaml")
-HEAD = """\
-# The data dictionary
-
-<!-- Made by `python -m sopkit.tables.dictionary` from the declarations in sopkit/tables. Do not edit. -->
-
-A company's folder holds `company.yaml` and its tables: as CSV files of a table's name, as sheets of `tables.xlsx`
-(`sopkit template` writes an empty one), or wherever `company.yaml` names their source. Months are written `2026-11`,
-days `2026-11-30`, shares as fractions (0.25 is 25 %), money in the company's currency, quantities in the unit of
-measure of the product. A column that is not needed may be absent; its empty cells then mean what stands under *empty*.
-
-*Adds up* tells how the rows of a family, a quarter or the company become one figure: a flow adds up, a stock takes the
-period's last month, a rate is computed again from its parts, and what does not add up is never added.
-
-Contents: [inputs](#inputs) · [records](#records) · [plans](#plans) · [settings](#settings) · [glossary](#glossary)
-"""
-FILES = """
-## The other files of a company
-
-**`sql/<table>.sql`** makes a table where renaming is not enough: one DuckDB `SELECT` whose columns are the table's.
-Each raw file is a view, made only where a query names it: `orders.csv` is `orders`, `dw.Sales.parquet` is `dw.Sales`,
-`2026/orders.csv` is `"2026".orders`, a sheet of `plan.xlsx` is `plan."Sheet"` and its first one `plan`. How a file is
-written is set by `raw_files`. `getvariable('raw')` is the raw folder, `getvariable('cycle')` the cycle (`2026-11`),
-`getvariable('currency')` the company's currency. `sql/_shared.sql` holds `CREATE VIEW` and `CREATE MACRO` for several
-queries; what a query does not use is not made for it.
-
-*The house rules of SQL*: a query reads its own raw folder and nothing else: not the records, not another company, not
-through a link that leads out. It writes nothing, reaches no network, sees no environment variable, and changes no
-setting of the database. Where the raw folder is the company's own, it reads the files that its text names.
-
-**`scenarios.yaml`**: a name of one's own, then `title`, `owner` and `changes`. A change names its `table` and either
-cells (`column` with one of `set`, `add`, `scale`, and `where` it applies), new `rows`, or `drop: true` for the rows
-of `where`. `kind` is `option` (ours to choose) or `event` (happens to us). An option may cost money `once` or
-`monthly` (from month `first` to month `last`), has a last month `choose_by` in which it can be chosen, and is held
-`against` events. An event has its `probability`, or takes it from its `supplier` or its `opportunity`.
-
-**`decisions.yaml`**: a list of questions, each with `question`, `options` (names of scenarios, or `base`), and once
-it is answered `option`, `reason`, `owner`, `decided_by`, `due` (`2026-12`) and `expected_effect`, with the `cycle`
-and the `plan` (the hash that page one names) for which it is given: for another one it stays undecided. `events`
-names the events that matter to the question.
-
-**Table `people`** names who takes part: `role` is a title, `may_sign` the stages that the person may sign, divided by
-blanks.
-"""
+WHOLE = Template(Path(__file__).with_suffix(".md").read_text(encoding="utf-8"))
 PARTS = (
     ("inputs", "What a company brings. Stage collect reads and checks it.", INPUTS),
     ("records", "What people recorded, kept in the records database.", RECORDS),
@@ -93,23 +52,20 @@ class Setting(NamedTuple):
 
 def markdown() -> str:
     """The whole dictionary: every table column by column, then every setting, then the glossary."""
-    lines = [HEAD]
-    for name, meaning, tables in PARTS:
-        lines += [f"# {name.capitalize()}\n\n{meaning}\n", "| table | who knows | one row is |", "|---|---|---|"]
-        for table in tables:
-            needed = "" if table.required or name != "inputs" else " (not needed)"
-            lines.append(_row(f"[{table.name}](#{table.name}){needed}", table.owner, table.meaning))
-        for table in tables:
-            lines += _section(table)
-        lines.append("")
-    lines.append("# Settings\n\nWhat may stand in `company.yaml`; `<name>` is a name of one's own.\n")
-    lines += ["| setting | kind | default | unit | allowed | meaning | example |", "|---|---|---|---|---|---|---|"]
-    lines += [_row(f"`{one.path}`", *one[1:-1]) for one in settings()]
-    lines.append(FILES)
-    lines.append("\n# Glossary\n\nOne name an idea: in columns, reports and messages.\n")
-    lines += ["| word | meaning | formula or unit |", "|---|---|---|"]
-    lines += [_row(term.term, term.meaning, term.formula) for term in GLOSSARY]
-    return "\n".join(lines) + "\n"
+    tables = (line for part in PARTS for line in _part(*part))
+    rows = {"settings": (_row(f"`{one.path}`", *one[1:-1]) for one in settings())}
+    rows |= {"glossary": (_row(term.term, term.meaning, term.formula) for term in GLOSSARY), "tables": tables}
+    return WHOLE.substitute({name: "\n".join(lines) for name, lines in rows.items()})
+
+
+def _part(name: str, meaning: str, tables: Sequence[Table]) -> Iterator[str]:
+    yield f"# {name.capitalize()}\n\n{meaning}\n\n| table | who knows | one row is |\n|---|---|---|"
+    for table in tables:
+        needed = "" if table.required or name != "inputs" else " (not needed)"
+        yield _row(f"[{table.name}](#{table.name}){needed}", table.owner, table.meaning)
+    for table in tables:
+        yield from _section(table)
+    yield ""
 
 
 def _section(table: Table) -> Iterator[str]:
