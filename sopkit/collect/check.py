@@ -237,8 +237,7 @@ def _keys(table: Table, frame: pd.DataFrame, bad: np.ndarray, notes: Notes) -> N
 def _repeats(extract: Extract, notes: Notes) -> None:
     """Rows that stand more than once with all their cells count more than once: a finding a file.
 
-    Most often a file was exported twice, or two exports overlap. An error where the repeats are no chance: 20 rows or
-    more, and at least two of five of the file's.
+    Most often a file was exported twice, or two exports overlap. An error where the repeats are no chance.
     """
     codes = pd.Series(_row_codes(extract.columns))
     again = codes.duplicated().to_numpy()
@@ -288,8 +287,7 @@ def _ready(table: Table, frame: pd.DataFrame, sum_rows: bool) -> pd.DataFrame:
 def references(tables: Mapping[str, Checked]) -> pd.DataFrame:
     """Every cell that names something no other table knows: one finding a cell, with the nearest known name.
 
-    What a table with findings of its own defines still counts as known; a table that could not be read at all is not
-    looked into, so that one missing file does not become thousands of findings.
+    One missing file does not become thousands of findings: a table that could not be read at all is not looked into.
     """
     known = {name: frozenset(_distinct(one.lines[one.table.key[0]])) - {""} for name, one in tables.items()}
     unread = {name for name, one in tables.items() if not known[name] and one.findings["severity"].eq("error").any()}

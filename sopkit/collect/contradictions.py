@@ -288,14 +288,11 @@ def _offers(tables: Tables, months: Months) -> Iterator[Finding]:
     left = low - (usual - breaks["price"])
     for severity, far in (("error", left.lt(0)), ("warning", left.ge(0) & low.lt(breaks["price"]))):
         yield from _Wrong("price_breaks", breaks.assign(usual=usual, low=low, left=left)).where(
-            far,
-            "price",
+            far, "price",
             "where dated_offers has {item} at {low}, it would cost {left} from {from_quantity} on: as much below as "
-            "{price} is below the usual {usual}",
-            allowed="a lower price that fits the lowest dated price, {low}, too",
-            fix="Correct the price here or in dated_offers, or the usual price in offers.",
-            severity=severity,
-        )
+            "{price} is below the usual {usual}", allowed="a lower price that fits the lowest dated price, {low}, too",
+            fix="Correct the price here or in dated_offers, or the usual price in offers.", severity=severity,
+        )  # fmt: skip
     special = special[special["month"].isin(months)]
     most = special.groupby(OFFER)["capacity"].agg(["max", "count"]).reindex(offered)
     usual = offers["capacity"].to_numpy() != 0
@@ -396,10 +393,8 @@ def _network(tables: Tables) -> Iterator[Finding]:
 
 
 def refuse_contradictions(tables: Tables, company: Company, cycle: str, known: Known | None = None) -> None:
-    """Raise SupplyDataError with every contradiction in `tables` (checked each by itself): unknown values first,
+    """Raise SupplyDataError with every contradiction in `tables` (checked each by itself), unknown values first.
 
-    then BOM loops, products and components without a source, unreachable markets, lead times beyond the horizon,
-    lots above capacity, shares that forbid every order, lanes that lead nowhere, missing capacity or working days.
     `known`: what was found the last time.
     """
     found = [*_references(tables)]

@@ -259,8 +259,7 @@ def _shares(units: np.ndarray) -> np.ndarray:
 
 
 def campaign_layer(book: Book, grid: Grid, volume: np.ndarray, past: Past, notes: Notes) -> np.ndarray:
-    """Units that campaigns bring at the success rate of their kind, less what they take from the months after and from
-    the rest of the family.
+    """Units that campaigns bring at the success rate of their kind, less what months after and the family lose.
 
     A campaign that ended just before the cycle still takes from its first months.
     """

@@ -98,10 +98,9 @@ def _judgement(judged: pd.DataFrame, rules: Consensus) -> pd.DataFrame:
 def stream_weights(judged: pd.DataFrame, families: list[str], rules: Consensus, notes: Notes) -> pd.DataFrame:
     """The weight of each stream in each family: in proportion to 1 / WAPE^2 of its past forecasts, within limits.
 
-    Weights by the inverse of the squared error are those of Bates & Granger 1969 with correlation left out. A stream is
-    judged without its own lasting bias, which is taken out of it before it is blended; one that was never judged starts
-    at its least weight. `judged`: cycle, stream, family, month, lag, quantity, actual of past forecasts. Returns the
-    rows of `stream_weights`.
+    Returns the rows of `stream_weights`: Bates & Granger 1969 with correlation left out. A stream is judged without its
+    lasting bias, which is taken out before it is blended; one that was never judged starts at its least weight.
+    `judged`: cycle, stream, family, month, lag, quantity, actual of past forecasts.
     """
     names, lag = list(rules.streams), rules.lag
     least, most = np.array([(limit.least, limit.most) for limit in rules.streams.values()]).T

@@ -290,10 +290,9 @@ def _projected(base: baseline.Baseline, tree: Hierarchy, before: np.ndarray, met
 
 
 def _never_zero(errors: np.ndarray) -> np.ndarray:
-    """Errors (nodes x months) in which a node that never erred errs a little.
+    """Errors (nodes x months) in which a node that never erred errs a hundredth of the least of the others, in turns.
 
-    A series that ended or never changed has no error, and a covariance with an empty row cannot be inverted: such a
-    node gets a hundredth of the smallest error of the others, in turns up and down.
+    A series that ended or never changed has no error, and a covariance with an empty row cannot be inverted.
     """
     months = (~np.isnan(errors)).sum(axis=1)
     size = np.sqrt(np.nansum(errors**2, axis=1) / np.where(months > 0, months, np.nan))

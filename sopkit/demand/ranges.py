@@ -77,10 +77,8 @@ def doubt(y: np.ndarray, ahead: Mapping[str, np.ndarray], past: Mapping[str, np.
 def errors_of(panel: Panel, cv: pd.DataFrame, known: Mapping[tuple[int, int], float]) -> pd.DataFrame:
     """Errors of the backtest in sizes the series had at the cutoff: series (its place), group, offset, step, error.
 
-    `known`: place and offset of a series -> its size, where the methods told one (see `doubt`).
-
-    A short series has none of its own. Where a series of two years had less at a cutoff, what was said then says little
-    of how sure today's forecast is: such errors count only where there are not ENOUGH others.
+    `known`: place and offset of a series -> its size, where the methods told one (see `doubt`). A short series has no
+    errors; where one of two years had less at a cutoff, they count only where there are not ENOUGH others.
     """
     place = {one.name: at for at, one in enumerate(panel.series) if one.kind not in FIXED and not is_short(one.kind)}
     frame = cv.loc[cv["unique_id"].isin(place), ["unique_id", "cutoff", "y", "chosen"]]
