@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import date
 from pathlib import Path
@@ -20,31 +20,19 @@ Kind = TypeVar("Kind")
 Place = tuple[Any, ...]  # keys and numbers that lead to a part of a document
 
 
-def _lines(node: yaml.Node, path: Place = ()) -> dict[Place, int]:
-    """The line of every key and item in a YAML document, by its path."""
+def _lines(node: yaml.Node, path: Place, twice: list[str]) -> dict[Place, int]:
+    """The line of every key and item in a YAML document, by its path; keys that stood there before go into `twice`."""
     lines = {path: node.start_mark.line + 1}
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
-            lines |= _lines(value, (*path, key.value))
-            lines[(*path, key.value)] = key.start_mark.line + 1
+            where, line = (*path, key.value), key.start_mark.line + 1
+            if where in lines:
+                twice.append(f"  line {line}: {key.value} stands here again; YAML would keep only the last")
+            lines |= _lines(value, where, twice) | {where: line}
     elif isinstance(node, yaml.SequenceNode):
         for index, value in enumerate(node.value):
-            lines |= _lines(value, (*path, index))
+            lines |= _lines(value, (*path, index), twice)
     return lines
-
-
-def _twice(node: yaml.Node) -> Iterator[tuple[int, str]]:
-    """(line, name) of every key that stood in the same place before."""
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in node.value:
-            if key.value in seen:
-                yield key.start_mark.line + 1, str(key.value)
-            seen.add(str(key.value))
-            yield from _twice(value)
-    elif isinstance(node, yaml.SequenceNode):
-        for value in node.value:
-            yield from _twice(value)
 
 
 def _composed(text: str) -> yaml.Node | None:
@@ -60,21 +48,16 @@ def load_yaml(path: Path) -> tuple[Any, dict[Place, int]]:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise SettingsError(
-            f"{path} does not exist. Make it with `sopkit new`, or correct the company's name."
-        ) from None
+        fix = "Make it with `sopkit new`, or correct the company's name."
+        raise SettingsError(f"{path} does not exist. {fix}") from None
     except UnicodeDecodeError as error:
         at = error.object[: error.start].count(b"\n") + 1
         raise SettingsError(f"{path}, line {at}: not text in UTF-8. Save the file as UTF-8 again.") from None
     try:
-        node = _composed(text)
-        twice = list(_twice(node)) if node else []
+        node, twice = _composed(text), list[str]()
+        lines = _lines(node, (), twice) if node else {}
         if twice:
-            again = "\n".join(
-                f"  line {line}: {name} stands here again; YAML would keep only the last" for line, name in twice
-            )
-            raise SettingsError(f"{path} has {plural(len(twice), 'mistake')}:\n{again}")
-        lines = _lines(node) if node else {}
+            raise SettingsError("\n".join([f"{path} has {plural(len(twice), 'mistake')}:", *twice]))
         return (yaml.SafeLoader("").construct_document(node) if node else None) or {}, lines
     except yaml.MarkedYAMLError as error:
         line = str(error.problem_mark.line + 1) if error.problem_mark else "?"
