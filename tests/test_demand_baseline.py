@@ -151,7 +151,6 @@ def test_the_same_input_gives_the_same_output_in_any_row_order():
     one = baseline.forecast(history, 6)
     two = baseline.forecast(history.sample(frac=1, random_state=1), 6)
     pd.testing.assert_frame_equal(one.forecast, two.forecast, check_exact=True)
-    pd.testing.assert_frame_equal(one.paths(20), two.paths(20), check_exact=True)
 
 
 @pytest.fixture(scope="module")
@@ -279,14 +278,6 @@ def test_measured_coverage_is_that_of_the_backtest():
     assert {"p2.5", "p25", "p75", "p97.5"} <= set(found.forecast)
 
 
-def test_paths_have_the_range_that_is_printed(odd):
-    paths = odd.paths(2000).merge(odd.forecast, on=["unique_id", "ds"])
-    for level in (10, 50, 90):
-        below = (paths["y"] < paths[f"p{level}"] - 1e-9).groupby([paths["unique_id"], paths["ds"]]).mean()
-        up_to = (paths["y"] <= paths[f"p{level}"] + 1e-9).groupby([paths["unique_id"], paths["ds"]]).mean()
-        assert below.max() < level / 100 + 0.04 and up_to.min() > level / 100 - 0.04
-
-
 def test_wrong_rows_are_all_named_at_once():
     history = _series("A", _seasonal())
     history.loc[3, "ds"] = pd.Timestamp("2023-02-15")
@@ -319,7 +310,7 @@ def company():
     return pd.concat(rows).drop(columns="unique_id")
 
 
-@pytest.mark.parametrize("method", ["mint_shrink", "wls_var", "top_down", "middle_out:family x region", "bottom_up"])
+@pytest.mark.parametrize("method", ["mint_shrink", "wls_var", "top_down", "bottom_up"])
 def test_every_level_adds_up(company, method):
     levels = ((), ("family",), ("region",), ("family", "region"), ("product", "market"))
     found = hierarchy.reconcile(company, 6, levels, method=method)

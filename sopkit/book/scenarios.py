@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from functools import reduce
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from sopkit.book.ask import chosen
 from sopkit.errors import SettingsError, nearest
@@ -75,10 +75,8 @@ class Change(BaseModel):
     def sentence(self) -> str:
         """The change in words."""
         if self.rows:
-            return f"{self.table}: " + "; ".join(
-                ", ".join(f"{name} {_words(v)}" for name, v in row.items()) for row in self.rows
-            )
-        where = ", ".join(f"{name} {_words(value)}" for name, value in self.where.items()) or say("everywhere")
+            return f"{self.table}: {'; '.join(map(_cells, self.rows))}"
+        where = _cells(self.where) or say("everywhere")
         if self.drop:
             return say("{table}: rows dropped where {rows}", self.table, where)
         if self.set is not None:
@@ -89,7 +87,12 @@ class Change(BaseModel):
 
 
 BASE = "base"  # the plan without changes, among scenarios and options
-_MONTH = Field("", pattern=r"^(\d{4}-(0[1-9]|1[0-2]))?$")
+# a month like 2026-12, which YAML may read as a day; nothing is empty
+_Month = Annotated[
+    str,
+    BeforeValidator(lambda value: "" if value is None else str(value)[:7]),
+    Field(pattern=r"^(\d{4}-(0[1-9]|1[0-2]))?$"),
+]
 
 
 class Scenario(BaseModel):
@@ -108,18 +111,13 @@ class Scenario(BaseModel):
     kind: Literal["option", "event"] = "option"
     once: float = 0.0
     monthly: float = 0.0
-    first: str = _MONTH
-    last: str = _MONTH
-    choose_by: str = _MONTH
+    first: _Month = ""
+    last: _Month = ""
+    choose_by: _Month = ""
     against: list[str] | None = None
     probability: float | None = None
     supplier: str = ""
     opportunity: str = ""
-
-    @field_validator("first", "last", "choose_by", mode="before")
-    @classmethod
-    def _month(cls, value: object) -> str:
-        return "" if value is None else str(value)[:7]
 
     @model_validator(mode="after")
     def _of_its_kind(self) -> Scenario:
@@ -186,15 +184,10 @@ class Question(BaseModel):
     owner: str = ""
     decided_by: str = ""
     events: list[str] | None = None
-    due: str = Field("", pattern=r"^(\d{4}-(0[1-9]|1[0-2]))?$")
+    due: _Month = ""
     expected_effect: str = ""
-    cycle: str = Field("", pattern=r"^(\d{4}-(0[1-9]|1[0-2]))?$")
+    cycle: _Month = ""
     plan: str = Field("", pattern="^([0-9a-f]{8,64})?$")
-
-    @field_validator("due", "cycle", mode="before")
-    @classmethod
-    def _as_text(cls, value: object) -> str:
-        return "" if value is None else str(value)[:7]
 
 
 def load_questions(path: Path) -> list[Question]:
@@ -203,6 +196,10 @@ def load_questions(path: Path) -> list[Question]:
         return []
     document, lines = load_yaml(path)
     return validated(list[Question], document or [], lines, path)
+
+
+def _cells(row: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {_words(value)}" for name, value in row.items())
 
 
 def _words(value: Any) -> str:
@@ -251,9 +248,8 @@ def _changed(frame: pd.DataFrame, change: Change, name: str) -> tuple[pd.DataFra
     declared = TABLES[change.table]
     if change.rows:
         rows = pd.DataFrame([row for given in change.rows for row in _spread(given, declared)])
-        for column in declared:
-            if column.kind in ("month", "date") and column.name in rows:
-                rows[column.name] = pd.to_datetime(rows[column.name].astype(str))
+        for column in (one for one in declared if one.kind in ("month", "date") and one.name in rows):
+            rows[column.name] = pd.to_datetime(rows[column.name].astype(str))
         rows = declared.conform(rows)
         key = list(declared.key)
         kept = frame.merge(rows[key], on=key, how="left", indicator=True)["_merge"].eq("left_only").to_numpy()
@@ -263,10 +259,8 @@ def _changed(frame: pd.DataFrame, change: Change, name: str) -> tuple[pd.DataFra
     except SettingsError as error:
         raise SettingsError(f"{error}. The change would do nothing.") from None
     if not mask.any():
-        raise SettingsError(
-            f"scenario {name!r}: no row of table {change.table} fits {change.where}. "
-            "Correct `where`: the change would do nothing."
-        )
+        why = f"scenario {name!r}: no row of table {change.table} fits {change.where}"
+        raise SettingsError(f"{why}. Correct `where`: the change would do nothing.")
     if change.drop:
         return frame[~mask].reset_index(drop=True), int(mask.sum())
     frame = frame.copy()

@@ -8,7 +8,7 @@ from sopkit import charts
 from sopkit.book import Book
 from sopkit.charts import Figure, Show
 from sopkit.demand.explain import few_beaten
-from sopkit.demand.judged import ALL
+from sopkit.demand.grid import CELL
 from sopkit.kpis import ERROR_SIGN
 from sopkit.words import amount, leaning, listed, number, say, sentence, several, span, than
 
@@ -30,10 +30,9 @@ def _ahead(book: Book) -> str:
     return say("{months} ahead", lag) if book.judged_lag else say("for the cycle's own month")
 
 
-def _lag(book: Book, table: str, family: str = "family == @ALL") -> pd.DataFrame:
+def _lag(book: Book, table: str, family: str = "family == 'all'") -> pd.DataFrame:
     """The rows of `table` at the lag at which this company judges."""
-    lag = book.judged_lag
-    return book[table].query(f"{family} and lag == @lag", local_dict={"ALL": ALL, "lag": lag})
+    return book[table].query(f"{family} and lag == {book.judged_lag}")
 
 
 def sold(book: Book) -> pd.DataFrame:
@@ -96,11 +95,8 @@ def by_family(book: Book) -> Figure:
     rows["growth"] = rows["consensus"] / rows["last"].where(rows["last"] > 0) - 1
     rows["family"] = book.called(rows["family"], "families")
     known = rows.dropna(subset="growth").sort_values("growth", ascending=False, kind="stable")
-    moving = {
-        name: Show(sentence(say(words)), book.units, True)
-        for name, words in LAYERS.items()
-        if rows[name].abs().sum() > 0.5
-    }
+    there = [name for name in LAYERS if rows[name].abs().sum() > 0.5]
+    moving = {name: Show(sentence(say(LAYERS[name])), book.units, True) for name in there}
     return charts.table(
         rows,
         {"family": Show("Family"), "last": Show("Last 12 months", book.units),
@@ -192,12 +188,11 @@ def pipeline(book: Book, most: int = 8) -> Figure:
 
 def changed(book: Book) -> Figure:
     """From the last cycle's plan to this one's, layer by layer, in money."""
-    rows = book["demand_change"].query("family == @ALL", local_dict={"ALL": ALL}).sort_values("step")
+    rows = book["demand_change"].query("family == 'all'").sort_values("step")
     steps, ends = rows.iloc[1:-1], rows.iloc[[0, -1]] if len(rows) > 1 else rows
-    moved = book["demand_change"].query("family != @ALL", local_dict={"ALL": ALL})
-    moved = moved.pivot(index="family", columns="step", values="money").agg(
-        lambda f: f.dropna().iloc[-1] - f.iloc[0], 1
-    )
+    moved = book["demand_change"].query("family != 'all'")
+    moved = moved.pivot(index="family", columns="step", values="money")
+    moved = moved.agg(lambda steps: steps.dropna().iloc[-1] - steps.iloc[0], axis=1)
     most = moved.abs().idxmax() if len(moved) else ""
     return charts.waterfall(
         steps[steps["money"].abs() >= 0.5].assign(layer=lambda f: [sentence(say(one)) for one in f["layer"]])
@@ -216,7 +211,7 @@ def changed(book: Book) -> Figure:
 
 def changed_by_family(book: Book) -> Figure:
     """The last cycle's plan and this one's by family, in money over the months that both plan."""
-    rows = book["demand_change"].query("family != @ALL", local_dict={"ALL": ALL})
+    rows = book["demand_change"].query("family != 'all'")
     wide = rows.pivot(index="family", columns="step", values="money")
     both = pd.DataFrame({"last plan": wide.iloc[:, 0], "plan": wide.ffill(axis=1).iloc[:, -1]}) if len(wide) else wide
     both = both.rename(index=book.names("families"))
@@ -248,9 +243,8 @@ def in_words(book: Book) -> Figure:
 def stair(book: Book) -> Figure:
     """The error after each step from naive to consensus; a step that changes nothing is left out."""
     rows = _lag(book, "fva").sort_values("step")
-    rows = rows.assign(
-        name=[say(STREAMS.get(one, name)) for one, name in zip(rows["stream"], rows["name"], strict=True)]
-    )
+    names = zip(rows["stream"], rows["name"], strict=True)
+    rows = rows.assign(name=[say(STREAMS.get(one, name)) for one, name in names])
     rows = rows[rows["fva"].isna() | (rows["fva"].abs() > 1e-9)]
     harmful = rows[rows["fva"] < -0.0005]
     return charts.stair_step(
@@ -281,7 +275,7 @@ def accuracy(book: Book) -> Figure:
 def accuracy_by_lag(book: Book) -> Figure:
     """The error of every stream, the further ahead the worse."""
     return charts.heat_map(
-        book["forecast_accuracy"].query("family == @ALL", local_dict={"ALL": ALL}), "stream", "lag", "wape",
+        book["forecast_accuracy"].query("family == 'all'"), "stream", "lag", "wape",
         unit="share", none=NOT_JUDGED,
         who=book.who, title="Error (WAPE) by months ahead", source="forecast_accuracy", better="lower",
         shows=["actual"], look_for="Which stream holds when decisions must be taken early?",
@@ -291,7 +285,7 @@ def accuracy_by_lag(book: Book) -> Figure:
 def bias_by_family(book: Book) -> Figure:
     """The bias of every stream in every family."""
     return charts.heat_map(
-        _lag(book, "forecast_accuracy", "family != @ALL"), "stream", "family", "bias", unit="share", diverging=True,
+        _lag(book, "forecast_accuracy", "family != 'all'"), "stream", "family", "bias", unit="share", diverging=True,
         who=book.who,
         title=say("Bias by family, {ahead}", _ahead(book)), note=ERROR_SIGN, none=NOT_JUDGED,
             source="forecast_accuracy",
@@ -304,9 +298,8 @@ def missed_by_product(book: Book) -> pd.Series:
     """Absolute error of past consensus forecasts at list price, currency by product."""
     past = book["past_forecasts"].query("stream == 'consensus'")
     past = past[(book.lag(past) == book.judged_lag) & (past["month"] < book.first)]
-    key = ["product", "market", "month"]
-    actual = sold(book).groupby(key)["quantity"].sum().rename("actual").reset_index()
-    both = past.merge(actual, on=key, how="left").fillna({"actual": 0.0})
+    actual = sold(book).groupby(CELL)["quantity"].sum().rename("actual").reset_index()
+    both = past.merge(actual, on=CELL, how="left").fillna({"actual": 0.0})
     price = both["product"].map(book["products"].set_index("product")["price"])
     return ((both["quantity"] - both["actual"]).abs() * price).groupby(both["product"]).sum()
 
@@ -329,7 +322,7 @@ def missed(book: Book) -> Figure:
 
 def owners(book: Book) -> Figure:
     """Whose overrides help, by person."""
-    rows = book["override_owners"].query("owner != @ALL", local_dict={"ALL": ALL}).sort_values("money")
+    rows = book["override_owners"].query("owner != 'all'").sort_values("money")
     worst = rows.iloc[0] if len(rows) else {"money": 0.0}
     return charts.table(
         rows,

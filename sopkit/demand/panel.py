@@ -79,13 +79,8 @@ def panel_of(
     """
     if history.empty:
         raise SettingsError("There is no history to forecast from: the frame has no row.")
-    frame = pd.DataFrame(
-        {
-            "unique_id": history["unique_id"].astype(str).to_numpy(),
-            "ds": pd.to_datetime(history["ds"]).to_numpy(),
-            "y": history["y"].astype(float).to_numpy(),
-        }
-    )
+    frame = history[["unique_id", "ds", "y"]].astype({"unique_id": str, "y": float}).reset_index(drop=True)
+    frame["ds"] = pd.to_datetime(frame["ds"])
     first, last = frame["ds"].min(), frame["ds"].max()
     months = pd.date_range(first - pd.tseries.frequencies.to_offset(freq), last, freq=freq)
     months = months[months >= first] if len(months) else months
@@ -130,22 +125,15 @@ def panel_of(
                     move = change[part, offset][-len(then[offset]) :]
                     then[offset] = np.r_[then[offset][: -len(move)], then[offset][-len(move) :] + move]
         if holes:
-            notes.append(
-                say("{count} missing month(s) filled from the same month of other years and its neighbours.", holes)
+            told = "{count} missing month(s) filled from the same month of other years and its neighbours."
+            notes.append(say(told, holes))
+        for at in np.flatnonzero(change.get((name, 0), 0)):
+            told = (
+                "{month}: {quantity} where {usual} were usual, in this month alone: taken as usual by the model, "
+                "history keeps it. Accept or refuse the correction in notebook 01."
             )
-        if (name, 0) in change:
-            first = len(months) - len(values)
-            notes += [
-                say(
-                    "{month}: {quantity} where {usual} were usual, in this month alone: taken as "
-                    "usual by the model, history keeps it. Accept or refuse the correction in "
-                    "notebook 01.",
-                    month_name(months[first + at]),
-                    number(values[at]),
-                    number(then[0][at]),
-                )
-                for at in np.flatnonzero(change[name, 0])
-            ]
+            month = month_name(months[len(months) - len(values) + at])
+            notes.append(say(told, month, number(values[at]), number(then[0][at])))
         y = then.pop(0)
         then = {offset: old for offset, old in then.items() if not np.array_equal(old, y[: len(old)])}
         kind = kind_of(y, season)
@@ -175,18 +163,17 @@ def _as_known(values: np.ndarray, present: np.ndarray) -> tuple[np.ndarray, list
 def _of_kind(kind: str, y: np.ndarray) -> list[str]:
     """What the kind of a series means for its forecast."""
     quiet = len(y) - 1 - int(np.flatnonzero(y).max(initial=-1))
+    few = "Only {count} month(s) of history: planned as longer series cut to as few were planned best."
+    short = (
+        "{count} months of history, less than two years: planned as longer series cut to as many were "
+        "best, with the season they share, if any."
+    )
     sentences = {
         "zero": say("Nothing was ever sold: forecast as 0."),
         "ended": say("Nothing sold in its last {count} months: taken as ended, forecast as 0.", quiet),
         "constant": say("The same value every month: carried forward, and its range is that one value."),
-        "few": say(
-            "Only {count} month(s) of history: planned as longer series cut to as few were planned best.", len(y)
-        ),
-        "short": say(
-            "{count} months of history, less than two years: planned as longer series cut to as many were "
-            "best, with the season they share, if any.",
-            len(y),
-        ),
+        "few": say(few, len(y)),
+        "short": say(short, len(y)),
         "intermittent": say("Sold in some months only: methods for intermittent demand, judged by RMSSE."),
     }
     return [sentences[kind]] if kind in sentences else []
