@@ -21,6 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+WIDE = 100  # letters of a screen
 CompanyOption = Annotated[str, typer.Option("--company", help="Folder of the company below data/.")]
 CycleOption = Annotated[str, typer.Option("--cycle", help="First planned month, like 2026-11.")]
 Again = Annotated[str, typer.Option("--again", help="Why what stands is made anew: a new version beside the old.")]
@@ -172,17 +173,25 @@ def run(
 @app.command()
 def status(company: CompanyOption, cycle: CycleOption) -> None:
     """Show each stage: when it ran, how long it took, who signed it, why it is stale; and what blocks publication."""
+    from textwrap import fill
+
     from sopkit.cycle import Cycle
     from sopkit.cycle.checklist import blocking
 
-    opened = Cycle.open(company, cycle)
-    typer.echo(opened.status().drop(columns="not true yet").to_string(index=False, justify="left"))  # told below
+    opened, line = Cycle.open(company, cycle), "{:<10} {:<8} {:<16} {:>7}  {:<10}  {}".format
+    typer.echo(line("stage", "state", "written", "seconds", "due", "signed by"))
+    for row in opened.status().to_dict("records"):
+        written = row["written"][:16].replace("T", " ")
+        told = line(row["stage"], row["state"], written, row["seconds"], row["due"], row["signed by"])
+        typer.echo(fill(told, WIDE, subsequent_indent=" " * 60, drop_whitespace=False))
+        if row["why stale"]:
+            typer.echo(fill(row["why stale"], WIDE, initial_indent=" " * 11, subsequent_indent=" " * 11))
     left = blocking(opened)
     typer.echo("\nBefore it can be published:" if len(left) else "\nNothing blocks publication.")
     for row in left.to_dict("records"):
-        typer.echo(
-            f"  {row['what']}; waits for {row['waits for'].partition(': ')[2] or row['waits for']}: {row['next']}"
-        )
+        waits = row["waits for"].partition(": ")[2] or row["waits for"]
+        typer.echo(fill(f"{row['what']}; waits for {waits}", WIDE, initial_indent="  ", subsequent_indent="    "))
+        typer.echo(f"    {row['next']}")  # a command is typed as it stands
 
 
 @app.command()

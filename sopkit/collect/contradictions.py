@@ -16,6 +16,7 @@ from sopkit.book.known import Known, Tables
 from sopkit.errors import Finding, SupplyDataError, plural
 from sopkit.tables import TABLES, Company
 from sopkit.tables.declare import DAYS_A_MONTH
+from sopkit.words import percent
 
 Months = list[pd.Timestamp]
 OFFER = ["supplier", "item", "site"]
@@ -326,7 +327,7 @@ def _offers(tables: Tables, months: Months) -> Iterator[Finding]:
     sells = (usual & (most["count"].fillna(0).to_numpy() < len(months))) | most["max"].gt(0).to_numpy()
     able = offers.assign(share=offers["share_limit"].where(sells, 0.0))
     shares = able.groupby(["item", "site"])["share"].transform("sum")
-    yield from _Wrong("offers", able.assign(all=shares.map("{:.0%}".format))).where(
+    yield from _Wrong("offers", able.assign(all=shares.map(percent))).where(
         sells & shares.lt(1 - 1e-9),
         "share_limit",
         "all who can deliver {item} to {site} may together sell only {all} of it, so nothing could be bought",

@@ -11,7 +11,7 @@ import pandas as pd
 
 from sopkit.demand import baseline
 from sopkit.errors import SettingsError, nearest
-from sopkit.words import local, number, say
+from sopkit.words import number, percent, say, say_count
 
 TOTAL = "total"
 # MinT with a full covariance solves a dense system of this many nodes; above it variances alone are used.
@@ -154,7 +154,7 @@ def coherent(
             why = (
                 say("could not be inverted")
                 if low is None
-                else say("put {share} of the volume below 0", local(f"{below:.0%}"))
+                else say("put {share} of the volume below 0", percent(below))
             )
             notes.append(
                 say(
@@ -172,8 +172,14 @@ def coherent(
             method = "bottom_up"
             low = _projected(base, tree, before, method)
     if (low < 0).any():
+        count = int((low < 0).sum())
         notes.append(
-            say("{count} bottom forecast(s) came out below 0 and were set to 0 before summing.", int((low < 0).sum()))
+            say_count(
+                count,
+                "{count} bottom forecast came out below 0 and was set to 0 before summing.",
+                "{count} bottom forecasts came out below 0 and were set to 0 before summing.",
+                count,
+            )
         )
         low = np.maximum(low, 0.0)
     low[(before[-len(low) :] == 0).all(axis=1)] = 0.0  # what has ended gets nothing of its siblings' volume
@@ -247,7 +253,7 @@ def _chosen(base: baseline.Baseline, tree: Hierarchy, season: int, steered_by: s
     relative = {name: float((error / errors[BOTTOM_UP]).mean()) for name, error in errors.items()}
     fit = [name for name in errors if errors[name][steered] <= errors[BOTTOM_UP][steered] + 1e-12]
     best = min(fit, key=lambda name: (round(relative[name], 6), CANDIDATES.index(name)))
-    told = ", ".join(f"{name} {local(f'{error[steered]:.1%}')}" for name, error in errors.items())
+    told = ", ".join(f"{name} {percent(error[steered], 1)}" for name, error in errors.items())
     return best, say(
         "Made to add up by {best}, the best in the backtest; error (WAPE) of {steered}: {told}.", best, steered, told
     )
@@ -268,7 +274,7 @@ def _held(base: baseline.Baseline, tree: Hierarchy, method: str, season: int) ->
         return []
     share = pd.concat(found).groupby("level", sort=False)["inside"].agg(["mean", "size"])
     told = ", ".join(
-        say("{share} of {count} months of {level}", local(f"{held:.0%}"), number(months), level)
+        say("{share} of {count} months of {level}", percent(held), number(months), level)
         for level, held, months in share.itertuples()
     )
     return [

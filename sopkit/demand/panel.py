@@ -11,7 +11,7 @@ import pandas as pd
 from sopkit.demand.contestants import INTERMITTENT_GAP
 from sopkit.demand.unusual import without_lone_months
 from sopkit.errors import Finding, FindingsError, SettingsError
-from sopkit.words import month_name, number, say
+from sopkit.words import month_name, number, say, say_count, sentence, several
 
 FIXED = ("zero", "ended", "constant")  # kinds whose answer is no estimate: no range, no part in measuring ranges
 
@@ -131,7 +131,12 @@ def panel_of(
                     then[offset] = np.r_[then[offset][: -len(move)], then[offset][-len(move) :] + move]
         if holes:
             notes.append(
-                say("{count} missing month(s) filled from the same month of other years and its neighbours.", holes)
+                say_count(
+                    holes,
+                    "{count} missing month filled from the same month of other years and its neighbours.",
+                    "{count} missing months filled from the same months of other years and their neighbours.",
+                    holes,
+                )
             )
         if (name, 0) in change:
             first = len(months) - len(values)
@@ -161,14 +166,24 @@ def _as_known(values: np.ndarray, present: np.ndarray) -> tuple[np.ndarray, list
     late = len(values) - 1 - int(np.flatnonzero(present)[-1])
     if late:
         values[len(values) - late :] = 0.0
-        notes.append(say("No rows in its last {count} month(s): taken as nothing sold.", late))
+        notes.append(
+            say_count(
+                late,
+                "No row in its last month: taken as nothing sold.",
+                "No rows in its last {count} months: taken as nothing sold.",
+                late,
+            )
+        )
     absent = ~present & np.isnan(values)
     if absent.any() and (absent.sum() >= 0.2 * len(values) or (known == 0).any()):
         values[absent] = 0.0
-        notes.append(say("{count} month(s) without a row: taken as nothing sold.", absent.sum()))
+        notes.append(
+            say("{months} without a row: taken as nothing sold.", sentence(several(int(absent.sum()), "month")))
+        )
     negative = int((values < 0).sum())
     if negative:
-        notes.append(say("{count} month(s) below 0 (net returns) used as they are; no forecast is below 0.", negative))
+        months = sentence(several(negative, "month"))
+        notes.append(say("{months} below 0 (net returns), used as it came; no forecast is below 0.", months))
     return values, notes, int(np.isnan(values).sum())
 
 
@@ -180,7 +195,8 @@ def _of_kind(kind: str, y: np.ndarray) -> list[str]:
         "ended": say("Nothing sold in its last {count} months: taken as ended, forecast as 0.", quiet),
         "constant": say("The same value every month: carried forward, and its range is that one value."),
         "few": say(
-            "Only {count} month(s) of history: planned as longer series cut to as few were planned best.", len(y)
+            "Only {months} of history: planned as longer series cut to as few were planned best.",
+            several(len(y), "month"),
         ),
         "short": say(
             "{count} months of history, less than two years: planned as longer series cut to as many were "

@@ -11,7 +11,7 @@ from scipy.special import ndtri
 from sopkit.collect.contradictions import own_lanes, whole_months
 from sopkit.demand.grid import PAIR, Notes
 from sopkit.tables import TABLES
-from sopkit.words import number, percent, say
+from sopkit.words import number, percent, say, several
 
 if TYPE_CHECKING:
     from sopkit.book import Book
@@ -115,9 +115,9 @@ def proposal(book: Book, notes: Notes) -> pd.DataFrame:
     source = [one if known else say("no way in found") for one, known in zip(source, found, strict=True)]
     out["reason"] = [
         say(
-            "{where}, {lead} month(s) to replenish + {review} of review; {error} {share} of demand over them",
+            "{where}, {lead} to replenish + {review} of review; {error} {share} of demand over them",
             where,
-            number(lead - REVIEW),
+            several(int(lead) - REVIEW, "month"),
             REVIEW,
             of,
             percent(part),

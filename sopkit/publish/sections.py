@@ -308,10 +308,10 @@ def finance(book: Book) -> dict[str, Any]:
     if sales:
         headline = say("The result of the {span} is {result}, {share} of net sales.",
                        book.span, amount(result, book.currency), amount(result / sales, "share"))  # fmt: skip
-    more = filled(reconcile.bridge(book), reconcile.capital(book))
     return section("finance", "Finance", headline, reconcile.statement(book),
                    own.explained(book, "pnl", "amount", "line"), reconcile.by_family(book),
-                   own.explained(book, "working_capital", "working_capital"), *more)  # fmt: skip
+                   *filled(reconcile.bridge(book), reconcile.capital(book)),
+                   own.explained(book, "working_capital", "working_capital"))  # fmt: skip
 
 
 def scenarios(book: Book) -> dict[str, Any]:

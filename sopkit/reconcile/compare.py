@@ -191,11 +191,12 @@ def scenarios(book: Book, statement: pd.DataFrame, *, engine: Engine | str | Non
             (code, number, change.table, change.sentence, count)
             for number, (change, count) in enumerate(zip(scenario.changes, rows, strict=True), start=1)
         ]
+    changed = pd.DataFrame(changes, columns=TABLES["scenario_changes"].names)
     stated = [(code, one, cells[BASE, code], False) for code, one in asked.items() if one.kind == "event"]
     return {
         "outcomes": outcomes(base, cells, asked),
         "scenario_events": what_may_happen(base, [*stated, *usual], cells[BASE, ""]),
         "scenario_results": side_by_side(measured, book.currency),
         "scenario_months": pd.concat(months, ignore_index=True),
-        "scenario_changes": pd.DataFrame(changes, columns=["scenario", "change", "table", "sentence", "rows"]),
+        "scenario_changes": changed.assign(sentence=book.in_words(changed["sentence"])),
     }

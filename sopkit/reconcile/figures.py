@@ -307,9 +307,10 @@ def unmet(book: Book) -> Figure:
     )
     return charts.table(
         rows.assign(family=book.called(rows["family"], "families")).sort_values("money"),
-        {"family": "Family", "months": Show("Months", "count"), "units": Show("Shortfall", book.units, True),
-         "money": Show("In money", book.currency, True), "lever": "Best lever",
-         "gain": Show("It brings, after penalties", book.currency, True)},
+        # what to do stands beside the family: a phone shows the first columns
+        {"family": "Family", "lever": "Best lever", "gain": Show("It brings, after penalties", book.currency, True),
+         "units": Show("Shortfall", book.units, True), "money": Show("In money", book.currency, True),
+         "months": Show("Months", "count")},
         who=book.who,
         title="Demand that supply does not meet in its month", unit="over the horizon", source="gaps levers",
         better="lower", look_for="Each shortage with the lever that closes most of it.",

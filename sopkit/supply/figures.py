@@ -225,7 +225,9 @@ def load(book: Book) -> Figure:
 
 def limits(book: Book, most: int = 8) -> Figure:
     """What keeps the plan from earning more, the highest shadow price first."""
-    rows = book["binding_limits"].sort_values(["kept", "shadow_price"], ascending=False, kind="stable").head(most)
+    rows = book["binding_limits"]
+    rows = rows[rows[["kept", "shadow_price"]].ge(0.005).any(axis=1)]  # less reads as nothing
+    rows = rows.sort_values(["kept", "shadow_price"], ascending=False, kind="stable").head(most)
     top = next(rows.assign(place=_places(book, rows["place"])).itertuples(), None)
     return charts.table(
         rows.assign(unit=rows["unit"].map(unit_name)),
