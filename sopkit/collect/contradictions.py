@@ -53,11 +53,8 @@ def _text(value: Any) -> str:
 def bom_order(tables: Tables) -> list[str]:
     """All items, each after all that it is made of or comes out with; what is in a loop of the bill is left out."""
     bom = tables["bom"]
-    sorter: TopologicalSorter[str] = TopologicalSorter()
     keys = (("products", "product"), ("materials", "material"), ("inventory", "item"), ("bom", "component"))
-    for table, key in keys:
-        for item in tables[table][key]:
-            sorter.add(item)
+    sorter = TopologicalSorter[str]({item: () for table, key in keys for item in tables[table][key]})
     for item, component, comes_out in zip(bom["item"], bom["component"], bom["by_product"], strict=True):
         sorter.add(*((component, item) if comes_out else (item, component)))
     try:

@@ -102,11 +102,8 @@ def _marked(html: str, families: Mapping[str, Sequence[str]]) -> str:
         return f"<figure data-f={n} {found[1]}{found[2]}<" if n else found[0]
 
     html = re.sub(r"<tr([^>]*)>(<t[dh][^>]*>)([^<]+)<", row, html)
-    return re.sub(
-        r'<figure (class="sop-figure"><figcaption>(?:<p class="finding">[^<]*</p>)?<p class="who">)([^<]+)<',
-        sheet,
-        html,
-    )
+    head = r'class="sop-figure"><figcaption>(?:<p class="finding">[^<]*</p>)?<p class="who">'
+    return re.sub(rf"<figure ({head})([^<]+)<", sheet, html)
 
 
 def page(content: Mapping[str, Any]) -> str:
