@@ -117,8 +117,8 @@ def proposal(book: Book, notes: Notes) -> pd.DataFrame:
         say(
             "{where}, {lead} to replenish + {review} of review; {error} {share} of demand over them",
             where,
-            several(int(lead) - REVIEW, "month"),
-            REVIEW,
+            several(int(lead) - REVIEW, "month") if lead > REVIEW else say("no time"),
+            several(REVIEW, "month"),
             of,
             percent(part),
         )
