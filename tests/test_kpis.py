@@ -176,7 +176,8 @@ def test_utilisation_adherence_stability_and_forecast_by_hand():
     assert kpis.capacity_utilisation([80, 110], [100, 100]) == pytest.approx(0.95)
     assert kpis.production_plan_adherence([90, 130], [100, 100]) == pytest.approx(0.8)
     assert kpis.plan_stability([100, 105], [100, 100]) == pytest.approx(0.025)
-    assert kpis.bias([120, 70], [100, 100]) == pytest.approx(-0.05) and kpis.total_sales([20.0, 60.0]) == 80
+    assert kpis.forecast_against_actual([120, 70], [100, 100]) == (pytest.approx(-10), pytest.approx(-0.05))
+    assert kpis.total_sales([20.0, 60.0]) == 80
 
 
 def deliveries(rows):

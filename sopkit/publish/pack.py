@@ -113,13 +113,9 @@ def page(content: Mapping[str, Any]) -> str:
 
     here = Path(__file__).parent
     environment = Environment(
-        loader=FileSystemLoader(here),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+        loader=FileSystemLoader(here), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
         finalize=lambda value: _whole(charts.plain(value)) if type(value) is str else value,
-    )
+    )  # fmt: skip
     css = Markup(charts.CSS + (here / "pack.css").read_text(encoding="utf-8"))
     with speaking(content["language"]):
         return _marked(environment.get_template("pack.html.j2").render(content, css=css, say=say), content["families"])

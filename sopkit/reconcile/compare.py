@@ -133,11 +133,11 @@ def what_may_happen(
 def side_by_side(measured: Mapping[str, tuple[str, Mapping[str, float]]], currency: str) -> pd.DataFrame:
     """Table scenario_results from the title and measures of each plan by code, the first of them the base."""
     base = next(iter(measured.values()))[1]
-    rows = [
-        (code, title, measure, value, base[measure], value - base[measure], currency if unit == "currency" else unit)
-        for code, (title, values) in measured.items()
-        for (measure, unit), value in zip(MEASURES.items(), values.values(), strict=True)
-    ]
+    rows = []
+    for code, (title, values) in measured.items():
+        for measure, unit in MEASURES.items():
+            value, before = values[measure], base[measure]
+            rows.append((code, title, measure, value, before, value - before, unit.replace("currency", currency)))
     return pd.DataFrame(rows, columns=["scenario", "title", "measure", "value", "base", "difference", "unit"])
 
 
@@ -171,10 +171,8 @@ def scenarios(book: Book, statement: pd.DataFrame, *, engine: Engine | str | Non
         measured[code] = scenario.title, values
         cells[str(cell["option"]), str(cell["event"])] = cell
         months.append(monthly)
-        changes += [
-            (code, number, change.table, change.sentence, count)
-            for number, (change, count) in enumerate(zip(scenario.changes, rows, strict=True), start=1)
-        ]
+        for number, (change, count) in enumerate(zip(scenario.changes, rows, strict=True), start=1):
+            changes.append((code, number, change.table, change.sentence, count))
     changed = pd.DataFrame(changes, columns=TABLES["scenario_changes"].names)
     stated = [(code, one, cells[BASE, code], False) for code, one in asked.items() if one.kind == "event"]
     return {

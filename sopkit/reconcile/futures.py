@@ -108,10 +108,8 @@ def _paths(book: Book, futures: Futures, random: np.random.Generator) -> np.ndar
     plan, count = book["demand_plan"], len(futures)
     planned = futures.wide(plan, "consensus")
     by_deals = futures.wide(book["demand_layers"], "pipeline_variance")
-    down, up = (
-        np.sqrt(np.maximum(((planned - futures.wide(plan, edge)) / NINETY) ** 2 - by_deals, 0.0))
-        for edge in ("p10", "p90")
-    )
+    edges = (futures.wide(plan, edge) for edge in ("p10", "p90"))
+    down, up = (np.sqrt(np.maximum(((planned - edge) / NINETY) ** 2 - by_deals, 0.0)) for edge in edges)
     persistence = tied(book)[0]
     shared = _shared(book, futures, (down + up) / 2, by_deals)
     common = walk(random, (count, 1, len(futures.months)), persistence)
@@ -151,13 +149,12 @@ def tied(book: Book) -> tuple[float, float]:
 def _deals(book: Book, pairs: list[tuple[str, str]], months: list[pd.Timestamp]) -> list[Deal]:
     rows = book["pipeline"].sort_values("opportunity")
     rows = rows[rows["probability"].between(0, 1, inclusive="neither") & ~rows["in_baseline"]]
-    return [
-        Deal(
-            row.customer or row.opportunity, (pairs.index(pair), months.index(row.month)), row.quantity, row.probability
-        )
-        for row in rows.itertuples()
-        if (pair := (row.product, row.market)) in pairs and row.month in months
-    ]
+    deals = []
+    for row in rows.itertuples():
+        if (pair := (row.product, row.market)) in pairs and row.month in months:
+            place = pairs.index(pair), months.index(row.month)
+            deals.append(Deal(row.customer or row.opportunity, place, row.quantity, row.probability))
+    return deals
 
 
 # A future as tables --------------------------------------------------------------------------------------------------
