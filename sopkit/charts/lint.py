@@ -133,8 +133,8 @@ def _page(figures: Sequence[Figure]) -> Iterator[tuple[str, str]]:
     for unit, drawn in ((unit, drawn) for unit, drawn in scales.items() if drawn):
         first = drawn[0][1]
         if other := [title for title, size in drawn if abs(size / first - 1) > 0.05]:
-            told = f"{unit}: {drawn[0][0]} and {other[0]} without a scale marker"
-            yield "CH 4 one scale for one unit on a page", told
+            unmarked = f"{unit}: {drawn[0][0]} and {other[0]} without a scale marker"
+            yield "CH 4 one scale for one unit on a page", unmarked
 
 
 # what is drawn ------------------------------------------------------------------------------------------------------
