@@ -1223,11 +1223,11 @@ WRONG = {
     "a skill nobody has": (wrong(resources__skill="wood"), "resources, row ., column skill is 'wood'"),
     "shares that forbid every order": (
         wrong(offers__share_limit=[0.7, 0.2, 1.0]),
-        "offers, row ., column share_limit is '0.7'.*only 90% of it",
+        "offers, row ., column share_limit is '0.7'.*only 90 % of it",
     ),
     "a share of one supplier while the other never delivers": (
         wrong(offers__capacity=[900.0, 0.0, 40.0]),
-        "offers, row ., column share_limit is '0.7'.*only 70% of it",
+        "offers, row ., column share_limit is '0.7'.*only 70 % of it",
     ),
     "a supplier's capacity without its offer": (
         wrong(supplier_capacity__supplier="ORE"),

@@ -368,6 +368,7 @@ INPUTS = (
         number("holding_cost", "cost of a unit in stock at a month's end; at 0 a sale may be lost now and its stock sold later, for nothing speaks against it", "currency per unit and month", "", required=False, default=0.0, example=0.9),
         number("disposal_price", "paid for a unit that is written off; empty = surplus that keeps is never written off, and what gets too old costs nothing", "currency per unit", "", required=False, example=0.5),
         share("service_level", "wanted chance of no stock-out in a lead time", required=False, default=0.95, example=0.95),
+        required=False,
     ),
     _optional(
         "dated_policies", "supply planning", "The safety stock of a month in which it differs from policies.", "site item month",
