@@ -325,7 +325,10 @@ def family_months(book: Book, family: str) -> Figure:
 
 
 def family_products(book: Book, family: str) -> Figure:
-    """A family's products: two years behind, the plan ahead, growth, cover, fill rate, class."""
+    """A family's products: two years behind, the plan ahead, growth, cover, fill rate, class.
+
+    A product launched within the last twelve months has no growth: they are no year of it.
+    """
     products = [product for product, of in book.family.items() if of == family]
     past = pd.date_range(end=book.first - pd.offsets.MonthBegin(), periods=24, freq="MS")
 
@@ -335,7 +338,8 @@ def family_products(book: Book, family: str) -> Figure:
 
     back, ahead = months(sold(book), "quantity", past), months(book["demand_plan"], "consensus", book.months)
     rows = pd.DataFrame({"last": back.iloc[:, -12:].sum(axis=1), "near": ahead[book.year].sum(axis=1)}, products)
-    rows["growth"] = rows["near"] / rows["last"].where((rows["last"] > 0) & bool(len(book.year_ago(sold(book))))) - 1
+    whole_year = (rows["last"] > 0) & (back.iloc[:, :-11].sum(axis=1) > 0) & bool(len(book.year_ago(sold(book))))
+    rows["growth"] = rows["near"] / rows["last"].where(whole_year) - 1
     start = book["stock"][book["stock"]["month"] == book.first].groupby("item")["opening"].sum()
     days = book.months.days_in_month
     rows["cover"] = [kpis.days_of_cover(start.get(p, 0.0), ahead.loc[p].fillna(0.0), days) for p in products]

@@ -84,11 +84,6 @@ def figures(content: Mapping[str, Any]) -> Iterator[Figure]:
             yield from (figure for figure in (one if isinstance(one, list) else [one]) if isinstance(figure, Figure))
 
 
-def _whole(text: str) -> str:
-    """Prose in which no line ends between a number and its % or its million."""
-    return re.sub(r"(?<=\d) (?=%|thousand|million)", "\N{NO-BREAK SPACE}", text)
-
-
 def _marked(html: str, families: Mapping[str, Sequence[str]]) -> str:
     """The page with the number of its family at every row and sheet of one, which the style sheet hides by choice."""
     known = {safe(name): n for n, called in enumerate(families, 1) for name in (called, *families[called])}
@@ -121,7 +116,7 @@ def page(content: Mapping[str, Any]) -> str:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=lambda value: _whole(charts.plain(value)) if type(value) is str else value,
+        finalize=lambda value: charts.whole(value) if type(value) is str else value,
     )
     css = Markup(charts.CSS + (here / "pack.css").read_text(encoding="utf-8"))
     with speaking(content["language"]):
