@@ -924,7 +924,8 @@ def spoken() -> tuple[dict[str, pd.DataFrame], dict]:
     tables["routings"] = tables["routings"].assign(avoid_price=[0.2, 0, 0], carbon=[0, 0.75, 0.5])
     policies |= {"carbon_price": 0.05, "carbon_cap": 100.0}
     old = {"item": "PART", "resource": "WELD", "operation": 1, "hours": 0.3, "valid_to": "2026-02"}
-    tables["routings"] = pd.concat([tables["routings"], pd.DataFrame([old])]).fillna({"routing": "", "cost": 0})
+    seen = {"item": "P", "resource": "CUT", "routing": "body", "operation": 3, "hours": 0}
+    tables["routings"] = pd.concat([tables["routings"], pd.DataFrame([old, seen])]).fillna({"routing": "", "cost": 0})
     tables["routings"] = (
         tables["routings"]
         .fillna(dict.fromkeys("people_hours setup_hours setup_cost minimum_run avoid_price carbon".split(), 0))

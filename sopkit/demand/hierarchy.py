@@ -156,10 +156,15 @@ def coherent(
             method = "bottom_up"
             low = _projected(base, tree, before, method)
     if (low < 0).any():
-        one = "{count} bottom forecast came out below 0 and was set to 0 before summing."
-        many = "{count} bottom forecasts came out below 0 and were set to 0 before summing."
         count = int((low < 0).sum())
-        notes.append(say_count(count, one, many, count))
+        notes.append(
+            say_count(
+                count,
+                "{count} bottom forecast came out below 0 and was set to 0 before summing.",
+                "{count} bottom forecasts came out below 0 and were set to 0 before summing.",
+                count,
+            )
+        )
         low = np.maximum(low, 0.0)
     low[(before[-len(low) :] == 0).all(axis=1)] = 0.0  # what has ended gets nothing of its siblings' volume
     after = tree.summing @ low

@@ -125,9 +125,14 @@ def panel_of(
                     move = change[part, offset][-len(then[offset]) :]
                     then[offset] = np.r_[then[offset][: -len(move)], then[offset][-len(move) :] + move]
         if holes:
-            one = "{count} missing month filled from the same month of other years and its neighbours."
-            many = "{count} missing months filled from the same months of other years and their neighbours."
-            notes.append(say_count(holes, one, many, holes))
+            notes.append(
+                say_count(
+                    holes,
+                    "{count} missing month filled from the same month of other years and its neighbours.",
+                    "{count} missing months filled from the same months of other years and their neighbours.",
+                    holes,
+                )
+            )
         for at in np.flatnonzero(change.get((name, 0), 0)):
             told = (
                 "{month}: {quantity} where {usual} were usual, in this month alone: taken as usual by the model, "

@@ -68,6 +68,8 @@ LIMITS = {
     "set_up_first": Limit("i w t", "units", "for which no lot is set up: it does not fit, or costs more than it brings",
         "{w}", "{i}", given=True),
     "closed_takes_nothing": Limit("i n h t", "units", CLOSED, "{n}", "{i}", given=True),
+    "closed_makes_nothing": Limit("i w h t", "units", "where the line is closed: to open it costs more than it brings",
+        "{w}", "{i}", given=True),
     "closed_sends_nothing": Limit("i n h t", "units", CLOSED, "{n}", "{i}", given=True),
     "ways_in_date": Limit("i w t", "units", "made in a way outside of its dates", "{w}", "{i}", given=True),
     "whole_lots": Limit("s i n t", "units", "beyond whole lots: another lot costs more than it brings", "{s} {n}",

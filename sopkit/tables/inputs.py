@@ -230,7 +230,7 @@ INPUTS = (
     ),
     _optional(
         "shifts", "operations", "A shift that a resource may work beside its hours in table capacity, or a site that may be closed: the plan decides month by month. "
-        "With no hours there and no shift a resource is closed: it has no overtime either. At a closed site nothing is made, nothing is brought to it or sent from it; "
+        "With no hours there and no shift a resource is closed: nothing is made on it, whatever hours it takes, and there is no overtime. At a closed site nothing is made, nothing is brought to it or sent from it; "
         "its stock stays, at its cost, and what was on its way before the plan arrives.", "place shift",
         ref("place", "resources|sites", "the resource, or the site that is open in this shift; of a code that is both, the resource", example="LINE-N1"),
         whole("shift", "a shift is worked only beside the one before it in this table, and where its site is open; 1 for a site", "", "", low=1, example=2),
