@@ -71,14 +71,14 @@ def test_every_series_gets_a_full_finite_answer(odd):
     [
         ("zero", "Nothing was ever sold", 0, 0),
         ("constant", "The same value every month", 25, 25),
-        ("one", "Only 1 month", 40, 40),
-        ("three", "Only 3 month", 42, 42),
+        ("one", "Only one month of", 40, 40),
+        ("three", "Only three months of", 42, 42),
         ("short", "less than two years", 60, 160),
         ("sparse", "intermittent", 0.5, 6),
         ("ended", "Nothing sold in its last 18 months", 0, 0),
-        ("stopped", "No rows in its last 4 month", 0, 130),
-        ("returns", "1 month(s) below 0", 0, 160),
-        ("gap", "2 missing month(s) filled", 60, 180),
+        ("stopped", "No rows in its last 4 months:", 0, 130),
+        ("returns", "One month below 0", 0, 160),
+        ("gap", "2 missing months filled", 60, 180),
     ],
 )
 def test_an_awkward_series_gets_a_sensible_answer_and_a_sentence(odd, name, said, low, high):
@@ -336,7 +336,7 @@ def test_the_range_of_what_adds_up_is_measured_and_said(company):
         for edge in (low, high)
     ]
     share = np.mean((edges[0] <= rows["y"]) & (rows["y"] <= edges[1]))
-    assert f"{share:.0%} of {len(rows)} months of product x market" in found.notes[-1]
+    assert f"{100 * share:.0f} % of {len(rows)} months of product x market" in found.notes[-1]
     assert "10 months of total" in found.notes[-1]
 
 
@@ -396,7 +396,10 @@ def test_reconciliation_is_chosen_by_the_backtest_and_no_worse_than_summing_at_t
         missed = sum((np.abs(after - actual) * judged)[at].sum() for _, after, actual, judged in tries)
         error[method] = missed / sum((np.abs(actual) * judged)[at].sum() for _, _, actual, judged in tries)
     assert error[found.method] <= error["bottom_up"] + 1e-9
-    assert f"error (WAPE) of {steered_by}" in found.notes[0] and f"bottom_up {error['bottom_up']:.1%}" in found.notes[0]
+    assert (
+        f"error (WAPE) of {steered_by}" in found.notes[0]
+        and f"bottom_up {100 * error['bottom_up']:.1f} %" in found.notes[0]
+    )
 
 
 def test_returns_of_one_product_do_not_switch_off_the_covariance_of_a_company(company):

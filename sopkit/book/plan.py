@@ -50,7 +50,7 @@ class Plan(Book):
         Without `judged` past forecasts are not judged again. Raises SettingsError for a change that concerns no row or
         an unknown name, SupplyDataError for data that contradict each other.
         """
-        scenario = _scenario(what, title, change)
+        scenario = _scenario(self, what, title, change)
         changed, rows = changed_by(self, scenario, judged=judged)
         session = self._session if warm else vars(self).get("_session")
         if session:
@@ -106,7 +106,7 @@ class Plan(Book):
         return {name: value for name, value in vars(self).items() if name not in ("_session", "levelled")}
 
 
-def _scenario(what: Asked, title: str, change: dict[str, Any]) -> Scenario:
+def _scenario(plan: Plan, what: Asked, title: str, change: dict[str, Any]) -> Scenario:
     if isinstance(what, Scenario):
         return what.model_copy(update={"title": title}) if title else what
     if isinstance(what, str):
@@ -114,4 +114,5 @@ def _scenario(what: Asked, title: str, change: dict[str, Any]) -> Scenario:
         actions = {name: change.pop(name) for name in fields if name in change}
         what = Change.checked(table=what, where=change, **actions)
     changes = [what] if isinstance(what, Change) else list(what)
-    return Scenario(title=title or "; ".join(change.sentence for change in changes), changes=changes)
+    told = plan.in_words(pd.Series([change.sentence for change in changes]))
+    return Scenario(title=title or "; ".join(told), changes=changes)

@@ -15,7 +15,7 @@ from sopkit.book.ask import chosen
 from sopkit.errors import SettingsError, nearest
 from sopkit.files import replace_file
 from sopkit.tables import BY_NAME, TABLES, Table, load_yaml, to_yaml, validated
-from sopkit.words import local, say
+from sopkit.words import heading, local, say, span, with_unit
 
 if TYPE_CHECKING:
     from sopkit.book.book import Book
@@ -73,17 +73,23 @@ class Change(BaseModel):
 
     @property
     def sentence(self) -> str:
-        """The change in words."""
+        """The change in words; `Book.in_words` puts names in the place of its codes."""
+        table, column, where = heading(self.table), _named(self.column), self._told(self.where) or say("everywhere")
         if self.rows:
-            return f"{self.table}: {'; '.join(map(_cells, self.rows))}"
-        where = _cells(self.where) or say("everywhere")
+            return f"{table}: {'; '.join(map(self._told, self.rows))}"
         if self.drop:
-            return say("{table}: rows dropped where {rows}", self.table, where)
+            return say("{table}: rows dropped where {rows}", table, where)
         if self.set is not None:
-            return say("{table}: {column} becomes {value} ({rows})", self.table, self.column, self.set, where)
+            value = _words(self.set, TABLES[self.table][self.column].kind)
+            return say("{table}: {column} becomes {value} ({rows})", table, column, value, where)
         if self.add is not None:
-            return f"{self.table}: {self.column} {local(f'{self.add:+,g}')} ({where})"
-        return f"{self.table}: {self.column} {local(f'{(self.scale or 0.0) - 1:+.1%}')} ({where})"
+            return f"{table}: {column} {local(f'{self.add:+,g}')} ({where})"
+        share = with_unit(local(f"{100 * (self.scale or 0.0) - 100:+,.4g}"), "%")
+        return f"{table}: {column} {share} ({where})"
+
+    def _told(self, cells: Mapping[str, Any]) -> str:
+        kinds = {name: TABLES[self.table][name].kind for name in cells}
+        return ", ".join(f"{_named(name)} {_words(value, kinds[name])}" for name, value in cells.items())
 
 
 BASE = "base"  # the plan without changes, among scenarios and options
@@ -198,15 +204,18 @@ def load_questions(path: Path) -> list[Question]:
     return validated(list[Question], document or [], lines, path)
 
 
-def _cells(row: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {_words(value)}" for name, value in row.items())
+def _named(column: str) -> str:
+    return say(column.replace("_", " "))
 
 
-def _words(value: Any) -> str:
+def _words(value: Any, kind: str) -> str:
+    """The value of a cell, a list of them or a span of months, as people write it."""
     if isinstance(value, list):
-        return reduce(lambda one, other: say("{one} or {other}", one, other), map(str, value))
-    start, to, end = str(value).partition("..")
-    return say("{start} to {end}", start, end) if to else start
+        return reduce(lambda one, other: say("{one} or {other}", one, other), [_words(one, kind) for one in value])
+    if kind == "month":
+        first, _, last = str(value).partition("..")
+        return span(first, last or first)
+    return local(f"{value:,.10g}") if kind in ("number", "whole") else str(value)
 
 
 def load_scenarios(path: Path) -> dict[str, Scenario]:

@@ -17,6 +17,7 @@ from sopkit.book.known import Known, Tables
 from sopkit.errors import Finding, SupplyDataError, plural
 from sopkit.tables import TABLES, Company
 from sopkit.tables.declare import DAYS_A_MONTH
+from sopkit.words import percent
 
 Months = list[pd.Timestamp]
 OFFER, SHIFT, CREW = ["supplier", "item", "site"], ["place", "shift"], ["site", "skill"]
@@ -52,11 +53,8 @@ def _text(value: Any) -> str:
 def bom_order(tables: Tables) -> list[str]:
     """All items, each after all that it is made of or comes out with; what is in a loop of the bill is left out."""
     bom = tables["bom"]
-    sorter: TopologicalSorter[str] = TopologicalSorter()
     keys = (("products", "product"), ("materials", "material"), ("inventory", "item"), ("bom", "component"))
-    for table, key in keys:
-        for item in tables[table][key]:
-            sorter.add(item)
+    sorter = TopologicalSorter[str]({item: () for table, key in keys for item in tables[table][key]})
     for item, component, comes_out in zip(bom["item"], bom["component"], bom["by_product"], strict=True):
         sorter.add(*((component, item) if comes_out else (item, component)))
     try:
@@ -299,7 +297,7 @@ def _offers(tables: Tables, months: Months) -> Iterator[Finding]:
     able = offers.assign(share=offers["share_limit"].where(sells, 0.0))
     shares = able.groupby(["item", "site"])["share"].transform("sum")
     yield from _wrong(
-        "offers", able.assign(all=shares.map("{:.0%}".format)), sells & shares.lt(1 - 1e-9), "share_limit",
+        "offers", able.assign(all=shares.map(percent)), sells & shares.lt(1 - 1e-9), "share_limit",
         "all who can deliver {item} to {site} may together sell only {all} of it, so nothing could be bought",
         allowed="shares of one item and site that add up to 1 or more",
         fix="Raise the share limits, or add an offer of another supplier.",

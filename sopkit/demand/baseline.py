@@ -24,7 +24,7 @@ from sopkit.demand.ranges import ENOUGH, Ranges, coverage_of, doubt, errors_of, 
 from sopkit.demand.short import cut_tournaments, planned_by, profiles_of, with_short
 from sopkit.engine import Engine, Progress, engine_at
 from sopkit.errors import SettingsError
-from sopkit.words import local, say
+from sopkit.words import local, percent, say
 
 # LightGBM and networks over all series need so many that have more than two years.
 ENOUGH_SERIES = 80
@@ -404,7 +404,7 @@ def _notes(panel: Panel, accuracy: pd.DataFrame, level: float) -> pd.DataFrame:
             "Sold in some months only: forecast {share} lower than its methods say, as all such series together sold "
             "that much less than their forecasts in the backtest."
         )
-        told = say(why, local(f"{1 - level:.0%}"))
+        told = say(why, percent(1 - level))
         rows += [(series.name, told) for series in panel.series if series.kind == "intermittent"]
     if NAIVE in rmsse:
         worse = "Seasonal naive would have been better in the backtest: RMSSE {naive} against {chosen}."

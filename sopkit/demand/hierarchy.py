@@ -11,7 +11,7 @@ import pandas as pd
 
 from sopkit.demand import baseline
 from sopkit.errors import SettingsError, nearest
-from sopkit.words import local, number, say
+from sopkit.words import number, percent, say, say_count
 
 TOTAL = "total"
 # MinT with a full covariance solves a dense system of this many nodes; above it variances alone are used.
@@ -142,7 +142,7 @@ def coherent(
         below = np.inf if low is None else float(-low[low < 0].sum() / max(np.abs(low).sum(), 1e-12))
         if method == "mint_shrink" and below > MOST_BELOW_ZERO:
             much = "put {share} of the volume below 0"
-            why = say("could not be inverted") if low is None else say(much, local(f"{below:.0%}"))
+            why = say("could not be inverted") if low is None else say(much, percent(below))
             told = (
                 "The covariance of the errors {why} (too few months for so many series): "
                 "reconciled with error variances only (wls_var)."
@@ -156,8 +156,15 @@ def coherent(
             method = "bottom_up"
             low = _projected(base, tree, before, method)
     if (low < 0).any():
-        told = "{count} bottom forecast(s) came out below 0 and were set to 0 before summing."
-        notes.append(say(told, int((low < 0).sum())))
+        count = int((low < 0).sum())
+        notes.append(
+            say_count(
+                count,
+                "{count} bottom forecast came out below 0 and was set to 0 before summing.",
+                "{count} bottom forecasts came out below 0 and were set to 0 before summing.",
+                count,
+            )
+        )
         low = np.maximum(low, 0.0)
     low[(before[-len(low) :] == 0).all(axis=1)] = 0.0  # what has ended gets nothing of its siblings' volume
     after = tree.summing @ low
@@ -230,7 +237,7 @@ def _chosen(base: baseline.Baseline, tree: Hierarchy, season: int, steered_by: s
     relative = {name: float((error / errors[BOTTOM_UP]).mean()) for name, error in errors.items()}
     fit = [name for name in errors if errors[name][steered] <= errors[BOTTOM_UP][steered] + 1e-12]
     best = min(fit, key=lambda name: (round(relative[name], 6), CANDIDATES.index(name)))
-    missed = ", ".join(f"{name} {local(f'{error[steered]:.1%}')}" for name, error in errors.items())
+    missed = ", ".join(f"{name} {percent(error[steered], 1)}" for name, error in errors.items())
     told = "Made to add up by {best}, the best in the backtest; error (WAPE) of {steered}: {told}."
     return best, say(told, best, steered, missed)
 
@@ -250,7 +257,7 @@ def _held(base: baseline.Baseline, tree: Hierarchy, method: str, season: int) ->
         return []
     share = pd.concat(found).groupby("level", sort=False)["inside"].agg(["mean", "size"])
     each = "{share} of {count} months of {level}"
-    shares = [say(each, local(f"{held:.0%}"), number(months), level) for level, held, months in share.itertuples()]
+    shares = [say(each, percent(held), number(months), level) for level, held, months in share.itertuples()]
     told = (
         "Made to add up, the 80 % range held {told} in the backtest (its width was learnt from "
         "these months, so ahead it may hold less)."

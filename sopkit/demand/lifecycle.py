@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from sopkit.demand.grid import Grid, Notes, Past
-from sopkit.words import listed, month_name, number, percent, say
+from sopkit.words import listed, month_name, number, percent, say, say_count
 
 if TYPE_CHECKING:
     from sopkit.book import Book
@@ -156,7 +156,13 @@ def _first_months(
     if expected <= 0:
         return 1.0, ""
     ratio, count = max(own.sum(), 0.0) / expected, int(since.sum())
-    how = say("its first {count} month(s) sold {share} of the curve, which scales the rest", count, percent(ratio))
+    how = say_count(
+        count,
+        "its first month sold {share} of the curve, which scales the rest",
+        "its first {count} months sold {share} of the curve, which scales the rest",
+        count,
+        percent(ratio),
+    )
     return (count * ratio + TRUST_IN_CURVE) / (count + TRUST_IN_CURVE), how
 
 

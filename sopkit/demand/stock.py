@@ -11,7 +11,7 @@ from scipy.special import ndtri
 from sopkit.collect.contradictions import own_lanes, whole_months
 from sopkit.demand.grid import PAIR, Notes
 from sopkit.tables import TABLES
-from sopkit.words import number, percent, say
+from sopkit.words import number, percent, say, several
 
 if TYPE_CHECKING:
     from sopkit.book import Book
@@ -111,10 +111,11 @@ def proposal(book: Book, notes: Notes) -> pd.DataFrame:
         out[f"{column}_value"] = out[column] * cost
     source = [say("from {site}", one) if one else say("made here") for one in out["origin"].fillna("")]
     source = [one if known else say("no way in found") for one, known in zip(source, found, strict=True)]
-    told = "{where}, {lead} month(s) to replenish + {review} of review; {error} {share} of demand over them"
-    months = [number(lead) for lead in out["lead_time"] - REVIEW]
-    each = zip(source, months, how, map(percent, share), strict=True)
-    out["reason"] = [say(told, where, lead, REVIEW, of, part) for where, lead, of, part in each]
+    told = "{where}, {lead} to replenish + {review} of review; {error} {share} of demand over them"
+    months = (out["lead_time"] - REVIEW).astype(int)
+    waits = [several(lead, "month") if lead else say("no time") for lead in months]
+    each = zip(source, waits, how, map(percent, share), strict=True)
+    out["reason"] = [say(told, where, lead, several(REVIEW, "month"), of, part) for where, lead, of, part in each]
     if len(out):
         proposed, current, change = out[["proposed_value", "current_value", "difference_value"]].sum()
         told = (

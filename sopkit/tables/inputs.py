@@ -230,7 +230,7 @@ INPUTS = (
     ),
     _optional(
         "shifts", "operations", "A shift that a resource may work beside its hours in table capacity, or a site that may be closed: the plan decides month by month. "
-        "With no hours there and no shift a resource is closed: it has no overtime either. At a closed site nothing is made, nothing is brought to it or sent from it; "
+        "With no hours there and no shift a resource is closed: nothing is made on it, whatever hours it takes, and there is no overtime. At a closed site nothing is made, nothing is brought to it or sent from it; "
         "its stock stays, at its cost, and what was on its way before the plan arrives.", "place shift",
         ref("place", "resources|sites", "the resource, or the site that is open in this shift; of a code that is both, the resource", example="LINE-N1"),
         whole("shift", "a shift is worked only beside the one before it in this table, and where its site is open; 1 for a site", "", "", low=1, example=2),
@@ -368,6 +368,7 @@ INPUTS = (
         number("holding_cost", "cost of a unit in stock at a month's end; at 0 a sale may be lost now and its stock sold later, for nothing speaks against it", "currency per unit and month", "", required=False, default=0.0, example=0.9),
         number("disposal_price", "paid for a unit that is written off; empty = surplus that keeps is never written off, and what gets too old costs nothing", "currency per unit", "", required=False, example=0.5),
         share("service_level", "wanted chance of no stock-out in a lead time", required=False, default=0.95, example=0.95),
+        required=False,
     ),
     _optional(
         "dated_policies", "supply planning", "The safety stock of a month in which it differs from policies.", "site item month",

@@ -161,13 +161,12 @@ class ConsensusSheet(_Form):
             cycle=self.cycle.cycle,
             seen=last_number(recorded),
         )
-        who = self.owner.value
+        who, self.reason.value, self.evidence.value = self.owner.value, "", ""
         self.message.say(f"{_numbered('Override', numbers)} by {who} stored; the consensus is being made again ...")
         self._agree()
         change = self.plan["demand_plan"]["consensus"].sum() - before["consensus"].sum()
         self._begin()
         self._show_change(before)
-        self.reason.value = self.evidence.value = ""
         stale = [stage for stage in self.cycle.stale() if stage != "demand"]
         self.after.offer(stale)
         self.message.say(

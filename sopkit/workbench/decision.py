@@ -106,6 +106,7 @@ class DecisionRoom(_Form):
             return
         number = signatures.decide(self.cycle, fields, by=self.by.value)
         self.book = self.cycle.book
+        self.reason.value = self.expected.value = self.dissent.value = ""  # first: what is typed from here on stays
         self.message.say(f"Decision {number} is stored; the plan of record is being made ...")
         plan = self.cycle.save(decide.plan(self.book), anew=True)
         log = plan["decision_log"]
@@ -115,7 +116,6 @@ class DecisionRoom(_Form):
             + (f"{left} of {len(log)} questions are open: the plan is a draft. " if left else "The plan is decided. ")
             + "Stage publish is now stale."
         )
-        self.reason.value = self.expected.value = self.dissent.value = ""
         self._show(plan)
         self._side_by_side()
 
@@ -217,9 +217,9 @@ class ActionForm(widgets.VBox):
             number = followup.note(self.cycle, by=self.by.value, **told)
         except SopkitError as error:
             return self.message.refuse(error)
-        self.message.say(f"Action {number} is stored. sopkit actions drafts a mail and a calendar for each person.")
         self.comment.value = ""
         self.look(self.book)
+        self.message.say(f"Action {number} is stored. sopkit actions drafts a mail and a calendar for each person.")
 
 
 class SignForm(widgets.VBox):

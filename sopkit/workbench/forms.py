@@ -41,6 +41,11 @@ def _button(label: str, tip: str = "", *, primary: bool = False, disabled: bool 
     return widgets.Button(description=label, tooltip=tip, button_style=style, disabled=disabled, layout=fits)
 
 
+def _stop(label: str, tip: str = "") -> widgets.Button:
+    """Ends what is under way, asleep until then; any other press waits for what was typed before it (freshness.js)."""
+    return _button(label, tip, disabled=True).add_class("sopkit-stop")
+
+
 def _words(label: str, hint: str) -> widgets.Text:
     return widgets.Text(description=label, placeholder=hint, style=LABEL, layout=WIDE)
 

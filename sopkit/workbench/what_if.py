@@ -28,6 +28,7 @@ from sopkit.workbench.forms import (
     _people,
     _person,
     _Shown,
+    _stop,
     _words,
 )
 from sopkit.workbench.sheet import Sheet
@@ -116,7 +117,7 @@ class WhatIf(_Form):
         self.take_sheet = _button("Put what is typed on the list", disabled=True)
         self.draft: TableDraft | None = None
         self.message = _Message()
-        self.give_up = _button("Give up", "Stop solving; the plan stays as it is", disabled=True)
+        self.give_up = _stop("Give up", "Stop solving; the plan stays as it is")
         self.listed = widgets.VBox()
         self.shown, self.limits = _Shown(), _Shown()
         self.title = _words("Scenario", "what the list is called in the meeting")
