@@ -104,8 +104,8 @@ def difference(name: str, old: pd.DataFrame, new: pd.DataFrame) -> list[Change]:
 
 def _bound(frame: pd.DataFrame, change: Change, cells: Sequence[Any], first: pd.Timestamp) -> pd.DataFrame:
     """`frame` under `change`, but where it stands there already (`cells`: see `reaches`)."""
-    known, declared = {key: after for key, _, after in cells} if change.set is None else {}, TABLES[change.table]
-    rests = pd.Series(False, frame.index)
+    known = {key: after for key, _, after in cells} if change.set is None else {}
+    declared, rests = TABLES[change.table], pd.Series(False, frame.index)
     if not change.rows and "month" in frame:
         rests |= frame["month"] < first
     if known:
