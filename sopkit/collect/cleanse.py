@@ -299,8 +299,8 @@ def _answered(
     rows = rows.merge(last[[*KEY, "answer", "author", "reason"]], on=KEY, how="left", suffixes=("", "_answer"))
     answered = rows["answer"].notna()
     rows["status"] = rows["answer"].replace("changed", "refused").fillna(rows["status"])
-    said = rows["reason"] + " | " + rows["author"] + ": " + rows["reason_answer"]
-    rows["reason"] = said.where(answered, rows["reason"])
+    both = rows["reason"] + " | " + rows["author"] + ": " + rows["reason_answer"]
+    rows["reason"] = both.where(answered, rows["reason"])
     changed = last[last["answer"].eq("changed") & last["quantity"].notna()]
     at = raw.index.get_indexer(changed["month"]), raw.columns.get_indexer(pd.MultiIndex.from_frame(changed[KEY[1:]]))
     before = np.where(np.minimum(*at) >= 0, np.nan_to_num(raw.to_numpy()[at]), 0.0)
