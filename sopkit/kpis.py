@@ -333,13 +333,10 @@ def _sales(book: Book, past: pd.DatetimeIndex, ahead: pd.DatetimeIndex) -> Measu
 def _forecast(book: Book, past: pd.DatetimeIndex, _: pd.DatetimeIndex) -> Measured:
     if not _has(book, "past_forecasts", "sales_history"):
         return
-    frozen = book["past_forecasts"].query("stream == 'consensus'")
-    frozen = frozen[(book.lag(frozen) == book.judged_lag) & frozen["month"].isin(past)]
-    if frozen.empty:
+    pairs = book.judged()
+    pairs = pairs[pairs["month"].isin(past)]
+    if pairs.empty:
         return
-    key = ["product", "market", "month"]
-    sold = book["sales_history"].groupby(key)["quantity"].sum().rename("actual")
-    pairs = frozen.merge(sold.reset_index(), on=key, how="left").fillna({"actual": 0.0})
     monthly = pairs.groupby("month")[["quantity", "actual"]]
     for name, measure in (("forecast_against_actual", bias), ("forecast_wape", wape)):
         by_month = monthly.apply(lambda m, measure=measure: measure(m["quantity"], m["actual"]))

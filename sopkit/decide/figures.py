@@ -15,6 +15,7 @@ from sopkit.book.signed import chosen
 from sopkit.charts import Figure, Show
 from sopkit.decide.answers import UNDECIDED
 from sopkit.decide.table import KEEP, choose_by
+from sopkit.reconcile.figures import scenario_titles
 from sopkit.words import amount, divided, listed, month_name, number, percent, quoted, say, sentence, several
 
 OVERDUE = "overdue"
@@ -54,8 +55,7 @@ def log(book: Book) -> Figure:
 
 def _titles(book: Book) -> dict[str, str]:
     """What the meeting calls each solved option and event, by code."""
-    solved = book["scenario_results"]
-    return dict(zip(solved["scenario"], solved["title"], strict=True)) | {BASE: sentence(say(KEEP))}
+    return scenario_titles(book) | {BASE: sentence(say(KEEP))}
 
 
 def _safest(scores: pd.DataFrame, titles: Mapping[str, str], currency: str) -> str:

@@ -8,7 +8,6 @@ from sopkit import charts
 from sopkit.book import Book
 from sopkit.charts import Figure, Show
 from sopkit.demand.explain import few_beaten
-from sopkit.demand.grid import CELL
 from sopkit.kpis import ERROR_SIGN
 from sopkit.words import amount, leaning, listed, number, say, sentence, several, span, than
 
@@ -35,19 +34,12 @@ def _lag(book: Book, table: str, family: str = "family == 'all'") -> pd.DataFram
     return book[table].query(f"{family} and lag == {book.judged_lag}")
 
 
-def sold(book: Book) -> pd.DataFrame:
-    """Sales as they came: product, market, month, quantity; of corrected history where the raw one is not at hand."""
-    if len(book["sales_history"]):
-        return book["sales_history"]
-    return book["clean_history"].drop(columns="quantity").rename(columns={"raw": "quantity"})
-
-
 # The plan ----------------------------------------------------------------------------------------------------------
 
 
 def outlook(book: Book, months: int = 24) -> Figure:
     """Sales of the last `months`, the consensus with its range, the baseline and what the sales department expects."""
-    past = sold(book).groupby("month")["quantity"].sum().tail(months)
+    past = book.sold.groupby("month")["quantity"].sum().tail(months)
     total = book["demand_levels"].query("level == 'total'").set_index("month")
     if total.empty:
         total = book["demand_plan"].groupby("month")[["baseline", "consensus", "p10", "p90"]].sum()
@@ -89,7 +81,7 @@ def by_family(book: Book) -> Figure:
     near = near.assign(value=near["consensus"] * near["price"], sales=near["blended"] - near["statistical"])
     steps = [*LAYERS, "consensus", "value"]
     rows = near.groupby("family")[["baseline", *steps]].sum().reset_index()
-    past = book.year_ago(sold(book))
+    past = book.year_ago(book.sold)
     rows["last"] = rows["family"].map(past.groupby(book.families(past["product"]))["quantity"].sum()).astype(float)
     rows["growth"] = rows["consensus"] / rows["last"].where(rows["last"] > 0) - 1
     rows["family"] = book.called(rows["family"], "families")
@@ -293,10 +285,7 @@ def bias_by_family(book: Book) -> Figure:
 
 def missed_by_product(book: Book) -> pd.Series:
     """Absolute error of past consensus forecasts at list price, currency by product."""
-    past = book["past_forecasts"].query("stream == 'consensus'")
-    past = past[(book.lag(past) == book.judged_lag) & (past["month"] < book.first)]
-    actual = sold(book).groupby(CELL)["quantity"].sum().rename("actual").reset_index()
-    both = past.merge(actual, on=CELL, how="left").fillna({"actual": 0.0})
+    both = book.judged()
     price = both["product"].map(book["products"].set_index("product")["price"])
     return ((both["quantity"] - both["actual"]).abs() * price).groupby(both["product"]).sum()
 

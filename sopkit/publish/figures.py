@@ -9,7 +9,6 @@ from sopkit.book import Book, workflow
 from sopkit.book.explain import Explanations
 from sopkit.book.signed import PROVENANCE, plan_hash, signatures, signers
 from sopkit.charts import Figure, Show, Tile
-from sopkit.demand.figures import sold
 from sopkit.publish import judged
 from sopkit.tables import STAGES
 from sopkit.words import (
@@ -268,7 +267,7 @@ def _of(book: Book, table: str | pd.DataFrame, column: str, family: str) -> pd.S
 def family_months(book: Book, family: str) -> Figure:
     """A family's demand, supply and stock, month by month."""
     name, budget = families(book).get(family, family), book["budget"]
-    year_ago = _of(book, sold(book), "quantity", family)
+    year_ago = _of(book, book.sold, "quantity", family)
     year_ago.index += pd.DateOffset(years=1)
     lines = {
         "last year": year_ago,
@@ -308,9 +307,9 @@ def family_products(book: Book, family: str) -> Figure:
         wide = frame.pivot_table(index="product", columns="month", values=column, aggfunc="sum")
         return wide.reindex(index=products, columns=wanted)
 
-    back, ahead = months(sold(book), "quantity", past), months(book["demand_plan"], "consensus", book.months)
+    back, ahead = months(book.sold, "quantity", past), months(book["demand_plan"], "consensus", book.months)
     rows = pd.DataFrame({"last": back.iloc[:, -12:].sum(axis=1), "near": ahead[book.year].sum(axis=1)}, products)
-    whole_year = (rows["last"] > 0) & (back.iloc[:, :-11].sum(axis=1) > 0) & bool(len(book.year_ago(sold(book))))
+    whole_year = (rows["last"] > 0) & (back.iloc[:, :-11].sum(axis=1) > 0) & bool(len(book.year_ago(book.sold)))
     rows["growth"] = rows["near"] / rows["last"].where(whole_year) - 1
     start = book["stock"][book["stock"]["month"] == book.first].groupby("item")["opening"].sum()
     days = book.months.days_in_month

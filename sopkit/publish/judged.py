@@ -64,15 +64,11 @@ def churn(book: Book) -> tuple[pd.DataFrame, pd.DatetimeIndex]:
 def touchless(book: Book) -> tuple[float | None, float | None, float | None]:
     """Of the forecasts that can be judged (product x market x month): the share that nobody touched, its WAPE, and that
     of the others; None where there are none."""
-    key = ["product", "market", "month"]
-    frozen = book["past_forecasts"].query("stream == 'consensus'")
-    frozen = frozen[(book.lag(frozen) == book.judged_lag) & (frozen["month"] < book.first)]
-    if frozen.empty:
+    both, key = book.judged(), ["cycle", "product", "market", "month"]
+    if both.empty:
         return None, None, None
-    sold = book["clean_history"].set_index(key)["raw"].rename("actual").reset_index()
-    both = frozen.merge(sold, on=key, how="left").fillna({"actual": 0.0})
-    moved = book["past_overrides"].assign(touched=True)[["cycle", *key, "touched"]].drop_duplicates(["cycle", *key])
-    hands = both.merge(moved, on=["cycle", *key], how="left")["touched"].notna().to_numpy()
+    moved = book["past_overrides"].assign(touched=True)[[*key, "touched"]].drop_duplicates(key)
+    hands = both.merge(moved, on=key, how="left")["touched"].notna().to_numpy()
     parts = both[~hands], both[hands]
     quiet, touched = (kpis.wape(part["quantity"], part["actual"]) if len(part) else None for part in parts)
     return float(1 - hands.mean()), quiet, touched

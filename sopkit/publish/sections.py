@@ -189,7 +189,7 @@ def demand_plan(book: Book) -> dict[str, Any]:
     months = book["demand_plan"].groupby("month")["consensus"].sum().reindex(book.year)
     if book["demand_plan"].empty:
         return section("demand", "Demand plan", "There is no demand plan.")
-    before = book.year_ago(demand.sold(book))["quantity"].sum()
+    before = book.year_ago(book.sold)["quantity"].sum()
     told = [book.span, number(months.sum()), book.units]
     peak = month_name(months.idxmax())
     headline = say("Demand of the {span} is {quantity} {unit}; it peaks in {month}.", *told, peak)

@@ -290,9 +290,9 @@ def unmet(book: Book) -> Figure:
 # Scenarios ----------------------------------------------------------------------------------------------------------
 
 
-def _titles(book: Book) -> dict[str, str]:
-    named = book["scenario_results"].drop_duplicates("scenario")
-    return dict(zip(named["scenario"], named["title"], strict=True))
+def scenario_titles(book: Book) -> dict[str, str]:
+    """Code -> title of the plan and of every scenario that was solved."""
+    return dict(zip(book["scenario_results"]["scenario"], book["scenario_results"]["title"], strict=True))
 
 
 def result_changes(book: Book) -> pd.Series:
@@ -319,7 +319,7 @@ def gained(book: Book) -> Figure:
     """Result gained or lost against the plan by each scenario, added up over the months."""
     wide = book["scenario_months"].pivot(index="month", columns="scenario", values="result")
     rows = wide.sub(wide["base"], axis=0).drop(columns="base").cumsum() if "base" in wide else wide.head(0)
-    rows = rows.rename(columns=_titles(book)).reset_index().melt("month", var_name="series", value_name="money")
+    rows = rows.rename(columns=scenario_titles(book)).reset_index().melt("month", var_name="series", value_name="money")
     change = result_changes(book)
     return charts.line(
         rows.dropna(), "money", series="series",
@@ -338,7 +338,7 @@ def by_scenario(book: Book, column: str) -> Figure:
     title, better = names.get(column, (sentence(column.replace("_", " ")), "higher"))
     rows = book["scenario_months"]
     return charts.line(
-        rows.assign(series=rows["scenario"].map(_titles(book)).fillna(rows["scenario"])), column, series="series",
+        rows.assign(series=rows["scenario"].replace(scenario_titles(book))), column, series="series",
         who=book.who, title=say("{measure} by option", say(title)), better=better, source="scenario_months",
         unit=book.currency if column != "shortfall" else book.units,
         look_for="What an option costs before it pays, and where it fails its customers.",
@@ -349,7 +349,7 @@ def changes(book: Book) -> Figure:
     """What each scenario changes."""
     rows = book["scenario_changes"]
     return charts.table(
-        rows.assign(scenario=rows["scenario"].map(_titles(book)).fillna(rows["scenario"])),
+        rows.assign(scenario=rows["scenario"].replace(scenario_titles(book))),
         {"scenario": "Scenario", "sentence": "What it changes", "rows": Show("Rows changed", "rows")},
         who=book.who, title="What each scenario changes", unit="everything else as in the plan",
         source="scenario_changes", none="This company has no scenarios: write them in scenarios.yaml.",
