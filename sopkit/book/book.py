@@ -217,6 +217,10 @@ class Book(Mapping[str, pd.DataFrame]):
         listed = frame["product"].map(self["products"].set_index("product")["price"])
         return pd.Series(special.to_numpy(), index=frame.index).fillna(listed)
 
+    def revenue(self, sold: pd.DataFrame) -> pd.Series:
+        """Net sales of each row of table sales_history, currency: as it was brought, else quantity x net price."""
+        return sold["revenue"].fillna(sold["quantity"] * self.net_prices(sold))
+
     def names(self, table: str) -> dict[str, str]:
         """Code -> what people call it, from a table with a column `name`."""
         frame, key = self[table], TABLES[table].key[0]

@@ -166,10 +166,8 @@ class Figure:
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         """HTML for the notebook, words for whoever cannot see it."""
-        return {
-            "text/html": self._repr_html_(),
-            "text/plain": f"{self.title} ({self.unit}). {self.look_for} {self.alt}",
-        }
+        words = f"{self.title} ({self.unit}). {self.look_for} {self.alt}"
+        return {"text/html": self._repr_html_(), "text/plain": words}
 
 
 def nothing(title: str, sentence: str = NONE, frame: pd.DataFrame | None = None, *columns: str | None) -> Figure:

@@ -97,11 +97,8 @@ def _marked(html: str, families: Mapping[str, Sequence[str]]) -> str:
         return f"<figure data-f={n} {found[1]}{found[2]}<" if n else found[0]
 
     html = re.sub(r"<tr([^>]*)>(<t[dh][^>]*>)([^<]+)<", row, html)
-    return re.sub(
-        r'<figure (class="sop-figure"><figcaption>(?:<p class="finding">[^<]*</p>)?<p class="who">)([^<]+)<',
-        sheet,
-        html,
-    )
+    head = r'class="sop-figure"><figcaption>(?:<p class="finding">[^<]*</p>)?<p class="who">'
+    return re.sub(rf"<figure ({head})([^<]+)<", sheet, html)
 
 
 def page(content: Mapping[str, Any]) -> str:
@@ -111,13 +108,9 @@ def page(content: Mapping[str, Any]) -> str:
 
     here = Path(__file__).parent
     environment = Environment(
-        loader=FileSystemLoader(here),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+        loader=FileSystemLoader(here), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
         finalize=lambda value: charts.whole(value) if type(value) is str else value,
-    )
+    )  # fmt: skip
     css = Markup(charts.CSS + (here / "pack.css").read_text(encoding="utf-8"))
     with speaking(content["language"]):
         return _marked(environment.get_template("pack.html.j2").render(content, css=css, say=say), content["families"])
