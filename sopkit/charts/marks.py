@@ -82,10 +82,10 @@ def axis_of(months: pd.Series, width: float) -> Any:
     count = (months.max().to_period("M") - months.min().to_period("M")).n + 1
     step = next((step for step in (1, 2, 3, 6, 12, 24) if count / step * 76 <= width - 70), 36)
     shown = pd.date_range(months.min(), months.max(), freq="MS")[::step]
-    values = [vega().DateTime(year=month.year, month=month.month) for month in shown]
+    values = [{"year": month.year, "month": month.month} for month in shown]
     names = {f"{month:%Y-%m}": month_name(month) for month in shown}
     told = f"{json.dumps(names)}[timeFormat(datum.value, '%Y-%m')]"
-    return vega().Axis(title=None, labelExpr=told, values=values, labelFlush=True, domain=False)
+    return {"title": None, "labelExpr": told, "values": values, "labelFlush": True, "domain": False}
 
 
 def month_labels(months: pd.DatetimeIndex) -> Any:
@@ -95,7 +95,7 @@ def month_labels(months: pd.DatetimeIndex) -> Any:
         for place, month in enumerate(months)
     ]
     expression = f"{json.dumps(labels)}[datum.value]"
-    return vega().Axis(
+    return dict(
         title=None, labelAngle=0, ticks=False, labelOverlap=False, labelExpr=expression, labelFontSize=11, domain=False
     )
 
