@@ -34,12 +34,27 @@ def start_as_a_kernel_would() -> None:
 
 
 class _Late(ModuleType):
-    """A module that is imported when something of it is used first."""
+    """A module, or a `part` of it, that is imported when something of it is used first."""
+
+    def __init__(self, name: str, part: str = "") -> None:
+        super().__init__(name)
+        self._part = part
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        return getattr(import_module(self.__name__), name)
+        if not self._part and sys.modules.get(self.__name__) is self:  # an import takes it, for use later
+            return _Late(self.__name__, name)
+        return getattr(self._used(), name)
+
+    def __call__(self, *given: Any, **named: Any) -> Any:
+        return self._used()(*given, **named)
+
+    def _used(self) -> Any:
+        if isinstance(sys.modules.get(self.__name__), _Late):
+            del sys.modules[self.__name__]
+        module = import_module(self.__name__)
+        return getattr(module, self._part) if self._part else module
 
 
 @contextmanager

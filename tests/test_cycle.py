@@ -870,8 +870,10 @@ def test_kernels_import_what_is_seldom_used_when_it_is_used() -> None:
         "assert 'statsforecast' not in sys.modules\nkernels._import('sopkit.demand')\n"
         "from statsforecast import arima\nfrom hierarchicalforecast import utils\n"
         "assert not set(kernels.SELDOM) & set(sys.modules)\n"
-        "used = arima.sm.OLS, utils.plt.figure\nimport statsmodels.api, matplotlib.pyplot\n"
-        "assert used == (statsmodels.api.OLS, matplotlib.pyplot.figure)"
+        "used = arima.sm.OLS, utils.plt.figure, arima.norm.ppf\n"
+        "import statsmodels.api, matplotlib.pyplot, scipy.stats\n"
+        "assert used == (statsmodels.api.OLS, matplotlib.pyplot.figure, scipy.stats.norm.ppf)\n"
+        "assert arima.norm(3, 2).mean() == 3"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 

@@ -77,8 +77,8 @@ def columns(
     v, top = vega(), float(tidy["y"].max())
     domain = [min(0.0, float(tidy["y"].min()) * 1.08), top * 1.16 or 1.0]
     per_pixel = (domain[1] - domain[0]) / (high_px - 50)
-    across = v.X("n:O", axis=month_labels(months), scale=v.Scale(domain=list(range(len(months))), padding=0.1))
-    up = v.Y("zero:Q", axis=None, scale=v.Scale(domain=domain, nice=False))
+    across = v.X("n:O", axis=month_labels(months), scale=dict(domain=list(range(len(months))), padding=0.1))
+    up = v.Y("zero:Q", axis=None, scale=dict(domain=domain, nice=False))
     layers, names, pitch = scale_marker(top / 3, scale), [], (width - 150) / len(months)
     # what is compared with stands behind, a little to the left and as wide, so that both tops are seen
     for kind, wide, offset in (("last year", 0.62, -0.16), ("budget", 0.62, -0.16), ("", 0.58, 0.06)):
@@ -152,10 +152,10 @@ def panels(
     tidy["d"] = [f"{named(r.part)}, {named(r.series)}, {plain(r.x)}: {scale.told(r.y)}" for r in tidy.itertuples()]
     tidy["y"], tidy["zero"] = tidy["y"] / scale.factor, 0.0
     v, top = vega(), float(tidy["y"].max())
-    places = v.Scale(domain=list(range(len(parts) * (len(months) + gap))), padding=0.05)
+    places = dict(domain=list(range(len(parts) * (len(months) + gap))), padding=0.05)
     across = v.X("n:O", axis=None, scale=places)
     ends = [min(-0.14 * top, float(tidy["y"].min())), top * 1.3]
-    up = v.Y("zero:Q", axis=None, scale=v.Scale(domain=ends, nice=False))
+    up = v.Y("zero:Q", axis=None, scale=dict(domain=ends, nice=False))
     layers = scale_marker(top / 3, scale)
     for kinds, offset in ((["budget"], -0.12), (["actual", "plan"], 0.05)):
         rows = tidy[tidy["series"].map(lambda s, kinds=kinds: SHOWN.get(s) in kinds)]
@@ -236,10 +236,10 @@ def waterfall(
     both["fill"] = [look.fill if total else c for look, total, c in zip(styles, totals, colours, strict=True)]
     both["stroke"] = [look.stroke if total else c for look, total, c in zip(styles, totals, colours, strict=True)]
     v, pitch = vega(), (width - 80) / len(tidy)
-    axis = v.Axis(title=None, labelAngle=0, ticks=False, domain=False,
+    axis = dict(title=None, labelAngle=0, ticks=False, domain=False,
                   labelExpr=label_list(list(tidy["step"]), max(8, int(pitch / 6.4))))  # fmt: skip
-    across = v.X("n:O", axis=axis, scale=v.Scale(domain=list(range(len(tidy)))))
-    up = v.Y("y:Q", axis=None, scale=v.Scale(domain=[0, usable + 22], nice=False))
+    across = v.X("n:O", axis=axis, scale=dict(domain=list(range(len(tidy)))))
+    up = v.Y("y:Q", axis=None, scale=dict(domain=[0, usable + 22], nice=False))
     bar = chart(both).mark_bar(size=min(70, pitch * 0.66), strokeWidth=1).encode(
         x=across, y=up, y2="y2:Q", fill=v.Fill("fill:N", scale=None), stroke=v.Stroke("stroke:N", scale=None),
         description="d:N")  # fmt: skip

@@ -396,6 +396,10 @@ def _chart_class() -> Any:
                     channels[name] = getattr(v, f"{of}Value")(**channel)
             return super().encode(**channels)
 
+        def copy(self, deep: Any = True, ignore: Any = None) -> Any:
+            """Altair copies a layer's rows and channels four times a figure, and changes neither."""
+            return super().copy(deep=["encoding"] if deep is True else deep, ignore=ignore)
+
     return Chart
 
 

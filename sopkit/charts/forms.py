@@ -90,17 +90,17 @@ def line(
     most, least = float(tidy[values].max().max()), min(0.0, float(tidy[values].min().min()))
     domain = [least - 0.06 * (most - least) * (least < 0), most + 0.16 * (most - least) or 1.0]
     ends, room = _line_ends(tidy.dropna(subset=["y"]), kinds, scale, (domain[1] - domain[0]) / (high_px - 40))
-    across = v.X("x:T", axis=axis_of(tidy["x"], width - room), scale=v.Scale(nice=False))
+    across = v.X("x:T", axis=axis_of(tidy["x"], width - room), scale=dict(nice=False))
     base = chart(tidy).encode(x=across)
-    colour = v.Color("series:N", scale=v.Scale(domain=kinds, range=[look.ink for look in styles]), legend=None)
-    axis = v.Y("y:Q", axis=None, scale=v.Scale(zero=True, nice=False, domain=domain))
+    colour = v.Color("series:N", scale=dict(domain=kinds, range=[look.ink for look in styles]), legend=None)
+    axis = v.Y("y:Q", axis=None, scale=dict(zero=True, nice=False, domain=domain))
     layers = scale_marker(max(most, -least) / 3, scale)
     if low and high:
         band = base.transform_filter("isValid(datum.low)").mark_area(opacity=0.16, aria=False)
         layers.append(band.encode(y=v.Y("low:Q", axis=None), y2="high:Q", color=colour))
-    dashes = v.Scale(domain=kinds, range=[list(look.dash) for look in styles])
+    dashes = dict(domain=kinds, range=[list(look.dash) for look in styles])
     dash = v.StrokeDash("series:N", scale=dashes, legend=None)
-    wide = v.StrokeWidth("series:N", scale=v.Scale(domain=kinds, range=[look.width for look in styles]), legend=None)
+    wide = v.StrokeWidth("series:N", scale=dict(domain=kinds, range=[look.width for look in styles]), legend=None)
     layers.append(base.mark_line(aria=False).encode(y=axis, color=colour, strokeDash=dash, strokeWidth=wide))
     layers.append(base.mark_circle(size=60, opacity=0).encode(y=axis, description="d:N"))
     if start is not None and tidy["x"].min() < pd.Timestamp(start):
@@ -195,8 +195,8 @@ def bars(
     if len(above):
         names = pd.concat([names, pd.DataFrame({"y": [above["y"].iloc[-1]], "text": [over_name]})])
     names = names.assign(y=apart(names["y"], 14 * per_pixel), text=names["text"].map(lambda t: fit(say(t), 150, 11)))
-    across = v.X("n:O", axis=month_labels(months), scale=v.Scale(domain=list(range(len(months))), paddingInner=0.3))
-    up = v.Y("from:Q", axis=None, scale=v.Scale(domain=domain, nice=False))
+    across = v.X("n:O", axis=month_labels(months), scale=dict(domain=list(range(len(months))), paddingInner=0.3))
+    up = v.Y("from:Q", axis=None, scale=dict(domain=domain, nice=False))
     layers = [chart(tidy).mark_bar(strokeWidth=0.8).encode(
         x=across, y=up, y2="to:Q", description="d:N", fill=v.Fill("fill:N", scale=None),
         stroke=v.Stroke("stroke:N", scale=None))]  # fmt: skip
@@ -240,12 +240,10 @@ def ranking(
     labels = [fit(name, 210, 12) for name in tidy["item"].map(named)]
     # room for the labels in the widest font that a reader's machine may put in the place of ours
     v, room = vega(), min(230.0, 12 + wrapped(labels, 12))
-    axis = v.Axis(
-        title=None, labelExpr=label_list(labels, 60), minExtent=room, labelPadding=6, ticks=False, domain=False
-    )
+    axis = dict(title=None, labelExpr=label_list(labels, 60), minExtent=room, labelPadding=6, ticks=False, domain=False)
     base = chart(tidy).encode(y=v.Y("n:O", axis=axis))
     ends = [min(0.0, 1.4 * tidy["y"].min()), max(0.0, 1.25 * tidy["y"].max())]
-    across = v.X("y:Q", axis=None, scale=v.Scale(domain=ends if ends[0] < ends[1] else [0, 1], nice=False))
+    across = v.X("y:Q", axis=None, scale=dict(domain=ends if ends[0] < ends[1] else [0, 1], nice=False))
     fill, stroke = v.Fill("fill:N", scale=None), v.Stroke("stroke:N", scale=None)
     layers = [base.mark_bar(height=14, strokeWidth=1).encode(x=across, fill=fill, stroke=stroke, description="d:N")]
     tidy["m"] = [say("message: {text}", text) if place == 0 else "" for place, text in enumerate(words)]
@@ -285,10 +283,10 @@ def stair_step(
     v = vega()
     letters = max(7, int((about["width"] - 60) / len(tidy) / 6.2))
     labels = label_list([named(s) for s in tidy["step"]], letters)
-    axis = v.Axis(title=None, labelAngle=0, ticks=False, domain=False, labelExpr=labels)
-    base = chart(tidy).encode(x=v.X("n:O", scale=v.Scale(paddingInner=0.35), axis=axis))
+    axis = dict(title=None, labelAngle=0, ticks=False, domain=False, labelExpr=labels)
+    base = chart(tidy).encode(x=v.X("n:O", scale=dict(paddingInner=0.35), axis=axis))
     top = float(tidy["y"].max())
-    height = v.Y("y:Q", axis=None, scale=v.Scale(domain=[0, top * 1.3 or 1.0], nice=False))
+    height = v.Y("y:Q", axis=None, scale=dict(domain=[0, top * 1.3 or 1.0], nice=False))
     ink = v.Color("ink:N", scale=None, legend=None)
     bar = base.mark_bar(color=INK).encode(y=height, description="d:N")
     value_ = base.mark_text(dy=-7, aria=False).encode(y="y:Q", text="text:N")

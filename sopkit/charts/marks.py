@@ -82,10 +82,10 @@ def axis_of(months: pd.Series, width: float) -> Any:
     count = (months.max().to_period("M") - months.min().to_period("M")).n + 1
     step = next((step for step in (1, 2, 3, 6, 12, 24) if count / step * 76 <= width - 70), 36)
     shown = pd.date_range(months.min(), months.max(), freq="MS")[::step]
-    values = [vega().DateTime(year=month.year, month=month.month) for month in shown]
+    values = [{"year": month.year, "month": month.month} for month in shown]
     names = {f"{month:%Y-%m}": month_name(month) for month in shown}
     told = f"{json.dumps(names)}[timeFormat(datum.value, '%Y-%m')]"
-    return vega().Axis(title=None, labelExpr=told, values=values, labelFlush=True, domain=False)
+    return {"title": None, "labelExpr": told, "values": values, "labelFlush": True, "domain": False}
 
 
 def month_labels(months: pd.DatetimeIndex) -> Any:
@@ -94,7 +94,7 @@ def month_labels(months: pd.DatetimeIndex) -> Any:
     for label, month in zip(labels, months, strict=True):
         label += [f"{month:%Y}"] if label is labels[0] or month.month == 1 else []
     look = {"title": None, "labelAngle": 0, "labelFontSize": 11, "labelOverlap": False, "ticks": False, "domain": False}
-    return vega().Axis(**look, labelExpr=f"{json.dumps(labels)}[datum.value]")
+    return look | {"labelExpr": f"{json.dumps(labels)}[datum.value]"}
 
 
 def short_scale(values: Iterable[float], unit: str, pitch: float) -> Scale:

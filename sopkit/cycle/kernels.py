@@ -27,6 +27,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from queue import Empty
 from typing import Any
 
 from sopkit.cycle.manifest import code_hash
@@ -49,8 +50,8 @@ SHARED = (
 ).split()
 # what they would import and nobody needs: utilsforecast dask's frames where dask is installed, a kernel its debugger
 NEEDLESS = ("dask", "debugpy")
-# what the forecasting libraries import for plots and for methods that do not compete here
-SELDOM = ("matplotlib.pyplot", "statsmodels.api")
+# what pyomo and the forecasting libraries import for plots and for methods that do not compete here
+SELDOM = ("matplotlib.pyplot", "statsmodels.api", "scipy.stats")
 
 
 # the warm process --------------------------------------------------------------------------------------------------
@@ -332,6 +333,18 @@ def _remembered_in(clients: list[AsyncKernelClient]) -> type[AsyncKernelClient]:
             super().__init__(**settings)
             clients.append(self)
 
+        async def wait_for_ready(self, timeout: float | None = None) -> None:
+            """As the library's, which then listens for 0.2 s until nothing is said: nbclient passes over that."""
+            for _ in range(int(timeout or 60)):
+                self.kernel_info()
+                with suppress(Empty):
+                    if (await self.shell_channel.get_msg(timeout=1))["msg_type"] == "kernel_info_reply":
+                        await self.iopub_channel.get_msg(timeout=0.2)  # what the cells show is heard too
+                        return
+                if not await self.is_alive():
+                    break
+            raise RuntimeError("the kernel did not answer")
+
     return Client
 
 
@@ -380,6 +393,10 @@ class Kernel:
         """End it at once: a graceful shutdown takes 3 s more in one case of ten, and there is nothing left to save."""
         self._thread.join()
         if self._error is None and self.manager.has_kernel:
+            process: Any = self.manager.provisioner.process  # type: ignore[union-attr]
+            with suppress(ProcessLookupError):
+                process.kill()
+            process.wait()  # else the manager would look every 0.1 s
             self.manager.shutdown_kernel(now=True)
         for client in self._clients:
             client.stop_channels()
