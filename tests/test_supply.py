@@ -13,7 +13,7 @@ import pyomo.environ as pyo
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from small_company import CYCLE, company, demand, monthly, months, read
+from small_company import CYCLE, company, demand, monthly, months, profit, read
 
 from sopkit import supply
 from sopkit.book import Book
@@ -102,11 +102,6 @@ def inputs(tables: dict[str, pd.DataFrame], count: int) -> dict[str, pd.DataFram
 def cost(plan: dict[str, pd.DataFrame], name: str) -> float:
     costs = plan["supply_costs"]
     return costs.loc[costs["cost"].eq(name), "amount"].sum()
-
-
-def profit(plan: dict[str, pd.DataFrame]) -> float:
-    costs = plan["supply_costs"]
-    return costs["amount"].where(costs["cost"].eq("revenue"), -costs["amount"]).sum()
 
 
 def best(tables: dict[str, pd.DataFrame], count: int = 2, **policies) -> float:

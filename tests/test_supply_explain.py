@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
-from small_company import company, made, read
+from small_company import LAYERS, company, made, read
 from test_supply import bought, changed, full, plain
 from test_supply_solve import CYCLE, LITTLE
 from typed_levers import told_and_typed, typed
@@ -15,8 +15,6 @@ from sopkit.supply.explain import explain
 from sopkit.supply.figures import limits
 from sopkit.supply.limits import Gain
 from sopkit.supply.resolve import Session
-
-LAYERS = "baseline lifecycle market_conditions campaigns pipeline statistical blended override p10 p90".split()
 
 # One line, 100 hours a month and 10 of overtime; a lamp takes 2 hours of it and one bulb, a chair half an hour.
 WORKSHOP = """
