@@ -112,7 +112,27 @@ def test_the_scale_of_money_changes_no_quantity(allocation, factor):
     assert cost(other, "revenue") == pytest.approx(cost(usual, "revenue") * factor)
 
 
-def test_ranks_one_after_the_other():
+@pytest.fixture(params=["small", "large"])
+def size(request, monkeypatch) -> str:
+    """As a small network is solved, and as one of many rows is: by interior point from prices, HiGHS let go."""
+    if request.param == "large":
+        for place in ("loaded", "solve"):
+            monkeypatch.setattr(f"sopkit.supply.{place}.LARGE", 1)
+    return request.param
+
+
+@pytest.mark.parametrize("unmet, hours", [("lost", 100.0), ("neither", 100.0), ("neither", 130.0)])
+def test_a_large_network_keeps_its_promises_as_a_small_one_does(size, unmet, hours):
+    session = short("priority", unmet, hours)
+    limits = explain(session)["binding_limits"]
+    assert session.base["lose"].sum() == pytest.approx(max(0.0, 240 - 2 * hours))
+    assert limits.loc[limits["limit"] == "regular_capacity", "shadow_price"].tolist() == [40.0] * 2 * (hours < 120)
+    wider = session.resolve({"capacity": session.tables["capacity"].assign(hours=110.0)})
+    assert wider["lose"].sum() == pytest.approx(20)
+    assert session.resolve()["lose"].sum() == pytest.approx(session.base["lose"].sum())
+
+
+def test_ranks_one_after_the_other(size):
     """60 must be met, 60 of class 1 and 60 of class 2 are asked; 130 hours: 60, 60 and 10, whatever each pays."""
     tables = plain(130.0, 1)
     tables["markets"] = pd.DataFrame(

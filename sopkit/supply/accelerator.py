@@ -300,7 +300,7 @@ class _Quick(Walk):
     def __init__(self, model: Any) -> None:
         super().__init__(model)
         self.view, self.loop = _View(self), _Loop(1)
-        self.known: dict[int, Any] = {}  # what was read of a Set, Param or Expression
+        self.known: dict[Any, Any] = {}  # what was read of a Set, Param or Expression
         self.slow: dict[str, str] = {}
         rules = model.component_objects((Constraint, Expression, Objective))
         self.made = {id(rule) for rule in rules if rule.is_constructed()}
@@ -407,8 +407,14 @@ class _Quick(Walk):
         known = self.known.get(id(index_set))
         if known is None:
             index_set.construct()
-            parts = list(index_set.subsets())
-            known = self.known[id(index_set)] = Index([Positions(self.encode(p, p.dimen)) for p in parts])
+            known = self.known[id(index_set)] = Index([self.positions(plain) for plain in index_set.subsets()])
+        return known
+
+    def positions(self, plain: Any) -> Positions:
+        """The members of a plain set, kept because most index sets are products of a few of them."""
+        known = self.known.get(("plain", id(plain)))
+        if known is None:
+            known = self.known["plain", id(plain)] = Positions(self.encode(plain, plain.dimen))
         return known
 
     def values(self, param: Any) -> tuple[np.ndarray, bool]:
@@ -454,8 +460,9 @@ class _Quick(Walk):
 
 def _csr(parts: tuple, rows: int, columns: int) -> csr_array:
     """Entries by row, column and coefficient as a matrix, without those of zero."""
-    nothing = np.zeros(0, dtype="int64")
-    row, col, coef = (np.concatenate(arrays) for arrays in zip((nothing, nothing, nothing), *parts, strict=True))
+    nothing, kinds = np.zeros(0, dtype="int32"), ("int32", "int32", "float64")
+    entries = zip(kinds, (nothing,) * 3, *parts, strict=True)
+    row, col, coef = (np.concatenate(arrays, dtype=kind) for kind, *arrays in entries)
     matrix = coo_array((coef, (row, col)), shape=(rows, columns)).tocsr()
     matrix.eliminate_zeros()
     return matrix

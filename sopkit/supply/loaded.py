@@ -18,11 +18,11 @@ from sopkit.supply.matrix import Matrix
 LARGE = 15_000
 """Rows from which on interior point with crossover beats the simplex method on planning networks (measured)."""
 
-WARM_SHARE = 25
+WARM_SHARE = 10
 """A warm start that needs more simplex iterations than rows / this is given up for a cold solve (large models only)."""
 
-ABOVE = 30
-"""How far each rank's price lies above the next one's in the plan from which a large model's ranks start."""
+ABOVE, ABOVE_MONEY = 3, 10
+"""How far a rank's price lies above the next one's, and the last above money, where a large model's ranks start."""
 
 DUAL, PRIMAL = 1, 4
 """HiGHS's numbers for the two simplex methods."""
@@ -205,22 +205,26 @@ class Loaded:
         if not self.promised:
             self._run()
             return self._read(gap, {})
-        breaks = np.flatnonzero(np.any([*self.promised.values()], axis=0))
-        self._bounds(breaks, self.lower, np.zeros(len(self.upper)))
-        answer = self._read(gap, {}) if self._run(refuse=False) else None
-        self._bounds(breaks, self.lower, self.upper)
-        if answer:  # all of them are kept whole
-            return answer
-        self._restart()
         every, rows = np.arange(len(self.lower)), np.arange(self.matrix.shape[0])
         lower, upper = self.lower.copy(), self.upper.copy()
         row_lower, row_upper = self.matrix.row_lower.copy(), self.matrix.row_upper.copy()
-        if self.large:
-            self._costs(every, self._at_prices())
-            self._run()
-            self.highs.setOptionValue("simplex_strategy", PRIMAL)  # what one rank leaves is a plan for the next
         found: dict[str, Broken] = {}
         values = None
+        if self.large:
+            self._costs(every, self._at_prices())
+            if self._run(refuse=False):
+                values = np.array(self.highs.getSolution().col_value)
+            else:
+                self._restart()
+            self.highs.setOptionValue("simplex_strategy", PRIMAL)  # what one rank leaves is a plan for the next
+        else:
+            breaks = np.flatnonzero(np.any([*self.promised.values()], axis=0))
+            self._bounds(breaks, lower, np.zeros(len(upper)))
+            answer = self._read(gap, {}) if self._run(refuse=False) else None
+            self._bounds(breaks, lower, upper)
+            if answer:  # all of them are kept whole
+                return answer
+            self._restart()
         for name, broken in self.promised.items():
             held = broken > 0  # kept whole already: nothing need be solved
             if values is None or broken @ values > 1e-7:
@@ -250,9 +254,10 @@ class Loaded:
         """Costs in which each rank has a price above all that is money and above the ranks after it.
 
         A plan that is best at them keeps the promises nearly as the ranks want it: from there each rank takes a few
-        steps, where from nothing each takes as long as the whole (168,000 decisions, three classes: 37 s, now 21).
+        steps, where from nothing each takes as long as the whole. Prices further apart leave fewer steps, but interior
+        point takes longer (168,000 decisions, three classes: 16 s; at 30 for 3 it took 24; money alone 8).
         """
-        cost, price = self.matrix.cost.copy(), float(np.abs(self.matrix.cost).max())
+        cost, price = self.matrix.cost.copy(), ABOVE_MONEY * float(np.abs(self.matrix.cost).max())
         for broken in reversed(self.promised.values()):
             price *= ABOVE
             cost += (-1 if self.matrix.maximise else 1) * price / broken.max() * broken
@@ -403,20 +408,17 @@ def _listens(highs: highspy.Highs, stop: threading.Event) -> None:
 
 
 def _passed(given: Matrix, gap: float) -> highspy.Highs:
-    """The matrix in HiGHS."""
-    lp = highspy.HighsLp()
-    lp.num_row_, lp.num_col_ = given.shape
-    lp.sense_ = highspy.ObjSense.kMaximize if given.maximise else highspy.ObjSense.kMinimize
-    lp.offset_, lp.col_cost_ = given.offset, given.cost
-    lp.col_lower_, lp.col_upper_ = given.lower, given.upper
-    lp.row_lower_, lp.row_upper_ = given.row_lower, given.row_upper
-    lp.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
-    lp.a_matrix_.start_, lp.a_matrix_.index_, lp.a_matrix_.value_ = given.a.indptr, given.a.indices, given.a.data
+    """The matrix in HiGHS, its whole numbers as any numbers."""
     highs = highspy.Highs()
     options: dict[str, Any] = {"output_flag": False, "threads": 1, "parallel": "off", "random_seed": 0}
     if given.integer.any():
         options["presolve_rule_off"] = PARALLEL
     for option, value in (options | {"mip_rel_gap": gap}).items():
         highs.setOptionValue(option, value)
-    highs.passModel(lp)
+    (rows, columns), a = given.shape, given.a
+    by_row, sense = int(highspy.MatrixFormat.kRowwise), -1 if given.maximise else 1
+    highs.passModel(
+        columns, rows, a.nnz, by_row, sense, given.offset, given.cost, given.lower, given.upper,
+        given.row_lower, given.row_upper, a.indptr, a.indices, a.data, np.zeros(columns, dtype="int32"),
+    )  # fmt: skip
     return highs

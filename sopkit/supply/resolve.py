@@ -89,6 +89,7 @@ class Session:
             answer = self.parts.changed(new)
         else:
             self.how = "anew"
+            self.parts.let_go()
             answer = Parts(new, self.engine, effort=self.effort, stop=self._stop).answer()
         return Solution(model, new, answer, network)
 

@@ -88,7 +88,8 @@ class Parts:
         extra = wider.shape[1] - self.matrix.shape[1]
         basis = None
         if len(self.places) == 1:
-            known = self._at(0).basis
+            self.let_go()
+            known = self.answers[0].basis or self._at(0).basis
             basis = np.append(known[0], np.zeros(extra, dtype="int8")), known[1]
         found = np.append(base.values, np.zeros(extra)) if self.matrix.integer.any() else None
         return Loaded(wider, basis, large=self.large, effort=self.effort, found=found).answer()
@@ -102,6 +103,12 @@ class Parts:
                 cost if columns is None else cost[columns]
             )
         return found
+
+    def let_go(self) -> None:
+        """Give HiGHS's memory back until the next question, which starts from the plan again."""
+        for number, part in enumerate(self.loaded):
+            if part is not None and self.large:
+                self.answers[number], self.loaded[number] = replace(self.answers[number], basis=part.basis), None
 
     def _at(self, number: int) -> Loaded:
         """A part in HiGHS, also where it was solved in another process."""
