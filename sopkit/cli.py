@@ -21,6 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+WIDE = 100  # letters of a screen
 CompanyOption = Annotated[str, typer.Option("--company", help="Folder of the company below data/.")]
 CycleOption = Annotated[str, typer.Option("--cycle", help="First planned month, like 2026-11.")]
 Again = Annotated[str, typer.Option("--again", help="Why what stands is made anew: a new version beside the old.")]
@@ -97,8 +98,7 @@ def new(
 
     if not is_plain_name(name):
         raise SettingsError(f"{name!r} cannot be the name of a folder. Give a plain name like `acme`.")
-    folder = data_root() / name
-    places = [*(since or ()), *(files or ())]
+    folder, places = data_root() / name, [*(since or ()), *(files or ())]
     if files and not since:
         raise SettingsError(f"{files[0]!r}: exports are named after --from: sopkit new {name} --from FILE ...")
     if found := new_company(folder, name=title or name, places=places):
@@ -155,14 +155,10 @@ def run(
     """Run the stages' notebooks in order; a stage that fails stops the run."""
     from sopkit.cycle import run as run_cycle
 
-    parameters = {}
-    for text in parameter or []:
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise SettingsError(f"-p {text!r} is not name=value.")
-        parameters[name.strip()] = value
-    if engine:
-        parameters["engine"] = engine
+    if wrong := [text for text in parameter or () if "=" not in text]:
+        raise SettingsError(f"-p {wrong[0]!r} is not name=value.")
+    pairs = (text.split("=", 1) for text in parameter or ())
+    parameters = {name.strip(): value for name, value in pairs} | ({"engine": engine} if engine else {})
     done = run_cycle(company, cycle, since=since, only=only or (), resume=resume, again=again, parameters=parameters)
     for title, name in (("plan", "plan.html"), ("workbook", "plan.xlsx"), ("notebooks", "notebooks")):
         if (done.folder / name).exists():
@@ -172,17 +168,25 @@ def run(
 @app.command()
 def status(company: CompanyOption, cycle: CycleOption) -> None:
     """Show each stage: when it ran, how long it took, who signed it, why it is stale; and what blocks publication."""
+    from textwrap import fill
+
     from sopkit.cycle import Cycle
     from sopkit.cycle.checklist import blocking
 
-    opened = Cycle.open(company, cycle)
-    typer.echo(opened.status().drop(columns="not true yet").to_string(index=False, justify="left"))  # told below
+    opened, line = Cycle.open(company, cycle), "{:<10} {:<8} {:<16} {:>7}  {:<10}  {}".format
+    typer.echo(line("stage", "state", "written", "seconds", "due", "signed by"))
+    for row in opened.status().to_dict("records"):
+        written = row["written"][:16].replace("T", " ")
+        told = line(row["stage"], row["state"], written, row["seconds"], row["due"], row["signed by"])
+        typer.echo(fill(told, WIDE, subsequent_indent=" " * 60, drop_whitespace=False))
+        if row["why stale"]:
+            typer.echo(fill(row["why stale"], WIDE, initial_indent=" " * 11, subsequent_indent=" " * 11))
     left = blocking(opened)
     typer.echo("\nBefore it can be published:" if len(left) else "\nNothing blocks publication.")
     for row in left.to_dict("records"):
-        typer.echo(
-            f"  {row['what']}; waits for {row['waits for'].partition(': ')[2] or row['waits for']}: {row['next']}"
-        )
+        waits = row["waits for"].partition(": ")[2] or row["waits for"]
+        typer.echo(fill(f"{row['what']}; waits for {waits}", WIDE, initial_indent="  ", subsequent_indent="    "))
+        typer.echo(f"    {row['next']}")  # a command is typed as it stands
 
 
 @app.command()
@@ -313,9 +317,8 @@ def ask(
     refuse_unwritable(into)
     mail = asked.mail(plan, to, day, f"{name}.xlsx", content)
     written = {into / f"{name}.xlsx": content, into / f"{name}.eml": mail}
-    for path in written:
-        if path.exists():
-            raise SettingsError(f"{path} exists and was not touched. Move it away, or choose another --into.")
+    if there := [path for path in written if path.exists()]:
+        raise SettingsError(f"{there[0]} exists and was not touched. Move it away, or choose another --into.")
     replace_files(written)
     typer.echo("\n".join(map(str, written)))
     typer.echo("When it comes back: sopkit take FILE")
@@ -373,11 +376,13 @@ def commitments(
     if not (done or revoke):
         if opened.manifest["stages"].get("collect", {}).get("state") != "done":
             raise SettingsError(f"{company} {cycle} takes over what was adopted when it is run: {opened.command()}")
-        out = []
-        for row in opened.read("commitments").itertuples():
+        rows = opened.read("commitments")
+        for row in rows.itertuples():
             end = f", until {month_name(row.until)}" * (row.until == row.until)
-            out.append(f"{row.option}: {row.title}, {month_name(row.cycle)}, {row.owner}{end}: {row.status} {row.note}")
-        typer.echo("\n".join(out) or "Nothing that was adopted binds.")
+            adopted = f"{row.option}: {row.title}, {month_name(row.cycle)}, {row.owner}{end}"
+            typer.echo(f"{adopted}: {row.status} {row.note}")
+        if rows.empty:
+            typer.echo("Nothing that was adopted binds.")
 
 
 @app.command()
@@ -395,9 +400,7 @@ def actions(
     number: Annotated[str, typer.Option(help="The number it is tied to: table, key, month.")] = "",
     origin: Annotated[str, typer.Option(help="What it comes from, as the proposals name it.")] = "by hand",
     by: By = "",
-    drafts: Annotated[
-        Path | None, typer.Option(help="Write a drafted mail and a calendar a person to this folder.")
-    ] = None,
+    drafts: Annotated[Path | None, typer.Option(help="Folder for a drafted mail and a calendar a person.")] = None,
 ) -> None:
     """Show what is to be done and what the plan proposes; add an action, say where one stands, draft the mails."""
     from sopkit.book import actions as words
@@ -432,10 +435,8 @@ def verify(
     from sopkit.cycle import Cycle
 
     opened = Cycle.open(company, cycle)
-    wrong = opened.verify(head)
-    for line in wrong:
-        typer.echo(line)
-    if wrong:
+    if wrong := opened.verify(head):
+        typer.echo("\n".join(wrong))
         raise typer.Exit(1)
     manifest = opened.manifest
     counted = f"{len(manifest['tables'])} tables and {len(manifest['files'])} files"
@@ -448,8 +449,7 @@ def reproduce(company: CompanyOption, cycle: CycleOption) -> None:
     from sopkit.cycle import reproduce as reproduce_cycle
 
     different, same, versions = reproduce_cycle(company, cycle)
-    for line in (*versions, *different):
-        typer.echo(line)
+    typer.echo("\n".join((*versions, *different)), nl=bool(versions or different))
     if different:
         raise typer.Exit(1)
     typer.echo(f"The plan of {company} {cycle} is the same, hash for hash: {', '.join(same)}.")

@@ -101,24 +101,38 @@ def finished(demo_run: Path, monkeypatch: pytest.MonkeyPatch) -> cycles.Cycle:
 
 
 @pytest.fixture
-def own_run(demo_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the finished demo run that a test may change; SOPKIT_DATA and SOPKIT_REPORTS point at it."""
+def own_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The test's own folder, in which sopkit looks for data/, reports/ and records."""
     for part in ("data", "reports"):
-        shutil.copytree(demo_run / part, tmp_path / part)
         monkeypatch.setenv(f"SOPKIT_{part.upper()}", str(tmp_path / part))
+    monkeypatch.delenv("SOPKIT_RECORDS", raising=False)
     return tmp_path
 
 
 @pytest.fixture
-def meeting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cycle of a company of a few lines before its meeting; SOPKIT_DATA and SOPKIT_REPORTS point at it."""
+def acme(own_place: Path) -> Path:
+    """The folder of company acme in the test's own place: its name, three months, and no table yet."""
+    folder = own_place / "data" / "acme"
+    folder.mkdir(parents=True)
+    (folder / "company.yaml").write_text("name: Acme\nhorizon: 3\n")
+    return folder
+
+
+@pytest.fixture
+def own_run(demo_run: Path, own_place: Path) -> Path:
+    """A copy of the finished demo run that a test may change, in its own place."""
+    for part in ("data", "reports"):
+        shutil.copytree(demo_run / part, own_place / part)
+    return own_place
+
+
+@pytest.fixture
+def meeting(own_place: Path) -> Path:
+    """A cycle of a company of a few lines before its meeting, in the test's own place."""
     from small_cycle import bags, to_the_meeting
 
-    for part in ("data", "reports"):
-        monkeypatch.setenv(f"SOPKIT_{part.upper()}", str(tmp_path / part))
-    monkeypatch.delenv("SOPKIT_RECORDS", raising=False)
-    to_the_meeting(tmp_path, bags())
-    return tmp_path
+    to_the_meeting(own_place, bags())
+    return own_place
 
 
 @pytest.fixture(scope="session")

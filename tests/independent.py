@@ -185,6 +185,8 @@ def independent(
             most = 0.0 if str(step.get("valid_to")) < months(count)[t] else np.inf
             make = p("make", item, way, t, money=money, most=most)
             is_open(make, site, t)
+            if works[resource] and not capacity.loc[(resource, months(count)[t]), "hours"]:  # closed without a shift
+                p.row({make: 1.0, p("shift", resource, works[resource][0], t): -10_000.0}, -np.inf, 0)
             balance[item, site, new(item, t), t][make] += 1
             hours[resource, t][make] += step["hours"] * started
             if any(set_up) or family:
@@ -532,7 +534,7 @@ def drawn(seed: int) -> dict[str, pd.DataFrame]:
     tables["resources"]["carbon"], tables["routings"]["carbon"] = one(0, 2), one(0, 1)
     tables["offers"]["carbon"], tables["lanes"]["carbon"] = one(0, 3), one(0, 0.5)
     ways = tables["routings"].assign(routing="", avoid_price=[one(0, 3), 0], valid_to="2026-03")
-    other = {"routing": "other", "hours": one(0.5, 0.8), "cost": upto(6), "setup_hours": 0, "setup_cost": 0}
+    other = {"routing": "other", "hours": one(0.5, 0.8, 0), "cost": upto(6), "setup_hours": 0, "setup_cost": 0}
     ways.loc[2] = {**ways.loc[0], **other, "minimum_run": 0, "valid_to": one("2026-01", "2026-02", "2026-03")}
     bill = tables["bom"].assign(routing=one("", "LINE"))
     bill.loc[1] = {"item": "P", "component": "M", "routing": "other", "quantity": one(1, 2, 3)}

@@ -77,6 +77,12 @@ def made(size: demo.Size, seed: int = demo.SEED) -> dict[str, pd.DataFrame]:
     return tables
 
 
+def profit(plan: dict[str, pd.DataFrame]) -> float:
+    """Revenue less every cost, service penalties included."""
+    costs = plan["supply_costs"]
+    return costs["amount"].where(costs["cost"].eq("revenue"), -costs["amount"]).sum()
+
+
 def shop(prices: dict[str, float], unmet: str = "lost") -> dict[str, pd.DataFrame]:
     """A plant that delivers to one market at no cost."""
     tables = read("""

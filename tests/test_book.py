@@ -97,7 +97,26 @@ def test_a_scenario_the_words_of_what_if_and_a_change_are_one_thing(plan):
     listed = plan.what_if(Scenario(title="Half", changes=[change]), warm=False)
     same = ["result", "service penalties", "units lost"]  # stock may differ: nothing here costs money to hold
     assert spoken.measures()[same].to_dict() == pytest.approx(listed.measures()[same].to_dict())
-    assert (spoken.title, listed.title) == (change.sentence, "Half")
+    assert (spoken.title, listed.title) == ("Capacity: hours -50 % (resource Line)", "Half")
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"column": "hours", "scale": 1.25}, "Capacity: hours +25 % (resource LINE, month Jan to Jun 2027)"),
+        ({"column": "hours", "add": -7.5}, "Capacity: hours -7.5 (resource LINE, month Jan to Jun 2027)"),
+        ({"column": "overtime_limit", "set": 2.0}, "Capacity: overtime limit becomes 2 (resource LINE, month Jan"),
+        ({"drop": True}, "Capacity: rows dropped where resource LINE, month Jan to Jun 2027"),
+    ],
+)
+def test_a_change_is_told_as_people_write_it(change, told):
+    where = {"resource": "LINE", "month": "2027-01..2027-06"}
+    assert Change(table="capacity", where=where, **change).sentence.startswith(told)
+    rows = [{"resource": "LINE", "month": ["2027-01", "2027-03"], "hours": 1200}]
+    assert (
+        Change(table="capacity", rows=rows).sentence
+        == "Capacity: resource LINE, month Jan 2027 or Mar 2027, hours 1,200"
+    )
 
 
 def test_no_change_equals_the_base(plan):

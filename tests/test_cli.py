@@ -91,7 +91,9 @@ def test_status_sign_and_verify_tell_one_story(own_run: Path) -> None:
     assert "event log is whole" in sopkit("verify", *DEMO).stdout
     signed = sopkit("sign", "supply", *DEMO, "--by", "Jon Okafor", "--note", "agreed")
     assert signed.returncode == 0 and "Jon Okafor signed supply" in signed.stdout
-    supply = next(line for line in sopkit("status", *DEMO).stdout.splitlines() if " supply" in line)
+    status = sopkit("status", *DEMO).stdout.splitlines()
+    assert max(len(line) for line in status if "sopkit " not in line) <= 100
+    supply = next(line for line in status if line.startswith("supply "))
     assert " done " in supply and "Jon Okafor" in supply
     assert sopkit("verify", *DEMO).returncode == 0
 

@@ -13,7 +13,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sopkit.book import commitments
-from sopkit.collect import check_company, collect, mapping, new_company, snapshot, write_template
+from sopkit.collect import check_company, collect, mapping, new_company, write_template
+from sopkit.collect.collected import moved
 from sopkit.collect.extract import formula_safe, formula_text
 from sopkit.errors import FindingsError, SettingsError
 from sopkit.files import to_parquet
@@ -382,7 +383,7 @@ def test_overrides_of_earlier_cycles_join_past_overrides_one_row_a_person(memory
     known = collect(DEMO, CYCLE, memory=memory).tables["past_overrides"]
     first = known.head(1).assign(cycle=pd.Timestamp("2020-01-01"), id=1, before=100.0, after=150.0, reason="a")
     effects = pd.concat([first.assign(id=2, before=150.0, after=120.0, reason="b"), first, known.head(1).assign(id=3)])
-    carried = {"past_overrides": snapshot.moved(effects)}
+    carried = {"past_overrides": moved(effects)}
     joined = collect(DEMO, CYCLE, carried=carried, memory=memory).snapshot()["past_overrides"]
     assert len(joined) == len(known) + 1
     row = joined[joined["cycle"] == "2020-01-01"].iloc[0]

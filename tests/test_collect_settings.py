@@ -14,7 +14,7 @@ from sopkit.collect.complete import findings
 from sopkit.collect.figures import grouped
 from sopkit.errors import SettingsError
 from sopkit.tables import INPUTS, TABLES, Company, load_company
-from sopkit.tables.dictionary import FILES, commented, settings
+from sopkit.tables.dictionary import WHOLE, commented, settings
 
 CYCLE = "2026-11"
 
@@ -53,7 +53,11 @@ def test_every_setting_stands_in_a_new_company_and_holds_when_its_mark_is_taken_
 
 def test_the_reference_names_every_field_of_the_other_files() -> None:
     for kind in (Change, Scenario, Question):
-        assert [name for name in kind.model_fields if f"`{name}`" not in FILES and f"`{name}:" not in FILES] == []
+        assert [
+            name
+            for name in kind.model_fields
+            if f"`{name}`" not in WHOLE.template and f"`{name}:" not in WHOLE.template
+        ] == []
 
 
 MARKETS = "market,name,currency\nM,Market,USD\n"

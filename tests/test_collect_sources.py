@@ -607,7 +607,7 @@ def state():
             sys.getrecursionlimit(), sys.path[:], [name for name, module in sys.modules.items() if module is None])
 
 before = state()
-import sopkit, sopkit.tables, sopkit.collect.check, sopkit.collect.template, sopkit.collect.snapshot
+import sopkit, sopkit.tables, sopkit.collect.check, sopkit.collect.template, sopkit.collect.collected
 assert state() == before, "an import changed the process"
 sopkit.collect.check_company(sys.argv[1], "2026-11")
 assert csv.field_size_limit() == before[0] and dict(ElementTree._namespace_map) == before[1]

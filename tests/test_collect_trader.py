@@ -47,6 +47,14 @@ def test_what_does_not_apply_is_not_asked_for(trader: Path) -> None:
         assert collected.tables[name].empty  # and no dummy in its place
 
 
+def test_who_sets_no_stock_policy_brings_no_such_table(trader: Path) -> None:
+    (trader / "policies.csv").unlink()
+    collected = collect(trader, CYCLE)
+    assert collected.errors == 0 and "products with a stock policy (0 of 1)" in collected.summary()
+    plan = collected.book().plan()
+    assert plan["supply_checks"]["holds"].all() and plan["stock"]["below_safety"].eq(0).all()
+
+
 def test_one_site_without_lanes_serves_every_market_and_that_is_said(trader: Path) -> None:
     collected = collect(trader, CYCLE)
     lanes = collected.tables["lanes"]

@@ -21,13 +21,9 @@ DEFAULTS = {"text": "x", "choice": "approved", "number": 1.0, "whole": 1, "month
 
 
 @pytest.fixture
-def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def published(acme: Path) -> Path:
     """A cycle in which every stage ran, with its notebooks, that Greta published; its names need care in an address."""
-    for part in ("data", "reports"):
-        monkeypatch.setenv(f"SOPKIT_{part.upper()}", str(tmp_path / part))
-    monkeypatch.delenv("SOPKIT_RECORDS", raising=False)
-    (tmp_path / "data" / "acme").mkdir(parents=True)
-    (tmp_path / "data" / "acme" / "company.yaml").write_text("name: Acme & Söhne <b>\nhorizon: 3\n")
+    (acme / "company.yaml").write_text("name: Acme & Söhne <b>\nhorizon: 3\n")
     people = pd.DataFrame({"name": ["Greta Holm"], "role": ["director"], "may_sign": ["collect publish"]})
     row = {column.name: DEFAULTS[column.kind] for column in TABLES["decision_log"] if column.required}
     decided = pd.DataFrame([row | {"status": "approved", "decided_by": "Ada / Brandt #1"}])

@@ -27,14 +27,10 @@ PEOPLE = pd.DataFrame({"name": ["Ada"], "role": ["planner"], "may_sign": ["colle
 
 
 @pytest.fixture
-def collected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cycle:
+def collected(acme: Path) -> Cycle:
     """A small cycle: collected, with a file beside the tables, and what freezing asks for."""
-    for part in ("data", "reports"):
-        monkeypatch.setenv(f"SOPKIT_{part.upper()}", str(tmp_path / part))
-    monkeypatch.delenv("SOPKIT_RECORDS", raising=False)
-    (tmp_path / "data" / "acme").mkdir(parents=True)
-    for name, text in (("company", "name: Acme\nhorizon: 3\n"), ("scenarios", "{}\n"), ("decisions", "[]\n")):
-        (tmp_path / "data" / "acme" / f"{name}.yaml").write_text(text)
+    (acme / "scenarios.yaml").write_text("{}\n")
+    (acme / "decisions.yaml").write_text("[]\n")
     seen("collect").save({"families": FAMILIES, "people": PEOPLE})
     seen("collect").mark("collect", "done")
     row = {column.name: "x" for column in TABLES["decision_log"] if column.required}

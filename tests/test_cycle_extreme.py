@@ -11,11 +11,8 @@ from sopkit.cycle import Cycle
 
 
 @pytest.mark.parametrize("name", ["nothing anywhere"])
-def test_an_extreme_company_comes_to_a_pack(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for part in ("data", "reports"):
-        monkeypatch.setenv(f"SOPKIT_{part.upper()}", str(tmp_path / part))
-    monkeypatch.delenv("SOPKIT_RECORDS", raising=False)
-    extreme.lay_out(tmp_path / "data" / "edge", name)
+def test_an_extreme_company_comes_to_a_pack(name: str, own_place: Path) -> None:
+    extreme.lay_out(own_place / "data" / "edge", name)
     extreme.perform("edge")
     cycle = Cycle.open("edge", extreme.CYCLE)
     assert "</html>" in (cycle.folder / "plan.html").read_text(encoding="utf-8")

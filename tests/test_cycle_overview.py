@@ -22,12 +22,9 @@ PEOPLE = pd.DataFrame(
 
 
 @pytest.fixture
-def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for part in ("data", "reports"):
-        monkeypatch.setenv(f"SOPKIT_{part.upper()}", str(tmp_path / part))
-    monkeypatch.delenv("SOPKIT_RECORDS", raising=False)
-    (tmp_path / "data").mkdir()
-    return tmp_path / "data"
+def data(own_place: Path) -> Path:
+    (own_place / "data").mkdir()
+    return own_place / "data"
 
 
 def company(data: Path, name: str) -> Path:

@@ -34,14 +34,9 @@ def published(published_bags: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def signed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def signed(acme: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of a cycle that Ada Brandt signed with her key."""
-    for part in ("data", "reports"):
-        monkeypatch.setenv(f"SOPKIT_{part.upper()}", str(tmp_path / part))
-    monkeypatch.delenv("SOPKIT_RECORDS", raising=False)
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "key"], check=True)
-    (tmp_path / "data" / "acme").mkdir(parents=True)
-    (tmp_path / "data" / "acme" / "company.yaml").write_text("name: Acme\nhorizon: 3\n")
     cycle = Cycle.open("acme", "2026-11", stage="collect")
     key = (tmp_path / "key.pub").read_text().strip()
     people = {

@@ -18,13 +18,8 @@ FLIPS = 120
 
 
 @pytest.fixture
-def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cycle:
+def kept(acme: Path) -> Cycle:
     """A small cycle that was collected, with the notebook that did it, a file, and records."""
-    for part in ("data", "reports"):
-        monkeypatch.setenv(f"SOPKIT_{part.upper()}", str(tmp_path / part))
-    monkeypatch.delenv("SOPKIT_RECORDS", raising=False)
-    (tmp_path / "data" / "acme").mkdir(parents=True)
-    (tmp_path / "data" / "acme" / "company.yaml").write_text("name: Acme\nhorizon: 3\n")
     cycle = Cycle.open("acme", "2026-11", stage="collect")
     cycle.save(
         {

@@ -24,13 +24,8 @@ PEOPLE = pd.DataFrame({"name": ["Ada Brandt", "Jon Okafor"], "role": ["planner"]
 
 
 @pytest.fixture
-def cycle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cycle:
+def cycle(acme: Path) -> Cycle:
     """A collected cycle of a company of a few lines."""
-    for part in ("data", "reports"):
-        monkeypatch.setenv(f"SOPKIT_{part.upper()}", str(tmp_path / part))
-    monkeypatch.delenv("SOPKIT_RECORDS", raising=False)
-    (tmp_path / "data" / "acme").mkdir(parents=True)
-    (tmp_path / "data" / "acme" / "company.yaml").write_text("name: Acme\nhorizon: 3\n")
     Cycle.open("acme", "2026-11", stage="collect").save({"people": PEOPLE})
     return Cycle.open("acme", "2026-11")
 

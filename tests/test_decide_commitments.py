@@ -47,13 +47,11 @@ def january(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def adopted(january, tmp_path, monkeypatch) -> Path:
+def adopted(january, own_place) -> Path:
     """A copy of January that a test may go on from."""
     for part in ("data", "reports"):
-        shutil.copytree(january / part, tmp_path / part)
-        monkeypatch.setenv(f"SOPKIT_{part.upper()}", str(tmp_path / part))
-    monkeypatch.delenv("SOPKIT_RECORDS", raising=False)
-    return tmp_path
+        shutil.copytree(january / part, own_place / part)
+    return own_place
 
 
 def test_what_was_adopted_is_carried_and_stands_on_page_one_of_the_next_pack(adopted):

@@ -309,7 +309,7 @@ def test_a_launch_under_way_scales_its_curve_by_how_it_went(tables, run):
         like = frame.loc[("TENT-3P", "SOUTH-ONLINE", month), "baseline"]
         launch = frame.loc[("TENT-4P", "SOUTH-ONLINE", month)]
         assert launch["baseline"] + launch["lifecycle"] == pytest.approx(0.7 * curve[age] * like)
-    assert sentences(plan, "TENT-4P", "first 3 month(s) sold 50 % of the curve")
+    assert sentences(plan, "TENT-4P", "first 3 months sold 50 % of the curve")
 
 
 def test_a_launch_without_like_product_is_an_exception(tables, run):

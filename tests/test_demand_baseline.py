@@ -71,14 +71,14 @@ def test_every_series_gets_a_full_finite_answer(odd):
     [
         ("zero", "Nothing was ever sold", 0, 0),
         ("constant", "The same value every month", 25, 25),
-        ("one", "Only 1 month", 40, 40),
-        ("three", "Only 3 month", 42, 42),
+        ("one", "Only one month of", 40, 40),
+        ("three", "Only three months of", 42, 42),
         ("short", "less than two years", 60, 160),
         ("sparse", "intermittent", 0.5, 6),
         ("ended", "Nothing sold in its last 18 months", 0, 0),
-        ("stopped", "No rows in its last 4 month", 0, 130),
-        ("returns", "1 month(s) below 0", 0, 160),
-        ("gap", "2 missing month(s) filled", 60, 180),
+        ("stopped", "No rows in its last 4 months:", 0, 130),
+        ("returns", "One month below 0", 0, 160),
+        ("gap", "2 missing months filled", 60, 180),
     ],
 )
 def test_an_awkward_series_gets_a_sensible_answer_and_a_sentence(odd, name, said, low, high):
@@ -151,7 +151,6 @@ def test_the_same_input_gives_the_same_output_in_any_row_order():
     one = baseline.forecast(history, 6)
     two = baseline.forecast(history.sample(frac=1, random_state=1), 6)
     pd.testing.assert_frame_equal(one.forecast, two.forecast, check_exact=True)
-    pd.testing.assert_frame_equal(one.paths(20), two.paths(20), check_exact=True)
 
 
 @pytest.fixture(scope="module")
@@ -279,14 +278,6 @@ def test_measured_coverage_is_that_of_the_backtest():
     assert {"p2.5", "p25", "p75", "p97.5"} <= set(found.forecast)
 
 
-def test_paths_have_the_range_that_is_printed(odd):
-    paths = odd.paths(2000).merge(odd.forecast, on=["unique_id", "ds"])
-    for level in (10, 50, 90):
-        below = (paths["y"] < paths[f"p{level}"] - 1e-9).groupby([paths["unique_id"], paths["ds"]]).mean()
-        up_to = (paths["y"] <= paths[f"p{level}"] + 1e-9).groupby([paths["unique_id"], paths["ds"]]).mean()
-        assert below.max() < level / 100 + 0.04 and up_to.min() > level / 100 - 0.04
-
-
 def test_wrong_rows_are_all_named_at_once():
     history = _series("A", _seasonal())
     history.loc[3, "ds"] = pd.Timestamp("2023-02-15")
@@ -319,7 +310,7 @@ def company():
     return pd.concat(rows).drop(columns="unique_id")
 
 
-@pytest.mark.parametrize("method", ["mint_shrink", "wls_var", "top_down", "middle_out:family x region", "bottom_up"])
+@pytest.mark.parametrize("method", ["mint_shrink", "wls_var", "top_down", "bottom_up"])
 def test_every_level_adds_up(company, method):
     levels = ((), ("family",), ("region",), ("family", "region"), ("product", "market"))
     found = hierarchy.reconcile(company, 6, levels, method=method)
@@ -345,7 +336,7 @@ def test_the_range_of_what_adds_up_is_measured_and_said(company):
         for edge in (low, high)
     ]
     share = np.mean((edges[0] <= rows["y"]) & (rows["y"] <= edges[1]))
-    assert f"{share:.0%} of {len(rows)} months of product x market" in found.notes[-1]
+    assert f"{100 * share:.0f} % of {len(rows)} months of product x market" in found.notes[-1]
     assert "10 months of total" in found.notes[-1]
 
 
@@ -405,7 +396,10 @@ def test_reconciliation_is_chosen_by_the_backtest_and_no_worse_than_summing_at_t
         missed = sum((np.abs(after - actual) * judged)[at].sum() for _, after, actual, judged in tries)
         error[method] = missed / sum((np.abs(actual) * judged)[at].sum() for _, _, actual, judged in tries)
     assert error[found.method] <= error["bottom_up"] + 1e-9
-    assert f"error (WAPE) of {steered_by}" in found.notes[0] and f"bottom_up {error['bottom_up']:.1%}" in found.notes[0]
+    assert (
+        f"error (WAPE) of {steered_by}" in found.notes[0]
+        and f"bottom_up {100 * error['bottom_up']:.1f} %" in found.notes[0]
+    )
 
 
 def test_returns_of_one_product_do_not_switch_off_the_covariance_of_a_company(company):

@@ -16,6 +16,7 @@ from sopkit.book import Book, Question
 from sopkit.book.signed import plan_hash
 from sopkit.charts import Figure
 from sopkit.decide import decisions
+from sopkit.publish import figures as figures_of_publish
 from sopkit.publish import pack
 from sopkit.reconcile import finance, gaps
 from sopkit.tables import BY_NAME, TABLES, Company
@@ -447,6 +448,19 @@ def test_history_that_is_no_year_is_compared_with_no_year(tables, months):
     assert [text for text in compared if text in words(tables | {"budget": less["budget"]})]
     assert [text for text in compared if text in words(less)] == []
     assert "nan" not in re.sub(r"<[^>]*>", " ", pack.page(reported(less, manifest={}))).lower().split()
+
+
+def test_a_product_launched_within_the_year_has_no_growth(tables):
+    """Five months sold made twelve planned ones 140 % growth on the family's sheet."""
+    sold = tables["sales_history"]
+    late = sold[(sold["product"] != "SACK") | sold["month"].isin(sorted(sold["month"].unique())[-5:])]
+    book = Book(tables | {"sales_history": late}, COMPANY, CYCLE)
+    growth = {}
+    for family in sorted(set(book.family.values())):
+        frame = figures_of_publish.family_products(book, family).frame
+        growth |= dict(zip(frame["product"], frame["growth"], strict=True))
+    names = book.names("products")
+    assert pd.isna(growth[names["SACK"]]) and growth[names["TENT"]] == pytest.approx(0.0, abs=0.5)
 
 
 def test_nothing_at_all_is_still_a_page():

@@ -33,13 +33,13 @@ def pack_html(finished: Cycle) -> Path:
 
 
 def test_the_meeting_reads_at_most_fourteen_full_pages(browser: Any, pack_html: Path, tmp_path: Path) -> None:
-    """A page a topic, nothing cut: appendices come after."""
+    """A page a topic, nothing cut: appendices come after. A narrow font, such as Arial's twin, leaves a little room."""
     pytest.importorskip("pypdfium2", reason="pypdfium2 is not installed: the printed page is not read")
     found = fills(browser, pack_html, tmp_path / "plan.pdf")
     meeting = [fill for text, fill in found if "Appendix" not in text]
     first = next(place for place, (text, _) in enumerate(found) if "Appendix A" in text)
     assert 5 <= first <= 14
-    assert {place: fill for place, fill in enumerate(meeting[:first], 1) if fill < 0.92} == {}
+    assert {place: fill for place, fill in enumerate(meeting[:first], 1) if fill < 0.84} == {}
 
 
 def test_the_meeting_reads_as_many_pages_in_french(browser: Any, finished: Cycle, tmp_path: Path) -> None:
@@ -50,7 +50,7 @@ def test_the_meeting_reads_as_many_pages_in_french(browser: Any, finished: Cycle
         (tmp_path / "plan.html").write_text(pack.page(pack.report(french)), encoding="utf-8")
     found = fills(browser, tmp_path / "plan.html", tmp_path / "plan.pdf")
     assert next(place for place, (text, _) in enumerate(found) if "Annexe A" in text) == 14
-    assert min(fill for _, fill in found[:13]) >= 0.8
+    assert min(fill for _, fill in found[:13]) >= 0.75
 
 
 def test_no_page_holds_more_than_it_shows(browser: Any, pack_html: Path) -> None:

@@ -13,7 +13,7 @@ import pyomo.environ as pyo
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from small_company import CYCLE, company, demand, monthly, months, read
+from small_company import CYCLE, company, demand, monthly, months, profit, read
 
 from sopkit import supply
 from sopkit.book import Book
@@ -102,11 +102,6 @@ def inputs(tables: dict[str, pd.DataFrame], count: int) -> dict[str, pd.DataFram
 def cost(plan: dict[str, pd.DataFrame], name: str) -> float:
     costs = plan["supply_costs"]
     return costs.loc[costs["cost"].eq(name), "amount"].sum()
-
-
-def profit(plan: dict[str, pd.DataFrame]) -> float:
-    costs = plan["supply_costs"]
-    return costs["amount"].where(costs["cost"].eq("revenue"), -costs["amount"]).sum()
 
 
 def best(tables: dict[str, pd.DataFrame], count: int = 2, **policies) -> float:
@@ -924,7 +919,8 @@ def spoken() -> tuple[dict[str, pd.DataFrame], dict]:
     tables["routings"] = tables["routings"].assign(avoid_price=[0.2, 0, 0], carbon=[0, 0.75, 0.5])
     policies |= {"carbon_price": 0.05, "carbon_cap": 100.0}
     old = {"item": "PART", "resource": "WELD", "operation": 1, "hours": 0.3, "valid_to": "2026-02"}
-    tables["routings"] = pd.concat([tables["routings"], pd.DataFrame([old])]).fillna({"routing": "", "cost": 0})
+    seen = {"item": "P", "resource": "CUT", "routing": "body", "operation": 3, "hours": 0}
+    tables["routings"] = pd.concat([tables["routings"], pd.DataFrame([old, seen])]).fillna({"routing": "", "cost": 0})
     tables["routings"] = (
         tables["routings"]
         .fillna(dict.fromkeys("people_hours setup_hours setup_cost minimum_run avoid_price carbon".split(), 0))
@@ -1223,11 +1219,11 @@ WRONG = {
     "a skill nobody has": (wrong(resources__skill="wood"), "resources, row ., column skill is 'wood'"),
     "shares that forbid every order": (
         wrong(offers__share_limit=[0.7, 0.2, 1.0]),
-        "offers, row ., column share_limit is '0.7'.*only 90% of it",
+        "offers, row ., column share_limit is '0.7'.*only 90 % of it",
     ),
     "a share of one supplier while the other never delivers": (
         wrong(offers__capacity=[900.0, 0.0, 40.0]),
-        "offers, row ., column share_limit is '0.7'.*only 70% of it",
+        "offers, row ., column share_limit is '0.7'.*only 70 % of it",
     ),
     "a supplier's capacity without its offer": (
         wrong(supplier_capacity__supplier="ORE"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
-from small_company import company, made, read
+from small_company import LAYERS, company, made, read
 from test_supply import bought, changed, full, plain
 from test_supply_solve import CYCLE, LITTLE
 from typed_levers import told_and_typed, typed
@@ -12,9 +12,9 @@ from typed_levers import told_and_typed, typed
 import sopkit
 from sopkit.book import Book
 from sopkit.supply.explain import explain
+from sopkit.supply.figures import limits
+from sopkit.supply.limits import Gain
 from sopkit.supply.resolve import Session
-
-LAYERS = "baseline lifecycle market_conditions campaigns pipeline statistical blended override p10 p90".split()
 
 # One line, 100 hours a month and 10 of overtime; a lamp takes 2 hours of it and one bulb, a chair half an hour.
 WORKSHOP = """
@@ -161,7 +161,7 @@ def test_only_levers_that_help_are_advised_and_a_supplier_for_what_nobody_sells_
         assert one["gain"] == pytest.approx(gain, rel=1e-6)
     supplier = found.set_index("lever").loc["new supplier"]
     assert supplier["helps"] == "LAMP" and supplier["change"] == "offers: a new row, price 6.25, lead_time 1"
-    assert supplier["sentence"].startswith("Bulb from a supplier to be found (25% above standard cost) for Workshop")
+    assert supplier["sentence"].startswith("Bulb from a supplier to be found (25 % above standard cost) for Workshop")
 
 
 def lever(session: Session, name: str) -> pd.Series:
@@ -182,12 +182,23 @@ def test_a_lever_brings_what_the_changed_tables_bring() -> None:
     assert lever(session, "more from supplier")["gain"] == pytest.approx(gain, rel=1e-6)
     second = lever(session, "second supplier")  # a tenth dearer: 5.50 a bulb, and no more than the first delivers
     assert second["change"] == "offers: a new row, price 5.5, lead_time 0, capacity 30"
-    assert "10% above the dearest offer" in second["sentence"] and "at most 30 a month" in second["sentence"]
+    assert "10 % above the dearest offer" in second["sentence"] and "at most 30 a month" in second["sentence"]
     other = session.tables["offers"].assign(supplier="GLOW", price=5.5)
     both = pd.concat([session.tables["offers"], other.assign(supplier="OTHER")], ignore_index=True)
     suppliers = pd.concat([session.tables["suppliers"], session.tables["suppliers"].assign(supplier="OTHER")])
     gain = session.resolve({"offers": both, "suppliers": suppliers}).profit - session.base.profit
     assert second["gain"] == pytest.approx(gain, rel=1e-6) and second["cost"] == pytest.approx(5.5 * second["used"])
+
+
+def test_what_is_below_rounding_is_not_told() -> None:
+    assert Gain(12.0, 0.0, 0.0, "unmet_promises", 3e-6).told("EUR") == "brings 12.00 EUR"
+    assert (
+        Gain(12.0, 0.0, 0.0, "unmet_promises", 2.0)
+        .told("EUR")
+        .endswith("keeps 2 more units of demand that must be met")
+    )
+    found = explain(workshop(bulbs=30))["binding_limits"].head(2).assign(shadow_price=[4.0, 1e-4], kept=[0.0, 3e-6])
+    assert len(limits(Book({"binding_limits": found}, company(3), "2026-01")).frame) == 1
 
 
 def test_asking_for_levers_leaves_the_plan_as_it_was() -> None:

@@ -30,6 +30,20 @@ def test_an_independent_model_agrees(seed) -> None:
     assert session.base.profit == pytest.approx(best, rel=1e-6, abs=0.02)
 
 
+@pytest.mark.parametrize("seconds", [1e-3, 1e-6])
+@pytest.mark.parametrize("seed", [1, 6, 12, 16, 24])
+def test_a_search_without_time_ends_with_a_plan_and_says_what_a_better_one_could_bring(seed, seconds) -> None:
+    tables = drawn(seed)
+    session = Session(Book.of(tables, company(3, gap=0.0, time_limit=seconds), CYCLE))
+    session.plan()
+    answer, best = session.base.answer, Session(Book.of(tables, company(3, gap=0.0), CYCLE)).base.answer
+    broken, least = ([round(one.amount, 3) for one in each.broken.values()] for each in (answer, best))
+    assert sum(broken) >= sum(least)
+    if broken == least:
+        assert answer.profit - 0.02 <= best.profit <= answer.profit + answer.gap + 0.02
+    assert 0 <= answer.gap < 1e6
+
+
 @pytest.mark.parametrize("seed", range(COMPANIES))
 def test_their_levers_typed_in_as_written_bring_what_they_say(seed) -> None:
     carbon = 1.5 * (seed % 3 == 0)

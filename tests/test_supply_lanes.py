@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
-from small_company import CYCLE, company, demand, monthly, months, read
+from small_company import CYCLE, company, demand, monthly, months, profit, read
 
 from sopkit import supply
 from sopkit.book import Book, Plan
@@ -71,11 +71,6 @@ def planned(tables: Tables, **policies) -> Tables:
 
 def quantities(frame: pd.DataFrame, *columns: str) -> list[list]:
     return [[*row[:-1], round(row[-1], 6)] for row in frame[[*columns, "quantity"]].to_numpy().tolist()]
-
-
-def profit(plan: Tables) -> float:
-    costs = plan["supply_costs"]
-    return costs["amount"].where(costs["cost"].eq("revenue"), -costs["amount"]).sum()
 
 
 # days ---------------------------------------------------------------------------------------------------------------

@@ -111,6 +111,17 @@ def test_a_line_without_a_shift_is_closed_and_has_no_overtime():
     assert cost(plan, "revenue") - cost(plan, "working_shifts") == pytest.approx(120 * 50 - 1000)
 
 
+@pytest.mark.parametrize("paid, every", [(4100, 0), (3900, 1)])
+@pytest.mark.parametrize("place", ["LINE", "PLANT"])
+def test_a_closed_line_makes_nothing_not_even_what_takes_no_hours(place, paid, every):
+    """100 units at 50 - 10, the material, bring 4,000: the line or its site is opened for less, and not for more."""
+    tables = line([100], 0, {"place": place, "hours": 0.0, "cost": float(paid)})
+    tables["routings"] = tables["routings"].assign(hours=0.0, cost=10.0)
+    plan = planned(tables, 1)
+    assert worked(plan, place) == [every]
+    assert plan["supply_plan"]["quantity"].sum() == pytest.approx(100 * every)
+
+
 def test_maintenance_is_taken_off_the_first_shifts():
     """60 hours of maintenance of 20 anyway and two shifts of 30 and 100: 0 of the first, 90 of the second are left."""
     tables = line([200], 20, {"shift": 2, "hours": 30.0}, {"shift": 3, "cost": 10.0})
@@ -182,6 +193,7 @@ def test_a_closed_plant_makes_nothing_on_any_of_its_lines(shift):
         ("shifts_in_date", "worked", True, "place == 'LINE' and shift == 3"),
         ("shifts_kept", "worked", False, "place == 'LINE' and month == @FEB"),
         ("closed_takes_nothing", "worked", False, "place == 'PLANT'"),
+        ("closed_makes_nothing", "worked", False, "place == 'LINE'"),
         ("regular_capacity", "worked", False, "place == 'LINE'"),
         ("overtime_capacity", "worked", False, "place == 'LINE'"),
         ("money: working_shifts", "worked", False, "place == 'LINE'"),
@@ -247,6 +259,14 @@ def test_why_it_is_short_goes_through_a_closed_site():
     short = told["why_short"].query("place == 'B'").iloc[0]
     assert short["limit"].startswith("closed_") and short["limit_place"] == "DC"
     assert "the site is closed: to open it costs more than it brings" in short["sentence"]
+
+
+def test_why_it_is_short_goes_through_a_closed_line_that_takes_no_hours():
+    tables = line([100], 0, {"hours": 0.0, "cost": 9_999.0})
+    tables["routings"] = tables["routings"].assign(hours=0.0)
+    short = explain(Session(Book.of(tables, company(1), CYCLE)))["why_short"].iloc[0]
+    assert (short["limit"], short["limit_place"]) == ("closed_makes_nothing", "LINE")
+    assert "the line is closed: to open it costs more than it brings" in short["sentence"]
 
 
 def test_the_page_shows_which_shifts_are_worked():

@@ -217,9 +217,9 @@ def test_several_changes_have_their_own_effect_and_one_together_and_are_kept_as_
     before = written.read_text()
     listed, off, refused, kept, again = played(
         "supply",
-        "w._put_on_list()\nprint(w.message.value)\n"
-        "w.lever.value = 'demand'\nw.place.value = 'TENTS'\nw.percent.value = 10\nw._put_on_list()\n"
-        "w.lever.value = 'lead_time'\nw.place.value = 'ALU-CZ'\nw.percent.value = 1\nw._put_on_list()\n"
+        "w.keep_change.click()\nprint(w.message.value)\n"
+        "w.lever.value = 'demand'\nw.place.value = 'TENTS'\nw.percent.value = 10\nw.keep_change.click()\n"
+        "w.lever.value = 'lead_time'\nw.place.value = 'ALU-CZ'\nw.percent.value = 1\nw.keep_change.click()\n"
         "print([one.effect.value for one in w.listed.children], w.message.value, w.shown.value)",
         "one, other = w.listed.children\none.on.value = False\nprint(w.shown.value)",
         "one.on.value = True\nw.store.click()\nprint(w.kept.value)",
@@ -250,7 +250,7 @@ def test_a_decision_needs_a_reason_and_a_name_and_ends_the_draft(own_environment
     nothing, first, second, shown, again = played(
         "decide",
         told,
-        "print(w.advice.value)\nw.option.value = 'second_shift'\nw.by.value = 'Greta Holm'\n"
+        "print(w.side.value)\nw.option.value = 'second_shift'\nw.by.value = 'Greta Holm'\n"
         f"w.reason.value = 'keeps <b>May</b>'\n{told}",
         "w.question.value = 1\nprint([code for _, code in w.option.options])\nw.option.value = 'second_source'\n"
         f"w.reason.value = 'too risky'\nw.owner.value = 'Lars Eriksen'\n{told}",
@@ -258,7 +258,10 @@ def test_a_decision_needs_a_reason_and_a_name_and_ends_the_draft(own_environment
         f"w.question.value = 0\nw.option.value = ''\nw.reason.value = 'asked again'\n{told}",
     )
     assert 'role="alert"' in nothing and "Say a reason and who decided" in nothing
-    assert "The numbers recommend: Evening shift" in first and "1 of 2 questions are open" in first
+    assert (
+        "Evening shift on the Leipzig sewing line, January to June: costs" in first
+        and "1 of 2 questions are open" in first
+    )
     assert "['', 'base', 'second_source']" in second and "The plan is decided." in second
     assert shown.split() == ["1", "False", "False"], "escaped; and only those who may decide are offered"
     assert "1 of 2 questions are open: the plan is a draft" in again

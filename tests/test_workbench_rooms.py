@@ -147,11 +147,11 @@ def test_an_assumption_declared_in_the_notebook_has_an_owner_an_end_and_counts(o
     asked = len(browser.collected.findings)
     assert (browser.collected.findings["table"] == "stock_history").any()
     browser.about.value = "stock_history"
-    browser._stored(None)
+    browser.store.click()
     assert "author is missing" in browser.message.value and "statement must be not empty" in browser.message.value
     browser.owner.value, browser.statement.value = "Jon Okafor", "No shelf was <b>ever</b> empty."
     browser.expires.index = 3
-    browser._stored(None)
+    browser.store.click()
     assert "Assumption 1 by Jon Okafor is declared; up to cycle Jan 2027." in browser.message.value
     assert "&lt;b&gt;" in browser.recorded.value and "<b>ever" not in browser.recorded.value
     assert len(browser.collected.findings) == asked - 1, "nobody asks for it any more"
@@ -171,14 +171,14 @@ def test_several_corrections_are_answered_at_once_another_quantity_for_one_only(
     form.correction.index = tuple(range(waiting))
     form.owner.value, form.reason.value, form.answer.value = "Ada Brandt", "asked the shops", "changed"
     assert form.quantity.disabled
-    form._stored(None)
+    form.store.click()
     assert "Choose one correction to give another quantity" in form.message.value
     assert cycle.records.read("history_answers").empty
     form.answer.value = "refused"
-    form._stored(None)
+    form.store.click()
     assert f"Answers 1 to {waiting} by Ada Brandt are stored" in form.message.value
     assert not form.correction.options and form.recorded.value.count("asked the shops") == waiting
-    form._stored(None)
+    form.store.click()
     assert "Choose a correction first" in form.message.value
 
 
@@ -186,14 +186,14 @@ def test_history_is_typed_over_as_answers_with_a_reason_and_sales_stay(own_run: 
     cycle = Cycle.open("demo", "2026-11", stage="collect")
     sheet = workbench.history_sheet(cycle)
     line = next(one for one in sheet.draft.lines.values() if one.row.depth == 2 and one.stop - one.start > 1)
-    sheet._stored(None)
+    sheet.store.click()
     assert "nothing is typed yet" in sheet.message.value
     assert not sheet.draft.enter([(line.row.id, 20, "77")])
     sheet.owner.value = "Ada Brandt"
-    sheet._stored(None)
+    sheet.store.click()
     assert "reason is missing" in sheet.message.value and cycle.records.read("history_answers").empty
     sheet.reason.value = "two shops were not counted"
-    sheet._stored(None)
+    sheet.store.click()
     assert "by Ada Brandt stored: two months of history" in sheet.message.value
     answers = cycle.read("history_answers")
     read = collect.collect(cycle.company_folder, cycle.cycle, carried=cycle.carried())
@@ -303,7 +303,7 @@ def test_the_lab_builds_keeps_solves_and_holds_options_against_events(own_run: P
     lab = workbench.scenario_lab(opened("reconcile"))
     assert lab.solve not in lab.children and lab.children.index(lab.chosen) > lab.children.index(lab.store)
     lab.take_sheet.click()
-    assert lab.take_sheet.disabled and not lab.listed.children
+    assert not lab.place_of_sheet.children and not lab.listed.children
     lab.sheet_of.value = "hours"
     lab.take_sheet.click()
     assert "type into the sheet first" in lab.message.value
@@ -359,7 +359,7 @@ def test_a_decision_keeps_dissent_and_expected_effect_and_the_options_stand_side
     room.option.value, room.by.value = "second_shift", "Greta Holm"
     room.reason.value, room.expected.value = "keeps the tent season", "no late tents in May"
     room.dissent.value = "Jon Okafor: too <i>early</i>"
-    room._stored(None)
+    room.store.click()
     log = cycle.read("decision_log").set_index("question").loc[room.questions[0].question]
     assert (log["dissent"], log["expected_effect"]) == ("Jon Okafor: too <i>early</i>", "no late tents in May")
     assert "&lt;i&gt;early" in room.shown.value and "<i>early" not in room.shown.value
@@ -382,14 +382,14 @@ def test_a_decision_keeps_dissent_and_expected_effect_and_the_options_stand_side
     assert (row["status"], row["due"]) == ("done", pd.Timestamp("2026-12-11")) and "it is there" in row["comments"]
     assert "<b>it is" not in form.shown.value
 
-    room.sign.sign.click()
+    room.sign.store.click()
     assert "Say who signs" in room.sign.message.value
     room.sign.by.value = "Greta Holm"
     cycle.mark("decide", "done")
-    room.sign.sign.click()
+    room.sign.store.click()
     assert "cannot be signed, undecided: " in room.sign.message.value
     room.sign.because.value = "the other question waits for the bank"
-    room.sign.sign.click()
+    room.sign.store.click()
     assert "Greta Holm signed stage decide as it is now" in room.sign.message.value
 
 
@@ -405,10 +405,10 @@ def test_one_list_says_what_blocks_publication_in_notebook_and_command_line(own_
         assert row["what"] in told and row["next"] in told
     checks.sign.stage.value = "demand"
     checks.sign.by.value = "Ada Brandt"
-    checks.sign.sign.click()
+    checks.sign.store.click()
     assert "not ticked yet: sales has confirmed the open deals" in checks.sign.message.value
     followup.tick(cycle, "demand", "sales has confirmed the open deals", by="Ada Brandt")
-    checks.sign.sign.click()
+    checks.sign.store.click()
     assert "stage demand is not signed" not in checks.shown.value and len(blocking(cycle)) == len(left) - 2
 
     override(Cycle.open("demo", "2026-11", stage="demand"), 40)

@@ -5,13 +5,5 @@ from sopkit.book.plan import Plan
 from sopkit.book.scenarios import Change, Question, Scenario, add_scenario, apply, load_questions, load_scenarios
 
 __all__ = [
-    "Book",
-    "Change",
-    "Plan",
-    "Question",
-    "Scenario",
-    "add_scenario",
-    "apply",
-    "load_questions",
-    "load_scenarios",
-]
+    "Book", "Change", "Plan", "Question", "Scenario", "add_scenario", "apply", "load_questions", "load_scenarios",
+]  # fmt: skip

@@ -19,10 +19,9 @@ TAKEN = 3  # of levers and of exceptions that are proposed as actions
 
 
 def standing(records: pd.DataFrame) -> pd.DataFrame:
-    """One row an action as it stands (index: its number): what, assignees, due, depends, status, effect, origin, about,
-    comments, author, cycle and day in which it began.
+    """One row an action of `records` (table actions) as it stands: LASTING, comments, author, cycle and day it began.
 
-    `records`: table actions. A field that a later record leaves empty keeps its last word.
+    Index: its number. A field that a later record leaves empty keeps its last word.
     """
     rows = records.sort_values("id")
     rows = rows.assign(action=rows["action"].where(rows["action"] > 0, rows["id"]))
@@ -79,11 +78,8 @@ def proposed(book: Book) -> pd.DataFrame:
     rows: list[tuple[str, str, object, str, str]] = []
     for one in book["adopted"].itertuples():
         what = say("Bring into the company's tables: {title}", one.title)
-        effect = (
-            say("{money} {currency} expected", number(one.expected, sign=True), book.currency)
-            if pd.notna(one.expected)
-            else ""
-        )
+        effect = say("{money} {currency} expected", number(one.expected, sign=True), book.currency)
+        effect = effect if pd.notna(one.expected) else ""
         rows.append((what, one.owner or one.decided_by, one.due, effect, one.option))
     levers = book["levers"]
     for one in levers[levers["gain"] > 0].sort_values("gain", ascending=False).head(TAKEN).itertuples():

@@ -46,17 +46,14 @@ def chosen(frame: pd.DataFrame, where: Mapping[str, Any], what: str) -> pd.Serie
 
 def with_levels(book: Book, name: str) -> pd.DataFrame:
     """Table `name` with a column for each level above those it has; items have the family of their product."""
-    if name not in book.levelled:
-        book.levelled[name] = _with_levels(book, name)
-    return book.levelled[name]
-
-
-def _with_levels(book: Book, name: str) -> pd.DataFrame:
+    if name in book.levelled:
+        return book.levelled[name]
     full = book.with_levels(book[name])
     if "item" in full and "family" not in full:
         full["family"] = book.families(full["item"]).fillna(MATERIALS)
     if "month" in full:
         full["year"] = full["month"].dt.year.astype(str)
+    book.levelled[name] = full
     return full
 
 

@@ -217,6 +217,24 @@ class Book(Mapping[str, pd.DataFrame]):
         listed = frame["product"].map(self["products"].set_index("product")["price"])
         return pd.Series(special.to_numpy(), index=frame.index).fillna(listed)
 
+    @property
+    def sold(self) -> pd.DataFrame:
+        """Sales as they came, product, market, month, quantity; of corrected history where nobody shows the raw one."""
+        if len(self["sales_history"]):
+            return self["sales_history"]
+        return self["clean_history"].drop(columns="quantity").rename(columns={"raw": "quantity"})
+
+    def judged(self) -> pd.DataFrame:
+        """Past forecasts of the consensus at the lag of judging whose month is over, with what was sold (`actual`)."""
+        past, cell = self["past_forecasts"].query("stream == 'consensus'"), [*SELLING, "month"]
+        past = past[(self.lag(past) == self.judged_lag) & (past["month"] < self.first)]
+        actual = self.sold.groupby(cell)["quantity"].sum().rename("actual").reset_index()
+        return past.merge(actual, on=cell, how="left").fillna({"actual": 0.0})
+
+    def revenue(self, sold: pd.DataFrame) -> pd.Series:
+        """Net sales of each row of table sales_history, currency: as it was brought, else quantity x net price."""
+        return sold["revenue"].fillna(sold["quantity"] * self.net_prices(sold))
+
     def names(self, table: str) -> dict[str, str]:
         """Code -> what people call it, from a table with a column `name`."""
         frame, key = self[table], TABLES[table].key[0]

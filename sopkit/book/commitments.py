@@ -68,7 +68,7 @@ def _taken_out(tables: Mapping[str, pd.DataFrame], scenario: Scenario, known: Ma
         if not cells or any(before is None for _, before, _ in cells):
             return []
         keys = _keys(declared, tables[change.table])
-        here = {key: row for key, row in zip(keys, tables[change.table].to_dict("records"), strict=True)}
+        here = dict(zip(keys, tables[change.table].to_dict("records"), strict=True))
         for key, before, after in cells:
             if key in here and _cell(here[key][change.column]) == after:
                 where = {name: _cell(here[key][name]) for name in declared.key}
@@ -91,25 +91,21 @@ def difference(name: str, old: pd.DataFrame, new: pd.DataFrame) -> list[Change]:
     both = before.index.intersection(after.index)
     one, two = before.loc[both], after.loc[both]
     other = ~((one == two) | (one.isna() & two.isna()))
+    numbers = [c.name for c in declared if c.kind in ("number", "whole")]
     for key in both[other.any(axis=1)]:
-        moved = [c.name for c in declared if other.at[key, c.name]]
         where = {column: _cell(one.at[key, column]) for column in declared.key}
-        plain = all(
-            declared[c].kind in ("number", "whole") and pd.notna([one.at[key, c], two.at[key, c]]).all() for c in moved
-        )
-        made += (
-            [Change(table=name, where=where, column=c, add=float(two.at[key, c] - one.at[key, c])) for c in moved]
-            if plain
-            else [Change(table=name, rows=[row(two.loc[key])])]
-        )
+        more = {column: two.at[key, column] - one.at[key, column] for column in numbers if other.at[key, column]}
+        if len(more) == other.loc[key].sum() and pd.notna([*more.values()]).all():
+            made += [Change(table=name, where=where, column=column, add=float(by)) for column, by in more.items()]
+        else:
+            made.append(Change(table=name, rows=[row(two.loc[key])]))
     return made
 
 
 def _bound(frame: pd.DataFrame, change: Change, cells: Sequence[Any], first: pd.Timestamp) -> pd.DataFrame:
     """`frame` under `change`, but where it stands there already (`cells`: see `reaches`)."""
     known = {key: after for key, _, after in cells} if change.set is None else {}
-    declared = TABLES[change.table]
-    rests = pd.Series(False, frame.index)
+    declared, rests = TABLES[change.table], pd.Series(False, frame.index)
     if not change.rows and "month" in frame:
         rests |= frame["month"] < first
     if known:
@@ -139,17 +135,11 @@ def _one(
 
 def passed_on(commitments: pd.DataFrame, adopted: pd.DataFrame) -> pd.DataFrame:
     """What a cycle leaves to the next one: its own `commitments` that still bind, and what it `adopted`."""
-    still = commitments[
-        ~commitments["status"].isin([EXPIRED, REVOKED]) & ~commitments["option"].isin(adopted["option"])
-    ]
-    new = adopted.assign(status=IN_FORCE)
+    over = commitments["status"].isin([EXPIRED, REVOKED]) | commitments["option"].isin(adopted["option"])
+    still, new = commitments[~over], adopted.assign(status=IN_FORCE)
     declared = TABLES["commitments"]
-    return declared.conform(
-        pd.concat(
-            [part.reindex(columns=declared.names) for part in (still, new) if len(part)] or [declared.empty()],
-            ignore_index=True,
-        ).fillna({"note": "", "undo": ""})
-    )
+    parts = [part.reindex(columns=declared.names) for part in (still, new) if len(part)] or [declared.empty()]
+    return declared.conform(pd.concat(parts, ignore_index=True).fillna({"note": "", "undo": ""}))
 
 
 def overlaid(
@@ -203,37 +193,26 @@ def _noticed(row: Mapping[str, Any], first: pd.Timestamp) -> Iterator[Finding]:
     """What a planner should know of a commitment."""
     who, about = row["owner"] or row["decided_by"], (row["option"], row["title"], month_name(row["cycle"]))
     close = f"sopkit commitments --cycle {first:%Y-%m} --close {row['option']} --by NAME --reason TEXT"
-    revoke, late = close.replace("--close", "--revoke"), pd.notna(row["due"])
-    rule, fix = {
-        IN_FORCE: (
-            say("{option} ({title}), adopted in {cycle}, is added to the company's tables", *about),
-            say("{owner} brings it into them; from then on nothing is added.", who),
-        ),
-        LATE: (
-            say(
-                "{option} ({title}), adopted in {cycle}, is late: due in {month}, and the company's tables do not "
-                "contain it yet",
-                *about,
-                month_name(row["due"]),
-            )
-            if late
-            else "",
-            say("{owner} brings it into them, or it is revoked: {command}.", who, revoke),
-        ),
-        CONTAINED: (
-            say(
-                "{option} ({title}), adopted in {cycle}, stands in the company's tables now and is not added any more",
-                *about,
-            ),
-            say("Close it: {command}.", close),
-        ),
-        UNFIT: (
-            say("{option} ({title}), adopted in {cycle}, changes nothing any more: {note}", *about, row["note"]),
-            say("Correct the table, or revoke it: {command}.", revoke),
-        ),
-    }.get(row["status"], ("", ""))
-    if rule:
-        yield Finding("commitments", 0, "option", row["option"], rule, "warning", "", fix)
+    revoke = close.replace("--close", "--revoke")
+    if row["status"] == IN_FORCE:
+        rule = say("{option} ({title}), adopted in {cycle}, is added to the company's tables", *about)
+        fix = say("{owner} brings it into them; from then on nothing is added.", who)
+    elif row["status"] == LATE:
+        told = (
+            "{option} ({title}), adopted in {cycle}, is late: due in {month}, and the company's tables do not "
+            "contain it yet"
+        )
+        rule = say(told, *about, month_name(row["due"]))
+        fix = say("{owner} brings it into them, or it is revoked: {command}.", who, revoke)
+    elif row["status"] == CONTAINED:
+        told = "{option} ({title}), adopted in {cycle}, stands in the company's tables now and is not added any more"
+        rule, fix = say(told, *about), say("Close it: {command}.", close)
+    elif row["status"] == UNFIT:
+        rule = say("{option} ({title}), adopted in {cycle}, changes nothing any more: {note}", *about, row["note"])
+        fix = say("Correct the table, or revoke it: {command}.", revoke)
+    else:
+        return
+    yield Finding("commitments", 0, "option", row["option"], rule, "warning", "", fix)
 
 
 def planned(book: Book, table: str) -> list[tuple[str, list[Change]]]:

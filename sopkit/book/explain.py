@@ -62,10 +62,8 @@ class Explanation:
 
     @property
     def _line(self) -> str:
-        made_of = f" = {self.formula}" if self.formula else ""
-        return f"{self.sign + ' ' if self.sign else ''}{self.shown}: {self.label}{made_of}" + (
-            f" ({self.at})" if self.at else ""
-        )
+        sign, made_of = f"{self.sign} " * bool(self.sign), f" = {self.formula}" * bool(self.formula)
+        return f"{sign}{self.shown}: {self.label}{made_of}" + f" ({self.at})" * bool(self.at)
 
     def __repr__(self) -> str:
         """The number and its parts, a line each, indented by depth."""
@@ -110,26 +108,19 @@ class Explanations:
 
 def explain(book: Book, name: str, column: str, where: Mapping[str, Any], *, depth: int = DEPTH) -> Explanation:
     """See `Book.explain`."""
-    full = _rows(book, name)
+    try:
+        full = ask.with_levels(book, name)
+    except KeyError as error:
+        raise SettingsError(error.args[0]) from None
     declared = declaration(name)
     if column not in declared.names or declared[column].adds is None:
         numbers = [one.name for one in declared if one.adds is not None]
         raise SettingsError(f"table {name} has no number {column!r}: {nearest(column, numbers)}")
     rows = full[ask.chosen(full, where, f"table {name}")]
     if rows.empty:
-        raise SettingsError(f"table {name} has no row {_words(where)}: ask for less, or see book.table({name!r})")
+        told = listed([f"{key.replace('_', ' ')} {value}" for key, value in where.items()], 9)
+        raise SettingsError(f"table {name} has no row {told}: ask for less, or see book.table({name!r})")
     return _column(book, name, column, rows, depth)
-
-
-def _rows(book: Book, name: str) -> pd.DataFrame:
-    try:
-        return ask.with_levels(book, name)
-    except KeyError as error:
-        raise SettingsError(error.args[0]) from None
-
-
-def _words(where: Mapping[str, Any]) -> str:
-    return listed([f"{key.replace('_', ' ')} {value}" for key, value in where.items()], 9)
 
 
 def _column(book: Book, name: str, column: str, rows: pd.DataFrame, depth: int, *, sign: str = "") -> Explanation:
@@ -195,12 +186,10 @@ def _at(book: Book, name: str, rows: pd.DataFrame, but: Collection[str] = ()) ->
     told, declared = [], declaration(name)
     for key in [key for key in declared.key if key not in but]:
         values = rows[key].unique()
-        if len(values) == 1:
-            told.append(
-                month_name(values[0])
-                if declared[key].dtype.startswith("datetime")
-                else book.coded.get(values[0], _called(str(values[0])))
-            )
+        if len(values) == 1 and declared[key].dtype.startswith("datetime"):
+            told.append(month_name(values[0]))
+        elif len(values) == 1:
+            told.append(book.coded.get(values[0], _called(str(values[0]))))
         elif key == "month":
             told.append(span(values.min(), values.max()))
     return ", ".join(filter(None, [*told, several(len(rows), "row") if len(rows) > 1 else ""]))
@@ -239,11 +228,9 @@ def _notes(book: Book, name: str, column: str, rows: pd.DataFrame, how: Made | N
         notes += [f"{owner}: {reason}" for owner, reason in reasons.head(SHOWN_WORDS).itertuples(index=False) if reason]
         notes += [say("And {count} more.", len(reasons) - SHOWN_WORDS)] if len(reasons) > SHOWN_WORDS else []
     kept = book.manifest.get("tables", {}).get(name, {})
-    return (
-        [*notes, say("Table {table}, sha256 {hash}.", name, kept["sha256"][:12])]
-        if kept and last and not source
-        else notes
-    )
+    if kept and last and not source:
+        notes.append(say("Table {table}, sha256 {hash}.", name, kept["sha256"][:12]))
+    return notes
 
 
 # What a formula comes to ---------------------------------------------------------------------------------------------
@@ -273,7 +260,7 @@ def _parts(book: Book, name: str, tree: ast.expr, rows: pd.DataFrame, depth: int
     for sign, term in pairs:
         with suppress(SettingsError):  # a price of many rows is no one number: the rows hold it
             found += [_part(book, name, term, rows, depth, sign=sign)]
-    return [part for part in found if part is not None]
+    return list(filter(None, found))
 
 
 def _part(book: Book, name: str, tree: ast.expr, rows: pd.DataFrame, depth: int, *, sign: str) -> Explanation | None:
@@ -323,9 +310,8 @@ def _worded(tree: ast.expr) -> str:
     if isinstance(tree, ast.UnaryOp):
         return f"- {_worded(tree.operand)}"
     if isinstance(tree, ast.BinOp):
-        left, right = (
-            f"({_worded(one)})" if _sum(one) and not _sum(tree) else _worded(one) for one in (tree.left, tree.right)
-        )
+        both = (tree.left, tree.right)
+        left, right = (f"({_worded(one)})" if _sum(one) and not _sum(tree) else _worded(one) for one in both)
         return left if left == right and _sum(tree) else f"{left} {SIGNS[type(tree.op)]} {right}"
     if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name):
         how = "larger of {numbers}" if tree.func.id == "max" else "smaller of {numbers}"
@@ -335,7 +321,9 @@ def _worded(tree: ast.expr) -> str:
         named = [say(str(value.value)) for value in where.values() if isinstance(value, ast.Constant)]
         if "status" in where:
             return f"{_called(table)} {', '.join(named)}"
-        return ", ".join(named) or (_named(table, inner.id) if isinstance(inner, ast.Name) else _worded(inner))
+        if isinstance(inner, ast.Name):  # where the name of a column says little, its table's
+            return ", ".join(named) or _called(table if inner.id in VAGUE else inner.id)
+        return ", ".join(named) or _worded(inner)
     return ast.unparse(tree)
 
 
@@ -343,11 +331,6 @@ def _sum(tree: ast.expr) -> bool:
     found = _reference(tree)
     tree = found[1] if found else tree
     return isinstance(tree, ast.BinOp) and isinstance(tree.op, ast.Add | ast.Sub)
-
-
-def _named(table: str, column: str) -> str:
-    """A column as people call it: where its name says little, its table's."""
-    return _called(table if column in VAGUE else column)
 
 
 def _reference(tree: ast.expr) -> tuple[str, ast.expr, dict[str, ast.expr]] | None:
@@ -379,9 +362,7 @@ def _keys(name: str, mine: pd.DataFrame, child: pd.DataFrame, where: Mapping[str
 
 def _filtered(child: pd.DataFrame, where: Mapping[str, ast.expr]) -> pd.DataFrame:
     fixed = {key: value.value for key, value in where.items() if isinstance(value, ast.Constant)}
-    return child[
-        reduce(lambda mask, pair: mask & child[pair[0]].eq(pair[1]), fixed.items(), pd.Series(True, child.index))
-    ]
+    return child[child[list(fixed)].eq(pd.Series(fixed, dtype=object)).all(axis=1)]
 
 
 def _behind(book: Book, name: str, rows: pd.DataFrame, table: str, where: Mapping[str, ast.expr]) -> pd.DataFrame:
@@ -421,9 +402,6 @@ def evaluated(book: Book, name: str, tree: ast.expr, rows: pd.DataFrame) -> pd.S
     if not keys:
         return pd.Series(values.sum(), rows.index)
     sums = values.groupby([child[key] for key in keys]).sum()
-    wanted = (
-        pd.MultiIndex.from_frame(rows[list(keys.values())])
-        if len(keys) > 1
-        else pd.Index(rows[next(iter(keys.values()))])
-    )
+    columns = [rows[key] for key in keys.values()]
+    wanted = pd.MultiIndex.from_arrays(columns) if len(columns) > 1 else pd.Index(columns[0])
     return pd.Series(sums.reindex(wanted).fillna(0.0).to_numpy(), rows.index)

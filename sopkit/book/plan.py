@@ -34,9 +34,7 @@ class Plan(Book):
     scenario: Scenario | None = None
     rows: Sequence[int] = ()
 
-    _next = (
-        'plan.what_if(table, column=..., add=...), plan.compare(other), plan.table(name, by="family"), plan.plot(...)'
-    )
+    _next = "plan.what_if(table, column=..., add=...), plan.compare(other), plan.table(name, by=...), plan.plot(...)"
 
     @cached_property
     def _session(self) -> Any:
@@ -52,7 +50,7 @@ class Plan(Book):
         Without `judged` past forecasts are not judged again. Raises SettingsError for a change that concerns no row or
         an unknown name, SupplyDataError for data that contradict each other.
         """
-        scenario = _scenario(what, title, change)
+        scenario = _scenario(self, what, title, change)
         changed, rows = changed_by(self, scenario, judged=judged)
         session = self._session if warm else vars(self).get("_session")
         if session:
@@ -79,7 +77,8 @@ class Plan(Book):
     @cached_property
     def measured(self) -> dict[str, float]:
         """`measures` by name, computed once: a plan is never changed."""
-        self._must_be_supplied()
+        if "supply_costs" not in self:
+            raise SopkitError("Supply is not planned yet: ask plan.supply() first.")
         measured: dict[str, float] = import_module("sopkit.reconcile").measures(self)
         return measured
 
@@ -89,42 +88,31 @@ class Plan(Book):
             raise SopkitError("There is nothing to compare with: name another plan, or ask plan.what_if(...) first.")
         base, rest = (self, others) if others else (self.base, (self,))
         titles = [plan.title for plan in rest]
-        named = {}
-        for at, (title, plan) in enumerate(zip(titles, rest, strict=True), start=1):
-            named[title if titles.count(title) == 1 else f"{title} ({at})"] = plan
-        return import_module("sopkit.reconcile").results(base, named)
+        names = [title if titles.count(title) == 1 else f"{title} ({at})" for at, title in enumerate(titles, start=1)]
+        return import_module("sopkit.reconcile").results(base, dict(zip(names, rest, strict=True)))
 
     def compare(self, *others: Plan, look_for: str = "") -> Figure:
         """`side_by_side` as a figure: a row a measure, the difference below each value."""
         from sopkit import charts
 
-        frame = self.side_by_side(*others)
+        frame, room = self.side_by_side(*others), import_module("sopkit.reconcile")
         return charts.comparison(
-            frame,
-            title="Plans side by side",
-            measures=import_module("sopkit.reconcile").MEASURES,
-            lower=import_module("sopkit.reconcile").LOWER,
-            base_name=frame["title"].iloc[0],
-            look_for=look_for,
-            source="demand_plan supply_plan",
-        )
+            frame, title="Plans side by side", measures=room.MEASURES, lower=room.LOWER, look_for=look_for,
+            base_name=frame["title"].iloc[0], source="demand_plan supply_plan",
+        )  # fmt: skip
 
     def __getstate__(self) -> dict[str, Any]:
         """What travels to another process: everything but the model in the solver."""
         return {name: value for name, value in vars(self).items() if name not in ("_session", "levelled")}
 
-    def _must_be_supplied(self) -> None:
-        if "supply_costs" not in self:
-            raise SopkitError("Supply is not planned yet: ask plan.supply() first.")
 
-
-def _scenario(what: Asked, title: str, change: dict[str, Any]) -> Scenario:
+def _scenario(plan: Plan, what: Asked, title: str, change: dict[str, Any]) -> Scenario:
     if isinstance(what, Scenario):
         return what.model_copy(update={"title": title}) if title else what
     if isinstance(what, str):
-        actions = {
-            name: change.pop(name) for name in ("column", "set", "add", "scale", "rows", "drop") if name in change
-        }
+        fields = ("column", "set", "add", "scale", "rows", "drop")
+        actions = {name: change.pop(name) for name in fields if name in change}
         what = Change.checked(table=what, where=change, **actions)
     changes = [what] if isinstance(what, Change) else list(what)
-    return Scenario(title=title or "; ".join(change.sentence for change in changes), changes=changes)
+    told = plan.in_words(pd.Series([change.sentence for change in changes]))
+    return Scenario(title=title or "; ".join(told), changes=changes)

@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 from functools import reduce
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from sopkit.book.ask import chosen
 from sopkit.errors import SettingsError, nearest
 from sopkit.files import replace_file
 from sopkit.tables import BY_NAME, TABLES, Table, load_yaml, to_yaml, validated
-from sopkit.words import local, say
+from sopkit.words import heading, local, say, span, with_unit
 
 if TYPE_CHECKING:
     from sopkit.book.book import Book
@@ -73,23 +73,32 @@ class Change(BaseModel):
 
     @property
     def sentence(self) -> str:
-        """The change in words."""
+        """The change in words; `Book.in_words` puts names in the place of its codes."""
+        table, column, where = heading(self.table), _named(self.column), self._told(self.where) or say("everywhere")
         if self.rows:
-            return f"{self.table}: " + "; ".join(
-                ", ".join(f"{name} {_words(v)}" for name, v in row.items()) for row in self.rows
-            )
-        where = ", ".join(f"{name} {_words(value)}" for name, value in self.where.items()) or say("everywhere")
+            return f"{table}: {'; '.join(map(self._told, self.rows))}"
         if self.drop:
-            return say("{table}: rows dropped where {rows}", self.table, where)
+            return say("{table}: rows dropped where {rows}", table, where)
         if self.set is not None:
-            return say("{table}: {column} becomes {value} ({rows})", self.table, self.column, self.set, where)
+            value = _words(self.set, TABLES[self.table][self.column].kind)
+            return say("{table}: {column} becomes {value} ({rows})", table, column, value, where)
         if self.add is not None:
-            return f"{self.table}: {self.column} {local(f'{self.add:+,g}')} ({where})"
-        return f"{self.table}: {self.column} {local(f'{(self.scale or 0.0) - 1:+.1%}')} ({where})"
+            return f"{table}: {column} {local(f'{self.add:+,g}')} ({where})"
+        share = with_unit(local(f"{100 * (self.scale or 0.0) - 100:+,.4g}"), "%")
+        return f"{table}: {column} {share} ({where})"
+
+    def _told(self, cells: Mapping[str, Any]) -> str:
+        kinds = {name: TABLES[self.table][name].kind for name in cells}
+        return ", ".join(f"{_named(name)} {_words(value, kinds[name])}" for name, value in cells.items())
 
 
 BASE = "base"  # the plan without changes, among scenarios and options
-_MONTH = Field("", pattern=r"^(\d{4}-(0[1-9]|1[0-2]))?$")
+# a month like 2026-12, which YAML may read as a day; nothing is empty
+_Month = Annotated[
+    str,
+    BeforeValidator(lambda value: "" if value is None else str(value)[:7]),
+    Field(pattern=r"^(\d{4}-(0[1-9]|1[0-2]))?$"),
+]
 
 
 class Scenario(BaseModel):
@@ -108,18 +117,13 @@ class Scenario(BaseModel):
     kind: Literal["option", "event"] = "option"
     once: float = 0.0
     monthly: float = 0.0
-    first: str = _MONTH
-    last: str = _MONTH
-    choose_by: str = _MONTH
+    first: _Month = ""
+    last: _Month = ""
+    choose_by: _Month = ""
     against: list[str] | None = None
     probability: float | None = None
     supplier: str = ""
     opportunity: str = ""
-
-    @field_validator("first", "last", "choose_by", mode="before")
-    @classmethod
-    def _month(cls, value: object) -> str:
-        return "" if value is None else str(value)[:7]
 
     @model_validator(mode="after")
     def _of_its_kind(self) -> Scenario:
@@ -186,15 +190,10 @@ class Question(BaseModel):
     owner: str = ""
     decided_by: str = ""
     events: list[str] | None = None
-    due: str = Field("", pattern=r"^(\d{4}-(0[1-9]|1[0-2]))?$")
+    due: _Month = ""
     expected_effect: str = ""
-    cycle: str = Field("", pattern=r"^(\d{4}-(0[1-9]|1[0-2]))?$")
+    cycle: _Month = ""
     plan: str = Field("", pattern="^([0-9a-f]{8,64})?$")
-
-    @field_validator("due", "cycle", mode="before")
-    @classmethod
-    def _as_text(cls, value: object) -> str:
-        return "" if value is None else str(value)[:7]
 
 
 def load_questions(path: Path) -> list[Question]:
@@ -205,11 +204,18 @@ def load_questions(path: Path) -> list[Question]:
     return validated(list[Question], document or [], lines, path)
 
 
-def _words(value: Any) -> str:
+def _named(column: str) -> str:
+    return say(column.replace("_", " "))
+
+
+def _words(value: Any, kind: str) -> str:
+    """The value of a cell, a list of them or a span of months, as people write it."""
     if isinstance(value, list):
-        return reduce(lambda one, other: say("{one} or {other}", one, other), map(str, value))
-    start, to, end = str(value).partition("..")
-    return say("{start} to {end}", start, end) if to else start
+        return reduce(lambda one, other: say("{one} or {other}", one, other), [_words(one, kind) for one in value])
+    if kind == "month":
+        first, _, last = str(value).partition("..")
+        return span(first, last or first)
+    return local(f"{value:,.10g}") if kind in ("number", "whole") else str(value)
 
 
 def load_scenarios(path: Path) -> dict[str, Scenario]:
@@ -251,9 +257,8 @@ def _changed(frame: pd.DataFrame, change: Change, name: str) -> tuple[pd.DataFra
     declared = TABLES[change.table]
     if change.rows:
         rows = pd.DataFrame([row for given in change.rows for row in _spread(given, declared)])
-        for column in declared:
-            if column.kind in ("month", "date") and column.name in rows:
-                rows[column.name] = pd.to_datetime(rows[column.name].astype(str))
+        for column in (one for one in declared if one.kind in ("month", "date") and one.name in rows):
+            rows[column.name] = pd.to_datetime(rows[column.name].astype(str))
         rows = declared.conform(rows)
         key = list(declared.key)
         kept = frame.merge(rows[key], on=key, how="left", indicator=True)["_merge"].eq("left_only").to_numpy()
@@ -263,10 +268,8 @@ def _changed(frame: pd.DataFrame, change: Change, name: str) -> tuple[pd.DataFra
     except SettingsError as error:
         raise SettingsError(f"{error}. The change would do nothing.") from None
     if not mask.any():
-        raise SettingsError(
-            f"scenario {name!r}: no row of table {change.table} fits {change.where}. "
-            "Correct `where`: the change would do nothing."
-        )
+        why = f"scenario {name!r}: no row of table {change.table} fits {change.where}"
+        raise SettingsError(f"{why}. Correct `where`: the change would do nothing.")
     if change.drop:
         return frame[~mask].reset_index(drop=True), int(mask.sum())
     frame = frame.copy()

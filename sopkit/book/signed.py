@@ -24,23 +24,19 @@ def plan_hash(
     Without `provenance` two cycles have one hash where all numbers are the same, wherever their data came from; who
     signs or reproduces a plan vouches for that too.
     """
-    upto = BY_NAME[stage].number
+    stages = [stage] if alone else [one.name for one in BY_NAME.values() if one.number <= BY_NAME[stage].number]
     lines = [
         f"{name} {entry['sha256']}\n"
         for name, entry in sorted(manifest.get("tables", {}).items())
-        if entry["stage"] in BY_NAME
-        and (provenance or name not in PROVENANCE)
-        and (entry["stage"] == stage or (BY_NAME[entry["stage"]].number < upto and not alone))
+        if entry["stage"] in stages and (provenance or name not in PROVENANCE)
     ]
     return sha256("".join(lines).encode())
 
 
 def signatures(sign_offs: pd.DataFrame, cycle: str, manifest: Mapping[str, Any]) -> pd.DataFrame:
     """Who signed what in `cycle`: stage, author, holds; `holds` = for exactly the tables as they are now."""
-    found = _told_apart(sign_offs, cycle, manifest)
-    return found.sort_values("holds", kind="stable").drop_duplicates(["stage", "author"], keep="last")[
-        ["stage", "author", "holds"]
-    ]
+    found = _told_apart(sign_offs, cycle, manifest).sort_values("holds", kind="stable")
+    return found.drop_duplicates(["stage", "author"], keep="last")[["stage", "author", "holds"]]
 
 
 def signed_on(sign_offs: pd.DataFrame, cycle: str, manifest: Mapping[str, Any]) -> pd.Series:
@@ -53,9 +49,8 @@ def signed_on(sign_offs: pd.DataFrame, cycle: str, manifest: Mapping[str, Any]) 
 def _told_apart(sign_offs: pd.DataFrame, cycle: str, manifest: Mapping[str, Any]) -> pd.DataFrame:
     """The signatures of `cycle` in order, with column `holds`."""
     mine = sign_offs[sign_offs["cycle"] == cycle].sort_values("id")
-    return mine.assign(
-        holds=mine["plan_hash"] == mine["stage"].map({stage: plan_hash(manifest, stage) for stage in BY_NAME})
-    )
+    now = mine["stage"].map({stage: plan_hash(manifest, stage) for stage in BY_NAME})
+    return mine.assign(holds=mine["plan_hash"] == now)
 
 
 def signers(people: pd.DataFrame, stage: str) -> list[str]:

@@ -27,12 +27,9 @@ def source_row(book: Book, name: str, rows: pd.DataFrame) -> list[str]:
     if name not in book.traced:
         return [""] * len(rows)
     found = book.traced[name].reindex(codes(declaration(name), rows))[["row", "lines", "file"]]
-    return [
-        "" if pd.isna(row) else _told(int(row), file, int(lines) - 1)
-        for row, lines, file in found.itertuples(index=False)
-    ]
+    return ["" if pd.isna(row) else _told(int(row), int(lines), file) for row, lines, file in found.to_numpy()]
 
 
-def _told(row: int, file: str, more: int) -> str:
+def _told(row: int, lines: int, file: str) -> str:
     place = say("row {row} of {file}", row, file) if file else say("row {row}", row)
-    return say("{place} and {count} more", place, more) if more else place
+    return say("{place} and {count} more", place, lines - 1) if lines > 1 else place

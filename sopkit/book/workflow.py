@@ -11,14 +11,9 @@ from sopkit.book.book import Book
 from sopkit.tables import Company
 
 READS = (
-    "findings",
-    "assumptions",
-    "history_adjustments",
-    "overrides_applied",
-    "supply_checks",
-    "decision_log",
+    "findings", "assumptions", "history_adjustments", "overrides_applied", "supply_checks", "decision_log",
     "commitments",
-)
+)  # fmt: skip
 NOT_STARTED, MADE, READY, SIGNED, STALE = "not started", "made", "ready", "signed", "stale"
 
 
@@ -71,15 +66,10 @@ def _supply(book: Book) -> list[Item]:
 
 
 def _decide(book: Book) -> list[Item]:
-    items = [
-        Item(
-            f"decided: {row.question}",
-            row.status != "undecided",
-            f"undecided: {row.question} {row.lapsed}".strip(),
-            row.owner,
-        )
-        for row in book["decision_log"].itertuples()
-    ]
+    items = []
+    for row in book["decision_log"].itertuples():
+        wrong = f"undecided: {row.question} {row.lapsed}".strip()
+        items.append(Item(f"decided: {row.question}", row.status != "undecided", wrong, row.owner))
     return items or [Item("a question is put to the meeting", False)]
 
 

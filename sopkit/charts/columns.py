@@ -107,7 +107,7 @@ def columns(
     wanted = tops["x"].map(plain).eq(plain(about.get("mark", "")))
     point = tops[wanted] if wanted.any() else tops.loc[[front["y"].idxmax()]]
     text = chart(tops.drop(point.index)).encode(x=across, y="y:Q", text="text:N")
-    layers += [*on_top(text, 10 if pitch > 26 else 9), *marked(point, across, "y:Q")]
+    layers += [*on_top(text, 10 if pitch > 26 else 9), *marked(point, across)]
     # named where they end: what ended before the last month is told by its look beside its first column
     last = tidy[tidy["n"] == tidy["n"].max()]
     ends = pd.DataFrame([(n, y_) for n, y_ in names if n in set(last["series"])], columns=["text", "y"])
@@ -146,20 +146,16 @@ def panels(
         say("{name}: {low} to {high}", named(part), scale.text(rows["y"].min()), scale.text(rows["y"].max()))
         for part, rows in tidy.groupby("part")
     )
-    figure = made(
-        shown,
-        scale.unit,
-        y,
-        say("Columns by {each} and month on one scale, {unit}. {words}.", heading(each).lower(), scale.unit, words),
-        **about,
-    )
+    told = "Columns by {each} and month on one scale, {unit}. {words}."
+    figure = made(shown, scale.unit, y, say(told, heading(each).lower(), scale.unit, words), **about)
     tidy["n"] = [parts.index(p) * (len(months) + gap) for p in tidy["part"]] + months.get_indexer(tidy["x"])
     tidy["d"] = [f"{named(r.part)}, {named(r.series)}, {plain(r.x)}: {scale.told(r.y)}" for r in tidy.itertuples()]
     tidy["y"], tidy["zero"] = tidy["y"] / scale.factor, 0.0
     v, top = vega(), float(tidy["y"].max())
     places = dict(domain=list(range(len(parts) * (len(months) + gap))), padding=0.05)
     across = v.X("n:O", axis=None, scale=places)
-    up = v.Y("zero:Q", axis=None, scale=dict(domain=[min(-0.14 * top, float(tidy["y"].min())), top * 1.3], nice=False))
+    ends = [min(-0.14 * top, float(tidy["y"].min())), top * 1.3]
+    up = v.Y("zero:Q", axis=None, scale=dict(domain=ends, nice=False))
     layers = scale_marker(top / 3, scale)
     for kinds, offset in ((["budget"], -0.12), (["actual", "plan"], 0.05)):
         rows = tidy[tidy["series"].map(lambda s, kinds=kinds: SHOWN.get(s) in kinds)]
@@ -176,7 +172,7 @@ def panels(
     high = tidy.groupby("n")["y"].max()  # above the columns beside and behind it
     peaks["y"] = [high.reindex(range(n - 2, n + 3)).max() for n in peaks["n"]]
     text = chart(peaks.drop(best.index)).mark_text(dy=-9, fontSize=10, aria=False)
-    layers += [text.encode(x=across, y="y:Q", text="text:N"), *marked(best, across, "y:Q")]
+    layers += [text.encode(x=across, y="y:Q", text="text:N"), *marked(best, across)]
     heads = pd.DataFrame({"n": [i * (len(months) + gap) for i in range(len(parts))], "text": parts, "y": 0.0,
                           "when": f"{plain(months[0])} – {plain(months[-1])}"})  # fmt: skip
     letters = int(pitch * (len(months) + gap) / 6.6)
@@ -215,12 +211,8 @@ def waterfall(
     tidy["d"] = [f"{r.step}: {with_unit(r.text, scale.unit)}" for r in tidy.itertuples()]
     shown = tidy[["step", "change"]].rename(columns={"step": step, "change": value})
     levels = tidy.loc[inner, ["y", "y2"]].to_numpy()
-    reach, least, most = (
-        float(levels.max() - levels.min()),
-        float(levels.min()),
-        float(tidy[["y", "y2"]].to_numpy().max()),
-    )
-    lowest = min(0.0, float(tidy[["y", "y2"]].to_numpy().min()))
+    every, least, reach = tidy[["y", "y2"]].to_numpy(), float(levels.min()), float(levels.max() - levels.min())
+    lowest, most = min(0.0, float(every.min())), float(every.max())
     two = bool(start) and 0 < reach < 0.45 * (most - lowest)
     usable = high_px - 74
     # pixels a unit of money: one scale below, where totals stand, and in two tiers one for the steps above
@@ -258,10 +250,9 @@ def waterfall(
     worst = int(wanted[0]) if len(wanted) else worst
     labelled["m"] = [say("message: {text}", d) for d in labelled["d"]]
     text = chart(labelled).encode(x=across, y="top:Q", text="text:N")
+    point = text.transform_filter(f"datum.n == {worst}").mark_text(dy=-7, fontWeight="bold")
     layers = [bar, text.transform_filter(f"datum.n != {worst}").mark_text(dy=-7, aria=False)]
-    layers.append(
-        text.transform_filter(f"datum.n == {worst}").mark_text(dy=-7, fontWeight="bold").encode(description="m:N")
-    )
+    layers.append(point.encode(description="m:N"))
     for tier, (zero, pixels) in enumerate([(floor, below), *([(base_line, above)] if two else [])]):
         reached = (reach if tier else most - lowest) / scale.factor
         layers += scale_marker(reached / 2.2, scale, zero, pixels * scale.factor)

@@ -39,6 +39,7 @@ SVG = "http://www.w3.org/2000/svg"
 NONE = "There are no such numbers in this cycle."
 # characters that no XML document may hold: a name that contains one must not cost the whole figure
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+_IN_ONE = re.compile(r"(?<=\d) (?=%|thousand|million)")
 _RATES = re.compile(r"share|ratio|MAD|days|months|.+ per .+|.+ a year")
 
 
@@ -52,6 +53,11 @@ def plain(value: Any) -> str:
 def named(value: Any) -> str:
     """What a coded value is called: `plain` text, in the language spoken where it is a word of the catalogue."""
     return say(plain(value))
+
+
+def whole(value: Any) -> str:
+    """`plain` text in which no line ends between a number and its unit: `9.6 %`, `14.0 million EUR`."""
+    return _IN_ONE.sub("\N{NO-BREAK SPACE}", plain(value))
 
 
 def safe(value: Any) -> str:
@@ -133,7 +139,7 @@ class Figure:
         who, what, when = map(safe, self.heading)
         title = safe(self.title)
         lines = (
-            ("finding", safe(self.look_for)),
+            ("finding", html.escape(whole(self.look_for))),
             ("who", who),
             ("title", f'{title}<span class="unit">{what[len(title) :]}</span>'),
             ("when", when),
@@ -160,10 +166,8 @@ class Figure:
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         """HTML for the notebook, words for whoever cannot see it."""
-        return {
-            "text/html": self._repr_html_(),
-            "text/plain": f"{self.title} ({self.unit}). {self.look_for} {self.alt}",
-        }
+        words = f"{self.title} ({self.unit}). {self.look_for} {self.alt}"
+        return {"text/html": self._repr_html_(), "text/plain": words}
 
 
 def nothing(title: str, sentence: str = NONE, frame: pd.DataFrame | None = None, *columns: str | None) -> Figure:

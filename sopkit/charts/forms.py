@@ -78,18 +78,12 @@ def line(
     scale, width = scale_of([*tidy["y"], *tidy.get("high", [])], unit, small=True), about.get("width", WIDE)
     high_px = min(about.get("height", HIGH), LOW)
     kinds = in_order(tidy["series"], order)
-    tidy["d"] = [
-        f"{named(row.series)}, {plain(row.x)}: {scale.told(row.y)}"
-        + (
-            " " + say("(range {low} to {high})", scale.text(row.low), scale.text(row.high))
-            if low and high and row.low == row.low
-            else ""
-        )
-        for row in tidy.itertuples()
-    ]
-    figure = made(
-        shown, scale.unit, y, say("Line chart, {unit}. {summary}.", scale.unit, summary(tidy, scale)), **about
-    )
+    tidy["d"] = [f"{named(row.series)}, {plain(row.x)}: {scale.told(row.y)}" for row in tidy.itertuples()]
+    if low and high:
+        for at, ends in tidy[["low", "high"]].dropna().iterrows():
+            tidy.at[at, "d"] += " " + say("(range {low} to {high})", *map(scale.text, ends))
+    told = say("Line chart, {unit}. {summary}.", scale.unit, summary(tidy, scale))
+    figure = made(shown, scale.unit, y, told, **about)
     values = [name for name in ("y", "low", "high") if name in tidy]
     tidy[values] /= scale.factor
     v, styles = vega(), looks(kinds)
@@ -115,19 +109,17 @@ def line(
         label = rule.mark_text(align="left", dx=4, dy=-2, color=QUIET, aria=False, baseline="top")
         layers.append(label.encode(x="x:T", y=v.value(0), text="d:N"))
     for place, (align, dx) in {"end": ("left", 8), "above": ("center", 0)}.items():
-        text = chart(ends[ends["at"] == place]).mark_text(
-            align=align, dx=dx, fontSize=11, aria=False, lineBreak="\n", baseline="middle"
-        )
+        style = {"align": align, "dx": dx, "fontSize": 11, "aria": False, "lineBreak": "\n", "baseline": "middle"}
+        text = chart(ends[ends["at"] == place]).mark_text(**style)
         layers.append(text.encode(x="x:T", y="y:Q", text="text:N", color=v.Color("ink:N", scale=None, legend=None)))
     # the point of the message: said by the caller, else where the line that matters most is highest
     main = tidy.dropna(subset=["y"])
     whole = main[main["series"].isin(ends.loc[ends["at"] == "end", "series"])]
-    main = (
-        main if series and least < 0 else whole[whole["series"].eq(next(k for k in kinds if k in set(whole["series"])))]
-    )
+    if not series or least >= 0:
+        main = whole[whole["series"].eq(next(kind for kind in kinds if kind in set(whole["series"])))]
     found = main[main["x"].map(plain).eq(plain(about.get("mark", "")))]
     point = found if len(found) else main.loc[[main["y"].abs().idxmax()]]
-    layers += marked(point.assign(text=[scale.text(value * scale.factor) for value in point["y"]]), "x:T", "y:Q")
+    layers += marked(point.assign(text=[scale.text(value * scale.factor) for value in point["y"]]), "x:T")
     return drawn(figure, *layers, beside="\n".join(ends["text"]).split("\n"))
 
 
@@ -176,13 +168,8 @@ def bars(
     scale = short_scale([*total["up"], *above["y"]], unit, (width - 170) / len(months))
     tidy["series"] = tidy["series"].map(plain)
     kinds = in_order(tidy["series"], order)
-    figure = made(
-        shown,
-        scale.unit,
-        y,
-        say("Stacked bars by month, {unit}. {summary}.", scale.unit, summary(tidy, scale)),
-        **about,
-    )
+    told = say("Stacked bars by month, {unit}. {summary}.", scale.unit, summary(tidy, scale))
+    figure = made(shown, scale.unit, y, told, **about)
     for part in (tidy, above):
         series = part.get("series", pd.Series(over_name, part.index))
         rows = zip(series, part["x"], part["y"], strict=True)
@@ -196,9 +183,8 @@ def bars(
     signed = tidy["y"].ge(0)
     tidy["to"] = tidy["y"].groupby([tidy["n"], signed]).cumsum()
     tidy["from"] = tidy["to"] - tidy["y"]
-    tidy["fill"], tidy["stroke"] = (
-        tidy["series"].map(lambda k, a=a: getattr(styles[k], a)) for a in ("fill", "stroke")
-    )
+    tidy["fill"] = tidy["series"].map(lambda kind: styles[kind].fill)
+    tidy["stroke"] = tidy["series"].map(lambda kind: styles[kind].stroke)
     v = vega()
     ceiling = max(float(total["up"].max()), float(above["y"].max() * scale.factor if len(above) else 0)) / scale.factor
     floor = float(total["down"].min()) / scale.factor
@@ -216,17 +202,15 @@ def bars(
         stroke=v.Stroke("stroke:N", scale=None))]  # fmt: skip
     layers[:0] = scale_marker(max(ceiling, -floor) / 3, scale)
     if len(above):
-        over_points = chart(above).encode(x=across, y="y:Q")
-        layers.append(over_points.mark_line(color=INK, strokeWidth=1.8, strokeDash=[5, 3], aria=False))
-        layers.append(
-            over_points.mark_point(color=INK, filled=True, size=20, shape="diamond").encode(description="d:N")
-        )
+        line_ = chart(above).encode(x=across, y="y:Q")
+        layers.append(line_.mark_line(color=INK, strokeWidth=1.8, strokeDash=[5, 3], aria=False))
+        layers.append(line_.mark_point(color=INK, filled=True, size=20, shape="diamond").encode(description="d:N"))
     tops = pd.DataFrame({"n": months.get_indexer(total.index), "y": total["up"] / scale.factor})
     tops["text"], tops["x"] = [scale.text(value) for value in total["y"]], total.index
     wanted = tops["x"].map(plain).eq(plain(about.get("mark", "")))
     point = tops[wanted] if wanted.any() else tops.loc[[tops["y"].idxmax()]]
     rest = chart(tops.drop(point.index)).encode(x="n:O", y="y:Q", text="text:N")
-    layers += [*on_top(rest, 10, crossed=bool(len(above))), *marked(point, across, "y:Q")]
+    layers += [*on_top(rest, 10, crossed=bool(len(above))), *marked(point, across)]
     side = {"align": "left", "dx": 0.45 * (width - 170) / len(months), "fontSize": 11, "aria": False}
     text = chart(names.assign(n=len(months) - 1)).mark_text(**side)
     layers.append(text.encode(x=across, y="y:Q", text="text:N"))
@@ -246,22 +230,17 @@ def ranking(
     texts = [scale.text(v, signed) for v in tidy["y"]]
     words = [f"{named(name)}: {with_unit(text, scale.unit)}" for name, text in zip(tidy["item"], texts, strict=True)]
     about = {"width": NARROW, "height": 16 + 24 * len(tidy), **about}
-    figure = made(
-        tidy.rename(columns={"item": item, "y": value}),
-        scale.unit,
-        value,
-        say("Bars, largest first, {unit}. {words}.", scale.unit, "; ".join(words)),
-        more=say("{count} smaller not shown.", number(left)) if left > 0 else "",
-        **about,
-    )
-    look = LOOKS["actual" if figure.shows == ("actual",) else "plan"]
-    fills = [colour_of(v, about.get("better", "higher")) if signed else look.fill for v in tidy["y"]]
-    strokes = [colour_of(v, about.get("better", "higher")) if signed else look.stroke for v in tidy["y"]]
+    shown, told = tidy.rename(columns={"item": item, "y": value}), "Bars, largest first, {unit}. {words}."
+    more = say("{count} smaller not shown.", number(left)) if left > 0 else ""
+    figure = made(shown, scale.unit, value, say(told, scale.unit, "; ".join(words)), more=more, **about)
+    look, better = LOOKS["actual" if figure.shows == ("actual",) else "plan"], about.get("better", "higher")
+    fills = [colour_of(v, better) if signed else look.fill for v in tidy["y"]]
+    strokes = [colour_of(v, better) if signed else look.stroke for v in tidy["y"]]
     tidy = tidy.assign(y=tidy["y"] / scale.factor, n=range(len(tidy)), text=texts, d=words, fill=fills, stroke=strokes)
     labels = [fit(name, 210, 12) for name in tidy["item"].map(named)]
     # room for the labels in the widest font that a reader's machine may put in the place of ours
-    v, room = vega(), min(230.0, 8 + wrapped(labels, 12))
-    axis = dict(title=None, labelExpr=label_list(labels, 60), minExtent=room, ticks=False, domain=False)
+    v, room = vega(), min(230.0, 12 + wrapped(labels, 12))
+    axis = dict(title=None, labelExpr=label_list(labels, 60), minExtent=room, labelPadding=6, ticks=False, domain=False)
     base = chart(tidy).encode(y=v.Y("n:O", axis=axis))
     ends = [min(0.0, 1.4 * tidy["y"].min()), max(0.0, 1.25 * tidy["y"].max())]
     across = v.X("y:Q", axis=None, scale=dict(domain=ends if ends[0] < ends[1] else [0, 1], nice=False))
@@ -296,32 +275,23 @@ def stair_step(
         for r in tidy.itertuples()
     ]
     shown = tidy[["step", "y"]].rename(columns={"step": step, "y": value})
-    figure = made(
-        shown, scale.unit, value, say("Stair-step, {unit}. {steps}.", scale.unit, "; ".join(tidy["d"])), **about
-    )
+    told = say("Stair-step, {unit}. {steps}.", scale.unit, "; ".join(tidy["d"]))
+    figure = made(shown, scale.unit, value, told, **about)
     tidy = tidy.assign(y=tidy["y"] / scale.factor, n=range(len(tidy)))
     worst = int(change.mul(1 if lower_is_better else -1).fillna(-9e9).to_numpy().argmax())
     tidy["m"] = [say("message: {text}", d) for d in tidy["d"]]
     v = vega()
     letters = max(7, int((about["width"] - 60) / len(tidy) / 6.2))
-    axis = dict(
-        title=None,
-        labelAngle=0,
-        ticks=False,
-        domain=False,
-        labelExpr=label_list([named(s) for s in tidy["step"]], letters),
-    )
+    labels = label_list([named(s) for s in tidy["step"]], letters)
+    axis = dict(title=None, labelAngle=0, ticks=False, domain=False, labelExpr=labels)
     base = chart(tidy).encode(x=v.X("n:O", scale=dict(paddingInner=0.35), axis=axis))
     top = float(tidy["y"].max())
     height = v.Y("y:Q", axis=None, scale=dict(domain=[0, top * 1.3 or 1.0], nice=False))
     ink = v.Color("ink:N", scale=None, legend=None)
-    point = base.transform_filter(f"datum.n == {worst}")
-    return drawn(
-        figure,
-        base.mark_bar(color=INK).encode(y=height, description="d:N"),
-        base.mark_text(dy=-7, aria=False).encode(y="y:Q", text="text:N"),
-        base.transform_filter(f"datum.n != {worst}")
-        .mark_text(dy=-22, aria=False)
-        .encode(y="y:Q", text="delta:N", color=ink),
-        point.mark_text(dy=-22, fontWeight="bold").encode(y="y:Q", text="delta:N", color=ink, description="m:N"),
-    )
+    bar = base.mark_bar(color=INK).encode(y=height, description="d:N")
+    value_ = base.mark_text(dy=-7, aria=False).encode(y="y:Q", text="text:N")
+    rest, point = (base.transform_filter(f"datum.n {sign} {worst}") for sign in ("!=", "=="))
+    delta = rest.mark_text(dy=-22, aria=False).encode(y="y:Q", text="delta:N", color=ink)
+    message = point.mark_text(dy=-22, fontWeight="bold")
+    message = message.encode(y="y:Q", text="delta:N", color=ink, description="m:N")
+    return drawn(figure, bar, value_, delta, message)

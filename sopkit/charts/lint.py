@@ -133,10 +133,8 @@ def _page(figures: Sequence[Figure]) -> Iterator[tuple[str, str]]:
     for unit, drawn in ((unit, drawn) for unit, drawn in scales.items() if drawn):
         first = drawn[0][1]
         if other := [title for title, size in drawn if abs(size / first - 1) > 0.05]:
-            yield (
-                "CH 4 one scale for one unit on a page",
-                f"{unit}: {drawn[0][0]} and {other[0]} without a scale marker",
-            )
+            unmarked = f"{unit}: {drawn[0][0]} and {other[0]} without a scale marker"
+            yield "CH 4 one scale for one unit on a page", unmarked
 
 
 # what is drawn ------------------------------------------------------------------------------------------------------
@@ -173,9 +171,7 @@ def _bars(roots: Sequence[ElementTree.Element]) -> list[Bar]:
         if not told or title.startswith(message):
             continue
         if _tag(element) == "line":
-            wide, high = (
-                abs(float(element.get(n, "0")) - float(element.get(o, "0"))) for n, o in (("x2", "x1"), ("y2", "y1"))
-            )
+            wide, high = (abs(float(element.get(f"{n}2", "0")) - float(element.get(f"{n}1", "0"))) for n in "xy")
         elif _tag(element) == "rect":
             wide, high = float(element.get("width", "0")), float(element.get("height", "0"))
         elif rect := _RECT.match(element.get("d", "")):
@@ -214,18 +210,15 @@ def _measured(bars: Sequence[Bar], figure: Figure) -> Iterator[tuple[str, str]]:
         markers = [bar.pixels / bar.value for bar in bars if bar.name == SCALE and bar.unit == unit and bar.value]
         unknown = [one for one in sizes if not any(abs(one / marker - 1) < 0.06 for marker in markers)]
         if len(sizes) > 1 and unknown:
-            yield (
-                "CH 1 axes from zero, equal pixels a unit",
-                f"{unit} is drawn with {len(sizes)} lengths a unit and {len(markers)} scale markers",
-            )
+            told = f"{unit} is drawn with {len(sizes)} lengths a unit and {len(markers)} scale markers"
+            yield "CH 1 axes from zero, equal pixels a unit", told
         elif markers and unknown and drawn:
-            yield (
-                "CH 4 the scale marker is true",
-                f"the marker of {unit} is {markers[0]:.3g}, the bars {unknown[0]:.3g} pixels",
-            )
+            told = f"the marker of {unit} is {markers[0]:.3g}, the bars {unknown[0]:.3g} pixels"
+            yield "CH 4 the scale marker is true", told
     shown = {say(word): kind for word, kind in SHOWN.items()}
     for bar in drawn:
-        look = LOOKS.get(shown.get(re.split(r", ", bar.name)[0], shown.get(re.split(r", ", bar.name)[-1], "")))
+        parts = bar.name.split(", ")
+        look = LOOKS.get(shown.get(parts[0], shown.get(parts[-1], "")))
         if look and len(figure.shows) and not _alike(bar.fill, look.fill):
             yield "UN 3.2 scenarios look alike everywhere", f"{bar.name} is filled {bar.fill}, not {look.fill}"
             break

@@ -90,14 +90,11 @@ def axis_of(months: pd.Series, width: float) -> Any:
 
 def month_labels(months: pd.DatetimeIndex) -> Any:
     """An axis of columns 0, 1, 2...: the month below each, the year below the first and below January."""
-    labels = [
-        [written(month, "%b", "MMM"), *([month.strftime("%Y")] if not place or month.month == 1 else [])]
-        for place, month in enumerate(months)
-    ]
-    expression = f"{json.dumps(labels)}[datum.value]"
-    return dict(
-        title=None, labelAngle=0, ticks=False, labelOverlap=False, labelExpr=expression, labelFontSize=11, domain=False
-    )
+    labels = [[written(month, "%b", "MMM")] for month in months]
+    for label, month in zip(labels, months, strict=True):
+        label += [f"{month:%Y}"] if label is labels[0] or month.month == 1 else []
+    look = {"title": None, "labelAngle": 0, "labelFontSize": 11, "labelOverlap": False, "ticks": False, "domain": False}
+    return look | {"labelExpr": f"{json.dumps(labels)}[datum.value]"}
 
 
 def short_scale(values: Iterable[float], unit: str, pitch: float) -> Scale:
@@ -115,17 +112,9 @@ def scale_marker(step: float, scale: Scale, zero: float = 0.0, pixels: float = 1
     """A drawn length of `step`, from `zero` on, with its value left of the chart: what a value axis would tell."""
     step = nice(step)
     text, end = scale.text(step * scale.factor), zero + step * pixels
-    row = pd.DataFrame(
-        {
-            "y": [zero],
-            "y2": [end],
-            "m": [(zero + end) / 2],
-            "text": [text],
-            "d": [say("scale: {value}", with_unit(text, scale.unit))],
-        }
-    )
-    v = vega()
-    base = chart(row).encode(x=v.value(-6))
+    told = say("scale: {value}", with_unit(text, scale.unit))
+    row = pd.DataFrame([{"y": zero, "y2": end, "m": (zero + end) / 2, "text": text, "d": told}])
+    base = chart(row).encode(x=vega().value(-6))
     rule = base.mark_rule(strokeWidth=3, color=QUIET).encode(y="y:Q", y2="y2:Q", description="d:N")
     label = base.mark_text(align="right", dx=-5, fontSize=10, color=QUIET, aria=False).encode(y="m:Q", text="text:N")
     return [rule, label]
@@ -157,14 +146,9 @@ def on_top(text: Any, size: int, *, crossed: bool = True) -> list[Any]:
     return [text.mark_text(dy=-8, fontSize=size, aria=False, **more) for more in ([edge] * crossed + [{}])]
 
 
-def marked(point: pd.DataFrame, x: str, y: str, dy: int = -11) -> list[Any]:
+def marked(point: pd.DataFrame, x: Any) -> list[Any]:
     """The point that the message makes: a ring around it and its number in bold."""
-    rows = point.assign(
-        m=[
-            say("message: {text}", f"{plain(name)} {text}")
-            for name, text in zip(point["x"], point["text"], strict=True)
-        ]
-    )
-    base = chart(rows).encode(x=x, y=y)
+    told = (f"{plain(name)} {text}" for name, text in zip(point["x"], point["text"], strict=True))
+    base = chart(point.assign(m=[say("message: {text}", text) for text in told])).encode(x=x, y="y:Q")
     ring = base.mark_point(size=70, color=INK, filled=False, strokeWidth=1.6).encode(description="m:N")
-    return [ring, base.mark_text(dy=dy, fontSize=10, fontWeight="bold", aria=False).encode(text="text:N")]
+    return [ring, base.mark_text(dy=-11, fontSize=10, fontWeight="bold", aria=False).encode(text="text:N")]

@@ -135,11 +135,8 @@ def _cell(value: Any, how: Show, scale: Scale | None, data: bool) -> Cell:
     """A cell; `data`: its text is the company's own, not a word of ours."""
     if how.planned_from is not None:
         known = [v for v in value if math.isfinite(v)]
-        alt = (
-            say("{name}: from {first} to {last}", how.heading, number(known[0]), number(known[-1]))
-            if known
-            else how.heading
-        )
+        told = "{name}: from {first} to {last}"
+        alt = say(told, how.heading, number(known[0]), number(known[-1])) if known else how.heading
         return Cell(spark(value, alt, 120, 24, how.planned_from), "line")
     if scale:
         return Cell(scale.text(value, how.sign))
@@ -167,13 +164,11 @@ def table(
     ]  # fmt: skip
     shown = frame.head(most)
     sorts = group is None and total is None and 4 < len(shown) and len(columns) <= SORTED
-    places = [
-        (shown[name] if shown[name].dtype != object else shown[name].map(plain)).rank(
-            method="first", ascending=scale is None
-        )
-        for name, (how, scale) in columns.items()
-        if sorts and how.planned_from is None
-    ]
+    places = []
+    for name, (how, scale) in columns.items():
+        if sorts and how.planned_from is None:
+            values_ = shown[name].map(plain) if shown[name].dtype == object else shown[name]
+            places.append(values_.rank(method="first", ascending=scale is None))
     declared = [TABLES[name] for name in about.get("source", "").split()]
     data = {name: any(name in t.names and t[name].kind == "text" for t in declared) for name in columns}
     rows, before = [], None
@@ -185,25 +180,12 @@ def table(
         kind = "total" if total is not None and values[0] == total else ""
         rows.append(Row(cells, kind=kind, places=[int(place.fillna(len(shown)).iloc[at]) for place in places]))
     left = len(frame) - most
-    figure = made(
-        frame[[*columns, *([group] if group and group not in columns else [])]],
-        unit,
-        "",
-        say(
-            "Table of {count} rows: {columns}.",
-            number(len(frame)),
-            ", ".join(plain(h.heading) for h, _ in columns.values()),
-        ),
-        more=say_count(
-            left,
-            "{count} more row is in the cycle's tables.",
-            "{count} more rows are in the cycle's tables.",
-            number(left),
-        )
-        if left > 0
-        else "",
-        **about,
-    )
+    alt = say("Table of {count} rows: {columns}.", number(len(frame)),
+              ", ".join(plain(h.heading) for h, _ in columns.values()))  # fmt: skip
+    more = say_count(left, "{count} more row is in the cycle's tables.", "{count} more rows are in the cycle's tables.",
+                     number(left)) if left > 0 else ""  # fmt: skip
+    kept = frame[[*columns, *([group] if group and group not in columns else [])]]
+    figure = made(kept, unit, "", alt, more=more, **about)
     figure.measure = about.get("measure") or listed((plain(h.heading) for h, scale in columns.values() if scale), 9)
     figure = _written(figure, head, rows, "tight" if len(columns) > 8 else "")
     if sorts:
@@ -257,24 +239,14 @@ def heat_map(
     body, marked = [], []
     for name, values in zip(wide.index, wide.to_numpy(dtype=float), strict=True):
         full = [mark_from is not None and value >= mark_from - 1e-9 for value in values]
-        marked += [
-            say("{value} in {month}", plain(name), plain(at))
-            for at, mark in zip(wide.columns, full, strict=True)
-            if mark
-        ]
+        marked += [say("{value} in {month}", plain(name), plain(at)) for at in wide.columns[full]]
         cells = [
             Cell(scale.text(v, diverging), "mark" if mark else "", _shade(v, lowest, highest, diverging))
             for v, mark in zip(values, full, strict=True)
         ]
         body.append(Row(cells, Cell(safe(named(name)))))
-    alt = say(
-        "Heat map of {rows} rows and {columns} columns, {unit}, from {low} to {high}.",
-        number(len(wide)),
-        number(wide.shape[1]),
-        scale.unit,
-        scale.text(lowest),
-        scale.text(highest),
-    )
+    alt = "Heat map of {rows} rows and {columns} columns, {unit}, from {low} to {high}."
+    alt = say(alt, *map(number, wide.shape), scale.unit, scale.text(lowest), scale.text(highest))
     if marked:
         more = say(" and others") if len(marked) > 12 else ""
         alt += " " + say("Marked: {cells}.", ", ".join(marked[:12]) + more)
@@ -292,37 +264,28 @@ def statement(
         return nothing(about["title"], about.get("none", NONE), frame, row, column, value)
     tidy = points(frame, {"row": row, "column": column}, {"y": value}, unit, about.get("source", ""))
     wide, scale = _wide(tidy, rows), scale_of(tidy["y"], unit, small=True)
-    body = [
-        Row(
-            [Cell(scale.text(v)) for v in values],
-            Cell(safe(sentence(say(str(name)))), "text"),
-            "total" * (name in bold),
-        )
-        for name, values in zip(wide.index, wide.to_numpy(dtype=float), strict=True)
-    ]
-    alt = say(
-        "Statement of {lines} lines and {columns} columns, {unit}.",
-        number(len(wide)),
-        number(wide.shape[1]),
-        scale.unit,
-    )
+    body = []
+    for name, values in zip(wide.index, wide.to_numpy(dtype=float), strict=True):
+        cells, head = [Cell(scale.text(value)) for value in values], Cell(safe(sentence(say(str(name)))), "text")
+        body.append(Row(cells, head, "total" * (name in bold)))
+    alt = say("Statement of {lines} lines and {columns} columns, {unit}.", *map(number, wide.shape), scale.unit)
     figure = made(tidy.rename(columns={"row": row, "column": column, "y": value}), scale.unit, value, alt, **about)
     return _written(figure, [Cell(safe(heading(row)), "text"), *_month_heads(wide.columns)], body, "statement")
 
 
 def comparison(
     frame: pd.DataFrame | None, *, scenario: str = "title", base_name: str = "Base",
-    measures: Mapping[str, str] | None = None, lower: Collection[str] = (), **about: Unpack[About],
+    measures: Iterable[str] = (), lower: Collection[str] = (), **about: Unpack[About],
 ) -> Figure:  # fmt: skip
     """Scenarios side by side: a row a measure, a column a scenario, the difference from the base below each value.
 
-    `frame`: columns measure, value, base, unit and `scenario`, such as table scenario_results. `lower`: measures
-    of which less is better; what is worse carries a mark: paper without colour tells it too.
+    `frame`: columns measure, value, base, unit and `scenario`, such as table scenario_results. `measures`: their
+    order; `lower`: those of which less is better; what is worse carries a mark: paper without colour tells it too.
     """
     if frame is None or empty(frame, scenario, "measure", "value", "base", "unit"):
         return nothing(about["title"], about.get("none", "No scenario was solved beside the base."))
     names, body = [name for name in dict.fromkeys(frame[scenario]) if name != base_name], []
-    for what in in_order(frame["measure"], list(measures or ())):
+    for what in in_order(frame["measure"], list(measures)):
         part = frame[frame["measure"].map(plain).eq(what)]
         scale = scale_of([*part["value"], *part["base"]], part["unit"].iloc[0], small=True)
         reference, values = float(part["base"].iloc[0]), part.drop_duplicates(scenario).set_index(scenario)["value"]
@@ -332,24 +295,15 @@ def comparison(
             seen = any(digit in text for digit in "123456789")  # not rounded to nothing
             worse = seen and (change > 0) == (what in lower)
             kind = " down" if worse else " up" if seen else ""
-            text = ("▼ " if worse else "") + (text if change else say("no change"))
+            text = ("▼ " if worse else "") + (text if seen else say("no change"))
             cells.append(Cell(f'{scale.text(value)}<span class="small{kind}">{text}</span>'))
-        label = say((measures or {}).get(what, what.replace("_", " ")))
-        body.append(
-            Row(cells, Cell(f'<span>{safe(label)}</span> <span class="unit">{safe(scale.unit)}</span>', "text"))
-        )
-    alt = say(
-        "Table comparing {scenarios} scenarios with the base on {measures} measures.",
-        number(len(names)),
-        number(len(body)),
-    )
+        label = f'<span>{safe(heading(what))}</span> <span class="unit">{safe(scale.unit)}</span>'
+        body.append(Row(cells, Cell(label, "text")))
+    alt = "Table comparing {scenarios} scenarios with the base on {measures} measures."
+    alt = say(alt, number(len(names)), number(len(body)))
     figure = made(frame, "each row in its own unit", "", alt, more=say("▼ worse than the base."), **about)
-    return _written(
-        figure,
-        [Cell(safe(say("Measure")), "text"), *(Cell(safe(name)) for name in (say(base_name), *names))],
-        body,
-        "comparison",
-    )
+    heads = [Cell(safe(say("Measure")), "text"), *(Cell(safe(name)) for name in (say(base_name), *names))]
+    return _written(figure, heads, body, "comparison")
 
 
 def flow(frame: pd.DataFrame, *, unit: str = "", **about: Unpack[About]) -> Figure:

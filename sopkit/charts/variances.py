@@ -48,17 +48,9 @@ def variances(
             cells.append(Cell(lines.bar(changes[name].iloc[place], about_row, good), "bars"))
             cells.append(Cell(pins.pin(shares[name].iloc[place], about_row, good), "bars"))
         body.append(Row(cells, Cell(safe(sentence(named(line))), "text"), "total" * (line in bold)))
-    spoken = "; ".join(
-        f"{named(line)}: {scale.text(value)}" for line, value in zip(frame[row], frame[plan], strict=True)
-    )
-    figure = made(
-        frame,
-        scale.unit,
-        plan,
-        say("Statement, {unit}. {spoken}.", scale.unit, spoken),
-        **(About(shows=scenarios) | about),
-    )
-    return _written(figure, heads, body, "variances")
+    each = (f"{named(line)}: {scale.text(value)}" for line, value in zip(frame[row], frame[plan], strict=True))
+    alt = say("Statement, {unit}. {spoken}.", scale.unit, "; ".join(each))
+    return _written(made(frame, scale.unit, plan, alt, **(About(shows=scenarios) | about)), heads, body, "variances")
 
 
 def swings(
@@ -76,29 +68,19 @@ def swings(
     scale = scale_of(frame[drawn].to_numpy(dtype=float).ravel(), unit, small=True)
     bars = _Cells(list(frame[drawn].to_numpy(dtype=float).ravel() / scale.factor), scale)
     heads = [Cell(safe(heading(row)), "text")]
-    heads += [
-        Cell(f"{safe(show[n])}{bars.marker}", "bars") if n in drawn else Cell(safe(show[n]), "text") for n in show
-    ]
-    body, better = list[Row](), about.get("better", "higher")
+    for name, told in show.items():
+        heads.append(Cell(f"{safe(told)}{bars.marker}", "bars") if name in drawn else Cell(safe(told), "text"))
+    body, better, spoken = list[Row](), about.get("better", "higher"), []
     for line in frame.to_dict("records"):
-        told = named(line[row])
-        cells = [
-            Cell(bars.bar(line[name], f"{told}, {show[name]}", better), "bars")
-            if name in drawn
-            else Cell(safe(named(line[name])), "text")
-            for name in show
-        ]
-        body.append(Row(cells, Cell(safe(told), "text"), "total" * (told in bold)))
-    each = "; ".join(
-        f"{named(line[row])}: {', '.join(f'{show[n]} {scale.text(line[n], True)}' for n in drawn)}"
-        for line in frame.to_dict("records")
-    )
-    return _written(
-        made(frame, scale.unit, drawn[0], say("Bars, {unit}. {each}.", scale.unit, each), **about),
-        heads,
-        body,
-        "variances",
-    )
+        called, cells = named(line[row]), []
+        for name, told in show.items():
+            bar = name in drawn
+            html = bars.bar(line[name], f"{called}, {told}", better) if bar else safe(named(line[name]))
+            cells.append(Cell(html, "bars" if bar else "text"))
+        body.append(Row(cells, Cell(safe(called), "text"), "total" * (called in bold)))
+        spoken.append(f"{called}: {', '.join(f'{show[name]} {scale.text(line[name], True)}' for name in drawn)}")
+    alt = say("Bars, {unit}. {each}.", scale.unit, "; ".join(spoken))
+    return _written(made(frame, scale.unit, drawn[0], alt, **about), heads, body, "variances")
 
 
 class _Cells:

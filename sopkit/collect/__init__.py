@@ -27,11 +27,11 @@ def collect(
     which the caller keeps tables whose source did not change, for those who check again after each correction. Raises
     SettingsError where company.yaml is wrong; wrong data never raise.
     """
-    from sopkit.collect import check, mapping, snapshot
+    from sopkit.collect import check, mapping
 
     carried = carried or {}
     read = mapping.with_assumptions(mapping.load(Path(company_folder), cycle), carried.get("declared_assumptions"))
-    return snapshot.joined(check.everything(read, memory), carried)
+    return check.everything(read, memory).with_carried(carried)
 
 
 def around(

@@ -98,10 +98,12 @@ def column_of(column: Column, array: pa.ChunkedArray, source: Source, notes: Not
     codes = encoded.indices.to_numpy()
     words = [source.values.get(column.name, {}).get(word, word) for word in encoded.dictionary.to_pylist()]
     words = ["" if word in source.empty else word for word in words]
-    meanings: Any
-    meanings, faults = {"text": _texts_of, "choice": _choices, "flag": _flags}.get(column.kind, _days)(
-        column, words, source, notes.table
-    )
+    meanings: Any = words
+    if column.kind == "choice":
+        faults = [None if word == "" or word in column.choices else CHOICE for word in words]
+    else:
+        read_as = {"text": _texts_of, "flag": _flags}.get(column.kind, _days)
+        meanings, faults = read_as(column, words, source, notes.table)
     if column.required:
         faults = ["is empty" if word == "" else fault for word, fault in zip(words, faults, strict=True)]
     wrong = np.zeros(len(codes), dtype=bool)
@@ -172,12 +174,10 @@ def _numbers(column: Column, array: pa.ChunkedArray, source: Source, notes: Note
         wrong = ~fits.to_numpy(zero_copy_only=False) & ~empty
     where = np.flatnonzero(wrong)
     if len(where):
-        fix = "Write a number" + (
-            f" with the decimal mark {source.decimal!r}; other marks are set by `decimal` and `thousands` "
-            "in company.yaml."
-            if not pa.types.is_floating(array.type)
-            else ", or leave the cell empty."
-        )
+        fix = f"Write a number with the decimal mark {source.decimal!r}; other marks are set by `decimal` and "
+        fix += "`thousands` in company.yaml."
+        if pa.types.is_floating(array.type):
+            fix = "Write a number, or leave the cell empty."
         notes.cells(where, column.name, shown(text, where), "is not a number", fix)
     if column.required:
         where = np.flatnonzero(empty)
@@ -219,10 +219,8 @@ def _marked(column: Column, plain: pa.Array, source: Source, notes: Notes) -> tu
             return plain, False
         found = {(".", ""): [0.0], (",", "."): found[",", "."]}
     if len(found) > 1:
-        lines = " or ".join(
-            f'`decimal: "{decimal}"' + (f', thousands: "{thousands}"`' if thousands else "`")
-            for decimal, thousands in found
-        )
+        ways = [f'decimal: "{decimal}"' + f', thousands: "{mark}"' * bool(mark) for decimal, mark in found]
+        lines = " or ".join(f"`{way}`" for way in ways)
         where = np.flatnonzero(pc.or_(strange, grouped).to_numpy(zero_copy_only=False))[:1]
         notes.cells(where, column.name, shown(plain, where), TWO_WAYS.rstrip(":"), _copy(notes.table, lines))
         return plain, True
@@ -244,10 +242,6 @@ def _texts_of(column: Column, words: list[str], source: Source, table: Table) ->
         fault = long if clean else "holds characters that cannot be seen"
         faults.append(fault if fault or not column.choices or column.fits(word) else CHOICE)
     return meanings, faults
-
-
-def _choices(column: Column, words: list[str], source: Source, table: Table) -> tuple[list[str], list[str | None]]:
-    return words, [None if word == "" or word in column.choices else CHOICE for word in words]
 
 
 def _flags(column: Column, words: list[str], source: Source, table: Table) -> tuple[np.ndarray, list[str | None]]:
@@ -272,9 +266,8 @@ def _days(column: Column, words: list[str], source: Source, table: Table) -> tup
     if not source.dates and (texts.ne("") & days.isna()).any():
         kinds = readings.days(words, _parsed)
         if len({tuple(read) for read in kinds.values()}) > 1:
-            lines = " or ".join(
-                f'`dates: "{name}"` (then {read.iloc[0]:%Y-%m-%d} first)' for name, read in kinds.items()
-            )
+            ways = [f'`dates: "{name}"` (then {read.iloc[0]:%Y-%m-%d} first)' for name, read in kinds.items()]
+            lines = " or ".join(ways)
             unread = f"{TWO_WAYS} {_copy(table, lines)}"
         elif kinds:
             days[texts.ne("")] = next(iter(kinds.values())).to_numpy()

@@ -1,7 +1,6 @@
 """From text to checked tables: every cell that breaks a declaration becomes a finding with its spreadsheet row.
 
-Kinds, bounds and choices come from `sopkit.tables`; nothing is repeated here. A cell is parsed once for each distinct
-text, so that two million rows cost little more than the different words in them.
+Kinds, bounds and choices come from `sopkit.tables`; nothing is repeated here.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ import pyarrow.compute as pc
 from rapidfuzz import process as fuzzy
 
 from sopkit.collect import complete, unused
-from sopkit.collect.cells import Notes, as_frame, column_of, shown, strings, together
+from sopkit.collect.cells import HINTS, Notes, as_frame, column_of, shown, strings, together
 from sopkit.collect.collected import Collected
 from sopkit.collect.contradictions import contradictions
 from sopkit.collect.extract import Extract, plainly, sha_of_columns, stop
@@ -33,7 +32,6 @@ from sopkit.tables.company import ALWAYS
 
 REPEATS, REPEATED = 20, 0.4  # rows, and share of a file, from which repeats are no chance
 TOTAL = re.compile(r"(grand )?totals?|sums?|summe|gesamt(summe|ergebnis)?|ergebnis|totale|somme", re.IGNORECASE)
-HINTS = 100  # hints for misspelt words: so many a column, the rest is told how to look
 
 
 @dataclass(frozen=True)
@@ -64,13 +62,11 @@ def checked(table: Table, source: Source, extract: Extract, factors: Mapping[str
         notes.header("", "has no rows", fix, allowed=allowed, severity=severity)
     lines, bad = {}, np.zeros(len(extract.rows), dtype=bool)
     for column in table:
-        array = columns.get(column.name)
-        if array is None:
+        if column.name in columns:
+            lines[column.name], wrong = column_of(column, columns[column.name], source, notes)
+            bad |= wrong
+        else:
             lines[column.name] = pd.Series(column.empty, index=range(len(extract.rows)), dtype=column.dtype)
-            continue
-        values, wrong = column_of(column, array, source, notes)
-        lines[column.name] = values
-        bad |= wrong
     frame = pd.DataFrame(lines, columns=table.names)
     _convert(source, frame, factors, notes, cells=columns, bad=bad)
     for column in table:
@@ -229,24 +225,19 @@ def _keys(table: Table, frame: pd.DataFrame, bad: np.ndarray, notes: Notes) -> N
         return
     twice = frame.loc[again, key].astype(object)
     first = twice.groupby(key, sort=False, dropna=False)[key[0]].transform(lambda group: group.index[0])
-    where = np.flatnonzero(again)
-    repeated = first.to_numpy() != where
-    rows = notes.extract.rows[first.to_numpy(dtype=int)[repeated]]
-    months = [name for name in key if table[name].kind == "month"]
-    names = twice[repeated].assign(
-        **{name: frame.loc[twice.index[repeated], name].dt.strftime("%Y-%m") for name in months}
-    )
-    values = [", ".join(map(str, line)) for line in names.itertuples(index=False)]
+    repeated = first[first != first.index].astype(int)
+    names = frame.loc[repeated.index, key]
+    months = {name: names[name].dt.strftime("%Y-%m") for name in key if table[name].kind == "month"}
+    values = [", ".join(map(str, line)) for line in names.astype(object).assign(**months).itertuples(index=False)]
     each = f"Keep one row for each {', '.join(key)}"
-    fixes = [f"{each}; the first is row {row}." for row in rows]
-    notes.cells(where[repeated], ", ".join(key), values, "duplicated key", fixes, allowed="")
+    fixes = [f"{each}; the first is row {row}." for row in notes.extract.rows[repeated.to_numpy()]]
+    notes.cells(repeated.index.to_numpy(), ", ".join(key), values, "duplicated key", fixes, allowed="")
 
 
 def _repeats(extract: Extract, notes: Notes) -> None:
     """Rows that stand more than once with all their cells count more than once: a finding a file.
 
-    Most often a file was exported twice, or two exports overlap. An error where the repeats are no chance: 20 rows or
-    more, and at least two of five of the file's.
+    Most often a file was exported twice, or two exports overlap. An error where the repeats are no chance.
     """
     codes = pd.Series(_row_codes(extract.columns))
     again = codes.duplicated().to_numpy()
@@ -261,9 +252,8 @@ def _repeats(extract: Extract, notes: Notes) -> None:
         source_row = int(first[where[0]])
         like = f"row {extract.rows[source_row]}"
         like += f" of {extract.place_of(source_row)}" if part[source_row] != number else ""
-        rule = (
-            f"{len(where):,} of {size:,} rows repeat others with all their cells and count again (this one is {like})"
-        )
+        rule = f"{len(where):,} of {size:,} rows repeat others with all their cells and count again"
+        rule += f" (this one is {like})"
         fix = f"Remove them from {place}, or export a column that tells them apart (an order and its line)."
         severity = "error" if len(where) >= REPEATS and len(where) / size >= REPEATED else "warning"
         at = int(extract.rows[where[0]])
@@ -285,12 +275,8 @@ def _ready(table: Table, frame: pd.DataFrame, sum_rows: bool) -> pd.DataFrame:
     if sum_rows and len(frame):
         # an unknown part makes the sum unknown: skipna would understate it
         sums = [name for name in table.names if name not in key]
-        unknown = {name: frame[name].isna() for name in sums if frame[name].isna().any()}
-        grouped = frame.groupby(key, observed=True, sort=True)[sums].sum()
-        for name, mask in unknown.items():
-            hidden = mask.groupby([frame[k] for k in key], observed=True, sort=True).any()
-            grouped[name] = grouped[name].where(~hidden)
-        frame = grouped.reset_index()
+        groups = frame.groupby(key, observed=True, sort=True)[sums]
+        frame = groups.sum().where(groups.count().eq(groups.size(), axis=0)).reset_index()
     for column in table:
         if column.kind in ("text", "choice"):
             frame[column.name] = frame[column.name].astype(object)
@@ -301,8 +287,7 @@ def _ready(table: Table, frame: pd.DataFrame, sum_rows: bool) -> pd.DataFrame:
 def references(tables: Mapping[str, Checked]) -> pd.DataFrame:
     """Every cell that names something no other table knows: one finding a cell, with the nearest known name.
 
-    What a table with findings of its own defines still counts as known; a table that could not be read at all is not
-    looked into, so that one missing file does not become thousands of findings.
+    One missing file does not become thousands of findings: a table that could not be read at all is not looked into.
     """
     known = {name: frozenset(_distinct(one.lines[one.table.key[0]])) - {""} for name, one in tables.items()}
     unread = {name for name, one in tables.items() if not known[name] and one.findings["severity"].eq("error").any()}
@@ -353,17 +338,15 @@ def everything(mapping: CompanyMapping, memory: dict | None = None) -> Collected
 
     for table in INPUT_TABLES.values():
         source = mapping.source(table.name)
-        if source.currency == "market" or (isinstance(source.currency, dict) and "market" in source.currency.values()):
+        if "market" in source.currencies.values():
             factors["market"] = _market_codes(done.get("markets"), factors)
         read = extract(table, mapping, memory)
         if read is None and table.name == "lanes":
             read = _one_site(done)
         if read is None:
             if table.required or (table.name == "lanes" and several_sites()):
-                fix = (
-                    f"Put {table.name}.csv into {mapping.folder}, add its sheet to {mapping.company.workbook}, "
-                    "or say under `tables:` in company.yaml where it comes from."
-                )
+                fix = f"Put {table.name}.csv into {mapping.folder}, add its sheet to {mapping.company.workbook}, "
+                fix += "or say under `tables:` in company.yaml where it comes from."
                 frames.append(as_frame([stop(table.name, (0, ""), "", "table is missing", fix)]))
             continue
         kept = memory.get((table.name, "checked"))
@@ -377,21 +360,17 @@ def everything(mapping: CompanyMapping, memory: dict | None = None) -> Collected
     idle = as_frame(unused.findings(mapping, {name: one.lines for name, one in done.items()}))
     findings = together([*frames, _strays(mapping), idle, references(done)])
     stopped = set(findings.loc[findings["severity"].eq("error"), "table"])
-    tables = {
-        name: done[name].frame if name in done else table.empty()
-        for name, table in INPUT_TABLES.items()
-        if name not in stopped
-    }
+    left = {name: table for name, table in INPUT_TABLES.items() if name not in stopped}
+    tables = {name: done[name].frame if name in done else table.empty() for name, table in left.items()}
     if not stopped:
         incomplete = as_frame(complete.findings(tables, mapping.company, mapping.cycle))
         findings = together([findings, incomplete, _contradictions(done, mapping)])
-    came = {name: (one.lines, one.extract) for name, one in done.items()}
     places = [
-        (name, of.place, len(lines), of.sha256, _statement(mapping.company.tables.get(name), of))
-        for name, (lines, of) in came.items()
+        (name, one.extract.place, len(one.lines), one.extract.sha256, _statement(mapping, one))
+        for name, one in done.items()
     ]
     sources = TABLES["sources"].conform(pd.DataFrame(places, columns=TABLES["sources"].names))
-    rows = source_rows({name: one for name, one in came.items() if done[name].frame is not None})
+    rows = source_rows({name: (one.lines, one.extract) for name, one in done.items() if one.frame is not None})
     return Collected(mapping.folder, mapping.cycle, mapping.company, tables, findings, sources, rows)
 
 
@@ -423,10 +402,11 @@ def _contradictions(done: Mapping[str, Checked], mapping: CompanyMapping) -> pd.
     return as_frame(found)
 
 
-def _statement(source: Source | None, read: Extract) -> str:
+def _statement(mapping: CompanyMapping, one: Checked) -> str:
     """The mapping and the query of a table, as they are kept with the snapshot."""
+    source = mapping.company.tables.get(one.table.name)
     named = source.model_dump_json(exclude_defaults=True) if source else ""
-    return "\n".join(text for text in (named, read.statement) if text)
+    return "\n".join(filter(None, (named, one.extract.statement)))
 
 
 def _market_codes(markets: Checked | None, rates: Mapping[str, Any]) -> dict[str, str]:
@@ -439,18 +419,8 @@ def _market_codes(markets: Checked | None, rates: Mapping[str, Any]) -> dict[str
 def _strays(mapping: CompanyMapping) -> pd.DataFrame:
     """A CSV in the company's folder that is no table and no source: most often a misspelt name."""
     used = {source.file for source in mapping.company.tables.values()}
-    names = sorted(path.name for path in mapping.folder.glob("*.csv") if path.stem not in INPUT_TABLES)
-    return as_frame(
-        Finding(
-            name.removesuffix(".csv"),
-            0,
-            "",
-            name,
-            "file is not a table",
-            "warning",
-            "",
-            f"It is not read: {nearest(name.removesuffix('.csv'), INPUT_TABLES)}",
-        )
-        for name in names
-        if not any(Path(name).match(pattern) for pattern in used if pattern)
-    )
+    files = sorted(path for path in mapping.folder.glob("*.csv") if path.stem not in INPUT_TABLES)
+    strays = [path for path in files if not any(Path(path.name).match(pattern) for pattern in used if pattern)]
+    fixes = {path: f"It is not read: {nearest(path.stem, INPUT_TABLES)}" for path in strays}
+    rule = "file is not a table"
+    return as_frame(Finding(path.stem, 0, "", path.name, rule, "warning", "", fix) for path, fix in fixes.items())

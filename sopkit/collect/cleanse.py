@@ -75,7 +75,7 @@ def _proposals(raw: pd.DataFrame, tables: Mapping[str, pd.DataFrame], company: C
         _returns(raw),
         _missing_months(raw, expected, lacking),
         _stock_outs(raw, expected, tables),
-        _suspicions(raw, expected, score, tables, lacking),
+        _suspicions(raw, expected, score, tables["campaigns"], lacking),
     )
     returned = rows["method"].eq("returns")
     # returned goods touch several months; elsewhere a second method would correct what the first already did
@@ -198,21 +198,14 @@ def _stock_outs(raw: pd.DataFrame, expected: pd.DataFrame, tables: Mapping[str, 
     cells = {}
     for t, s in np.argwhere(short.to_numpy()):
         lost = expected.iat[t, s] - raw.iat[t, s]
-        told = (
-            "no stock at the month's end: about {quantity} would have sold"
-            if gone.iat[t, s]
-            else "no stock at the month's start: about {quantity} would have sold"
-        )
+        told = "no stock at the month's start: about {quantity} would have sold"
+        told = "no stock at the month's end: about {quantity} would have sold" if gone.iat[t, s] else told
         cells[t, s] = (lost, "stock_out", say(told, number(expected.iat[t, s])))
     return _rows(raw, cells)
 
 
 def _suspicions(
-    raw: pd.DataFrame,
-    expected: pd.DataFrame,
-    score: pd.DataFrame,
-    tables: Mapping[str, pd.DataFrame],
-    lacking: pd.DatetimeIndex,
+    raw: pd.DataFrame, expected: pd.DataFrame, score: pd.DataFrame, campaigns: pd.DataFrame, lacking: pd.DatetimeIndex
 ) -> pd.DataFrame:
     """Months far from what the series would let expect, but for campaigns and runs too long to be an accident."""
     far = score.notna() & raw.ge(0) & (raw - expected).abs().ge(SUSPECT * expected)
@@ -222,28 +215,19 @@ def _suspicions(
     middle = (sign != 0) & (sign == earlier) & (sign == later)  # of three months in a row: a change of level
     lasting = middle | middle.shift(1, fill_value=False) | middle.shift(-1, fill_value=False)
     alone = (sign != earlier) & (sign != later)
-    far &= ~lasting
-    far &= ~_campaign_months(raw, tables["campaigns"])
+    far &= ~lasting & ~_campaign_months(raw, campaigns)
     cells = {}
     for t, s in np.argwhere(far.to_numpy()):
         sold, usual = raw.iat[t, s], expected.iat[t, s]
-        compared = number(sold), number(usual)
+        told = [number(sold), number(usual)]
         if sold >= DEAL * usual and alone.iat[t, s]:
-            method, reason = (
-                "one_off_deal",
-                say("{sold} sold where {usual} were usual, in one month only: a single order?", *compared),
-            )
+            method, how = "one_off_deal", "{sold} sold where {usual} were usual, in one month only: a single order?"
         elif sold == 0:
-            method, reason = (
-                "suspected_stock_out",
-                say("{sold} sold where {usual} were usual; no stock record tells why", *compared),
-            )
+            method, how = "suspected_stock_out", "{sold} sold where {usual} were usual; no stock record tells why"
         else:
-            far_off = local(f"{score.iat[t, s]:+.1f}")
-            method, reason = (
-                "outlier",
-                say("{sold} sold where {usual} were usual, {score} deviations", *compared, far_off),
-            )
+            method, how = "outlier", "{sold} sold where {usual} were usual, {score} deviations"
+            told.append(local(f"{score.iat[t, s]:+.1f}"))
+        reason = say(how, *told)
         if t == len(raw) - 1:
             reason = say("{reason}; the newest month, so it may be the start of a change", reason)
         cells[t, s] = (usual - sold, method, reason)
@@ -273,8 +257,9 @@ def _trading_days(
     shift = np.log((days / usual).where(lambda ratio: ratio > 0))
     if shift.abs().fillna(0).lt(1e-9).all():
         return _rows(known, {})
+    sold, wanted = (values.T.groupby(groups).sum(min_count=1).T for values in (known, expected))
     with np.errstate(divide="ignore"):
-        ratio = np.log(known.T.groupby(groups).sum(min_count=1).T / expected.T.groupby(groups).sum(min_count=1).T)
+        ratio = np.log(sold / wanted)
     cells = {}
     for group in ratio:
         fit = pd.DataFrame({"shift": shift, "ratio": ratio[group]}).replace([np.inf, -np.inf], np.nan).dropna()
@@ -285,12 +270,8 @@ def _trading_days(
             continue
         effect = np.exp(-min(slope, 1.0) * shift.fillna(0.0)) - 1
         for t in np.flatnonzero(effect.abs().to_numpy() >= TRADING_MATERIAL):
-            reason = say(
-                "{days} working days where {usual} are usual in {month}",
-                number(days.iat[t]),
-                local(f"{usual.iat[t]:.1f}"),
-                written(known.index[t], "%B", "LLLL"),
-            )
+            told = "{days} working days where {usual} are usual in {month}"
+            reason = say(told, number(days.iat[t]), local(f"{usual.iat[t]:.1f}"), written(known.index[t], "%B", "LLLL"))
             for s in np.flatnonzero((groups == group) & (known.iloc[t].to_numpy() * abs(effect.iat[t]) >= 1)):
                 cells[t, s] = (known.iat[t, s] * effect.iat[t], "trading_days", reason)
     return _rows(known, cells)
@@ -310,27 +291,21 @@ def _answered(
 
     A changed quantity is a row of its own in the planner's name, and the proposals it replaces are refused.
     """
-    status = np.where(proposals["method"].isin(company.cleansing.accept), "accepted", "proposed")
-    rows = proposals.assign(status=status)
+    counts = proposals["method"].isin(company.cleansing.accept)
+    rows = proposals.assign(status=np.where(counts, "accepted", "proposed"))
     if answers is None or answers.empty:
         return rows
     last = answers.sort_values("id").drop_duplicates(KEY, keep="last")
     rows = rows.merge(last[[*KEY, "answer", "author", "reason"]], on=KEY, how="left", suffixes=("", "_answer"))
     answered = rows["answer"].notna()
-    rows["status"] = (
-        rows["answer"]
-        .map({"accepted": "accepted", "changed": "refused", "refused": "refused"})
-        .where(answered, rows["status"])
-    )
-    rows["reason"] = rows["reason"].mask(
-        answered, rows["reason"] + " | " + rows["author"] + ": " + rows["reason_answer"]
-    )
+    rows["status"] = rows["answer"].replace("changed", "refused").fillna(rows["status"])
+    both = rows["reason"] + " | " + rows["author"] + ": " + rows["reason_answer"]
+    rows["reason"] = both.where(answered, rows["reason"])
     changed = last[last["answer"].eq("changed") & last["quantity"].notna()]
     at = raw.index.get_indexer(changed["month"]), raw.columns.get_indexer(pd.MultiIndex.from_frame(changed[KEY[1:]]))
     before = np.where(np.minimum(*at) >= 0, np.nan_to_num(raw.to_numpy()[at]), 0.0)
-    own = changed[[*KEY, "reason"]].assign(
-        quantity=changed["quantity"].to_numpy() - before, method=changed["author"], status="changed"
-    )
+    own = changed[[*KEY, "reason"]].assign(method=changed["author"], status="changed")
+    own["quantity"] = changed["quantity"].to_numpy() - before
     return _together(rows[own.columns], own)
 
 

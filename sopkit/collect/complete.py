@@ -18,6 +18,7 @@ from sopkit.errors import Finding
 from sopkit.tables import TABLES, Company
 from sopkit.words import number, say
 
+Measure = tuple[str, str, pd.DataFrame]  # table, what was looked at, everything wanted
 ALL = "all"
 SCORE = "score of the table"
 HISTORY = 24  # months of history from which a season can be told from chance
@@ -33,25 +34,11 @@ DATED = {  # tables that should reach up to the last closed month
     "work_orders": "finish",
     "balance_sheet": "month",
 }
-PLANNED_AROUND = (  # tables that a plan can do without, but not unsaid
-    "sales_forecast",
-    "market_conditions",
-    "campaigns",
-    "pipeline",
-    "budget",
-    "materials",
-    "bom",
-    "scheduled_receipts",
-    "workforce",
-    "suppliers",
-    "offers",
-    "work_orders",
-    "production_history",
-    "stock_history",
-    "balance_sheet",
-    "past_forecasts",
-    "past_plans",
-)
+# tables that a plan can do without, but not unsaid
+PLANNED_AROUND = (
+    "sales_forecast market_conditions campaigns pipeline budget materials bom scheduled_receipts workforce suppliers "
+    "offers work_orders production_history stock_history balance_sheet past_forecasts past_plans"
+).split()
 
 
 def scorecard(tables: Mapping[str, pd.DataFrame], company: Company, cycle: str) -> dict[str, pd.DataFrame]:
@@ -76,9 +63,8 @@ def findings(tables: Mapping[str, pd.DataFrame], company: Company, cycle: str) -
         if tables[row.table].empty and row.table in PLANNED_AROUND:
             continue
         counts = number(row.present), number(row.wanted)
-        rule = say(
-            "incomplete: {measure} ({present} of {wanted}); missing: {names}", say(row.measure), *counts, row.missing
-        )
+        told = "incomplete: {measure} ({present} of {wanted}); missing: {names}"
+        rule = say(told, say(row.measure), *counts, row.missing)
         fix = say("Complete the source, or declare under `assumptions:` in company.yaml how it is planned around.")
         found.append(Finding(row.table, 0, "", "", rule, "warning", "", fix))
     found += _unmet_demand(tables)
@@ -99,17 +85,12 @@ def _unmet_demand(tables: Mapping[str, pd.DataFrame]) -> Iterator[Finding]:
     keys = pd.MultiIndex.from_frame(pairs.astype(object))
     bare = pairs[~keys.isin(pd.MultiIndex.from_frame(known[["product", "market"]].astype(object)))]
     if len(bare):
-        named = ", ".join(f"{row.product} in {row.market}" for row in bare.head(LISTED).itertuples())
-        if len(bare) > LISTED:
-            named = say("{names} and {count} more", named, number(len(bare) - LISTED))
-        rule = say(
-            "{count} of {all} products and markets have no service policy: what is not delivered in its month "
-            "is lost, "
-            "and nothing but its margin speaks against that; missing: {names}",
-            number(len(bare)),
-            number(len(pairs)),
-            named,
+        named = _first(bare["product"].astype(str) + " in " + bare["market"].astype(str))
+        told = (
+            "{count} of {all} products and markets have no service policy: what is not delivered in its month is lost, "
+            "and nothing but its margin speaks against that; missing: {names}"
         )
+        rule = say(told, number(len(bare)), number(len(pairs)), named)
         fix = say("Add them with what a waiting or lost unit costs.")
         yield Finding("service_policies", 0, "", "", rule, "warning", "", fix)
 
@@ -155,34 +136,35 @@ def _expired_assumptions(company: Company, cycle: str) -> Iterator[Finding]:
 
 def _counted(table: str, measure: str, wanted: pd.DataFrame) -> Iterator[tuple]:
     """A row for each family and one for all, from what is wanted: label, family and whether it is there."""
-    # a score needs something to be wanted; a measure that wants nothing says nothing
-    groups = [(ALL, wanted)]
-    if wanted["family"].nunique() > 1 or not wanted["family"].eq(ALL).all():
-        groups += list(wanted[wanted["family"].ne(ALL)].groupby("family"))
+    groups = [(ALL, wanted), *wanted[wanted["family"].ne(ALL)].groupby("family")]
     for family, group in groups:
-        if len(group):
-            lost = group.loc[~group["there"], "label"].astype(str)
-            missing = ", ".join(lost.head(LISTED))
-            if len(lost) > LISTED:
-                missing = say("{names} and {count} more", missing, number(len(lost) - LISTED))
-            there = int(group["there"].sum())
+        if len(group):  # a score needs something to be wanted; a measure that wants nothing says nothing
+            there, missing = int(group["there"].sum()), _first(group.loc[~group["there"], "label"].astype(str))
             yield table, family, measure, there, len(group), there / len(group), missing
+
+
+def _first(names: pd.Series) -> str:
+    """The first names, and how many more there are."""
+    shown = ", ".join(names.head(LISTED))
+    return say("{names} and {count} more", shown, number(len(names) - LISTED)) if len(names) > LISTED else shown
 
 
 def _wanted(labels: pd.Series, there: pd.Series, family: pd.Series | str = ALL) -> pd.DataFrame:
     return pd.DataFrame({"label": labels, "family": family, "there": there.astype(bool)})
 
 
-def _measures(
-    tables: Mapping[str, pd.DataFrame], company: Company, cycle: str
-) -> Iterator[tuple[str, str, pd.DataFrame]]:
+def _of(products: pd.DataFrame, there: pd.Series) -> pd.DataFrame:
+    return _wanted(products["product"], there, products["family"])
+
+
+def _measures(tables: Mapping[str, pd.DataFrame], company: Company, cycle: str) -> Iterator[Measure]:
     """(table, measure, everything wanted) for every measure that the tables at hand can be held against."""
     start = pd.Timestamp(f"{cycle}-01")
     months = pd.Series(pd.DatetimeIndex(company.months(cycle)))
     products = tables["products"]
     sold = products[products["end_month"].isna() | products["end_month"].ge(start)]
-    yield "products", "price above zero", _wanted(sold["product"], sold["price"].gt(0), sold["family"])
-    yield "products", "standard cost above zero", _wanted(sold["product"], sold["standard_cost"].gt(0), sold["family"])
+    yield "products", "price above zero", _of(sold, sold["price"].gt(0))
+    yield "products", "standard cost above zero", _of(sold, sold["standard_cost"].gt(0))
     yield from _history(tables["sales_history"], products, sold, start)
     yield from _network(tables, sold)
     yield from _stock(tables, products, sold)
@@ -197,16 +179,13 @@ def _measures(
 
 def _history(
     history: pd.DataFrame, products: pd.DataFrame, sold: pd.DataFrame, start: pd.Timestamp
-) -> Iterator[tuple[str, str, pd.DataFrame]]:
+) -> Iterator[Measure]:
     past = history[history["month"].lt(start) & history["quantity"].ne(0)]
     past = past.merge(products[["product", "family"]], on="product")
     first = past.groupby("product")["month"].min().reindex(sold["product"]).to_numpy()
     long_enough = first <= start - pd.DateOffset(months=HISTORY)
-    yield (
-        "sales_history",
-        f"products with {HISTORY} months of history, their own or a like-product's",
-        _wanted(sold["product"], sold["like_product"].ne("") | long_enough, sold["family"]),
-    )
+    measure = f"products with {HISTORY} months of history, their own or a like-product's"
+    yield "sales_history", measure, _of(sold, sold["like_product"].ne("") | long_enough)
     if past.empty:
         return
     months = pd.date_range(past["month"].min(), start, freq="MS", inclusive="left")
@@ -227,15 +206,11 @@ def _history(
     yield "sales_history", "no gap in series that sell regularly", _wanted(label, whole["there"], whole["family"])
 
 
-def _network(tables: Mapping[str, pd.DataFrame], sold: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
+def _network(tables: Mapping[str, pd.DataFrame], sold: pd.DataFrame) -> Iterator[Measure]:
     lanes = tables["lanes"]
     sources = pd.concat([made_at(tables), tables["offers"][["item", "site"]]]).dropna().drop_duplicates()
     sourced = set(sources["item"])
-    yield (
-        "routings",
-        "products that can be made or bought",
-        _wanted(sold["product"], sold["product"].isin(sourced), sold["family"]),
-    )
+    yield "routings", "products that can be made or bought", _of(sold, sold["product"].isin(sourced))
     markets = tables["markets"]["market"]
     yield "lanes", "markets that something reaches", _wanted(markets, markets.isin(lanes["destination"]))
     own, reach = set(lanes["item"]), cache(lambda site, item: reached([site], lanes, item))
@@ -246,11 +221,8 @@ def _network(tables: Mapping[str, pd.DataFrame], sold: pd.DataFrame) -> Iterator
         for market in reach(row.site, row.item if row.item in own else "")
     }
     there = pd.Series([pair in arrived for pair in zip(pairs["product"], pairs["market"], strict=True)], dtype=bool)
-    yield (
-        "lanes",
-        "products and markets that a source reaches",
-        _wanted(pairs["product"] + " to " + pairs["market"], there, pairs["family"]),
-    )
+    wanted = _wanted(pairs["product"] + " to " + pairs["market"], there, pairs["family"])
+    yield "lanes", "products and markets that a source reaches", wanted
     parts = tables["bom"].loc[tables["bom"]["item"].isin(sourced), "component"].drop_duplicates()
     if len(parts):
         stocked = set(tables["inventory"]["item"]) | set(tables["scheduled_receipts"]["item"])
@@ -258,28 +230,17 @@ def _network(tables: Mapping[str, pd.DataFrame], sold: pd.DataFrame) -> Iterator
         yield "bom", "components that can be made, bought or are in stock", _wanted(parts, there)
 
 
-def _stock(
-    tables: Mapping[str, pd.DataFrame], products: pd.DataFrame, sold: pd.DataFrame
-) -> Iterator[tuple[str, str, pd.DataFrame]]:
+def _stock(tables: Mapping[str, pd.DataFrame], products: pd.DataFrame, sold: pd.DataFrame) -> Iterator[Measure]:
     stock = tables["inventory"]
     held = stock.loc[stock["quantity"].gt(0), "item"].drop_duplicates()
     needed = set(sold["product"]) | set(tables["bom"]["component"])
     family = held.map(products.set_index("product")["family"]).fillna(ALL)
     yield "inventory", "stock of items that are still sold or used", _wanted(held, held.isin(needed), family)
-    yield (
-        "inventory",
-        "products whose stock was counted",
-        _wanted(sold["product"], sold["product"].isin(stock["item"]), sold["family"]),
-    )
-    policies = tables["policies"]
-    yield (
-        "policies",
-        "products with a stock policy",
-        _wanted(sold["product"], sold["product"].isin(policies["item"]), sold["family"]),
-    )
+    yield "inventory", "products whose stock was counted", _of(sold, sold["product"].isin(stock["item"]))
+    yield "policies", "products with a stock policy", _of(sold, sold["product"].isin(tables["policies"]["item"]))
 
 
-def _horizon(tables: Mapping[str, pd.DataFrame], months: pd.Series) -> Iterator[tuple[str, str, pd.DataFrame]]:
+def _horizon(tables: Mapping[str, pd.DataFrame], months: pd.Series) -> Iterator[Measure]:
     """Tables that should speak of every planned month."""
     spoken = months.dt.strftime("%b %Y")
     yield "calendar", "planned months", _wanted(spoken, months.isin(tables["calendar"]["month"]))

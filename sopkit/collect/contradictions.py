@@ -10,37 +10,38 @@ from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from sopkit.book.known import Known, Tables
 from sopkit.errors import Finding, SupplyDataError, plural
 from sopkit.tables import TABLES, Company
 from sopkit.tables.declare import DAYS_A_MONTH
+from sopkit.words import percent
 
 Months = list[pd.Timestamp]
-OFFER = ["supplier", "item", "site"]
+OFFER, SHIFT, CREW = ["supplier", "item", "site"], ["place", "shift"], ["site", "skill"]
 
 LEAST = 1e-6
 """The least hours or components of one unit that a plan can tell from none."""
 
 
-class _Wrong:
-    """Findings about the rows of one table; rule, allowed and fix may name columns of the row: `{item}`."""
+def _wrong(
+    table: str, frame: pd.DataFrame, at: Any, column: str, rule: str, *, allowed: str, fix: str, severity: str = "error"
+) -> Iterator[Finding]:
+    """One finding for each row of `frame` that `at` is true for, with the number a person sees (the header is row 1).
 
-    def __init__(self, table: str, frame: pd.DataFrame) -> None:
-        self.table, self.frame = table, frame
+    Rule, allowed and fix may name columns of the row: `{item}`.
+    """
+    rows = frame[np.asarray(at, dtype=bool)]
+    for place, row in zip(rows.index, rows.to_dict("records"), strict=True):
+        texts = {name: _text(value) for name, value in row.items()}
+        about = rule.format(**texts), severity, allowed.format(**texts), fix.format(**texts)
+        yield Finding(table, int(place) + 2, column, texts[column], *about)
 
-    def where(
-        self, mask: pd.Series, column: str, rule: str, *, allowed: str, fix: str, severity: str = "error"
-    ) -> Iterator[Finding]:
-        """One finding for each row where `mask` holds, with the number a person sees (the header is row 1)."""
-        if not mask.to_numpy().any():
-            return
-        rows = self.frame[mask.to_numpy()]
-        for at, row in zip(rows.index, rows.to_dict("records"), strict=True):
-            texts = {name: _text(value) for name, value in row.items()}
-            about = rule.format(**texts), severity, allowed.format(**texts), fix.format(**texts)
-            yield Finding(self.table, int(at) + 2, column, texts[column], *about)
+
+def _keyed(frame: pd.DataFrame, key: list[str]) -> pd.MultiIndex:
+    return pd.MultiIndex.from_frame(frame[key])
 
 
 def _text(value: Any) -> str:
@@ -52,11 +53,8 @@ def _text(value: Any) -> str:
 def bom_order(tables: Tables) -> list[str]:
     """All items, each after all that it is made of or comes out with; what is in a loop of the bill is left out."""
     bom = tables["bom"]
-    sorter: TopologicalSorter[str] = TopologicalSorter()
     keys = (("products", "product"), ("materials", "material"), ("inventory", "item"), ("bom", "component"))
-    for table, key in keys:
-        for item in tables[table][key]:
-            sorter.add(item)
+    sorter = TopologicalSorter[str]({item: () for table, key in keys for item in tables[table][key]})
     for item, component, comes_out in zip(bom["item"], bom["component"], bom["by_product"], strict=True):
         sorter.add(*((component, item) if comes_out else (item, component)))
     try:
@@ -124,63 +122,52 @@ def _references(tables: Tables) -> Iterator[Finding]:
                 continue
             unknown = ~frame[column.name].isin(known)
             fix = f"Add it to {' or '.join(refs)}, or correct it here."
-            yield from _Wrong(name, frame).where(unknown, column.name, "unknown", allowed=column.allowed, fix=fix)
+            yield from _wrong(name, frame, unknown, column.name, "unknown", allowed=column.allowed, fix=fix)
 
 
 def _materials(tables: Tables) -> Iterator[Finding]:
     bom, ordered = tables["bom"], set(bom_order(tables))
-    wrong, out = _Wrong("bom", bom), bom["by_product"].astype(bool)
+    out = bom["by_product"].astype(bool)
     before, after = bom["component"].mask(out, bom["item"]), bom["item"].mask(out, bom["component"])
     looped = ~bom["item"].isin(ordered) & ~bom["component"].isin(ordered)
     above = pd.Series(True, index=bom.index)
     while above.any():  # what is made of a loop's item, but goes into none of them, is not part of the loop
         above = looped & ~after.isin(before[looped])
         looped &= ~above
-    yield from wrong.where(
-        looped,
-        "component",
-        "a loop: {item} needs itself",
-        allowed="components that are not made of the item",
-        fix="Remove one row of the loop.",
-    )
+    yield from _wrong(
+        "bom", bom, looped, "component", "a loop: {item} needs itself",
+        allowed="components that are not made of the item", fix="Remove one row of the loop.",
+    )  # fmt: skip
     sourced = set(_sources(tables)["item"])
     routings = tables["routings"]
     ways = routings["item"] + "\0" + routings["routing"].where(routings["routing"].ne(""), routings["resource"])
-    yield from wrong.where(
-        bom["routing"].ne("") & ~(bom["item"] + "\0" + bom["routing"]).isin(ways),
-        "routing",
-        "no routing of {item} has this name",
-        allowed="a routing of the item, or empty for all",
+    yield from _wrong(
+        "bom", bom, bom["routing"].ne("") & ~(bom["item"] + "\0" + bom["routing"]).isin(ways), "routing",
+        "no routing of {item} has this name", allowed="a routing of the item, or empty for all",
         fix="Correct the name, or add the routing.",
-    )
-    yield from wrong.where(
-        ~bom["item"].isin(sourced) & ~bom.duplicated("item"),
-        "item",
-        "has components but no routing",
+    )  # fmt: skip
+    yield from _wrong(
+        "bom", bom, ~bom["item"].isin(sourced) & ~bom.duplicated("item"), "item", "has components but no routing",
         allowed="an item of routings", fix="Add a routing, or an offer of a supplier.",
     )  # fmt: skip
     ends = ~out & ~bom["component"].isin(sourced | set(bom["item"]))
-    yield from wrong.where(
-        ends & ~bom["component"].where(ends).duplicated(),
-        "component",
-        "nobody makes or sells it, and none is in stock",
-        allowed="an item of routings or offers", fix="Add a routing or an offer.",
+    yield from _wrong(
+        "bom", bom, ends & ~bom["component"].where(ends).duplicated(), "component",
+        "nobody makes or sells it, and none is in stock", allowed="an item of routings or offers",
+        fix="Add a routing or an offer.",
     )  # fmt: skip
 
 
 def _products(tables: Tables, months: Months) -> Iterator[Finding]:
     plan = tables["demand_plan"]
     plan = plan[plan["consensus"].gt(0) & plan["month"].isin(months)]
-    wrong = _Wrong("demand_plan", plan)
     sources = _sources(tables)
     orphan = ~plan["product"].isin(set(sources["item"]) | set(tables["bom"]["item"]))
-    yield from wrong.where(
-        orphan & ~plan.duplicated("product"),
-        "product",
-        "demand for a product nobody can make or buy",
-        allowed="a product with a routing, an offer or stock",
+    yield from _wrong(
+        "demand_plan", plan, orphan & ~plan.duplicated("product"), "product",
+        "demand for a product nobody can make or buy", allowed="a product with a routing, an offer or stock",
         fix="Add a routing or an offer, or take it off the plan.",
-    )
+    )  # fmt: skip
     # a site that holds none of it yet may still send what is moved there
     held = pd.concat([sources, tables["inventory"][["item", "site"]]]).dropna()
     places = held.groupby("item")["site"].agg(frozenset).to_dict()
@@ -191,26 +178,21 @@ def _products(tables: Tables, months: Months) -> Iterator[Finding]:
         product in places and market not in ways(places[product], product if product in own else "")
         for product, market in zip(pairs["product"], pairs["market"], strict=True)
     ]
-    yield from _Wrong("demand_plan", pairs).where(
-        pd.Series(far, dtype=bool),
-        "market",
-        "no lane leads there from where {product} can be",
-        allowed="a market at the end of a lane",
-        fix="Add a lane, or take the demand off the plan.",
-    )
+    yield from _wrong(
+        "demand_plan", pairs, far, "market", "no lane leads there from where {product} can be",
+        allowed="a market at the end of a lane", fix="Add a lane, or take the demand off the plan.",
+    )  # fmt: skip
 
 
 def _lead_times(tables: Tables, months: Months) -> Iterator[Finding]:
     for name, column in (("offers", "lead_time"), ("lanes", "lead_time"), ("workforce", "hire_lead_time")):
         frame = tables[name]
         parts = frame["lead_days"] / DAYS_A_MONTH if "lead_days" in frame else 0
-        yield from _Wrong(name, frame).where(
-            (frame[column] + parts).gt(len(months) - 1),
-            column,
-            f"longer than the horizon of {len(months)} months",
-            allowed=f"a whole number of at most {len(months) - 1}",
+        yield from _wrong(
+            name, frame, (frame[column] + parts).gt(len(months) - 1), column,
+            f"longer than the horizon of {len(months)} months", allowed=f"a whole number of at most {len(months) - 1}",
             fix="Correct it, or remove the row.",
-        )
+        )  # fmt: skip
 
 
 def _of_shifts(tables: Tables) -> pd.Series:
@@ -221,15 +203,15 @@ def _of_shifts(tables: Tables) -> pd.Series:
 
 def _shifts(tables: Tables) -> Iterator[Finding]:
     shifts, dated = tables["shifts"], tables["dated_shifts"]
-    known = pd.MultiIndex.from_frame(shifts[["place", "shift"]])
-    yield from _Wrong("dated_shifts", dated).where(
-        pd.Series(~pd.MultiIndex.from_frame(dated[["place", "shift"]]).isin(known), dtype=bool), "shift",
-        "{place} has no such shift", allowed="place and shift of shifts", fix="Add the shift, or remove this row.",
+    known = _keyed(shifts, SHIFT)
+    yield from _wrong(
+        "dated_shifts", dated, ~_keyed(dated, SHIFT).isin(known), "shift", "{place} has no such shift",
+        allowed="place and shift of shifts", fix="Add the shift, or remove this row.",
     )  # fmt: skip
     for name, frame in (("shifts", shifts), ("dated_shifts", dated)):
         site = ~frame["place"].isin(tables["resources"]["resource"])
-        yield from _Wrong(name, frame).where(
-            site & (frame["hours"].gt(0) | frame["shift"].ne(1)), "place",
+        yield from _wrong(
+            name, frame, site & (frame["hours"].gt(0) | frame["shift"].ne(1)), "place",
             "a site with hours or a second shift: it is open or closed", allowed="for a site shift 1 without hours",
             fix="Enter hours and shifts of its resources in rows of their own.",
         )  # fmt: skip
@@ -239,37 +221,33 @@ def _lots(tables: Tables, months: Months) -> Iterator[Finding]:
     capacity, routings = tables["capacity"], tables["routings"]
     for table, column in (("offers", "minimum_order"), ("offers", "order_multiple"), ("lanes", "full_load")):
         called = column.replace("_", " ")
-        yield from _Wrong(table, tables[table]).where(
-            tables[table][column].gt(tables[table]["capacity"]),
-            column,
-            f"{called} above the capacity of {{capacity}} a month",
-            allowed="at most {capacity}",
+        yield from _wrong(
+            table, tables[table], tables[table][column].gt(tables[table]["capacity"]), column,
+            f"{called} above the capacity of {{capacity}} a month", allowed="at most {capacity}",
             fix=f"Correct the {called} or the capacity.",
-        )
+        )  # fmt: skip
     lanes = tables["lanes"]
-    yield from _Wrong("lanes", lanes).where(
-        lanes["full_load"].gt(0) & ~lanes["destination"].isin(tables["sites"]["site"]),
-        "full_load",
-        "full loads to a market: it takes what it asks for, no more",
-        allowed="0 for a lane to a market",
+    yield from _wrong(
+        "lanes", lanes, lanes["full_load"].gt(0) & ~lanes["destination"].isin(tables["sites"]["site"]), "full_load",
+        "full loads to a market: it takes what it asks for, no more", allowed="0 for a lane to a market",
         fix="Empty it; where customers buy whole pallets, plan the product in pallets.",
-    )
+    )  # fmt: skip
     capacity = capacity[capacity["month"].isin(months)]
     hours = capacity["hours"] - capacity["maintenance"] + capacity["overtime_limit"] + _of_shifts(tables)
     most = routings["resource"].map(hours.groupby(capacity["resource"]).max())
     wanted = routings["minimum_run"] * routings["hours"] / routings["yield"] + routings["setup_hours"]
-    yield from _Wrong("routings", routings.assign(most=most.map("{:g}".format))).where(
-        routings["minimum_run"].gt(0) & wanted.gt(most * (1 + 1e-9)),
-        "minimum_run",
-        "minimum run above what {resource} can make in any month",
-        allowed="what fits into {most} hours",
+    yield from _wrong(
+        "routings", routings.assign(most=most.map("{:g}".format)),
+        routings["minimum_run"].gt(0) & wanted.gt(most * (1 + 1e-9)), "minimum_run",
+        "minimum run above what {resource} can make in any month", allowed="what fits into {most} hours",
         fix="Correct the minimum run or the capacity.",
-    )
+    )  # fmt: skip
     named = routings["setup_family"].ne("")  # alike in all rows of a family, none where there is none
     for column in ("family_setup_hours", "family_setup_cost"):
         first = routings.groupby(["resource", "setup_family"])[column].transform("first").where(named, 0.0)
-        yield from _Wrong("routings", routings.assign(first=first.map("{:g}".format))).where(
-            routings[column].ne(first), column, "not the set-up of the family's other rows", allowed="{first}",
+        yield from _wrong(
+            "routings", routings.assign(first=first.map("{:g}".format)), routings[column].ne(first), column,
+            "not the set-up of the family's other rows", allowed="{first}",
             fix="Enter it alike in all rows of the family on the resource, or name the family.",
         )  # fmt: skip
 
@@ -278,74 +256,63 @@ def _too_small(tables: Tables) -> Iterator[Finding]:
     """Hours and quantities so small for one unit that they vanish beside the solver's tolerance of a ten-millionth."""
     for name, column in (("routings", "hours"), ("bom", "quantity")):
         frame = tables[name]
-        yield from _Wrong(name, frame).where(
-            frame[column].gt(0) & frame[column].lt(LEAST),
-            column,
-            "so little for one unit that it could not be told from nothing",
-            allowed=f"0, or at least {LEAST:g}",
+        yield from _wrong(
+            name, frame, frame[column].gt(0) & frame[column].lt(LEAST), column,
+            "so little for one unit that it could not be told from nothing", allowed=f"0, or at least {LEAST:g}",
             fix="Plan the item in a larger unit, for example in thousands.",
-        )
+        )  # fmt: skip
 
 
 def _offers(tables: Tables, months: Months) -> Iterator[Finding]:
     offers, special = tables["offers"], tables["supplier_capacity"]
-    offered = pd.MultiIndex.from_frame(offers[OFFER])
+    offered = _keyed(offers, OFFER)
     for name in ("supplier_capacity", "dated_offers", "price_breaks"):
-        yield from _Wrong(name, tables[name]).where(
-            pd.Series(~pd.MultiIndex.from_frame(tables[name][OFFER]).isin(offered), dtype=bool), "supplier",
-            "offers no {item} to {site}", allowed="supplier, item and site of a row of offers",
-            fix="Add the offer, or remove this row.",
+        yield from _wrong(
+            name, tables[name], ~_keyed(tables[name], OFFER).isin(offered), "supplier", "offers no {item} to {site}",
+            allowed="supplier, item and site of a row of offers", fix="Add the offer, or remove this row.",
         )  # fmt: skip
     breaks = tables["price_breaks"].sort_values([*OFFER, "from_quantity"], kind="stable")
-    usual = offers.set_index(OFFER)["price"].reindex(pd.MultiIndex.from_frame(breaks[OFFER])).to_numpy()
+    usual = offers.set_index(OFFER)["price"].reindex(_keyed(breaks, OFFER)).to_numpy()
     before = breaks.groupby(OFFER)["price"].shift().fillna(pd.Series(usual, breaks.index))
-    yield from _Wrong("price_breaks", breaks.assign(before=before)).where(
-        breaks["price"].ge(before) | breaks["from_quantity"].le(0),
-        "price",
-        "a price from a larger quantity on that is not lower",
-        allowed="from a quantity above 0 on, below {before}",
-        fix="Correct the price or the quantity.",
-    )
+    yield from _wrong(
+        "price_breaks", breaks.assign(before=before), breaks["price"].ge(before) | breaks["from_quantity"].le(0),
+        "price", "a price from a larger quantity on that is not lower",
+        allowed="from a quantity above 0 on, below {before}", fix="Correct the price or the quantity.",
+    )  # fmt: skip
     dated = tables["dated_offers"]
     low = dated[dated["month"].isin(months)].groupby(OFFER)["price"].min()
-    low = pd.Series(low.reindex(pd.MultiIndex.from_frame(breaks[OFFER])).to_numpy(), breaks.index)
+    low = pd.Series(low.reindex(_keyed(breaks, OFFER)).to_numpy(), breaks.index)
     left = low - (usual - breaks["price"])
     for severity, far in (("error", left.lt(0)), ("warning", left.ge(0) & low.lt(breaks["price"]))):
-        yield from _Wrong("price_breaks", breaks.assign(usual=usual, low=low, left=left)).where(
-            far,
-            "price",
+        yield from _wrong(
+            "price_breaks", breaks.assign(usual=usual, low=low, left=left), far, "price",
             "where dated_offers has {item} at {low}, it would cost {left} from {from_quantity} on: as much below as "
-            "{price} is below the usual {usual}",
-            allowed="a lower price that fits the lowest dated price, {low}, too",
-            fix="Correct the price here or in dated_offers, or the usual price in offers.",
-            severity=severity,
-        )
+            "{price} is below the usual {usual}", allowed="a lower price that fits the lowest dated price, {low}, too",
+            fix="Correct the price here or in dated_offers, or the usual price in offers.", severity=severity,
+        )  # fmt: skip
     special = special[special["month"].isin(months)]
     most = special.groupby(OFFER)["capacity"].agg(["max", "count"]).reindex(offered)
     usual = offers["capacity"].to_numpy() != 0
     sells = (usual & (most["count"].fillna(0).to_numpy() < len(months))) | most["max"].gt(0).to_numpy()
     able = offers.assign(share=offers["share_limit"].where(sells, 0.0))
     shares = able.groupby(["item", "site"])["share"].transform("sum")
-    yield from _Wrong("offers", able.assign(all=shares.map("{:.0%}".format))).where(
-        sells & shares.lt(1 - 1e-9),
-        "share_limit",
+    yield from _wrong(
+        "offers", able.assign(all=shares.map(percent)), sells & shares.lt(1 - 1e-9), "share_limit",
         "all who can deliver {item} to {site} may together sell only {all} of it, so nothing could be bought",
         allowed="shares of one item and site that add up to 1 or more",
         fix="Raise the share limits, or add an offer of another supplier.",
-    )
+    )  # fmt: skip
 
 
 def _overdue(tables: Tables, months: Months) -> Iterator[Finding]:
     """Receipts that should be here already: planned without, so somebody should know."""
     receipts = tables["scheduled_receipts"]
-    yield from _Wrong("scheduled_receipts", receipts.assign(units=receipts["quantity"].map("{:,g}".format))).where(
-        receipts["month"].lt(months[0]) & receipts["quantity"].gt(0),
-        "month",
-        "{units} of {item} were due before the plan begins and are not counted",
-        allowed=f"{months[0]:%Y-%m} or later",
-        fix="Enter when they will come, or count them in inventory if they are there.",
-        severity="warning",
-    )
+    yield from _wrong(
+        "scheduled_receipts", receipts.assign(units=receipts["quantity"].map("{:,g}".format)),
+        receipts["month"].lt(months[0]) & receipts["quantity"].gt(0), "month",
+        "{units} of {item} were due before the plan begins and are not counted", allowed=f"{months[0]:%Y-%m} or later",
+        fix="Enter when they will come, or count them in inventory if they are there.", severity="warning",
+    )  # fmt: skip
 
 
 def _months(tables: Tables, months: Months) -> Iterator[Finding]:
@@ -353,9 +320,8 @@ def _months(tables: Tables, months: Months) -> Iterator[Finding]:
     capacity, calendar = tables["capacity"], tables["calendar"]
     known = capacity.groupby("resource")["month"].agg(set)
     last = (capacity.reset_index().groupby("resource")["index"].max() + 2).to_dict()
-    for resource in tables["resources"]["resource"][
-        tables["resources"]["resource"].isin(tables["routings"]["resource"])
-    ]:
+    resources = tables["resources"]["resource"]
+    for resource in resources[resources.isin(tables["routings"]["resource"])]:
         if missing := sorted(set(months) - known.get(resource, set())):
             first = f"{missing[0]:%Y-%m}"
             rule = f"{resource} lacks {plural(len(missing), 'planned month')}, first {first}"
@@ -371,73 +337,64 @@ def _months(tables: Tables, months: Months) -> Iterator[Finding]:
 
 def _people(tables: Tables, company: Company, cycle: str) -> Iterator[Finding]:
     workforce, resources, routings = tables["workforce"], tables["resources"], tables["routings"]
-    dated, crew = tables["dated_workforce"], ["site", "skill"]
+    dated = tables["dated_workforce"]
     parts = [(workforce, "people"), (workforce, "attrition"), (dated, "starting"), (dated, "leaving")]
     for frame, column in parts if company.policies.whole_people else ():
-        yield from _Wrong("workforce" if frame is workforce else "dated_workforce", frame).where(
-            frame[column].mod(1).ne(0),
-            column, "part of a person, but policies.whole_people is true", allowed="a whole number",
+        yield from _wrong(
+            "workforce" if frame is workforce else "dated_workforce", frame, frame[column].mod(1).ne(0), column,
+            "part of a person, but policies.whole_people is true", allowed="a whole number",
             fix="Round it, or set policies.whole_people to false.",
         )  # fmt: skip
     coming = dated[dated["month"].ge(pd.Timestamp(f"{cycle}-01"))].sort_values("month")
-    employed = workforce.set_index(crew)["people"].reindex(pd.MultiIndex.from_frame(coming[crew])).to_numpy()
-    there = employed + (coming["starting"] - coming["leaving"]).groupby([coming["site"], coming["skill"]]).cumsum()
-    yield from _Wrong("dated_workforce", coming).where(
-        there.isna() | there.lt(0) & coming["leaving"].gt(0),
-        "leaving",
-        "more people leave than there are",
-        allowed="at most the people of workforce and those who start before",
+    employed = workforce.set_index(CREW)["people"].reindex(_keyed(coming, CREW)).to_numpy()
+    there = employed + (coming["starting"] - coming["leaving"]).groupby([coming[name] for name in CREW]).cumsum()
+    yield from _wrong(
+        "dated_workforce", coming, there.isna() | there.lt(0) & coming["leaving"].gt(0), "leaving",
+        "more people leave than there are", allowed="at most the people of workforce and those who start before",
         fix="Correct it, or the people of workforce.",
-    )
+    )  # fmt: skip
     if len(workforce):
-        crews = pd.MultiIndex.from_frame(workforce[["site", "skill"]])
-        manned = pd.MultiIndex.from_frame(resources[["site", "skill"]]).isin(crews)
-        yield from _Wrong("resources", resources).where(
-            resources["skill"].ne("") & ~manned,
-            "skill",
-            "nobody with this skill works at {site}",
-            allowed="a skill of workforce at that site",
+        manned = _keyed(resources, CREW).isin(_keyed(workforce, CREW))
+        yield from _wrong(
+            "resources", resources, resources["skill"].ne("") & ~manned, "skill",
+            "nobody with this skill works at {site}", allowed="a skill of workforce at that site",
             fix="Add the people to workforce, or empty the skill.",
-        )
+        )  # fmt: skip
     skill = routings["resource"].map(resources.set_index("resource")["skill"])
-    yield from _Wrong("routings", routings).where(
-        routings["people_hours"].gt(0) & skill.eq(""),
-        "people_hours",
-        "needs people, but {resource} has no skill",
-        allowed="0, or a skill of {resource} in resources",
+    yield from _wrong(
+        "routings", routings, routings["people_hours"].gt(0) & skill.eq(""), "people_hours",
+        "needs people, but {resource} has no skill", allowed="0, or a skill of {resource} in resources",
         fix="Name the skill in resources, or set people_hours to 0.",
-    )
+    )  # fmt: skip
 
 
 def _network(tables: Tables) -> Iterator[Finding]:
     capacity, lanes, markets, routings = (tables[name] for name in ("capacity", "lanes", "markets", "routings"))
     most = capacity["hours"] + _of_shifts(tables)
-    yield from _Wrong("capacity", capacity.assign(most=most)).where(
-        capacity["maintenance"].gt(most), "maintenance", "more maintenance than hours", allowed="at most {most}",
-        fix="Correct the maintenance or the hours.",
+    yield from _wrong(
+        "capacity", capacity.assign(most=most), capacity["maintenance"].gt(most), "maintenance",
+        "more maintenance than hours", allowed="at most {most}", fix="Correct the maintenance or the hours.",
     )  # fmt: skip
     named = routings[routings["routing"].ne("")]
     site = named["resource"].map(tables["resources"].set_index("resource")["site"])
-    yield from _Wrong("routings", named).where(
-        named.assign(site=site).groupby(["item", "routing"])["site"].transform("nunique").gt(1), "routing",
-        "its operations stand at different sites", allowed="resources of one site",
+    yield from _wrong(
+        "routings", named, named.assign(site=site).groupby(["item", "routing"])["site"].transform("nunique").gt(1),
+        "routing", "its operations stand at different sites", allowed="resources of one site",
         fix="Divide it: make a semi-finished good at the first site and ship it.",
     )  # fmt: skip
-    yield from _Wrong("lanes", lanes).where(
-        lanes["origin"].eq(lanes["destination"]), "destination", "the lane ends where it begins",
+    yield from _wrong(
+        "lanes", lanes, lanes["origin"].eq(lanes["destination"]), "destination", "the lane ends where it begins",
         allowed="another site, or a market", fix="Correct the destination, or remove the row.",
     )  # fmt: skip
-    yield from _Wrong("markets", markets).where(
-        markets["market"].isin(tables["sites"]["site"]), "market", "a site has the same code",
+    yield from _wrong(
+        "markets", markets, markets["market"].isin(tables["sites"]["site"]), "market", "a site has the same code",
         allowed="a code of its own", fix="Rename the market or the site.",
     )  # fmt: skip
 
 
 def refuse_contradictions(tables: Tables, company: Company, cycle: str, known: Known | None = None) -> None:
-    """Raise SupplyDataError with every contradiction in `tables` (checked each by itself): unknown values first,
+    """Raise SupplyDataError with every contradiction in `tables` (checked each by itself), unknown values first.
 
-    then BOM loops, products and components without a source, unreachable markets, lead times beyond the horizon,
-    lots above capacity, shares that forbid every order, lanes that lead nowhere, missing capacity or working days.
     `known`: what was found the last time.
     """
     found = [*_references(tables)]

@@ -6,8 +6,8 @@ import codecs
 import csv
 import io
 import re
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Iterator
+from itertools import chain, islice
 
 import numpy as np
 import pyarrow as pa
@@ -53,11 +53,10 @@ def read_csv(table: Table, source: Source, content: bytes, place: str) -> Extrac
         split = [re.split(r"\s*[,;\t|]\s*", line.strip().replace('"', "")) for line in head]
         if not source.delimiter and (strange := strange_header(table, place, source, split)):
             return strange
-        rest = _after(*head[1:], rest=lines)
         if not first.strip():
             return failed(table, place, "has no header", "Write the column names into the first row.", 1)
         delimiter = source.delimiter or _delimiter(first, table, source)
-        reader = csv.reader(_after(first, rest=rest), delimiter=delimiter)
+        reader = csv.reader(chain(head, lines), delimiter=delimiter)
         header = [name.strip().encode("utf-8", "replace").decode() for name in next(reader)]
         whole_header = reader.line_num == 1
         read = _clean_csv(source, content, header, delimiter) if whole_header else None
@@ -92,20 +91,14 @@ def _clean_csv(source: Source, content: bytes, header: list[str], delimiter: str
     row and column a flaw is.
     """
     names = unique(header)
+    kinds = dict.fromkeys(names, pa.string())
+    read = {"column_names": names, "skip_rows": source.skip + 1, "encoding": _codec(source), "block_size": CSV_BLOCK}
     try:
         columns = arrow_csv.read_csv(
             io.BytesIO(content),
-            arrow_csv.ReadOptions(
-                column_names=names,
-                skip_rows=source.skip + 1,
-                encoding=_codec(source),
-                block_size=CSV_BLOCK,
-                use_threads=len(content) > CSV_BLOCK,
-            ),
+            arrow_csv.ReadOptions(**read, use_threads=len(content) > CSV_BLOCK),
             arrow_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True, ignore_empty_lines=False),
-            arrow_csv.ConvertOptions(
-                column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False, null_values=[]
-            ),
+            arrow_csv.ConvertOptions(column_types=kinds, strings_can_be_null=False, null_values=[]),
         )
     except (pa.ArrowException, UnicodeError):
         return None
@@ -129,20 +122,12 @@ def _csv_cell_by_cell(
     names = unique(header)
     chunks, rows = [], []
     for numbers, cells in _chunks(table, reader, header, source.skip + 2, findings):
-        chunks.append(
-            pa.table(
-                _arrays(table, header, cells, numbers=numbers, encoding=source.encoding, findings=findings), names=names
-            )
-        )
+        arrays = _arrays(table, header, cells, numbers=numbers, encoding=source.encoding, findings=findings)
+        chunks.append(pa.table(arrays, names=names))
         rows.append(numbers)
     if not chunks:
         return pa.table([pa.array([], pa.string())] * len(header), names=names), np.empty(0, dtype=np.int64)
     return pa.concat_tables(chunks), np.concatenate(rows)
-
-
-def _after(*first: str, rest: Iterable[str]) -> Iterator[str]:
-    yield from first
-    yield from rest
 
 
 def _delimiter(header: str, table: Table, source: Source) -> str:
@@ -163,15 +148,9 @@ def _chunks(
             if not any(cell.strip() for cell in line):
                 continue
             if any(cell.strip() for cell in line[width:]):
-                findings.append(
-                    stop(
-                        table.name,
-                        (row, header[-1] or f"column {width}"),
-                        line[width],
-                        f"row has {len(line)} cells, the header {width}",
-                        "Quote the cell that holds the delimiter, or remove the extra cells.",
-                    )
-                )
+                where, rule = (row, header[-1] or f"column {width}"), f"row has {len(line)} cells, the header {width}"
+                fix = "Quote the cell that holds the delimiter, or remove the extra cells."
+                findings.append(stop(table.name, where, line[width], rule, fix))
             line = (line + [""] * width)[:width]
         elif not line[0].strip() and not any(cell.strip() for cell in line):
             continue
@@ -199,17 +178,12 @@ def _arrays(
             arrays.append(pa.array(values, pa.string()))
         except UnicodeEncodeError:
             # surrogateescape kept the bytes that the encoding does not know: name each cell that has one
+            rule = f"holds bytes that are not {encoding}"
+            fix = "Save the file as UTF-8, or name its `encoding` in company.yaml (often cp1252)."
             for row, value in zip(numbers, values, strict=True):
                 if any("\udc80" <= mark <= "\udcff" for mark in value):
-                    findings.append(
-                        stop(
-                            table.name,
-                            (int(row), name or f"column {place}"),
-                            _shown(value),
-                            f"holds bytes that are not {encoding}",
-                            "Save the file as UTF-8, or name its `encoding` in company.yaml (often cp1252).",
-                        )
-                    )
+                    where = int(row), name or f"column {place}"
+                    findings.append(stop(table.name, where, _shown(value), rule, fix))
             arrays.append(pa.array([_shown(value) for value in values], pa.string()))
     return arrays
 

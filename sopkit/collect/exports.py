@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from pydantic import ValidationError
+from python_calamine import CalamineError, CalamineWorkbook
 
 from sopkit.collect import readings
 from sopkit.collect.cells import Notes, column_of, strings
@@ -94,8 +95,6 @@ def _of_file(path: Path, name: str) -> Iterator[Export]:
     if ending == ".parquet":
         yield from _export(path.stem, Source(file=name), read_parquet(ANY, content, name))
     elif ending in SPREADSHEETS:
-        from python_calamine import CalamineError, CalamineWorkbook
-
         try:
             workbook = CalamineWorkbook.from_path(str(path))
         except CalamineError as error:
@@ -150,10 +149,8 @@ def _export(name: str, source: Source, extract: Extract | None) -> Iterator[Expo
     head = extract.columns.slice(0, LOOKED_AT)
     rows = pd.DataFrame({name: strings(head.column(name)).to_pylist() for name in head.column_names}, dtype=object)
     files = (source.file,) if source.file else ()
-    across = tuple(months_among(list(rows)))
-    if across:
-        kept = [name for name in rows if name not in across]
-        rows = rows.melt(kept, list(across), "month", "quantity")
+    if across := tuple(months_among(list(rows))):
+        rows = rows.melt(rows.columns.difference(across, sort=False), across, "month", "quantity")
         rows = rows[rows["quantity"].ne("")].reset_index(drop=True)
     yield Export(name, source, rows, files, across)
 
@@ -232,9 +229,8 @@ def _database(url: str, company: Company, folder: Path) -> Iterator[Export]:
     try:
         database = Database(url=url, password_env=PASSWORD if os.environ.get(PASSWORD) else "")
     except ValidationError as error:  # its text repeats the URL
-        raise SettingsError(
-            f"The database's URL was not used: {error.errors()[0]['msg'].partition(', ')[2]}."
-        ) from None
+        why = error.errors()[0]["msg"].partition(", ")[2]
+        raise SettingsError(f"The database's URL was not used: {why}.") from None
     known = company.model_copy(update={"databases": {"exports": database}})
     mapping = Mapping(folder=folder, raw=folder, cycle="2000-01", company=known, lines={})
     engine = create_engine(database_url("exports", mapping), hide_parameters=True)
@@ -247,9 +243,8 @@ def _database(url: str, company: Company, folder: Path) -> Iterator[Export]:
             yield from _export(name, Source(database="exports", query=f"SELECT * FROM {quoted}"), extract)
     except (SQLAlchemyError, NoSuchModuleError) as error:
         why = " ".join(str(getattr(error, "orig", None) or error).split())[:120]
-        raise SettingsError(
-            f"The database cannot be read: {why}. Its password belongs into the variable {PASSWORD}."
-        ) from None
+        fix = f"Its password belongs into the variable {PASSWORD}."
+        raise SettingsError(f"The database cannot be read: {why}. {fix}") from None
     finally:
         engine.dispose()
 

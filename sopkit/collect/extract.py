@@ -47,9 +47,9 @@ def printable(value: object, most: int = 80) -> str:
     """A cell's value as a screen may show it: cut, and no character that could steer a terminal."""
     text = str(value)
     text = text if len(text) <= most else text[: most - 3] + "..."
-    return (
-        text if text.isprintable() else "".join(mark if mark.isprintable() else f"\\x{ord(mark):02x}" for mark in text)
-    )
+    if text.isprintable():
+        return text
+    return "".join(mark if mark.isprintable() else f"\\x{ord(mark):02x}" for mark in text)
 
 
 def formula_safe(text: str) -> str:
@@ -60,6 +60,11 @@ def formula_safe(text: str) -> str:
 def formula_text(text: str) -> str:
     """The text that `formula_safe` was given."""
     return text[1:] if re.match(r"'+[=+\-@\t\r]", text) else text
+
+
+def quoted(name: str) -> str:
+    """`name` as SQL writes that of a table or column."""
+    return '"' + name.replace('"', '""') + '"'
 
 
 def failed(table: Table, place: str, rule: str, fix: str, row: int = 0) -> Extract:
@@ -89,7 +94,10 @@ def strange_header(table: Table, place: str, source: Source, lines: list[list[st
         return None
     above = 0 if counts[0] else next((at for at, count in enumerate(counts) if count > 1), 0)
     if above:
-        return _below_a_title(table, place, source, above)
+        row = source.skip + above + 1
+        fix = f"The column names stand in row {row}: remove the lines above, or set "
+        fix += f"`tables: {{{table.name}: {{skip: {row - 1}}}}}` in company.yaml."
+        return failed(table, place, "has no header", fix, source.skip + 1)
     second = lines[1] if len(lines) > 1 else []
     filled = {plainly(cell) for cell in second} & known - {plainly(cell) for cell in lines[0]}
     gaps = [cell for cell in lines[0] if plainly(cell) not in known]
@@ -99,18 +107,6 @@ def strange_header(table: Table, place: str, source: Source, lines: list[list[st
         fix = f"Write all column names into row {row + 1}, and remove row {row}."
         return failed(table, place, rule, fix, row)
     return None
-
-
-def _below_a_title(table: Table, place: str, source: Source, above: int) -> Extract:
-    row = source.skip + above + 1
-    return failed(
-        table,
-        place,
-        "has no header",
-        f"The column names stand in row {row}: remove the lines above, or set "
-        f"`tables: {{{table.name}: {{skip: {row - 1}}}}}` in company.yaml.",
-        source.skip + 1,
-    )
 
 
 def unique(header: list[str]) -> list[str]:
@@ -132,8 +128,7 @@ def texts(values: Iterable[Any], decimal: str = ".") -> pa.Array:
     return pa.array([_text(value, decimal) for value in values], pa.string())
 
 
-def _text(value: Any, decimal: str = ".") -> str:
-    """A cell's value as a person would type it; a number with the decimal mark that the source's texts have."""
+def _text(value: Any, decimal: str) -> str:
     if value is None:
         return ""
     if isinstance(value, str):

@@ -32,23 +32,13 @@ def grouped(found: pd.DataFrame) -> pd.DataFrame:
         fix=("fix", "first"),
     )
     whole = lines["rows"].eq("") & lines["column"].eq("") & lines["values"].eq("")
-    alike = (
-        lines[whole]
-        .groupby(["severity", "column", "rule", "fix"], sort=False, as_index=False)
-        .agg({"table": ", ".join, "count": "sum", "rows": "first", "values": "first", "allowed": "first"})
-    )
+    same = lines[whole].groupby(["severity", "column", "rule", "fix"], sort=False, as_index=False)
+    alike = same.agg({"table": ", ".join, "count": "sum", "rows": "first", "values": "first", "allowed": "first"})
     lines = pd.concat([lines[~whole], alike[lines.columns]], ignore_index=True)
-    order = (
-        lines["table"]
-        .str.split(",")
-        .str[0]
-        .map({table: place for place, table in enumerate(TABLES)})
-        .fillna(len(TABLES))
-    )
-    lines = lines.assign(order=order).sort_values(
-        ["severity", "order", "count"], ascending=[True, True, False], kind="stable", ignore_index=True
-    )
-    return lines.drop(columns="order")
+    place = {table: place for place, table in enumerate(TABLES)}
+    lines["order"] = [place.get(tables.partition(",")[0], len(place)) for tables in lines["table"]]
+    by, rising = ["severity", "order", "count"], [True, True, False]
+    return lines.sort_values(by, ascending=rising, kind="stable", ignore_index=True).drop(columns="order")
 
 
 def findings(book: Mapping[str, pd.DataFrame], most: int = 200) -> Figure:
@@ -104,17 +94,14 @@ def missing(book: Book) -> Figure:
 def assumptions(book: Book) -> Figure:
     """What is missing but planned around, each with an owner."""
     asked = book["findings"]["severity"].eq("warning").sum()
-    none = (
-        say("No assumption is declared; {findings} may ask for one.", several(int(asked), "finding"))
-        if asked
-        else ("Nothing had to be assumed.")
-    )
+    none = say("No assumption is declared; {findings} may ask for one.", several(int(asked), "finding"))
     return charts.table(
         book["assumptions"],
         charts.columns_of("assumptions", "statement table owner expires", statement="Assumption",
                           table="Stands in for", expires="Holds until"),
         who=book.who,
-        title="Assumptions", unit="declared in company.yaml", none=none, source="assumptions",
+        title="Assumptions", unit="declared in company.yaml", none=none if asked else "Nothing had to be assumed.",
+        source="assumptions",
         look_for="What is missing but planned around, each with an owner.",
     )  # fmt: skip
 
@@ -135,13 +122,9 @@ def corrections(book: Book, *, waiting: bool = False) -> Figure:
     rows = book["history_adjustments"]
     open_ = rows[rows["status"] == "proposed"]
     rows = open_ if waiting else rows
-    names = {
-        "method": rows["method"].map(say),
-        "product": book.called(rows["product"], "products"),
-        "market": book.called(rows["market"], "markets"),
-    }
+    called = {name: book.called(rows[name], f"{name}s") for name in ("product", "market")}
     return charts.table(
-        rows.assign(**names),
+        rows.assign(method=rows["method"].map(say), **called),
         charts.columns_of("history_adjustments", "month product market +quantity reason method status", book.unit,
                           quantity="Change", reason="Why", method="Found by"),
         who=book.who, title="Corrections of history that wait for an answer" if waiting else "Corrections of history",

@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict
 from sopkit.errors import SettingsError, nearest, plural
 from sopkit.files import is_inside
 from sopkit.tables import INPUTS, TABLES, Company, Source, Table, load_yaml, parse_cycle, validated
-from sopkit.tables.company import Assumption, line_of
+from sopkit.tables.company import Assumption
+from sopkit.tables.reading import line_of
 from sopkit.words.languages import speak
 
 INPUT_TABLES: dict[str, Table] = {table.name: table for table in INPUTS}
@@ -44,10 +45,7 @@ class Mapping(BaseModel):
 
 
 def with_assumptions(mapping: Mapping, declared: pd.DataFrame | None) -> Mapping:
-    """`mapping` with what people `declared` (table declared_assumptions) beside the assumptions of company.yaml.
-
-    The last word on a statement holds; a table that is gone is no reason to refuse the settings.
-    """
+    """`mapping` with what people `declared` (table declared_assumptions) too; the last word on a statement holds."""
     if declared is None or declared.empty:
         return mapping
     last = declared.drop_duplicates("statement", keep="last")
@@ -69,22 +67,19 @@ def load(folder: Path, cycle: str) -> Mapping:
     document, lines = load_yaml(path)
     company = validated(Company, document, lines, path)
     speak(company.language)
-    mistakes = sorted(_against_declarations(company, lines, folder))
-    if mistakes:
+    if mistakes := sorted(_against_declarations(company, lines, folder)):
         text = "\n".join(f"  line {line}: {text}" for line, text in mistakes)
         raise SettingsError(f"{path} has {plural(len(mistakes), 'mistake')}:\n{text}")
+    line = f"{path}, line {lines.get(('raw',), 1)}"
     try:
         raw = company.raw_folder(folder)
     except SettingsError as error:
-        raise SettingsError(f"{path}, line {lines.get(('raw',), 1)}: {error}") from None
+        raise SettingsError(f"{line}: {error}") from None
+    about = f"{line}: the folder of the raw files"
     if not raw.is_dir():
         variable = re.match(r"\$\{?(\w+)", company.raw)
         fix = f"Set the environment variable {variable[1]} to" if variable else "Correct `raw:`, or make"
-        raise SettingsError(
-            f"{path}, line {lines.get(('raw',), 1)}: the folder of the raw files does not exist: {raw}. "
-            f"{fix} the folder that holds them."
-        )
-    about = f"{path}, line {lines.get(('raw',), 1)}: the folder of the raw files"
+        raise SettingsError(f"{about} does not exist: {raw}. {fix} the folder that holds them.")
     if folder.resolve().is_relative_to(raw.resolve()) and not raw.samefile(folder):
         raise SettingsError(f"{about} holds this company's own folder: {raw}. Name a folder of raw files only.")
     if company.raw and os.path.normpath(raw).startswith(os.path.normpath(folder)) and not is_inside(raw, folder):
@@ -127,42 +122,29 @@ def _against_declarations(company: Company, lines: dict[tuple, int], folder: Pat
         if source.query and not source.database:
             yield at(name, "query"), f"{name}: `query` needs `database`, or write it to sql/{name}.sql"
         if source.database and source.database not in company.databases:
-            yield (
-                at(name, "database"),
-                f"{name}: no database {source.database!r} under `databases:`; "
-                + nearest(source.database, company.databases),
-            )
+            hint = nearest(source.database, company.databases)
+            yield at(name, "database"), f"{name}: no database {source.database!r} under `databases:`; {hint}"
         if source.sql and not (folder / source.sql).is_file():
             yield at(name, "sql"), f"{name}: {source.sql} does not exist in {folder}"
         if source.thousands and source.thousands == source.decimal:
             yield at(name, "thousands"), f"{name}: the decimal mark and the thousands mark are both {source.decimal!r}"
         yield from ((at(name, *where), f"{name}: {text}") for where, text in _columns_of(table, source))
-        currencies: dict[tuple[str, ...], str] = (
-            {(): source.currency}
-            if isinstance(source.currency, str)
-            else {(column,): code for column, code in source.currency.items()}
-        )
-        for column, code in currencies.items():
+        for column, code in source.currencies.items():
             if code == "market" and "market" not in table.names:
-                yield at(name, "currency", *column), f"{name} has no column market to take a currency from"
+                yield at(name, "currency", column), f"{name} has no column market to take a currency from"
             elif code and code not in ("market", company.currency) and code not in company.rates:
-                yield (
-                    at(name, "currency", *column),
-                    (f"{name}: no rate for {code!r}: add it under `rates:` ({company.currency} for one {code})"),
-                )
+                text = f"{name}: no rate for {code!r}: add it under `rates:` ({company.currency} for one {code})"
+                yield at(name, "currency", column), text
 
 
 def _columns_of(table: Table, source: Source) -> Iterator[tuple[tuple, str]]:
     """(path, what is wrong) for every column that `source` names and `table` lacks or cannot treat so."""
     named = {
-        "rename": source.rename.items(),
-        "values": ((column, column) for column in source.values),
-        "constants": ((column, column) for column in source.constants),
-        "multiply": ((column, column) for column in source.multiply),
-        "currency": ((column, column) for column in source.currency) if isinstance(source.currency, dict) else (),
+        field: {column: column for column in getattr(source, field)} for field in ("values", "constants", "multiply")
     }
+    named |= {"rename": source.rename, "currency": {column: column for column in source.currencies if column}}
     for field, pairs in named.items():
-        for where, column in pairs:
+        for where, column in pairs.items():
             if column not in table.names:
                 yield (field, where), f"{field}: no column is called {column!r}; {nearest(column, table.names)}"
             elif field == "multiply" and table[column].kind not in ("number", "whole"):

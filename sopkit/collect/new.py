@@ -13,6 +13,7 @@ from string import Template
 from typing import TYPE_CHECKING, Any
 
 from sopkit.collect import template
+from sopkit.collect.extract import quoted
 from sopkit.collect.mapping import INPUT_TABLES
 from sopkit.errors import SettingsError
 from sopkit.tables import Company
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 PACKS = sorted(path.name for path in (HERE / "packs").iterdir() if (path / "company.yaml").is_file())
-# of what is there, what is missing follows: table, what stands in for it
 WORKING_DAYS = """-- Every Monday to Friday: nothing here knows your holidays. Correct it, or bring a calendar.
 SELECT strftime(day, '%Y-%m') AS month, count(*) FILTER (isodow(day) < 6) AS working_days
 FROM (SELECT unnest(generate_series(
@@ -45,7 +45,6 @@ def new_company(folder: Path, name: str = "", places: Sequence[str] = ()) -> str
     name = name or folder.name
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise SettingsError(f"{folder} exists and is not empty. Choose another name.")
-    quoted = {"name": name, "quoted": json.dumps(name, ensure_ascii=False), "settings": commented()}
     pack = places[0] if places and places[0] in PACKS and not Path(places[0]).exists() else ""
     files = dict(_files(places[bool(pack) :]))
     proposals: list[Proposal] = []
@@ -76,7 +75,8 @@ def new_company(folder: Path, name: str = "", places: Sequence[str] = ()) -> str
         (folder / "sql" / file).write_text(text, encoding="utf-8")
     _own(queries, folder)
     settings = Template((HERE / "new_company.yaml").read_text(encoding="utf-8"))
-    text = settings.substitute(quoted, mapping=lines.strip())
+    named = {"name": name, "quoted": json.dumps(name, ensure_ascii=False), "settings": commented()}
+    text = settings.substitute(named, mapping=lines.strip())
     (folder / "company.yaml").write_text(text, encoding="utf-8")
     template.write(folder / "tables.xlsx")
     return summary
@@ -91,10 +91,8 @@ def _of_pack(kept: dict[str, str], there: set[str]) -> tuple[dict[str, str], str
         whole = text + "".join(body for view, body in views.items() if re.search(rf"\b{view}\b", text))
         named = set(re.findall(r"\b(?:FROM|JOIN)\s+(\w+)\b(?!\s*[.(])", whole)) - set(views)
         lacks = sorted(named - there)
-        table = file.removesuffix(".sql")
-        lines.append(
-            f"  {table:<19}" + (f"left out: no dump of {', '.join(lacks)}" if lacks else ", ".join(sorted(named)))
-        )
+        found = f"left out: no dump of {', '.join(lacks)}" if lacks else ", ".join(sorted(named))
+        lines.append(f"  {file.removesuffix('.sql'):<19}{found}")
         if not lacks:
             queries[file] = text
     return queries, "\n".join(lines)
@@ -148,13 +146,17 @@ def _mapping(
         if one.missing:
             needed = [f"{n} (needed)" if one.table[n].required else n for n in one.missing]
             yield f"#   {one.table.name}: {', '.join(needed)}"
-    there = {one.table.name for one in proposals} | {file.removesuffix(".sql") for file in queries}
+    there = _there(proposals, queries)
     for table in INPUT_TABLES.values():
         if table.name not in there:
             yield f"#   {table.name}{' (needed)' if table.required else ''}: {table.meaning}"
     for export in exports:
         if export not in [one.export for one in proposals]:
             yield f"# {_place(export)} is none of our tables by what it holds: {', '.join(export.columns)}"
+
+
+def _there(proposals: Sequence[Proposal], queries: dict[str, str]) -> set[str]:
+    return {one.table.name for one in proposals} | {file.removesuffix(".sql") for file in queries}
 
 
 def _place(export: Export) -> str:
@@ -164,10 +166,8 @@ def _place(export: Export) -> str:
 def _source(one: Proposal) -> Iterator[str]:
     yield f"  {one.table.name}:    # {one.confidence}"
     kinds = {one.table[match.ours].kind for match in one.matches}
-    needless = {
-        name for name, uses in (("dates", {"month", "date"}), ("decimal", {"number", "whole"})) if not kinds & uses
-    }
-    needless |= {"thousands"} if "decimal" in needless else set()
+    needless = set() if kinds & {"month", "date"} else {"dates"}
+    needless |= set() if kinds & {"number", "whole"} else {"decimal", "thousands"}
     for name, value in one.export.source.model_dump(exclude_defaults=True).items():
         if name not in needless:
             yield f"    {name}: {json.dumps(value, ensure_ascii=False)}"
@@ -198,12 +198,8 @@ def _raw_files(proposals: Sequence[Proposal], queries: dict[str, str]) -> Iterat
 
 def _view(one: Proposal) -> str:
     inside = Path(one.export.source.file)
-    view = _quoted(inside.stem) + (f".{_quoted(one.export.source.sheet)}" if one.export.source.sheet else "")
-    return ".".join([*(_quoted(part) for part in inside.parent.parts), view])
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+    view = quoted(inside.stem) + (f".{quoted(one.export.source.sheet)}" if one.export.source.sheet else "")
+    return ".".join([*(quoted(part) for part in inside.parent.parts), view])
 
 
 def _queries(proposals: Sequence[Proposal]) -> Iterator[tuple[str, str]]:
@@ -211,22 +207,18 @@ def _queries(proposals: Sequence[Proposal]) -> Iterator[tuple[str, str]]:
     for one in proposals:
         if one.export.across:
             named = {match.ours: match.theirs for match in one.matches}
-            months = ", ".join(map(_quoted, one.export.across))
-            chosen = ", ".join(f"{_quoted(theirs)} AS {ours}" for ours, theirs in named.items())
-            yield (
-                f"{one.table.name}.sql",
-                "-- The months stand side by side in the export: one row for each of them.\n"
-                f"SELECT {chosen}\nFROM (UNPIVOT {_view(one)} ON {months} INTO NAME month VALUE quantity)\n",
-            )
+            months = ", ".join(map(quoted, one.export.across))
+            chosen = ", ".join(f"{quoted(theirs)} AS {ours}" for ours, theirs in named.items())
+            text = "-- The months stand side by side in the export: one row for each of them.\n"
+            text += f"SELECT {chosen}\nFROM (UNPIVOT {_view(one)} ON {months} INTO NAME month VALUE quantity)\n"
+            yield f"{one.table.name}.sql", text
     there = {one.table.name: one for one in proposals}
     products = there.get("products")
     family = next((m.theirs for m in products.matches if m.ours == "family"), "") if products else ""
     if products and family and "families" not in there and products.export.files:
-        yield (
-            "families.sql",
-            "-- The families that the products name.\n"
-            f"SELECT DISTINCT {_quoted(family)} AS family FROM {_view(products)} ORDER BY 1\n",
-        )
+        text = "-- The families that the products name.\n"
+        text += f"SELECT DISTINCT {quoted(family)} AS family FROM {_view(products)} ORDER BY 1\n"
+        yield "families.sql", text
     if products and "calendar" not in there:
         yield "calendar.sql", WORKING_DAYS
 
@@ -245,7 +237,6 @@ def _summary(proposals: Sequence[Proposal], exports: Sequence[Export], queries: 
     made = [file for file in queries if file.removesuffix(".sql") not in {one.table.name for one in proposals}]
     if made:
         yield f"  {'follows from them':<19}{', '.join(f'sql/{file}' for file in made)}"
-    missing = [name for name, table in INPUT_TABLES.items() if table.required]
-    there = {one.table.name for one in proposals} | {file.removesuffix(".sql") for file in queries}
-    if left := [name for name in missing if name not in there]:
+    there = _there(proposals, queries)
+    if left := [name for name, table in INPUT_TABLES.items() if table.required and name not in there]:
         yield f"  {'needed, not found':<19}{', '.join(left)}"

@@ -22,8 +22,8 @@ from rapidfuzz import fuzz
 from scipy.optimize import linear_sum_assignment
 
 from sopkit.collect.exports import Export
-from sopkit.collect.mapping import ADDABLE_UNITS, INPUT_TABLES
-from sopkit.tables import Column, Table, load_yaml
+from sopkit.collect.mapping import ADDABLE_UNITS
+from sopkit.tables import INPUTS, Column, Table, load_yaml
 
 SURE, LIKELY, GUESS = "sure", "likely", "a guess"
 EMPTY, SPOILED = "named so, but empty", "named so, but not every cell fits"
@@ -79,21 +79,18 @@ def propose(exports: Sequence[Export]) -> list[Proposal]:
     keys: dict[str, set[str]] = {}
     chosen: list[tuple[Look, Table, list[Match], float]] = []
     for _ in range(ROUNDS):
-        fits = [[_fit(look, table, keys, turn) for table in INPUT_TABLES.values()] for look in looks]
-        value = np.array([[fit[1] for fit in row] for row in fits]).reshape(len(looks), len(INPUT_TABLES))
-        rows, columns = linear_sum_assignment(np.maximum(value, 0.0), maximize=True)
-        tables = list(INPUT_TABLES.values())
+        fits = [[_fit(look, table, keys, turn) for table in INPUTS] for look in looks]
+        value = np.array([[fit[1] for fit in row] for row in fits]).reshape(len(looks), len(INPUTS))
+        pairs = zip(*linear_sum_assignment(np.maximum(value, 0.0), maximize=True), strict=True)
         chosen = [
-            (looks[at], tables[place], fits[at][place][0], _lead(value, at, place))
-            for at, place in zip(rows, columns, strict=True)
+            (looks[at], INPUTS[place], fits[at][place][0], _lead(value, at, place))
+            for at, place in sorted(pairs, key=lambda pair: pair[1])  # in our order
             if value[at, place] > 0
         ]
         found = {table.name: _key(look, table, matches) for look, table, matches, _ in chosen}
         if found == keys:
             break
         keys = found
-    order = list(INPUT_TABLES)
-    chosen.sort(key=lambda one: order.index(one[1].name))
     return [_proposal(look, table, matches, lead) for look, table, matches, lead in chosen]
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 from python_calamine import CalamineError, CalamineWorkbook
 
-from sopkit.collect.extract import Extract, failed, header_findings, sha_of_columns, texts, unique
+from sopkit.collect.extract import Extract, failed, header_findings, quoted, sha_of_columns, texts, unique
 from sopkit.collect.mapping import Mapping
 from sopkit.errors import SettingsError
 from sopkit.files import is_inside, is_source
@@ -43,11 +43,8 @@ def duckdb_query(table: Table, path: Path, mapping: Mapping) -> Extract:
         try:
             query = _statements(connection, path, "SELECT")[0]
             shared = _shared(connection, mapping, text)
-            for name, value in (
-                ("raw", str(mapping.raw.resolve())),
-                ("cycle", mapping.cycle),
-                ("currency", mapping.company.currency),
-            ):
+            known = {"raw": str(mapping.raw.resolve()), "cycle": mapping.cycle, "currency": mapping.company.currency}
+            for name, value in known.items():
                 connection.execute(f"SET VARIABLE {name} = $1", [value])
             whole = "\n".join([text, *(statement.query for statement in shared)])
             named = [one for one in raw_files(mapping) if is_named(one, whole)]
@@ -90,10 +87,9 @@ def _shared(connection: Any, mapping: Mapping, text: str) -> list[Any]:
     """The statements of sql/_shared.sql that a query's `text` uses, those that they use themselves before them."""
     path = mapping.folder / "sql" / "_shared.sql"
     used: list[Any] = []
+    named = re.compile(r"\b(?:VIEW|MACRO|FUNCTION)\s+(?:IF\s+NOT\s+EXISTS\s+)?([\w.\"]+)", re.IGNORECASE)
     for statement in reversed(_statements(connection, path, "CREATE") if path.is_file() else []):
-        made = re.search(
-            r"\b(?:VIEW|MACRO|FUNCTION)\s+(?:IF\s+NOT\s+EXISTS\s+)?([\w.\"]+)", statement.query, re.IGNORECASE
-        )
+        made = named.search(statement.query)
         name = made[1].strip('"').rpartition(".")[2] if made else ""
         if not name or re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text, re.IGNORECASE):
             text += "\n" + statement.query
@@ -126,12 +122,10 @@ def _view(connection: Any, path: Path, mapping: Mapping, temporary: Path) -> Non
     if options.encoding.lower().replace("_", "-") not in ("utf-8", "utf8"):
         place = temporary / f"{len(list(temporary.iterdir()))}.csv"
         place.write_text(path.read_text(encoding=options.encoding), encoding="utf-8")
-    wanted = {"delim": options.delimiter, "decimal_separator": options.decimal, "skip": options.skip}
-    more = "".join(
-        f", {key} = {_literal(value) if isinstance(value, str) else value}"
-        for key, value in wanted.items()
-        if value not in ("", 0, ".")
-    )
+    # only what is set: DuckDB finds out the rest
+    more = f", delim = {_literal(options.delimiter)}" if options.delimiter else ""
+    more += f", decimal_separator = {_literal(options.decimal)}" if options.decimal != "." else ""
+    more += f", skip = {options.skip}" if options.skip else ""
     more += ", all_varchar = true, header = true" if options.as_text else ""
     _create(connection, (schema, name), f"read_csv({_literal(str(place))}{more})")
 
@@ -145,26 +139,21 @@ def _sheets(connection: Any, path: Path, view: tuple[str, str]) -> None:
         if not lines:
             continue
         header = unique([str(cell).strip() or f"column {at}" for at, cell in enumerate(lines[0], 1)])
-        arrays = [
-            _column(tuple(None if cell == "" else cell for cell in cells), ".")
-            for cells in zip(*lines[1:], strict=True)
-        ]
+        filled = [[None if cell == "" else cell for cell in line] for line in lines[1:]]
+        arrays = [_column(cells, ".") for cells in zip(*filled, strict=True)]
         kept = f"sopkit {whole} {place}"
         connection.register(kept, pa.table(arrays or [pa.array([], pa.string())] * len(header), names=header))
-        _create(connection, (whole, sheet), _identifier(kept))
+        _create(connection, (whole, sheet), quoted(kept))
         if not place:
-            _create(connection, view, _identifier(kept))
+            _create(connection, view, quoted(kept))
 
 
 def _create(connection: Any, view: tuple[str, str], source: str) -> None:
-    schema, name = map(_identifier, view)
-    if view[0]:
-        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
-    connection.execute(f"CREATE VIEW {f'{schema}.' if view[0] else ''}{name} AS SELECT * FROM {source}")
-
-
-def _identifier(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+    schema, name = view
+    if schema:
+        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(schema)}")
+    whole = ".".join(map(quoted, filter(None, (schema, name))))
+    connection.execute(f"CREATE VIEW {whole} AS SELECT * FROM {source}")
 
 
 def _literal(text: str) -> str:
@@ -217,12 +206,8 @@ def database_query(table: Table, source: Source, mapping: Mapping) -> Extract:
     url = database_url(source.database, mapping)
     place = f"database {source.database}"
     if url.drivername.startswith("sqlite") and not Path(url.database or "").is_file():
-        return failed(
-            table,
-            place,
-            "file is missing",
-            f"Correct databases.{source.database}.url: it names {Path(url.database or '').name}.",
-        )
+        fix = f"Correct databases.{source.database}.url: it names {Path(url.database or '').name}."
+        return failed(table, place, "file is missing", fix)
     engine = None
     try:
         # what is asked can read, never write
@@ -241,21 +226,15 @@ def database_query(table: Table, source: Source, mapping: Mapping) -> Extract:
         reason = _first_lines(getattr(error, "orig", None) or error)
         for secret in filter(None, (url.password, *map(str, url.query.values()))):
             reason = reason.replace(secret, "***")
-        return failed(
-            table,
-            place,
-            "cannot be read",
-            f"{reason}. Check the server, the user, the password variable and the query.",
-        )
+        fix = f"{reason}. Check the server, the user, the password variable and the query."
+        return failed(table, place, "cannot be read", fix)
     finally:
         if engine is not None:
             engine.dispose()
     filled = [_column(values, source.decimal) for values in zip(*lines, strict=True)]
     columns = pa.table(filled or [pa.array([], pa.string())] * len(names), names=unique(names))
-    findings = tuple(header_findings(table, names))
-    return Extract(
-        table.name, place, columns, np.arange(len(lines)) + 2, findings, sha_of_columns(columns), (), statement
-    )
+    rows, findings = np.arange(len(lines)) + 2, tuple(header_findings(table, names))
+    return Extract(table.name, place, columns, rows, findings, sha_of_columns(columns), (), statement)
 
 
 def _column(values: tuple, decimal: str) -> pa.Array:

@@ -27,39 +27,27 @@ MONTHS = (
 )
 # decimal mark, thousands mark
 MARKS = (
-    (",", "."),
-    (".", ","),
-    (",", ""),
-    (",", " "),
-    (".", " "),
-    (",", "\xa0"),
-    (",", "\u202f"),
-    (".", "'"),
-    (",", "'"),
-)
+    (",", "."), (".", ","), (",", ""), (",", " "), (".", " "), (",", "\xa0"), (",", "\u202f"), (".", "'"), (",", "'"),
+)  # fmt: skip
 
 
 @cache
 def month_named(word: str) -> int:
     """The month that an English, German or French name or its beginning (three letters or more) means; 0 = none."""
     plain = unicodedata.normalize("NFKD", word.casefold()).encode("ascii", "ignore").decode().strip(".")
-    found = {
-        number
-        for names in MONTHS
-        for number, name in enumerate(names.split(), 1)
-        if len(plain) > 2 and name.startswith(plain)
-    }
+    numbered = [pair for names in MONTHS for pair in enumerate(names.split(), 1)]
+    found = {number for number, name in numbered if len(plain) > 2 and name.startswith(plain)}
     return found.pop() if len(found) == 1 else 0
 
 
 def named(word: str) -> pd.Timestamp:
     """`Jan 2026`, `janv. 26`, `2026 März`, `1. Dezember 2026`; NaT for anything else."""
-    form = re.fullmatch(r"(?:(\d{1,2})[. -]+)?([^\W\d_]{3,}\.?)[\s,./-]*(\d{4}|\d\d)", word) or re.fullmatch(
-        r"(?P<year>\d{4})[\s./-]*(?P<name>[^\W\d_]{3,}\.?)", word
-    )
-    if not form:
+    if form := re.fullmatch(r"(?:(\d{1,2})[. -]+)?([^\W\d_]{3,}\.?)[\s,./-]*(\d{4}|\d\d)", word):
+        day, name, year = form.groups()
+    elif form := re.fullmatch(r"(\d{4})[\s./-]*([^\W\d_]{3,}\.?)", word):
+        day, (year, name) = "1", form.groups()
+    else:
         return pd.NaT
-    day, name, year = form.groups() if len(form.groups()) == 3 else ("1", form["name"], form["year"])
     written = f"{int(year) + 2000 * (len(year) == 2):04d}-{month_named(name):02d}-{int(day or 1):02d}"
     return pd.to_datetime(written, format="%Y-%m-%d", errors="coerce")
 
@@ -99,13 +87,10 @@ def marks(words: Iterable[str]) -> dict[tuple[str, str], list[float]]:
         point, group = re.escape(decimal), re.escape(thousands)
         whole = rf"(?:[1-9]\d{{0,2}}(?:{group}\d{{3}})+|\d+)" if thousands else r"\d+"
         form = re.compile(rf"[+-]?{whole}(?:{point}\d+)?")
-        if all(form.fullmatch(text) for text in texts) and any(
-            decimal in text or (thousands and thousands in text) for text in texts
-        ):
-            values = [
-                float(text.replace(thousands, "").replace(decimal, ".") if thousands else text.replace(decimal, "."))
-                for text in texts
-            ]
+        seen = any(decimal in text or (thousands and thousands in text) for text in texts)
+        if seen and all(form.fullmatch(text) for text in texts):
+            plain = [text.replace(thousands, "") if thousands else text for text in texts]
+            values = [float(text.replace(decimal, ".")) for text in plain]
             if values not in found.values():
                 found[decimal, thousands] = values
     return found
@@ -114,6 +99,5 @@ def marks(words: Iterable[str]) -> dict[tuple[str, str], list[float]]:
 def one_day_a_month(read: pd.Series) -> bool:
     """Whether days stand for months: all of them the last of theirs, or all the same day, of three months or more."""
     months = read.dt.to_period("M").nunique()
-    return bool(
-        months >= EVIDENCE and (read.dt.is_month_end.all() or (months > EVIDENCE and read.dt.day.nunique() == 1))
-    )
+    one_day = months > EVIDENCE and read.dt.day.nunique() == 1
+    return bool(months >= EVIDENCE and (read.dt.is_month_end.all() or one_day))

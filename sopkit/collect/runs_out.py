@@ -43,9 +43,6 @@ def findings(tables: Mapping[str, pd.DataFrame], company: Company, cycle: str) -
         rule = f"nobody makes or sells it: the {left:,.0f} in stock or on order run out in about {end:%b %Y}"
         rule += f", and {on_it} cannot be made after that" if names else ""
         table, column = ("bom", "component") if names else ("products", "product")
-        fix = (
-            "Add an offer of a supplier or a routing, or end what is made of it."
-            if names
-            else ("Add an offer or a routing, or give the product an end month.")
-        )
+        fix = "Add an offer of a supplier or a routing, or end what is made of it."
+        fix = fix if names else "Add an offer or a routing, or give the product an end month."
         yield Finding(table, 0, column, item, rule, "warning", "an item of offers or routings", fix)

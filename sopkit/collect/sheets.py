@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pyarrow as pa
+from python_calamine import CalamineError, CalamineWorkbook, PasswordError
 
 from sopkit.collect.extract import (
     HEADER_WITHIN,
@@ -25,6 +26,7 @@ from sopkit.collect.extract import (
 from sopkit.errors import SettingsError, nearest
 from sopkit.tables import TABLES, Source, Table
 
+UNREADABLE = (CalamineError, zipfile.BadZipFile, ElementTree.ParseError, KeyError, ValueError, OverflowError)
 MOST_UNPACKED = 2 * 1024**3
 CALCULATE = "Open the workbook in a spreadsheet program, let it calculate, save it; or write the value itself."
 SHEET_XML = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
@@ -36,8 +38,6 @@ def read_sheet(table: Table, source: Source, content: bytes, place: str, optiona
 
     A cell whose formula was never calculated, or shows an error, becomes a finding with the cell's address.
     """
-    from python_calamine import CalamineError, CalamineWorkbook, PasswordError
-
     name = source.sheet or table.name
     try:
         workbook = CalamineWorkbook.from_filelike(io.BytesIO(content))
@@ -49,7 +49,7 @@ def read_sheet(table: Table, source: Source, content: bytes, place: str, optiona
         cells = workbook.get_sheet_by_name(name).to_python(skip_empty_area=False)
     except PasswordError:
         return failed(table, place, "is locked with a password", "Save it without a password.")
-    except (CalamineError, zipfile.BadZipFile, ElementTree.ParseError, KeyError, ValueError, OverflowError) as error:
+    except UNREADABLE as error:
         return failed(table, place, "is no workbook that can be read", f"Save it again as .xlsx ({str(error)[:80]}).")
     findings = [stop(table.name, (row, ""), address, rule, CALCULATE) for row, address, rule in formulas]
     place = f"sheet {name} of {place}"
@@ -65,14 +65,9 @@ def read_sheet(table: Table, source: Source, content: bytes, place: str, optiona
     if optional and not kept and not table.required:
         return None
     columns = [texts(values, source.decimal) for values in zip(*(line for _, line in kept), strict=True)]
-    return Extract(
-        table.name,
-        place,
-        pa.table(columns or [pa.array([], pa.string())] * width, names=unique(head[0][:width])),
-        np.array([row for row, _ in kept], dtype=np.int64),
-        tuple(findings + header_findings(table, head[0][:width])),
-        sha(content),
-    )
+    header, rows = head[0][:width], np.array([row for row, _ in kept], dtype=np.int64)
+    cells = pa.table(columns or [pa.array([], pa.string())] * width, names=unique(header))
+    return Extract(table.name, place, cells, rows, (*findings, *header_findings(table, header)), sha(content))
 
 
 def _missing(table: Table, place: str, name: str, sheets: list[str], optional: bool) -> Extract | None:
@@ -93,13 +88,11 @@ def grid(content: bytes, sheet: str) -> tuple[list[list[str]], dict[str, str]]:
 
     Raises SettingsError where `content` is no workbook that can be read, or has no such sheet.
     """
-    from python_calamine import CalamineError, CalamineWorkbook
-
     try:
         cells = CalamineWorkbook.from_filelike(io.BytesIO(content)).get_sheet_by_name(sheet)
         rows = cells.to_python(skip_empty_area=False)
         unread = {address: rule for _, address, rule in _uncalculated(content, sheet)}
-    except (CalamineError, zipfile.BadZipFile, ElementTree.ParseError, KeyError, ValueError, OverflowError) as error:
+    except UNREADABLE as error:
         raise SettingsError(f"The workbook's sheet {sheet!r} cannot be read ({printable(error)}).") from None
     return [[cell.strip() for cell in texts(row).to_pylist()] for row in rows], unread
 
@@ -119,10 +112,8 @@ def _uncalculated(content: bytes, sheet: str) -> list[tuple[int, str, str]]:
         if "xl/workbook.xml" not in archive.namelist():
             return []
         book = ElementTree.fromstring(archive.read("xl/workbook.xml"))
-        targets = {
-            link.get("Id"): link.get("Target", "")
-            for link in ElementTree.fromstring(archive.read("xl/_rels/workbook.xml.rels"))
-        }
+        links = ElementTree.fromstring(archive.read("xl/_rels/workbook.xml.rels"))
+        targets = {link.get("Id"): link.get("Target", "") for link in links}
         entry = next((s for s in book.iter(f"{SHEET_XML}sheet") if s.get("name") == sheet), None)
         if entry is None:
             return []

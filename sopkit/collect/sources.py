@@ -6,7 +6,6 @@ Nothing is interpreted here; `check` does that. What cannot be read becomes a fi
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 from dataclasses import replace
@@ -70,22 +69,14 @@ def files_read(mapping: Mapping) -> dict[str, Path]:
 def _files(table: Table, source: Source, mapping: Mapping, memory: dict) -> Extract | None:
     found = _found(table, source, mapping)
     if source.file and not found:
-        return failed(
-            table,
-            source.file,
-            "file is missing",
-            f"Put it into {mapping.raw}, or correct `file` in company.yaml; the folder holds {_listed(mapping.raw)}.",
-        )
+        fix = f"Put it into {mapping.raw}, or correct `file` in company.yaml; the folder holds {_listed(mapping.raw)}."
+        return failed(table, source.file, "file is missing", fix)
     if not found:
         return None
     out = [path.name for path in found if not is_inside(path, mapping.folder, mapping.raw)]
     if out:
-        return failed(
-            table,
-            out[0],
-            "is a link that leads out of the company's folder",
-            "Copy the file into the folder, or name the folder it lies in under `raw:` in company.yaml.",
-        )
+        fix = "Copy the file into the folder, or name the folder it lies in under `raw:` in company.yaml."
+        return failed(table, out[0], "is a link that leads out of the company's folder", fix)
     contents = [path.read_bytes() for path in found]
     digests = [sha(content) for content in contents]
     for place, digest in enumerate(digests):
@@ -95,11 +86,7 @@ def _files(table: Table, source: Source, mapping: Mapping, memory: dict) -> Extr
     known = (source.model_dump_json(), [path.name for path in found], digests)
     if table.name in memory and memory[table.name][0] == known:
         return memory[table.name][1]
-    # a workbook that no mapping names need not have every sheet
-    extracts = [
-        _file(table, source, path, content, optional=not source.file)
-        for path, content in zip(found, contents, strict=True)
-    ]
+    extracts = [_file(table, source, path, content) for path, content in zip(found, contents, strict=True)]
     whole = extracts[0] if len(extracts) == 1 else _joined(table, source, [one for one in extracts if one])
     memory[table.name] = (known, whole)
     return whole
@@ -129,10 +116,10 @@ def _listed(folder: Path, most: int = 12) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "") or "no file"
 
 
-def _file(table: Table, source: Source, path: Path, content: bytes, optional: bool) -> Extract | None:
+def _file(table: Table, source: Source, path: Path, content: bytes) -> Extract | None:
     ending = path.suffix.lower()
-    if ending in SPREADSHEETS:
-        return read_sheet(table, source, content, path.name, optional)
+    if ending in SPREADSHEETS:  # a workbook that no mapping names need not have every sheet
+        return read_sheet(table, source, content, path.name, optional=not source.file)
     if ending == ".parquet":
         return read_parquet(table, content, path.name)
     return read_csv(table, source, content, path.name)
@@ -142,17 +129,10 @@ def _joined(table: Table, source: Source, extracts: list[Extract]) -> Extract:
     """Several files of one layout as one extract; a column that one of them lacks is empty there."""
     starts = np.cumsum([0, *(len(e.rows) for e in extracts)])
     columns = pa.concat_tables([_as_text(e.columns, source.decimal) for e in extracts], promote_options="default")
-    digest = hashlib.sha256("".join(e.sha256 for e in extracts).encode()).hexdigest()
+    rows, digest = np.concatenate([e.rows for e in extracts]), sha("".join(e.sha256 for e in extracts).encode())
     findings = tuple(replace(f, fix=f"{f.fix} (in {e.place})") for e in extracts for f in e.findings)
-    return Extract(
-        table.name,
-        source.file,
-        columns,
-        np.concatenate([e.rows for e in extracts]),
-        findings,
-        digest,
-        tuple((int(start), e.place) for start, e in zip(starts, extracts, strict=False)),
-    )
+    parts = tuple((int(start), e.place) for start, e in zip(starts, extracts, strict=False))
+    return Extract(table.name, source.file, columns, rows, findings, digest, parts)
 
 
 def _as_text(columns: pa.Table, decimal: str) -> pa.Table:

@@ -17,6 +17,7 @@ from sopkit.collect.mapping import INPUT_TABLES
 from sopkit.errors import SettingsError
 from sopkit.files import unwritable
 from sopkit.tables import Column, Table
+from sopkit.tables.declare import BEYOND_MEASURE, DAYS
 
 ROWS = 10_000  # rows that have drop-downs and formats
 INSTRUCTIONS = "instructions"
@@ -76,10 +77,8 @@ def write(path: Path, tables: Mapping[str, pd.DataFrame] | None = None) -> None:
 
 def _instructions(sheet: Any, styles: dict[Any, Any]) -> None:
     sheet.hide_gridlines(2)
-    sheet.set_column(0, 0, 22)
-    sheet.set_column(1, 1, 12)
-    sheet.set_column(2, 2, 24)
-    sheet.set_column(3, 3, 90)
+    for place, width in enumerate((22, 12, 24, 90)):
+        sheet.set_column(place, place, width)
     sheet.write_string(0, 0, "How to fill this workbook", styles["title"])
     for number, step in enumerate(STEPS, 1):
         sheet.merge_range(number, 0, number, 3, f"{number}. {step}", styles["wrap"])
@@ -89,9 +88,9 @@ def _instructions(sheet: Any, styles: dict[Any, Any]) -> None:
         sheet.write_string(top, place, heading, styles[True])
     for row, table in enumerate(INPUT_TABLES.values(), top + 1):
         sheet.write_url(row, 0, f"internal:'{table.name}'!A1", styles["link"], table.name)
-        sheet.write_string(row, 1, "yes" if table.required else "no", styles["wrap"])
-        sheet.write_string(row, 2, table.owner, styles["wrap"])
-        sheet.write_string(row, 3, f"{table.meaning} Key: {', '.join(table.key)}.", styles["wrap"])
+        about = _plain(table.required), table.owner, f"{table.meaning} Key: {', '.join(table.key)}."
+        for place, text in enumerate(about, 1):
+            sheet.write_string(row, place, text, styles["wrap"])
     sheet.set_landscape()
     sheet.fit_to_pages(1, 0)
 
@@ -145,22 +144,14 @@ def _validation(table: Table, column: Column, place: int) -> dict[str, Any] | No
         cell = f"{xl_col_to_name(place)}2"
         known = ",".join(f"COUNTIF({ref}!$A$2:$A${ROWS + 1},{cell})>0" for ref in column.refs)
         return {"validate": "custom", "value": f"=OR({known})", "error_type": "warning"} | refuse
-    if column.kind in ("number", "whole"):
-        low, high = column.low, column.high
-        return {
-            "validate": "integer" if column.kind == "whole" else "decimal",
-            "criteria": "between",
-            "minimum": -1e15 if low is None else low,
-            "maximum": 1e15 if high is None else high,
-        } | refuse
-    if column.kind in ("month", "date"):
-        return {
-            "validate": "date",
-            "criteria": "between",
-            "minimum": datetime(1950, 1, 1),
-            "maximum": datetime(2149, 12, 31),
-        } | refuse
-    return None
+    kind = {"number": "decimal", "whole": "integer", "month": "date", "date": "date"}.get(column.kind)
+    if kind is None:
+        return None
+    low: Any = -BEYOND_MEASURE if column.low is None else column.low
+    high: Any = BEYOND_MEASURE if column.high is None else column.high
+    if kind == "date":
+        low, high = (day.to_pydatetime() for day in DAYS)
+    return {"validate": kind, "criteria": "between", "minimum": low, "maximum": high} | refuse
 
 
 def _fill(sheet: Any, place: int, column: Column, values: pd.Series, styles: dict[Any, Any]) -> None:
@@ -169,7 +160,7 @@ def _fill(sheet: Any, place: int, column: Column, values: pd.Series, styles: dic
             if value:
                 sheet.write_string(row, place, formula_safe(value), styles["text"])
         elif column.kind == "flag":
-            sheet.write_string(row, place, "yes" if value else "no", styles["text"])
+            sheet.write_string(row, place, _plain(value), styles["text"])
         elif value == value and value is not pd.NaT:
             if column.kind in ("month", "date"):
                 sheet.write_datetime(row, place, value.to_pydatetime(), styles[column.kind])

@@ -13,7 +13,7 @@ from sopkit.collect.mapping import Mapping as CompanyMapping
 from sopkit.collect.queries import SPREADSHEETS, raw_files
 from sopkit.errors import Finding, nearest
 from sopkit.tables import Source, Table
-from sopkit.tables.company import line_of
+from sopkit.tables.reading import line_of
 from sopkit.words import listed
 
 FILE = "company.yaml"
@@ -30,28 +30,20 @@ def findings(mapping: CompanyMapping, tables: Mapping[str, pd.DataFrame]) -> lis
 def _unused(mapping: CompanyMapping, tables: Mapping[str, pd.DataFrame]) -> Iterator[tuple[tuple[Any, ...], str, str]]:
     company, markets = mapping.company, tables.get("markets", pd.DataFrame({"currency": []}))
     sources = {name: source for name, source in company.tables.items() if name in INPUT_TABLES}
-    codes = {code for source in sources.values() for code in _codes(source)}
+    codes = {code for source in sources.values() for code in source.currencies.values()}
     theirs = set(markets["currency"].astype(str)) - {"", company.currency}
     used = codes | (theirs if "market" in codes else set())
     for code in sorted(set(company.rates) - used):
-        yield (
-            ("rates", code),
-            "is a rate that no table uses",
-            (f"Say which money comes in {code}: `tables: {{prices: {{currency: {code}}}}}`, or remove the rate."),
-        )
+        fix = f"Say which money comes in {code}: `tables: {{prices: {{currency: {code}}}}}`, or remove the rate."
+        yield ("rates", code), "is a rate that no table uses", fix
     foreign = set(markets.loc[markets["currency"].astype(str).isin(theirs), "market"]) if theirs else set()
     unread = [name for name, frame in tables.items() if _as_ours(INPUT_TABLES[name], sources.get(name), frame, foreign)]
     if theirs and (unread or not codes):
-        yield (
-            ("tables",),
-            f"markets have the currency {', '.join(sorted(theirs))}, but "
-            f"{'the money of ' + listed(unread) if unread else 'all money'} is read as {company.currency}",
-            (
-                "Set `currency: market` for each table in the market's currency, and its rate under `rates:`; "
-                f"`currency: {company.currency}` where it is {company.currency} already; "
-                f"or write {company.currency} into markets."
-            ),
-        )
+        ours, which = company.currency, f"the money of {listed(unread)}" if unread else "all money"
+        rule = f"markets have the currency {', '.join(sorted(theirs))}, but {which} is read as {ours}"
+        fix = "Set `currency: market` for each table in the market's currency, and its rate under `rates:`; "
+        fix += f"`currency: {ours}` where it is {ours} already; or write {ours} into markets."
+        yield ("tables",), rule, fix
     for name in sorted(set(company.databases) - {source.database for source in sources.values()}):
         yield ("databases", name), "is a database that no table names", f"Use it (`database: {name}`), or remove it."
     files = [path.relative_to(mapping.raw) for path in raw_files(mapping)] if company.raw_files else []
@@ -60,11 +52,8 @@ def _unused(mapping: CompanyMapping, tables: Mapping[str, pd.DataFrame]) -> Iter
             near = nearest(like, [path.as_posix() for path in files])
             yield ("raw_files", like), "fits no raw file", f"Correct it: {near}" if files else "Remove it."
     if company.policies.stock_budget is None and "stock_budget_price" in company.policies.model_fields_set:
-        yield (
-            ("policies", "stock_budget_price"),
-            "does nothing without a stock budget",
-            "Set policies.stock_budget too.",
-        )
+        where = ("policies", "stock_budget_price")
+        yield where, "does nothing without a stock budget", "Set policies.stock_budget too."
     for name, source in sources.items():
         for field, rule, fix in _of_source(INPUT_TABLES[name], source):
             yield ("tables", name, field), rule, fix
@@ -78,19 +67,11 @@ def _as_ours(table: Table, source: Source | None, frame: pd.DataFrame, foreign: 
     return bool(frame.loc[frame["market"].isin(foreign), money].gt(0).any(axis=None))
 
 
-def _codes(source: Source) -> set[str]:
-    return {source.currency} - {""} if isinstance(source.currency, str) else set(source.currency.values())
-
-
 def _of_source(table: Table, source: Source) -> Iterator[tuple[str, str, str]]:
     """(setting, what is wrong, fix) of one table's source."""
     ending = Path(source.file).suffix.lower()
-    reads = {
-        "sheet": ending in SPREADSHEETS,
-        "delimiter": ending not in (*SPREADSHEETS, ".parquet"),
-        "encoding": ending not in (*SPREADSHEETS, ".parquet"),
-        "skip": ending != ".parquet",
-    }
+    sheet, csv = ending in SPREADSHEETS, ending not in (*SPREADSHEETS, ".parquet")
+    reads = {"sheet": sheet, "delimiter": csv, "encoding": csv, "skip": csv or sheet}
     for field, does in reads.items():
         if source.file and not does and field in source.model_fields_set:
             yield field, f"does nothing for a {ending or 'CSV'} file", "Remove it."

@@ -269,7 +269,7 @@ class Cycle:
         leaves to be kept, `closings` what people recorded about those.
         """
         from sopkit.book import commitments
-        from sopkit.collect import snapshot
+        from sopkit.collect import collected
         from sopkit.cycle import followup
 
         published = [
@@ -281,7 +281,7 @@ class Cycle:
         )
         return {
             "past_forecasts": self.earlier("frozen_forecasts"),
-            "past_overrides": snapshot.moved(self.earlier("override_effects")),
+            "past_overrides": collected.moved(self.earlier("override_effects")),
             "past_plans": self.earlier("frozen_plans"),
             "declared_assumptions": self.read("declared_assumptions"),
             "commitments": commitments.passed_on(*left),

@@ -20,19 +20,13 @@ if TYPE_CHECKING:
     from sopkit.engine import Engine
 
 
-def _after_penalties(results: pd.DataFrame) -> pd.Series:
-    """A plan's result after penalties, in currency, by scenario."""
-    wide = results.pivot(index="scenario", columns="measure", values="value")
-    return wide["result"] - wide["service penalties"]
-
-
 def recommend(asked: Question, results: pd.DataFrame, currency: str = "") -> tuple[str, str]:
     """The option with the highest result after penalties, and a sentence: what it brings against the first option.
 
     `results` is table scenario_results, money in `currency`. The first option is what happens if nothing is decided;
     one that is no scenario cannot be recommended.
     """
-    after_penalties = _after_penalties(results).reindex(asked.options).dropna()
+    after_penalties = table.after_penalties(results).reindex(asked.options).dropna()
     if after_penalties.empty:
         return "", say("No option of this question was solved as a scenario.")
     first, best = after_penalties.index[0], after_penalties.idxmax()
@@ -50,14 +44,10 @@ def recommend(asked: Question, results: pd.DataFrame, currency: str = "") -> tup
     result = "costs {money} of result" if change["result"] < 0 else "brings {money} of result"
     avoids = change["service penalties"] < 0
     penalties = "avoids {money} of service penalties" if avoids else "adds {money} of service penalties"
-    return best, say(
-        "{option}: {result} and {penalties}; fill rate {points} points, mean stock {stock}.",
-        titles[best],
-        say(result, money["result"]),
-        say(penalties, money["service penalties"]),
-        number(change["fill rate"] * 100, 1, sign=True),
-        amount(change["mean stock value"], currency, True),
-    )
+    gains = titles[best], say(result, money["result"]), say(penalties, money["service penalties"])
+    points, stock = number(change["fill rate"] * 100, 1, sign=True), amount(change["mean stock value"], currency, True)
+    how = "{option}: {result} and {penalties}; fill rate {points} points, mean stock {stock}."
+    return best, say(how, *gains, points, stock)
 
 
 def questions(book: Book) -> list[Question]:
@@ -70,9 +60,8 @@ def questions(book: Book) -> list[Question]:
     solved = [code for code in solved if code not in book.scenarios or book.scenarios[code].kind == "option"]
     gone = book.scenarios.keys() - book.open_scenarios
     left = [(one, [code for code in one.options if code not in gone]) for one in book.questions]
-    asked = [
-        one.model_copy(update={"options": codes}) for one, codes in left if codes == list(one.options) or len(codes) > 1
-    ]
+    left = [(one, codes) for one, codes in left if codes == list(one.options) or len(codes) > 1]
+    asked = [one.model_copy(update={"options": codes}) for one, codes in left]
     return asked or [Question(question=say("Which plan do we run?"), options=solved)]
 
 
@@ -98,15 +87,10 @@ def plan(book: Book, *, engine: Engine | str | None = None) -> dict[str, pd.Data
     from sopkit.decide import record, review
 
     weighed = _weighed(book)
-    taken = record.adopted(book.with_tables(weighed), weighed["decision_log"])
-    log = weighed["decision_log"]
-    best = log.loc[log["status"] == UNDECIDED, "recommended"]
-    more = {
-        "decision_review": review.review(book),
-        "recommended_together": record.combined(
-            book.with_tables(weighed), [code for code in best if code in book.scenarios]
-        ),
-    }
+    known, log = book.with_tables(weighed), weighed["decision_log"]
+    best = [code for code in log.loc[log["status"] == UNDECIDED, "recommended"] if code in book.scenarios]
+    taken = record.adopted(known, log)
+    more = {"decision_review": review.review(book), "recommended_together": record.combined(known, best)}
     return {**weighed, **more, "adopted": taken, **record.of(book, taken, engine=engine)}
 
 

@@ -40,37 +40,30 @@ def answer(asked: Question, book: Book, recorded: Mapping[str, Mapping[str, Any]
     if not why:
         _must_make_sense(asked, given, book)
         return {**given, "lapsed": ""}
-    how = (
-        "{author} chose {option}; it does not count: {why}."
-        if given["option"]
-        else ("{author} left it open; it does not count: {why}.")
-    )
-    told = [given["author"], *([given["option"]] if given["option"] else []), why]
-    return none | {"lapsed": say(how, *told)}
+    if given["option"]:
+        told = say("{author} chose {option}; it does not count: {why}.", given["author"], given["option"], why)
+    else:
+        told = say("{author} left it open; it does not count: {why}.", given["author"], why)
+    return none | {"lapsed": told}
 
 
 def _not_for_this_plan(asked: Question, book: Book) -> str:
-    now = seen(book)
-    write = say(
-        "write cycle: {cycle} and plan: {plan} beside it" if now else "write cycle: {cycle} beside it",
-        *[book.cycle, now[:SHORT]][: 1 + bool(now)],
-    )
+    now, write = seen(book), say("write cycle: {cycle} beside it", book.cycle)
+    if now:
+        write = say("write cycle: {cycle} and plan: {plan} beside it", book.cycle, now[:SHORT])
     if not asked.cycle:
         return say("decisions.yaml does not say in which cycle. If it is meant for this plan, {fix}", write)
     if asked.cycle != book.cycle:
         return say("it was given in {cycle}. This cycle asks anew; to answer, {fix}", asked.cycle, write)
-    if now and not (asked.plan and now.startswith(asked.plan)):
-        how = (
-            "it is for the plan {plan}. Look at the plan as it is now; to answer, {fix}"
-            if asked.plan
-            else "decisions.yaml does not say for which plan. Look at the plan as it is now; to answer, {fix}"
-        )
-        return say(how, *([asked.plan] if asked.plan else []), write)
+    if now and not asked.plan:
+        return say("decisions.yaml does not say for which plan. Look at the plan as it is now; to answer, {fix}", write)
+    if now and not now.startswith(asked.plan):
+        told = "it is for the plan {plan}. Look at the plan as it is now; to answer, {fix}"
+        return say(told, asked.plan, write)
     people = book["people"]
     if (people.loc[people["name"] == asked.decided_by, "ssh_key"] != "").any():
-        return say(
-            "{author} signs with an SSH key, and decisions.yaml is not signed. Use `sopkit decide`", asked.decided_by
-        )
+        return say("{author} signs with an SSH key, and decisions.yaml is not signed. Use `sopkit decide`",
+                   asked.decided_by)  # fmt: skip
     return ""
 
 

@@ -15,6 +15,7 @@ from sopkit.book.signed import chosen
 from sopkit.charts import Figure, Show
 from sopkit.decide.answers import UNDECIDED
 from sopkit.decide.table import KEEP, choose_by
+from sopkit.reconcile.figures import scenario_titles
 from sopkit.words import amount, divided, listed, month_name, number, percent, quoted, say, sentence, several
 
 OVERDUE = "overdue"
@@ -40,11 +41,8 @@ def log(book: Book) -> Figure:
     def named(codes: str) -> str:
         return "; ".join(titles.get(code, code) for code in divided(codes))
 
-    rows = rows.assign(
-        status=rows["status"].mask(overdue(book), OVERDUE),
-        option=rows["option"].map(named),
-        options=rows["options"].map(named),
-    )
+    rows = rows.assign(option=rows["option"].map(named), options=rows["options"].map(named),
+                       status=rows["status"].mask(overdue(book), OVERDUE))  # fmt: skip
     return charts.table(
         rows,
         charts.columns_of("decision_log", " ".join(columns), recommendation="The numbers recommend", option="Decided"),
@@ -57,8 +55,7 @@ def log(book: Book) -> Figure:
 
 def _titles(book: Book) -> dict[str, str]:
     """What the meeting calls each solved option and event, by code."""
-    solved = book["scenario_results"]
-    return dict(zip(solved["scenario"], solved["title"], strict=True)) | {BASE: sentence(say(KEEP))}
+    return scenario_titles(book) | {BASE: sentence(say(KEEP))}
 
 
 def _safest(scores: pd.DataFrame, titles: Mapping[str, str], currency: str) -> str:
@@ -83,22 +80,18 @@ def table(book: Book, place: int = 0) -> Figure:
     rows = rows.reindex(scores["option"])  # in the order in which they are offered
     called = [(titles.get(code, code), mark) for code, mark in zip(rows.index, rows["recommended"], strict=True)]
     rows.insert(0, "name", [say("{option} (recommended)", name) if mark is True else name for name, mark in called])
-    show = {
-        event: Show(
-            (events["title"].get(event, event) if event else say("Nothing happens"))
-            + (f" ({percent(chance[event])})" if pd.notna(chance[event]) else ""),
-            book.currency,
-        )
-        for event in wide
-    }
+    show = {}
+    for event in wide:
+        told = events["title"].get(event, event) if event else say("Nothing happens")
+        told += f" ({percent(chance[event])})" if pd.notna(chance[event]) else ""
+        show[event] = Show(told, book.currency)
     text = _safest(rows, titles, book.currency)
     return charts.table(
         rows if len(cells) else None,
         {"name": "Option", **show, "expected": Show("Expected", book.currency), "worst": Show("Worst", book.currency),
          "regret": Show("Regret", book.currency)},
         who=book.who, title=say("If it happens: {question}", asked), unit="result after penalties, over the horizon",
-            look_for=text,
-        source="decision_table decision_scores", shows=["plan", "scenario"], period="the whole horizon",
+        look_for=text, source="decision_table decision_scores", shows=["plan", "scenario"], period="the whole horizon",
         note="Expected = average over the events by their probability; regret = what the best option of that event "
         "brings more.", none="No event matters to this question.",
     )  # fmt: skip
@@ -147,16 +140,10 @@ def review(book: Book) -> Figure:
     rows = book["decision_review"]
     counts = rows["outcome"].value_counts()
     told = [f"{row.decided_by or say('nobody')}, {month_name(row.cycle)}" for row in rows.itertuples()]
-    ends = [
-        f"{number(counts[one])} {say(one)}"
-        for one in ("done", "on track", "at risk", "missed", "not known")
-        if one in counts
-    ]
-    named = (
-        rows["title"]
-        .where(rows["title"].ne(""), rows["question"])
-        .where(rows["option"] != BASE, [say("{question} No: the plan stood.", one) for one in rows["question"]])
-    )
+    order = ("done", "on track", "at risk", "missed", "not known")
+    ends = [f"{number(counts[one])} {say(one)}" for one in order if one in counts]
+    stood = [say("{question} No: the plan stood.", one) for one in rows["question"]]
+    named = rows["title"].where(rows["title"].ne(""), rows["question"]).where(rows["option"] != BASE, stood)
     return charts.table(
         rows.assign(title=named, told=told),
         {"title": "Decision", "told": "Decided by", **charts.columns_of(
@@ -164,8 +151,7 @@ def review(book: Book) -> Figure:
         who=book.who, title="What became of the last decisions", unit="result after penalties, over the horizon",
         source="decision_review", shows=["plan"], period="the whole horizon",
         none="No earlier meeting decided anything.",
-        look_for=say("Of {decisions}: {outcomes}.", several(len(rows), "decision"), listed(ends,
-            5)) if len(rows) else "",
+        look_for=say("Of {decisions}: {outcomes}.", several(len(rows), "decision"), listed(ends, 5)),
         note="Seen = this plan less the same plan without it, both solved from today's data; empty = not known.",
     )  # fmt: skip
 
@@ -211,12 +197,8 @@ def gantt(book: Book) -> Figure:
     first = pd.to_datetime(rows["cycle"])
     last = rows["due"].dt.to_period("M").dt.to_timestamp()
     months = pd.date_range(min(first.min(), last.min()), last.max(), freq="MS")[:12] if len(rows) else []
-    bars = {
-        month_name(month): [
-            "◆" if end == month else "▬" if begun <= month < end else "" for begun, end in zip(first, last, strict=True)
-        ]
-        for month in months
-    }
+    bars = {month_name(month): ["◆" if end == month else "▬" if begun <= month < end else ""
+                                for begun, end in zip(first, last, strict=True)] for month in months}  # fmt: skip
     names = [f"{at}. {what}" for at, what in zip(rows.index, rows["what"], strict=True)]
     return charts.table(
         pd.DataFrame({"what": names, "after": rows["depends"].to_list(), **bars}) if len(rows) else None,
@@ -244,7 +226,7 @@ def _by_when(code: str, row: Any, book: Book) -> str:
 
 
 def _options(book: Book, row: Any) -> Figure:
-    codes = [code.strip() for code in row["options"].split(",")]
+    codes = divided(row["options"])
     results, titles = book["scenario_results"][book["scenario_results"]["scenario"].isin(codes)], _titles(book)
     at, best = results.set_index(["scenario", "measure"]), row["recommended"]
     rivals = at.index.get_level_values("scenario").isin(set(codes) - {best}).any()
@@ -263,12 +245,8 @@ def _options(book: Book, row: Any) -> Figure:
     else:
         best_of = row["recommendation"] if rivals else say(NO_RIVAL)
         text = " ".join(filter(None, [row["lapsed"], best_of]))
-    behind = overdue(book)[row.name]
-    due = (
-        say("overdue since {month}" if behind else "due {month}", month_name(row["due"]))
-        if pd.notna(row["due"])
-        else ""
-    )
+    due = "overdue since {month}" if overdue(book)[row.name] else "due {month}"
+    due = say(due, month_name(row["due"])) if pd.notna(row["due"]) else ""
     return charts.table(
         options.astype(dict.fromkeys(show, float)), {"option": "Option", **show},
         who=book.who, title=row["question"], look_for=text,

@@ -13,6 +13,7 @@ from sopkit.book import Book, Plan, Scenario, apply, commitments
 from sopkit.book.scenarios import BASE, changed_by
 from sopkit.book.signed import chosen
 from sopkit.decide.answers import UNDECIDED
+from sopkit.decide.table import after_penalties
 from sopkit.errors import SettingsError
 from sopkit.tables import PLAN_OF_RECORD, TABLES
 from sopkit.words import amount, say
@@ -70,30 +71,21 @@ def _contradiction(book: Book, one: str, two: str) -> str:
 def adopted(book: Book, decision_log: pd.DataFrame) -> pd.DataFrame:
     """Table `adopted`: each option that a decision of `decision_log` adopts, by whom, and what it should bring."""
     brings = _brings(book)
-    rows = [
-        {
-            "option": code,
-            "title": book.scenarios[code].title if code in book.scenarios else code,
-            "changes": book.scenarios[code].model_dump_json(exclude_defaults=True) if code in book.scenarios else "",
-            "reaches": commitments.reaches(book, book.scenarios[code]) if code in book.scenarios else "{}",
-            "expected": brings.get(code),
-            "cycle": book.first,
-            **{name: row[name] for name in ("question", "reason", "owner", "decided_by", "due")},
-        }
-        for row in decision_log[decision_log["status"] != UNDECIDED].to_dict("records")
-        for code in chosen(row["option"])
-        if code != BASE
-    ]
+    rows = []
+    for row in decision_log[decision_log["status"] != UNDECIDED].to_dict("records"):
+        for code in chosen(row["option"]):
+            about = {"title": code, "changes": "", "reaches": "{}"}
+            if one := book.scenarios.get(code):
+                changes, reaches = one.model_dump_json(exclude_defaults=True), commitments.reaches(book, one)
+                about = {"title": one.title, "changes": changes, "reaches": reaches}
+            rows.append(row | about | {"option": code, "expected": brings.get(code), "cycle": book.first})
     frame = pd.DataFrame(rows, columns=TABLES["adopted"].names)
-    return frame.drop_duplicates("option")
+    return frame[frame["option"] != BASE].drop_duplicates("option")
 
 
 def _alone(book: Book) -> pd.Series:
-    """What each option brings against the plan before the meeting if nothing happens: result less service penalties."""
-    wide = book["scenario_results"].pivot(index="scenario", columns="measure", values="value")
-    if wide.empty:
-        return pd.Series(dtype=float)
-    alone = wide["result"] - wide["service penalties"]
+    """What each option brings against the plan before the meeting if nothing happens."""
+    alone = after_penalties(book["scenario_results"])
     return alone - alone[BASE] if BASE in alone else alone.head(0)
 
 
@@ -119,9 +111,8 @@ def combined(book: Book, codes: Sequence[str]) -> pd.DataFrame:
     try:
         both = together(book, codes)
     except SettingsError as error:
-        return pd.DataFrame(
-            [row | {"sentence": say("They are not recommended together: {error}", error)}], columns=names
-        )
+        apart = say("They are not recommended together: {error}", error)
+        return pd.DataFrame([row | {"sentence": apart}], columns=names)
     base = Plan(book.tables, book.company, book.cycle, book.scenarios)
     # one question: a model kept warm for more would be built and solved for nothing
     before, after = base.measures(), _with_costs(base, codes).what_if(both, warm=False, judged=False).measures()
@@ -132,10 +123,8 @@ def combined(book: Book, codes: Sequence[str]) -> pd.DataFrame:
     average = {code: brings.get(code, 0.0) for code in codes}
     best = max(average, key=lambda code: average[code])
     if sum(average.values()) + gain - added + CENT < average[best]:
-        how = (
-            "Together, if nothing happens: {money} after penalties; that is too much less than added up ({sum}): "
-            "adopt only {option}."
-        )
+        how = ("Together, if nothing happens: {money} after penalties; that is too much less than added up ({sum}): "
+               "adopt only {option}.")  # fmt: skip
         told.append(book.scenarios[best].title)
     else:
         how = "Together, if nothing happens: {money} after penalties; each alone, added up: {sum}."
@@ -161,12 +150,9 @@ def of(book: Book, taken: pd.DataFrame, *, engine: Engine | str | None = None) -
     changed = {f"{PLAN_OF_RECORD}{name}": frame for name, frame in plan.items() if frame is not base.tables.get(name)}
     rows = reconcile.results(base, {"record": plan}).query("scenario == 'record'")
     rows = rows[["measure", "base", "value", "difference", "unit"]].rename(columns={"base": "before", "value": "after"})
-    units = [
-        (what, before, after, after - before, "units")
-        for what, table, column in (
-            ("units made and bought", "supply_plan", "quantity"),
-            ("units delivered", "deliveries", "delivered"),
-        )
-        for before, after in [(base[table][column].sum(), plan[table][column].sum())]
-    ]
+    units, counted = [], {"units made and bought": ("supply_plan", "quantity"),
+                          "units delivered": ("deliveries", "delivered")}  # fmt: skip
+    for what, (table, column) in counted.items():
+        before, after = (one[table][column].sum() for one in (base, plan))
+        units.append((what, before, after, after - before, "units"))
     return {"adopted_results": pd.concat([rows, pd.DataFrame(units, columns=rows.columns)]), **changed}

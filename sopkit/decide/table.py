@@ -10,6 +10,7 @@ from sopkit.collect.contradictions import whole_months
 from sopkit.errors import SettingsError, nearest
 from sopkit.tables import TABLES
 from sopkit.words import listed, percent, say, scale_of
+from sopkit.words import sentence as capital
 
 NOTHING = ""
 KEEP = "keep the plan as it stands"  # what choosing the base is called
@@ -22,6 +23,12 @@ HAPPENS = (
     "saves {money} if: {event} ({chance})",
     "loses {money} if: {event} ({chance})",
 )
+
+
+def after_penalties(results: pd.DataFrame) -> pd.Series:
+    """Result less service penalties of each plan of table scenario_results, in currency, by scenario."""
+    wide = results.pivot(index="scenario", columns="measure", values="value")
+    return wide["result"] - wide["service penalties"] if len(wide) else pd.Series(dtype=float)
 
 
 def events_of(asked: Question, book: Book) -> list[str]:
@@ -131,9 +138,7 @@ def sentence(asked: Question, table: pd.DataFrame, scored: pd.DataFrame, book: B
             continue
         how = percent(chance[event]) if pd.notna(chance[event]) else say("nobody states how likely")
         parts.append(say(HAPPENS[way], *money, named[event], how))
-    name = titles[other][:1].upper() + titles[other][1:]
-    told = say(
-        "{option}: {effects}; {money} on average.", name, listed(parts, 9), scale.told(mean[other] - mean[first], True)
-    )
+    average = scale.told(mean[other] - mean[first], True)
+    told = say("{option}: {effects}; {money} on average.", capital(titles[other]), listed(parts, 9), average)
     verdict = [] if code != first else [say("It does not pay: {option}.", titles[first])]
     return code, " ".join([told, *verdict, *gone])

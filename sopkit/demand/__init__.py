@@ -17,11 +17,10 @@ IMPORTED_LATE = ("statsforecast.models", "hierarchicalforecast.methods")
 def plan(book: Book, *, engine: Engine | str | None = None, kept: Book | None = None) -> dict[str, pd.DataFrame]:
     """Every table that the demand stage writes, from those it reads: baseline, layers, consensus and their proof.
 
-    The first planned month is the book's cycle; history counts up to the month before it. `engine` says where the
-    forecasting runs (default: this machine). `kept` is an earlier book with its demand plan on it: a step whose tables
-    and settings are the same there is not run again (see `sopkit.demand.steps`), so an override, a weight or a planned
-    campaign never runs the tournament. The answer is the same, number for number. Raises FindingsError where the
-    history cannot be read, SettingsError where there is none.
+    History counts up to the month before the book's cycle. `engine` says where the forecasting runs (default: this
+    machine). `kept` is an earlier book with its demand plan on it: a step whose tables and settings are the same there
+    is not run again (see `sopkit.demand.steps`), and the answer is the same, number for number. Raises FindingsError
+    where the history cannot be read, SettingsError where there is none.
     """
     from sopkit.demand import steps
 

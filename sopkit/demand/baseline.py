@@ -10,6 +10,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import methodcaller
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from sopkit.demand.ranges import ENOUGH, Ranges, coverage_of, doubt, errors_of, 
 from sopkit.demand.short import cut_tournaments, planned_by, profiles_of, with_short
 from sopkit.engine import Engine, Progress, engine_at
 from sopkit.errors import SettingsError
-from sopkit.words import local, say
+from sopkit.words import local, percent, say
 
 # LightGBM and networks over all series need so many that have more than two years.
 ENOUGH_SERIES = 80
@@ -60,13 +61,6 @@ class Baseline:
     weights: pd.DataFrame
     fitted: pd.DataFrame
     ranges: Ranges = field(repr=False)
-    seed: int = 0
-
-    def paths(self, n: int = 200) -> pd.DataFrame:
-        """`n` possible futures of every series: unique_id, ds, path, y (see `Ranges.paths`)."""
-        mean = self.forecast["mean"].to_numpy().reshape(len(self.ranges.sizes), -1)
-        out = self.forecast.loc[self.forecast.index.repeat(n), ["unique_id", "ds"]].reset_index(drop=True)
-        return out.assign(path=np.tile(np.arange(n), mean.size), y=self.ranges.paths(mean, n, self.seed).ravel())
 
 
 def forecast(
@@ -99,7 +93,7 @@ def forecast(
     profiles = profiles_of(panel, offsets, families or {})
     works: list[_All | _Few] = [*_all(panel, offsets, exog, seed), *_few(panel, offsets, profiles)]
     seconds = SECONDS_A_FIT * len(panel.series) * len(offsets)
-    answers = engine_at(engine).map(_run, works, seconds=seconds, progress=progress)
+    answers = engine_at(engine).map(methodcaller("run"), works, seconds=seconds, progress=progress)
     names, given, fitted, sizes = _gathered(answers, panel, offsets)
     cuts = cut_tournaments(panel, offsets, profiles.get(max(offsets), {}))
     # what cut series teach was not known at a cutoff
@@ -111,26 +105,22 @@ def forecast(
     }
     blend = {offset: _combined(given[offset], weights[offset]) for offset in offsets}
     level = {offset: _level_of_intermittent(panel, blend, kinds, offset) for offset in offsets}
-    chosen = {
-        offset: ahead * np.where(kinds[offset] == "intermittent", level[offset], 1.0)[:, None]
-        for offset, ahead in blend.items()
-    }
+    lower = {offset: np.where(kinds[offset] == "intermittent", level[offset], 1.0)[:, None] for offset in offsets}
+    chosen = {offset: blend[offset] * lower[offset] for offset in offsets}
     cv = _cv(panel, names, given, chosen)
     errors, accuracy = errors_of(panel, cv, sizes), _accuracy(panel, cv)
     ranges = ranges_of(panel, errors, sizes, short[0])
-    ids, (place, method) = np.array(panel.names), np.nonzero(weights[0] > 0)
+    place, method = np.nonzero(weights[0] > 0)
+    used = {"unique_id": np.array(panel.names, object)[place], "model": np.array(names, object)[method]}
     return Baseline(
         forecast=_forecast(panel, chosen[0], [_described(names, row) for row in weights[0]], ranges, levels),
         cv=cv,
         accuracy=accuracy,
         coverage=coverage_of(errors, levels),
         notes=_notes(panel, accuracy, level[0]),
-        weights=pd.DataFrame(
-            {"unique_id": ids[place], "model": np.array(names)[method], "weight": weights[0][place, method]}
-        ).astype({"unique_id": object, "model": object}),
+        weights=pd.DataFrame(used | {"weight": weights[0][place, method]}),
         fitted=_fitted(panel, fitted, names, weights[0]),
         ranges=ranges,
-        seed=seed,
     )
 
 
@@ -140,7 +130,7 @@ def _offsets(history: pd.DataFrame, horizon: int, season: int) -> tuple[int, ...
     Where that leaves most series less than two years to learn from, they are tried nearer to the end: a forecast from
     a year of history says little of one from three.
     """
-    lengths = history.groupby("unique_id")["ds"].agg(lambda months: len(months)) if len(history) else pd.Series([0])
+    lengths = history.groupby("unique_id").size()
     long = lengths[lengths >= 2 * season]
     left = int(long.median()) - 2 * season if len(long) else horizon
     furthest = min(horizon, max(left, season // 3, 1))
@@ -194,17 +184,11 @@ class _All:
         return {(at, self.offset): (values | nets.get(at, {}), {}, np.nan) for at, values in found.items()}
 
 
-def _run(work: _Few | _All) -> Answers:
-    return work.run()
-
-
 def _few(panel: Panel, offsets: Sequence[int], profiles: Mapping[int, Mapping[str, np.ndarray | None]]) -> list[_Few]:
-    places = [range(len(panel.series))[at : at + _CHUNK] for at in range(0, len(panel.series), _CHUNK)]
-    quick = sum(len(panel.series) > many for many in (ENOUGH_SERIES, MANY_SERIES))
-    return [
-        _Few(part, replace(panel, series=panel.series[part.start : part.stop]), offsets, profiles, quick)
-        for part in places
-    ]
+    count = len(panel.series)
+    quick = sum(count > many for many in (ENOUGH_SERIES, MANY_SERIES))
+    parts = [range(count)[at : at + _CHUNK] for at in range(0, count, _CHUNK)]
+    return [_Few(at, replace(panel, series=[panel.series[i] for i in at]), offsets, profiles, quick) for at in parts]
 
 
 def _all(panel: Panel, offsets: Sequence[int], exog: Mapping[str, pd.DataFrame] | None, seed: int) -> list[_All]:
@@ -331,16 +315,12 @@ def _level_of_intermittent(
 def _forecast(
     panel: Panel, mean: np.ndarray, models: Sequence[str], ranges: Ranges, levels: Sequence[float]
 ) -> pd.DataFrame:
-    frame = pd.DataFrame(
-        {
-            "unique_id": np.repeat(panel.names, panel.horizon),
-            "ds": np.tile(panel.after(0), len(panel.series)),
-            "mean": mean.ravel(),
-        }
-    ).astype({"unique_id": object})
+    ids, how = (np.repeat(np.array(names, dtype=object), panel.horizon) for names in (panel.names, models))
+    ds = np.tile(panel.after(0), len(panel.series))
+    frame = pd.DataFrame({"unique_id": ids, "ds": ds, "mean": mean.ravel()})
     for level in sorted({10, 50, 90, *(edge for lv in levels for edge in (50 - lv / 2, 50 + lv / 2))}):
         frame[f"p{level:g}"] = np.maximum(mean + ranges.at(level / 100), 0.0).ravel()
-    return frame.assign(model=np.repeat(np.array(models, dtype=object), panel.horizon))
+    return frame.assign(model=how)
 
 
 def _described(names: Sequence[str], weights: np.ndarray) -> str:
@@ -363,14 +343,10 @@ def _fitted(panel: Panel, fitted: Mapping[int, Values], names: Sequence[str], we
             one = np.where(np.isfinite(mean), mean, y)  # the first months, before a method has begun
         values.append(one)
     lengths = [len(series.y) for series in panel.series]
-    return pd.DataFrame(
-        {
-            "unique_id": np.repeat(np.array(panel.names, dtype=object), lengths),
-            "ds": np.concatenate([panel.months[len(panel.months) - length :] for length in lengths]),
-            "y": np.concatenate([series.y for series in panel.series]),
-            "fitted": np.concatenate(values),
-        }
-    )
+    ids = np.repeat(np.array(panel.names, dtype=object), lengths)
+    ds = np.concatenate([panel.months[len(panel.months) - length :] for length in lengths])
+    y = np.concatenate([series.y for series in panel.series])
+    return pd.DataFrame({"unique_id": ids, "ds": ds, "y": y, "fitted": np.concatenate(values)})
 
 
 def _cv(
@@ -424,18 +400,14 @@ def _notes(panel: Panel, accuracy: pd.DataFrame, level: float) -> pd.DataFrame:
     rmsse = accuracy.pivot(index="unique_id", columns="model", values="rmsse")
     rows = [(series.name, note) for series in panel.series for note in series.notes]
     if level < 0.995:
-        told = say(
+        why = (
             "Sold in some months only: forecast {share} lower than its methods say, as all such series together sold "
-            "that much less than their forecasts in the backtest.",
-            local(f"{1 - level:.0%}"),
+            "that much less than their forecasts in the backtest."
         )
+        told = say(why, percent(1 - level))
         rows += [(series.name, told) for series in panel.series if series.kind == "intermittent"]
     if NAIVE in rmsse:
-        for name, naive, chosen in rmsse[[NAIVE, "chosen"]].itertuples():
-            if chosen > naive:
-                rmsses = local(f"{naive:.2f}"), local(f"{chosen:.2f}")
-                told = say(
-                    "Seasonal naive would have been better in the backtest: RMSSE {naive} against {chosen}.", *rmsses
-                )
-                rows.append((name, told))
+        worse = "Seasonal naive would have been better in the backtest: RMSSE {naive} against {chosen}."
+        for name, *both in rmsse.loc[rmsse["chosen"] > rmsse[NAIVE], [NAIVE, "chosen"]].itertuples():
+            rows.append((name, say(worse, *(local(f"{one:.2f}") for one in both))))
     return pd.DataFrame(rows, columns=["unique_id", "note"]).sort_values("unique_id", kind="stable", ignore_index=True)

@@ -10,6 +10,7 @@ import pandas as pd
 from sopkit.demand.drivers import effect_of, prices_by_month
 from sopkit.demand.grid import Grid, Notes, Past
 from sopkit.demand.layers import market_effects
+from sopkit.tables import TABLES
 from sopkit.words import number, percent, say
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ PULL_FORWARD_DOUBT = 0.15
 DISCOUNTS, DIFFER = 4, 0.03
 # Standard errors that the units missing from its family must be away from 0, and so many campaigns.
 SURE, LEAST_CAMPAIGNS = 2.0, 3
-COLUMNS = ["campaign_kind", "campaigns", "promised", "achieved", "success", "by_discount", "pull_forward"]
-COLUMNS += ["cannibalised", "reason"]
 
 
 def usual_sales(past: Grid, sold: np.ndarray, disturbed: np.ndarray) -> np.ndarray:
@@ -97,12 +96,10 @@ def _share_brought(uplift: float) -> float:
 def campaign_success(book: Book, past: Past) -> pd.DataFrame:
     """What past campaigns of each kind kept of their promise, and what they took from later months and from siblings.
 
-    Success = sum of achieved uplifts / sum of promised ones. An uplift nobody measured is measured here against the
-    month's usual sales. The pull-forward is measured alike and weighed against the company's assumption by the
-    precision of both (normal with known variance: Gelman et al., Bayesian Data Analysis, section 2.5). What is missing
-    meanwhile from the rest of the family in that market is cannibalised, where it is beyond chance. Where campaigns had
-    discounts, uplift = (1 - discount) ^ -k - 1 is tried too: k counts where it foretells each campaign from the others
-    better than the promise does. Returns the rows of `campaign_success`.
+    Returns the rows of `campaign_success`. Success = sum of achieved uplifts / sum of promised ones; one that nobody
+    measured is measured here against usual sales. The pull-forward, measured alike, and the company's assumption weigh
+    by their precision (normal with known variance: Gelman et al., Bayesian Data Analysis, section 2.5). Where campaigns
+    had discounts, uplift = (1 - discount) ^ -k - 1 counts if it foretells each from the others better than promises do.
     """
     rules, campaigns, sold = book.company.demand, _discounted(book, past), past.sold
     after = rules.pull_forward_months
@@ -147,7 +144,7 @@ def campaign_success(book: Book, past: Past) -> pd.DataFrame:
             success, how = max(kept / promised, 0.0), say("none of this kind yet: the rate of all kinds")
         assumed = rules.pull_forward, 0.0, "; ".join([how, say("pull-forward as assumed")])
         rows.append((kind, 0, np.nan, np.nan, success, np.nan, *assumed))
-    return pd.DataFrame(rows, columns=COLUMNS).sort_values("campaign_kind", ignore_index=True)
+    return pd.DataFrame(rows, columns=TABLES["campaign_success"].names).sort_values("campaign_kind", ignore_index=True)
 
 
 def campaign_months(book: Book, past: Past) -> np.ndarray:
@@ -175,15 +172,8 @@ def _success_of(kind: str, group: pd.DataFrame, assumed: float, missing: tuple[f
         seen, error = judged["dip"].sum() / extra, noise / extra
         trust = 1 / error**2, 1 / PULL_FORWARD_DOUBT**2
         pulled = (seen * trust[0] + assumed * trust[1]) / sum(trust)
-        how.append(
-            say(
-                "pull-forward seen {seen} give or take {error}, assumed {assumed} give or take {doubt}",
-                percent(seen),
-                percent(error),
-                percent(assumed),
-                percent(PULL_FORWARD_DOUBT),
-            )
-        )
+        both = map(percent, (seen, error, assumed, PULL_FORWARD_DOUBT))
+        how.append(say("pull-forward seen {seen} give or take {error}, assumed {assumed} give or take {doubt}", *both))
     else:
         how.append(say("pull-forward as assumed"))
     success = max(achieved / promised, 0.0) if promised > 0 else 1.0
@@ -192,13 +182,8 @@ def _success_of(kind: str, group: pd.DataFrame, assumed: float, missing: tuple[f
     taken, error = np.array([missing[0], np.sqrt(np.square(missing[1]).sum())]) / max(brought.sum(), 1e-9)
     beyond = len(brought) >= LEAST_CAMPAIGNS and taken > SURE * error
     if beyond:
-        how.append(
-            say(
-                "{share} of their units were missing in the family, give or take {error}",
-                percent(taken),
-                percent(error),
-            )
-        )
+        lost = "{share} of their units were missing in the family, give or take {error}"
+        how.append(say(lost, percent(taken), percent(error)))
     shares = float(np.clip(pulled, 0, 1)), float(min(taken, 1.0)) if beyond else 0.0
     return kind, len(known), promised, achieved, success, by_discount, *shares, "; ".join(how)
 
@@ -243,18 +228,15 @@ def undisturbed(book: Book, past: Past, success: pd.DataFrame, learned: pd.DataF
         if extra > 0 and end > last:
             shift[pair, last:end] += extra * rate["pull_forward"] / after
         if extra > 0 and rate["cannibalised"] > 0:
-            beside = np.ix_(_siblings(past, pair), np.arange(first, last))
-            shift[beside] += (
-                sold[pair, first:last] * _share_brought(uplift) * rate["cannibalised"] * _shares(sold[beside])
-            )
+            beside, brought = np.ix_(_siblings(past, pair), np.arange(first, last)), sold[pair, first:last]
+            shift[beside] += brought * _share_brought(uplift) * rate["cannibalised"] * _shares(sold[beside])
         used += 1
     if used:
-        sentence = say(
+        told = (
             "The effect of {count} past campaigns (product x market) was taken out of the "
-            "history before the baseline was made; the campaigns layer puts planned ones in.",
-            used,
+            "history before the baseline was made; the campaigns layer puts planned ones in."
         )
-        notes.say("campaigns", "history", sentence)
+        notes.say("campaigns", "history", told, used)
     effects = market_effects(book, past)
     if (effects != 0).any():
         conditions = book["market_conditions"]
@@ -277,8 +259,7 @@ def _shares(units: np.ndarray) -> np.ndarray:
 
 
 def campaign_layer(book: Book, grid: Grid, volume: np.ndarray, past: Past, notes: Notes) -> np.ndarray:
-    """Units that campaigns bring at the success rate of their kind, less what they take from the months after and from
-    the rest of the family.
+    """Units that campaigns bring at the success rate of their kind, less what months after and the family lose.
 
     A campaign that ended just before the cycle still takes from its first months.
     """
@@ -317,16 +298,13 @@ def campaign_layer(book: Book, grid: Grid, volume: np.ndarray, past: Past, notes
         kept = say("past ones kept {share} of their promise", percent(rate["success"]))
         kept = say("past ones went by their discount, not by their promise") if rate["by_discount"] > 0 else kept
         kept = kept if rate["campaigns"] else rate["reason"].split(";")[0]
-        sentence = say(
+        told = (
             "Planned campaigns promise {promised} extra units; {kept}, so the plan counts on "
-            "{counted}, and takes {share} of them from the months after.",
-            number(promised),
-            kept,
-            number(counted),
-            percent(rate["pull_forward"]),
+            "{counted}, and takes {share} of them from the months after."
         )
+        sentence = say(told, number(promised), kept, number(counted), percent(rate["pull_forward"]))
         if rate["cannibalised"] > 0:
             cannibals = say("{share} of them come from other products of the family.", percent(rate["cannibalised"]))
             sentence = f"{sentence} {cannibals}"
-        notes.say("campaigns", kind, sentence, money)
+        notes.say("campaigns", kind, sentence, money=money)
     return out

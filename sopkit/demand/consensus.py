@@ -30,6 +30,15 @@ LASTING = 3
 NINETY = 1.2816
 SCOPE = ("product", "family", "market")  # what an override may name, the nearest first
 Edges = tuple[np.ndarray, np.ndarray, np.ndarray]
+# How a weight came about, of a stream without and with a lasting bias.
+BY_ERROR = (
+    "by its error at lag {lag} ({count} forecasts judged)",
+    "by its error at lag {lag} ({count} forecasts judged), after its lasting bias of {bias} is taken out",
+)
+HELD = (
+    "{share} by its error at lag {lag}; held by {limit}",
+    "{share} by its error at lag {lag}, after its lasting bias of {bias} is taken out; held by {limit}",
+)
 
 
 # Weights -----------------------------------------------------------------------------------------------------------
@@ -89,19 +98,16 @@ def _judgement(judged: pd.DataFrame, rules: Consensus) -> pd.DataFrame:
 def stream_weights(judged: pd.DataFrame, families: list[str], rules: Consensus, notes: Notes) -> pd.DataFrame:
     """The weight of each stream in each family: in proportion to 1 / WAPE^2 of its past forecasts, within limits.
 
-    Weights by the inverse of the squared error are those of Bates & Granger 1969 with correlation left out. A stream is
-    judged without its own lasting bias, which is taken out of it before it is blended; one that was never judged starts
-    at its least weight. `judged`: cycle, stream, family, month, lag, quantity, actual of past forecasts. Returns the
-    rows of `stream_weights`.
+    Returns the rows of `stream_weights`: Bates & Granger 1969 with correlation left out. A stream is judged without its
+    lasting bias, which is taken out before it is blended; one that was never judged starts at its least weight.
+    `judged`: cycle, stream, family, month, lag, quantity, actual of past forecasts.
     """
     names, lag = list(rules.streams), rules.lag
     least, most = np.array([(limit.least, limit.most) for limit in rules.streams.values()]).T
     if least.sum() > 1 or most.sum() < 1:
         sums = say("(least {least}, most {most})", local(f"{least.sum():.2f}"), local(f"{most.sum():.2f}"))
-        sentence = say(
-            "The limits of consensus.streams cannot sum to 1 {sums}: they were widened. Correct company.yaml.", sums
-        )
-        notes.say("consensus", "limits", sentence)
+        told = "The limits of consensus.streams cannot sum to 1 {sums}: they were widened. Correct company.yaml."
+        notes.say("consensus", "limits", told, sums)
     shown = _judgement(judged, rules)
     parts = {
         key: (len(part), wape(part["corrected"], part["actual"]), lasting_bias(part))
@@ -127,23 +133,12 @@ def stream_weights(judged: pd.DataFrame, families: list[str], rules: Consensus, 
                 if name == "statistical" and not known.any():
                     reason = say("nobody's past forecasts are judged: the numbers stand on their backtest")
             elif abs(share[i] - free[i]) < 1e-9:
-                how = (
-                    "by its error at lag {lag} ({count} forecasts judged), after its lasting bias of {bias} is "
-                    "taken out"
-                    if after
-                    else "by its error at lag {lag} ({count} forecasts judged)"
-                )
-                reason = say(how, lag, number(counts[i]), *after)
+                reason = say(BY_ERROR[bool(after)], lag, number(counts[i]), *after)
             else:
                 bound = "its limit, at least {share}" if share[i] > free[i] else "its limit, at most {share}"
                 at_limit = np.isclose(share[i], [least[i], most[i]]).any()
                 limit = say(bound, percent(share[i])) if at_limit else say("other streams' limits")
-                how = (
-                    "{share} by its error at lag {lag}, after its lasting bias of {bias} is taken out; held by {limit}"
-                    if after
-                    else "{share} by its error at lag {lag}; held by {limit}"
-                )
-                reason = say(how, percent(free[i]), lag, *after, limit)
+                reason = say(HELD[bool(after)], percent(free[i]), lag, *after, limit)
             rows.append((family, name, error[i], bias[i], share[i], reason))
     weights = pd.DataFrame(rows, columns=TABLES["stream_weights"].names)
     _say_blend(shown, weights, notes)
@@ -153,9 +148,7 @@ def stream_weights(judged: pd.DataFrame, families: list[str], rules: Consensus, 
 def _say_blend(shown: pd.DataFrame, weights: pd.DataFrame, notes: Notes) -> None:
     """Whether the blend would have been worse than one of its streams in the months judged, by these weights."""
     for family, mine in shown.groupby("family"):
-        wide = mine.pivot_table(
-            index=["cycle", "product", "market", "month", "actual"], columns="stream", values="corrected"
-        ).dropna()
+        wide = mine.pivot_table(index=["cycle", *CELL, "actual"], columns="stream", values="corrected").dropna()
         share = weights[weights["family"] == family].set_index("stream")["weight"]
         if len(wide) < LEAST_JUDGED or not set(share.index) <= set(wide):
             continue
@@ -163,16 +156,11 @@ def _say_blend(shown: pd.DataFrame, weights: pd.DataFrame, notes: Notes) -> None
         alone = {name: wape(wide[name], actual) for name in share.index}
         best, blended = min(alone, key=lambda name: alone[name]), wape(wide[share.index] @ share, actual)
         if blended > alone[best] + 0.0005:
-            sentence = say(
-                "In {family} the blend would have missed by {blended} in the months judged, "
-                "its best stream ({best}) alone by {alone}: few months or a limit keep the "
-                "other in.",
-                family,
-                percent(blended, 1),
-                best,
-                percent(alone[best], 1),
+            told = (
+                "In {family} the blend would have missed by {blended} in the months judged, its best stream ({best}) "
+                "alone by {alone}: few months or a limit keep the other in."
             )
-            notes.say("consensus", family, sentence)
+            notes.say("consensus", family, told, family, percent(blended, 1), best, percent(alone[best], 1))
 
 
 def spoken(statistical: np.ndarray, grid: Grid, past: Past) -> np.ndarray:
@@ -187,19 +175,14 @@ def spoken(statistical: np.ndarray, grid: Grid, past: Past) -> np.ndarray:
 def blend(streams: Mapping[str, np.ndarray], weights: pd.DataFrame, grid: Grid, notes: Notes) -> np.ndarray:
     """The streams without their lasting bias as one, by the weights of each pair's family.
 
-    Where a stream is silent the others share its weight.
-
-    `streams`: name -> grid matrix, NaN where the stream has no forecast.
+    `streams`: name -> grid matrix, NaN where the stream has no forecast; there the others share its weight.
     """
     share, bias = (weights.pivot(index="family", columns="stream", values=name) for name in ("weight", "bias"))
     total, parts = grid.zeros(), grid.zeros()
     for name in share.columns:
         if name not in streams or np.isnan(streams[name]).all():
-            sentence = say(
-                "consensus.streams names {name}, of which this cycle has no forecast: the others get its weight.",
-                repr(name),
-            )
-            notes.say("consensus", name, sentence)
+            told = "consensus.streams names {name}, of which this cycle has no forecast: the others get its weight."
+            notes.say("consensus", name, told, repr(name))
             continue
         off = grid.pairs["family"].map(bias[name]).to_numpy()[:, None]
         here = grid.pairs["family"].map(share[name]).to_numpy()[:, None] * ~np.isnan(streams[name])
@@ -232,8 +215,8 @@ def spread(before: np.ndarray, action: str, amount: float) -> np.ndarray:
 
 def in_scope(pairs: pd.DataFrame, override: Any) -> np.ndarray:
     """Which product x market rows of `pairs` an override concerns: those of every code that it names."""
-    named = [pairs[name] == getattr(override, name) for name in SCOPE if getattr(override, name)]
-    return np.all(named, axis=0) & np.ones(len(pairs), bool)
+    named = {name: getattr(override, name) for name in SCOPE if getattr(override, name)}
+    return pairs[list(named)].eq(pd.Series(named, dtype=object)).all(axis=1).to_numpy()
 
 
 def _status(overrides: pd.DataFrame, cycle: pd.Timestamp) -> np.ndarray:
@@ -254,25 +237,20 @@ def apply_overrides(
     Returns the consensus (grid matrix) and the rows of `overrides_applied` and `override_effects`.
     """
     overrides = book["overrides"].sort_values("id", ignore_index=True)
-    overrides = overrides.assign(
-        status=_status(overrides, book.first), owner=overrides["author"], units=0.0, money=0.0, scope=""
-    )
+    status = _status(overrides, book.first)
+    overrides = overrides.assign(status=status, owner=overrides["author"], units=0.0, money=0.0, scope="")
     current, price, effects = blended.copy(), grid.pairs["price"].to_numpy()[:, None], []
     for row in overrides.itertuples():
-        scope = {name: getattr(row, name) for name in SCOPE if getattr(row, name)}
-        rows = in_scope(grid.pairs, row)
-        months = np.asarray((grid.months >= row.first_month) & (grid.months <= row.last_month))
-        what = " in ".join(scope.values()) or say("everything")
+        rows, months = in_scope(grid.pairs, row), (grid.months >= row.first_month) & (grid.months <= row.last_month)
+        what = " in ".join(filter(None, (getattr(row, name) for name in SCOPE))) or say("everything")
         overrides.loc[row.Index, "scope"] = what
         if row.status != "in force":
             continue
+        subject = say("override {id}", row.id)
         if not (rows.any() and months.any()):
             overrides.loc[row.Index, "status"] = "matches nothing"
-            notes.say(
-                "overrides",
-                say("override {id}", row.id),
-                say("Override {id} of {author} ({scope}) matches nothing that is planned.", row.id, row.author, what),
-            )
+            told = "Override {id} of {author} ({scope}) matches nothing that is planned."
+            notes.say("overrides", subject, told, row.id, row.author, what)
             continue
         cells = np.ix_(rows, months)
         before = current[cells]
@@ -280,16 +258,11 @@ def apply_overrides(
         units = (after - before).sum()
         overrides.loc[row.Index, ["units", "money"]] = units, ((after - before) * price[rows]).sum()
         if row.action == "add" and not np.isclose(units, row.amount * months.sum()):
-            sentence = say(
-                "Override {id} of {author} takes {quantity} a month out of {scope}, more than there is in "
-                "some: those "
-                "stop at 0.",
-                row.id,
-                row.author,
-                number(-row.amount),
-                what,
+            told = (
+                "Override {id} of {author} takes {quantity} a month out of {scope}, more than there is in some: those "
+                "stop at 0."
             )
-            notes.say("overrides", say("override {id}", row.id), sentence)
+            notes.say("overrides", subject, told, row.id, row.author, number(-row.amount), what)
         here = Grid(grid.pairs[rows], grid.months[months]).long(before=before, after=after)
         effects.append(here.assign(id=row.id, cycle=book.first, owner=row.author, reason=row.reason))
     names = TABLES["override_effects"].names
@@ -304,7 +277,7 @@ def committed(book: Book, table: str, frame: pd.DataFrame, notes: Notes) -> pd.D
             frame = apply({table: frame}, changes, title)[0][table]
         except SopkitError as error:
             fix = say("Correct the tables, or revoke it: sopkit commitments --revoke.")
-            notes.say("consensus", title, say("This commitment changes nothing any more: {error} {fix}", error, fix))
+            notes.say("consensus", title, "This commitment changes nothing any more: {error} {fix}", error, fix)
     return frame
 
 
@@ -351,9 +324,9 @@ def levels(book: Book, grid: Grid, base: np.ndarray, consensus: np.ndarray, vari
             mine = forecast[forecast["level"] == "total"].assign(node=nodes[0])
         here = Grid(pd.DataFrame({"product": nodes, "market": ""}), grid.months)
         mine = mine.assign(product=mine["node"], market="")
-        edges = here.matrix(mine, "quantity"), here.matrix(mine, "p10"), here.matrix(mine, "p90")
+        middle, low, high = (here.matrix(mine, name) for name in ("quantity", "p10", "p90"))
         total = summing @ consensus
-        p10, p90 = consensus_range(edges, total, summing @ variance, np.array(nodes))
+        p10, p90 = consensus_range((middle, low, high), total, summing @ variance, np.array(nodes))
         parts.append(here.long(baseline=summing @ base, consensus=total, p10=p10, p90=p90).assign(level=level))
     return pd.concat(parts, ignore_index=True).rename(columns={"product": "node"}).drop(columns="market")
 

@@ -55,11 +55,16 @@ def statistical(
             except Exception:  # statsforecast raises bare Exception for "too short" and "no model could be fitted"
                 continue
             ahead, past = adjusted.back(answer["mean"], answer["fitted"])
-            if np.isfinite(ahead).all() and np.abs(ahead).max() <= EXPLODED * np.abs(y).max():
+            if believable(ahead, y):
                 ahead_of[name] = np.maximum(ahead, 0.0)
                 if name != "mfles":
                     fitted[name] = past / level
     return ahead_of, fitted
+
+
+def believable(ahead: np.ndarray, past: np.ndarray) -> bool:
+    """Whether a forecast is made of numbers, none far above anything that was ever seen."""
+    return bool(np.isfinite(ahead).all() and np.abs(ahead).max() <= EXPLODED * np.abs(past).max())
 
 
 @dataclass(frozen=True)
@@ -97,8 +102,7 @@ def own_season(y: np.ndarray, season: int) -> Adjusted:
     """The season of `y` by classical decomposition, shrunk towards none by its own uncertainty.
 
     Ratios to a centred moving average (to the line through yearly means with less than three years; differences where
-    `y` is not above 0 throughout), averaged by month, then the
-    James-Stein shrinkage of Miller & Williams (2003): a season that could as well be noise is mostly taken away.
+    `y` is not above 0 throughout), averaged by month, then the James-Stein shrinkage of Miller & Williams (2003).
     """
     if len(y) < 3 * season:  # the moving average would leave each month once, and so no noise to shrink by
         means = y[len(y) % season :].reshape(-1, season).mean(axis=1)
@@ -267,11 +271,7 @@ def lightgbm(
     for name, y in past.items():
         back, _ = adjusted[name].back(levels[name], y[:0])
         answers = {LIGHTGBM[0]: (monthly[name] + yearly[name]) / 2, LIGHTGBM[1]: (monthly[name] + back) / 2}
-        out[name] = {
-            contestant: np.maximum(values, 0.0)
-            for contestant, values in answers.items()
-            if np.isfinite(values).all() and np.abs(values).max() <= EXPLODED * np.abs(y).max()
-        }
+        out[name] = {one: np.maximum(values, 0.0) for one, values in answers.items() if believable(values, y)}
     return out
 
 
@@ -281,22 +281,12 @@ def _learner(objective: str, transforms: list[Any], *, freq: str, season: int, s
     from mlforecast import MLForecast
     from mlforecast.lag_transforms import RollingMean
 
+    # 63 bins are as good as 255 on M1 and tourism, in a fifth less time
     model = LGBMRegressor(
-        objective=objective,
-        n_estimators=200,
-        max_bin=63,  # as good as 255 on M1 and tourism, a fifth less time
-        learning_rate=0.05,
-        num_leaves=31,
-        min_child_samples=20,
-        colsample_bytree=0.8,
-        subsample=0.8,
-        subsample_freq=1,
-        random_state=seed,
-        n_jobs=1,
-        deterministic=True,
-        force_row_wise=True,
-        verbosity=-1,
-    )
+        objective=objective, n_estimators=200, max_bin=63, learning_rate=0.05, num_leaves=31, min_child_samples=20,
+        colsample_bytree=0.8, subsample=0.8, subsample_freq=1, random_state=seed, n_jobs=1, deterministic=True,
+        force_row_wise=True, verbosity=-1,
+    )  # fmt: skip
     means: list[Any] = [RollingMean(3, min_samples=1), RollingMean(season, min_samples=1)]
     return MLForecast(
         models={"ahead": model},

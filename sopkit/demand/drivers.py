@@ -56,26 +56,16 @@ def driver_effects(book: Book, past: Past, disturbed: np.ndarray, notes: Notes) 
         return pd.DataFrame(columns=columns)
     price = _log(prices_by_month(book, past))
     names = [PRICE, BEFORE, FAMILY, *events]
-    given = [price, _earlier(price), _siblings(price, past), *events.values()]
+    earlier = np.concatenate([price[:, :1], price[:, :-1]], axis=1)  # of the first month its own
+    given = [price, earlier, _siblings(price, past), *events.values()]
+    least = [1e-9 if name in events else MOVED for name in names]
     rows: list[tuple] = []
     for family, places in past.pairs.groupby("family", sort=True).indices.items():
         found = _absorbed(past, places, given, disturbed)
-        moved = [i for i in range(len(names)) if found is not None and found.x[:, i].std() > _least(names[i])]
+        moved = [i for i in range(len(names)) if found is not None and found.x[:, i].std() > least[i]]
         if found is None or not moved:
-            rows.append(
-                (
-                    family,
-                    "",
-                    PRICE,
-                    np.nan,
-                    np.nan,
-                    np.nan,
-                    np.nan,
-                    0,
-                    False,
-                    say("its prices and events never changed"),
-                )
-            )
+            still = say("its prices and events never changed")
+            rows.append((family, "", PRICE, *[np.nan] * 4, 0, False, still))
             continue
         effect, error = _explained(found.y, found.x[:, moved], found.absorbed)
         for i, value, doubt in zip(moved, effect, error, strict=True):
@@ -132,11 +122,6 @@ def _log(values: np.ndarray) -> np.ndarray:
     return np.log(np.where(values > 0, values, np.nan))
 
 
-def _earlier(price: np.ndarray) -> np.ndarray:
-    """Each month's price of the month before; its own in the first."""
-    return np.concatenate([price[:, :1], price[:, :-1]], axis=1)
-
-
 def _siblings(price: np.ndarray, grid: Grid) -> np.ndarray:
     """The mean of the other products' `price` of the same family and market."""
     out = np.full(price.shape, np.nan)
@@ -156,10 +141,6 @@ def _events(book: Book, grid: Grid) -> dict[str, np.ndarray]:
         spread = grid.pairs[["product", "market", "family"]].merge(mine, on=["family", "market"])
         out[f"event: {name}"] = np.minimum(grid.matrix(spread), 1.0)
     return out
-
-
-def _least(driver: str) -> float:
-    return 1e-9 if driver.startswith("event: ") else MOVED
 
 
 def _absorbed(past: Past, places: np.ndarray, given: list[np.ndarray], disturbed: np.ndarray) -> _Family | None:
@@ -242,33 +223,17 @@ def _say(effects: pd.DataFrame, notes: Notes) -> None:
     for family, rows in effects[effects["product"] == ""].groupby("family", sort=True):
         for row in rows.itertuples():
             if not row.counts:
-                notes.say(
-                    "drivers",
-                    family,
-                    say(
-                        "{family}: not enough evidence of {driver} ({reason}): it moves nothing.",
-                        family,
-                        row.driver,
-                        row.reason,
-                    ),
-                )
+                told = "{family}: not enough evidence of {driver} ({reason}): it moves nothing."
+                notes.say("drivers", family, told, family, row.driver, row.reason)
                 continue
-            doubt = local(f"{row.low:+.2f}"), local(f"{row.high:+.2f}"), row.months
             if row.driver.startswith("event: "):
-                sentence = say(
-                    "{family}, {driver}: changes demand by {share} (90 % between {low} and {high}, {months} months).",
-                    family,
-                    row.driver,
-                    percent(np.expm1(row.effect), sign=True),
-                    *doubt,
-                )
+                effect = percent(np.expm1(row.effect), sign=True)
+                told = "{family}, {driver}: changes demand by {share} (90 % between {low} and {high}, {months} months)."
             else:
-                sentence = say(
+                effect = local(f"{row.effect:+.2f}")
+                told = (
                     "{family}, {driver}: 1 % dearer changes demand by {effect} % (90 % between {low} and "
-                    "{high}, {months} months).",
-                    family,
-                    row.driver,
-                    local(f"{row.effect:+.2f}"),
-                    *doubt,
+                    "{high}, {months} months)."
                 )
-            notes.say("drivers", family, sentence)
+            doubt = local(f"{row.low:+.2f}"), local(f"{row.high:+.2f}"), row.months
+            notes.say("drivers", family, told, family, row.driver, effect, *doubt)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from sopkit import kpis
 from sopkit.demand.grid import CELL
-from sopkit.demand.judged import BIAS_LIMIT, KEPT
+from sopkit.demand.judged import BIAS_LIMIT, KEPT, last_consensus
 from sopkit.words import month_name, number, percent, say
 
 if TYPE_CHECKING:
@@ -43,12 +43,11 @@ def exceptions(book: Book, judged: pd.DataFrame, accuracy: pd.DataFrame) -> tupl
     rules = book.company.demand
     frame["shown"] = frame.groupby("cause").cumcount() < rules.exceptions_each
     frame["shown"] &= frame["shown"].cumsum() <= rules.exceptions_shown
-    sums = frame.groupby("cause", as_index=False).agg(
-        found=("money", "size"), shown=("shown", "sum"), money=("money", "sum")
-    )
-    shown = frame[frame["shown"]].drop(columns="shown").reset_index(drop=True)
-    shown = shown.assign(rank=np.arange(1, len(shown) + 1))
+    by_cause = {"found": ("money", "size"), "shown": ("shown", "sum"), "money": ("money", "sum")}
+    sums = frame.groupby("cause", as_index=False).agg(**by_cause)
     sums = sums.sort_values("money", ascending=False, ignore_index=True)
+    shown = frame[frame["shown"]].drop(columns="shown").reset_index(drop=True)
+    shown["rank"] = np.arange(1, len(shown) + 1)
     return shown.assign(cause=shown["cause"].map(say)), sums.assign(cause=sums["cause"].map(say))
 
 
@@ -66,32 +65,24 @@ def _disagreements(book: Book, accuracy: pd.DataFrame) -> Iterator[Found]:
         lean, share = usual.get(book.family[row.product], 0.0), row.sales / row.statistical
         off = abs(share / (1 + lean) - 1)
         if off >= 0.05:
-            sentence = say(
-                "Sales expects {share} against the numbers for {product}; usually it leans {lean}.",
-                percent(share - 1, sign=True),
-                row.product,
-                percent(lean, sign=True),
-            )
+            told = "Sales expects {share} against the numbers for {product}; usually it leans {lean}."
+            sentence = say(told, percent(share - 1, sign=True), row.product, percent(lean, sign=True))
             yield row.product, "", off * row.money, sentence, say("ask sales what it knows that history does not")
 
 
 def _moved(book: Book) -> Iterator[Found]:
     """Products whose consensus moved by 10 % or more since the last cycle."""
-    past = book["past_forecasts"]
-    past = past[(past["stream"] == "consensus") & (past["cycle"] < book.first)]
-    both = book["demand_plan"].merge(past.loc[past["cycle"] == past["cycle"].max(), [*CELL, "quantity"]], on=CELL)
+    both = book["demand_plan"].merge(last_consensus(book)[[*CELL, "quantity"]], on=CELL)
     sums = _by_product(both, "consensus", "quantity", money=(both["consensus"] - both["quantity"]) * both["price"])
     for row in sums[sums["quantity"] > 0].itertuples():
         change = row.consensus / row.quantity - 1
         if abs(change) >= 0.10:
-            sentence = say(
+            told = (
                 "{product} moved by {share} since the last cycle, from {quantity} to "
-                "{consensus} units over the months both plan.",
-                row.product,
-                percent(change, sign=True),
-                number(row.quantity),
-                number(row.consensus),
+                "{consensus} units over the months both plan."
             )
+            units = number(row.quantity), number(row.consensus)
+            sentence = say(told, row.product, percent(change, sign=True), *units)
             yield row.product, "", abs(row.money), sentence, say("give the reason before supply follows")
 
 
@@ -119,13 +110,8 @@ def _missed(judged: pd.DataFrame) -> Iterator[Found]:
     for row in sums[sums["actual"] > 0].itertuples():
         off = row.quantity / row.actual - 1
         if abs(off) >= 0.20:
-            sentence = say(
-                "{product} sold {actual} last month; {quantity} were forecast ({share}).",
-                row.product,
-                number(row.actual),
-                number(row.quantity),
-                percent(off, sign=True),
-            )
+            told = "{product} sold {actual} last month; {quantity} were forecast ({share})."
+            sentence = say(told, row.product, number(row.actual), number(row.quantity), percent(off, sign=True))
             yield row.product, "", abs(row.money), sentence, say("find out whether it was a one-off")
 
 
@@ -136,17 +122,12 @@ def _deals(book: Book) -> Iterator[Found]:
     deals = deals[~deals["in_baseline"] & deals["month"].isin(set(book["demand_plan"]["month"])) & unsure]
     for row, price in zip(deals.itertuples(), book.net_prices(deals), strict=True):
         lost, won = row.quantity * row.probability, row.quantity * (1 - row.probability)
-        numbers = [number(one) for one in (row.quantity, lost, won)]
-        sentence = say(
+        told = (
             "{customer}, {month}, {quantity} {product} at {share}: lost, {lost} planned units go; won, "
-            "{won} more are needed.",
-            row.customer,
-            month_name(row.month),
-            numbers[0],
-            row.product,
-            percent(row.probability),
-            *numbers[1:],
+            "{won} more are needed."
         )
+        deal = row.customer, month_name(row.month), number(row.quantity), row.product, percent(row.probability)
+        sentence = say(told, *deal, number(lost), number(won))
         advice = say("agree with sales when it will be known; ready a scenario")
         yield row.product, row.market, max(lost, won) * price, sentence, advice
 
@@ -163,14 +144,8 @@ def _launches(book: Book) -> Iterator[Found]:
             sentence = say("{product} starts in {month}: {units} units rest on {like}.", *told, number(units), like)
             yield row.product, "", money, sentence, say("hold the first weeks against the curve before ordering more")
         else:
-            advice = say("name a like-product and a curve, or enter an override")
-            yield (
-                row.product,
-                "",
-                money,
-                say("{product} starts in {month} and nothing is planned for it.", *told),
-                advice,
-            )
+            sentence = say("{product} starts in {month} and nothing is planned for it.", *told)
+            yield row.product, "", money, sentence, say("name a like-product and a curve, or enter an override")
 
 
 def _campaigns(book: Book) -> Iterator[Found]:
@@ -186,16 +161,12 @@ def _campaigns(book: Book) -> Iterator[Found]:
             gap = base * row.promised_uplift * (1 - rate[kind])
             missing, money = missing + gap, money + gap * price
         if missing > 0 and rate[kind] < KEPT:
-            sentence = say(
+            told = (
                 "{campaign} promises {missing} more {product} than campaigns of its kind "
-                "ever kept ({rate} of the promise); it costs {cost} {currency}.",
-                campaign,
-                number(missing),
-                product,
-                percent(rate[kind]),
-                number(rows["cost"].sum()),
-                book.currency,
+                "ever kept ({rate} of the promise); it costs {cost} {currency}."
             )
+            cost = number(rows["cost"].sum()), book.currency
+            sentence = say(told, campaign, number(missing), product, percent(rate[kind]), *cost)
             yield product, "", money, sentence, say("plan at what was kept; ask whether it pays for itself")
 
 
@@ -203,14 +174,8 @@ def _overrides(book: Book) -> Iterator[Found]:
     """Overrides in force that nobody can check."""
     applied = book["overrides_applied"]
     for row in applied[(applied["status"] == "in force") & (applied["evidence"] == "")].itertuples():
-        sentence = say(
-            "Override {id} of {owner} moves {units} units of {scope} ({reason}); no evidence is named.",
-            row.id,
-            row.owner,
-            number(row.units, sign=True),
-            row.scope,
-            row.reason,
-        )
+        told = "Override {id} of {owner} moves {units} units of {scope} ({reason}); no evidence is named."
+        sentence = say(told, row.id, row.owner, number(row.units, sign=True), row.scope, row.reason)
         yield "", "", abs(row.money), sentence, say("name the evidence or let it expire")
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from sopkit import charts
-from sopkit.demand.judged import ALL
+from sopkit.demand.grid import CELL
+from sopkit.demand.judged import ALL, last_consensus
 from sopkit.words import listed, month_name, number, percent, say, sentence, than, written
 
 if TYPE_CHECKING:
@@ -41,44 +42,31 @@ def reasons(book: Book, product: str, market: str = "") -> list[tuple[str, str]]
     units, near = book.units, plan[plan["month"].isin(book.year)]
     consensus, baseline = near["consensus"].sum(), near["baseline"].sum()
     low, high = (near[edge].sum() / max(consensus, 1e-9) for edge in ("p10", "p90"))
-    told = say(
-        "{quantity} {unit} in the {span}; four months in five end between {low} and {high} of their plan.",
-        number(consensus),
-        units,
-        book.span,
-        percent(low),
-        percent(high),
-    )
+    how = "{quantity} {unit} in the {span}; four months in five end between {low} and {high} of their plan."
+    told = say(how, number(consensus), units, book.span, percent(low), percent(high))
     lines = [("plan", told)]
     past = of("baseline_history").groupby("month")["quantity"].sum()
     lines += _past(past, baseline, units)
     models = of("baseline").drop_duplicates(["product", "market"])["model"]
     if len(models):
-        lines.append(
-            ("method", say("Forecast by {models}: weights by what each missed so far.", listed(sorted(set(models)), 2)))
-        )
+        told = say("Forecast by {models}: weights by what each missed so far.", listed(sorted(set(models)), 2))
+        lines.append(("method", told))
     lines += _drivers(book, product)
+    added = "{quantity} {unit} added to the baseline of {baseline}."
+    taken = "{quantity} {unit} taken from the baseline of {baseline}."
     for layer, words in LAYER_WORDS.items():
         moved = near[layer].sum()
         if abs(moved) >= max(0.5, 0.001 * abs(consensus)):
-            way = (
-                "{quantity} {unit} added to the baseline of {baseline}."
-                if moved > 0
-                else "{quantity} {unit} taken from the baseline of {baseline}."
-            )
-            lines.append((words, say(way, number(abs(moved)), units, number(baseline))))
+            lines.append((words, say(added if moved > 0 else taken, number(abs(moved)), units, number(baseline))))
     blended = (near["blended"] - near["statistical"]).sum()
     if abs(blended) >= 0.5 and near["sales"].notna().any():
         weight = book["stream_weights"]
         weight = weight[(weight["family"] == near["family"].iat[0]) & (weight["stream"] == "sales")]
         parts = [number(blended, sign=True), units, *weight["reason"].iloc[:1]]
-        how = (
-            "Blended in, it moves the plan by {quantity} {unit} ({reason})."
-            if len(weight)
-            else "Blended in, it moves the plan by {quantity} {unit}."
-        )
+        how = "Blended in, it moves the plan by {quantity} {unit}."
+        how = "Blended in, it moves the plan by {quantity} {unit} ({reason})." if len(weight) else how
         lines.append(("sales department", say(how, *parts)))
-    lines += _change(book, plan, units)
+    lines += _change(book, plan)
     notes = book["baseline_notes"]
     pairs = plan[["product", "market"]].drop_duplicates().itertuples(index=False)
     names = {f"product x market: {name}/{where}" for name, where in pairs}
@@ -91,13 +79,10 @@ def _past(past: pd.Series, baseline: float, units: str) -> list[tuple[str, str]]
     if past.empty:
         return [("level", say("It was never sold: the plan rests on what people say and on layers."))]
     year = past.tail(12)
-    sold = say(
-        "The last {count} months sold {quantity} {unit}, without campaigns, market conditions and prices that "
-        "differed.",
-        len(year),
-        number(year.sum()),
-        units,
+    told = (
+        "The last {count} months sold {quantity} {unit}, without campaigns, market conditions and prices that differed."
     )
+    sold = say(told, len(year), number(year.sum()), units)
     out = [("level", sold)]
     if len(past) < 24:
         told = say("{count} months of history: the season is that of longer series, if any.", len(past))
@@ -129,41 +114,27 @@ def _drivers(book: Book, product: str) -> list[tuple[str, str]]:
         if row.counts:
             give = number(1.645 * row.error, 2)
             if row.driver.startswith("event"):
-                told = say(
-                    "{driver}: moves demand by {share} (give or take {error}).",
-                    row.driver,
-                    percent(np.expm1(row.effect), sign=True),
-                    give,
-                )
+                how = "{driver}: moves demand by {share} (give or take {error})."
+                told = say(how, row.driver, percent(np.expm1(row.effect), sign=True), give)
             else:
-                told = say(
-                    "{driver}: 1 % dearer moves demand by {effect} % (give or take {error}).",
-                    row.driver,
-                    number(row.effect, 2, sign=True),
-                    give,
-                )
+                how = "{driver}: 1 % dearer moves demand by {effect} % (give or take {error})."
+                told = say(how, row.driver, number(row.effect, 2, sign=True), give)
             out.append(("drivers", told))
         else:
             out.append(("drivers", say("{driver}: {reason}, so it moves nothing.", row.driver, row.reason)))
     return out
 
 
-def _change(book: Book, plan: pd.DataFrame, units: str) -> list[tuple[str, str]]:
+def _change(book: Book, plan: pd.DataFrame) -> list[tuple[str, str]]:
     """How the consensus moved since the last cycle over the months that both plan."""
-    past = book["past_forecasts"]
-    past = past[(past["stream"] == "consensus") & (past["cycle"] < book.first)]
-    if past.empty:
-        return []
-    last = past["cycle"].max()
-    both = plan.merge(past.loc[past["cycle"] == last, ["product", "market", "month", "quantity"]])
+    past = last_consensus(book)
+    both, last = plan.merge(past[[*CELL, "quantity"]]), past["cycle"].max()
     if both.empty or both["quantity"].sum() <= 0:
         return []
     change = both["consensus"].sum() / both["quantity"].sum() - 1
-    how = (
-        "Over the months both plan, it is {share} above what it was in the cycle of {month}.",
-        "Over the months both plan, it is {share} below what it was in the cycle of {month}.",
-    )
-    told = say(how[int(change < 0)], percent(abs(change), 1), month_name(last))
+    above = "Over the months both plan, it is {share} above what it was in the cycle of {month}."
+    below = "Over the months both plan, it is {share} below what it was in the cycle of {month}."
+    told = say(below if change < 0 else above, percent(abs(change), 1), month_name(last))
     if abs(change) < 0.005:
         told = say("Over the months both plan, it stands where it stood in the cycle of {month}.", month_name(last))
     return [("last change", told)]

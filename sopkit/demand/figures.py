@@ -8,7 +8,6 @@ from sopkit import charts
 from sopkit.book import Book
 from sopkit.charts import Figure, Show
 from sopkit.demand.explain import few_beaten
-from sopkit.demand.judged import ALL
 from sopkit.kpis import ERROR_SIGN
 from sopkit.words import amount, leaning, listed, number, say, sentence, several, span, than
 
@@ -30,17 +29,9 @@ def _ahead(book: Book) -> str:
     return say("{months} ahead", lag) if book.judged_lag else say("for the cycle's own month")
 
 
-def _lag(book: Book, table: str, family: str = "family == @ALL") -> pd.DataFrame:
+def _lag(book: Book, table: str, family: str = "family == 'all'") -> pd.DataFrame:
     """The rows of `table` at the lag at which this company judges."""
-    lag = book.judged_lag
-    return book[table].query(f"{family} and lag == @lag", local_dict={"ALL": ALL, "lag": lag})
-
-
-def sold(book: Book) -> pd.DataFrame:
-    """Sales as they came: product, market, month, quantity; of corrected history where the raw one is not at hand."""
-    if len(book["sales_history"]):
-        return book["sales_history"]
-    return book["clean_history"].drop(columns="quantity").rename(columns={"raw": "quantity"})
+    return book[table].query(f"{family} and lag == {book.judged_lag}")
 
 
 # The plan ----------------------------------------------------------------------------------------------------------
@@ -48,7 +39,7 @@ def sold(book: Book) -> pd.DataFrame:
 
 def outlook(book: Book, months: int = 24) -> Figure:
     """Sales of the last `months`, the consensus with its range, the baseline and what the sales department expects."""
-    past = sold(book).groupby("month")["quantity"].sum().tail(months)
+    past = book.sold.groupby("month")["quantity"].sum().tail(months)
     total = book["demand_levels"].query("level == 'total'").set_index("month")
     if total.empty:
         total = book["demand_plan"].groupby("month")[["baseline", "consensus", "p10", "p90"]].sum()
@@ -78,9 +69,8 @@ def families(book: Book) -> Figure:
     """The consensus of each family, month by month."""
     return charts.heat_map(
         book["demand_levels"].query("level == 'family'").assign(node=lambda f: book.in_words(f["node"])), "node",
-        "month", "consensus",
-        who=book.who, title="Consensus by family",
-        unit=book.units, source="demand_levels", better="higher",
+        "month", "consensus", who=book.who, title="Consensus by family", unit=book.units, source="demand_levels",
+        better="higher",
         look_for="Where the seasons of the families peak together, supply falls short.",
     )  # fmt: skip
 
@@ -91,28 +81,23 @@ def by_family(book: Book) -> Figure:
     near = near.assign(value=near["consensus"] * near["price"], sales=near["blended"] - near["statistical"])
     steps = [*LAYERS, "consensus", "value"]
     rows = near.groupby("family")[["baseline", *steps]].sum().reset_index()
-    past = book.year_ago(sold(book))
+    past = book.year_ago(book.sold)
     rows["last"] = rows["family"].map(past.groupby(book.families(past["product"]))["quantity"].sum()).astype(float)
     rows["growth"] = rows["consensus"] / rows["last"].where(rows["last"] > 0) - 1
     rows["family"] = book.called(rows["family"], "families")
     known = rows.dropna(subset="growth").sort_values("growth", ascending=False, kind="stable")
-    moving = {
-        name: Show(sentence(say(words)), book.units, True)
-        for name, words in LAYERS.items()
-        if rows[name].abs().sum() > 0.5
-    }
+    moving = [name for name in LAYERS if rows[name].abs().sum() > 0.5]
+    layers = {name: Show(sentence(say(LAYERS[name])), book.units, True) for name in moving}
     return charts.table(
         rows,
         {"family": Show("Family"), "last": Show("Last 12 months", book.units),
-         "baseline": Show("Baseline", book.units), **moving, "consensus": Show("Consensus", book.units),
+         "baseline": Show("Baseline", book.units), **layers, "consensus": Show("Consensus", book.units),
          "growth": Show("Growth", "share", True), "value": Show("Value", book.currency)},
-        who=book.who,
-        title="From baseline to consensus", unit=say("{span}, at net prices", book.span),
-            source="demand_plan sales_history",
-        period=span(book.year[0], book.year[-1]), better="higher",
-        look_for=say("Strongest growth: {family}, {share}.", known['family'].iloc[0], amount(known['growth'].iloc[0],
-            'share', sign=True))
-        if len(known) else "", note="A layer that moves nothing is left out.",
+        who=book.who, title="From baseline to consensus", unit=say("{span}, at net prices", book.span),
+        source="demand_plan sales_history", period=span(book.year[0], book.year[-1]), better="higher",
+        look_for=say("Strongest growth: {family}, {share}.", known["family"].iloc[0],
+                     amount(known["growth"].iloc[0], "share", True)) if len(known) else "",
+        note="A layer that moves nothing is left out.",
     )  # fmt: skip
 
 
@@ -185,39 +170,42 @@ def pipeline(book: Book, most: int = 8) -> Figure:
         who=book.who, title="Opportunities in the CRM", unit="weighted by probability", source="pipeline_weight",
         none="The CRM holds no opportunity in the planned months.",
         look_for=say("{customer} weighs most on production; a deal is won whole or not at all.",
-            deals['customer'].iloc[0])
-        if len(deals) else "",
+                     deals["customer"].iloc[0]) if len(deals) else "",
     )  # fmt: skip
 
 
 def changed(book: Book) -> Figure:
     """From the last cycle's plan to this one's, layer by layer, in money."""
-    rows = book["demand_change"].query("family == @ALL", local_dict={"ALL": ALL}).sort_values("step")
+    rows = book["demand_change"].query("family == 'all'").sort_values("step")
     steps, ends = rows.iloc[1:-1], rows.iloc[[0, -1]] if len(rows) > 1 else rows
-    moved = book["demand_change"].query("family != @ALL", local_dict={"ALL": ALL})
-    moved = moved.pivot(index="family", columns="step", values="money").agg(
-        lambda f: f.dropna().iloc[-1] - f.iloc[0], 1
-    )
+    wide = _family_change(book).ffill(axis=1)
+    moved = wide.iloc[:, -1] - wide.iloc[:, 0] if len(wide) else pd.Series(dtype=float)
     most = moved.abs().idxmax() if len(moved) else ""
     return charts.waterfall(
         steps[steps["money"].abs() >= 0.5].assign(layer=lambda f: [sentence(say(one)) for one in f["layer"]])
         if len(rows) > 2 else None,
-        "layer", "money", unit=book.currency,
-        who=book.who, title="Demand plan, last cycle to this one", source="demand_change",
+        "layer", "money", unit=book.currency, who=book.who, title="Demand plan, last cycle to this one",
+        source="demand_change",
         start=sentence(say(ends["layer"].iloc[0])) if len(ends) else "", shows=["last plan", "plan"],
         end=sentence(say(ends["layer"].iloc[-1])) if len(ends) else "", better="higher",
         opening=float(ends["money"].iloc[0]) if len(ends) else 0.0, period=rows["months"].iloc[0] if len(rows) else "",
-        look_for=say("Largest change of a family: {family}, {money}.", book.names('families').get(most, most),
-            amount(moved[most], book.currency, True)) if most else "Each bar is one layer of the forecast.",
-        note=say("Over {span}, at today's net prices. Layers that did not change are left out.", rows['months'].iloc[0])
-        if len(rows) else "", none="There is no earlier plan to compare with.",
+        look_for=say("Largest change of a family: {family}, {money}.", book.names("families").get(most, most),
+                     amount(moved[most], book.currency, True)) if most else "Each bar is one layer of the forecast.",
+        note=say("Over {span}, at today's net prices. Layers that did not change are left out.",
+                 rows["months"].iloc[0]) if len(rows) else "",
+        none="There is no earlier plan to compare with.",
     )  # fmt: skip
+
+
+def _family_change(book: Book) -> pd.DataFrame:
+    """Money of the demand plan after each step from the last cycle to this one: family x step."""
+    rows = book["demand_change"].query("family != 'all'")
+    return rows.pivot(index="family", columns="step", values="money")
 
 
 def changed_by_family(book: Book) -> Figure:
     """The last cycle's plan and this one's by family, in money over the months that both plan."""
-    rows = book["demand_change"].query("family != @ALL", local_dict={"ALL": ALL})
-    wide = rows.pivot(index="family", columns="step", values="money")
+    months, wide = book["demand_change"]["months"], _family_change(book)
     both = pd.DataFrame({"last plan": wide.iloc[:, 0], "plan": wide.ffill(axis=1).iloc[:, -1]}) if len(wide) else wide
     both = both.rename(index=book.names("families"))
     if len(both):
@@ -226,9 +214,9 @@ def changed_by_family(book: Book) -> Figure:
     return charts.variances(
         both.rename_axis("family").reset_index() if len(both) else None, "family", unit=book.currency, bold=("All",),
         against=("last plan",), who=book.who, title="Demand plan by family", source="demand_change", better="higher",
-        period=rows["months"].iloc[0] if len(rows) else "", none="There is no earlier plan to compare with.",
+        period=months.iloc[0] if len(months) else "", none="There is no earlier plan to compare with.",
         look_for=say("{family} moved most.", change.abs().idxmax()) if len(change) else "",
-            note="At today's net prices.",
+        note="At today's net prices.",
     )  # fmt: skip
 
 
@@ -239,25 +227,23 @@ def in_words(book: Book) -> Figure:
     """What the past cycles show of streams, campaigns, steps and people."""
     return charts.table(
         book["demand_notes"].query("topic == 'who was right'"),
-        {"subject": "Who", "sentence": "What past cycles show"},
-        who=book.who, title="In words", note=ERROR_SIGN, none=NOT_JUDGED,
-        source="demand_notes", shows=["actual"],
+        {"subject": "Who", "sentence": "What past cycles show"}, who=book.who, title="In words", note=ERROR_SIGN,
+        none=NOT_JUDGED, source="demand_notes", shows=["actual"],
     )  # fmt: skip
 
 
 def stair(book: Book) -> Figure:
     """The error after each step from naive to consensus; a step that changes nothing is left out."""
     rows = _lag(book, "fva").sort_values("step")
-    rows = rows.assign(
-        name=[say(STREAMS.get(one, name)) for one, name in zip(rows["stream"], rows["name"], strict=True)]
-    )
+    names = zip(rows["stream"], rows["name"], strict=True)
+    rows = rows.assign(name=[say(STREAMS.get(one, name)) for one, name in names])
     rows = rows[rows["fva"].isna() | (rows["fva"].abs() > 1e-9)]
     harmful = rows[rows["fva"] < -0.0005]
     return charts.stair_step(
         rows, "name", "wape", unit="share", width=charts.WIDE, source="fva", none=NOT_JUDGED, shows=["actual"],
         who=book.who, title=say("Error after each step, {ahead}", _ahead(book)),
-        look_for=say("What destroyed value: {steps}.",
-            listed(harmful['name'])) if len(harmful) else "No step destroyed value.",
+        look_for=say("What destroyed value: {steps}.", listed(harmful["name"])) if len(harmful)
+        else "No step destroyed value.",
         note=" ".join([say("WAPE: sum of absolute errors / sum of sales. A minus made it better (blue), a plus worse "
                            "(vermillion)."), *few_beaten(book)]),
     )  # fmt: skip
@@ -272,41 +258,34 @@ def accuracy(book: Book) -> Figure:
         rows, charts.columns_of("forecast_accuracy", "stream wape value_wape +bias +tracking_signal rmsse"),
         who=book.who, title="Whose forecast was right", unit=_ahead(book), none=NOT_JUDGED, source="forecast_accuracy",
         better="lower", shows=["actual"],
-        look_for=say("The most biased stream is {stream}: {bias}.", known['stream'].iloc[-1],
-            leaning(known['bias'].iloc[-1]))
-        if len(known) else "", note=say(ERROR_SIGN) + " " + say("A tracking signal beyond -4 or +4 is no chance."),
+        look_for=say("The most biased stream is {stream}: {bias}.", known["stream"].iloc[-1],
+                     leaning(known["bias"].iloc[-1])) if len(known) else "",
+        note=say(ERROR_SIGN) + " " + say("A tracking signal beyond -4 or +4 is no chance."),
     )  # fmt: skip
 
 
 def accuracy_by_lag(book: Book) -> Figure:
     """The error of every stream, the further ahead the worse."""
     return charts.heat_map(
-        book["forecast_accuracy"].query("family == @ALL", local_dict={"ALL": ALL}), "stream", "lag", "wape",
-        unit="share", none=NOT_JUDGED,
-        who=book.who, title="Error (WAPE) by months ahead", source="forecast_accuracy", better="lower",
-        shows=["actual"], look_for="Which stream holds when decisions must be taken early?",
+        book["forecast_accuracy"].query("family == 'all'"), "stream", "lag", "wape",
+        unit="share", none=NOT_JUDGED, who=book.who, title="Error (WAPE) by months ahead", source="forecast_accuracy",
+        better="lower", shows=["actual"], look_for="Which stream holds when decisions must be taken early?",
     )  # fmt: skip
 
 
 def bias_by_family(book: Book) -> Figure:
     """The bias of every stream in every family."""
     return charts.heat_map(
-        _lag(book, "forecast_accuracy", "family != @ALL"), "stream", "family", "bias", unit="share", diverging=True,
-        who=book.who,
-        title=say("Bias by family, {ahead}", _ahead(book)), note=ERROR_SIGN, none=NOT_JUDGED,
-            source="forecast_accuracy",
-        better="nearer 0", shows=["actual"],
+        _lag(book, "forecast_accuracy", "family != 'all'"), "stream", "family", "bias", unit="share", diverging=True,
+        who=book.who, title=say("Bias by family, {ahead}", _ahead(book)), note=ERROR_SIGN, none=NOT_JUDGED,
+        source="forecast_accuracy", better="nearer 0", shows=["actual"],
         look_for="A row of one colour is a habit of that stream; a column of one colour is a surprise of that market.",
     )  # fmt: skip
 
 
 def missed_by_product(book: Book) -> pd.Series:
     """Absolute error of past consensus forecasts at list price, currency by product."""
-    past = book["past_forecasts"].query("stream == 'consensus'")
-    past = past[(book.lag(past) == book.judged_lag) & (past["month"] < book.first)]
-    key = ["product", "market", "month"]
-    actual = sold(book).groupby(key)["quantity"].sum().rename("actual").reset_index()
-    both = past.merge(actual, on=key, how="left").fillna({"actual": 0.0})
+    both = book.judged()
     price = both["product"].map(book["products"].set_index("product")["price"])
     return ((both["quantity"] - both["actual"]).abs() * price).groupby(both["product"]).sum()
 
@@ -318,29 +297,27 @@ def missed(book: Book) -> Figure:
     top = money.sort_values("money", ascending=False, kind="stable").head(1)
     share = amount(top["money"].sum() / (money["money"].sum() or 1.0), "share")
     return charts.ranking(
-        money, "product", "money",
-        who=book.who, title="Missed most, by value", unit=book.currency, most=8, better="lower",
-        source="past_forecasts sales_history", shows=["actual"], measure="absolute error of the consensus",
-        look_for=say("{product} makes {share} of the error by value.", top['product'].iloc[0],
-            share) if money["money"].sum() else "",
+        money, "product", "money", who=book.who, title="Missed most, by value", unit=book.currency, most=8,
+        better="lower", source="past_forecasts sales_history", shows=["actual"],
+        measure="absolute error of the consensus",
+        look_for=say("{product} makes {share} of the error by value.", *top["product"], share)
+        if money["money"].sum() else "",
         note=say("Absolute error of the consensus {ahead} x list price.", _ahead(book)), none=NOT_JUDGED,
     )  # fmt: skip
 
 
 def owners(book: Book) -> Figure:
     """Whose overrides help, by person."""
-    rows = book["override_owners"].query("owner != @ALL", local_dict={"ALL": ALL}).sort_values("money")
+    rows = book["override_owners"].query("owner != 'all'").sort_values("money")
     worst = rows.iloc[0] if len(rows) else {"money": 0.0}
     return charts.table(
         rows,
         charts.columns_of("override_owners", "owner role overrides helped wape_before wape_after +money", book.unit,
                           owner="Who", overrides="Overrides judged", money="Error removed"),
-        who=book.who,
-        title="Whose overrides help", none="No past override was judged.", unit="positive = error removed",
-        source="override_owners", better="higher", shows=["actual"],
-        look_for=say("{owner}'s overrides added {money} of error.", worst['owner'], amount(-worst['money'],
-            book.currency))
-        if worst["money"] < 0 else "Nobody's overrides did harm.",
+        who=book.who, title="Whose overrides help", none="No past override was judged.",
+        unit="positive = error removed", source="override_owners", better="higher", shows=["actual"],
+        look_for=say("{owner}'s overrides added {money} of error.", worst["owner"],
+                     amount(-worst["money"], book.currency)) if worst["money"] < 0 else "Nobody's overrides did harm.",
     )  # fmt: skip
 
 
@@ -368,11 +345,11 @@ def exceptions(book: Book, most: int = 20) -> Figure:
         rows.assign(sentence=book.in_words(rows["sentence"]), advice=book.in_words(rows["advice"])),
         charts.columns_of("exceptions", "sentence money advice", book.unit, sentence="What is the matter",
                           money="At stake", advice="What to do"),
-        who=book.who,
-        title="What deserves the meeting's time", unit="by money at stake", none="Nothing stands out this cycle.",
-        source="exceptions", look_for=say("{money} hang on these {exceptions}.", amount(rows['money'].sum(),
-            book.currency), several(len(rows), 'exception')), note=say("{count} smaller ones are not shown.",
-                number(more)) if more > 0 else "",
+        who=book.who, title="What deserves the meeting's time", unit="by money at stake",
+        none="Nothing stands out this cycle.", source="exceptions",
+        look_for=say("{money} hang on these {exceptions}.", amount(rows["money"].sum(), book.currency),
+                     several(len(rows), "exception")),
+        note=say("{count} smaller ones are not shown.", number(more)) if more > 0 else "",
     )  # fmt: skip
 
 
@@ -385,11 +362,10 @@ def overrides(book: Book, *, in_force: bool = False) -> Figure:
         shown.assign(scope=book.in_words(shown["scope"])),
         charts.columns_of("overrides_applied", "scope first_month last_month status +units +money reason owner",
                           book.unit, scope="What", first_month="From", last_month="To", money="In money"),
-        who=book.who,
-        title="What the overrides move", none="Nobody has changed the numbers.", source="overrides_applied",
-        unit="over the planned months",
-        look_for=say("Overrides in force move the demand plan by {money}.", amount(active['money'].sum(),
-            book.currency, True)),
+        who=book.who, title="What the overrides move", none="Nobody has changed the numbers.",
+        source="overrides_applied", unit="over the planned months",
+        look_for=say("Overrides in force move the demand plan by {money}.",
+                     amount(active["money"].sum(), book.currency, True)),
     )  # fmt: skip
 
 
@@ -409,9 +385,8 @@ def safety_stock(book: Book) -> Figure:
         book["safety_stock_proposal"],
         charts.columns_of(
             "safety_stock_proposal", "site product error proposed current proposed_value +difference_value", book.unit),
-        who=book.who,
-        title="Safety stock from the forecast's error", none="No site holds stock of a product by policy.",
-        source="safety_stock_proposal",
+        who=book.who, title="Safety stock from the forecast's error", source="safety_stock_proposal",
+        none="No site holds stock of a product by policy.",
         look_for="Where the change is large, today's target was set by habit, not by the error it has to cover.",
     )  # fmt: skip
 

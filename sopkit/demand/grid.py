@@ -11,6 +11,7 @@ import pandas as pd
 
 from sopkit.errors import SettingsError
 from sopkit.tables import BY_NAME
+from sopkit.words import say
 
 if TYPE_CHECKING:
     from sopkit.book import Book
@@ -39,7 +40,7 @@ class Grid:
     @cached_property
     def rows_of(self) -> dict[str, np.ndarray]:
         """The rows of a product."""
-        return {name: rows for name, rows in self.pairs.groupby("product", sort=False).indices.items()}
+        return dict(self.pairs.groupby("product", sort=False).indices)
 
     def zeros(self) -> np.ndarray:
         """Nothing, everywhere."""
@@ -129,9 +130,9 @@ class Notes:
         self.step = step
         self.rows: list[tuple[str, str, str, str, float]] = []
 
-    def say(self, topic: str, subject: str, sentence: str, money: float = np.nan) -> None:
-        """Remember one sentence."""
-        self.rows.append((self.step, topic, subject, sentence, money))
+    def say(self, topic: str, subject: str, text: str, *parts: object, money: float = np.nan) -> None:
+        """Remember one sentence: `text` with `parts`, as `words.say` says it."""
+        self.rows.append((self.step, topic, subject, say(text, *parts), money))
 
     def beside(self, others: pd.DataFrame) -> pd.DataFrame:
         """These rows among those of other steps in `others` (a `demand_notes` table), in order of step, numbered."""

@@ -11,7 +11,7 @@ import pandas as pd
 
 from sopkit.demand import baseline
 from sopkit.errors import SettingsError, nearest
-from sopkit.words import local, number, say
+from sopkit.words import number, percent, say, say_count
 
 TOTAL = "total"
 # MinT with a full covariance solves a dense system of this many nodes; above it variances alone are used.
@@ -21,6 +21,7 @@ MOST_BELOW_ZERO = 0.02
 # What the backtest chooses from, the simplest first.
 BACKTEST, BOTTOM_UP = "backtest", "bottom_up"
 CANDIDATES = (BOTTOM_UP, "wls_struct", "wls_var", "mint_shrink")
+TRACES = (*CANDIDATES[1:], "ols")  # by trace minimisation
 
 
 @dataclass(frozen=True)
@@ -66,18 +67,11 @@ def build(keys: pd.DataFrame, levels: Sequence[Sequence[str]]) -> Hierarchy:
             names.append((name, _label(level)))
             rows.append((ids == name).to_numpy(dtype=float))
     last = _names(bottom, levels[-1])
-    if last.duplicated().any():
-        raise SettingsError(
-            f"The last level must tell all rows apart; {last[last.duplicated()].iloc[0]!r} is there twice."
-        )
+    if len(again := last[last.duplicated()]):
+        raise SettingsError(f"The last level must tell all rows apart; {again.iloc[0]!r} is there twice.")
     order = np.argsort(last.to_numpy(), kind="stable")
-    bottom = bottom.iloc[order].reset_index(drop=True)
-    summing = np.stack(rows)[:, order]
-    return Hierarchy(
-        summing,
-        pd.DataFrame(names, columns=["unique_id", "level"]),
-        bottom.assign(unique_id=last.iloc[order].to_numpy()),
-    )
+    bottom = bottom.assign(unique_id=last).iloc[order].reset_index(drop=True)
+    return Hierarchy(np.stack(rows)[:, order], pd.DataFrame(names, columns=["unique_id", "level"]), bottom)
 
 
 def _label(level: Sequence[str]) -> str:
@@ -104,12 +98,11 @@ def reconcile(
     `method`: `backtest` (the one of CANDIDATES that was best in the backtest and no worse than summing from below at
     the level `steered_by`), `mint_shrink` (Wickramasuriya, Athanasopoulos & Hyndman 2019; the covariance of one-step
     errors shrunk to its diagonal; `wls_var` in its place where the months are too few to learn it, as the notes say),
-    `wls_var`, `wls_struct`, `ols`, `bottom_up`, or `top_down` / `middle_out:LEVEL`, which forecast one level and spread
-    it over the products and markets in proportion to their last year. `options` go to `forecast`.
-    A negative bottom forecast is set to 0 before summing, so coherence is exact. Raises SettingsError as `build` and
-    `forecast` do.
+    `wls_var`, `wls_struct`, `ols`, `bottom_up`, or `top_down`, which forecasts the total and spreads it over the
+    products and markets in proportion to their last year. `options` go to `forecast`. A negative bottom forecast is set
+    to 0 before summing, so coherence is exact. Raises SettingsError as `build` and `forecast` do.
     """
-    keys = [column for column in dict.fromkeys(c for level in levels for c in level)]
+    keys = list(dict.fromkeys(column for level in levels for column in level))
     tree = build(history[keys], levels)
     nodes = aggregate(history, tree, levels)
     low = tree.bottom["unique_id"].to_numpy()
@@ -122,11 +115,8 @@ def reconcile(
 
 def aggregate(history: pd.DataFrame, tree: Hierarchy, levels: Sequence[Sequence[str]]) -> pd.DataFrame:
     """History of every node (unique_id, ds, y): sums of the rows that exist in a month."""
-    frames = []
-    for level in levels:
-        rows = history.assign(unique_id=_names(history, level))
-        frames.append(rows.groupby(["unique_id", "ds"], as_index=False)["y"].sum())
-    return pd.concat(frames, ignore_index=True)
+    whole = pd.concat([history.assign(unique_id=_names(history, level)) for level in levels])
+    return whole.groupby(["unique_id", "ds"], as_index=False)["y"].sum()
 
 
 def coherent(
@@ -145,35 +135,35 @@ def coherent(
     if method == "mint_shrink" and len(ids) > DENSE_NODES:
         notes.append(say("{count} nodes: reconciled with error variances only (wls_var).", number(len(ids))))
         method = "wls_var"
-    if method == "top_down" or method.startswith("middle_out"):
-        low = _spread_down(base, tree, before, method, season)
+    if method == "top_down":
+        low = _spread_down(base, tree, before, season)
     else:
         low = _projected(base, tree, before, method)
         below = np.inf if low is None else float(-low[low < 0].sum() / max(np.abs(low).sum(), 1e-12))
         if method == "mint_shrink" and below > MOST_BELOW_ZERO:
-            why = (
-                say("could not be inverted")
-                if low is None
-                else say("put {share} of the volume below 0", local(f"{below:.0%}"))
+            much = "put {share} of the volume below 0"
+            why = say("could not be inverted") if low is None else say(much, percent(below))
+            told = (
+                "The covariance of the errors {why} (too few months for so many series): "
+                "reconciled with error variances only (wls_var)."
             )
-            notes.append(
-                say(
-                    "The covariance of the errors {why} (too few months for so many series): "
-                    "reconciled with error variances only (wls_var).",
-                    why,
-                )
-            )
+            notes.append(say(told, why))
             method = "wls_var"
             low = _projected(base, tree, before, method)
         if low is None:
-            notes.append(
-                say("The errors are too few to reconcile by {method}: bottom forecasts are summed (bottom_up).", method)
-            )
+            told = "The errors are too few to reconcile by {method}: bottom forecasts are summed (bottom_up)."
+            notes.append(say(told, method))
             method = "bottom_up"
             low = _projected(base, tree, before, method)
     if (low < 0).any():
+        count = int((low < 0).sum())
         notes.append(
-            say("{count} bottom forecast(s) came out below 0 and were set to 0 before summing.", int((low < 0).sum()))
+            say_count(
+                count,
+                "{count} bottom forecast came out below 0 and was set to 0 before summing.",
+                "{count} bottom forecasts came out below 0 and were set to 0 before summing.",
+                count,
+            )
         )
         low = np.maximum(low, 0.0)
     low[(before[-len(low) :] == 0).all(axis=1)] = 0.0  # what has ended gets nothing of its siblings' volume
@@ -215,9 +205,9 @@ def _tried(
         actual = sold[forecasts.columns].fillna(0.0).to_numpy()
         judged = forecasts.notna().to_numpy()
         before = np.where(judged, forecasts.to_numpy(), actual)
-        down = method == "top_down" or method.startswith("middle_out")
         known = replace(base, fitted=base.fitted[base.fitted["ds"] <= cutoff])
-        bottom = _spread_down(known, tree, before, method, season) if down else _projected(known, tree, before, method)
+        down = method == "top_down"
+        bottom = _spread_down(known, tree, before, season) if down else _projected(known, tree, before, method)
         if bottom is None:
             return
         yield before, tree.summing @ np.maximum(bottom, 0.0), actual, judged
@@ -234,11 +224,11 @@ def _chosen(base: baseline.Baseline, tree: Hierarchy, season: int, steered_by: s
     for method in CANDIDATES:
         if many and method not in (BOTTOM_UP, "wls_var"):
             continue
-        missed, sold = np.zeros(len(level)), np.zeros(len(level))
+        sums = pd.DataFrame(0.0, range(len(level)), ["missed", "sold"])
         for _, after, actual, judged in _tried(base, tree, method, season):
-            missed += (np.abs(after - actual) * judged).sum(axis=1)
-            sold += (np.abs(actual) * judged).sum(axis=1)
-        sums = pd.DataFrame({"missed": missed, "sold": sold}).groupby(level, sort=False).sum()
+            sums["missed"] += (np.abs(after - actual) * judged).sum(axis=1)
+            sums["sold"] += (np.abs(actual) * judged).sum(axis=1)
+        sums = sums.groupby(level, sort=False).sum()
         if sums["sold"].gt(0).all():
             errors[method] = sums["missed"] / sums["sold"]
     if BOTTOM_UP not in errors or not (errors[BOTTOM_UP] > 0).all():
@@ -247,10 +237,9 @@ def _chosen(base: baseline.Baseline, tree: Hierarchy, season: int, steered_by: s
     relative = {name: float((error / errors[BOTTOM_UP]).mean()) for name, error in errors.items()}
     fit = [name for name in errors if errors[name][steered] <= errors[BOTTOM_UP][steered] + 1e-12]
     best = min(fit, key=lambda name: (round(relative[name], 6), CANDIDATES.index(name)))
-    told = ", ".join(f"{name} {local(f'{error[steered]:.1%}')}" for name, error in errors.items())
-    return best, say(
-        "Made to add up by {best}, the best in the backtest; error (WAPE) of {steered}: {told}.", best, steered, told
-    )
+    missed = ", ".join(f"{name} {percent(error[steered], 1)}" for name, error in errors.items())
+    told = "Made to add up by {best}, the best in the backtest; error (WAPE) of {steered}: {told}."
+    return best, say(told, best, steered, missed)
 
 
 def _held(base: baseline.Baseline, tree: Hierarchy, method: str, season: int) -> list[str]:
@@ -267,17 +256,13 @@ def _held(base: baseline.Baseline, tree: Hierarchy, method: str, season: int) ->
     if not found or not sum(map(len, found)):
         return []
     share = pd.concat(found).groupby("level", sort=False)["inside"].agg(["mean", "size"])
-    told = ", ".join(
-        say("{share} of {count} months of {level}", local(f"{held:.0%}"), number(months), level)
-        for level, held, months in share.itertuples()
+    each = "{share} of {count} months of {level}"
+    shares = [say(each, percent(held), number(months), level) for level, held, months in share.itertuples()]
+    told = (
+        "Made to add up, the 80 % range held {told} in the backtest (its width was learnt from "
+        "these months, so ahead it may hold less)."
     )
-    return [
-        say(
-            "Made to add up, the 80 % range held {told} in the backtest (its width was learnt from "
-            "these months, so ahead it may hold less).",
-            told,
-        )
-    ]
+    return [say(told, ", ".join(shares))]
 
 
 def _projected(base: baseline.Baseline, tree: Hierarchy, before: np.ndarray, method: str) -> np.ndarray | None:
@@ -287,28 +272,23 @@ def _projected(base: baseline.Baseline, tree: Hierarchy, before: np.ndarray, met
     bottom = tree.summing.shape[1]
     if method == "bottom_up":
         return before[-bottom:]
-    if method not in ("mint_shrink", "wls_var", "wls_struct", "ols"):
-        valid = (BACKTEST, "mint_shrink", "wls_var", "wls_struct", "ols", BOTTOM_UP, "top_down", "middle_out:LEVEL")
+    if method not in TRACES:
+        valid = (BACKTEST, *TRACES, BOTTOM_UP, "top_down")
         raise SettingsError(f"No reconciliation is called {method!r}: {nearest(method, valid)}")
-    wide = {
-        column: base.fitted.pivot(index="unique_id", columns="ds", values=column)
-        .reindex(tree.nodes["unique_id"])
-        .to_numpy()
-        for column in ("y", "fitted")
-    }
-    new = np.isnan(wide["y"]).all(axis=1)  # at a cutoff, what did not exist yet never erred
-    wide = {column: np.where(new[:, None], 0.0, values) for column, values in wide.items()}
-    errors = wide["y"] - wide["fitted"]
-    if method in ("mint_shrink", "wls_var") and not np.nansum(np.abs(errors)) > 0:
+    wide = base.fitted.pivot(index="unique_id", columns="ds").reindex(tree.nodes["unique_id"])
+    y, fitted = (wide[column].to_numpy() for column in ("y", "fitted"))
+    new = np.isnan(y).all(axis=1)[:, None]  # at a cutoff, what did not exist yet never erred
+    y, fitted = np.where(new, 0.0, y), np.where(new, 0.0, fitted)
+    if method in ("mint_shrink", "wls_var") and not np.nansum(np.abs(y - fitted)) > 0:
         return None
-    wide["fitted"] = wide["y"] - _never_zero(errors)
+    fitted = y - _never_zero(y - fitted)
     try:
         if method == "wls_var" and len(before) > DENSE_NODES:
             from scipy.sparse import csr_matrix
 
-            learned = MinTraceSparse(method).fit_predict(csr_matrix(tree.summing), before, wide["y"], wide["fitted"])
+            learned = MinTraceSparse(method).fit_predict(csr_matrix(tree.summing), before, y, fitted)
         else:
-            learned = MinTrace(method).fit_predict(tree.summing, before, wide["y"], wide["fitted"])
+            learned = MinTrace(method).fit_predict(tree.summing, before, y, fitted)
     except Exception as error:  # the library raises nothing more special
         if "ill-conditioned" not in str(error):
             raise
@@ -317,10 +297,9 @@ def _projected(base: baseline.Baseline, tree: Hierarchy, before: np.ndarray, met
 
 
 def _never_zero(errors: np.ndarray) -> np.ndarray:
-    """Errors (nodes x months) in which a node that never erred errs a little.
+    """Errors (nodes x months) in which a node that never erred errs a hundredth of the least of the others, in turns.
 
-    A series that ended or never changed has no error, and a covariance with an empty row cannot be inverted: such a
-    node gets a hundredth of the smallest error of the others, in turns up and down.
+    A series that ended or never changed has no error, and a covariance with an empty row cannot be inverted.
     """
     months = (~np.isnan(errors)).sum(axis=1)
     size = np.sqrt(np.nansum(errors**2, axis=1) / np.where(months > 0, months, np.nan))
@@ -331,16 +310,12 @@ def _never_zero(errors: np.ndarray) -> np.ndarray:
     return np.where(erred[:, None] | np.isnan(errors), errors, turns)
 
 
-def _spread_down(base: baseline.Baseline, tree: Hierarchy, before: np.ndarray, method: str, season: int) -> np.ndarray:
-    """The forecasts of one level split over its bottom nodes by their share of the last year."""
-    level = TOTAL if method == "top_down" else method.partition(":")[2]
-    at = (tree.nodes["level"] == level).to_numpy()
-    if not at.any():
-        raise SettingsError(f"The hierarchy has no level {level!r}: {nearest(level, tree.nodes['level'].unique())}")
+def _spread_down(base: baseline.Baseline, tree: Hierarchy, before: np.ndarray, season: int) -> np.ndarray:
+    """The forecast of the total split over the bottom nodes by their share of the last year."""
+    total = (tree.nodes["level"] == TOTAL).to_numpy()
+    if not total.any():  # one product in one market is its own total
+        return before[-tree.summing.shape[1] :]
     recent = base.fitted.sort_values("ds").groupby("unique_id")["y"].apply(lambda y: max(y.tail(season).sum(), 0.0))
     weight = recent.reindex(tree.bottom["unique_id"]).fillna(0.0).to_numpy()
-    share = tree.summing[at] * weight
-    group = share.sum(axis=1, keepdims=True)
-    equal = tree.summing[at] / tree.summing[at].sum(axis=1, keepdims=True)
-    share = np.divide(share, group, out=equal, where=group > 0)
-    return share.T @ before[at]
+    weight = weight if weight.sum() > 0 else np.ones(len(weight))
+    return np.outer(weight / weight.sum(), before[total][0])

@@ -50,20 +50,17 @@ ALL = "all"
 
 
 def past_forecasts(book: Book, past: Past, notes: Notes) -> pd.DataFrame:
-    """Past forecasts of months that are over, beside what was sold.
+    """Past forecasts of months that are over, beside what was sold (units as they came).
 
-    Returns cycle, stream, product, market, family, month, lag, quantity, actual, price. Actuals are units as they came,
-    not corrected ones. A naive forecast is put in from history where no one kept any.
+    Returns cycle, stream, product, market, family, month, lag, quantity, actual, price; naive where no one kept it too.
     """
     frame = book["past_forecasts"]
     frame = frame[(frame["cycle"] < book.first) & (frame["month"] < book.first)]
     known = frame["product"].isin(book["products"]["product"])
     if not known.all():
         unknown = sorted(set(frame.loc[~known, "product"]))
-        sentence = say(
-            "Past forecasts of {count} products that are no longer in products are not judged.", len(unknown)
-        )
-        notes.say("who was right", ", ".join(unknown), sentence)
+        told = "Past forecasts of {count} products that are no longer in products are not judged."
+        notes.say("who was right", ", ".join(unknown), told, len(unknown))
         frame = frame[known]
     if len(frame) and "naive" not in set(frame["stream"]):
         keys = frame[["cycle", *CELL]].drop_duplicates()
@@ -98,9 +95,7 @@ def accuracy(judged: pd.DataFrame, past: Past) -> pd.DataFrame:
     before = past.sold[:, past.months < frame["cycle"].min()]
     scale = np.array([*(kpis.scale(from_first(row), power=2) for row in before), np.nan])  # the last: never sold
     pairs = frame.assign(square=(frame["quantity"] - frame["actual"]) ** 2, value=frame["actual"] * frame["price"])
-    pairs = pairs.groupby([*keys, "family", *PAIR], as_index=False).agg(
-        square=("square", "mean"), value=("value", "sum")
-    )
+    pairs = pairs.groupby([*keys, "family", *PAIR], as_index=False).agg({"square": "mean", "value": "sum"})
     pairs["rmsse"] = np.sqrt(pairs["square"] / scale[past.at(pairs)])
     pairs = pairs[pairs["rmsse"].notna() & (pairs["value"] > 0)]
     scaled = {name: np.average(of["rmsse"], weights=of["value"]) for name, of in _by_family(pairs, keys)}
@@ -111,10 +106,10 @@ def accuracy(judged: pd.DataFrame, past: Past) -> pd.DataFrame:
         f, a = (np.bincount(at, of[column], len(months)) for column in ("quantity", "actual"))
         signal[name] = kpis.tracking_signal(f, a)[-1]
     out = []
-    for name, of in _by_family(frame, keys):
-        f, a, price, (stream, lag, family) = of["quantity"], of["actual"], of["price"], name
-        errors = kpis.wape(f, a), kpis.wape(f, a, price), kpis.bias(f, a), signal[name], scaled.get(name, np.nan)
-        out.append((stream, family, lag, f.sum(), a.sum(), *errors))
+    for (stream, lag, family), of in _by_family(frame, keys):
+        f, a, name = of["quantity"], of["actual"], (stream, lag, family)
+        errors = kpis.wape(f, a), kpis.wape(f, a, of["price"]), kpis.bias(f, a)
+        out.append((stream, family, lag, f.sum(), a.sum(), *errors, signal[name], scaled.get(name, np.nan)))
     return pd.DataFrame(out, columns=TABLES["forecast_accuracy"].names)
 
 
@@ -127,7 +122,6 @@ def from_first(row: np.ndarray) -> np.ndarray:
 def stair(judged: pd.DataFrame) -> pd.DataFrame:
     """The rows of `fva`: error after each step of the stair, over the forecasts that every step has, at lags 0 to 3."""
     frame = judged[judged["lag"].isin(LAGS) & judged["stream"].isin(STAIR)]
-    columns = ["family", "lag", "step", "stream", "name", "wape", "fva", "value_wape", "value_fva", "bias"]
     keys = ["cycle", *CELL, "lag", "family", "price", "actual"]
     wide = frame.pivot_table(index=keys, columns="stream", values="quantity", aggfunc="sum").dropna().reset_index()
     steps, out = [name for name in STAIR if name in wide], []
@@ -136,13 +130,11 @@ def stair(judged: pd.DataFrame) -> pd.DataFrame:
         plain, value = ([kpis.wape(of[name], actual, weight) for name in steps] for weight in (1.0, price))
         if np.isnan(plain).any():
             continue
-        added = ([np.nan, *kpis.forecast_value_added(errors)] for errors in (plain, value))
-        lean = [kpis.bias(of[name], actual) for name in steps]
-        for i, (name, w, fva, v, vfva, b) in enumerate(
-            zip(steps, plain, next(added), value, next(added), lean, strict=True)
-        ):
-            out.append((family, lag, i, name, STEP_WORDS[name], w, fva, v, vfva, b))
-    return pd.DataFrame(out, columns=columns)
+        added, value_added = ([np.nan, *kpis.forecast_value_added(errors)] for errors in (plain, value))
+        lean, words = [kpis.bias(of[name], actual) for name in steps], [STEP_WORDS[name] for name in steps]
+        columns = zip(range(len(steps)), steps, words, plain, added, value, value_added, lean, strict=True)
+        out += [(family, lag, *row) for row in columns]
+    return pd.DataFrame(out, columns=TABLES["fva"].names)
 
 
 def overrides_judged(book: Book) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -174,9 +166,7 @@ def say_who_was_right(book: Book, judged: pd.DataFrame, made: dict[str, pd.DataF
     lag = book.judged_lag
     _say_biases(book, judged[judged["lag"] == lag], made["forecast_accuracy"], notes)
     success = book["campaign_success"]
-    for row in success[success["campaigns"] > 0].itertuples():
-        if KEPT <= row.success <= 1.25:
-            continue
+    for row in success[(success["campaigns"] > 0) & ~success["success"].between(KEPT, 1.25)].itertuples():
         how = (
             "A {kind} never kept its promise: {count} past campaigns promised {promised} and brought {achieved} on "
             "average, {share} of the promise. Plans now count on {share}."
@@ -184,9 +174,8 @@ def say_who_was_right(book: Book, judged: pd.DataFrame, made: dict[str, pd.DataF
             else "A {kind} brings more than it promises: {count} past campaigns promised {promised} and brought "
             "{achieved} on average, {share} of the promise. Plans now count on {share}."
         )
-        kept = (percent(one, sign=True) for one in (row.promised, row.achieved))
-        sentence = say(how, row.campaign_kind, row.campaigns, *kept, percent(row.success))
-        notes.say("who was right", row.campaign_kind, sentence)
+        kept = percent(row.promised, sign=True), percent(row.achieved, sign=True), percent(row.success)
+        notes.say("who was right", row.campaign_kind, how, row.campaign_kind, row.campaigns, *kept)
     fva = made["fva"]  # of object kind where it is empty: no query can take its size
     told = fva["family"].eq(ALL) & fva["lag"].eq(lag) & fva["step"].gt(0) & fva["fva"].astype(float).abs().ge(0.002)
     for row in fva[told].itertuples():
@@ -197,8 +186,7 @@ def say_who_was_right(book: Book, judged: pd.DataFrame, made: dict[str, pd.DataF
             "{lag})."
         )
         points, wapes = local(f"{abs(row.fva) * 100:.1f}"), (percent(row.wape + row.fva, 1), percent(row.wape, 1))
-        sentence = say(how, repr(say(STEP_WORDS[row.stream])), points, *wapes, lag)
-        notes.say("who was right", row.stream, sentence)
+        notes.say("who was right", row.stream, how, repr(say(STEP_WORDS[row.stream])), points, *wapes, lag)
     for row in made["override_owners"].query("owner != @ALL and overrides >= 3").itertuples():
         how = (
             "Overrides of {owner} ({role}) helped: {share} of {count} brought the forecast nearer, error {before} "
@@ -207,20 +195,13 @@ def say_who_was_right(book: Book, judged: pd.DataFrame, made: dict[str, pd.DataF
             else "Overrides of {owner} ({role}) made forecasts worse: {share} of {count} brought the forecast nearer, "
             "error {before} before and {after} after."
         )
-        sentence = say(
-            how,
-            row.owner,
-            row.role or say("role not known"),
-            percent(row.helped),
-            row.overrides,
-            percent(row.wape_before),
-            percent(row.wape_after),
-        )
-        notes.say("who was right", row.owner, sentence, row.money)
+        who, errors = (row.owner, row.role or say("role not known")), map(percent, (row.wape_before, row.wape_after))
+        told = (*who, percent(row.helped), row.overrides, *errors)
+        notes.say("who was right", row.owner, how, *told, money=row.money)
 
 
 def _say_biases(book: Book, at_lag: pd.DataFrame, accuracy: pd.DataFrame, notes: Notes) -> None:
-    lag, currency = book.judged_lag, book.currency
+    lag = book.judged_lag
     right = accuracy[(accuracy["lag"] == lag) & ~accuracy["stream"].isin(["naive", *STAIR[2:5]])]
     total = right[right["family"] == ALL].set_index("stream")["bias"]
     for row in right.sort_values(["stream", "family"]).itertuples():
@@ -236,11 +217,8 @@ def _say_biases(book: Book, at_lag: pd.DataFrame, accuracy: pd.DataFrame, notes:
         if part and abs(whole) >= BIAS_LIMIT and whole * row.bias > 0 and abs(row.bias) < 2 * abs(whole):
             continue
         money = ((mine["quantity"] - mine["actual"]) * mine["price"]).sum() / len(months)
-        who = (
-            say("{stream} in {family}", say(STREAM_WORDS.get(row.stream, row.stream)), row.family)
-            if part
-            else (say(STREAM_WORDS.get(row.stream, row.stream)))
-        )
+        who = say(STREAM_WORDS.get(row.stream, row.stream))
+        who = say("{stream} in {family}", who, row.family) if part else who
         how = (
             "The {stream} was {share} too high: above what was sold in {count} of {all} months at lag {lag}, "
             "tracking signal {signal} MAD (limits -4 to +4): {money} {currency} a month."
@@ -248,21 +226,18 @@ def _say_biases(book: Book, at_lag: pd.DataFrame, accuracy: pd.DataFrame, notes:
             else "The {stream} was {share} too low: below what was sold in {count} of {all} months at lag {lag}, "
             "tracking signal {signal} MAD (limits -4 to +4): {money} {currency} a month."
         )
-        sentence = say(
-            how,
-            who,
-            percent(abs(row.bias)),
-            same,
-            len(months),
-            lag,
-            local(f"{row.tracking_signal:+.1f}"),
-            number(abs(money)),
-            currency,
-        )
-        notes.say("who was right", row.stream, sentence, money)
+        seen = percent(abs(row.bias)), same, len(months), lag, local(f"{row.tracking_signal:+.1f}")
+        notes.say("who was right", row.stream, how, who, *seen, number(abs(money)), book.currency, money=money)
 
 
 # What changed ------------------------------------------------------------------------------------------------------
+
+
+def last_consensus(book: Book) -> pd.DataFrame:
+    """The rows of `past_forecasts` that hold the consensus of the last earlier cycle."""
+    past = book["past_forecasts"]
+    past = past[(past["stream"] == "consensus") & (past["cycle"] < book.first)]
+    return past[past["cycle"] == past["cycle"].max()]
 
 
 def changed(book: Book, notes: Notes) -> pd.DataFrame:
@@ -271,19 +246,16 @@ def changed(book: Book, notes: Notes) -> pd.DataFrame:
     Each step is the change of one layer, in units and at today's price; the steps add up to the difference exactly.
     """
     past, now, columns = book["past_forecasts"], book["frozen_forecasts"], TABLES["demand_change"].names
-    agreed = past[(past["cycle"] < book.first) & (past["stream"] == "consensus")]
+    agreed = last_consensus(book)
     if agreed.empty:
         sentence = say("No consensus of an earlier cycle was kept: what changed since then is not known.")
         notes.say("consensus", "last cycle", sentence)
         return pd.DataFrame(columns=columns)
     last = agreed["cycle"].max()
-    months = sorted(set(agreed.loc[agreed["cycle"] == last, "month"]) & set(now["month"]))
+    months = sorted(set(agreed["month"]) & set(now["month"]))
     if not months:
-        notes.say(
-            "consensus",
-            "last cycle",
-            say("The plan of {month} has no month in common with this one.", month_name(last)),
-        )
+        told = "The plan of {month} has no month in common with this one."
+        notes.say("consensus", "last cycle", told, month_name(last))
         return pd.DataFrame(columns=columns)
     both = pd.concat([past[past["cycle"] == last], now], ignore_index=True)
     known = both["product"].isin(book["products"]["product"])
@@ -297,10 +269,8 @@ def changed(book: Book, notes: Notes) -> pd.DataFrame:
             for cycle in (last, book.first)
         )
         change = (new - old).diff().fillna((new - old).iloc[:1])
-        steps = [
-            (say("plan of {month}", month_name(last)), *old.iloc[-1]),
-            *((STEP_WORDS[name], *of) for name, of in change.iterrows()),
-        ]
-        steps.append((say("plan of {month}", month_name(book.first)), *new.iloc[-1]))
+        begin, end = (say("plan of {month}", month_name(cycle)) for cycle in (last, book.first))
+        layers = [(STEP_WORDS[name], *of) for name, of in change.iterrows()]
+        steps = [(begin, *old.iloc[-1]), *layers, (end, *new.iloc[-1])]
         rows += [(family, at, *step, span) for at, step in enumerate(steps)]
     return pd.DataFrame(rows, columns=columns)

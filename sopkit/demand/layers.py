@@ -14,7 +14,7 @@ import pandas as pd
 
 from sopkit.demand.grid import PAIR, Grid, Notes, Past, make_grid
 from sopkit.demand.lifecycle import young_products
-from sopkit.words import month_name, number, say
+from sopkit.words import month_name, number
 
 if TYPE_CHECKING:
     from sopkit.book import Book
@@ -75,26 +75,20 @@ def pipeline_layer(book: Book, grid: Grid, notes: Notes) -> tuple[np.ndarray, np
     """
     deals = book["pipeline"]
     for row in deals[(deals["month"] < grid.months[0]) & (deals["probability"] > 0)].itertuples():
-        sentence = say(
-            "{deal} ({customer}, {quantity} {product}) was expected in {month}, which is past: not in the "
-            "plan until "
-            "sales gives a new month.",
-            row.opportunity,
-            row.customer,
-            number(row.quantity),
-            row.product,
-            month_name(row.month),
+        told = (
+            "{deal} ({customer}, {quantity} {product}) was expected in {month}, which is past: not in the plan until "
+            "sales gives a new month."
         )
-        notes.say("pipeline", row.opportunity, sentence)
+        deal = row.opportunity, row.customer, number(row.quantity), row.product, month_name(row.month)
+        notes.say("pipeline", row.opportunity, told, *deal)
     inside = deals[deals["in_baseline"] & (deals["month"] >= grid.months[0])]
     if len(inside):
-        sentence = say(
-            "{count} opportunities of {quantity} units are not added: history already holds "
-            "these customers' usual orders.",
-            len(inside),
-            number(inside["quantity"].sum()),
+        told = (
+            "{count} opportunities of {quantity} units are not added: history already holds these customers' usual "
+            "orders."
         )
-        notes.say("pipeline", ", ".join(sorted(set(inside["customer"]))), sentence)
+        customers = ", ".join(sorted(set(inside["customer"])))
+        notes.say("pipeline", customers, told, len(inside), number(inside["quantity"].sum()))
     deals = deals[~deals["in_baseline"]]
     units, chance = deals["quantity"], deals["probability"]
     expected = deals.assign(units=units * chance, variance=units**2 * chance * (1 - chance))
@@ -111,21 +105,16 @@ def pipeline_weight(book: Book) -> pd.DataFrame:
     deals = deals[deals["month"].isin(book.months)]
     hours = deals["product"].map(book["routings"].groupby("item")["hours"].mean()).fillna(0.0)
     expected = deals["quantity"] * deals["probability"]
-    deals = deals.assign(
-        expected=expected,
-        added=expected.where(~deals["in_baseline"], 0.0),
-        value=expected * book.net_prices(deals),
-        hours=expected * hours,
-        hours_if_won=deals["quantity"] * hours,
-    )
-    sums = ["quantity", "expected", "added", "value", "hours", "hours_if_won"]
-    out = deals.groupby("customer", as_index=False).agg(
-        opportunities=("opportunity", "size"),
-        **{name: (name, "sum") for name in sums},
-        first_month=("month", "min"),
-        products=("product", lambda names: ", ".join(sorted(set(names)))),
-    )
-    total = out["hours_if_won"].sum()
-    out["share"] = out["hours_if_won"] / total if total else 0.0
+    sums = {
+        "expected": expected,
+        "added": expected.where(~deals["in_baseline"], 0.0),
+        "value": expected * book.net_prices(deals),
+        "hours": expected * hours,
+        "hours_if_won": deals["quantity"] * hours,
+    }
+    groups = deals.assign(**sums).groupby("customer")
+    out = groups[["quantity", *sums]].sum().assign(opportunities=groups.size(), first_month=groups["month"].min())
+    out = out.assign(products=groups["product"].agg(lambda names: ", ".join(sorted(set(names))))).reset_index()
+    out["share"] = (out["hours_if_won"] / out["hours_if_won"].sum()).fillna(0.0)
     out = out.sort_values(["hours_if_won", "customer"], ascending=[False, True], ignore_index=True)
     return out.assign(rank=np.arange(1, len(out) + 1))

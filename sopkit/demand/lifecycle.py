@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from sopkit.demand.grid import Grid, Notes, Past
-from sopkit.words import listed, month_name, number, percent, say
+from sopkit.words import listed, month_name, number, percent, say, say_count
 
 if TYPE_CHECKING:
     from sopkit.book import Book
@@ -61,9 +61,8 @@ def _peers(products: pd.DataFrame, name: str, past: Past) -> list[str]:
     """The products of its family that were sold for a year when it was launched."""
     row, old = products.loc[name], products["launch_month"].isna()
     old |= products["launch_month"] <= row["launch_month"] - pd.DateOffset(months=YOUNG)
-    return [
-        one for one in products.index[old & products["family"].eq(row["family"])] if one != name and one in past.rows_of
-    ]
+    family = products.index[old & products["family"].eq(row["family"])]
+    return [one for one in family if one != name and one in past.rows_of]
 
 
 def _went(book: Book, past: Past) -> dict[str, np.ndarray]:
@@ -99,35 +98,27 @@ def _launch(
     peers, curves = [like] if like else [], book["curves"]
     curve = curves[curves["curve"] == row["curve"]].sort_values("age") if row["curve"] else curves.head(0)
     ages, factors = (curve["age"].to_numpy(), curve["factor"].to_numpy()) if len(curve) else (np.zeros(1), np.ones(1))
-    by = (
-        say("like {product}, by the curve {curve}", like, repr(row["curve"]))
-        if len(curve)
-        else say("like {product}, by its full volume at once (no curve)", like)
-    )
+    by = say("like {product}, by its full volume at once (no curve)", like)
+    by = say("like {product}, by the curve {curve}", like, repr(row["curve"])) if len(curve) else by
     if not like:
         if launch < grid.months[0]:
             return
         products = book["products"].set_index("product")
         nearest, peers = _nearest(row, products, went), _peers(products, product, past)
         if not nearest or not peers:
-            sentence = say(
-                "{product} starts in {month} without a like-product: nothing is planned for it but "
-                "overrides. Name a like_product and a curve in products.",
-                product,
-                starts,
+            told = (
+                "{product} starts in {month} without a like-product: nothing is planned for it but overrides. Name a "
+                "like_product and a curve in products."
             )
-            notes.say("lifecycle", product, sentence)
+            notes.say("lifecycle", product, told, product, starts)
             return
         longest = max(map(len, nearest.values()))
         each = np.array([np.pad(one, (0, longest - len(one)), mode="edge") for one in nearest.values()])
         ages, factors = np.arange(longest), np.median(each, axis=0)
         low, high = (percent(end) for end in (each[:, -1].min(), each[:, -1].max()))
         reached = low if low == high else say("{low} to {high}", low, high)
-        by = say(
-            "without a like-product, as {products} did, which reached {share} of a mean product of its family",
-            listed(list(nearest)),
-            reached,
-        )
+        told = "without a like-product, as {products} did, which reached {share} of a mean product of its family"
+        by = say(told, listed(list(nearest)), reached)
     if launch < grid.months[0] - pd.DateOffset(months=int(ages.max())):
         return  # grown up: its own history says more than the curve
     places = [[grid.row.get((one, market), -1) for one in peers] for market in grid.pairs["market"].iloc[rows]]
@@ -136,13 +127,10 @@ def _launch(
     pace, how = _first_months(row, past, peers, (ages, factors))
     volume = np.array([target[some].sum(axis=0) / len(peers) for some in known]).reshape(len(known), len(grid.months))
     target[rows] = volume * np.where(age < 0, 0.0, np.interp(age, ages, factors)) * pace
-    told = [product, starts, by, number(target[rows].sum()), *([how] if how else [])]
-    sentence = (
-        "{product} starts in {month} {how}: {quantity} units in the planned months; {first}."
-        if how
-        else "{product} starts in {month} {how}: {quantity} units in the planned months."
-    )
-    notes.say("lifecycle", product, say(sentence, *told), grid.money(target[rows], rows))
+    about = [product, starts, by, number(target[rows].sum()), *([how] if how else [])]
+    alone = "{product} starts in {month} {how}: {quantity} units in the planned months."
+    sentence = "{product} starts in {month} {how}: {quantity} units in the planned months; {first}." if how else alone
+    notes.say("lifecycle", product, sentence, *about, money=grid.money(target[rows], rows))
 
 
 def _nearest(row: pd.Series, products: pd.DataFrame, went: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -168,7 +156,13 @@ def _first_months(
     if expected <= 0:
         return 1.0, ""
     ratio, count = max(own.sum(), 0.0) / expected, int(since.sum())
-    how = say("its first {count} month(s) sold {share} of the curve, which scales the rest", count, percent(ratio))
+    how = say_count(
+        count,
+        "its first month sold {share} of the curve, which scales the rest",
+        "its first {count} months sold {share} of the curve, which scales the rest",
+        count,
+        percent(ratio),
+    )
     return (count * ratio + TRUST_IN_CURVE) / (count + TRUST_IN_CURVE), how
 
 
@@ -181,13 +175,9 @@ def _retire(row: pd.Series, products: pd.DataFrame, grid: Grid, target: np.ndarr
     gone = before - target[rows]
     told = [product, month_name(end), *([fade] if fade else [])]
     if heir not in products.index:
-        how = (
-            "{product} ends in {month}, fading over its last {count} months: {quantity} units leave the plan."
-            if fade
-            else "{product} ends in {month}: {quantity} units leave the plan."
-        )
-        sentence = say(how, *told, number(gone.sum()))
-        notes.say("lifecycle", product, sentence, -grid.money(gone, rows))
+        how = "{product} ends in {month}, fading over its last {count} months: {quantity} units leave the plan."
+        how = how if fade else "{product} ends in {month}: {quantity} units leave the plan."
+        notes.say("lifecycle", product, how, *told, number(gone.sum()), money=-grid.money(gone, rows))
         return
     start = products.at[heir, "launch_month"]
     on_sale = np.ones(len(grid.months), bool) if pd.isna(start) else np.asarray(grid.months >= start)
@@ -210,4 +200,4 @@ def _retire(row: pd.Series, products: pd.DataFrame, grid: Grid, target: np.ndarr
         if fade
         else "{product} ends in {month}; {heir} takes over {moved} of its {gone} units."
     )
-    notes.say("lifecycle", product, say(how, *told, heir, number(moved), number(gone.sum())))
+    notes.say("lifecycle", product, how, *told, heir, number(moved), number(gone.sum()))

@@ -11,7 +11,7 @@ import pandas as pd
 from sopkit.demand.contestants import INTERMITTENT_GAP
 from sopkit.demand.unusual import without_lone_months
 from sopkit.errors import Finding, FindingsError, SettingsError
-from sopkit.words import month_name, number, say
+from sopkit.words import month_name, number, say, say_count, sentence, several
 
 FIXED = ("zero", "ended", "constant")  # kinds whose answer is no estimate: no range, no part in measuring ranges
 
@@ -79,13 +79,8 @@ def panel_of(
     """
     if history.empty:
         raise SettingsError("There is no history to forecast from: the frame has no row.")
-    frame = pd.DataFrame(
-        {
-            "unique_id": history["unique_id"].astype(str).to_numpy(),
-            "ds": pd.to_datetime(history["ds"]).to_numpy(),
-            "y": history["y"].astype(float).to_numpy(),
-        }
-    )
+    frame = history[["unique_id", "ds", "y"]].astype({"unique_id": str, "y": float}).reset_index(drop=True)
+    frame["ds"] = pd.to_datetime(frame["ds"])
     first, last = frame["ds"].min(), frame["ds"].max()
     months = pd.date_range(first - pd.tseries.frequencies.to_offset(freq), last, freq=freq)
     months = months[months >= first] if len(months) else months
@@ -131,21 +126,20 @@ def panel_of(
                     then[offset] = np.r_[then[offset][: -len(move)], then[offset][-len(move) :] + move]
         if holes:
             notes.append(
-                say("{count} missing month(s) filled from the same month of other years and its neighbours.", holes)
-            )
-        if (name, 0) in change:
-            first = len(months) - len(values)
-            notes += [
-                say(
-                    "{month}: {quantity} where {usual} were usual, in this month alone: taken as "
-                    "usual by the model, history keeps it. Accept or refuse the correction in "
-                    "notebook 01.",
-                    month_name(months[first + at]),
-                    number(values[at]),
-                    number(then[0][at]),
+                say_count(
+                    holes,
+                    "{count} missing month filled from the same month of other years and its neighbours.",
+                    "{count} missing months filled from the same months of other years and their neighbours.",
+                    holes,
                 )
-                for at in np.flatnonzero(change[name, 0])
-            ]
+            )
+        for at in np.flatnonzero(change.get((name, 0), 0)):
+            told = (
+                "{month}: {quantity} where {usual} were usual, in this month alone: taken as usual by the model, "
+                "history keeps it. Accept or refuse the correction in notebook 01."
+            )
+            month = month_name(months[len(months) - len(values) + at])
+            notes.append(say(told, month, number(values[at]), number(then[0][at])))
         y = then.pop(0)
         then = {offset: old for offset, old in then.items() if not np.array_equal(old, y[: len(old)])}
         kind = kind_of(y, season)
@@ -161,32 +155,41 @@ def _as_known(values: np.ndarray, present: np.ndarray) -> tuple[np.ndarray, list
     late = len(values) - 1 - int(np.flatnonzero(present)[-1])
     if late:
         values[len(values) - late :] = 0.0
-        notes.append(say("No rows in its last {count} month(s): taken as nothing sold.", late))
+        notes.append(
+            say_count(
+                late,
+                "No row in its last month: taken as nothing sold.",
+                "No rows in its last {count} months: taken as nothing sold.",
+                late,
+            )
+        )
     absent = ~present & np.isnan(values)
     if absent.any() and (absent.sum() >= 0.2 * len(values) or (known == 0).any()):
         values[absent] = 0.0
-        notes.append(say("{count} month(s) without a row: taken as nothing sold.", absent.sum()))
+        notes.append(
+            say("{months} without a row: taken as nothing sold.", sentence(several(int(absent.sum()), "month")))
+        )
     negative = int((values < 0).sum())
     if negative:
-        notes.append(say("{count} month(s) below 0 (net returns) used as they are; no forecast is below 0.", negative))
+        months = sentence(several(negative, "month"))
+        notes.append(say("{months} below 0 (net returns), used as it came; no forecast is below 0.", months))
     return values, notes, int(np.isnan(values).sum())
 
 
 def _of_kind(kind: str, y: np.ndarray) -> list[str]:
     """What the kind of a series means for its forecast."""
     quiet = len(y) - 1 - int(np.flatnonzero(y).max(initial=-1))
+    few = "Only {months} of history: planned as longer series cut to as few were planned best."
+    short = (
+        "{count} months of history, less than two years: planned as longer series cut to as many were "
+        "best, with the season they share, if any."
+    )
     sentences = {
         "zero": say("Nothing was ever sold: forecast as 0."),
         "ended": say("Nothing sold in its last {count} months: taken as ended, forecast as 0.", quiet),
         "constant": say("The same value every month: carried forward, and its range is that one value."),
-        "few": say(
-            "Only {count} month(s) of history: planned as longer series cut to as few were planned best.", len(y)
-        ),
-        "short": say(
-            "{count} months of history, less than two years: planned as longer series cut to as many were "
-            "best, with the season they share, if any.",
-            len(y),
-        ),
+        "few": say(few, several(len(y), "month")),
+        "short": say(short, len(y)),
         "intermittent": say("Sold in some months only: methods for intermittent demand, judged by RMSSE."),
     }
     return [sentences[kind]] if kind in sentences else []

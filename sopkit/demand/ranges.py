@@ -5,11 +5,10 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtri
 
 from sopkit.demand.panel import FIXED, Panel
 from sopkit.demand.short import Cut, is_short
@@ -32,31 +31,15 @@ class Ranges:
     shapes: np.ndarray
     group: np.ndarray  # the group of each series: 0 regular, 1 intermittent, then one for each length of short ones
     sizes: np.ndarray  # how much each series moves, in its own unit
-    persistence: float  # correlation of a series' errors from one month to the next
-    shared: float  # correlation of the errors of two series in a month
 
     def at(self, level: float) -> np.ndarray:
         """What to add to the mean for the quantile `level` (0 to 1): series x step."""
-        one = np.array([[np.interp(level, _GRID, grid) for grid in steps] for steps in self.shapes])
-        return self.sizes[:, None] * one[self.group]
+        return self.sizes[:, None] * _quantile(self.shapes, level)[self.group]
 
-    def paths(self, mean: np.ndarray, n: int, seed: int) -> np.ndarray:
-        """`n` possible futures around `mean` (series x step): series x step x path.
 
-        A Gaussian copula ties the months of a series and the series of a month together as the backtest's errors were
-        tied; each month's own distribution is the one that the quantiles are read from.
-        """
-        random = np.random.default_rng(seed)
-        series, steps = mean.shape
-        common = walk(random, (n, 1, steps), self.persistence)
-        own = walk(random, (n, series, steps), self.persistence)
-        chance = ndtr(np.sqrt(self.shared) * common + np.sqrt(1 - self.shared) * own)
-        out = np.empty((series, steps, n))
-        for group in range(len(self.shapes)):
-            mine = self.group == group
-            for step in range(steps):
-                out[mine, step] = np.interp(chance[:, mine, step].T, _GRID, self.shapes[group, step])
-        return np.maximum(mean[:, :, None] + self.sizes[:, None, None] * out, 0.0)
+def _quantile(shapes: np.ndarray, level: float) -> np.ndarray:
+    """The quantile `level` (0 to 1) of each distribution: group x step."""
+    return np.array([[np.interp(level, _GRID, grid) for grid in steps] for steps in shapes])
 
 
 def _size(y: np.ndarray, season: int, group: int) -> float:
@@ -94,10 +77,8 @@ def doubt(y: np.ndarray, ahead: Mapping[str, np.ndarray], past: Mapping[str, np.
 def errors_of(panel: Panel, cv: pd.DataFrame, known: Mapping[tuple[int, int], float]) -> pd.DataFrame:
     """Errors of the backtest in sizes the series had at the cutoff: series (its place), group, offset, step, error.
 
-    `known`: place and offset of a series -> its size, where the methods told one (see `doubt`).
-
-    A short series has none of its own. Where a series of two years had less at a cutoff, what was said then says little
-    of how sure today's forecast is: such errors count only where there are not ENOUGH others.
+    `known`: place and offset of a series -> its size, where the methods told one (see `doubt`). A short series has no
+    errors; where one of two years had less at a cutoff, they count only where there are not ENOUGH others.
     """
     place = {one.name: at for at, one in enumerate(panel.series) if one.kind not in FIXED and not is_short(one.kind)}
     frame = cv.loc[cv["unique_id"].isin(place), ["unique_id", "cutoff", "y", "chosen"]]
@@ -114,10 +95,8 @@ def errors_of(panel: Panel, cv: pd.DataFrame, known: Mapping[tuple[int, int], fl
     step = frame.groupby(["series", "offset"]).cumcount() + 1
     frame = frame.assign(group=frame["series"].map(intermittent), step=step, error=error).dropna(subset="error")
     kinds = dict.fromkeys(("series", "group", "offset", "step"), int)
-    grown = np.array(
-        [len(panel.series[at].before(back)) >= 2 * panel.season for at, back in frame[["series", "offset"]].to_numpy()],
-        bool,
-    )
+    known_then = [len(panel.series[at].before(back)) for at, back in frame[["series", "offset"]].to_numpy()]
+    grown = np.array(known_then) >= 2 * panel.season
     if grown.sum() >= ENOUGH:
         frame = frame[grown]
     return frame[["series", "group", "offset", "step", "error"]].astype(kinds).reset_index(drop=True)
@@ -155,30 +134,27 @@ def ranges_of(
 ) -> Ranges:
     """The ranges of every series from the errors of all; of `short` ones from long series cut to their length."""
     group = np.array([int(series.kind == "intermittent") for series in panel.series])
-    sizes = np.array(
-        [
-            0.0 if series.kind in FIXED else known.get((at, 0)) or _size(series.y, panel.season, group[at])
-            for at, series in enumerate(panel.series)
-        ]
-    )
+    sizes = np.zeros(len(panel.series))
+    for at, series in enumerate(panel.series):
+        if series.kind not in FIXED:
+            sizes[at] = known.get((at, 0)) or _size(series.y, panel.season, group[at])
     shapes = list(_shapes(errors, panel.horizon))
-    lengths = sorted({cut.length for cut in short.values()})
+    unknown = UNKNOWN / 2 * np.arange(1, panel.horizon + 1)[:, None] ** GROWTH * ndtri(_GRID)
+    cuts = {cut.length: cut.errors for cut in short.values()}
+    lengths = sorted(cuts)
     for length in lengths:
-        cut = next(one for one in short.values() if one.length == length)
-        if cut.errors.size >= ENOUGH:
-            shapes.append(_shape(dict(enumerate(cut.errors.T, 1)), panel.horizon, centred=True))
-        else:
-            growth = np.arange(1, panel.horizon + 1)[:, None] ** GROWTH
-            shapes.append(UNKNOWN / 2 * growth * ndtri(_GRID))
+        by_step = dict(enumerate(cuts[length].T, 1))
+        enough = cuts[length].size >= ENOUGH
+        shapes.append(_shape(by_step, panel.horizon, centred=True) if enough else unknown)
     for at, cut in short.items():
         y, of = panel.series[at].y, np.abs(panel.series[at].y).mean()
         alone = cut.errors.size < ENOUGH and len(y) >= TELLING  # then its own spread tells more than UNKNOWN does
         group[at], sizes[at] = 2 + lengths.index(cut.length), max(SPREAD * y.std(), of / 10) if alone else of
     if not errors.size:  # nothing could be tried: as wide as a short history's
-        shapes[:2] = [UNKNOWN / 2 * np.arange(1, panel.horizon + 1)[:, None] ** GROWTH * ndtri(_GRID)] * 2
+        shapes[:2] = [unknown] * 2
         means = np.array([np.abs(series.y).mean() for series in panel.series])
         sizes = np.where((group < 2) & (sizes > 0), means, sizes)
-    return Ranges(np.stack(shapes), group, np.nan_to_num(sizes), *ties(errors))
+    return Ranges(np.stack(shapes), group, np.nan_to_num(sizes))
 
 
 def ties(errors: pd.DataFrame) -> tuple[float, float]:
@@ -208,16 +184,14 @@ def coverage_of(errors: pd.DataFrame, levels: Sequence[float]) -> pd.DataFrame:
     """How often the backtest's actuals lay inside the range, each fifth of the series judged by the other four."""
     fold = errors["series"] % 5 if errors["series"].nunique() >= 5 else errors["offset"]
     inside = dict.fromkeys(sorted({80, *levels}), 0)
-    read: Any = np.apply_along_axis
     for one in sorted(fold.unique()):
         mine, others = errors[fold == one], errors[fold != one]
         shapes = _shapes(others if len(others) else mine, int(mine["step"].max()))
         for level in inside:
-            low, high = (
-                read(lambda grid, at=at: np.interp(at, _GRID, grid), 2, shapes)[mine["group"], mine["step"] - 1]
-                for at in (0.5 - level / 200, 0.5 + level / 200)
+            edges = (
+                _quantile(shapes, at)[mine["group"], mine["step"] - 1] for at in (0.5 - level / 200, 0.5 + level / 200)
             )
-            inside[level] += int(mine["error"].between(low, high).sum())
+            inside[level] += int(mine["error"].between(*edges).sum())
     share = 100 / len(errors) if len(errors) else np.nan
     rows = [(level, share * count, len(errors)) for level, count in inside.items()]
     return pd.DataFrame(rows, columns=["level", "measured", "months"])

@@ -33,10 +33,10 @@ _ADVICE = {
 
 
 def segments(book: Book, past: Past) -> pd.DataFrame:
-    """ABC by net sales of the last 12 months, XYZ by the variation left once season and level are out, and the pattern.
+    """The rows of `segments`: ABC by net sales of the last 12 months, XYZ by the variation that season and level leave.
 
     Pattern: mean interval between sales against 1.32 months, squared variation of sizes against 0.49 (Syntetos, Boylan
-    & Croston 2005). Returns the rows of `segments`.
+    & Croston 2005).
     """
     rules, products = book.company.demand, book["products"][["product", "family"]]
     money = past.sold[:, -12:].sum(axis=1) * past.pairs["price"]

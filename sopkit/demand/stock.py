@@ -11,7 +11,7 @@ from scipy.special import ndtri
 from sopkit.collect.contradictions import own_lanes, whole_months
 from sopkit.demand.grid import PAIR, Notes
 from sopkit.tables import TABLES
-from sopkit.words import number, percent, say
+from sopkit.words import number, percent, say, several
 
 if TYPE_CHECKING:
     from sopkit.book import Book
@@ -54,9 +54,7 @@ def _ways(book: Book) -> tuple[pd.DataFrame, pd.DataFrame]:
     here = makes.assign(destination=makes["site"], origin="", lead_time=0)
     ships = _first(own_lanes(makes.merge(lanes, left_on="site", right_on="origin")), "cost lead_time origin", there)
     buys = _first(offers.rename(columns={"item": "product", "site": "destination"}), "price lead_time", there)
-    ways = pd.concat(
-        [way[[*there, "origin", "lead_time"]] for way in (here, ships, buys.assign(origin=buys["supplier"]))]
-    )
+    ways = pd.concat([here, ships, buys.assign(origin=buys["supplier"])])[[*there, "origin", "lead_time"]]
     ways = ways.drop_duplicates(there).rename(columns={"destination": "site"})
     return serves[["site", "product", "market"]], ways
 
@@ -113,27 +111,18 @@ def proposal(book: Book, notes: Notes) -> pd.DataFrame:
         out[f"{column}_value"] = out[column] * cost
     source = [say("from {site}", one) if one else say("made here") for one in out["origin"].fillna("")]
     source = [one if known else say("no way in found") for one, known in zip(source, found, strict=True)]
-    out["reason"] = [
-        say(
-            "{where}, {lead} month(s) to replenish + {review} of review; {error} {share} of demand over them",
-            where,
-            number(lead - REVIEW),
-            REVIEW,
-            of,
-            percent(part),
-        )
-        for where, lead, of, part in zip(source, out["lead_time"], how, share, strict=True)
-    ]
+    told = "{where}, {lead} to replenish + {review} of review; {error} {share} of demand over them"
+    months = (out["lead_time"] - REVIEW).astype(int)
+    waits = [several(lead, "month") if lead else say("no time") for lead in months]
+    each = zip(source, waits, how, map(percent, share), strict=True)
+    out["reason"] = [say(told, where, lead, several(REVIEW, "month"), of, part) for where, lead, of, part in each]
     if len(out):
         proposed, current, change = out[["proposed_value", "current_value", "difference_value"]].sum()
-        sentence = say(
-            "The forecast's error asks for {proposed} {currency} of safety stock at standard "
-            "cost; today's targets hold {current} ({change}). Normal errors and each market "
-            "served over its cheapest lane are assumed; the lead time is certain.",
-            number(proposed),
-            book.currency,
-            number(current),
-            number(change, sign=True),
+        told = (
+            "The forecast's error asks for {proposed} {currency} of safety stock at standard cost; today's targets "
+            "hold {current} ({change}). Normal errors and each market served over its cheapest lane are assumed; the "
+            "lead time is certain."
         )
-        notes.say("safety stock", "all", sentence, change)
+        sums = number(proposed), book.currency, number(current), number(change, sign=True)
+        notes.say("safety stock", "all", told, *sums, money=change)
     return out[TABLES["safety_stock_proposal"].names]

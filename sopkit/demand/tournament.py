@@ -33,23 +33,16 @@ def calendar_features(calendar: pd.DataFrame, past: pd.DatetimeIndex, horizon: i
     """What the forecaster may know of each month in advance, from `calendar`: "history" and "future" (ds and features).
 
     The logarithm of working days / the usual days of that month of the year, its change since the month before, and
-    since the year before (the learners forecast changes). None where no month differs from its usual days. The calendar
-    is announced, so nothing is seen too early. Market conditions and campaigns are no features: they are layers, and
-    their effect is taken out of the history. Nor is the price: `prices` has no dates, so what was planned is not known.
+    since the year before (the learners forecast changes). None where no month differs from its usual days. Campaigns
+    and market conditions are layers and so no features; nor is the price: what was planned of it is not known.
     """
     months = pd.date_range(past[0], periods=len(past) + horizon, freq="MS")
     days = calendar.drop_duplicates("month").set_index("month")["working_days"].reindex(months)
     off = np.log((days / days.groupby(days.index.month).transform("mean")).where(lambda ratio: ratio > 0)).fillna(0.0)
     if off.abs().lt(1e-9).all():
         return None
-    frame = pd.DataFrame(
-        {
-            "ds": months,
-            "working_days": off.to_numpy(),
-            "working_days_on_month": off.diff().fillna(0.0).to_numpy(),
-            "working_days_on_year": off.diff(12).fillna(0.0).to_numpy(),
-        }
-    )
+    changes = {"working_days": off, "working_days_on_month": off.diff(), "working_days_on_year": off.diff(12)}
+    frame = pd.DataFrame(changes).fillna(0.0).rename_axis("ds").reset_index()
     return {"history": frame.head(len(past)), "future": frame.tail(horizon)}
 
 
@@ -80,7 +73,8 @@ def baseline_tables(made: Coherent, notes: Notes, featured: bool = False) -> dic
 
     `featured`: LightGBM was given the working days, which the notes say where it counts.
     """
-    base, columns = made.base, {"ds": "month", "mean": "quantity", "y": "actual", "chosen": "forecast"}
+    base = made.base
+    columns = {"ds": "month", "mean": "quantity", "y": "actual", "chosen": "forecast", "unique_id": "series"}
     for sentence in made.notes:
         notes.say("baseline", "hierarchy", sentence)
     rmsse = base.accuracy.pivot(index="unique_id", columns="model", values="rmsse")
@@ -94,28 +88,20 @@ def baseline_tables(made: Coherent, notes: Notes, featured: bool = False) -> dic
             else "In the backtest the baseline beat seasonal naive in {count} of {all} series (RMSSE); the others are "
             "named in baseline_notes."
         )
-        notes.say("baseline", "seasonal naive", say(how, better, count))
+        notes.say("baseline", "seasonal naive", how, better, count)
     learnt = base.weights.loc[base.weights["model"].isin(LIGHTGBM), "unique_id"].nunique()
     if featured and learnt:
-        sentence = say(
-            "LightGBM knew each month's working days against the usual ones; it counts in "
-            "{count} of {all} series. Campaigns and market conditions are layers and so no "
-            "features of it; nor are prices, whose past plans nobody kept.",
-            learnt,
-            base.weights["unique_id"].nunique(),
+        told = (
+            "LightGBM knew each month's working days against the usual ones; it counts in {count} of {all} series. "
+            "Campaigns and market conditions are layers and so no features of it; nor are prices, whose past plans "
+            "nobody kept."
         )
-        notes.say("baseline", "working days", sentence)
+        notes.say("baseline", "working days", told, learnt, base.weights["unique_id"].nunique())
     for row in base.coverage.itertuples():
-        sentence = say(
-            "The {level} % range held {share} % of what was sold in the backtest ({count} months).",
-            row.level,
-            number(row.measured),
-            number(row.months),
-        )
-        unknown = say(
-            "How often the {level} % range holds is not known: history is too short for a backtest.", row.level
-        )
-        notes.say("baseline", "range", sentence if row.months else unknown)
+        told = "The {level} % range held {share} % of what was sold in the backtest ({count} months)."
+        held = [number(row.measured), number(row.months)] if row.months else []
+        unknown = "How often the {level} % range holds is not known: history is too short for a backtest."
+        notes.say("baseline", "range", told if held else unknown, row.level, *held)
     nodes = made.forecast[made.forecast["level"].isin(LEVELS)]
     nodes = nodes.assign(node=nodes["unique_id"].str.split(": ", n=1).str[-1])  # the total is called `total` alone
     names = made.bottom[["unique_id", *PAIR]].drop_duplicates()
@@ -123,11 +109,8 @@ def baseline_tables(made: Coherent, notes: Notes, featured: bool = False) -> dic
         "baseline": made.bottom[[*PAIR, "ds", "mean", "p10", "p50", "p90", "model"]],
         "baseline_levels": nodes[["level", "node", "ds", "mean", "p10", "p90"]],
         "backtest_months": base.cv.merge(names, on="unique_id")[[*PAIR, "cutoff", "ds", "y", "chosen"]],
+        "backtest": base.accuracy,
+        "baseline_notes": base.notes.drop_duplicates(),
+        "forecast_coverage": base.coverage.assign(**base.coverage[["level", "measured"]] / 100),
     }
-    return {name: frame.rename(columns=columns) for name, frame in tables.items()} | {
-        "backtest": base.accuracy.rename(columns={"unique_id": "series"}),
-        "baseline_notes": base.notes.rename(columns={"unique_id": "series"}).drop_duplicates(),
-        "forecast_coverage": base.coverage.assign(
-            level=base.coverage["level"] / 100, measured=base.coverage["measured"] / 100
-        ),
-    }
+    return {name: frame.rename(columns=columns) for name, frame in tables.items()}

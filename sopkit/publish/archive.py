@@ -36,9 +36,8 @@ def write(c: Cycle) -> Path:
     from markupsafe import Markup
 
     speak(c.company.language)
-    every = sorted([*c.others(), c], key=lambda one: one.cycle, reverse=True)
     made, told = [], []
-    for one in every:
+    for one in sorted([*c.others(), c], key=lambda one: one.cycle, reverse=True):
         if "kpis" in one.manifest["tables"]:
             try:
                 told.append(_cycle(one))
@@ -100,11 +99,8 @@ def _cycle(one: Cycle) -> dict[str, object]:
 
 
 def _outcome(row: Any, currency: str) -> tuple[str, str]:
-    seen = (
-        say("Expected {expected}, seen {seen}.", amount(row.expected, currency), amount(row.seen, currency))
-        if (pd.notna(row.seen))
-        else ""
-    )
+    both = amount(row.expected, currency), amount(row.seen, currency)
+    seen = say("Expected {expected}, seen {seen}.", *both) if pd.notna(row.seen) else ""
     return row.title or row.question, " ".join(filter(None, [f"{say(row.outcome)}.", row.sentence, seen]))
 
 

@@ -127,18 +127,12 @@ def _allow(sheet: Any, row: int, reason: int, look: Any) -> None:
 
 
 def _how(plan: Plan, person: str, due: date) -> list[str]:
+    ends = month_name(plan.months[0]), month_name(plan.months[-1])
+    how = "Change only the yellow rows “{yours}”; what you leave as it is stays as planned. 0: nothing is sold."
     return [
-        say(
-            "{company}: your forecast for {start} to {end}",
-            plain(plan.company.name),
-            month_name(plan.months[0]),
-            month_name(plan.months[-1]),
-        ),
+        say("{company}: your forecast for {start} to {end}", plain(plan.company.name), *ends),
         say("For {person}, by {day}. Quantities in {unit}.", plain(person), _day(due), plan.units),
-        say(
-            "Change only the yellow rows “{yours}”; what you leave as it is stays as planned. 0: nothing is sold.",
-            say(YOURS),
-        ),
+        say(how, say(YOURS)),
         say("Choose a reason for each row that you change, and add a remark where it helps."),
     ]
 
@@ -150,15 +144,13 @@ def _day(due: date) -> str:
 def mail(plan: Plan, person: str, due: date, file: str, content: bytes) -> bytes:
     """A drafted mail to `person` with the workbook: a mail program opens it, the address is filled in there."""
     speak(plan.company.language)
+    how = "\n".join(f"- {line}" for line in _how(plan, person, due)[2:])
     text = say(
         "Hello {person},\n\nthe attached workbook holds what you answer for in the demand plan of {cycle}: "
         "last year, the statistical baseline, and the plan as it stands.\n\n{how}\n\n"
         "Please save it and send it back by {day}. A part of it is welcome too.\n",
-        plain(person),
-        plan.cycle,
-        "\n".join(f"- {line}" for line in _how(plan, person, due)[2:]),
-        _day(due),
-    )
+        plain(person), plan.cycle, how, _day(due),
+    )  # fmt: skip
     return draft(person, say("Your forecast for {cycle}, by {day}", plan.cycle, _day(due)), text, {file: content})
 
 

@@ -128,9 +128,8 @@ def cut(book: Book, audience: Audience, supplier: str = "") -> Book:
             keys = [key for key in declared.key if key not in over]
             frame = add_up(frame, declared, keys) if len(frame) else frame.drop(columns=list(over))
         left = [declared[column] for column in sorted(gone - over) if column in frame]
-        tables[name] = (
-            frame.assign(**{one.name: float("nan") if one.kind == "number" else "" for one in left}) if left else frame
-        )
+        empty = {one.name: float("nan") if one.kind == "number" else "" for one in left}
+        tables[name] = frame.assign(**empty) if left else frame
     made = replace(book, tables=tables)
     return made if audience.tables == "*" else _silent(book, made)
 

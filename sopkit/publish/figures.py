@@ -9,7 +9,6 @@ from sopkit.book import Book, workflow
 from sopkit.book.explain import Explanations
 from sopkit.book.signed import PROVENANCE, plan_hash, signatures, signers
 from sopkit.charts import Figure, Show, Tile
-from sopkit.demand.figures import sold
 from sopkit.publish import judged
 from sopkit.tables import STAGES
 from sopkit.words import (
@@ -89,22 +88,12 @@ def _tile(book: Book, name: str) -> Tile:
     past = months[months["kind"] == "actual"].tail(12)
     months = pd.concat([past, months[months["kind"] == "plan"].head(12)])
     before = kpis.value(book, name, kpis.PAST) if period == kpis.PLAN else None
-    measured = say(kpi.measured)
-    note = book.span if period == kpis.PLAN else say("last 12 months, {measured}", measured)
+    note = book.span if period == kpis.PLAN else say("last 12 months, {measured}", say(kpi.measured))
     if before is not None:
         note = say("{span}; last 12: {value}", note, amount(before, total["unit"]))
-    return Tile(
-        say(kpi.title),
-        total["value"],
-        total["unit"],
-        note,
-        None if pd.isna(total["target"]) else total["target"],
-        total["better"],
-        total["owner"],
-        list(pd.to_datetime(months["period"] + "-01")),
-        list(months["value"]),
-        len(past),
-    )
+    goal = None if pd.isna(total["target"]) else total["target"], total["better"], total["owner"]
+    line = list(pd.to_datetime(months["period"] + "-01")), list(months["value"]), len(past)
+    return Tile(say(kpi.title), total["value"], total["unit"], note, *goal, *line)
 
 
 def tiles(book: Book) -> Figure:
@@ -142,17 +131,11 @@ def explained(book: Book, table: str, column: str, each: str = "") -> Explanatio
 def scorecard(book: Book) -> Figure:
     """The KPIs beside the eight, last and next twelve months."""
     rest = book["kpis"][~book["kpis"]["kpi"].isin(kpis.EIGHT)].drop_duplicates("kpi").set_index("kpi")["unit"]
-    rows = pd.DataFrame(
-        [
-            {
-                "kpi": say(kpi.title),
-                "measured": say(kpi.measured),
-                **{p: amount(kpis.value(book, name, p), rest[name]) for p in (kpis.PAST, kpis.PLAN)},
-            }
-            for name, kpi in kpis.KPIS.items()
-            if name in rest
-        ]
-    )
+    rows = pd.DataFrame({"kpi": [name for name in kpis.KPIS if name in rest]})
+    for period in (kpis.PAST, kpis.PLAN):
+        rows[period] = [amount(kpis.value(book, name, period), rest[name]) for name in rows["kpi"]]
+    rows["measured"] = [say(kpis.KPIS[name].measured) for name in rows["kpi"]]
+    rows["kpi"] = [say(kpis.KPIS[name].title) for name in rows["kpi"]]
     wape = kpis.value(book, "forecast_wape", kpis.PAST)
     bias = kpis.value(book, "forecast_against_actual", kpis.PAST)
     return charts.table(
@@ -176,23 +159,15 @@ def by_lag(book: Book) -> Figure:
     key, facts = ["measure", "family", "month"], judged.happened(book)
     both = plans.merge(facts, on=key)
     both = both[both["lag"].between(0, 3)]
-    rows = (
-        both.assign(off=(both["quantity"] - both["actual"]).abs()).groupby(["measure", "lag"])[["off", "actual"]].sum()
-    )
-    wide = (
-        (rows["off"] / rows["actual"].where(rows["actual"] > 0))
-        .unstack("lag")
-        .reindex(list(MEASURED))
-        .dropna(how="all")
-    )
+    both["off"] = (both["quantity"] - both["actual"]).abs()
+    rows = both.groupby(["measure", "lag"])[["off", "actual"]].sum()
+    wide = (rows["off"] / rows["actual"].where(rows["actual"] > 0)).unstack("lag")
+    wide = wide.reindex(list(MEASURED)).dropna(how="all")
     bias = both[both["lag"] == 1].groupby("measure")[["quantity", "actual"]].sum()
     wide["bias"] = bias["quantity"] / bias["actual"].where(bias["actual"] > 0) - 1
     worst = wide[1].idxmax() if 1 in wide and wide[1].notna().any() else ""
-    lags = {
-        lag: Show(say_count(lag, "{count} month ahead", "{count} months ahead", lag) if lag else "Same month", "share")
-        for lag in wide
-        if lag != "bias"
-    }
+    ahead = {lag: say_count(lag, "{count} month ahead", "{count} months ahead", lag) for lag in wide if lag != "bias"}
+    lags = {lag: Show(told if lag else "Same month", "share") for lag, told in ahead.items()}
     return charts.table(
         wide.rename(index=MEASURED).rename_axis("measure").reset_index() if len(wide) else None,
         {"measure": "Measure", **lags, "bias": Show("Bias, 1 month ahead", "share", True)},
@@ -234,11 +209,9 @@ def process(book: Book) -> Figure:
     days = (rows["published"] - rows["data"]).dt.days.astype(float)
     touchless, quiet, touched = judged.touchless(book)
     told = [amount(one, "share") for one in (touchless, quiet, touched) if one is not None]
-    words = (
-        "Nobody touched {share} of the forecasts: they miss by {wape}."
-        if touched is None
-        else ("Nobody touched {share} of the forecasts: they miss by {wape}, the others by {other}.")
-    )
+    words = "Nobody touched {share} of the forecasts: they miss by {wape}."
+    if touched is not None:
+        words = "Nobody touched {share} of the forecasts: they miss by {wape}, the others by {other}."
     words = "" if touchless is None else say(words, *told)
     return charts.table(
         rows.assign(days=days, cycle=[month_name(month) for month in rows["cycle"]],
@@ -294,7 +267,7 @@ def _of(book: Book, table: str | pd.DataFrame, column: str, family: str) -> pd.S
 def family_months(book: Book, family: str) -> Figure:
     """A family's demand, supply and stock, month by month."""
     name, budget = families(book).get(family, family), book["budget"]
-    year_ago = _of(book, sold(book), "quantity", family)
+    year_ago = _of(book, book.sold, "quantity", family)
     year_ago.index += pd.DateOffset(years=1)
     lines = {
         "last year": year_ago,
@@ -305,9 +278,7 @@ def family_months(book: Book, family: str) -> Figure:
         "safety": _of(book, "stock", "safety_stock", family),
         "budget": budget[budget["family"] == family].groupby("month")["stock"].sum(),
     }
-    rows = pd.concat(
-        [v.rename("units").rename_axis("month").reset_index().assign(line=SHEET[n]) for n, v in lines.items()]
-    )
+    rows = pd.concat(lines, names=["line", "month"]).rename("units").reset_index().replace({"line": SHEET})
     rows = rows[rows["month"].isin(book.months)].dropna()
     ahead, back = (lines[n].reindex(book.year).sum(min_count=len(book.year)) for n in ("consensus", "last year"))
     told = [name, number(ahead), book.units, book.span]
@@ -325,7 +296,10 @@ def family_months(book: Book, family: str) -> Figure:
 
 
 def family_products(book: Book, family: str) -> Figure:
-    """A family's products: two years behind, the plan ahead, growth, cover, fill rate, class."""
+    """A family's products: two years behind, the plan ahead, growth, cover, fill rate, class.
+
+    A product launched within the last twelve months has no growth: they are no year of it.
+    """
     products = [product for product, of in book.family.items() if of == family]
     past = pd.date_range(end=book.first - pd.offsets.MonthBegin(), periods=24, freq="MS")
 
@@ -333,9 +307,10 @@ def family_products(book: Book, family: str) -> Figure:
         wide = frame.pivot_table(index="product", columns="month", values=column, aggfunc="sum")
         return wide.reindex(index=products, columns=wanted)
 
-    back, ahead = months(sold(book), "quantity", past), months(book["demand_plan"], "consensus", book.months)
+    back, ahead = months(book.sold, "quantity", past), months(book["demand_plan"], "consensus", book.months)
     rows = pd.DataFrame({"last": back.iloc[:, -12:].sum(axis=1), "near": ahead[book.year].sum(axis=1)}, products)
-    rows["growth"] = rows["near"] / rows["last"].where((rows["last"] > 0) & bool(len(book.year_ago(sold(book))))) - 1
+    whole_year = (rows["last"] > 0) & (back.iloc[:, :-11].sum(axis=1) > 0) & bool(len(book.year_ago(book.sold)))
+    rows["growth"] = rows["near"] / rows["last"].where(whole_year) - 1
     start = book["stock"][book["stock"]["month"] == book.first].groupby("item")["opening"].sum()
     days = book.months.days_in_month
     rows["cover"] = [kpis.days_of_cover(start.get(p, 0.0), ahead.loc[p].fillna(0.0), days) for p in products]
@@ -425,12 +400,8 @@ def formulas() -> Figure:
 def glossary() -> Figure:
     """The words of this pack, each with its meaning and its formula or unit."""
     rows = [(sentence(say(one.term)), say(one.meaning), say(one.formula)) for one in GLOSSARY]
-    return _pairs(
-        "Glossary",
-        "one name an idea",
-        pd.DataFrame(rows, columns=["Word", "Meaning", "Formula or unit"]),
-        source="sopkit/words",
-    )
+    return _pairs("Glossary", "one name an idea", pd.DataFrame(rows, columns=["Word", "Meaning", "Formula or unit"]),
+                  source="sopkit/words")  # fmt: skip
 
 
 def versions(book: Book) -> Figure:
@@ -441,14 +412,10 @@ def versions(book: Book) -> Figure:
 
 def parameters(book: Book) -> Figure:
     """Parameters and seconds of every stage."""
-    rows = [
-        (
-            stage,
-            ", ".join(f"{k} = {v}" for k, v in sorted((entry.get("parameters") or {}).items())) or say("defaults"),
-            float(entry.get("seconds") or "nan"),
-        )
-        for stage, entry in book.manifest.get("stages", {}).items()
-    ]
+    rows = []
+    for stage, entry in book.manifest.get("stages", {}).items():
+        given = ", ".join(f"{name} = {value}" for name, value in sorted((entry.get("parameters") or {}).items()))
+        rows.append((stage, given or say("defaults"), float(entry.get("seconds") or "nan")))
     return _pairs("Parameters of the run", "by stage", pd.DataFrame(rows, columns=["Stage", "Parameters", "Seconds"]),
                   "No parameters are recorded.")  # fmt: skip
 

@@ -13,7 +13,7 @@ PRIOR = 2.0  # statements of a perfectly calibrated owner that are counted in, s
 def happened(book: Book) -> pd.DataFrame:
     """What past plans are held against: measure, family, month, actual."""
     sold, made, held = (book[name] for name in ("sales_history", "production_history", "stock_history"))
-    money = sold["revenue"].fillna(sold["quantity"] * book.net_prices(sold))
+    money = book.revenue(sold)
     parts = (
         ("production", made, "product", made["quantity"]),
         ("shipments", sold, "product", sold["quantity"]),
@@ -21,19 +21,11 @@ def happened(book: Book) -> pd.DataFrame:
         ("margin", sold, "product", money - book.at_cost(sold, item="product")),
         ("stock", held, "item", held["quantity"]),
     )
-    rows = [
-        pd.DataFrame(
-            {
-                "measure": name,
-                "family": book.families(frame[item]).astype(object),
-                "month": frame["month"],
-                "actual": values,
-            }
-        )
-        for name, frame, item, values in parts
-    ]
-    every = pd.concat(rows, ignore_index=True).dropna(subset=["family"])
-    return every.groupby(["measure", "family", "month"], as_index=False)["actual"].sum()
+    rows = []
+    for name, frame, item, values in parts:
+        family = book.families(frame[item]).astype(object)
+        rows.append(frame[["month"]].assign(measure=name, family=family, actual=values))
+    return pd.concat(rows).groupby(["measure", "family", "month"], as_index=False)["actual"].sum()
 
 
 def churn(book: Book) -> tuple[pd.DataFrame, pd.DatetimeIndex]:
@@ -72,18 +64,13 @@ def churn(book: Book) -> tuple[pd.DataFrame, pd.DatetimeIndex]:
 def touchless(book: Book) -> tuple[float | None, float | None, float | None]:
     """Of the forecasts that can be judged (product x market x month): the share that nobody touched, its WAPE, and that
     of the others; None where there are none."""
-    key = ["product", "market", "month"]
-    frozen = book["past_forecasts"].query("stream == 'consensus'")
-    frozen = frozen[(book.lag(frozen) == book.judged_lag) & (frozen["month"] < book.first)]
-    if frozen.empty:
+    both, key = book.judged(), ["cycle", "product", "market", "month"]
+    if both.empty:
         return None, None, None
-    sold = book["clean_history"].set_index(key)["raw"].rename("actual").reset_index()
-    both = frozen.merge(sold, on=key, how="left").fillna({"actual": 0.0})
-    moved = book["past_overrides"].assign(touched=True)[["cycle", *key, "touched"]].drop_duplicates(["cycle", *key])
-    hands = both.merge(moved, on=["cycle", *key], how="left")["touched"].notna().to_numpy()
-    quiet, touched = (
-        kpis.wape(part["quantity"], part["actual"]) if len(part) else None for part in (both[~hands], both[hands])
-    )
+    moved = book["past_overrides"].assign(touched=True)[[*key, "touched"]].drop_duplicates(key)
+    hands = both.merge(moved, on=key, how="left")["touched"].notna().to_numpy()
+    parts = both[~hands], both[hands]
+    quiet, touched = (kpis.wape(part["quantity"], part["actual"]) if len(part) else None for part in parts)
     return float(1 - hands.mean()), quiet, touched
 
 

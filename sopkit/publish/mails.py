@@ -57,16 +57,13 @@ def letter(book: Book, pack: Pack, person: str) -> str:
         say("You were asked"): [f"{row.what}: {row.comments}" for row in asked.itertuples()],
     }
     told = "".join(f"\n{head}\n" + "".join(f"- {line}\n" for line in lines) for head, lines in parts.items() if lines)
-    stands = pack.book.manifest.get("status", "")
-    about = [person, month_in_full(book.first), say(pack.reader), *([say(stands)] if stands else [])]
-    how = (
-        "Hello {person},\n\nthe plan of {month} for {reader} is attached ({status}): the page opens in any browser, "
-        "the workbook holds its numbers.\n"
-        if stands
-        else "Hello {person},\n\nthe plan of {month} for {reader} is attached: the page opens in any browser, "
-        "the workbook holds its numbers.\n"
-    )
-    return say(how, *about) + told
+    about = person, month_in_full(book.first), say(pack.reader)
+    hello = say("Hello {person},\n\nthe plan of {month} for {reader} is attached: the page opens in any browser, "
+                "the workbook holds its numbers.\n", *about)  # fmt: skip
+    if stands := pack.book.manifest.get("status", ""):
+        hello = say("Hello {person},\n\nthe plan of {month} for {reader} is attached ({status}): the page opens in "
+                    "any browser, the workbook holds its numbers.\n", *about, say(stands))  # fmt: skip
+    return hello + told
 
 
 def _decisions(book: Book, pack: Pack, person: str) -> Iterator[str]:
@@ -77,9 +74,8 @@ def _decisions(book: Book, pack: Pack, person: str) -> Iterator[str]:
             who = say("{owner} answers for it", row.owner) if row.owner else ""
             who = say("you answer for it") if row.owner == person else who
             more = [who, say("by {month}", month_name(row.due)) if row.due == row.due else ""]
-            yield f"{row.question} ({', '.join(filter(None, more))})" + (
-                f" {row.recommendation}" if row.question in seen and row.recommendation else ""
-            )
+            advice = f" {row.recommendation}" if row.question in seen and row.recommendation else ""
+            yield f"{row.question} ({', '.join(filter(None, more))}){advice}"
 
 
 def _changes(book: Book, pack: Pack, person: str) -> Iterator[str]:

@@ -84,11 +84,6 @@ def figures(content: Mapping[str, Any]) -> Iterator[Figure]:
             yield from (figure for figure in (one if isinstance(one, list) else [one]) if isinstance(figure, Figure))
 
 
-def _whole(text: str) -> str:
-    """Prose in which no line ends between a number and its % or its million."""
-    return re.sub(r"(?<=\d) (?=%|thousand|million)", "\N{NO-BREAK SPACE}", text)
-
-
 def _marked(html: str, families: Mapping[str, Sequence[str]]) -> str:
     """The page with the number of its family at every row and sheet of one, which the style sheet hides by choice."""
     known = {safe(name): n for n, called in enumerate(families, 1) for name in (called, *families[called])}
@@ -102,11 +97,8 @@ def _marked(html: str, families: Mapping[str, Sequence[str]]) -> str:
         return f"<figure data-f={n} {found[1]}{found[2]}<" if n else found[0]
 
     html = re.sub(r"<tr([^>]*)>(<t[dh][^>]*>)([^<]+)<", row, html)
-    return re.sub(
-        r'<figure (class="sop-figure"><figcaption>(?:<p class="finding">[^<]*</p>)?<p class="who">)([^<]+)<',
-        sheet,
-        html,
-    )
+    head = r'class="sop-figure"><figcaption>(?:<p class="finding">[^<]*</p>)?<p class="who">'
+    return re.sub(rf"<figure ({head})([^<]+)<", sheet, html)
 
 
 def page(content: Mapping[str, Any]) -> str:
@@ -116,13 +108,9 @@ def page(content: Mapping[str, Any]) -> str:
 
     here = Path(__file__).parent
     environment = Environment(
-        loader=FileSystemLoader(here),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=lambda value: _whole(charts.plain(value)) if type(value) is str else value,
-    )
+        loader=FileSystemLoader(here), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        finalize=lambda value: charts.whole(value) if type(value) is str else value,
+    )  # fmt: skip
     css = Markup(charts.CSS + (here / "pack.css").read_text(encoding="utf-8"))
     with speaking(content["language"]):
         return _marked(environment.get_template("pack.html.j2").render(content, css=css, say=say), content["families"])

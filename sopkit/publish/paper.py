@@ -25,23 +25,15 @@ def _table(figure: Figure, width: float) -> float:
     """Height of a table: rows are as high as their longest cell, in columns that share the width by what they hold."""
     rows = [[re.sub(r"<[^>]*>", "", cell) for cell in re.findall(_CELL, row)] for row in figure.body.split("<tr")[1:]]
     rows = [row for row in rows if row]
-    many = max(map(len, rows), default=1)
+    many = max(map(len, rows), default=0)
     if re.match("<table class=(variances|heat|statement)", figure.body):
         return len(rows) * 21.0 + 26
-    wide = [
-        max((1.15 * text_width(row[n], 10.5) for row in rows if len(row) > n), default=0.0) + 10 for n in range(many)
-    ]
-    share = min(1.0, (width - 20) / (sum(wide) or 1.0))
+    wide = [max(1.15 * text_width(row[n], 10.5) for row in rows if len(row) > n) + 10 for n in range(many)]
     # short columns keep their width, long ones share what is left
-    short = [w for w in wide if w <= 90]
-    left = max(60.0, width - sum(short))
-    total = sum(w for w in wide if w > 90) or 1.0
-    room = [w if share == 1.0 or w <= 90 else max(90.0, left * w / total) for w in wide]
-    high = 0.0
-    for row in rows:
-        lines = max(_lines(cell, 9.6, room[n] - 9) for n, cell in enumerate(row[:many]))
-        high += 7.4 + 13.7 * max(lines, 1)
-    return high
+    left, total = max(60.0, width - sum(w for w in wide if w <= 90)), sum(w for w in wide if w > 90)
+    room = [w if sum(wide) <= width - 20 or w <= 90 else max(90.0, left * w / total) for w in wide]
+    lines = (max(_lines(cell, 9.6, room[n] - 9) for n, cell in enumerate(row)) for row in rows)
+    return sum(7.4 + 13.7 * max(most, 1) for most in lines)
 
 
 def height(figure: Figure, width: float = WIDTH) -> tuple[float, float]:

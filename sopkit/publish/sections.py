@@ -45,33 +45,27 @@ def decisions(book: Book) -> dict[str, Any]:
     log = book["decision_log"]
     if log.empty:
         return section(
-            "decisions",
-            "Decisions",
-            "No question was put to this meeting.",
+            "decisions", "Decisions", "No question was put to this meeting.",
             "Write the questions into decisions.yaml of the company; until one is decided this plan is a draft.",
-        )
+        )  # fmt: skip
     open_ = log[log["status"] == UNDECIDED]
     late = int(decide.overdue(book).sum())
     soon = month_name(open_["due"][open_["due"] >= book.first].min())
     when = [say("{late} overdue", counted(late))] if late else []
     when += [say("the next due in {month}", soon) if late else say("the first by {month}", soon)] if soon else []
-    headline = (
-        ", ".join([say("{decisions} required", several(len(open_), "decision")), *when]) + "."
-        if len(open_)
-        else say("All decisions are made: {questions} answered.", several(len(log), "question"))
-    )
-    more = say(
-        "{count} more questions are in the decision log; a meeting decides at most three well.", number(len(log) - 3)
-    )
-    asked = [figure for place in range(min(len(log), 3)) for figure in
-             (decide.question(book, place), *filled(decide.table(book, place)))]  # fmt: skip
-    taken = filled(decide.adopted(book), decide.commitments(book))
+    headline = say("All decisions are made: {questions} answered.", several(len(log), "question"))
+    if len(open_):
+        headline = ", ".join([say("{decisions} required", several(len(open_), "decision")), *when]) + "."
+    shown: list[Body] = [*filled(decide.adopted(book), decide.commitments(book))]
+    for place in range(min(len(log), 3)):
+        shown += [decide.question(book, place), *filled(decide.table(book, place))]
+    if len(log) > 3:
+        more = "{count} more questions are in the decision log; a meeting decides at most three well."
+        shown.append(say(more, number(len(log) - 3)))
     both = list(book["recommended_together"]["sentence"])
     # what changed has a page of its own, and page one is one page
-    lines = (*both, money_line(book), service_line(book), *([] if both else [change_line(book)]))
-    return section(
-        "decisions", "Decisions required", headline, *taken, *asked, more if len(log) > 3 else "", *filter(None, lines)
-    )
+    lines = (*both, money_line(book), service_line(book), "" if both else change_line(book))
+    return section("decisions", "Decisions required", headline, *shown, *lines)
 
 
 def review(book: Book) -> dict[str, Any] | None:
@@ -112,14 +106,13 @@ def money_line(book: Book) -> str:
     against += [than(sales / budget - 1, *BUDGET)] if budget else []
     told = [book.span, amount(sales, book.currency), *([listed(against)] if against else [])]
     if margin is None:
-        how = (
-            "The {span} bring net sales of {sales}, {against}." if against else "The {span} bring net sales of {sales}."
-        )
-        return say(how, *told)
-    told.append(amount(margin, "share"))
-    if against:
-        return say("The {span} bring net sales of {sales}, {against}, at a gross margin of {margin}.", *told)
-    return say("The {span} bring net sales of {sales}, at a gross margin of {margin}.", *told)
+        how = ("The {span} bring net sales of {sales}.", "The {span} bring net sales of {sales}, {against}.")
+        return say(how[bool(against)], *told)
+    how = (
+        "The {span} bring net sales of {sales}, at a gross margin of {margin}.",
+        "The {span} bring net sales of {sales}, {against}, at a gross margin of {margin}.",
+    )
+    return say(how[bool(against)], *told, amount(margin, "share"))
 
 
 def service_line(book: Book) -> str:
@@ -127,18 +120,14 @@ def service_line(book: Book) -> str:
     fill, load = kpis.value(book, "fill_rate", kpis.PLAN), book.near(book["resource_load"])
     if fill is None:
         return ""
-    full = load[load["utilisation"] >= supply.FULL]["resource"].value_counts()
-    name = book.names("resources").get(full.index[0], full.index[0]) if len(full) else ""
-    if name:
-        return say("Supply meets {share} of the demand of these months on time; {resource} is full in {count} of "
-                   "{months}.",
-                   amount(fill, "share"), name, counted(int(full.iloc[0])), several(len(book.year),
-                       "month"))  # fmt: skip
-    if len(load):
-        return say(
-            "Supply meets {share} of the demand of these months on time; no resource is full.", amount(fill, "share")
-        )
-    return say("Supply meets {share} of the demand of these months on time.", amount(fill, "share"))
+    full, share = load[load["utilisation"] >= supply.FULL]["resource"].value_counts(), amount(fill, "share")
+    if len(full):
+        name = book.names("resources").get(full.index[0], full.index[0])
+        how = "Supply meets {share} of the demand of these months on time; {resource} is full in {count} of {months}."
+        return say(how, share, name, counted(int(full.iloc[0])), several(len(book.year), "month"))
+    how = "Supply meets {share} of the demand of these months on time."
+    return say("Supply meets {share} of the demand of these months on time; no resource is full." if len(load) else how,
+               share)  # fmt: skip
 
 
 def change_line(book: Book) -> str:
@@ -148,9 +137,9 @@ def change_line(book: Book) -> str:
         return ""
     driver = change.iloc[1:-1].sort_values("money", key=abs, kind="stable").iloc[-1]
     moved = than(change["money"].iloc[-1] / change["money"].iloc[0] - 1, "{share} more", "{share} less")
+    step = say(driver["layer"]), amount(driver["money"], book.currency, True)
     return say("Against last cycle the demand plan brings {share} over the months both plan; the largest step "
-               "is {layer}, {money}.", moved, say(driver["layer"]), amount(driver["money"], book.currency,
-               True))  # fmt: skip
+               "is {layer}, {money}.", moved, *step)  # fmt: skip
 
 
 def scorecard(book: Book) -> dict[str, Any]:
@@ -172,15 +161,9 @@ def changed(book: Book) -> dict[str, Any]:
     figure = demand.changed(book)
     if figure.chart is None:
         return section("changed", "What changed", "There is no earlier plan to compare with.")
-    return section(
-        "changed",
-        "What changed since the last plan",
-        change_line(book) or figure.look_for,
-        figure,
-        demand.changed_by_family(book),
-        demand.by_family(book),
-        *filled(demand.overrides(book, in_force=True)),
-    )
+    figures = figure, demand.changed_by_family(book), demand.by_family(book)
+    return section("changed", "What changed since the last plan", change_line(book) or figure.look_for, *figures,
+                   *filled(demand.overrides(book, in_force=True)))  # fmt: skip
 
 
 def accuracy(book: Book) -> dict[str, Any]:
@@ -206,18 +189,16 @@ def demand_plan(book: Book) -> dict[str, Any]:
     months = book["demand_plan"].groupby("month")["consensus"].sum().reindex(book.year)
     if book["demand_plan"].empty:
         return section("demand", "Demand plan", "There is no demand plan.")
-    before = book.year_ago(demand.sold(book))["quantity"].sum()
+    before = book.year_ago(book.sold)["quantity"].sum()
     told = [book.span, number(months.sum()), book.units]
     peak = month_name(months.idxmax())
+    headline = say("Demand of the {span} is {quantity} {unit}; it peaks in {month}.", *told, peak)
     if before:
         told.append(than(months.sum() / before - 1, "{share} above the last twelve", "{share} below the last twelve"))
         headline = say("Demand of the {span} is {quantity} {unit}, {against}; it peaks in {month}.", *told, peak)
-    else:
-        headline = say("Demand of the {span} is {quantity} {unit}; it peaks in {month}.", *told, peak)
-    more = filled(demand.lifecycle(book))
     return section("demand", "Demand plan", headline, demand.outlook(book),
                    own.explained(book, "demand_plan", "consensus"), reconcile.net_sales(book),
-                   reconcile.by_market(book), *more)  # fmt: skip
+                   reconcile.by_market(book), *filled(demand.lifecycle(book)))  # fmt: skip
 
 
 def supply_plan(book: Book) -> dict[str, Any]:
@@ -228,13 +209,9 @@ def supply_plan(book: Book) -> dict[str, Any]:
     share = amount(units.max() / (units.sum() or 1.0), "share")
     headline = say("{quantity} {unit} are supplied in the {span}: {share} {mode}.",
                    number(units.sum()), book.units, book.span, share, say(units.idxmax()))  # fmt: skip
-    figures: tuple[Any, ...] = (
-        supply.by_mode(book),
-        own.explained(book, "supply_costs", "amount", "cost"),
-        [supply.costs(book), supply.hiring(book)],
-        *filled(supply.people(book), supply.shifts(book)),
-    )
-    return section("supply", "Supply plan", headline, *figures)
+    return section("supply", "Supply plan", headline, supply.by_mode(book),
+                   own.explained(book, "supply_costs", "amount", "cost"), [supply.costs(book), supply.hiring(book)],
+                   *filled(supply.people(book), supply.shifts(book)))  # fmt: skip
 
 
 def capacity(book: Book) -> dict[str, Any]:
@@ -286,11 +263,12 @@ def inventory(book: Book) -> dict[str, Any]:
     turns, cover = (kpis.value(book, name, kpis.PLAN) for name in ("inventory_turns", "days_of_cover"))
     told = "Finished stock by month."
     if turns is not None and cover is not None:
-        told = say("Finished stock turns {turns} times a year and covers {days} days of demand.",
-                   number(turns, 1), number(cover))  # fmt: skip
-    elif turns is not None or cover is not None:
-        told = say("Finished stock turns {turns} times a year.", number(turns, 1)) if cover is None else (
-            say("Finished stock covers {days} days of demand.", number(cover)))  # fmt: skip
+        told = "Finished stock turns {turns} times a year and covers {days} days of demand."
+        told = say(told, number(turns, 1), number(cover))
+    elif turns is not None:
+        told = say("Finished stock turns {turns} times a year.", number(turns, 1))
+    elif cover is not None:
+        told = say("Finished stock covers {days} days of demand.", number(cover))
     return section(
         "inventory", "Inventory and service", told, supply.stock(book),
         own.explained(book, "stock", "value"), supply.service(book),
@@ -308,10 +286,10 @@ def finance(book: Book) -> dict[str, Any]:
     if sales:
         headline = say("The result of the {span} is {result}, {share} of net sales.",
                        book.span, amount(result, book.currency), amount(result / sales, "share"))  # fmt: skip
-    more = filled(reconcile.bridge(book), reconcile.capital(book))
     return section("finance", "Finance", headline, reconcile.statement(book),
                    own.explained(book, "pnl", "amount", "line"), reconcile.by_family(book),
-                   own.explained(book, "working_capital", "working_capital"), *more)  # fmt: skip
+                   *filled(reconcile.bridge(book), reconcile.capital(book)),
+                   own.explained(book, "working_capital", "working_capital"))  # fmt: skip
 
 
 def scenarios(book: Book) -> dict[str, Any]:

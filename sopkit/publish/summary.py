@@ -42,21 +42,13 @@ def write(excel: xlsxwriter.Workbook, sheet: Any, style: Mapping[str, Any], book
     sheet.set_column(0, 0, 30)
     sheet.set_column(1, 7, 14)
     profit, families = reconcile.statement(book), reconcile.by_family(book)
-    cells: Cells = {
-        (0, 0): (
-            say("{company}: {title}, {span}, thousand {currency}", book.who, profit.title, book.span, book.currency),
-            "title",
-        )
-    }
-    cells[1, 0] = (profit.look_for, "label")
+    head = say("{company}: {title}, {span}, thousand {currency}", book.who, profit.title, book.span, book.currency)
+    cells: Cells = {(0, 0): (head, "title"), (1, 0): (profit.look_for, "label")}
     row = _statement(cells, profit.frame, "line", 3)
     row = _statement(cells, families.frame, "name", row + 1)
-    cells[row, 0] = (
-        say(
-            "In thousands, kept to the cent. Costs are negative. Source: tables pnl, deliveries, sales_history, budget."
-        ),
-        "",
-    )
+    cells[row, 0] = say(
+        "In thousands, kept to the cent. Costs are negative. Source: tables pnl, deliveries, sales_history, budget."
+    ), ""  # fmt: skip
     across, place = DATA, row + 2
     for number, (title, frame, look) in enumerate(_charts(book, families.frame)):
         if frame.empty or len(frame.columns) < 2:
@@ -98,10 +90,8 @@ def _charts(book: Book, families: pd.DataFrame) -> list[tuple[str, pd.DataFrame,
     order, wide = ("actual", "last year", "budget", "plan", "safety stock"), []
     for figure, value, by in ((reconcile.outlook(book), "amount", "scenario"), (supply.stock(book), "units", "series")):
         rows = figure.frame.pivot(index="month", columns=by, values=value) if len(figure.frame) else pd.DataFrame()
-        rows = rows[[one for one in order if one in rows]]
-        wide.append(
-            (figure.title, rows.set_axis([plain(month) for month in rows.index]).rename_axis("month").reset_index())
-        )
+        rows = rows[[one for one in order if one in rows]].rename(index=plain).rename_axis("month")
+        wide.append((figure.title, rows.reset_index()))
     each = families[families["name"] != "All"] if len(families) else pd.DataFrame(columns=["name"])
     scenarios = [one for one in order if one in each and each[one].notna().any()]
     against = next((one for one in ("budget", "last year") if one in scenarios), "")

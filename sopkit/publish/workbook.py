@@ -23,40 +23,23 @@ if TYPE_CHECKING:
     from sopkit.publish.audiences import Audience
 
 FIRST = "About this plan"
+FROM = (
+    "The tables behind plan.html, beside this file. A number changed here changes no plan: "
+    "say it as an override, a scenario or new data."
+)
 # name of the sheet -> table, in the order of the pack
 SHEETS = {
-    "Decisions": "decision_log",
-    "Adopted": "adopted",
-    "What it changed": "adopted_results",
-    "Commitments": "commitments",
-    "KPIs": "kpis",
-    "Demand plan": "demand_plan",
-    "Demand by level": "demand_levels",
-    "Overrides": "overrides_applied",
-    "Exceptions": "exceptions",
-    "Forecast accuracy": "forecast_accuracy",
-    "Supply plan by mode": "supply_plan",
-    "Stock": "stock",
-    "Shipments": "shipments",
-    "Deliveries and shortages": "deliveries",
-    "Why short": "why_short",
-    "Resources": "resource_load",
-    "People": "people_plan",
-    "Binding limits": "binding_limits",
-    "Levers": "levers",
-    "Supply costs": "supply_costs",
-    "Safety stock": "safety_stock_proposal",
-    "Profit and loss": "pnl",
-    "Working capital": "working_capital",
-    "Gaps": "gaps",
-    "Bridge to budget": "budget_bridge",
-    "Scenarios": "scenario_results",
-    "What scenarios change": "scenario_changes",
-    "Assumptions": "assumptions",
-    "Findings": "findings",
-    "Products": "products",
-    "Markets": "markets",
-}
+    "Decisions": "decision_log", "Adopted": "adopted", "What it changed": "adopted_results",
+    "Commitments": "commitments", "KPIs": "kpis", "Demand plan": "demand_plan", "Demand by level": "demand_levels",
+    "Overrides": "overrides_applied", "Exceptions": "exceptions", "Forecast accuracy": "forecast_accuracy",
+    "Supply plan by mode": "supply_plan", "Stock": "stock", "Shipments": "shipments",
+    "Deliveries and shortages": "deliveries", "Why short": "why_short", "Resources": "resource_load",
+    "People": "people_plan", "Binding limits": "binding_limits", "Levers": "levers", "Supply costs": "supply_costs",
+    "Safety stock": "safety_stock_proposal", "Profit and loss": "pnl", "Working capital": "working_capital",
+    "Gaps": "gaps", "Bridge to budget": "budget_bridge", "Scenarios": "scenario_results",
+    "What scenarios change": "scenario_changes", "Assumptions": "assumptions", "Findings": "findings",
+    "Products": "products", "Markets": "markets",
+}  # fmt: skip
 ROWS = 250_000  # of a sheet: a spreadsheet with more than that is nobody's tool
 # columns of text that hold words of ours
 CODED = ("line", "measure", "unit", "lever", "cause", "layer", "cost", "title", "period")
@@ -68,15 +51,9 @@ LEVELS = {
 }
 DATES = {"month": "mmm yyyy", "date": "yyyy-mm-dd"}
 NUMBERS = {
-    "share": "0.0%",
-    "hours": "#,##0.0",
-    "days": "#,##0.0",
-    "ratio": "0.00",
-    "MAD": "0.0",
-    "people": "#,##0.0",
-    "months": "0.0",
-    "currency per unit": "#,##0.00",
-}
+    "share": "0.0%", "hours": "#,##0.0", "days": "#,##0.0", "ratio": "0.00", "MAD": "0.0", "people": "#,##0.0",
+    "months": "0.0", "currency per unit": "#,##0.00",
+}  # fmt: skip
 
 
 def write(book: Book, plan_hash: str = "", rows: int = ROWS, *, audience: Audience | None = None) -> bytes:
@@ -88,26 +65,18 @@ def write(book: Book, plan_hash: str = "", rows: int = ROWS, *, audience: Audien
     Raises KeyError for a product without a family or a market without a region.
     """
     file = BytesIO()
-    options = {
-        "in_memory": True,
-        "constant_memory": True,
-        "strings_to_formulas": False,
-        "strings_to_urls": False,
-        "strings_to_numbers": False,
-    }
-    with xlsxwriter.Workbook(file, options) as excel:
+    texts = dict.fromkeys(("strings_to_formulas", "strings_to_urls", "strings_to_numbers"), False)
+    with xlsxwriter.Workbook(file, {"in_memory": True, "constant_memory": True, **texts}) as excel:
         # dates of the file are the cycle's, not the clock's: the same plan is the same file
         about = {"company": plain(book.company.name), "created": book.first.to_pydatetime()}
         excel.set_properties({"title": _title(book), **about})
         style = _styles(excel)
         first = excel.add_worksheet(say(FIRST))
-        shown = {
-            sheet: table for sheet, table in SHEETS.items() if not audience or (audience.sees(table) and table in book)
-        }
-        gone = {table: audience.hidden(TABLES[table]) if audience else set() for table in shown.values()}
-        frames = {
-            sheet: _frame(book, table).drop(columns=gone[table], errors="ignore") for sheet, table in shown.items()
-        }
+        frames = {}
+        for sheet, table in SHEETS.items():
+            if not audience or (audience.sees(table) and table in book):
+                gone = audience.hidden(TABLES[table]) if audience else set()
+                frames[sheet] = _frame(book, table).drop(columns=gone, errors="ignore")
         sizes, money = {sheet: len(frame) for sheet, frame in frames.items()}, not audience or bool(audience.money)
         _about(first, style, book, plan_hash, sizes, rows=rows, money=money)
         if not audience or audience.money == "*":  # its statement is of every kind of money
@@ -137,25 +106,15 @@ def _frame(book: Book, name: str) -> pd.DataFrame:
 
 
 def _styles(excel: xlsxwriter.Workbook) -> dict[str, Any]:
-    looks = {
+    formats = ("#,##0", "#,##0.##", summary.MONEY, summary.CHANGE, summary.SHARE, *NUMBERS.values(), *DATES.values())
+    looks: dict[str, dict[str, Any]] = {
         "title": {"bold": True, "font_size": 16, "font_color": "#0B3C5D"},
         "head": {"bold": True, "bg_color": "#0B3C5D", "font_color": "#FFFFFF", "text_wrap": True, "valign": "top"},
         "label": {"bold": True, "valign": "top"},
         "wrap": {"text_wrap": True, "valign": "top"},
         "alarm": {"bold": True, "font_color": "#B34700"},
         "link": {"font_color": "#0B5FA5", "underline": True},
-        **{
-            shown: {"num_format": shown}
-            for shown in (
-                "#,##0",
-                "#,##0.##",
-                summary.MONEY,
-                summary.CHANGE,
-                summary.SHARE,
-                *NUMBERS.values(),
-                *DATES.values(),
-            )
-        },
+        **{shown: {"num_format": shown} for shown in formats},
     }
     return {name: excel.add_format(look) for name, look in looks.items()}
 
@@ -178,17 +137,10 @@ def _about(
         *([(say("Money"), book.currency)] if money else []),
         (
             say("Quantities"),
-            say("the product's unit of measure, see Products") if book.units == "units" else book.units,
+            book.units if book.units != "units" else say("the product's unit of measure, see Products"),
         ),
         (say("Plan hash"), plan_hash or say("not known")),
-        (
-            say("Where it is from"),
-            say(
-                "The tables behind plan.html, beside this file. A number changed here changes "
-                "no plan: "
-                "say it as an override, a scenario or new data."
-            ),
-        ),
+        (say("Where it is from"), say(FROM)),
         (say("Headings"), say("Point at one to read what its column means. Months are dates: the first day of each.")),
     ]
     for row, (label, text) in enumerate(lines, 2):
@@ -202,11 +154,8 @@ def _about(
         declared, left = TABLES[SHEETS[name]], size - rows
         text = say(declared.meaning)
         if left > 0:
-            text += " " + say(
-                "Only the first {count} rows are here; {rest} more are in the cycle's tables.",
-                number(rows),
-                number(left),
-            )
+            more = "Only the first {count} rows are here; {rest} more are in the cycle's tables."
+            text += " " + say(more, number(rows), number(left))
         sheet.write_url(row, 0, f"internal:'{say(name)}'!A1", style["link"], say(name))
         sheet.write_string(row, 1, declared.name, style["wrap"])
         sheet.write_number(row, 2, min(size, rows), style["#,##0"])
@@ -216,18 +165,11 @@ def _about(
 
 def _decided(book: Book) -> list[tuple[str, str]]:
     """Every question with its answer and who gave it, or that it is open."""
-    given = "{question} {status}: {option}, by {author}."
-    return [
-        (
-            say("Question"),
-            plain(
-                say("{question} Open.", row.question)
-                if row.status == UNDECIDED
-                else say(given, row.question, sentence(say(row.status)), row.option, row.decided_by)
-            ),
-        )
-        for row in book["decision_log"].itertuples()
-    ]
+    given, told = "{question} {status}: {option}, by {author}.", []
+    for row in book["decision_log"].itertuples():
+        answer = row.question, sentence(say(row.status)), row.option, row.decided_by
+        told.append(say("{question} Open.", row.question) if row.status == UNDECIDED else say(given, *answer))
+    return [(say("Question"), plain(text)) for text in told]
 
 
 def _table(sheet: Any, style: dict[str, Any], book: Book, declared: Table, frame: pd.DataFrame) -> None:
@@ -247,11 +189,7 @@ def _table(sheet: Any, style: dict[str, Any], book: Book, declared: Table, frame
         sheet.write_comment(0, place, _note(column, told), {"x_scale": 2, "author": "sopkit"})
     units = frame["unit"].tolist() if "unit" in frame else [""] * len(frame)
     looks = [
-        [style[DATES[column.kind]]] * len(frame)
-        if column.kind in DATES
-        else [style[_written(column, unit)] for unit in units]
-        if column.kind in ("number", "whole")
-        else []
+        [style[_written(column, unit)] for unit in units] if column.kind in ("number", "whole") else []
         for column in columns
     ]
     for row, values in enumerate(frame.itertuples(index=False, name=None)):
@@ -261,7 +199,7 @@ def _table(sheet: Any, style: dict[str, Any], book: Book, declared: Table, frame
                     sheet.write_number(row + 1, place, value, looks[place][row])
             elif column.kind in DATES:
                 if value is not pd.NaT:
-                    sheet.write_datetime(row + 1, place, value.to_pydatetime(), looks[place][row])
+                    sheet.write_datetime(row + 1, place, value.to_pydatetime(), style[DATES[column.kind]])
             elif value != "":
                 text = say("yes" if value else "no") if column.kind == "flag" else _text(column, value)
                 sheet.write_string(row + 1, place, text)

@@ -13,21 +13,13 @@ if TYPE_CHECKING:
 
 USUAL = 300  # sampled futures where somebody asks and company.yaml says none
 
-# what plans are compared by, in the order of every comparison, as people read it
+# what plans are compared by, in the order of every comparison, and its unit
 MEASURES = {
-    "net sales": "Net sales",
-    "gross margin": "Gross margin",
-    "gross margin rate": "Gross margin rate",
-    "result": "Result",
-    "service penalties": "Service penalties",
-    "fill rate": "Fill rate",
-    "units lost": "Units lost",
-    "backlog at the end": "Backlog at the end",
-    "mean stock value": "Mean stock value",
-    "working capital at the end": "Working capital at the end",
-    "overtime": "Overtime",
-    "mean utilisation": "Mean utilisation",
-}
+    "net sales": "currency", "gross margin": "currency", "gross margin rate": "share", "result": "currency",
+    "service penalties": "currency", "fill rate": "share", "units lost": "units", "backlog at the end": "units",
+    "mean stock value": "currency", "working capital at the end": "currency", "overtime": "hours",
+    "mean utilisation": "share",
+}  # fmt: skip
 LOWER = (  # of these less is better
     "service penalties", "units lost", "backlog at the end", "mean stock value", "working capital at the end",
     "overtime",

@@ -12,25 +12,11 @@ from sopkit.book import Book, Plan, Scenario
 from sopkit.book.scenarios import BASE
 from sopkit.engine import Engine
 from sopkit.errors import SettingsError, SopkitError, nearest
-from sopkit.reconcile import finance, standard
+from sopkit.reconcile import MEASURES, finance, standard
 from sopkit.tables import TABLES
 
 BASE_TITLE = "The plan as it stands"  # what the base is called among the scenarios
 CENT = 0.01
-UNITS = {
-    "net sales": "currency",
-    "gross margin": "currency",
-    "gross margin rate": "share",
-    "result": "currency",
-    "service penalties": "currency",
-    "fill rate": "share",
-    "units lost": "units",
-    "backlog at the end": "units",
-    "mean stock value": "currency",
-    "working capital at the end": "currency",
-    "overtime": "hours",
-    "mean utilisation": "share",
-}
 
 
 def must_tie(differences: Mapping[str, float]) -> None:
@@ -44,7 +30,7 @@ def must_tie(differences: Mapping[str, float]) -> None:
 
 
 def measures(plan: Book, statement: pd.DataFrame) -> dict[str, float]:
-    """What a plan is compared by, in the order and units of `UNITS`; from the tables of stages demand and supply.
+    """What a plan is compared by, in the order and units of `MEASURES`; from the tables of stages demand and supply.
 
     `statement`: the plan's own table pnl. Raises SopkitError where it does not tie to the plan's money.
     """
@@ -75,15 +61,13 @@ def measures(plan: Book, statement: pd.DataFrame) -> dict[str, float]:
 def by_month(plan: Book, statement: pd.DataFrame, scenario: str) -> pd.DataFrame:
     """Rows of table `scenario_months` for one plan and its table pnl."""
     deliveries, months = plan["deliveries"], sorted(plan["deliveries"]["month"].unique())
-    stock = plan["stock"].groupby("month")["value"].sum()
-    frame = pd.DataFrame(
-        {
-            "net_sales": statement[statement["line"] == "net sales"].groupby("month")["amount"].sum(),
-            "result": statement.groupby("month")["amount"].sum(),
-            "shortfall": (deliveries["backlog"] + deliveries["lost"]).groupby(deliveries["month"]).sum(),
-            "stock_value": stock,
-        }
-    ).reindex(months, fill_value=0.0)
+    sums = {
+        "net_sales": statement[statement["line"] == "net sales"].groupby("month")["amount"].sum(),
+        "result": statement.groupby("month")["amount"].sum(),
+        "shortfall": (deliveries["backlog"] + deliveries["lost"]).groupby(deliveries["month"]).sum(),
+        "stock_value": plan["stock"].groupby("month")["value"].sum(),
+    }
+    frame = pd.DataFrame(sums).reindex(months, fill_value=0.0)
     return frame.rename_axis("month").reset_index().assign(scenario=scenario)
 
 
@@ -149,11 +133,11 @@ def what_may_happen(
 def side_by_side(measured: Mapping[str, tuple[str, Mapping[str, float]]], currency: str) -> pd.DataFrame:
     """Table scenario_results from the title and measures of each plan by code, the first of them the base."""
     base = next(iter(measured.values()))[1]
-    rows = [
-        (code, title, measure, value, base[measure], value - base[measure], currency if unit == "currency" else unit)
-        for code, (title, values) in measured.items()
-        for (measure, unit), value in zip(UNITS.items(), values.values(), strict=True)
-    ]
+    rows = []
+    for code, (title, values) in measured.items():
+        for measure, unit in MEASURES.items():
+            value, before = values[measure], base[measure]
+            rows.append((code, title, measure, value, before, value - before, unit.replace("currency", currency)))
     return pd.DataFrame(rows, columns=["scenario", "title", "measure", "value", "base", "difference", "unit"])
 
 
@@ -187,15 +171,14 @@ def scenarios(book: Book, statement: pd.DataFrame, *, engine: Engine | str | Non
         measured[code] = scenario.title, values
         cells[str(cell["option"]), str(cell["event"])] = cell
         months.append(monthly)
-        changes += [
-            (code, number, change.table, change.sentence, count)
-            for number, (change, count) in enumerate(zip(scenario.changes, rows, strict=True), start=1)
-        ]
+        for number, (change, count) in enumerate(zip(scenario.changes, rows, strict=True), start=1):
+            changes.append((code, number, change.table, change.sentence, count))
+    changed = pd.DataFrame(changes, columns=TABLES["scenario_changes"].names)
     stated = [(code, one, cells[BASE, code], False) for code, one in asked.items() if one.kind == "event"]
     return {
         "outcomes": outcomes(base, cells, asked),
         "scenario_events": what_may_happen(base, [*stated, *usual], cells[BASE, ""]),
         "scenario_results": side_by_side(measured, book.currency),
         "scenario_months": pd.concat(months, ignore_index=True),
-        "scenario_changes": pd.DataFrame(changes, columns=["scenario", "change", "table", "sentence", "rows"]),
+        "scenario_changes": changed.assign(sentence=book.in_words(changed["sentence"])),
     }

@@ -21,6 +21,7 @@ GAPS = {
 }
 SALES = "sales department"
 TIED, CASH = "working capital freed", "cash added up"  # less than nothing: tied up, paid out
+MOST = 12  # families or markets that a statement tells apart
 BRIDGE = {"volume": "Volume", "mix": "Mix", "rate": "Rate (price and cost)"}
 
 
@@ -30,9 +31,8 @@ BRIDGE = {"volume": "Volume", "mix": "Mix", "rate": "Rate (price and cost)"}
 def _year_ago(book: Book) -> pd.DataFrame:
     """Sales of the months a year before the next twelve: family, market, month, net sales and cost of goods sold."""
     sold = book.year_ago(book["sales_history"])
-    money = sold["revenue"].fillna(sold["quantity"] * book.net_prices(sold))
     goods = -book.at_cost(sold, item="product")
-    return sold.assign(family=book.families(sold["product"]), **{LINES[0]: money, LINES[1]: goods})
+    return sold.assign(family=book.families(sold["product"]), **{LINES[0]: book.revenue(sold), LINES[1]: goods})
 
 
 def _margins(frame: pd.DataFrame) -> pd.DataFrame:
@@ -50,20 +50,13 @@ def statement(book: Book) -> Figure:
     past = ago[[*LINES[:2], "gross margin"]].sum() if len(ago) else {}
     sales, margin = near["sales"].sum(), near["margin"].sum()
     wanted = {LINES[0]: sales, LINES[1]: margin - sales, "gross margin": margin} if len(near) else {}
-    frame = pd.DataFrame(
-        {
-            "line": rows,
-            "last year": [past.get(name) for name in rows],
-            "budget": [wanted.get(name) for name in rows],
-            "plan": [plan[name] for name in rows],
-        }
-    )
+    frame = pd.DataFrame({"last year": past, "budget": wanted, "plan": plan}, index=rows, dtype=float)
     change = plan["gross margin"] - (margin if len(near) else past.get("gross margin", float("nan")))
     lies = ("The gross margin lies {money} above last year.", "The gross margin lies {money} below last year.")
     if len(near):
         lies = ("The gross margin lies {money} above budget.", "The gross margin lies {money} below budget.")
     return charts.variances(
-        frame.astype({"last year": float, "budget": float}) if len(lines) else None, "line", unit=book.currency,
+        frame.rename_axis("line").reset_index() if len(lines) else None, "line", unit=book.currency,
         against=("last year", "budget"), bold=("gross margin", "result"), who=book.who, title="Profit and loss",
         period=book.span, source="pnl sales_history budget", better="higher", none="There is no statement.",
         look_for=say(lies[int(change < 0)], amount(abs(change), book.currency)) if change == change else "",
@@ -84,20 +77,17 @@ def by_month(book: Book) -> Figure:
     ago = ago.assign(month=ago["month"] + pd.DateOffset(years=1)).groupby("month")[[LINES[0], "gross margin"]].sum()
     budget = book["budget"].rename(columns={"sales": LINES[0], "margin": "gross margin"})
     budget = budget[budget["month"].isin(book.months)].groupby("month")[[LINES[0], "gross margin"]].sum()
-    yard = {"last year": ago, "budget": budget}
-    more = [
-        part.rename(columns=lambda line, n=name: f"{say(line)}, {say(n)}")
-        .reset_index()
-        .melt("month", var_name="line", value_name="amount")
-        for name, part in yard.items()
-    ]
+    more = []
+    for name, part in (("last year", ago), ("budget", budget)):
+        part.columns = [f"{say(line)}, {say(name)}" for line in part]
+        more.append(part.reset_index().melt("month", var_name="line", value_name="amount"))
     rows = [*LINES[:2], "gross margin", *LINES[2:], "result"]
     if len(left := _cash(book)):
         freed = left - pnl.groupby("month")["amount"].sum().reindex(left.index)
         both = ((TIED, freed), (CASH, left.cumsum()))
         more += [part.rename("amount").reset_index().assign(line=line) for line, part in both]
         rows += [TIED, CASH]
-    rows += [f"{say(line)}, {say(name)}" for line in (LINES[0], "gross margin") for name in yard]
+    rows += [line for pair in zip(ago, budget, strict=True) for line in pair]
     result = pnl.groupby("month")["amount"].sum()
     return charts.statement(
         pd.concat([pnl, margin, pnl.assign(line="result"), *more])
@@ -122,11 +112,11 @@ def _net_sales(book: Book, column: str) -> pd.DataFrame:
     return rows.sort_values("plan", ascending=False, kind="stable")
 
 
-def _with_total(book: Book, rows: pd.DataFrame, table: str, most: int = 12) -> pd.DataFrame:
+def _with_total(book: Book, rows: pd.DataFrame, table: str) -> pd.DataFrame:
     """Rows by name, the smallest together as `Rest`, and the sum of all: the parts add up to it."""
-    whole, rest = rows.sum(min_count=1), rows.iloc[most:].sum(min_count=1)
-    rows = rows.head(most).rename(index=book.names(table))
-    if len(rest.dropna()) and len(rows) == most:
+    whole, rest = rows.sum(min_count=1), rows.iloc[MOST:].sum(min_count=1)
+    rows = rows.head(MOST).rename(index=book.names(table))
+    if len(rest.dropna()) and len(rows) == MOST:
         rows.loc[say("Rest")] = rest
     rows.loc["All"] = whole
     return rows.rename_axis("name").reset_index()
@@ -171,16 +161,13 @@ def outlook(book: Book) -> Figure:
     """Net sales by month: a year of actual, the plan, and the budget outlined behind both."""
     sold, planned = book["sales_history"], book.near(book["pnl"].query("line == 'net sales'"))
     sold = sold[sold["month"] >= book.first - pd.DateOffset(months=12)]
-    money = sold["revenue"].fillna(sold["quantity"] * book.net_prices(sold)).rename("amount")
     parts = {
-        "actual": pd.concat([sold["month"], money], axis=1),
-        "plan": planned[["month", "amount"]],
-        "budget": book["budget"]
-        .rename(columns={"sales": "amount"})[["month", "amount"]]
-        .query("month in @months", local_dict={"months": list(book.year)}),
+        "actual": sold.assign(amount=book.revenue(sold)),
+        "plan": planned,
+        "budget": book.near(book["budget"]).rename(columns={"sales": "amount"}),
     }
-    rows = pd.concat([part.assign(scenario=name) for name, part in parts.items()])
-    near, wanted = book.near(planned)["amount"].sum(), book.near(parts["budget"])["amount"].sum()
+    rows = pd.concat([part[["month", "amount"]].assign(scenario=name) for name, part in parts.items()])
+    near, wanted = book.near(planned)["amount"].sum(), parts["budget"]["amount"].sum()
     best = planned.groupby("month")["amount"].sum()
     return charts.columns(
         rows if len(planned) else None, "amount", "scenario", unit=book.currency, who=book.who, title="Net sales",
@@ -211,13 +198,13 @@ def bridge(book: Book) -> Figure:
     steps = book["budget_bridge"].groupby("step")["amount"].sum().reindex(STEPS, fill_value=0.0)
     inner = steps[list(BRIDGE)].rename(BRIDGE).rename_axis("step").reset_index()
     worst, gap = inner.loc[inner["amount"].idxmin()], steps["plan"] - steps["budget"]
-    loss = (
-        say("the largest loss is {step}", say(worst["step"]).lower()) if worst["amount"] < 0 else say("no step loses")
-    )
+    loss = say("no step loses")
+    if worst["amount"] < 0:
+        loss = say("the largest loss is {step}", say(worst["step"]).lower())
     return charts.waterfall(
         inner if len(book["budget_bridge"]) else None, "step", "amount", start="Budget", end="Plan",
-        opening=float(steps["budget"]),
-        who=book.who, title="Gross margin, from budget to plan", unit=book.currency, height=240,
+        opening=float(steps["budget"]), who=book.who, title="Gross margin, from budget to plan", unit=book.currency,
+        height=240,
         source="budget_bridge", shows=["budget", "plan"], better="higher", none="This company brought no budget.",
         period=book.span,
         look_for=say("The plan's margin is {money} above budget; {loss}." if gap >= 0 else
@@ -228,42 +215,24 @@ def bridge(book: Book) -> Figure:
 def capital(book: Book) -> Figure:
     """Working capital at each month's end and its parts; payables negative, so that the parts add up."""
     rows = book["working_capital"]
-    parts = rows.assign(payables=-rows["payables"]).melt(
-        "month", ["inventory", "receivables", "payables", "other"], "part", "amount"
-    )
-    first, last = rows["working_capital"].iloc[[0, -1]] if len(rows) else (0.0, 0.0)
+    order = ("inventory", "receivables", "other", "payables")
+    parts = rows.assign(payables=-rows["payables"]).melt("month", order, "part", "amount")
+    ends = rows["working_capital"].iloc[[0, -1]] if len(rows) else (0.0, 0.0)
     peak = month_name(rows.set_index("month")["working_capital"].idxmax()) if len(rows) else ""
-    days = {name: kpis.value(book, name, kpis.PLAN) for name in kpis.CASH_DAYS}
+    told = say("It goes from {first} to {last}; its peak is {month}.", *(amount(one, book.currency) for one in ends),
+               peak)  # fmt: skip
     left = _cash(book).reindex(book.year).cumsum()
-    told = say(
-        "It goes from {first} to {last}; its peak is {month}.",
-        amount(first, book.currency),
-        amount(last, book.currency),
-        peak,
-    )
     if left.notna().any():
-        told += " " + say(
-            "Cash of the {span}: {money}; added up, it is lowest in {month}.",
-            book.span,
-            amount(left.iloc[-1], book.currency),
-            month_name(left.idxmin()),
-        )
-    held, owed, owing, both = (days[name] for name in ("days_inventory", "days_sales", "days_payables", "cash_to_cash"))
-    tied = (
-        ""
-        if None in days.values()
-        else say(
-            "Money is tied up for {days} days: inventory {inventory} + customers {customers} - suppliers {suppliers}.",
-            *map(number, (both, held, owed, owing)),
-        )
-    )
+        money, low = amount(left.iloc[-1], book.currency), month_name(left.idxmin())
+        told += " " + say("Cash of the {span}: {money}; added up, it is lowest in {month}.", book.span, money, low)
+    held, owed, owing, both = (kpis.value(book, name, kpis.PLAN) for name in kpis.CASH_DAYS)
+    tied = "Money is tied up for {days} days: inventory {inventory} + customers {customers} - suppliers {suppliers}."
     return charts.bars(
-        parts, "amount", "part", order=("inventory", "receivables", "other", "payables"), over=rows,
-        over_y="working_capital", over_name="working capital", unit=book.currency,
-        who=book.who,
-        title="Working capital at the month's end", source="working_capital", better="lower", measure="working capital",
-        look_for=told,
-        note=tied, none="There is no balance sheet to plan working capital from.",
+        parts, "amount", "part", order=order, over=rows, over_y="working_capital", over_name="working capital",
+        unit=book.currency, who=book.who, title="Working capital at the month's end", source="working_capital",
+        better="lower", measure="working capital", look_for=told,
+        note=say(tied, *map(number, (both, held, owed, owing))) if both is not None else "",
+        none="There is no balance sheet to plan working capital from.",
     )  # fmt: skip
 
 
@@ -307,9 +276,10 @@ def unmet(book: Book) -> Figure:
     )
     return charts.table(
         rows.assign(family=book.called(rows["family"], "families")).sort_values("money"),
-        {"family": "Family", "months": Show("Months", "count"), "units": Show("Shortfall", book.units, True),
-         "money": Show("In money", book.currency, True), "lever": "Best lever",
-         "gain": Show("It brings, after penalties", book.currency, True)},
+        # what to do stands beside the family: a phone shows the first columns
+        {"family": "Family", "lever": "Best lever", "gain": Show("It brings, after penalties", book.currency, True),
+         "units": Show("Shortfall", book.units, True), "money": Show("In money", book.currency, True),
+         "months": Show("Months", "count")},
         who=book.who,
         title="Demand that supply does not meet in its month", unit="over the horizon", source="gaps levers",
         better="lower", look_for="Each shortage with the lever that closes most of it.",
@@ -320,9 +290,9 @@ def unmet(book: Book) -> Figure:
 # Scenarios ----------------------------------------------------------------------------------------------------------
 
 
-def _titles(book: Book) -> dict[str, str]:
-    named = book["scenario_results"].drop_duplicates("scenario")
-    return dict(zip(named["scenario"], named["title"], strict=True))
+def scenario_titles(book: Book) -> dict[str, str]:
+    """Code -> title of the plan and of every scenario that was solved."""
+    return dict(zip(book["scenario_results"]["scenario"], book["scenario_results"]["title"], strict=True))
 
 
 def result_changes(book: Book) -> pd.Series:
@@ -349,7 +319,7 @@ def gained(book: Book) -> Figure:
     """Result gained or lost against the plan by each scenario, added up over the months."""
     wide = book["scenario_months"].pivot(index="month", columns="scenario", values="result")
     rows = wide.sub(wide["base"], axis=0).drop(columns="base").cumsum() if "base" in wide else wide.head(0)
-    rows = rows.rename(columns=_titles(book)).reset_index().melt("month", var_name="series", value_name="money")
+    rows = rows.rename(columns=scenario_titles(book)).reset_index().melt("month", var_name="series", value_name="money")
     change = result_changes(book)
     return charts.line(
         rows.dropna(), "money", series="series",
@@ -368,11 +338,10 @@ def by_scenario(book: Book, column: str) -> Figure:
     title, better = names.get(column, (sentence(column.replace("_", " ")), "higher"))
     rows = book["scenario_months"]
     return charts.line(
-        rows.assign(series=rows["scenario"].map(_titles(book)).fillna(rows["scenario"])), column, series="series",
-        who=book.who,
-        title=say("{measure} by option", say(title)), unit=book.currency if column != "shortfall" else book.units,
-            better=better,
-        source="scenario_months", look_for="What an option costs before it pays, and where it fails its customers.",
+        rows.assign(series=rows["scenario"].replace(scenario_titles(book))), column, series="series",
+        who=book.who, title=say("{measure} by option", say(title)), better=better, source="scenario_months",
+        unit=book.currency if column != "shortfall" else book.units,
+        look_for="What an option costs before it pays, and where it fails its customers.",
     )  # fmt: skip
 
 
@@ -380,14 +349,11 @@ def changes(book: Book) -> Figure:
     """What each scenario changes."""
     rows = book["scenario_changes"]
     return charts.table(
-        rows.assign(scenario=rows["scenario"].map(_titles(book)).fillna(rows["scenario"])),
+        rows.assign(scenario=rows["scenario"].replace(scenario_titles(book))),
         {"scenario": "Scenario", "sentence": "What it changes", "rows": Show("Rows changed", "rows")},
-        who=book.who,
-        title="What each scenario changes",
-        unit="everything else as in the plan",
-        source="scenario_changes",
-        none="This company has no scenarios: write them in scenarios.yaml.",
-    )
+        who=book.who, title="What each scenario changes", unit="everything else as in the plan",
+        source="scenario_changes", none="This company has no scenarios: write them in scenarios.yaml.",
+    )  # fmt: skip
 
 
 # Risk ---------------------------------------------------------------------------------------------------------------
@@ -405,11 +371,10 @@ def risk(book: Book, measure: str = "result after penalties") -> Figure:
     return charts.table(
         rows, {"title": "Option", **{name: Show(text, unit) for name, text in headings.items()}}, who=book.who,
         title=say("{measure} in sampled futures", sentence(say(measure))), unit=unit, source="risk", none=FUTURES,
-            period="the horizon",
+        period="the horizon",
         look_for=say("In the worst 5 % of the futures {option} comes out best.", quoted(best)) if len(rows) > 1 else "",
-        note=say("{count} futures, seed {seed}; the first {months} months stay as planned, later ones are "
-            "planned again for what happens.", number(rows['futures'].iloc[0]), rule.seed,
-            rule.decided) if len(rows) else "",
+        note=say("{count} futures, seed {seed}; the first {months} months stay as planned, later ones are planned "
+                 "again for what happens.", number(rows["futures"].max()), rule.seed, rule.decided),
     )  # fmt: skip
 
 
@@ -431,29 +396,18 @@ def tornado(book: Book, most: int = 10) -> Figure:
 def frontier(book: Book) -> Figure:
     """What service costs: the best plan at other prices of unmet demand, today's policy marked."""
     rows = book["frontier"]
-    now = rows.loc[rows["today"], "cost"].sum()
-    price = [
-        say("{factor} x, today" if row.today else "{factor} x", number(row.factor, 2)) for row in rows.itertuples()
-    ]
+    now, today = rows.loc[rows["today"], "cost"].sum(), "{factor} x, today"
+    price = [say(today if row.today else "{factor} x", number(row.factor, 2)) for row in rows.itertuples()]
     fill = [amount(value, "share") for value in rows["fill_rate"]]
     stock = [amount(value, book.currency) for value in rows["stock"]]
     shown = pd.DataFrame({"price of unmet demand": price, "fill": fill, "cost": rows["cost"] - now, "stock": stock})
     top = rows.sort_values(["fill_rate", "cost"], ascending=[False, True], kind="stable").head(1)
-    full = (
-        say(
-            "The best service that money buys is {share}: {money} against today's plan.",
-            amount(top["fill_rate"].sum(), "share"),
-            amount(top["cost"].sum() - now, book.currency, True),
-        )
-        if len(rows)
-        else ""
-    )
+    more = amount(top["fill_rate"].sum(), "share"), amount(top["cost"].sum() - now, book.currency, True)
     return charts.swings(
-        shown, "price of unmet demand", {"fill": "Fill rate", "cost": "Cost against today's plan",
-                                         "stock": "Mean stock value"},
-        unit=book.currency, bold=[text for text, today in zip(price, rows["today"], strict=True) if today],
-            who=book.who,
+        shown, "price of unmet demand",
+        {"fill": "Fill rate", "cost": "Cost against today's plan", "stock": "Mean stock value"}, unit=book.currency,
+        bold=[text for text, today in zip(price, rows["today"], strict=True) if today], who=book.who,
         title="What service costs", source="frontier", none=FUTURES, period="the horizon", better="lower",
-        look_for=full,
+        look_for=say("The best service that money buys is {share}: {money} against today's plan.", *more),
         note="Each row is the best plan at its price of waiting and lost demand: none serves as well for less.",
     )  # fmt: skip

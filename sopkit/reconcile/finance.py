@@ -33,34 +33,24 @@ def pnl(book: Book) -> pd.DataFrame:
     Cost Accounting). So the result = revenue - costs paid + change of stock at standard cost.
     """
     deliveries = book["deliveries"]
-    sold = deliveries.assign(
-        family=_family(deliveries["product"], book),
-        sales=deliveries["delivered"] * deliveries["price"],
-        goods=-book.at_cost(deliveries, "delivered", "product"),
-    )
-    parts = [
-        sold.rename(columns={column: "amount"})[["family", "month", "amount"]].assign(line=line)
-        for column, line in zip(("sales", "goods"), LINES, strict=False)
-    ]
+    sold = deliveries.assign(family=_family(deliveries["product"], book))
+    goods = book.at_cost(sold, "delivered", "product")
     paid = book["supply_costs"][book["supply_costs"]["cost"].ne("revenue") & ~book["supply_costs"]["penalty"]]
-    paid = paid.assign(
-        line=paid["cost"].map(LINE_OF_COST).fillna(LINES[-1]),
-        family=_family(paid["item"], book),
-        amount=-paid["amount"],
-    )
-    parts.append(paid[["line", "family", "month", "amount"]])
+    paid = paid.assign(line=paid["cost"].map(LINE_OF_COST).fillna(LINES[-1]), family=_family(paid["item"], book))
     # what was made or bought but not sold stays in stock at standard cost
     stock = book["stock"].assign(family=_family(book["stock"]["item"], book))
     change = book.at_cost(stock, "closing") - book.at_cost(stock, "opening")
-    parts.append(stock[["family", "month"]].assign(line=LINES[-1], amount=change))
-    parts.append(sold[["family", "month"]].assign(line=LINES[-1], amount=-sold["goods"]))
-    chosen = book["option_costs"]
-    chosen = chosen[chosen["month"].isin(stock["month"])]
-    parts.append(
-        pd.DataFrame({"month": chosen["month"], "amount": -chosen["amount"]}).assign(line=OPTIONS, family=COMPANY)
+    chosen = book["option_costs"][book["option_costs"]["month"].isin(stock["month"])]
+    # goods of a family that left stock without being sold (or arrived before the plan) show in the last line
+    parts = (
+        (sold, LINES[0], sold["delivered"] * sold["price"]),
+        (sold, LINES[1], -goods),
+        (paid, paid["line"], -paid["amount"]),
+        (stock, LINES[-1], change),
+        (sold, LINES[-1], goods),
+        (chosen.assign(family=COMPANY), OPTIONS, -chosen["amount"]),
     )
-    # goods of a family that left stock without being sold (or arrived before the plan) show in the same line
-    rows = pd.concat(parts, ignore_index=True)
+    rows = pd.concat([rows[["family", "month"]].assign(line=line, amount=money) for rows, line, money in parts])
     return rows.groupby(["line", "family", "month"], as_index=False)["amount"].sum()
 
 
@@ -114,15 +104,8 @@ def working_capital(book: Book, statement: pd.DataFrame) -> pd.DataFrame:
     buys = book["supply_plan"][book["supply_plan"]["mode"].eq("buy")].groupby("month")["cost"].sum()
     buys = buys.reindex(months, fill_value=0.0)
     receivables, payables, other = outstanding(book["balance_sheet"], sales.to_numpy(), buys.to_numpy())
-    frame = pd.DataFrame(
-        {
-            "month": months,
-            "inventory": value.to_numpy(),
-            "receivables": receivables,
-            "payables": payables,
-            "other": other,
-        }
-    )
+    frame = pd.DataFrame({"month": months, "inventory": value.to_numpy()})
+    frame = frame.assign(receivables=receivables, payables=payables, other=other)
     frame["working_capital"] = frame["inventory"] + frame["receivables"] - frame["payables"] + frame["other"]
     return frame.round({"inventory": 6})
 
@@ -170,14 +153,10 @@ def budget_bridge(book: Book, statement: pd.DataFrame) -> pd.DataFrame:
     plan = plan[plan["family"] != COMPANY].merge(budget[["family", "month"]], on=["family", "month"])
     if budget.empty or plan.empty:
         return pd.DataFrame(columns=["family", "step", "amount"])
-    budget = (
-        budget.merge(plan[["family", "month"]], on=["family", "month"]).groupby("family")[["sales", "margin"]].sum()
-    )
-    plan = plan.groupby("family")[["sales", "margin"]].sum().reindex(budget.index, fill_value=0.0)
-    total, overall = (
-        budget["sales"].sum(),
-        budget["margin"].sum() / budget["sales"].sum() if budget["sales"].sum() else 0.0,
-    )
+    budget = budget.merge(plan[["family", "month"]], on=["family", "month"])
+    budget, plan = (both.groupby("family")[["sales", "margin"]].sum() for both in (budget, plan))
+    plan, total = plan.reindex(budget.index, fill_value=0.0), budget["sales"].sum()
+    overall = budget["margin"].sum() / total if total else 0.0
     share = budget["sales"] / total if total else budget["sales"] * 0
     rate = (budget["margin"] / budget["sales"].where(budget["sales"] != 0)).fillna(overall)
     volume = (plan["sales"].sum() - total) * overall * share

@@ -21,6 +21,7 @@ from sopkit.tables import TABLES
 
 PAIR = ["product", "market"]
 OFFER = ["supplier", "item", "site"]
+DRAWN = ("demand", "fails", "late", "won")  # arrays of `Futures`, a future a row
 LATE = " (late)"  # a supplier's offer that comes a month later: used only where its deliveries are late
 NO_LIMIT = 1e9  # units a month of an offer without a limit: its month can then be closed
 
@@ -57,8 +58,7 @@ class Futures:
 
     def part(self, which: slice | Sequence[int]) -> Futures:
         """Some of the futures."""
-        arrays = {name: getattr(self, name)[which] for name in ("demand", "fails", "late", "won")}
-        return replace(self, **arrays)
+        return replace(self, **{name: getattr(self, name)[which] for name in DRAWN})
 
     def asked(self, number: int) -> np.ndarray:
         """Units against the consensus in one future, open deals included: pair x month."""
@@ -108,10 +108,8 @@ def _paths(book: Book, futures: Futures, random: np.random.Generator) -> np.ndar
     plan, count = book["demand_plan"], len(futures)
     planned = futures.wide(plan, "consensus")
     by_deals = futures.wide(book["demand_layers"], "pipeline_variance")
-    down, up = (
-        np.sqrt(np.maximum(((planned - futures.wide(plan, edge)) / NINETY) ** 2 - by_deals, 0.0))
-        for edge in ("p10", "p90")
-    )
+    edges = (futures.wide(plan, edge) for edge in ("p10", "p90"))
+    down, up = (np.sqrt(np.maximum(((planned - edge) / NINETY) ** 2 - by_deals, 0.0)) for edge in edges)
     persistence = tied(book)[0]
     shared = _shared(book, futures, (down + up) / 2, by_deals)
     common = walk(random, (count, 1, len(futures.months)), persistence)
@@ -151,13 +149,12 @@ def tied(book: Book) -> tuple[float, float]:
 def _deals(book: Book, pairs: list[tuple[str, str]], months: list[pd.Timestamp]) -> list[Deal]:
     rows = book["pipeline"].sort_values("opportunity")
     rows = rows[rows["probability"].between(0, 1, inclusive="neither") & ~rows["in_baseline"]]
-    return [
-        Deal(
-            row.customer or row.opportunity, (pairs.index(pair), months.index(row.month)), row.quantity, row.probability
-        )
-        for row in rows.itertuples()
-        if (pair := (row.product, row.market)) in pairs and row.month in months
-    ]
+    deals = []
+    for row in rows.itertuples():
+        if (pair := (row.product, row.market)) in pairs and row.month in months:
+            place = pairs.index(pair), months.index(row.month)
+            deals.append(Deal(row.customer or row.opportunity, place, row.quantity, row.probability))
+    return deals
 
 
 # A future as tables --------------------------------------------------------------------------------------------------
@@ -238,12 +235,8 @@ class Given:
                     if when < len(months):
                         place = item, site, months[when]
                         receipts[place] = receipts.get(place, self.receipts.get(place, 0.0)) + moved
-        return {
-            "demand_balance": demand,
-            "supplier_capacity": capacity,
-            "orders_as_planned": ordered,
-            "stock_balance": receipts,
-        }
+        return {"demand_balance": demand, "supplier_capacity": capacity, "orders_as_planned": ordered,
+                "stock_balance": receipts}  # fmt: skip
 
     def tables(self, change: Altered) -> dict[str, pd.DataFrame]:
         """The tables of the book that a future changes: the plain way to solve it."""
@@ -255,16 +248,12 @@ class Given:
 
         tables = {"demand_plan": plan}
         if change["demand_balance"]:
-            keys = zip(plan["product"], plan["market"], plan["month"].dt.strftime("%Y-%m"), strict=True)
-            asked = [
-                change["demand_balance"].get(key, units) for key, units in zip(keys, plan["consensus"], strict=True)
-            ]
-            tables["demand_plan"] = plan.assign(consensus=asked)
+            names = [plan["product"], plan["market"], plan["month"].dt.strftime("%Y-%m")]
+            asked = pd.Series(change["demand_balance"]).reindex(pd.MultiIndex.from_arrays(names)).to_numpy()
+            tables["demand_plan"] = plan.assign(consensus=plan["consensus"].mask(~np.isnan(asked), asked))
         if special := change["supplier_capacity"]:
-            all_of_them = pd.concat(
-                [self.book["supplier_capacity"], rows(special, "supplier item site month", "capacity")]
-            )
-            tables["supplier_capacity"] = all_of_them.drop_duplicates([*OFFER, "month"], keep="last")
+            every = [self.book["supplier_capacity"], rows(special, "supplier item site month", "capacity")]
+            tables["supplier_capacity"] = pd.concat(every).drop_duplicates([*OFFER, "month"], keep="last")
         if changed := change["orders_as_planned"]:
             kept = self.book["last_supply_plan"].query("mode != 'buy'")
             bought = rows(self.ordered | changed, "source item site month").assign(mode="buy")

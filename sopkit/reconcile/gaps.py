@@ -44,8 +44,7 @@ def gaps(book: Book, statement: pd.DataFrame) -> pd.DataFrame:
         made = book["supply_plan"]
         made = made.assign(family=book.families(made["item"])).dropna(subset="family")
         held = book["stock"].assign(family=book.families(book["stock"]["item"])).dropna(subset="family")
-        planned = budget.index.isin(_sum(delivered, "demand").index)
-        budget = budget[planned]
+        budget = budget[budget.index.isin(_sum(delivered, "demand").index)]
         for name, plan, value in (
             ("sales-budget", _sum(money, "sales"), 1.0),
             ("margin-budget", _sum(money, "margin"), 1.0),
@@ -53,8 +52,7 @@ def gaps(book: Book, statement: pd.DataFrame) -> pd.DataFrame:
             ("stock-budget", _sum(held, "closing"), cost),
         ):
             found.append(_gap(name, plan.reindex(budget.index, fill_value=0.0), budget[name.split("-")[0]], value))
-    rows = pd.concat(found, ignore_index=True)
-    return _with_levers(rows, book)
+    return _with_levers(pd.concat(found, ignore_index=True), book)
 
 
 def _with_levers(rows: pd.DataFrame, book: Book) -> pd.DataFrame:
@@ -63,13 +61,11 @@ def _with_levers(rows: pd.DataFrame, book: Book) -> pd.DataFrame:
     levers = book["levers"]
     if levers.empty:
         return rows
-    best: dict[str, tuple[float, str]] = {}
+    gains, told = dict[str, float](), dict[str, str]()
     for lever in levers[levers["gain"] > 0].sort_values("gain").itertuples():
-        for product in divided(lever.helps):
-            best[book.family[product]] = (lever.gain, lever.sentence)  # sorted by gain: the last one stands
-    short = (rows["gap"] == "demand-supply") & (rows["difference"] < -0.5)
-    rows.loc[short, "lever"] = (
-        rows.loc[short, "family"].map({name: words for name, (_, words) in best.items()}).fillna("")
-    )
-    rows.loc[short, "lever_gain"] = rows.loc[short, "family"].map({name: gain for name, (gain, _) in best.items()})
+        for product in divided(lever.helps):  # sorted by gain: the last one stands
+            gains[book.family[product]], told[book.family[product]] = lever.gain, lever.sentence
+    family = rows.loc[(rows["gap"] == "demand-supply") & (rows["difference"] < -0.5), "family"]
+    rows.loc[family.index, "lever"] = family.map(told).fillna("")
+    rows.loc[family.index, "lever_gain"] = family.map(gains)
     return rows

@@ -51,13 +51,9 @@ class Gauge:
         costs = book["option_costs"].groupby("month")["amount"].sum()
         self.options = costs.reindex(book.months).fillna(0.0).to_numpy()
 
-    def _by(self, weights: dict[str, float], names: Names, label: int = 0) -> np.ndarray:
-        """The weight of each member of a decision by one of its labels, 0 where it has none."""
-        table = np.zeros(len(self.legend))
-        table[[self.code[key] for key in weights if key in self.code]] = [
-            value for key, value in weights.items() if key in self.code
-        ]
-        return table[names.labels[label]]
+    def _by(self, weights: dict[str, float], names: Names) -> np.ndarray:
+        """The weight of each member of a decision by its first label, 0 where it has none."""
+        return np.array([weights.get(key, 0.0) for key in self.legend])[names.labels[0]]
 
     def _monthly(self, month: np.ndarray, weight: np.ndarray) -> csr_array:
         """A matrix that adds up members by month, each times its weight."""

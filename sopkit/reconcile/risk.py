@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,21 +21,15 @@ from sopkit.book.scenarios import BASE
 from sopkit.engine import Engine, Progress
 from sopkit.errors import SopkitError
 from sopkit.reconcile import compare, finance, futures
-from sopkit.reconcile.futures import Futures, Given
+from sopkit.reconcile.futures import DRAWN, Futures, Given
 from sopkit.reconcile.gauge import Gauge
 from sopkit.supply.matrix import Matrix
 from sopkit.supply.resolve import Session
 from sopkit.tables import TABLES
 from sopkit.words import local, month_name, say
 
-MEASURES = {
-    "result": "currency",
-    "result after penalties": "currency",
-    "fill rate": "share",
-    "mean stock value": "currency",
-    "lowest cash": "currency",
-}
-"""What is measured in each future, and its unit; of the stock value the worst is the highest, else the lowest."""
+MEASURES = ("result", "result after penalties", "fill rate", "mean stock value", "lowest cash")
+"""What is measured in each future; of the stock value the worst is the highest, else the lowest."""
 
 CHUNK = 25  # futures in one part of the work
 SECONDS = 0.08  # about what one future of a small company takes
@@ -178,14 +173,12 @@ def _risk(
 ) -> pd.DataFrame:
     rows = []
     for code, values in lived.items():
-        for n, (measure, unit) in enumerate(MEASURES.items()):
-            mine = np.sort(values[:, n])
+        for n, measure in enumerate(MEASURES):
+            mine, unit = np.sort(values[:, n]), "share" if measure == "fill rate" else "currency"
             tail = int(np.ceil(WORST * len(mine)))
             bad = mine[-tail:] if measure == "mean stock value" else mine[:tail]
-            edges = np.quantile(mine, [0.1, 0.5, 0.9])
-            rows.append(
-                (code, titles[code], measure, unit, len(mine), planned[code][n], mine.mean(), *edges, bad.mean())
-            )
+            found = (len(mine), planned[code][n], mine.mean(), *np.quantile(mine, [0.1, 0.5, 0.9]), bad.mean())
+            rows.append((code, titles[code], measure, unit, *found))
     return pd.DataFrame(rows, columns=TABLES["risk"].names)
 
 
@@ -207,38 +200,27 @@ def _drivers(base: Plan, many: Futures) -> tuple[list[tuple[str, str, str]], Fut
             order = np.argsort(many.demand[:, mine].sum(axis=(1, 2)), kind="stable")
             ends = [order[int(round(level * (len(order) - 1)))] for level in (0.1, 0.9)]
             sums = [many.demand[end, mine].sum() for end in ends]
-            pair = add(
-                say("Demand: {name}", name) if code else name, *(local(f"{units:+,.0f} {base.units}") for units in sums)
-            )
+            told = say("Demand: {name}", name) if code else name
+            pair = add(told, *(local(f"{units:+,.0f} {base.units}") for units in sums))
             for one, end in zip(pair, ends, strict=True):
                 one.demand[0, mine] = many.demand[end, mine]
     for n, deal in enumerate(calm.deals):
-        for one, state in zip(
-            add(say("Deal: {name}", deal.name), say("lost"), say("won in full")), (-1, 1), strict=True
-        ):
-            one.won[0, n] = state
+        lost, won = add(say("Deal: {name}", deal.name), say("lost"), say("won in full"))
+        lost.won[0, n], won.won[0, n] = -1, 1
     bought, called = base["supply_plan"].query("mode == 'buy'"), base.names("suppliers")
     risk = base["suppliers"].set_index("supplier")["risk"]
     for s, code in enumerate(calm.suppliers):
         mine = bought[bought["source"] == code]
         if risk.get(code, 0.0) > 0 and len(mine):
             ordered, comes = (mine.groupby(when)["quantity"].sum().idxmax() for when in ("month", "available"))
-            one, _ = add(
-                say("Supplier: {name}", called[code]),
-                say("takes no orders in {month}", month_name(ordered)),
-                say("as planned"),
-            )
+            told = say("takes no orders in {month}", month_name(ordered))
+            one, _ = add(say("Supplier: {name}", called[code]), told, say("as planned"))
             one.fails[0, s, calm.months.index(ordered)] = True
-            one, _ = add(
-                say("Late: {name}", called[code]),
-                say("what is due in {month} comes a month later", month_name(comes)),
-                say("as planned"),
-            )
+            told = say("what is due in {month} comes a month later", month_name(comes))
+            one, _ = add(say("Late: {name}", called[code]), told, say("as planned"))
             one.late[0, s, calm.months.index(comes)] = True
-    demand, fails, late, won = (
-        np.concatenate([getattr(one, name) for one in found]) for name in ("demand", "fails", "late", "won")
-    )
-    return names, replace(calm, demand=demand, fails=fails, late=late, won=won)
+    drawn: dict[str, Any] = {name: np.concatenate([getattr(one, name) for one in found]) for name in DRAWN}
+    return names, replace(calm, **drawn)
 
 
 def _tornado(drivers: list[tuple[str, str, str]], after: np.ndarray) -> pd.DataFrame:

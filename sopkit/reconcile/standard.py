@@ -49,15 +49,12 @@ def resource_down(book: Book) -> Made:
     if load.empty or not load["utilisation"].max() > 0:
         return None
     worst = load.sort_values(["utilisation", "resource", "month"]).iloc[-1]
-    rows = book["capacity"][
-        (book["capacity"]["resource"] == worst["resource"]) & (book["capacity"]["month"] == worst["month"])
-    ]
+    rows = book["capacity"].query("resource == @at.resource and month == @at.month", local_dict={"at": worst})
     rows = rows.assign(hours=rows["maintenance"], overtime_limit=0.0, month=rows["month"].dt.strftime("%Y-%m"))
     if rows.empty:
         return None
-    title = say(
-        "{resource} stands still in {month}", book.names("resources")[worst["resource"]], month_name(worst["month"])
-    )
+    name = book.names("resources")[worst["resource"]]
+    title = say("{resource} stands still in {month}", name, month_name(worst["month"]))
     return _event("resource_down", title, {"table": "capacity", "rows": rows.to_dict("records")})
 
 
@@ -95,9 +92,7 @@ def _all_demand(book: Book, code: str, scale: float) -> Made:
     if not book["demand_plan"]["consensus"].gt(0).any():
         return None
     change = {"table": "demand_plan", "column": "consensus", "scale": scale}
-    return _event(
-        code, say("All demand {share} over the horizon", percent(scale - 1, sign=True).replace("−", "-")), change
-    )
+    return _event(code, say("All demand {share} over the horizon", percent(scale - 1, sign=True)), change)
 
 
 def demand_up(book: Book) -> Made:

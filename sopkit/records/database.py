@@ -12,14 +12,9 @@ from sopkit.errors import SettingsError
 from sopkit.tables import RECORDS, Table
 
 KINDS = {
-    "text": sa.Text,
-    "choice": sa.Text,
-    "number": sa.Float,
-    "whole": sa.BigInteger,
-    "flag": sa.Boolean,
-    "month": sa.Date,
-    "date": sa.Date,
-}
+    "text": sa.Text, "choice": sa.Text, "number": sa.Float, "whole": sa.BigInteger, "flag": sa.Boolean,
+    "month": sa.Date, "date": sa.Date,
+}  # fmt: skip
 STORED = {"author": "by", "recorded_at": "at"}  # what columns are called in the database since its first version
 PATIENCE = 60  # seconds that a writer waits for another one
 TURN = 0.002  # seconds after which it looks again, and that it leaves to others after it wrote
@@ -66,29 +61,14 @@ def _on(target: Any, moment: str, dialect: str, statement: str) -> None:
 
 
 # the database itself refuses to change or delete, whoever asks
-for _name in metadata.tables:
+for _name, _table in metadata.tables.items():
     for _deed in ("UPDATE", "DELETE"):
-        _on(
-            metadata.tables[_name],
-            "after_create",
-            "sqlite",
-            f"CREATE TRIGGER {_name}_no_{_deed.lower()} BEFORE {_deed} ON {_name} "
-            f"BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END",
-        )
-    _on(
-        metadata.tables[_name],
-        "after_create",
-        "postgresql",
-        f"CREATE TRIGGER {_name}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {_name} "
-        "FOR EACH STATEMENT EXECUTE FUNCTION sopkit_append_only()",
-    )
-_on(
-    metadata,
-    "before_create",
-    "postgresql",
-    "CREATE OR REPLACE FUNCTION sopkit_append_only() RETURNS trigger LANGUAGE plpgsql AS "
-    f"'BEGIN RAISE EXCEPTION ''{REFUSAL}''; END'",
-)
+        _no_deed = f"CREATE TRIGGER {_name}_no_{_deed.lower()} BEFORE {_deed} ON {_name} "
+        _on(_table, "after_create", "sqlite", _no_deed + f"BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END")
+    _only_more = f"CREATE TRIGGER {_name}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {_name} "
+    _on(_table, "after_create", "postgresql", _only_more + "FOR EACH STATEMENT EXECUTE FUNCTION sopkit_append_only()")
+_refuse = "CREATE OR REPLACE FUNCTION sopkit_append_only() RETURNS trigger LANGUAGE plpgsql AS "
+_on(metadata, "before_create", "postgresql", _refuse + f"'BEGIN RAISE EXCEPTION ''{REFUSAL}''; END'")
 
 
 def connect(url: str) -> sa.Engine:

@@ -61,6 +61,12 @@ class Records:
             look = sa.inspect(connection)
             self._made = {name: {one["name"] for one in look.get_columns(name)} for name in look.get_table_names()}
 
+    def _is_made(self, sql: sa.Table) -> bool:
+        """Whether the database has a table, looked up once more where it had none."""
+        if sql.name not in self._made:
+            self._look()
+        return sql.name in self._made
+
     def _lacking(self, sql: sa.Table) -> list[sa.Column[Any]]:
         """Columns that a database made by an earlier version has not yet."""
         return [column for column in sql.columns if column.name not in self._made.get(sql.name, {column.name})]
@@ -73,10 +79,8 @@ class Records:
         except sa.exc.DBAPIError as error:
             raise unusable(self.engine, error) from None
         except (ValueError, TypeError) as error:  # a cell that is no longer of its kind, in the driver's words
-            why = " ".join(str(error).split())[:200]
-            raise SettingsError(
-                f"The records database holds what was never written: {why}. Bring back a copy of the file."
-            ) from None
+            told = f"The records database holds what was never written: {' '.join(str(error).split())[:200]}"
+            raise SettingsError(f"{told}. Bring back a copy of the file.") from None
 
     @contextmanager
     def _writing(self) -> Iterator[sa.Connection]:
@@ -177,17 +181,14 @@ class Records:
 
     def _select(self, sql: sa.Table, names: Iterable[str]) -> sa.Select[Any]:
         """The columns `names` of the company's rows; nothing for a column that the database has not yet."""
-        if sql.name not in self._made:
-            self._look()
+        self._is_made(sql)
         lacking = {column.name for column in self._lacking(sql)}
         columns = (sa.null().label(name) if sql.c[name].name in lacking else sql.c[name] for name in names)
         return sa.select(*columns).where(sql.c.company == self.company)
 
     def _rows(self, sql: sa.Table, asked: sa.Select[Any]) -> list[Any]:
         """What the database answers; nothing where its table is not made yet."""
-        if sql.name not in self._made:
-            self._look()
-        if sql.name not in self._made:
+        if not self._is_made(sql):
             return []
         with self._connected() as connection:
             return list(connection.execute(asked).all())
@@ -225,20 +226,14 @@ class Records:
         metadata.create_all(model)
         with self._connected() as connection, model.connect() as made:
             (columns, triggers), (ours, guards) = _schema(connection), _schema(made)
-        wrong = [
-            f"column {name} of the records database is not as it was made"
-            for name in sorted(".".join(one[:2]) for one in columns - ours)
-        ]
+        other, where = sorted(".".join(one[:2]) for one in columns - ours), "of the records database is"
         # a file of the first version has none; where one of a table's two stands, the other one stood too
         halves = {name.rpartition("_no_")[0] for name, _ in triggers & guards}
         lost = {one for one in guards - triggers if one[0].rpartition("_no_")[0] in halves}
-        wrong += [
-            f"table {name} of the records database is gone" for name in sorted(halves - {one[0] for one in columns})
-        ]
-        names = sorted(name for name, _ in (triggers - guards) | lost)
-        return wrong + [
-            f"trigger {name} of the records database is not as it was made" for name in dict.fromkeys(names)
-        ]
+        gone, names = sorted(halves - {one[0] for one in columns}), {name for name, _ in (triggers - guards) | lost}
+        wrong = [f"column {name} {where} not as it was made" for name in other]
+        wrong += [f"table {name} {where} gone" for name in gone]
+        return wrong + [f"trigger {name} {where} not as it was made" for name in sorted(names)]
 
     def _damage(self) -> list[str]:
         if self.engine.dialect.name != "sqlite" or not self._made:
@@ -280,10 +275,9 @@ def _schema(connection: sa.Connection) -> tuple[set[tuple[Any, ...]], set[tuple[
         if table in names
         for row in connection.exec_driver_sql("SELECT * FROM pragma_table_info(?)", (table,)).all()
     }
-    found = connection.exec_driver_sql(
-        "SELECT name, tbl_name || ': ' || sql FROM sqlite_master WHERE type = 'trigger'"
-    ).all()
-    return columns, {(str(name), " ".join(str(text).split())) for name, text in found}
+    asked = "SELECT name, tbl_name || ': ' || sql FROM sqlite_master WHERE type = 'trigger'"
+    triggers = connection.exec_driver_sql(asked).all()
+    return columns, {(str(name), " ".join(str(text).split())) for name, text in triggers}
 
 
 def last_number(recorded: pd.DataFrame) -> int:

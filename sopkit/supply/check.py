@@ -243,6 +243,9 @@ class _Rules(Recount):
     def rule_closed_takes_nothing(self) -> Violation:
         return shifts.at_closed_sites(self) - UNITS
 
+    def rule_closed_makes_nothing(self) -> Violation:
+        return shifts.on_closed_lines(self) - UNITS
+
     def rule_ways_in_date(self) -> Violation:
         lots = self.lots.set_index([*WAY, "month"], drop=False)
         early = lots["valid_from"].notna() & lots["month"].lt(lots["valid_from"])

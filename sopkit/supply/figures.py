@@ -20,7 +20,16 @@ def goods(book: Book, table: str) -> pd.DataFrame:
 
 
 def _places(book: Book, codes: pd.Series) -> pd.Series:
-    return book.called(codes, "sites", "suppliers", "markets", "resources")
+    return book.called(codes, "sites", "suppliers", "markets", "resources").astype(object)
+
+
+def _items(book: Book, codes: pd.Series) -> pd.Series:
+    return book.called(codes, "products", "materials").astype(object)
+
+
+def _crews(book: Book, rows: pd.DataFrame) -> pd.Series:
+    """`Leipzig plant, sewing` of each row."""
+    return _places(book, rows["site"]) + ", " + rows["skill"]
 
 
 # The plan ----------------------------------------------------------------------------------------------------------
@@ -35,10 +44,9 @@ def modes(book: Book) -> pd.Series:
 def by_mode(book: Book) -> Figure:
     """Finished goods made and bought by mode, and demand."""
     rows, units = goods(book, "supply_plan"), modes(book)
-    overtime = units.get(MODES["make_overtime"], 0.0) / (units.sum() or 1.0)
-    text = (
-        say("Overtime makes {share} of it.", amount(overtime, "share")) if overtime else say("No overtime is needed.")
-    )
+    overtime, text = units.get(MODES["make_overtime"], 0.0) / (units.sum() or 1.0), say("No overtime is needed.")
+    if overtime:
+        text = say("Overtime makes {share} of it.", amount(overtime, "share"))
     return charts.bars(
         rows.assign(mode=rows["mode"].map(MODES)), "quantity", "mode", order=tuple(MODES.values()),
         over=book["deliveries"], over_y="demand", over_name="demand",
@@ -52,8 +60,7 @@ def by_mode(book: Book) -> Figure:
 def by_line(book: Book) -> list[Figure]:
     """What every line makes, item by item and month by month: a figure for each plant."""
     rows = book.near(book["supply_plan"]).query("mode != 'buy'")
-    item, line = book.called(rows["item"], "products", "materials"), _places(book, rows["source"])
-    rows = rows.assign(name=line.astype(object) + ": " + item.astype(object))
+    rows = rows.assign(name=_places(book, rows["source"]) + ": " + _items(book, rows["item"]))
     return [
         charts.heat_map(
             part, "name", "month", "quantity", rows=sorted(part["name"].unique()),
@@ -71,16 +78,15 @@ def _busiest(rows: pd.DataFrame) -> str:
 def orders(book: Book) -> Figure:
     """What every supplier is asked for, by item, place of delivery and month of ordering."""
     rows = book.near(book["supply_plan"]).query("mode == 'buy'")
-    item, site = book.called(rows["item"], "products", "materials"), _places(book, rows["site"])
-    name = item.astype(object) + ", " + site.astype(object)
+    name = _items(book, rows["item"]) + ", " + _places(book, rows["site"])
     if rows["source"].nunique() > 1:
-        name = _places(book, rows["source"]).astype(object) + ": " + name
+        name = _places(book, rows["source"]) + ": " + name
     rows = rows.assign(name=name)
     return charts.heat_map(
         rows if len(rows) else None, "name", "month", "quantity", rows=sorted(rows["name"].unique()), who=book.who,
         title="Orders planned, by month of ordering", unit="units", source="supply_plan", measure="units ordered",
-        look_for=say("Ordered from {start} to {end}; the first arrives in {month}.", month_name(rows['month'].min()),
-            month_name(rows['month'].max()), month_name(rows['available'].min())) if len(rows) else "",
+        look_for=say("Ordered from {start} to {end}; the first arrives in {month}.", *map(month_name, (
+                     rows["month"].min(), rows["month"].max(), rows["available"].min()))),
         none="Nothing is bought in this plan.",
     )  # fmt: skip
 
@@ -89,16 +95,14 @@ def costs(book: Book) -> Figure:
     """What supply costs over the next twelve months: cash, then service penalties."""
     rows = book.near(book["supply_costs"]).query("cost != 'revenue'")
     rows = rows.groupby(["cost", "penalty"], as_index=False)["amount"].sum()
-    rows = rows[rows["amount"].abs() > 0.5].sort_values(
-        ["penalty", "amount"], ascending=[True, False], ignore_index=True)  # fmt: skip
+    rows = rows[rows["amount"].abs() > 0.5].sort_values(["penalty", "amount"], ascending=[True, False])
     rows["kind"] = rows["penalty"].map({True: "Service penalties, not cash", False: "Cash"})
     rows["cost"] = rows["cost"].map(heading)
     cash = rows[~rows["penalty"]]
     return charts.table(
         rows, {"cost": "Cost", "amount": Show(sentence(book.span), book.currency)}, group="kind",
-        who=book.who,
-        title="What supply costs", unit="by kind of cost", none="The plan carries no costs.", source="supply_costs",
-        better="lower", period=book.span, note=could_bring(book),
+        who=book.who, title="What supply costs", unit="by kind of cost", none="The plan carries no costs.",
+        source="supply_costs", better="lower", period=book.span, note=could_bring(book),
         look_for=say("Supply costs {money} in cash; the largest part is {cost}.",
                      amount(cash["amount"].sum(), book.currency), cash["cost"].iloc[0].lower()) if len(cash)
         else say("Supply costs {money} in cash.", amount(0.0, book.currency)),
@@ -108,24 +112,19 @@ def costs(book: Book) -> Figure:
 def could_bring(book: Book) -> str:
     """How much more a plan with other lots could bring at most; nothing where the plan is proven the best."""
     gap = reported_number(book["supply_run"], "gap in money")
-    if not gap >= 1:  # where no run is recorded it is not known
-        return ""
-    return say(
-        "A plan with other lots, set-ups or shifts could bring {money} more at most: the search for one ended there.",
-        amount(gap, book.currency),
-    )
+    told = "A plan with other lots, set-ups or shifts could bring {money} more at most: the search for one ended there."
+    return say(told, amount(gap, book.currency)) if gap >= 1 else ""  # where no run is recorded it is not known
 
 
 def people(book: Book) -> Figure:
     """People by site and skill, month by month."""
     rows = book["people_plan"]
     hired, gone = book.near(rows)[["hired", "laid_off"]].sum()
+    moved = number(hired, 1), number(gone, 1), book.span
     return charts.heat_map(
-        rows.assign(place=book.called(rows["site"], "sites").astype(object) + ", " + rows["skill"]),
-        "place", "month", "people", who=book.who, title="People by site and skill", unit="people", source="people_plan",
-        none="No people are planned.",
-        look_for=say("The plan hires {hired} and lays off {gone} in the {span}.", number(hired, 1), number(gone, 1),
-            book.span)
+        rows.assign(place=_crews(book, rows)), "place", "month", "people", who=book.who, unit="people",
+        title="People by site and skill", source="people_plan", none="No people are planned.",
+        look_for=say("The plan hires {hired} and lays off {gone} in the {span}.", *moved)
         if hired + gone > 0.05 else "The plan neither hires nor lays off.",
     )  # fmt: skip
 
@@ -133,7 +132,7 @@ def people(book: Book) -> Figure:
 def shifts(book: Book) -> Figure:
     """How many shifts every resource works, and which sites are open, of those left to the plan."""
     plan = book["shift_plan"]
-    rows = plan.assign(place=_places(book, plan["place"]).astype(object), shifts=plan["worked"].astype(float))
+    rows = plan.assign(place=_places(book, plan["place"]), shifts=plan["worked"].astype(float))
     return charts.heat_map(
         rows.groupby(["place", "month"], as_index=False)["shifts"].sum(), "place", "month", "shifts", who=book.who,
         title="Shifts worked and sites open", unit="shifts", source="shift_plan",
@@ -152,8 +151,8 @@ def hiring(book: Book, most: int = 8) -> Figure:
               for month, back, hired in zip(rows["month"], lead, rows["hired"], strict=True)]  # fmt: skip
     late = sum(month < book.first for month in decide if month is not pd.NaT)
     return charts.table(
-        rows.assign(place=book.called(rows["site"], "sites").astype(object) + ", " + rows["skill"],
-                    change=rows["hired"] - rows["laid_off"], decide=pd.to_datetime(pd.Series(decide, rows.index))),
+        rows.assign(place=_crews(book, rows), change=rows["hired"] - rows["laid_off"],
+                    decide=pd.to_datetime(pd.Series(decide, rows.index))),
         {"place": "People", "month": "From", "change": Show("Change", "people", True), "decide": "Decide by"},
         most=most, who=book.who, title="Hiring plan", unit="people by site and skill", source="people_plan workforce",
         none="The plan neither hires nor lays off.",
@@ -201,11 +200,10 @@ def _used_up(book: Book) -> pd.DataFrame:
     usual = offers.set_index(offer)["capacity"].reindex(ordered.index.droplevel("month")).set_axis(ordered.index)
     special = book["supplier_capacity"].set_index([*offer, "month"])["capacity"].reindex(ordered.index)
     gone = ordered[ordered >= special.fillna(usual).clip(lower=1) * FULL].reset_index()
-    goods = book.called(gone["item"], "products", "materials").astype(object)
     named = (
-        (busy, book.called(busy["resource"], "resources").astype(object)),
-        (staff, book.called(staff["site"], "sites").astype(object) + ", " + staff["skill"]),
-        (gone, book.called(gone["supplier"], "suppliers").astype(object) + ": " + goods),
+        (busy, _places(book, busy["resource"])),
+        (staff, _crews(book, staff)),
+        (gone, _places(book, gone["supplier"]) + ": " + _items(book, gone["item"])),
     )
     return pd.concat([rows[["month"]].assign(limit=limit) for rows, limit in named]).drop_duplicates()
 
@@ -225,8 +223,9 @@ def load(book: Book) -> Figure:
 
 def limits(book: Book, most: int = 8) -> Figure:
     """What keeps the plan from earning more, the highest shadow price first."""
-    rows = book["binding_limits"].sort_values(["kept", "shadow_price"], ascending=False, kind="stable").head(most)
-    top = next(rows.assign(place=_places(book, rows["place"])).itertuples(), None)
+    rows = book["binding_limits"]
+    rows = rows[rows[["kept", "shadow_price"]].ge(0.005).any(axis=1)]  # less reads as nothing
+    rows = rows.sort_values(["kept", "shadow_price"], ascending=False, kind="stable").head(most)
     return charts.table(
         rows.assign(unit=rows["unit"].map(unit_name)),
         charts.columns_of("binding_limits", "sentence month size unit shadow_price", book.unit, sentence="Limit",
@@ -234,7 +233,7 @@ def limits(book: Book, most: int = 8) -> Figure:
         who=book.who, title="What limits the plan", unit="shadow price: what one more unit of the limit brings",
         source="binding_limits",
         none="No limit keeps the plan from earning more: more capacity would bring nothing.",
-        look_for=say("The most valuable relief: {sentence}", top.sentence) if top else "",
+        look_for=say("The most valuable relief: {sentence}", rows["sentence"].iloc[0]) if len(rows) else "",
     )  # fmt: skip
 
 
@@ -248,10 +247,9 @@ def by_hour(book: Book, most: int = 10) -> Figure:
     items = pd.DataFrame({"product": hours.index, "who": say("all customers"), "what": "product"})
     deals = book["pipeline"].assign(who=lambda f: f["customer"], what="deal")
     rows = pd.concat([items, deals[deals["product"].isin(hours.index)]], ignore_index=True)
-    price = rows["product"].map(products["price"]) if "market" not in rows else book.net_prices(
-        rows.assign(market=rows["market"].fillna("")))  # fmt: skip
-    rows["margin"] = price.where(rows["what"].eq("deal"), rows["product"].map(products["price"])) - rows["product"].map(
-        products["standard_cost"])  # fmt: skip
+    # a deal at the price of its market, a product at its list price
+    price = book.net_prices(rows.assign(market=rows["market"].fillna("").where(rows["what"].eq("deal"), "")))
+    rows["margin"] = price - rows["product"].map(products["standard_cost"])
     rows["hours"] = rows["product"].map(hours)
     rows["rate"] = rows["margin"] / rows["hours"].where(rows["hours"] > 0)
     rows["name"] = rows["product"].map(book.names("products"))
@@ -259,15 +257,14 @@ def by_hour(book: Book, most: int = 10) -> Figure:
     name = book.names("resources").get(bottleneck, bottleneck)
     return charts.table(
         rows,
-        {"name": "Product", "who": "Customer", "quantity": Show("Deal", book.units), "margin": Show("Margin a unit",
-         f"{book.currency} per unit"), "hours": Show("Hours a unit", "hours"),
+        {"name": "Product", "who": "Customer", "quantity": Show("Deal", book.units),
+         "margin": Show("Margin a unit", f"{book.currency} per unit"), "hours": Show("Hours a unit", "hours"),
          "rate": Show("Margin an hour", f"{book.currency} per hour")},
         most=most, who=book.who, title=say("Margin per bottleneck hour, {resource}", name),
-            unit="products and open deals",
-        source="routings products pipeline resource_load", better="higher", shows=["plan"],
-        look_for=say("An hour of {resource} earns most with {most}, least with {least}.", name, rows['name'].iloc[0],
-            rows['name'].iloc[-1])
-        if len(rows) else "", none="Nothing runs on the fullest resource.",
+        unit="products and open deals", source="routings products pipeline resource_load", better="higher",
+        shows=["plan"], none="Nothing runs on the fullest resource.",
+        look_for=say("An hour of {resource} earns most with {most}, least with {least}.", name,
+                     *rows["name"].iloc[[0, -1]]) if len(rows) else "",
     )  # fmt: skip
 
 
@@ -281,9 +278,8 @@ def shortfall(book: Book) -> Figure:
     rows = pd.concat([waiting, below])[["month", "series", "units"]]
     months = waiting.groupby("month")["units"].sum()
     return charts.line(
-        rows, "units", series="series",
-        who=book.who, title="Where the plan falls short", unit=book.units, better="lower",
-        source="deliveries stock", measure="shortfall of demand and of safety stock",
+        rows, "units", series="series", who=book.who, title="Where the plan falls short", unit=book.units,
+        better="lower", source="deliveries stock", measure="shortfall of demand and of safety stock",
         look_for=say("Customers wait or are lost in {months}.", several(int((months > 0.5).sum()), 'month')),
     )  # fmt: skip
 
@@ -338,9 +334,8 @@ def levers(book: Book, most: int = 8, *, brief: bool = False) -> Figure:
 def level_chase(book: Book) -> Figure:
     """Hours of the plan beside a level plan and one that chases demand."""
     return charts.line(
-        book["level_chase"], "hours", series="strategy", order=["plan", "level", "chase"],
-        who=book.who, title="Level or chase?",
-        unit="hours", source="level_chase", shows=["plan", "scenario"],
+        book["level_chase"], "hours", series="strategy", order=["plan", "level", "chase"], who=book.who,
+        title="Level or chase?", unit="hours", source="level_chase", shows=["plan", "scenario"],
         look_for="The plan lies between steady hours (level) and hours that follow demand (chase).",
     )  # fmt: skip
 
@@ -351,8 +346,8 @@ def strategies(book: Book) -> Figure:
     return charts.table(
         book["level_chase"].groupby("strategy", as_index=False, sort=False).agg(how),
         charts.columns_of("level_chase", f"strategy {' '.join(how)}", book.unit, stock_value="Mean stock value"),
-        who=book.who,
-        title="What level and chase would cost", source="level_chase", shows=["plan", "scenario"], better="higher",
+        who=book.who, title="What level and chase would cost", source="level_chase", shows=["plan", "scenario"],
+        better="higher",
         look_for="Service penalties are counted, that of missing safety stock too: neither beats the plan.",
     )  # fmt: skip
 
@@ -406,23 +401,18 @@ def stock_value(book: Book) -> Figure:
     finished = book["stock"]["item"].isin(book["products"]["product"])
     rows = book["stock"].assign(kind=finished.map({True: "finished goods", False: "materials"}))
     value = rows.groupby("month")["value"].sum()
+    told = "Stock ties up most money in {month}: {money}."
     return charts.bars(
-        rows, "value", "kind", order=("finished goods", "materials"),
-        who=book.who, title="Stock value at standard cost",
-        unit=book.currency, source="stock", better="lower", height=220, none="There is no stock in this plan.",
-        look_for=say("Stock ties up most money in {month}: {money}.", month_name(value.idxmax()), amount(value.max(),
-            book.currency))
-        if len(value) else "",
+        rows, "value", "kind", order=("finished goods", "materials"), who=book.who, unit=book.currency, source="stock",
+        title="Stock value at standard cost", better="lower", height=220, none="There is no stock in this plan.",
+        look_for=say(told, month_name(value.idxmax()), amount(value.max(), book.currency)) if len(value) else "",
     )  # fmt: skip
 
 
 def service(book: Book) -> Figure:
     """How each market is served over the next twelve months."""
-    rows = book.near(book["deliveries"])
-    rows = rows.assign(
-        on_time=kpis.units_on_time(book["deliveries"]).reindex(rows.index),
-        market=book.called(rows["market"], "markets"),
-    )
+    rows = book["deliveries"]
+    rows = book.near(rows.assign(on_time=kpis.units_on_time(rows), market=book.called(rows["market"], "markets")))
     last = rows[rows["month"] == rows["month"].max()].groupby("market")["backlog"].sum()
     rows = rows.groupby("market", as_index=False)[["demand", "on_time", "lost"]].sum()
     rows["fill"] = rows["on_time"] / rows["demand"].where(rows["demand"] > 0)
@@ -433,8 +423,8 @@ def service(book: Book) -> Figure:
         {"market": "Market", "demand": Show("Demand", book.units), "on_time": Show("On time", book.units),
          "lost": Show("Lost", book.units), "backlog": Show("Waiting at the end", book.units),
          "fill": Show("Fill rate", "share")},
-        who=book.who,
-        title="How each market is served", unit=book.span, source="deliveries", better="higher", period=book.span,
+        who=book.who, title="How each market is served", unit=book.span, source="deliveries", better="higher",
+        period=book.span,
         look_for=say("{market} is served worst: {share} on time.", worst['market'], amount(worst['fill'], 'share'))
         if worst is not None and worst["fill"] < 0.9995 else "Every market gets all it wants on time.",
     )  # fmt: skip
@@ -444,14 +434,12 @@ def suppliers(book: Book, most: int = 8) -> Figure:
     """Suppliers at risk, and what the plan buys from them."""
     rows = book["suppliers"][book["suppliers"]["risk"] > 0].sort_values("risk", ascending=False)
     bought = book.near(book["supply_plan"].query("mode == 'buy'")).groupby("source")["cost"].sum()
-    rows = rows.assign(name=book.called(rows["supplier"], "suppliers"),
-                       bought=rows["supplier"].map(bought).fillna(0.0))  # fmt: skip
+    rows = rows.assign(name=_places(book, rows["supplier"]), bought=rows["supplier"].map(bought).fillna(0.0))
     return charts.table(
         rows.head(most),
         {"name": "Supplier", "country": "Country", "risk": Show("Chance of a lost month in a year", "share"),
          "bought": Show(say("Bought, {span}", book.span), book.currency)},
-        who=book.who,
-        title="Suppliers at risk", unit="as purchasing judges them", source="suppliers supply_plan", better="lower",
-        period=book.span, none="No supplier is judged to be at risk.",
+        who=book.who, title="Suppliers at risk", unit="as purchasing judges them", source="suppliers supply_plan",
+        better="lower", period=book.span, none="No supplier is judged to be at risk.",
         look_for=say("{supplier} is the most likely to fail.", rows['name'].iloc[0]) if len(rows) else "",
     )  # fmt: skip

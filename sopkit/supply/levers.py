@@ -147,15 +147,14 @@ def _overtime(solved: Solved) -> Iterator[Lever]:
     for resource in sorted(known):
         members = [(resource, month) for month in solved.months]
         none = not any(limits.regular_limit[index] for index in members)
-        share = f"{rules.overtime:.0%}".replace("%", " %")
+        name, hours, share = solved.name(resource), local(f"{rules.hours:g}"), percent(rules.overtime)
         change = f"+ {rules.hours:g}" if none else say("+ {share} of the regular hours after maintenance", share)
         here = capacity["resource"].eq(resource)
         extra = rules.hours if none else rules.overtime * (capacity["hours"] - capacity["maintenance"]).clip(lower=0)
-        name, hours, part = solved.name(resource), local(f"{rules.hours:g}"), percent(rules.overtime)
         lever = Lever(
             lever="overtime", place=resource, change=f"capacity.overtime_limit {change}", unit="hours",
             sentence=say("More overtime on {resource} ({hours} hours a month)", name, hours) if none
-            else say("More overtime on {resource} ({share} of its regular hours)", name, part),
+            else say("More overtime on {resource} ({share} of its regular hours)", name, share),
             tables={"capacity": capacity.assign(overtime_limit=capacity["overtime_limit"] + here * extra)},
             rows=[("overtime_capacity", index) for index in members],
         )  # fmt: skip
@@ -196,7 +195,7 @@ WIDER = (
 
 def _wider(solved: Solved) -> Iterator[Lever]:
     """More of what limits the plan, by a share of it."""
-    share = f"{solved.rules.more:.0%}".replace("%", " %")
+    share = percent(solved.rules.more)
     for rule, kind, change, sentence in WIDER:
         limit = LIMITS[rule]
         for group, members in _groups(solved, rule).items():
@@ -205,8 +204,7 @@ def _wider(solved: Solved) -> Iterator[Lever]:
                 place=solved.text(limit.place, limit.letters, group, codes=True),
                 item=solved.text(limit.item, limit.letters, group, codes=True),
                 unit=solved.currency if limit.unit == "currency" else limit.unit,
-                sentence=say("{share} {limit}", percent(solved.rules.more),
-                    solved.text(say(sentence), limit.letters, group)),
+                sentence=say("{share} {limit}", share, solved.text(say(sentence), limit.letters, group)),
                 tables=_more_supplied(solved, group) if rule == "supplier_capacity" else {},
             )  # fmt: skip
             for index in members:
@@ -269,7 +267,7 @@ def _offer(
     price = round(price, 2) if price >= 1 else float(f"{price:.3g}")
     capacity = f", capacity {most:.10g}" if np.isfinite(most) else ""
     told = [solved.name(item), source, solved.name(site), local(f"{price:,.10g}"), solved.currency]
-    told += [several(lead, "month")] + ([number(most)] if capacity else [])
+    told += [several(lead, "month") if lead else say("no lead time")] + ([number(most)] if capacity else [])
     found = Lever(
         lever=lever, place=site, item=item,
         change=say("offers: a new row, {columns}", f"price {price:.10g}, lead_time {lead}{capacity}"),
@@ -315,7 +313,7 @@ def _second_supplier(solved: Solved) -> Iterator[Lever]:
         yield _offer(
             solved, "second supplier", (item, site),
             price=(1 + dearer) * max(buying.usual_price[offer] for offer in known), lead=lead, most=most,
-            source=say("from a second supplier ({share} above the dearest offer)", local(f"{dearer:.0%}")),
+            source=say("from a second supplier ({share} above the dearest offer)", percent(dearer)),
         )  # fmt: skip
 
 
@@ -332,7 +330,7 @@ def _short(solved: Solved) -> dict[str, float]:
 
 def _new_supplier(solved: Solved) -> Iterator[Lever]:
     """A supplier, to be found, of what a short product needs and nobody makes or sells."""
-    network, rules, share = solved.network, solved.rules, local(f"{solved.rules.subcontract:.0%}")
+    network, rules, share = solved.network, solved.rules, percent(solved.rules.subcontract)
     gone = {(one, product) for product in _short(solved) for one in solved.without_source(product)}
     for item in sorted({one for one, product in gone if one != product}):
         for site in sorted({n for i, n in network.flow.uses if i == item and network.stock.standard_cost[item] > 0}):
@@ -350,8 +348,7 @@ def _subcontract(solved: Solved) -> Iterator[Lever]:
     for product, most in sorted(_short(solved).items()):
         offers = [network.buying.usual_price[offer] for offer in network.buying.offers if offer[1] == product]
         source = "bought ready-made ({share} above standard cost, as nobody offers it)"
-        source = (say("bought ready-made (the dearest offer)") if offers else say(source,
-            local(f"{rules.subcontract:.0%}")))  # fmt: skip
+        source = say("bought ready-made (the dearest offer)") if offers else say(source, percent(rules.subcontract))
         for site in sorted({network.roads.site[o] for o, d, i in network.flow.ships if i == product and d in markets}):
             yield _offer(
                 solved, "subcontract", (product, site),
@@ -369,7 +366,7 @@ def _express(solved: Solved) -> Iterator[Lever]:
         late = solved.months[: max(buying.leads[offer])]
         if any(solved.value("stock_balance", item, site, month) > price for month in late):
             most = max((buying.capacity.get((*offer, month), np.inf) for month in solved.months), default=np.inf)
-            source = say("from {supplier} by express ({share} dearer)", solved.name(supplier), local(f"{dearer:.0%}"))
+            source = say("from {supplier} by express ({share} dearer)", solved.name(supplier), percent(dearer))
             yield _offer(solved, "express order", (item, site), price=price, lead=0, most=most, source=source)
 
 

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 NOTHING = 1e-6
 """A shadow price or quantity below this is the solver's tolerance."""
 
+ROUNDED = 5e-3
+"""Less than this is nothing when it is read: units of a promise kept, or money."""
+
 CALLED = "resources", "sites", "suppliers", "markets", "products", "materials"
 """Tables with names for codes."""
 
@@ -65,6 +68,8 @@ LIMITS = {
     "set_up_first": Limit("i w t", "units", "for which no lot is set up: it does not fit, or costs more than it brings",
         "{w}", "{i}", given=True),
     "closed_takes_nothing": Limit("i n h t", "units", CLOSED, "{n}", "{i}", given=True),
+    "closed_makes_nothing": Limit("i w h t", "units", "where the line is closed: to open it costs more than it brings",
+        "{w}", "{i}", given=True),
     "closed_sends_nothing": Limit("i n h t", "units", CLOSED, "{n}", "{i}", given=True),
     "ways_in_date": Limit("i w t", "units", "made in a way outside of its dates", "{w}", "{i}", given=True),
     "whole_lots": Limit("s i n t", "units", "beyond whole lots: another lot costs more than it brings", "{s} {n}",
@@ -118,7 +123,8 @@ class Gain:
         """`costs 9,815 EUR and avoids 53,323 EUR of service penalties`: cash first, the rest by its name."""
         least = 5e-3 + 1e-9 * (abs(self.revenue) + abs(self.cash_cost) + abs(self.penalties))
         parts = []
-        if abs(self.cash) > least or (abs(self.penalties) <= least and not self.promise):
+        keeps = bool(self.promise) and abs(self.kept) >= ROUNDED
+        if abs(self.cash) > least or (abs(self.penalties) <= least and not keeps):
             how = ("costs {money}", "cost {money}") if self.cash <= 0 else ("brings {money}", "bring {money}")
             parts.append(say(how[would], money(abs(self.cash), currency)))
         if abs(self.penalties) > least:
@@ -126,7 +132,7 @@ class Gain:
             if self.penalties < 0:
                 how = ("avoids {money} of service penalties", "avoid {money} of service penalties")
             parts.append(say(how[would], money(abs(self.penalties), currency)))
-        if self.promise:
+        if keeps:
             name, _, class_ = self.promise.partition(" ")
             kept = say(KEPT[name], *([class_] if class_ else []))
             parts.append(

@@ -288,8 +288,7 @@ class Loaded:
                 highs.addRow(-highspy.kHighsInf, most + room, len(columns), columns, broken[columns])
             self._costs(every, self.matrix.cost)
             self._search()
-        info = highs.getInfo()
-        gap = abs(info.mip_dual_bound - info.objective_function_value)
+        gap = self._gap()
         assert self.found is not None
         self.found[whole] = np.round(self.found[whole])
         if (added := highs.getNumRow() - rows) > 0:
@@ -321,29 +320,42 @@ class Loaded:
 
     def _search(self, *, refuse: bool = True) -> bool:
         """Look for whole numbers, from those known; False where none were found. The time is only a net: see `gap`."""
-        highs, whole = self.highs, self.whole
+        highs, switches = self.highs, self.whole[self.matrix.upper[self.whole] <= 1]
         highs.setOptionValue("time_limit", highs.getRunTime() + self.effort.seconds)
         if self.found is None:  # nothing set up, ordered, hired: promises may be broken, but there is a plan
-            switches = whole[self.matrix.upper[whole] <= 1]
             highs.setSolution(len(switches), switches, np.zeros(len(switches)))
         else:
             start = highspy.HighsSolution()
             start.col_value = self.found.tolist()
             highs.setSolution(start)
-        highs.run()
+        there = self._looked()
+        self.bound = highs.getInfo().mip_dual_bound if there else np.inf
         highs.setOptionValue("time_limit", highspy.kHighsInf)
-        there = highs.getInfo().primal_solution_status == 2
         if not there and refuse:  # a plan always exists: without lots and orders that are all or nothing
-            switches = whole[self.matrix.upper[whole] <= 1]
             self._bounds(switches, self.lower, np.zeros(len(self.upper)))
-            highs.run()
+            there = self._looked()
+            if not there:
+                self._refuse_unsolved()
             self._bounds(switches, self.lower, self.upper)
-            there = highs.getInfo().primal_solution_status == 2
-        if there:
-            self.found = np.array(highs.getSolution().col_value)
-        elif refuse:
-            self._refuse_unsolved()
         return there
+
+    def _looked(self) -> bool:
+        """Whether a run found whole numbers, which are then those known."""
+        self.highs.run()
+        info = self.highs.getInfo()
+        if there := info.primal_solution_status == 2:
+            self.found, self.best = np.array(self.highs.getSolution().col_value), info.objective_function_value
+        return there
+
+    def _gap(self) -> float:
+        """How much money others than the whole numbers known could bring at most: where time ran out, any numbers."""
+        gap = abs(self.bound - self.best)
+        if self.highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+            self.highs.setOptionValue("solve_relaxation", True)
+            self.highs.run()
+            gap = min(gap, abs(self.highs.getInfo().objective_function_value - self.best))
+            self.highs.setOptionValue("solve_relaxation", False)
+        return gap
 
     def _run(self, *, refuse: bool = True) -> bool:
         """Solve the linear model: warm where there is a basis, by interior point and crossover where it is large."""

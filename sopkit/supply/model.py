@@ -148,6 +148,9 @@ def _sets(m: pyo.ConcreteModel, network: Network, set_of: Callable[..., pyo.Set]
         m.KEPT_SHIFTS, m.MONTHS, dimen=1, members=network.shifts.span, doc="months up to one with one change at most"
     )
     m.CLOSABLE = listed(network.shifts.closable, "item, site and the shift that opens it", 3)
+    m.HOURLESS = listed(
+        network.shifts.hourless, "item and way that takes no hours of a line, and shift and month that open it", 4
+    )
     m.PACED = listed(sorted(network.resources.change_price), "resources whose change of rate has a price")
 
     # how things can be bought and shipped
@@ -298,6 +301,7 @@ def _parameters(m: pyo.ConcreteModel, network: Network) -> None:
     m.start_cost = number(m.SHIFTS, of=network.shifts.start_cost, doc="of starting it (currency)")
     m.stop_cost = number(m.SHIFTS, of=network.shifts.stop_cost, doc="of stopping it (currency)")
     m.worked_before = number(m.SHIFTS, of=network.shifts.before, doc="1 if it is worked before the plan (shifts)")
+    m.largest_closed = number(m.HOURLESS, of=network.lots.largest_closed, doc="most that could be of use (units)")
     m.most_moved = number(m.CLOSABLE, month, of=network.lots.most_moved, doc="most that could be of use (units)")
     m.change_price = number(
         m.PACED, of=network.resources.change_price, doc="of more or less than last month (currency per hour)"
@@ -602,6 +606,10 @@ def _limits(m: pyo.ConcreteModel) -> None:
     def closed_sends_nothing(m, i, n, h, t):
         sent = sum(m.ship[o, d, i, t] for o, d in m.DEPARTURES[i, n])
         return sent <= m.most_moved[i, n, h, t] * m.work_shift[h, t]
+
+    @m.Constraint(m.HOURLESS, doc="Nothing is made on a closed line, not even what takes no hours of it (units)")
+    def closed_makes_nothing(m, i, w, h, t):
+        return m.make[i, w, t] <= m.largest_closed[i, w, h, t] * m.work_shift[h, t]
 
     @m.Constraint(m.OUT_OF_DATE, doc="Nothing is made in a way outside of its dates (units)")
     def ways_in_date(m, i, w, t):

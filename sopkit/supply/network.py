@@ -155,7 +155,7 @@ class Network(Group):
         self.buying = known.made(Buying, tables, self.time, self.flow)
         self.lanes = known.made(Lanes, tables, self.time, self.stock, self.roads)
         self.resources = known.made(Resources, tables, self.time, self.making, self.flow)
-        self.shifts = known.made(Shifts, tables, self.time, self.flow, self.resources)
+        self.shifts = known.made(Shifts, tables, self.time, self.making, self.flow, self.resources)
         self.carbon = Carbon(self)
         self.people = known.made(People, tables, self.time, self.making, self.flow, self.resources)
         self.lots = Lots(self)
@@ -665,7 +665,7 @@ class Shifts(Group):
     that of the first shift.
     """
 
-    def __init__(self, tables: Tables, time: Time, flow: Flow, resources: Resources) -> None:
+    def __init__(self, tables: Tables, time: Time, making: Making, flow: Flow, resources: Resources) -> None:
         months, shifts = time.months, tables["shifts"].sort_values(["place", "shift"])
         site = _dict(tables["resources"], "resource", "site")
         shifts = shifts[shifts["place"].isin({*resources.names, *flow.items_at} - (site.keys() - set(resources.names)))]
@@ -693,6 +693,13 @@ class Shifts(Group):
             some[0]: [opens[site[r]]] for r, some in self.of.items() if some and site[r] in opens
         }
         self.closable = [(i, n, opens[n]) for i, n in flow.stocks if n in opens]
+        self.hourless = [
+            (i, w, self.of[r][0], t)
+            for i, w, r in resources.operations
+            if not making.hours[i, w, r]
+            for t in months
+            if (r, t) in resources.overtime_of_shifts
+        ]
         dated, key = time.planned(tables["dated_shifts"]), "place shift month"
         special = {name: _dict(dated, key, name) for name in ("hours", "cost")}
         self.hours, self.cost = (
@@ -773,6 +780,7 @@ class Lots(Group):
         for (item, site, _), least in stock.safety_stock.items():
             wishes[item, site] = max(wishes[item, site], least)
         of_use = resources.set_ups or buying.minimum_order or buying.breaks_of or network.shifts.closable
+        of_use = of_use or network.shifts.hourless
         asked = numbers()
         for (item, market, month), quantity in network.demand.quantity.items() if of_use else ():
             # what is asked is of use up to its month, or in every month where it may wait
@@ -835,6 +843,8 @@ class Lots(Group):
             )
 
         self.largest_run = {(i, w, t): most(i, w, at, t) for i, w in resources.set_ups for at, t in enumerate(months)}
+        position = network.time.position
+        self.largest_closed = {(i, w, h, t): most(i, w, position[t], t) for i, w, h, t in network.shifts.hourless}
         self.least_run = {  # a set-up makes a lot, however small: none is made to keep a resource busy
             (i, w, t): max(making.minimum_run[i, w], LEAST_LOT * most) or 1.0
             for (i, w, t), most in self.largest_run.items()

@@ -36,21 +36,21 @@ def worked(plan: Recount) -> pd.DataFrame:
 def hours(plan: Recount) -> pd.DataFrame:
     """Of each resource and month: regular hours that maintenance leaves of capacity and shifts, and most overtime."""
     capacity = plan.book["capacity"].set_index(["resource", "month"])
-    rows, added, runs = plan.shifts[plan.shifts["line"].astype(bool)], 0.0, True
+    rows, added = plan.shifts[plan.shifts["line"].astype(bool)], 0.0
     if len(rows):
-        each = rows.assign(adds=rows["adds"].where(rows["worked"], 0.0)).groupby(level=["place", "month"])
-        each = each.agg(adds=("adds", "sum"), runs=("worked", "any")).rename_axis(capacity.index.names)
-        each = each.reindex(capacity.index)
-        added, runs = each["adds"].fillna(0.0), each["runs"].ne(False)
+        each = rows["adds"].where(rows["worked"], 0.0).groupby(level=["place", "month"]).sum()
+        added = each.rename_axis(capacity.index.names).reindex(capacity.index).fillna(0.0)
     regular = (capacity["hours"] + added - capacity["maintenance"]).clip(lower=0.0)
-    overtime = capacity["overtime_limit"].where(runs | capacity["hours"].gt(0), 0.0)
+    overtime = capacity["overtime_limit"].mask(capacity.index.isin(_closed(plan, line=True)), 0.0)
     return pd.DataFrame({"regular": regular, "overtime": overtime})
 
 
-def _closed(plan: Recount) -> set[tuple[str, pd.Timestamp]]:
-    """Sites and months in which they are closed."""
-    shut = ~plan.shifts["line"].astype(bool) & ~plan.shifts["worked"]
-    return set(plan.shifts.index[shut].droplevel("shift"))
+def _closed(plan: Recount, *, line: bool) -> pd.Index:
+    """Sites, or lines, and months in which they are closed: no shift is worked and there are no hours anyway."""
+    rows = plan.shifts[plan.shifts["line"].astype(bool) == line]
+    anyway = plan.book["capacity"].set_index(["resource", "month"])["hours"]
+    stands = rows["worked"].astype(bool).groupby(level=["place", "month"]).any()
+    return stands.index[~stands & anyway.reindex(stands.index, fill_value=0.0).eq(0)]
 
 
 def without_the_one_before(plan: Recount) -> pd.Series:
@@ -61,7 +61,7 @@ def without_the_one_before(plan: Recount) -> pd.Series:
         return now
     before = now.groupby(level=["place", "month"]).shift()
     site = plan.book["resources"].set_index("resource")["site"].reindex(rows.index.get_level_values("place"))
-    shut = pd.MultiIndex.from_arrays([site, rows.index.get_level_values("month")]).isin(_closed(plan))
+    shut = pd.MultiIndex.from_arrays([site, rows.index.get_level_values("month")]).isin(_closed(plan, line=False))
     return now * (before.eq(0) | shut).astype(float)
 
 
@@ -75,7 +75,7 @@ def kept_too_short(plan: Recount) -> pd.Series:
 
 def at_closed_sites(plan: Recount) -> pd.Series:
     """Units that are made at, brought to or sent from a site in a month in which it is closed."""
-    if not (shut := _closed(plan)):
+    if not len(shut := _closed(plan, line=False)):
         return pd.Series(dtype=float)
     moves = [(plan.made, "site", "month"), (plan.bought, "site", "available")]
     moves += [(plan.inward, "destination", "arrival"), (plan.shipped, "origin", "month")]
@@ -85,3 +85,12 @@ def at_closed_sites(plan: Recount) -> pd.Series:
     ]
     moved = pd.concat(found).groupby(level=["site", "month"]).sum()
     return moved[moved.index.isin(shut)]
+
+
+def on_closed_lines(plan: Recount) -> pd.Series:
+    """Units that are made on a line, whatever hours they take, in a month in which it is closed."""
+    if not len(shut := _closed(plan, line=True)):
+        return pd.Series(dtype=float)
+    made = plan.made.merge(plan.steps[["item", "way", "resource"]], on=["item", "way"])
+    made = made.groupby(["resource", "month"])["quantity"].sum()
+    return made[made.index.isin(shut)]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from sopkit.errors import nearest
-from sopkit.tables.company import Company, load_company, load_yaml, parse_cycle, to_yaml, validated
+from sopkit.tables.company import Company
 from sopkit.tables.declare import Column, Table
 from sopkit.tables.inputs import INPUTS
 from sopkit.tables.plans import PLANS
+from sopkit.tables.reading import load_company, load_yaml, parse_cycle, to_yaml, validated
 from sopkit.tables.records import RECORDS
 from sopkit.tables.source import Source
 from sopkit.tables.stages import BY_NAME, PLAN_OF_RECORD, STAGES, Stage
@@ -29,23 +30,6 @@ def written_by(stage: str) -> list[str]:
 
 
 __all__ = [
-    "BY_NAME",
-    "INPUTS",
-    "PLANS",
-    "PLAN_OF_RECORD",
-    "RECORDS",
-    "STAGES",
-    "TABLES",
-    "Column",
-    "Company",
-    "Source",
-    "Stage",
-    "Table",
-    "load_company",
-    "load_yaml",
-    "parse_cycle",
-    "table",
-    "to_yaml",
-    "validated",
-    "written_by",
-]
+    "BY_NAME", "INPUTS", "PLANS", "PLAN_OF_RECORD", "RECORDS", "STAGES", "TABLES", "Column", "Company", "Source",
+    "Stage", "Table", "load_company", "load_yaml", "parse_cycle", "table", "to_yaml", "validated", "written_by",
+]  # fmt: skip

@@ -1,29 +1,23 @@
-"""A company's settings: `company.yaml`, checked before anything is read, every mistake with its line."""
+"""A company's settings, each declared once: what may stand in `company.yaml`."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
-from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import unquote_plus
 
-import yaml
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError, field_validator
+from pydantic import Field, field_validator
 
-from sopkit.errors import SettingsError, nearest, plural
+from sopkit.errors import SettingsError
 from sopkit.tables.source import Currency, Positive, RawFile, Settings, Share, Source, setting
-from sopkit.words.languages import languages, speak
+from sopkit.words.languages import languages
 
 # a part of a URL's query that may be a secret; `passfile` and `sslkey` name files
 SECRETS = re.compile(r"(pass(?!file)\w*|pwd|secret|token|api_?key|access_?key|credentials?)\s*=")
 ALWAYS = "1900-01"  # the month from which a rate without a month holds
 Month = Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
-Kind = TypeVar("Kind")
-Place = tuple[Any, ...]  # keys and numbers that lead to a part of a document
 Better = Literal["higher", "lower"]
 Stream = Literal["statistical", "sales"]
 KpiName = Literal[
@@ -46,35 +40,18 @@ Correction = Literal[
 class Policies(Settings):
     """Company-wide rules of planning; the tables hold those of one site, product or market."""
 
-    allocation: Literal["profit", "priority", "fair_share"] = setting(
-        "profit", "who is served first when supply is short"
-    )
+    allocation: Literal["profit", "priority", "fair_share"] = setting("profit", "who is served first when supply is short")
     backlog_at_end: Literal["priced", "forbidden"] = setting("priced", "may demand still wait at the horizon's end")
-    stock_budget: Positive | None = setting(
-        None, "most money in stock at a month's end; none = no limit", "currency", example=1_500_000
-    )
-    stock_budget_price: Positive = setting(
-        0.02, "price of a unit of money above the stock budget", "currency per currency and month"
-    )
+    stock_budget: Positive | None = setting(None, "most money in stock at a month's end; none = no limit", "currency", example=1_500_000)
+    stock_budget_price: Positive = setting(0.02, "price of a unit of money above the stock budget", "currency per currency and month")
     carbon_price: Positive = setting(0.0, "price of carbon, which steers the plan; nobody is paid", "currency per kg")
-    carbon_cap: Positive | None = setting(
-        None, "most carbon of all planned months, kept before money; none = no limit", "kg", example=250_000
-    )
+    carbon_cap: Positive | None = setting(None, "most carbon of all planned months, kept before money; none = no limit", "kg", example=250_000)
     whole_people: bool = setting(False, "people are whole numbers (slower)")
-    gap: Share = setting(
-        0.001, "share of the contribution that a plan with whole numbers may fall short of the best", "share"
-    )
+    gap: Share = setting(0.001, "share of the contribution that a plan with whole numbers may fall short of the best", "share")
     time_limit: Positive = setting(60.0, "longest search for whole numbers; then the best found is the plan", "seconds")
     frozen_months: int = setting(0, "first months taken from the last published plan", "months", ge=0, le=12)
-    plan_change_price: Positive = setting(
-        0.0, "price of a unit changed against the last published plan", "currency per unit", example=2.5
-    )
-    end_stock_price: Positive = setting(
-        0.0,
-        "price of a unit missing from the target end stock; 0 = standard cost and safety stock price",
-        "currency per unit",
-        example=40,
-    )
+    plan_change_price: Positive = setting(0.0, "price of a unit changed against the last published plan", "currency per unit", example=2.5)
+    end_stock_price: Positive = setting(0.0, "price of a unit missing from the target end stock; 0 = standard cost and safety stock price", "currency per unit", example=40)
 
 
 class LeverRules(Settings):
@@ -124,9 +101,7 @@ class StreamLimits(Settings):
 class Consensus(Settings):
     """How the streams become one number."""
 
-    streams: dict[Stream, StreamLimits] = setting(
-        {"statistical": StreamLimits(), "sales": StreamLimits()}, "the streams that are blended, with their limits"
-    )
+    streams: dict[Stream, StreamLimits] = setting({"statistical": StreamLimits(), "sales": StreamLimits()}, "the streams that are blended, with their limits")
     lag: int = setting(1, "the lag at which streams are judged", "months", ge=0, le=12)
 
 
@@ -154,22 +129,16 @@ class Database(Settings):
 class Cleansing(Settings):
     """Which corrections of history count until a planner decides otherwise, and how far is too far."""
 
-    accept: tuple[Correction, ...] = setting(
-        ("returns", "missing_month", "stock_out"), "methods whose corrections count unless a planner refuses them"
-    )
+    accept: tuple[Correction, ...] = setting(("returns", "missing_month", "stock_out"), "methods whose corrections count unless a planner refuses them")
     threshold: float = setting(4.0, "robust standard deviations from which a month looks wrong", "deviations", ge=1)
 
 
 class DemandRules(Settings):
     """What demand planning assumes where the data are silent, and how much it shows."""
 
-    pull_forward: Share = setting(
-        0.25, "share of a campaign's extra units missing afterwards, before any is measured", "share"
-    )
+    pull_forward: Share = setting(0.25, "share of a campaign's extra units missing afterwards, before any is measured", "share")
     pull_forward_months: int = setting(1, "months after a campaign in which they are missing", "months", ge=1, le=6)
-    run_out_months: int = setting(
-        3, "last months of a retiring product in which demand fades evenly; 0 = none", "months", ge=0, le=24
-    )
+    run_out_months: int = setting(3, "last months of a retiring product in which demand fades evenly; 0 = none", "months", ge=0, le=24)
     abc: tuple[Share, Share] = setting((0.80, 0.95), "share of value at which A ends, and B", "share")
     xyz: tuple[Positive, Positive] = setting((0.25, 0.50), "variation at which X ends, and Y", "share")
     exceptions_shown: int = setting(15, "most exceptions shown", "exceptions", ge=1)
@@ -185,26 +154,16 @@ class DecisionRule(Settings):
     result: Positive = setting(1.0, "weight of the result of the horizon", "currency per currency")
     service: Positive = setting(1.0, "weight of the service penalties", "currency per currency")
     cash: Positive = setting(0.0, "weight of the lowest point of cash", "currency per currency")
-    standard_events: int = setting(
-        3,
-        "events made from the company's own data that are solved each cycle, most telling first",
-        "events",
-        ge=0,
-        le=12,
-    )
+    standard_events: int = setting(3, "events made from the company's own data that are solved each cycle, most telling first", "events", ge=0, le=12)
     risk: Share = setting(0.0, "price of risk: 0 = the average decides, 1 = the worst case does", "share")
 
 
 class FutureRule(Settings):
     """What is sampled to measure the risk of every option."""
 
-    samples: int = setting(
-        0, "futures in which every option is solved again each cycle; 0 = only when somebody asks", "futures", ge=0
-    )
+    samples: int = setting(0, "futures in which every option is solved again each cycle; 0 = only when somebody asks", "futures", ge=0)
     seed: int = setting(1, "the same seed draws the same futures", ge=0)
-    decided: int = setting(
-        2, "first months whose orders and runs stay as planned whatever happens", "months", ge=0, le=12
-    )
+    decided: int = setting(2, "first months whose orders and runs stay as planned whatever happens", "months", ge=0, le=12)
     late: Share = setting(0.05, "chance that what a supplier should deliver in a month comes a month later", "share")
 
 
@@ -213,12 +172,8 @@ class StageRule(Settings):
 
     owner: str = setting("", "who answers for the stage", example="Ada Brandt")
     participants: tuple[str, ...] = setting((), "who takes part", example="[Mara Lind, Pia Weber]")
-    day: int = setting(
-        0, "working day of the cycle's own month by which the stage is signed; 0 = none", "working days", ge=0, le=23
-    )
-    ticks: tuple[str, ...] = setting(
-        (), "what people tick before it is signed", example="[sales has confirmed the deals]"
-    )
+    day: int = setting(0, "working day of the cycle's own month by which the stage is signed; 0 = none", "working days", ge=0, le=23)
+    ticks: tuple[str, ...] = setting((), "what people tick before it is signed", example="[sales has confirmed the deals]")
 
 
 class Company(Settings):
@@ -233,46 +188,30 @@ class Company(Settings):
     levers: LeverRules = LeverRules()
     consensus: Consensus = Consensus()
     cleansing: Cleansing = Cleansing()
-    reconciliation: Literal["backtest", "mint_shrink", "wls_var", "wls_struct", "ols", "bottom_up", "top_down"] = (
-        setting("backtest", "how forecasts of products, families, regions and the total are made to add up")
+    reconciliation: Literal["backtest", "mint_shrink", "wls_var", "wls_struct", "ols", "bottom_up", "top_down"] = setting(
+        "backtest", "how forecasts of products, families, regions and the total are made to add up",
     )
-    steered_by: Literal["total", "family", "region", "product x market"] = setting(
-        "family", "the level at which a reconciliation must be no worse than summing from below"
-    )
+    steered_by: Literal["total", "family", "region", "product x market"] = setting("family", "the level at which a reconciliation must be no worse than summing from below")
     demand: DemandRules = DemandRules()
     decision: DecisionRule = DecisionRule()
     futures: FutureRule = FutureRule()
     workflow: dict[StageName, StageRule] = setting({}, "owner, day and checklist of a stage, by the stage's name")
     audiences: dict[AudienceName, tuple[str, ...]] = setting(
-        {},
-        "who gets a pack and workbook of their own, without what they may not see, by audience: names of table people; "
-        "`supplier` is one for each supplier",
+        {}, "who gets a pack and workbook of their own, without what they may not see, by audience: names of table people; `supplier` is one for each supplier",
         example="{sales: [Mara Lind], supplier: []}",
     )
     kpi_targets: dict[KpiName, KpiTarget] = setting({}, "the target of a KPI, by the KPI's name")
     assumptions: dict[str, Assumption] = setting({}, "what is missing and planned around, by a code of one's own")
     rates: dict[Currency, dict[Month, Positive]] = setting(
-        {},
-        "money of the company for one unit of another currency; by month where it changes, each from its month on: "
-        "rows with a month take that month's rate, all others the rate of the plan's first month",
-        "currency",
+        {}, "money of the company for one unit of another currency; by month where it changes, each from its month on: "
+        "rows with a month take that month's rate, all others the rate of the plan's first month", "currency",
         example="{USD: 0.92, GBP: {2025-01: 1.19, 2026-04: 1.15}}",
     )
-    raw: str = setting(
-        "", "folder of the raw files; relative to the company's folder, or $NAME, or ${NAME:-folder}", example="exports"
-    )
-    raw_files: dict[str, RawFile] = setting(
-        {},
-        "how raw files that queries read are written, by name or pattern",
-        example="{orders_*.csv: {encoding: cp1252, delimiter: ;, decimal: ','}}",
-    )
+    raw: str = setting("", "folder of the raw files; relative to the company's folder, or $NAME, or ${NAME:-folder}", example="exports")
+    raw_files: dict[str, RawFile] = setting({}, "how raw files that queries read are written, by name or pattern", example="{orders_*.csv: {encoding: cp1252, delimiter: ;, decimal: ','}}")
     workbook: str = setting("tables.xlsx", "Excel workbook whose sheets are the tables that have no other source")
     databases: dict[str, Database] = setting({}, "databases that tables are read from, by a name of one's own")
-    tables: dict[str, Source] = setting(
-        {},
-        "where each table comes from; a table not named: sql/<table>.sql, <table>.csv, <table>.parquet, or its sheet "
-        "in the workbook",
-    )
+    tables: dict[str, Source] = setting({}, "where each table comes from; a table not named: sql/<table>.sql, <table>.csv, <table>.parquet, or its sheet in the workbook")
 
     @field_validator("rates", mode="before")
     @classmethod
@@ -302,125 +241,3 @@ class Company(Settings):
         import pandas as pd
 
         return list(pd.date_range(pd.Timestamp(cycle + "-01"), periods=self.horizon, freq="MS"))
-
-
-def _lines(node: yaml.Node, path: Place = ()) -> dict[Place, int]:
-    """The line of every key and item in a YAML document, by its path."""
-    lines = {path: node.start_mark.line + 1}
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            lines |= _lines(value, (*path, key.value))
-            lines[(*path, key.value)] = key.start_mark.line + 1
-    elif isinstance(node, yaml.SequenceNode):
-        for index, value in enumerate(node.value):
-            lines |= _lines(value, (*path, index))
-    return lines
-
-
-def _twice(node: yaml.Node) -> Iterator[tuple[int, str]]:
-    """(line, name) of every key that stood in the same place before."""
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in node.value:
-            if key.value in seen:
-                yield key.start_mark.line + 1, str(key.value)
-            seen.add(str(key.value))
-            yield from _twice(value)
-    elif isinstance(node, yaml.SequenceNode):
-        for value in node.value:
-            yield from _twice(value)
-
-
-def _composed(text: str) -> yaml.Node | None:
-    """What `text` says, read by libyaml where PyYAML has it; where that refuses it, PyYAML says why."""
-    if yaml.__with_libyaml__:
-        with suppress(yaml.YAMLError):
-            return yaml.compose(text, Loader=yaml.CSafeLoader)
-    return yaml.compose(text, Loader=yaml.SafeLoader)
-
-
-def load_yaml(path: Path) -> tuple[Any, dict[Place, int]]:
-    """The document at `path` and the line of each of its parts; raises SettingsError where it is not YAML."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise SettingsError(
-            f"{path} does not exist. Make it with `sopkit new`, or correct the company's name."
-        ) from None
-    except UnicodeDecodeError as error:
-        at = error.object[: error.start].count(b"\n") + 1
-        raise SettingsError(f"{path}, line {at}: not text in UTF-8. Save the file as UTF-8 again.") from None
-    try:
-        node = _composed(text)
-        twice = list(_twice(node)) if node else []
-        if twice:
-            again = "\n".join(
-                f"  line {line}: {name} stands here again; YAML would keep only the last" for line, name in twice
-            )
-            raise SettingsError(f"{path} has {plural(len(twice), 'mistake')}:\n{again}")
-        lines = _lines(node) if node else {}
-        return (yaml.SafeLoader("").construct_document(node) if node else None) or {}, lines
-    except yaml.MarkedYAMLError as error:
-        line = str(error.problem_mark.line + 1) if error.problem_mark else "?"
-        raise SettingsError(f"{path}, line {line}: {error.problem}. Correct the YAML there.") from None
-
-
-def to_yaml(document: Any) -> str:
-    """`document` as YAML a person can read and correct, in its own order."""
-    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110, default_flow_style=None)
-
-
-def line_of(lines: Mapping[Place, int], where: Place) -> int:
-    """The line of the setting at path `where`, or of the nearest one above it that stands in the file."""
-    return next((lines[where[:n]] for n in range(len(where), -1, -1) if where[:n] in lines), 1)
-
-
-def _fields_at(kind: Any, where: Place) -> Mapping[str, Any]:
-    """The fields of the settings class found at `where` inside `kind`, through lists and dictionaries."""
-    for part in where:
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            kind = kind.model_fields[part].annotation if part in kind.model_fields else None
-        else:  # list[X], dict[str, X], X | None: the class is among the arguments
-            kind = next((arg for arg in reversed(get_args(kind)) if arg not in (str, type(None))), None)
-    return getattr(kind, "model_fields", {})
-
-
-def validated(kind: type[Kind], document: Any, lines: dict[Place, int], path: Path) -> Kind:
-    """`document` as `kind`, a settings class or a list or dictionary of one.
-
-    Raises SettingsError that lists every mistake with its line and the nearest valid names.
-    """
-    try:
-        return TypeAdapter(kind).validate_python(document)
-    except ValidationError as error:
-        found = []
-        for mistake in error.errors():
-            where = tuple(part for part in mistake["loc"] if part not in ("[key]", ALWAYS))
-            message = mistake["msg"].removeprefix("Value error, ")
-            if mistake["type"] == "extra_forbidden":
-                message = "no such setting; " + nearest(str(where[-1]), _fields_at(kind, where[:-1]))
-            elif mistake["type"] == "literal_error":
-                expected = mistake["ctx"]["expected"]
-                hint = nearest(str(mistake["input"]), re.findall(r"'([^']*)'", expected))
-                message = f"{mistake['input']!r} is not valid; "
-                message += hint if hint.startswith("did you mean") else f"write {expected}"
-            found.append(f"  line {line_of(lines, where)}: {'.'.join(map(str, where))}: {message}")
-        found = sorted(dict.fromkeys(found), key=lambda text: int(text.split(":")[0].split()[-1]))
-        raise SettingsError(f"{path} has {plural(len(found), 'mistake')}:\n" + "\n".join(found)) from None
-
-
-def load_company(folder: Path) -> Company:
-    """The settings in `folder`/company.yaml; raises SettingsError naming each wrong line."""
-    path = folder / "company.yaml"
-    document, lines = load_yaml(path)
-    company = validated(Company, document, lines, path)
-    speak(company.language)
-    return company
-
-
-def parse_cycle(text: str) -> str:
-    """A cycle's name, `YYYY-MM`; raises SettingsError for anything else."""
-    try:
-        return date.fromisoformat(f"{text}-01").strftime("%Y-%m")
-    except (TypeError, ValueError):
-        raise SettingsError(f"cycle {text!r} is not a month. Write it like 2026-11.") from None

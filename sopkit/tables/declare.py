@@ -14,22 +14,14 @@ import pandera.pandas as pa
 
 from sopkit.errors import Finding, FindingsError, nearest
 
-DTYPES = {
-    "text": "object",
-    "choice": "object",
-    "number": "float64",
-    "whole": "int64",
-    "flag": "bool",
-    "month": "datetime64[ns]",
-    "date": "datetime64[ns]",
-}
-ALLOWED = {
-    "text": "text",
-    "number": "a number",
-    "whole": "a whole number",
-    "flag": "yes or no",
-    "month": "a month like 2026-11",
-    "date": "a date like 2026-11-30",
+KINDS: dict[str, tuple[str, str, Any]] = {  # dtype, what may stand in a cell, what an empty one holds
+    "text": ("object", "text", ""),
+    "choice": ("object", "text", ""),
+    "number": ("float64", "a number", np.nan),
+    "whole": ("int64", "a whole number", 0),
+    "flag": ("bool", "yes or no", False),
+    "month": ("datetime64[ns]", "a month like 2026-11", pd.NaT),
+    "date": ("datetime64[ns]", "a date like 2026-11-30", pd.NaT),
 }
 QUANTITY = "unit of measure"
 MONEY = "currency"
@@ -80,14 +72,12 @@ class Column:
     @property
     def dtype(self) -> str:
         """The pandas dtype of the column in every checked frame."""
-        return DTYPES[self.kind]
+        return KINDS[self.kind][0]
 
     @property
     def empty(self) -> Any:
         """What an empty optional cell holds: the default, or the kind's own nothing."""
-        if self.default is not None:
-            return self.default
-        return {"text": "", "choice": "", "number": np.nan, "whole": 0, "flag": False}.get(self.kind, pd.NaT)
+        return KINDS[self.kind][2] if self.default is None else self.default
 
     @property
     def allowed(self) -> str:
@@ -96,7 +86,7 @@ class Column:
             return ("one of " if self.kind == "choice" else "one or more of ") + ", ".join(self.choices)
         if self.refs:
             return "a " + " or ".join(f"{ref} key" for ref in self.refs)
-        words = ALLOWED[self.kind]
+        words = KINDS[self.kind][1]
         if self.low is not None and self.high is not None:
             words += f" from {self.low:g} to {self.high:g}"
         elif self.low is not None:

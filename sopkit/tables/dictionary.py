@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from string import Template
 from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 import pandas as pd
@@ -20,49 +21,7 @@ from sopkit.tables import INPUTS, PLANS, RECORDS, STAGES, TABLES, Column, Compan
 from sopkit.words import GLOSSARY
 
 EXAMPLES = Path(__file__).with_name("examples.yaml")
-HEAD = """\
-# The data dictionary
-
-<!-- Made by `python -m sopkit.tables.dictionary` from the declarations in sopkit/tables. Do not edit. -->
-
-A company's folder holds `company.yaml` and its tables: as CSV files of a table's name, as sheets of `tables.xlsx`
-(`sopkit template` writes an empty one), or wherever `company.yaml` names their source. Months are written `2026-11`,
-days `2026-11-30`, shares as fractions (0.25 is 25 %), money in the company's currency, quantities in the unit of
-measure of the product. A column that is not needed may be absent; its empty cells then mean what stands under *empty*.
-
-*Adds up* tells how the rows of a family, a quarter or the company become one figure: a flow adds up, a stock takes the
-period's last month, a rate is computed again from its parts, and what does not add up is never added.
-
-Contents: [inputs](#inputs) · [records](#records) · [plans](#plans) · [settings](#settings) · [glossary](#glossary)
-"""
-FILES = """
-## The other files of a company
-
-**`sql/<table>.sql`** makes a table where renaming is not enough: one DuckDB `SELECT` whose columns are the table's.
-Each raw file is a view, made only where a query names it: `orders.csv` is `orders`, `dw.Sales.parquet` is `dw.Sales`,
-`2026/orders.csv` is `"2026".orders`, a sheet of `plan.xlsx` is `plan."Sheet"` and its first one `plan`. How a file is
-written is set by `raw_files`. `getvariable('raw')` is the raw folder, `getvariable('cycle')` the cycle (`2026-11`),
-`getvariable('currency')` the company's currency. `sql/_shared.sql` holds `CREATE VIEW` and `CREATE MACRO` for several
-queries; what a query does not use is not made for it.
-
-*The house rules of SQL*: a query reads its own raw folder and nothing else: not the records, not another company, not
-through a link that leads out. It writes nothing, reaches no network, sees no environment variable, and changes no
-setting of the database. Where the raw folder is the company's own, it reads the files that its text names.
-
-**`scenarios.yaml`**: a name of one's own, then `title`, `owner` and `changes`. A change names its `table` and either
-cells (`column` with one of `set`, `add`, `scale`, and `where` it applies), new `rows`, or `drop: true` for the rows
-of `where`. `kind` is `option` (ours to choose) or `event` (happens to us). An option may cost money `once` or
-`monthly` (from month `first` to month `last`), has a last month `choose_by` in which it can be chosen, and is held
-`against` events. An event has its `probability`, or takes it from its `supplier` or its `opportunity`.
-
-**`decisions.yaml`**: a list of questions, each with `question`, `options` (names of scenarios, or `base`), and once
-it is answered `option`, `reason`, `owner`, `decided_by`, `due` (`2026-12`) and `expected_effect`, with the `cycle`
-and the `plan` (the hash that page one names) for which it is given: for another one it stays undecided. `events`
-names the events that matter to the question.
-
-**Table `people`** names who takes part: `role` is a title, `may_sign` the stages that the person may sign, divided by
-blanks.
-"""
+WHOLE = Template(Path(__file__).with_suffix(".md").read_text(encoding="utf-8"))
 PARTS = (
     ("inputs", "What a company brings. Stage collect reads and checks it.", INPUTS),
     ("records", "What people recorded, kept in the records database.", RECORDS),
@@ -71,13 +30,10 @@ PARTS = (
 KINDS = {str: "text", bool: "yes or no", int: "whole number", float: "number", tuple: "list", dict: "names and values"}
 # a name of one's own, as the commented settings show it
 NAMED = {
-    "<kpi>": "fill_rate",
-    "<stream>": "statistical",
-    "<stage>": "demand",
-    "<name>": "erp",
-    "<file>": "orders_*.csv",
+    "<kpi>": "fill_rate", "<stream>": "statistical", "<stage>": "demand", "<name>": "erp", "<file>": "orders_*.csv",
     "<table>": "sales_history",
-}
+}  # fmt: skip
+OF_KIND = {"kpi_targets": "kpi", "streams": "stream", "workflow": "stage", "tables": "table", "raw_files": "file"}
 LIMITS = {"ge": "at least {}", "le": "at most {}", "max_length": "at most {} character", "pattern": "fits {}"}
 
 
@@ -96,23 +52,20 @@ class Setting(NamedTuple):
 
 def markdown() -> str:
     """The whole dictionary: every table column by column, then every setting, then the glossary."""
-    lines = [HEAD]
-    for name, meaning, tables in PARTS:
-        lines += [f"# {name.capitalize()}\n\n{meaning}\n", "| table | who knows | one row is |", "|---|---|---|"]
-        for table in tables:
-            needed = "" if table.required or name != "inputs" else " (not needed)"
-            lines.append(_row(f"[{table.name}](#{table.name}){needed}", table.owner, table.meaning))
-        for table in tables:
-            lines += _section(table)
-        lines.append("")
-    lines.append("# Settings\n\nWhat may stand in `company.yaml`; `<name>` is a name of one's own.\n")
-    lines += ["| setting | kind | default | unit | allowed | meaning | example |", "|---|---|---|---|---|---|---|"]
-    lines += [_row(f"`{one.path}`", *one[1:-1]) for one in settings()]
-    lines.append(FILES)
-    lines.append("\n# Glossary\n\nOne name an idea: in columns, reports and messages.\n")
-    lines += ["| word | meaning | formula or unit |", "|---|---|---|"]
-    lines += [_row(term.term, term.meaning, term.formula) for term in GLOSSARY]
-    return "\n".join(lines) + "\n"
+    tables = (line for part in PARTS for line in _part(*part))
+    rows = {"settings": (_row(f"`{one.path}`", *one[1:-1]) for one in settings())}
+    rows |= {"glossary": (_row(term.term, term.meaning, term.formula) for term in GLOSSARY), "tables": tables}
+    return WHOLE.substitute({name: "\n".join(lines) for name, lines in rows.items()})
+
+
+def _part(name: str, meaning: str, tables: Sequence[Table]) -> Iterator[str]:
+    yield f"# {name.capitalize()}\n\n{meaning}\n\n| table | who knows | one row is |\n|---|---|---|"
+    for table in tables:
+        needed = "" if table.required or name != "inputs" else " (not needed)"
+        yield _row(f"[{table.name}](#{table.name}){needed}", table.owner, table.meaning)
+    for table in tables:
+        yield from _section(table)
+    yield ""
 
 
 def _section(table: Table) -> Iterator[str]:
@@ -156,8 +109,8 @@ def examples_from(folder: Path) -> dict[str, dict[str, Any]]:
         if frame.empty:
             continue
         row = frame.loc[frame.replace("", pd.NA).notna().sum(axis=1).idxmax()]
-        texts = {name: _plain(table[name], value) for name, value in row.items() if not pd.isna(value) and value != ""}
-        found[table.name] = texts
+        there = {name: value for name, value in row.items() if not pd.isna(value) and value != ""}
+        found[table.name] = {name: _plain(table[name], value) for name, value in there.items()}
     return found
 
 
@@ -171,38 +124,26 @@ def settings(kind: type[BaseModel] = Company, path: str = "") -> Iterator[Settin
     """Every setting of `kind` and of the parts inside it."""
     for name, field in kind.model_fields.items():
         inner = next((part for part in _parts(field.annotation) if issubclass(part, BaseModel)), None)
-        place = f"{path}{name}"
         if field.description:
-            yield _setting(place, field)
+            yield _setting(f"{path}{name}", field)
         if inner:
-            by_name = {
-                "kpi_targets": "<kpi>.",
-                "streams": "<stream>.",
-                "workflow": "<stage>.",
-                "tables": "<table>.",
-                "raw_files": "<file>.",
-            }.get(name, "<name>.")
-            yield from settings(inner, f"{place}." + (by_name if get_origin(field.annotation) is dict else ""))
+            own = f"<{OF_KIND.get(name, 'name')}>." if get_origin(field.annotation) is dict else ""
+            yield from settings(inner, f"{path}{name}.{own}")
 
 
 def commented() -> str:
     """Every setting of company.yaml as a comment with its default or example: take the mark away to set it."""
-    known = [(one, [NAMED.get(part, part) for part in one.path.split(".")]) for one in settings()]
-    parents = {tuple(names[:depth]) for _, names in known for depth in range(1, len(names))}
-    lines: list[str] = []
-    seen: set[tuple[str, ...]] = set()
+    known = [(one, tuple(NAMED.get(part, part) for part in one.path.split("."))) for one in settings()]
+    parents = {names[:depth] for _, names in known for depth in range(1, len(names))}
+    lines: dict[tuple[str, ...], str] = {}
     for one, names in known:
         for depth in range(1, len(names)):
-            if tuple(names[:depth]) not in seen:
-                seen.add(tuple(names[:depth]))
-                lines.append(f"# {'  ' * (depth - 1)}{names[depth - 1]}:")
-        if names == ["name"]:
-            continue  # stands above
-        seen.add(tuple(names))
-        value = "" if tuple(names) in parents else f" {one.written}"
+            lines.setdefault(names[:depth], f"# {'  ' * (depth - 1)}{names[depth - 1]}:")
+        value = "" if names in parents else f" {one.written}"
         about = one.meaning + (f" ({one.unit})" if one.unit else "")
-        lines.append(f"# {'  ' * (len(names) - 1)}{names[-1]}:{value}    # {about}")
-    return "\n".join(lines) + "\n"
+        lines[names] = f"# {'  ' * (len(names) - 1)}{names[-1]}:{value}    # {about}"
+    lines.pop(("name",))  # stands above
+    return "\n".join(lines.values()) + "\n"
 
 
 def _parts(kind: Any) -> Iterator[type]:
@@ -219,7 +160,9 @@ def _setting(path: str, field: FieldInfo) -> Setting:
     choices = [word for part in (kind, *get_args(kind)) if get_origin(part) is Literal for word in get_args(part)]
     allowed = ["one of " + ", ".join(choices)] if choices else []
     allowed += [text.format(limit) for text, limit in rules if limit is not None]
-    shown = (field.examples or [""])[0] if field.is_required() or field.default in (None, "", (), {}) else field.default
+    example = (field.examples or [""])[0]
+    shown = example if field.is_required() or field.default in (None, "", (), {}) else field.default
+    as_yaml = isinstance(shown, str) and shown.startswith(("{", "["))
     return Setting(
         path,
         kinds[0] if kinds else "text",
@@ -227,10 +170,8 @@ def _setting(path: str, field: FieldInfo) -> Setting:
         str(more.get("unit", "")) if isinstance(more, dict) else "",
         ", ".join(allowed),
         field.description or "",
-        _shown((field.examples or [""])[0]),
-        shown
-        if isinstance(shown, str) and shown.startswith(("{", "["))
-        else json.dumps(shown, default=str, ensure_ascii=False),
+        _shown(example),
+        shown if as_yaml else json.dumps(shown, default=str, ensure_ascii=False),
     )
 
 
@@ -259,14 +200,9 @@ def _row(*cells: str) -> str:
 _EXAMPLES: dict[str, dict[str, Any]] = yaml.safe_load(EXAMPLES.read_text(encoding="utf-8"))
 
 
-def write(path: Path) -> None:
-    """Write the dictionary to `path`."""
-    path.write_text(markdown(), encoding="utf-8")
-
-
 if __name__ == "__main__":
     if sys.argv[1:]:
         _EXAMPLES = examples_from(Path(sys.argv[1]))
         text = yaml.safe_dump(_EXAMPLES, sort_keys=False, allow_unicode=True, width=1000)
         EXAMPLES.write_text(text, encoding="utf-8")
-    write(Path(__file__).resolve().parents[2] / "data" / "README.md")
+    (Path(__file__).resolve().parents[2] / "data" / "README.md").write_text(markdown(), encoding="utf-8")

@@ -54,18 +54,12 @@ def with_levels(frame: pd.DataFrame, tables: Mapping[str, pd.DataFrame], company
     return out.assign(total=TOTAL)
 
 
-def families(items: pd.Series, tables: Mapping[str, pd.DataFrame]) -> pd.Series:
-    """The family of each product in `items`, from table products; NaN for a material, which belongs to none."""
-    return items.map(tables["products"].set_index("product")["family"])
-
-
 def _parent(children: pd.Series, parents: pd.Series) -> pd.Series:
     found = children.map(parents)
     if found.isna().any():
         lost = str(children[found.isna()].iloc[0])
-        raise KeyError(
-            f"{children.name} {lost!r} belongs to no {parents.name}: {nearest(lost, map(str, parents.index))}"
-        )
+        hint = nearest(lost, map(str, parents.index))
+        raise KeyError(f"{children.name} {lost!r} belongs to no {parents.name}: {hint}")
     return found
 
 
@@ -97,9 +91,8 @@ def add_up(
     groups = frame.groupby(keys, sort=True, observed=True, dropna=False)
     for name in declared.apart:
         if groups[name].nunique(dropna=False).gt(1).any():
-            raise ValueError(
-                f"table {declared.name}: rows of different {name} do not add up; choose one, or add it to by"
-            )
+            why = f"rows of different {name} do not add up"
+            raise ValueError(f"table {declared.name}: {why}; choose one, or add it to by")
     parts: dict[str, dict[str, pd.Series]] = {}  # kind -> part -> its cells
     for column in (declared[name] for name in names):
         if not kinds[column.name]:
@@ -123,11 +116,9 @@ def _kinds(declared: Table, column: Column, within_months: bool) -> tuple[str, .
     found = [{declared[name].adds for name in names} for names in named]
     if within_months:
         found = [kinds - {"month"} | {"sum"} if "month" in kinds else kinds for kinds in found]
-    return (
-        tuple(str(kind) for (kind,) in found)
-        if all(len(k) == 1 and k <= {"sum", "end", "start"} for k in found)
-        else ()
-    )
+    if all(len(kinds) == 1 and kinds <= {"sum", "end", "start"} for kinds in found):
+        return tuple(str(kind) for (kind,) in found)
+    return ()
 
 
 def _added(frame: pd.DataFrame, keys: list[str], cells: dict[str, pd.Series], kind: str, time: str) -> pd.DataFrame:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from sopkit.tables.declare import (
     MONEY,
     Column,
@@ -31,6 +33,15 @@ def _input(
     return Table(name, "collect", owner, meaning, tuple(key.split()), columns, required, pairs, tuple(apart.split()), may_be_empty)
 
 
+_optional = partial(_input, required=False)
+FAMILY, PRODUCT = ref("family", "families", "the family"), ref("product", "products", "the product")
+MARKET, SITE, MONTH = ref("market", "markets", "the market"), ref("site", "sites", "the site"), month()
+OFFERED = (
+    ref("supplier", "suppliers", "the supplier"),
+    ref("item", "products|materials", "what it delivers"),
+    ref("site", "sites", "where it delivers to"),
+)
+
 INPUTS = (
     # what we sell ---------------------------------------------------------------------------------------------
     _input(
@@ -38,12 +49,11 @@ INPUTS = (
         text("family", "code of the family", example="TENTS"),
         text("name", "what people call it", required=False, example="Tents"),
     ),
-    _input(
+    _optional(
         "curves", "product management", "How a new product grows into its like-product's volume, by age in months.", "curve age",
         text("curve", "code of the curve", example="steady"),
         whole("age", "months since launch, 0 = launch month", "months", "", example=3),
         number("factor", "share of the like-product's volume reached at that age", "share", "", high=10, example=0.6),
-        required=False,
     ),
     _input(
         "products", "product management", "A finished good that is sold.", "product",
@@ -80,12 +90,10 @@ INPUTS = (
         text("currency", "currency of its price lists; money is converted when collected", required=False, default="EUR", example="EUR"),
         whole("priority", "priority class when supply is short, 1 is served first", "class", "", low=1, required=False, default=1, example=1),
     ),
-    _input(
+    _optional(
         "prices", "sales", "Net price of a product in a market where it differs from the list price.", "product market",
-        ref("product", "products", "the product"),
-        ref("market", "markets", "the market"),
+        PRODUCT, MARKET,
         price("price", "net price there", example=149.0),
-        required=False,
     ),
     _input(
         "calendar", "operations", "Working days of each month, past and planned.", "month",
@@ -96,97 +104,77 @@ INPUTS = (
     _input(
         "sales_history", "sales", "What was sold in a month. Order lines are added up to months where the mapping sets `sum_rows`.", "month product market",
         month(meaning="the month in which it was sold", example="2026-10"),
-        ref("product", "products", "the product"),
-        ref("market", "markets", "the market"),
+        PRODUCT, MARKET,
         units("quantity", "units sold; negative = net returns", low=None, example=420),
         money("revenue", "net sales", required=False, example=62580.0),
         may_be_empty=True,  # a company that begins has sold nothing yet
     ),
-    _input(
+    _optional(
         "sales_forecast", "sales", "What the sales department expects to sell.", "month product market",
         month(meaning="the month forecast"),
-        ref("product", "products", "the product"),
-        ref("market", "markets", "the market"),
+        PRODUCT, MARKET,
         units("quantity", "units expected", example=450),
-        required=False,
     ),
-    _input(
+    _optional(
         "market_conditions", "marketing", "An outside influence on a family's sales in a market.", "driver family market month",
         text("driver", "what influences", example="VAT increase"),
-        ref("family", "families", "the family"),
-        ref("market", "markets", "the market"),
-        month(),
+        FAMILY, MARKET, MONTH,
         share("effect", "change of demand: -0.05 is 5 % less", low=-1, high=5, example=-0.05),
-        required=False,
     ),
-    _input(
+    _optional(
         "dated_prices", "sales", "Net price of a product in a market in a month, past and planned: what moves demand is learned from it.",
         "product market month",
-        ref("product", "products", "the product"),
-        ref("market", "markets", "the market"),
-        month(),
+        PRODUCT, MARKET, MONTH,
         price("price", "net price charged or planned in that month", example=139.0),
-        required=False,
     ),
-    _input(
+    _optional(
         "events", "marketing", "Something that happens to a family in a market in a month, past or planned, whose effect is to be learned.",
         "event family market month",
         text("event", "what happens: the same name each time", example="music festival"),
-        ref("family", "families", "the family"),
-        ref("market", "markets", "the market"),
-        month(),
-        required=False,
+        FAMILY, MARKET, MONTH,
     ),
-    _input(
+    _optional(
         "campaigns", "marketing", "A marketing campaign for a product in a market, past or planned.", "campaign product market",
         text("campaign", "code of the campaign", example="SPRING-26"),
         text("campaign_kind", "kind of campaign: success rates are learned by kind", example="price promotion"),
-        ref("product", "products", "the product"),
-        ref("market", "markets", "the market"),
+        PRODUCT, MARKET,
         month("start_month", "first month of the campaign"),
         month("end_month", "last month of the campaign"),
         share("promised_uplift", "promised extra demand: 0.30 is 30 % more", low=-1, high=10, example=0.3),
         share("achieved_uplift", "measured extra demand of a past campaign; empty = not over", low=-1, high=10, required=False, example=0.12),
         number("cost", "cost of the campaign here", MONEY, "sum", required=False, default=0.0, example=8000.0),
         share("discount", "price cut of the campaign: 0.20 is 20 % off; empty = as dated_prices show, if at all", high=0.99, required=False, example=0.2),
-        required=False,
         not_before="end_month start_month",
     ),
-    _input(
+    _optional(
         "pipeline", "sales", "An opportunity in the CRM.", "opportunity",
         text("opportunity", "code of the opportunity", example="OPP-1042"),
         text("customer", "who would buy", example="Alpine Club"),
-        ref("product", "products", "the product"),
-        ref("market", "markets", "the market"),
+        PRODUCT, MARKET,
         month(meaning="expected month of delivery"),
         units("quantity", "units if won", example=1200),
         share("probability", "chance to win; 1 = won, 0 = lost", "probability * quantity / quantity", example=0.6),
         text("stage", "stage of the sale", required=False, example="proposal"),
         text("owner", "who states the probability", required=False, example="Mara Lind"),
         flag("in_baseline", "history already contains this customer's usual orders", required=False, default=False, example=False),
-        required=False,
     ),
-    _input(
+    _optional(
         "budget", "finance", "The budget: what was promised for a family and month.", "family month",
-        ref("family", "families", "the family"),
-        month(),
+        FAMILY, MONTH,
         units("production", "units to be made or bought", example=5200),
         units("stock", "units in stock at the end of the month", "end", example=3100),
         number("sales", "net sales", MONEY, "sum", example=640000.0),
         money("margin", "gross margin", example=250000.0),
-        required=False,
     ),
-    _input(
+    _optional(
         "customer_orders", "sales", "Orders of customers that are not delivered yet. They are part of the demand plan, which is at least so much, and are served before what is only forecast; those of months before the plan are late and wait beside its demand.",
         "product market month",
-        ref("product", "products", "the product"),
-        ref("market", "markets", "the market"),
+        PRODUCT, MARKET,
         month(meaning="the month for which it was ordered"),
         units("quantity", "units ordered and not yet delivered", example=120),
-        required=False,
     ),
     # supply ---------------------------------------------------------------------------------------------------
-    _input(
+    _optional(
         "materials", "purchasing", "Something bought or made that goes into products: raw material, part or semi-finished good.", "material",
         text("material", "code of the material", example="NYLON"),
         text("name", "what people call it", required=False, example="Ripstop nylon"),
@@ -195,16 +183,14 @@ INPUTS = (
         number("volume", "storage space of one unit", "m3", "", required=False, default=0.0, example=0.001),
         number("weight", "weight of one unit", "kg", "", required=False, default=0.0, example=0.2),
         whole("shelf_life", "months after which stock is scrapped; 0 = keeps for ever", "months", "", required=False, default=0, example=0),
-        required=False,
     ),
-    _input(
+    _optional(
         "bom", "engineering", "What goes into one unit of a product or semi-finished good.", "item component routing",
         ref("item", "products|materials", "what is made"),
         ref("component", "materials|products", "what goes into it"),
         text("routing", "the routing for which this row counts (or the resource, of a routing without a name), where bills differ: it stands in for the row of the component without one; empty = all", required=False, default="", example=""),
         units("quantity", "units of the component in one unit", "", example=6.5),
         flag("by_product", "true: the component is no part but comes out with each unit; what nobody uses or asks for is held, or written off at policies.disposal_price", required=False, default=False, example=False),
-        required=False,
     ),
     _input(
         "inventory", "operations", "Stock on hand at the start of the first planned month.", "site item age",
@@ -214,15 +200,14 @@ INPUTS = (
         date("as_of", "the day of which this is the stock; empty = not known", required=False, example="2026-10-31"),
         whole("age", "months since it was received, for items with a shelf life", "months", "", required=False, default=0, example=0),
     ),
-    _input(
+    _optional(
         "scheduled_receipts", "operations", "Goods on their way before this cycle begins: ordered from a supplier, or sent from another site and no longer in its stock.", "site item month",
         ref("site", "sites", "where it arrives"),
         ref("item", "products|materials", "what arrives"),
         month(meaning="the month in which it arrives"),
         units("quantity", "units that arrive", example=250),
-        required=False,
     ),
-    _input(
+    _optional(
         "resources", "operations", "A machine or line.", "resource",
         text("resource", "code of the resource", example="LINE-N1"),
         text("name", "what people call it", required=False, example="Sewing line 1"),
@@ -233,20 +218,19 @@ INPUTS = (
         number("crew", "hours of that skill in one hour of the resource", "hours per hour", "", required=False, default=1.0, example=4.0),
         number("change_price", "price of a change of its hours from one month to the next", "currency per hour", "", required=False, default=0.0, example=0.0),
         flag("setup_carry_over", "the last set-up of a month is still there in the next (over a month without a lot only where there is no minimum run); before the plan it is set up for nothing", required=False, default=False, example=False),
-        number("carbon", "CO2 equivalent of an hour in which it runs", "kg per hour", "", required=False, default=0.0, example=4.2), required=False,
+        number("carbon", "CO2 equivalent of an hour in which it runs", "kg per hour", "", required=False, default=0.0, example=4.2),
     ),
-    _input(
+    _optional(
         "capacity", "operations", "Hours a resource has in a month.", "resource month",
         ref("resource", "resources", "the resource"),
-        month(),
+        MONTH,
         number("hours", "regular hours before maintenance", "hours", "sum", example=320),
         number("maintenance", "hours lost to planned maintenance", "hours", "sum", required=False, default=0.0, example=40),
         number("overtime_limit", "most overtime hours", "hours", "sum", required=False, default=0.0, example=60),
-        required=False,
     ),
-    _input(
+    _optional(
         "shifts", "operations", "A shift that a resource may work beside its hours in table capacity, or a site that may be closed: the plan decides month by month. "
-        "With no hours there and no shift a resource is closed: it has no overtime either. At a closed site nothing is made, nothing is brought to it or sent from it; "
+        "With no hours there and no shift a resource is closed: nothing is made on it, whatever hours it takes, and there is no overtime. At a closed site nothing is made, nothing is brought to it or sent from it; "
         "its stock stays, at its cost, and what was on its way before the plan arrives.", "place shift",
         ref("place", "resources|sites", "the resource, or the site that is open in this shift; of a code that is both, the resource", example="LINE-N1"),
         whole("shift", "a shift is worked only beside the one before it in this table, and where its site is open; 1 for a site", "", "", low=1, example=2),
@@ -258,19 +242,17 @@ INPUTS = (
         flag("worked", "it is worked before the plan begins", required=False, default=False, example=True),
         month("valid_from", "first month in which it may be worked; empty = from the start", required=False, example="2027-01"),
         month("valid_to", "last month in which it may be worked; empty = no end", required=False, example="2027-06"),
-        required=False,
         not_before="valid_to valid_from",
     ),
-    _input(
+    _optional(
         "dated_shifts", "operations", "Hours and cost of a shift in a month in which they differ.", "place shift month",
         ref("place", "resources|sites", "the resource or site", example="LINE-N1"),
         whole("shift", "the shift", "", "", low=1, example=2),
-        month(),
+        MONTH,
         number("hours", "regular hours that it adds in that month; empty = as usual", "hours", "", required=False, example=120),
         number("cost", "paid for it in that month; empty = as usual", "currency per month", "", required=False, example=10000),
-        required=False,
     ),
-    _input(
+    _optional(
         "routings", "engineering", "An operation that makes an item on a resource. Rows with one name of routing belong together: all are "
         "needed, in the order of operations. A row without a name is a way of making the item by itself.",
         "item routing operation resource",
@@ -292,10 +274,9 @@ INPUTS = (
         price("avoid_price", "price of a unit made in this way where another is preferred; nobody is paid", required=False, default=0.0, example=0.0),
         month("valid_from", "first month in which it may be used, with its bill; empty = from the start", required=False, example="2027-01"),
         month("valid_to", "last month in which it may be used; empty = no end", required=False, example="2027-06"),
-        required=False,
         not_before="valid_to valid_from",
     ),
-    _input(
+    _optional(
         "workforce", "human resources", "People of a skill at a site.", "site skill",
         ref("site", "sites", "where they work"),
         text("skill", "what they can do", example="sewing"),
@@ -309,21 +290,19 @@ INPUTS = (
         whole("hire_lead_time", "months from decision to first working day", "months", "", required=False, default=0, example=2),
         number("most_hires", "most people hired in a month; empty = no limit", "people", "", required=False, example=4),
         share("attrition", "part of the people who leave by themselves in a month", required=False, default=0.0, example=0.01),
-        required=False,
     ),
-    _input(
+    _optional(
         "dated_workforce", "human resources", "People of a skill at a site in a month: who starts or leaves whatever is planned, and wages and costs that are others from that month on.", "site skill month",
         ref("site", "sites", "where they work"),
         text("skill", "what they can do", example="sewing"),
-        month(),
+        MONTH,
         number("starting", "people who start: hired before this plan", "people", "sum", required=False, default=0.0, example=2),
         number("leaving", "people who are known to leave, for example who retire", "people", "sum", required=False, default=0.0, example=1),
         number("wage", "paid for a person and month from this month on; empty = as before", "currency per person and month", "", required=False, example=3700.0),
         number("hire_cost", "cost of hiring a person from this month on; empty = as before", "currency per person", "", required=False, example=4500.0),
         number("layoff_cost", "cost of laying off a person from this month on; empty = as before", "currency per person", "", required=False, example=9500.0),
-        required=False,
     ),
-    _input(
+    _optional(
         "suppliers", "purchasing", "Who sells to us; a subcontractor is a supplier of a finished good.", "supplier",
         text("supplier", "code of the supplier", example="ALU-CZ"),
         text("name", "what people call it", required=False, example="Alu Czech"),
@@ -332,13 +311,10 @@ INPUTS = (
         number("capacity", "most that it delivers in a month of all its offers together; empty = no limit", "units per month", "", required=False, example=120000),
         number("yearly_quota", "least that is to be ordered of all its offers in a calendar year; of a year planned in part so many twelfths; 0 = none", "units a year", "", required=False, default=0.0, example=50000),
         number("quota_price", "paid for a unit missing from the quota at the year's end", "currency per unit", "", required=False, default=0.0, example=0.4),
-        required=False,
     ),
-    _input(
+    _optional(
         "offers", "purchasing", "What a supplier offers to deliver to a site.", "supplier item site",
-        ref("supplier", "suppliers", "the supplier"),
-        ref("item", "products|materials", "what it delivers"),
-        ref("site", "sites", "where it delivers to"),
+        *OFFERED,
         price("price", "price delivered; at 0, and where holding costs nothing, more than is asked may be bought", example=3.1),
         number("capacity", "most units a month; empty = no limit", "units per month", "", required=False, example=90000),
         whole("lead_time", "whole months from order to arrival", "months", "", required=False, default=0, example=1),
@@ -348,36 +324,25 @@ INPUTS = (
         units("order_multiple", "what is ordered in a month is a whole number of these: a pallet, a container; 0 = any quantity", "", required=False, default=0.0, example=0),
         number("capacity_use", "what one unit takes of the supplier's capacity and quota, where its offers count in different units", "units per unit", "", required=False, default=1.0, example=1.0),
         share("share_limit", "most of the item's purchases for the site, over the horizon, that may come from this supplier", required=False, default=1.0, example=0.7),
-        required=False,
     ),
-    _input(
+    _optional(
         "supplier_capacity", "purchasing", "A supplier's capacity in a month in which it differs from the offer.", "supplier item site month",
-        ref("supplier", "suppliers", "the supplier"),
-        ref("item", "products|materials", "what it delivers"),
-        ref("site", "sites", "where it delivers to"),
-        month(),
+        *OFFERED, MONTH,
         units("capacity", "most units ordered in that month", example=0),
-        required=False,
     ),
-    _input(
+    _optional(
         "dated_offers", "purchasing", "The price of an offer for what is ordered in a month in which it differs.", "supplier item site month",
-        ref("supplier", "suppliers", "the supplier"),
-        ref("item", "products|materials", "what it delivers"),
-        ref("site", "sites", "where it delivers to"),
+        *OFFERED,
         month(meaning="the month of ordering"),
         price("price", "price delivered of what is ordered in that month", example=3.4),
-        required=False,
     ),
-    _input(
+    _optional(
         "price_breaks", "purchasing", "A lower price of an offer for all that is ordered in a month, from a quantity on.", "supplier item site from_quantity",
-        ref("supplier", "suppliers", "the supplier"),
-        ref("item", "products|materials", "what it delivers"),
-        ref("site", "sites", "where it delivers to"),
+        *OFFERED,
         units("from_quantity", "units ordered in a month from which the price holds for all of them", "", example=20000),
         price("price", "price delivered; in a month with a price of its own as much below that", example=2.9),
-        required=False,
     ),
-    _input(
+    _optional(
         "lanes", "logistics", "A way from a site to a site or a market.", "origin destination item mode",
         ref("origin", "sites", "from"),
         ref("destination", "sites|markets", "to"),
@@ -390,11 +355,10 @@ INPUTS = (
         number("capacity", "most units (kg, m3) a month; empty = no limit", "units per month", "", required=False, example=20000),
         number("carbon", "CO2 equivalent of moving a unit (kg, m3)", "kg per unit", "", required=False, default=0.0, example=0.4),
         units("full_load", "between sites: what is sent in a month is a whole number of these, units (kg, m3): a pallet, a truck; 0 = any quantity", "", required=False, default=0.0, example=0),
-        required=False,
     ),
     _input(
         "policies", "supply planning", "How much of an item a site should hold, and what it costs to.", "site item",
-        ref("site", "sites", "the site"),
+        SITE,
         ref("item", "products|materials", "the item"),
         units("safety_stock", "stock wanted at every month's end, of a product launched or retired while it is on sale in the next month", "end", required=False, default=0.0, example=300),
         number("cover_days", "days of what leaves the site in the months after that stock at a month's end covers, beside the safety stock; a month has 30, and after the horizon its average month goes on", "days", "", required=False, default=0.0, example=15),
@@ -404,53 +368,48 @@ INPUTS = (
         number("holding_cost", "cost of a unit in stock at a month's end; at 0 a sale may be lost now and its stock sold later, for nothing speaks against it", "currency per unit and month", "", required=False, default=0.0, example=0.9),
         number("disposal_price", "paid for a unit that is written off; empty = surplus that keeps is never written off, and what gets too old costs nothing", "currency per unit", "", required=False, example=0.5),
         share("service_level", "wanted chance of no stock-out in a lead time", required=False, default=0.95, example=0.95),
-    ),
-    _input(
-        "dated_policies", "supply planning", "The safety stock of a month in which it differs from policies.", "site item month",
-        ref("site", "sites", "the site"),
-        ref("item", "products|materials", "the item"),
-        month(),
-        units("safety_stock", "stock wanted at that month's end", "end", example=450),
         required=False,
     ),
-    _input(
+    _optional(
+        "dated_policies", "supply planning", "The safety stock of a month in which it differs from policies.", "site item month",
+        SITE,
+        ref("item", "products|materials", "the item"),
+        MONTH,
+        units("safety_stock", "stock wanted at that month's end", "end", example=450),
+    ),
+    _optional(
         "service_policies", "sales", "What happens to a product's demand in a market that is not met in its month.", "product market",
-        ref("product", "products", "the product"),
-        ref("market", "markets", "the market"),
+        PRODUCT, MARKET,
         choice("unmet", "demand waits (backlog), is lost, may be either, or must be met (neither: it comes before money)",
                "backlog", "lost", "either", "neither", example="backlog"),
         number("backlog_price", "price of a unit waiting at a month's end; it is paid for at the net price of the month in which it is delivered", "currency per unit and month", "", required=False, default=0.0, example=12.0),
         price("lost_price", "price of a lost unit besides its lost revenue", required=False, default=0.0, example=20.0),
-        required=False,
     ),
     # what happened --------------------------------------------------------------------------------------------
-    _input(
+    _optional(
         "work_orders", "operations", "An order to make a product: gives the cycle time.", "order",
         text("order", "code of the work order", example="WO-20431"),
         ref("product", "products|materials", "what was made"),
         date("start", "day of release"),
         date("finish", "day of completion"),
         units("quantity", "units made", example=200),
-        required=False,
         not_before="finish start",
     ),
-    _input(
+    _optional(
         "production_history", "operations", "What was made or bought as finished good.", "month site product",
-        month(),
+        MONTH,
         ref("site", "sites", "where"),
         ref("product", "products", "what"),
         units("quantity", "units made", example=1800),
-        required=False,
     ),
-    _input(
+    _optional(
         "stock_history", "operations", "What lay in stock at the end of a past month.", "month site item",
-        month(),
+        MONTH,
         ref("site", "sites", "where"),
         ref("item", "products|materials", "what"),
         units("quantity", "units in stock at the month's end", "end", example=900),
-        required=False,
     ),
-    _input(
+    _optional(
         "balance_sheet", "finance", "The parts of working capital that the plan does not move, and the days that move it.", "month",
         month(meaning="month of the closing balance"),
         number("receivables", "accounts receivable", MONEY, "end", example=2_400_000.0),
@@ -459,30 +418,26 @@ INPUTS = (
         number("other_current_liabilities", "other current liabilities", MONEY, "end", example=700_000.0),
         number("dso", "days sales outstanding", "days", "", example=45),
         number("dpo", "days payables outstanding", "days", "", example=38),
-        required=False,
     ),
-    _input(
+    _optional(
         "past_forecasts", "demand planning", "Frozen forecasts of past cycles, by stream.", "cycle stream product market month",
         month("cycle", "the cycle in which it was made", example="2026-05"),
         text("stream", "whose forecast: naive, baseline, a layer (cumulative step), statistical, sales, blended, consensus", example="sales"),
-        ref("product", "products", "the product"),
-        ref("market", "markets", "the market"),
+        PRODUCT, MARKET,
         month(meaning="the month forecast"),
         units("quantity", "units forecast", example=430),
         apart="cycle stream",
-        required=False,
     ),
-    _input(
+    _optional(
         "past_plans", "supply planning", "Published plans of past cycles, by family.", "cycle measure family month",
         month("cycle", "the cycle in which it was published", example="2026-05"),
         choice("measure", "what was planned", "production", "stock", "shipments", "sales", "margin", example="production"),
-        ref("family", "families", "the family"),
+        FAMILY,
         month(meaning="the month planned"),
         number("quantity", "units, or money for sales and margin", "units or currency", "month", low=None, example=5100),
         apart="cycle measure",
-        required=False,
     ),
-    _input(
+    _optional(
         "last_supply_plan", "supply planning", "Lines of the last published supply plan: frozen months are taken from it, changes are priced.",
         "mode source item site month",
         choice("mode", "how", "make_regular", "make_overtime", "buy", example="make_regular"),
@@ -491,22 +446,19 @@ INPUTS = (
         ref("site", "sites", "where the goods arrive"),
         month(meaning="the month of making or ordering"),
         units("quantity", "good units", example=420),
-        required=False,
     ),
-    _input(
+    _optional(
         "past_overrides", "demand planning", "What people changed in past cycles.", "cycle owner product market month",
         month("cycle", "the cycle in which it was made", example="2026-05"),
         ref("owner", "people", "who changed it"),
-        ref("product", "products", "the product"),
-        ref("market", "markets", "the market"),
+        PRODUCT, MARKET,
         month(meaning="the month changed"),
         units("before", "forecast before the change", example=400),
         units("after", "forecast after the change", example=520),
         text("reason", "why", required=False, example="new contract"),
         apart="cycle",
-        required=False,
     ),
-    _input(
+    _optional(
         "past_decisions", "management", "What past meetings were asked and decided, and what it should bring.", "cycle question option",
         month("cycle", "the cycle of the meeting", example="2026-10"),
         text("question", "what was to be decided", example="Which plan do we run?"),
@@ -519,9 +471,8 @@ INPUTS = (
         number("seen", "what it brought, where it was judged already", MONEY, "", low=None, required=False, example=18400),
         text("outcome", "how it ended, where it was judged already", required=False, example="done"),
         apart="cycle",
-        required=False,
     ),
-    _input(
+    _optional(
         "past_pipeline", "sales", "The probability of an opportunity as a past cycle held it, and how it ended.", "cycle opportunity",
         month("cycle", "the cycle", example="2026-09"),
         text("opportunity", "code of the opportunity", example="OPP-1021"),
@@ -529,9 +480,8 @@ INPUTS = (
         share("probability", "chance to win as it was stated", example=0.6),
         choice("ended", "how it ended; empty = it is open, or nobody tells", "won", "lost", required=False, example="won"),
         apart="cycle",
-        required=False,
     ),
-    _input(
+    _optional(
         "past_cycles", "management", "How a past cycle itself went.", "cycle",
         month("cycle", "the cycle", example="2026-10"),
         date("data", "day of the data", required=False, example="2026-10-05"),
@@ -541,14 +491,13 @@ INPUTS = (
         whole("questions", "questions put to the meeting", "questions", "", required=False, default=0, example=2),
         whole("decided", "questions it decided", "questions", "", required=False, default=0, example=2),
         apart="cycle",
-        required=False,
     ),
-    _input(
+    _optional(
         "people", "human resources", "Who takes part in the process and what they may sign.", "name",
         text("name", "name", example="Ada Brandt"),
         text("role", "role in the process", example="demand planner"),
         text("ssh_key", "public SSH key (the line in id_ed25519.pub) with which this person signs; empty = signs by name", required=False, example=""),
         text("may_sign", "the stages this person may sign, divided by blanks", choices=tuple(BY_NAME), required=False, example="demand supply"),
-        text("answers_for", "families, products and markets whose forecast this person is asked for (`sopkit ask`), divided by blanks; empty = all", required=False, example="TENTS NORTH-RETAIL"), required=False,
+        text("answers_for", "families, products and markets whose forecast this person is asked for (`sopkit ask`), divided by blanks; empty = all", required=False, example="TENTS NORTH-RETAIL"),
     ),
 )

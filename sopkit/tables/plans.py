@@ -26,6 +26,15 @@ FAMILY = text("family", "the family", example="TENTS")
 SITE = text("site", "the site", example="PLANT-N")
 ITEM = text("item", "the product or material", example="TENT-2P")
 MONTH = month()
+QUESTION = text("question", "what was to be decided", example="Which plan do we run?")
+ANY_ITEM = text("item", "the item, where there is one", required=False)
+FAMILY_OR_ALL = text("family", "the family, or `all`")
+P10 = units("p10", "units exceeded with 90 % chance", "")
+P90 = units("p90", "units exceeded with 10 % chance", "")
+SCENARIO = text("scenario", "code of the scenario")
+TABLE = text("table", "the table")
+AMOUNT = money("amount", "money")
+BASELINE = units("baseline", "statistical forecast")
 # a gain beside the plan is told apart into money and what is none
 GAIN_TOLD_APART = (
     money("revenue", "of it: more revenue", ""),
@@ -75,7 +84,7 @@ PLANS = (
     # 01 collect ------------------------------------------------------------------------------------------------
     _collect(
         "findings", "One thing wrong with the data.", "",
-        text("table", "the table"),
+        TABLE,
         whole("row", "row in the spreadsheet or query, header = 1; 0 = the whole table", "row", ""),
         text("column", "the column", required=False, example="hours"),
         text("value", "what stands there", required=False, example="-4"),
@@ -86,7 +95,7 @@ PLANS = (
     ),
     _collect(
         "sources", "Where each table of this cycle came from.", "table",
-        text("table", "the table"),
+        TABLE,
         text("place", "file, sheet, query or database"),
         whole("lines", "lines read, before any were added up", "lines", "sum"),
         text("sha256", "hash of what was read"),
@@ -102,8 +111,7 @@ PLANS = (
     ),
     _collect(
         "completeness", "How complete a table is, by family where families can be told apart.", "table family measure",
-        text("table", "the table"),
-        text("family", "the family, or `all`"),
+        TABLE, FAMILY_OR_ALL,
         text("measure", "what was looked at"),
         number("present", "how many are there", "count", ""),
         number("wanted", "how many there should be", "count", ""),
@@ -140,8 +148,7 @@ PLANS = (
         text("option", "the option", example="second_source"),
         MONTH,
         money("amount", "cost, once or by month", example=4500),
-        apart="option",
-        required=False,
+        apart="option", required=False,
     ),
     _collect(
         "commitments", "What earlier cycles adopted and what became of it: it binds this one until the company's tables contain it.", "option cycle",
@@ -151,17 +158,16 @@ PLANS = (
         month("closed", "the cycle in which a person closed it", required=False, example="2026-12"),
         text("note", "who closed it and why, or what is wrong", required=False, example=""),
         text("undo", "the changes that take it out of the tables again, JSON", required=False, example="[]"),
-        apart="status",
-        required=False,
+        apart="status", required=False,
     ),
     # 02 demand -------------------------------------------------------------------------------------------------
     _demand(
         "baseline", "The statistical forecast with its range.", "product market month",
         PRODUCT, MARKET, MONTH,
         units("quantity", "expected units"),
-        units("p10", "units exceeded with 90 % chance", ""),
+        P10,
         units("p50", "median units", ""),
-        units("p90", "units exceeded with 10 % chance", ""),
+        P90,
         text("model", "how it was made"),
     ),
     _demand(
@@ -193,8 +199,7 @@ PLANS = (
         text("node", "the family or region, or `total`"),
         MONTH,
         units("quantity", "expected units"),
-        units("p10", "units exceeded with 90 % chance", ""),
-        units("p90", "units exceeded with 10 % chance", ""),
+        P10, P90,
         apart="level",
     ),
     _demand(
@@ -232,17 +237,14 @@ PLANS = (
         "demand_levels", "Family, region and total: sums of the demand plan, each with a range of its own.", "level node month",
         choice("level", "the level", "total", "family", "region"),
         text("node", "the family or region, or `total`"),
-        MONTH,
-        units("baseline", "statistical forecast"),
+        MONTH, BASELINE,
         units("consensus", "what the demand meeting signs"),
-        units("p10", "units exceeded with 90 % chance", ""),
-        units("p90", "units exceeded with 10 % chance", ""),
+        P10, P90,
         apart="level",
     ),
     _demand(
         "demand_layers", "The baseline and every layer before the consensus is made.", "product market month",
-        PRODUCT, MARKET, MONTH,
-        units("baseline", "statistical forecast"),
+        PRODUCT, MARKET, MONTH, BASELINE,
         units("p10", "baseline exceeded with 90 % chance", ""),
         units("p90", "baseline exceeded with 10 % chance", ""),
         *_LAYERS,
@@ -251,9 +253,7 @@ PLANS = (
     ),
     _demand(
         "demand_plan", "The baseline, every layer as its own column, and the consensus.", "product market month",
-        PRODUCT, FAMILY, MARKET, MONTH,
-        units("baseline", "statistical forecast"),
-        *_LAYERS,
+        PRODUCT, FAMILY, MARKET, MONTH, BASELINE, *_LAYERS,
         units("statistical", "baseline and layers: what the numbers alone say"),
         units("sales", "the sales department's forecast", required=False),
         units("blended", "the streams weighted by their past accuracy"),
@@ -275,7 +275,7 @@ PLANS = (
     _demand(
         "forecast_accuracy", "Who was right: errors (F - A) of past cycles.", "stream family lag",
         text("stream", "whose forecast"),
-        text("family", "the family, or `all`"),
+        FAMILY_OR_ALL,
         whole("lag", "months from the cycle to the month forecast", "months", ""),
         units("forecast", "units forecast", low=None),
         units("actual", "units sold", low=None),
@@ -352,7 +352,7 @@ PLANS = (
     ),
     _demand(
         "fva", "The stair from naive to consensus: what each step adds to or takes from accuracy.", "family lag step",
-        text("family", "the family, or `all`"),
+        FAMILY_OR_ALL,
         whole("lag", "months from the cycle to the month forecast", "months", ""),
         whole("step", "number of the step", "", ""),
         text("stream", "the stream that holds the forecast after the step"),
@@ -426,7 +426,7 @@ PLANS = (
     ),
     _demand(
         "demand_change", "From last cycle's consensus to this one's over the months both plan, layer by layer.", "family step",
-        text("family", "the family, or `all`"),
+        FAMILY_OR_ALL,
         whole("step", "number of the step", "", ""),
         text("layer", "what changed; the first and last are the two plans"),
         units("units", "units: the plan's, or the change", low=None),
@@ -543,8 +543,7 @@ PLANS = (
         "cost item month",
         text("cost", "name of the cost expression in the model, or `revenue`"),
         text("item", "product or material it belongs to; empty = none", required=False),
-        MONTH,
-        money("amount", "money"),
+        MONTH, AMOUNT,
         flag("penalty", "a service penalty, not cash: missing safety stock, backlog, lost sales, overflow"),
         apart="cost",
     ),
@@ -552,8 +551,7 @@ PLANS = (
         "supply_carbon", "Carbon of the plan, where the tables say what emits any.", "source place item month",
         choice("source", "what emits it", "making", "hours", "buying", "freight"),
         text("place", "the way of making, resource, supplier, or origin of a lane"),
-        text("item", "the item, where there is one", required=False),
-        MONTH,
+        ANY_ITEM, MONTH,
         number("carbon", "CO2 equivalent", "kg", "sum"),
     ),
     _supply(
@@ -561,8 +559,7 @@ PLANS = (
         "cost place item month",
         text("cost", "what is passed"),
         text("place", "site, market, source; `` = the company", required=False),
-        text("item", "the item, where there is one", required=False),
-        MONTH,
+        ANY_ITEM, MONTH,
         number("amount", "by how much", "its unit", ""),
         text("unit", "unit of the amount"),
         text("promise", "the promise broken, which comes before money; empty = weighed in money at its price", required=False),
@@ -581,8 +578,7 @@ PLANS = (
         "binding_limits", "What stops the plan from earning more, ranked by shadow price.", "limit place item month",
         text("limit", "name of the limit in the model"),
         text("place", "resource, supplier, lane, site or market"),
-        text("item", "the item, where there is one", required=False),
-        MONTH,
+        ANY_ITEM, MONTH,
         number("size", "the limit", "its unit", ""),
         text("unit", "unit of the limit"),
         money("shadow_price", "shadow price: contribution after penalties gained by one more unit; revenue - cash cost - penalties", ""),
@@ -593,7 +589,7 @@ PLANS = (
         "lever place item months",
         text("lever", "what could be done"),
         text("place", "resource, site, supplier or lane"),
-        text("item", "the item, where there is one", required=False),
+        ANY_ITEM,
         text("months", "the months it concerns"),
         text("change", "the change of the tables"),
         number("used", "how much of it the new plan uses", "its unit", "", required=False, default=0.0),
@@ -621,8 +617,7 @@ PLANS = (
         text("unit", "unit of the limit"),
         money("shadow_price", "shadow price: contribution after penalties gained by one more unit of the limit", ""),
         text("sentence", "the same in words"),
-        apart="kind step",
-        required=False,
+        apart="kind step", required=False,
     ),
     _supply(
         "level_chase", "The plan beside a level one (the same hours every month) and one that chases demand (no stock built ahead).",
@@ -634,8 +629,7 @@ PLANS = (
         number("stock_value", "closing stock at standard cost", MONEY, "end"),
         units("shortfall", "units waiting or lost", "month"),
         money("contribution_after_penalties", "revenue less every cost and service penalty, without what steers level and chase"),
-        apart="strategy",
-        required=False,
+        apart="strategy", required=False,
     ),
     _supply(
         "supply_run", "How the plan was solved.", "measure",
@@ -654,8 +648,7 @@ PLANS = (
         "pnl", "Profit and loss by family and month; costs negative, so lines add up.", "line family month",
         text("line", "line of the statement"),
         text("family", "the family; `company` = not of one family"),
-        MONTH,
-        money("amount", "money"),
+        MONTH, AMOUNT,
     ),
     _reconcile(
         "working_capital", "Working capital at each month's end.", "month",
@@ -681,7 +674,7 @@ PLANS = (
     ),
     _reconcile(
         "scenario_results", "What each scenario brings beside the base.", "scenario measure",
-        text("scenario", "code of the scenario"),
+        SCENARIO,
         text("title", "what people call it"),
         text("measure", "what is compared"),
         number("value", "its value", "unit", "", low=None),
@@ -691,8 +684,7 @@ PLANS = (
     ),
     _reconcile(
         "scenario_months", "Each scenario by month.", "scenario month",
-        text("scenario", "code of the scenario"),
-        MONTH,
+        SCENARIO, MONTH,
         money("net_sales", "net sales"),
         money("result", "result of the month"),
         units("shortfall", "units waiting at the month's end or lost in it", "month"),
@@ -703,12 +695,12 @@ PLANS = (
         "budget_bridge", "Gross margin of the next twelve months from budget to plan, by family.", "family step",
         FAMILY,
         choice("step", "step of the bridge", "budget", "volume", "mix", "rate", "plan"),
-        money("amount", "money"),
+        AMOUNT,
         apart="step",
     ),
     _reconcile(
         "scenario_changes", "What each scenario changes.", "scenario change",
-        text("scenario", "code of the scenario"),
+        SCENARIO,
         whole("change", "number of the change", "", ""),
         text("table", "the table changed"),
         text("sentence", "the change in words"),
@@ -795,7 +787,7 @@ PLANS = (
     ),
     _decide(
         "decision_table", "The value of each option of a question under each event that matters to it.", "question option event",
-        text("question", "what was to be decided", example="Which plan do we run?"),
+        QUESTION,
         text("option", "code of the option", example="second_shift"),
         text("event", "code of the event; empty = nothing happens", required=False, example="poles_outage"),
         number("probability", "how likely the event is; empty = nobody states it", "share", "", high=1, required=False, example=0.2),
@@ -805,7 +797,7 @@ PLANS = (
     ),
     _decide(
         "decision_scores", "The options of a question by the company's rule.", "question option",
-        text("question", "what was to be decided", example="Which plan do we run?"),
+        QUESTION,
         text("option", "code of the option", example="second_shift"),
         money("expected", "value on average over the events", example=11080000),
         money("worst", "value under the worst event", example=10900000),
@@ -840,7 +832,7 @@ PLANS = (
     _decide(
         "decision_review", "What became of what earlier meetings decided: outcome against expectation.", "cycle question option",
         month("cycle", "the cycle of the meeting", example="2026-10"),
-        text("question", "what was to be decided", example="Which plan do we run?"),
+        QUESTION,
         text("option", "code of the option adopted; empty = undecided", required=False, example="second_shift"),
         text("title", "what people call it", required=False, example="Evening shift in Leipzig"),
         text("decided_by", "who decided", required=False, example="Greta Holm"),
@@ -849,16 +841,14 @@ PLANS = (
         money("seen", "what it brings: this plan less the same plan without it; empty = not known", "", required=False, example=18400),
         choice("outcome", "how it stands", "done", "on track", "at risk", "missed", "not known", example="on track"),
         text("sentence", "why", example="In the plan; the company's tables do not contain it yet."),
-        apart="cycle",
-        required=False,
+        apart="cycle", required=False,
     ),
     # 06 publish ------------------------------------------------------------------------------------------------
     _publish(
         "frozen_plans", "This cycle's plan by family, to be judged in later cycles.", "cycle measure family month",
         month("cycle", "the cycle in which it was published", example="2026-11"),
         choice("measure", "what is planned", "production", "stock", "shipments", "sales", "margin", example="production"),
-        FAMILY,
-        MONTH,
+        FAMILY, MONTH,
         number("quantity", "units, or money for sales and margin", "units or currency", "month", low=None, example=5100),
         apart="cycle measure",
     ),

@@ -50,22 +50,12 @@ class RawFile(Settings):
 class Source(Settings):
     """Where one table comes from and what turns its cells into ours; every setting is optional."""
 
-    file: str = setting(
-        "", "CSV, Parquet or Excel file in the raw folder; `*` takes every file that fits", example="orders_*.csv"
-    )
+    file: str = setting("", "CSV, Parquet or Excel file in the raw folder; `*` takes every file that fits", example="orders_*.csv")
     sheet: str = setting("", "sheet of an Excel file; empty = the table's name", example="Sales 2026")
-    sql: str = setting(
-        "", "file with a DuckDB query over the raw files, in the company's folder", example="sql/orders.sql"
-    )
+    sql: str = setting("", "file with a DuckDB query over the raw files, in the company's folder", example="sql/orders.sql")
     database: str = setting("", "name of a database under `databases:`", example="erp")
-    query: str = setting(
-        "",
-        "SELECT sent to the database; empty = all of a table of our table's name",
-        example="SELECT item AS product FROM stock",
-    )
-    delimiter: str = setting(
-        "", "character between CSV cells; empty = found from the header", example=";", max_length=1
-    )
+    query: str = setting("", "SELECT sent to the database; empty = all of a table of our table's name", example="SELECT item AS product FROM stock")
+    delimiter: str = setting("", "character between CSV cells; empty = found from the header", example=";", max_length=1)
     encoding: Encoding = setting("utf-8", "encoding of a CSV file")
     decimal: Literal[".", ","] = setting(".", "decimal mark of numbers")
     thousands: str = setting("", "mark between thousands, removed", example=",", max_length=1)
@@ -73,20 +63,10 @@ class Source(Settings):
     skip: int = setting(0, "lines above the header", "lines", ge=0)
     empty: tuple[str, ...] = setting((), "words that mean an empty cell", example='["NULL", n/a]')
     rename: dict[str, str] = setting({}, "their column -> ours", example="{Artikel: product}")
-    values: dict[str, dict[str, str]] = setting(
-        {}, "our column -> their word -> ours", example="{market: {N: NORTH-RETAIL}}"
-    )
-    constants: dict[str, str | int | float | date] = setting(
-        {}, "our column -> its value in every row", example="{site: PLANT-N}"
-    )
-    multiply: dict[str, float] = setting(
-        {}, "our column -> factor that converts its unit into ours", example="{quantity: 12}"
-    )
-    currency: str | dict[str, str] = setting(
-        "",
-        "currency of the money, for all columns or by column; `market` = the currency of the row's market",
-        example="USD",
-    )
+    values: dict[str, dict[str, str]] = setting({}, "our column -> their word -> ours", example="{market: {N: NORTH-RETAIL}}")
+    constants: dict[str, str | int | float | date] = setting({}, "our column -> its value in every row", example="{site: PLANT-N}")
+    multiply: dict[str, float] = setting({}, "our column -> factor that converts its unit into ours", example="{quantity: 12}")
+    currency: str | dict[str, str] = setting("", "currency of the money, for all columns or by column; `market` = the currency of the row's market", example="USD")
     sum_rows: bool = setting(False, "add up rows of one key; days become months")
     ignore: tuple[str, ...] = setting((), "their columns that are not needed; `*` = all others", example="[Notiz]")
 
@@ -100,8 +80,13 @@ class Source(Settings):
                     raise ValueError(f"write the value of {name} in quotes")
         return constants
 
+    @property
+    def currencies(self) -> dict[str, str]:
+        """Column -> currency; one for all columns stands under ""."""
+        if isinstance(self.currency, dict):
+            return self.currency
+        return {"": self.currency} if self.currency else {}
+
     def currency_of(self, column: Column) -> str:
         """Currency in which `column` comes; "" where it is the company's or the column holds no money."""
-        if not column.is_money:
-            return ""
-        return self.currency if isinstance(self.currency, str) else self.currency.get(column.name, "")
+        return self.currencies.get(column.name, self.currencies.get("", "")) if column.is_money else ""

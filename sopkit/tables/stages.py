@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sopkit.book import Book
@@ -68,23 +68,18 @@ def _step(name: str, reads: str, writes: str, settings: str) -> Step:
 
 _DEMAND_STEPS = (
     _step(
-        "normalise",
-        "products markets prices dated_prices events clean_history campaigns market_conditions",
-        "campaign_success driver_effects baseline_history",
-        "demand",
+        "normalise", "products markets prices dated_prices events clean_history campaigns market_conditions",
+        "campaign_success driver_effects baseline_history", "demand",
     ),
     _step(
-        "forecast",
-        "baseline_history calendar",
+        "forecast", "baseline_history calendar",
         "baseline baseline_levels baseline_notes backtest backtest_months forecast_coverage",
         "horizon reconciliation steered_by",
     ),
     _step(
         "layer",
         "products markets prices dated_prices events curves clean_history campaigns campaign_success driver_effects "
-        "market_conditions pipeline sales_forecast baseline",
-        "demand_layers",
-        "horizon demand",
+        "market_conditions pipeline sales_forecast baseline", "demand_layers", "horizon demand",
     ),
     _step(
         "agree",
@@ -98,63 +93,38 @@ _DEMAND_STEPS = (
         "products markets prices clean_history past_forecasts past_overrides people campaigns pipeline policies lanes "
         "routings resources offers campaign_success backtest_months demand_plan overrides_applied frozen_forecasts",
         "forecast_accuracy fva override_review override_owners segments exceptions exception_causes demand_change "
-        "pipeline_weight safety_stock_proposal",
-        "horizon consensus demand currency",
+        "pipeline_weight safety_stock_proposal", "horizon consensus demand currency",
     ),
-)
+)  # fmt: skip
 _DEMANDED = " ".join(name for step in _DEMAND_STEPS for name in step.writes)
-
-_PLANNED = tuple(
-    dict.fromkeys(
-        f"{_DEMAND} {_DEMANDED} {_NETWORK} past_plans budget balance_sheet supply_plan shipments stock "
-        "deliveries resource_load people_plan supply_costs binding_limits levers option_costs".split()
-    )
+# a scenario may change whatever demand and supply read, so reconcile reads it too, and what demand made of it
+_PLANNED = (
+    f"{_DEMAND} {_DEMANDED} {_NETWORK} past_plans budget balance_sheet supply_plan shipments stock "
+    "deliveries resource_load people_plan supply_costs binding_limits levers option_costs"
 )
+# what is chosen is solved together as the plan of record, so decide reads all that a scenario is made from
+_DECIDED = (
+    f"{_PLANNED} scenario_results scenario_months scenario_changes gaps pnl scenario_events outcomes decisions people "
+    "past_decisions"
+)
+
+
+def _stage(number: int, name: str, question: str, reads: str, **more: Any) -> Stage:
+    return Stage(number, name, question, tuple(dict.fromkeys(reads.split())), **more)
+
 
 STAGES = (
-    Stage(
-        1,
-        "collect",
-        "Are the numbers good enough to plan with?",
-        ("history_answers", "declared_assumptions", "closings"),
+    _stage(1, "collect", "Are the numbers good enough to plan with?", "history_answers declared_assumptions closings"),
+    _stage(2, "demand", "What can we sell, when and where, and how sure are we?", _DEMAND, steps=_DEMAND_STEPS),
+    _stage(
+        3, "supply", "What can we make, buy, ship and hold to meet it, and why not more?",
+        f"{_NETWORK} demand_plan past_plans",
     ),
-    Stage(
-        2,
-        "demand",
-        "What can we sell, when and where, and how sure are we?",
-        tuple(_DEMAND.split()),
-        steps=_DEMAND_STEPS,
+    _stage(
+        4, "reconcile", "Where do demand, supply and money disagree, and what are the options?", _PLANNED,
+        settings="scenarios.yaml",
     ),
-    Stage(
-        3,
-        "supply",
-        "What can we make, buy, ship and hold to meet it, and why not more?",
-        tuple(f"{_NETWORK} demand_plan past_plans".split()),
-    ),
-    # a scenario may change whatever demand and supply read, so reconcile reads it too, and what demand made of it
-    Stage(
-        4,
-        "reconcile",
-        "Where do demand, supply and money disagree, and what are the options?",
-        _PLANNED,
-        "scenarios.yaml",
-    ),
-    # what is chosen is solved together as the plan of record, so decide reads all that a scenario is made from
-    Stage(
-        5,
-        "decide",
-        "Which option, who decided, and why?",
-        tuple(
-            dict.fromkeys(
-                [
-                    *_PLANNED,
-                    *"scenario_results scenario_months scenario_changes gaps pnl".split(),
-                    *"scenario_events outcomes decisions people past_decisions".split(),
-                ]
-            )
-        ),
-        "scenarios.yaml decisions.yaml",
-    ),
-    Stage(6, "publish", "What is the plan, and how good was the last one?", ("*",)),
-)
+    _stage(5, "decide", "Which option, who decided, and why?", _DECIDED, settings="scenarios.yaml decisions.yaml"),
+    _stage(6, "publish", "What is the plan, and how good was the last one?", "*"),
+)  # fmt: skip
 BY_NAME = {stage.name: stage for stage in STAGES}

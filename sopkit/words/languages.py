@@ -70,16 +70,10 @@ def _read(path: Path) -> Language:
         catalogue = read_po(file, locale=locale)
     signs, percent = locale.number_symbols["latn"], locale.percent_formats[None].suffix[0]
     texts: dict[Any, Any] = {one.id: one.string for one in catalogue if one.id and one.string and not one.fuzzy}
-    return Language(
-        {text: told for text, told in texts.items() if isinstance(text, str)},
-        {text[0]: told for text, told in texts.items() if not isinstance(text, str) and all(told)},
-        c2py(catalogue.plural_expr),
-        signs["group"],
-        signs["decimal"],
-        percent,
-        "\N{NO-BREAK SPACE}",
-        locale,
-    )
+    whole = {text: told for text, told in texts.items() if isinstance(text, str)}
+    forms = {text[0]: told for text, told in texts.items() if not isinstance(text, str) and all(told)}
+    own = (signs["group"], signs["decimal"], percent, "\N{NO-BREAK SPACE}", locale)
+    return Language(whole, forms, c2py(catalogue.plural_expr), *own)
 
 
 _SPOKEN = Language({}, {}, lambda count: int(count != 1))  # English

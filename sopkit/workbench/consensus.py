@@ -58,7 +58,6 @@ class ConsensusSheet(_Form):
         self.owner = _person("Owner", _people(cycle))
         self.evidence = _words("Evidence", "where it can be seen")
         self.expires = _choice("Holds", [("until superseded", None), *((f"up to cycle {a}", m) for a, m in months)])
-        self.expires.index = 0
         self.supersedes = _choice("Replaces", [])
         self.effect = _button("Show the effect", "Plans demand and supply with the draft")
         self.store = _button("Store", primary=True)
@@ -67,8 +66,8 @@ class ConsensusSheet(_Form):
         self.shown = _Shown()
         self.after = CarryOn(cycle)
         self.recorded = widgets.HTML()
-        self.effect.on_click(self._shown_effect)
-        self.store.on_click(self._stored)
+        self._does(self.effect, self._show_effect, self.message)
+        self._does(self.store, self._store, self.message)
         self._begin()
         self._lay_out("Type over the plan, with a reason", within=(self.sheet, *self.buttons.children))
 
@@ -112,10 +111,6 @@ class ConsensusSheet(_Form):
 
     def _typed(self) -> None:
         self.shown.stale("something was typed since. Show the effect again.")
-
-    def _shown_effect(self, _: Any) -> None:
-        """Show what the draft would do, once."""
-        self._once(self.effect, self._show_effect, self.message)
 
     def _show_effect(self) -> None:
         """The draft through demand and supply, beside the plan of the cycle; nothing is stored."""
@@ -161,13 +156,12 @@ class ConsensusSheet(_Form):
             cycle=self.cycle.cycle,
             seen=last_number(recorded),
         )
-        who = self.owner.value
+        who, self.reason.value, self.evidence.value = self.owner.value, "", ""
         self.message.say(f"{_numbered('Override', numbers)} by {who} stored; the consensus is being made again ...")
         self._agree()
         change = self.plan["demand_plan"]["consensus"].sum() - before["consensus"].sum()
         self._begin()
         self._show_change(before)
-        self.reason.value = self.evidence.value = ""
         stale = [stage for stage in self.cycle.stale() if stage != "demand"]
         self.after.offer(stale)
         self.message.say(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,7 +12,6 @@ from sopkit import charts, words
 from sopkit.book import Book, actions
 from sopkit.cycle import Cycle, followup, signatures
 from sopkit.cycle.checklist import blocking
-from sopkit.errors import SopkitError
 from sopkit.tables import STAGES, TABLES
 from sopkit.words import divided
 from sopkit.workbench.forms import (
@@ -22,7 +20,6 @@ from sopkit.workbench.forms import (
     _button,
     _choice,
     _Form,
-    _Message,
     _month_options,
     _offer_in,
     _people,
@@ -52,12 +49,11 @@ class DecisionRoom(_Form):
         self.titles = results.drop_duplicates("scenario").set_index("scenario")["title"]
         self.questions = decide.questions(self.book)
         self.question = _choice("Question", [(asked.question, at) for at, asked in enumerate(self.questions)])
-        self.advice = widgets.HTML()
         self.side, self.events = _Shown(), _Shown()
         self.option = _choice("Decision", [])
         self.reason = _words("Reason", "why this option, in a sentence")
         self.expected = _words("Expected effect", "what it should bring; judged next cycle")
-        self.dissent = _words("Dissent", "who disagreed, and why; empty where nobody did")
+        self.dissent = _words("Dissent", "who disagreed, and why; else empty")
         self.by = _person("Decided by", _people(cycle, "decide"))
         self.owner = _choice("Carried out by", [("as asked", ""), *_people(cycle)])
         self.due = _choice("Due", [("as asked", None), *_month_options(cycle.months)])
@@ -72,9 +68,7 @@ class DecisionRoom(_Form):
 
     def _offer_options(self, _: Any = None) -> None:
         asked = self.questions[self.question.value]
-        self.option.options = [("not decided yet", ""), *((self.titles[code], code) for code in asked.options)]
-        advised = self.decided["decision_log"].set_index("question").loc[asked.question, "recommendation"]
-        self.advice.value = f'<p style="max-width:46em">The numbers recommend: {html.escape(advised)}</p>'
+        _offer_in(self.option, [("not decided yet", ""), *((self.titles[code], code) for code in asked.options)])
         self._side_by_side()
 
     def _side_by_side(self) -> None:
@@ -106,6 +100,7 @@ class DecisionRoom(_Form):
             return
         number = signatures.decide(self.cycle, fields, by=self.by.value)
         self.book = self.cycle.book
+        self.reason.value = self.expected.value = self.dissent.value = ""  # first: what is typed from here on stays
         self.message.say(f"Decision {number} is stored; the plan of record is being made ...")
         plan = self.cycle.save(decide.plan(self.book), anew=True)
         log = plan["decision_log"]
@@ -115,7 +110,6 @@ class DecisionRoom(_Form):
             + (f"{left} of {len(log)} questions are open: the plan is a draft. " if left else "The plan is decided. ")
             + "Stage publish is now stale."
         )
-        self.reason.value = self.expected.value = self.dissent.value = ""
         self._show(plan)
         self._side_by_side()
 
@@ -161,11 +155,11 @@ class DecisionRoom(_Form):
         )
 
 
-class ActionForm(widgets.VBox):
+class ActionForm(_Form):
     """Who does what by when: an action of one's own, one that the plan proposes, or a later word about one."""
 
     def __init__(self, cycle: Cycle) -> None:
-        self.cycle = cycle
+        super().__init__(cycle)
         self.about = _choice("Action", [])
         self.what = _words("What", "what is to be done")
         self.who = widgets.SelectMultiple(description="Who", options=_people(cycle), rows=4, style=LABEL, layout=WIDE)
@@ -173,11 +167,9 @@ class ActionForm(widgets.VBox):
         self.status = _choice("Status", [(word, word) for word in TABLES["actions"]["status"].choices])
         self.comment = _words("Comment", "what is to be known; @name for whom")
         self.by = _person("Recorded by", _people(cycle))
-        self.store = _button("Store action")
-        self.message, self.shown = _Message(), _Shown()
-        super().__init__([one for one in vars(self).values() if isinstance(one, widgets.Widget)])
+        self._finish("Store action")
+        self._lay_out("Who does what by when", level=4)
         self.about.observe(self._pick, "value")
-        self.store.on_click(self._store)
 
     def look(self, book: Book) -> None:
         """What is recorded now, and what the decided plan proposes."""
@@ -204,7 +196,7 @@ class ActionForm(widgets.VBox):
         self.due.value = row["due"].date() if pd.notna(row["due"]) else None
         self.status.value = row.get("status", "open")
 
-    def _store(self, _: Any = None) -> None:
+    def _store(self) -> None:
         chosen = self.about.value
         told: dict[str, Any] = {}
         if isinstance(chosen, int):
@@ -213,43 +205,36 @@ class ActionForm(widgets.VBox):
             told = {"origin": chosen, "effect": self.proposed.set_index("origin").at[chosen, "effect"]}
         told |= {"what": self.what.value, "assignees": ", ".join(self.who.value), "status": self.status.value}
         told |= {"due": self.due.value and f"{self.due.value:%Y-%m-%d}", "comment": self.comment.value}
-        try:
-            number = followup.note(self.cycle, by=self.by.value, **told)
-        except SopkitError as error:
-            return self.message.refuse(error)
-        self.message.say(f"Action {number} is stored. sopkit actions drafts a mail and a calendar for each person.")
+        number = followup.note(self.cycle, by=self.by.value, **told)
         self.comment.value = ""
         self.look(self.book)
+        self.message.say(f"Action {number} is stored. sopkit actions drafts a mail and a calendar for each person.")
 
 
-class SignForm(widgets.VBox):
+class SignForm(_Form):
     """A signature on a stage exactly as its tables are now; who may sign it is in table people."""
 
     def __init__(self, cycle: Cycle, stages: Sequence[str], done: Callable[[], None] = lambda: None) -> None:
-        self.cycle, self._done = cycle, done
+        super().__init__(cycle)
+        self._done = done
         self.stage = _choice("Stage", [(stage, stage) for stage in stages])
         self.by = _person("Signed by", [])
         self.note = _words("Remark", "stands beside the signature")
         self.because = _words("Signed because", "only where its checklist is not true")
-        self.sign = _button("Sign")
-        self.message = _Message()
-        super().__init__([self.stage, self.by, self.note, self.because, self.sign, self.message])
+        self._finish("Sign")
+        self._lay_out("Sign a stage as it is now", level=4)
         self.stage.observe(self._offer, "value")
-        self.sign.on_click(self._sign)
         self._offer()
 
     def _offer(self, _: Any = None) -> None:
-        self.by.options = [("choose a person", ""), *_people(self.cycle, self.stage.value)]
+        _offer_in(self.by, [("choose a person", ""), *_people(self.cycle, self.stage.value)])
 
-    def _sign(self, _: Any = None) -> None:
+    def _store(self) -> None:
         if not self.by.value:
             return self.message.say("Nothing was signed. Say who signs.", wrong=True)
-        try:
-            looks = Cycle.open(self.cycle.company_name, self.cycle.cycle, reports=self.cycle.folder.parents[1])
-            words_of = {"note": self.note.value, "because": self.because.value}
-            number, _ = signatures.sign(looks, self.stage.value, by=self.by.value, **words_of)
-        except SopkitError as error:
-            return self.message.say(str(error), wrong=True)
+        looks = Cycle.open(self.cycle.company_name, self.cycle.cycle, reports=self.cycle.folder.parents[1])
+        words_of = {"note": self.note.value, "because": self.because.value}
+        number, _ = signatures.sign(looks, self.stage.value, by=self.by.value, **words_of)
         self.message.say(f"{self.by.value} signed stage {self.stage.value} as it is now (record {number}).")
         self._done()
 

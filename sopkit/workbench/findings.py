@@ -52,7 +52,7 @@ class FindingsBrowser(_Form):
         self.expires = _choice("Holds", [("until declared anew", None), *_until(cycle)])
         self._finish("Declare assumption")
         self.recorded = widgets.HTML()
-        self.again.on_click(self._read_again)
+        self._does(self.again, self._read_again, self.message)
         for picker in (self.severity, self.table, self.contains):
             picker.observe(self._offer, "value")
         self.finding.observe(self._show, "value")
@@ -87,9 +87,7 @@ class FindingsBrowser(_Form):
             return self.shown.show(charts.nothing("The finding in its file", "No finding is chosen."))
         row = self.collected.findings.loc[at]
         place, column, lines = around(self.collected, row, self._memory)
-        if lines.empty:
-            lines = self.collected.findings.loc[[at], ["table", "rule", "fix"]].rename(columns={"table": "row"})
-        elif column:
+        if column and len(lines):
             here = lines["row"] == str(row["row"])
             lines[column] = lines[column].mask(here, "» " + lines[column] + " «")
         self.shown.show(
@@ -99,27 +97,23 @@ class FindingsBrowser(_Form):
                 title=f"The finding in its file: {place}" if place else f"Table {row['table']}",
                 look_for=f"{words.sentence(row['rule'])}. {row['fix']}",
                 shows=["actual"],
-                none="",
+                none=f"{words.sentence(row['rule'])}. {row['fix']}",
             )
         )
 
-    def _read_again(self, _: Any = None) -> None:
+    def _read_again(self) -> None:
         """The company's files as they stand now; what did not change is not read a second time."""
-        self.again.disabled = True
         self.message.say("Reading ...")
-        try:
-            before = set(map(tuple, self.collected.findings.astype(str).to_numpy()))
-            folder, cycle = self.cycle.company_folder, self.cycle
-            self.collected = collect(folder, cycle.cycle, carried=cycle.carried(), memory=self._memory)
-            now = set(map(tuple, self.collected.findings.astype(str).to_numpy()))
-            self._offer()
-            self.message.say(
-                f"Read again: {words.several(len(before - now), 'finding')} gone, {len(now - before):,} new; "
-                f"{words.several(self.collected.errors, 'error')} left. Run the cells below to plan with it.",
-                wrong=self.collected.errors > 0,
-            )
-        finally:
-            self.again.disabled = False
+        before = set(map(tuple, self.collected.findings.astype(str).to_numpy()))
+        folder, cycle = self.cycle.company_folder, self.cycle
+        self.collected = collect(folder, cycle.cycle, carried=cycle.carried(), memory=self._memory)
+        now = set(map(tuple, self.collected.findings.astype(str).to_numpy()))
+        self._offer()
+        self.message.say(
+            f"Read again: {words.several(len(before - now), 'finding')} gone, {len(now - before):,} new; "
+            f"{words.several(self.collected.errors, 'error')} left. Run the cells below to plan with it.",
+            wrong=self.collected.errors > 0,
+        )
 
     # assumptions -------------------------------------------------------------------------------------------------
 

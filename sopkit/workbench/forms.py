@@ -27,7 +27,9 @@ MOST_OFFERED = 300  # a longer list is slow in a browser and read by nobody: the
 
 
 def _choice(label: str, options: Iterable[tuple[str, Any]]) -> widgets.Dropdown:
-    return widgets.Dropdown(description=label, options=list(options), style=LABEL, layout=WIDE)
+    offered = list(options)  # without an index, an option whose value is None is not shown as chosen
+    first = 0 if offered else None
+    return widgets.Dropdown(description=label, options=offered, index=first, style=LABEL, layout=WIDE)
 
 
 def _offer_in(picker: widgets.Dropdown, options: Iterable[tuple[str, Any]]) -> None:
@@ -39,6 +41,11 @@ def _offer_in(picker: widgets.Dropdown, options: Iterable[tuple[str, Any]]) -> N
 def _button(label: str, tip: str = "", *, primary: bool = False, disabled: bool = False) -> widgets.Button:
     style, fits = "primary" if primary else "", widgets.Layout(width="max-content")
     return widgets.Button(description=label, tooltip=tip, button_style=style, disabled=disabled, layout=fits)
+
+
+def _stop(label: str, tip: str = "") -> widgets.Button:
+    """Ends what is under way, asleep until then; any other press waits for what was typed before it (freshness.js)."""
+    return _button(label, tip, disabled=True).add_class("sopkit-stop")
 
 
 def _words(label: str, hint: str) -> widgets.Text:
@@ -115,11 +122,12 @@ class _Form(_Control):
     def __init__(self, cycle: Cycle) -> None:
         self.cycle = cycle
 
-    def _lay_out(self, heading: str, within: Sequence[Any] = ()) -> None:
-        """Controls under their heading; those `within` another control are laid out there."""
+    def _lay_out(self, heading: str, within: Sequence[Any] = (), level: int = 3) -> None:
+        """Controls under their heading; those `within` another control are laid out there, as a form of level 4 is."""
         controls = [one for one in vars(self).values() if isinstance(one, widgets.Widget) and one not in within]
         self.fresh = Freshness.of(self.cycle, type(self).__name__, self._told)
-        super().__init__([widgets.HTML(f"<h3>{heading}</h3>"), self.fresh, *controls])
+        told = [self.fresh] if level == 3 else []
+        super().__init__([widgets.HTML(f"<h{level}>{heading}</h{level}>"), *told, *controls])
 
     def _told(self) -> None:
         """What to do when others have stored or made something."""
@@ -129,22 +137,22 @@ class _Form(_Control):
         self.store = _button(verb, primary=True)
         self.message = _Message()
         self.shown = _Shown()
-        self.store.on_click(self._stored)
+        self._does(self.store, self._store, self.message)
 
-    def _stored(self, _: Any) -> None:
-        """Store what the form holds, once."""
-        self._once(self.store, self._store, self.message)
+    def _does(self, button: widgets.Button, act: Callable[[], None], message: _Message) -> None:
+        """A press of `button` acts, once at a time; an error of ours is a message, never a traceback."""
 
-    def _once(self, button: widgets.Button, act: Callable[[], None], message: _Message) -> None:
-        """What a button does, once at a time; an error of ours is a message, never a traceback."""
-        button.disabled = True
-        try:
-            act()
-        except SopkitError as error:
-            message.refuse(error)
-        finally:
-            button.disabled = False
-            self.fresh.look()
+        def pressed(_: Any) -> None:
+            button.disabled = True
+            try:
+                act()
+            except SopkitError as error:
+                message.refuse(error)
+            finally:
+                button.disabled = False
+                self.fresh.look()
+
+        button.on_click(pressed)
 
     def _store(self) -> None:
         raise NotImplementedError

@@ -23,7 +23,7 @@ class Freshness(anywidget.AnyWidget):
     """What became of the tables since the notebook read them: by this kernel, another notebook, or another person.
 
     The browser asks while the page is looked at, and marks figures by their source tables and the time they were made;
-    nothing runs headless.
+    it holds a press until what was typed before it is known here. Nothing runs headless.
     """
 
     _esm = HERE / "freshness.js"

@@ -19,7 +19,7 @@ from sopkit.cycle import Cycle
 from sopkit.errors import StageError
 from sopkit.reconcile import LOWER, MEASURES
 from sopkit.tables import STAGES, TABLES
-from sopkit.workbench.forms import _button, _Control, _Message, _Shown
+from sopkit.workbench.forms import _button, _Control, _Message, _Shown, _stop
 
 
 class CarryOn(_Control):
@@ -31,7 +31,7 @@ class CarryOn(_Control):
     def __init__(self, cycle: Cycle) -> None:
         self.cycle = cycle
         self.run = _button("Carry on from here")
-        self.stop = _button("Stop", disabled=True)
+        self.stop = _stop("Stop")
         self.bar = widgets.IntProgress(min=0, max=len(STAGES), layout=widgets.Layout(width="12em"))
         self.message = _Message()
         self._process: subprocess.Popen[str] | None = None

@@ -17,7 +17,7 @@ from sopkit.cycle import Cycle
 from sopkit.engine import Engine
 from sopkit.errors import SettingsError, SopkitError, StoppedError
 from sopkit.reconcile import USUAL
-from sopkit.workbench.forms import LABEL, _button, _Message, _Shown
+from sopkit.workbench.forms import LABEL, _button, _Message, _Shown, _stop
 from sopkit.workbench.what_if import WhatIf
 
 NOTHING = "nothing happens"
@@ -42,7 +42,7 @@ class ScenarioLab(WhatIf):
             value=True, description="Options also under each chosen event", indent=False, style=LABEL
         )
         self.solve = _button("Solve", primary=True)
-        self.stop = _button("Stop", disabled=True)
+        self.stop = _stop("Stop")
         self.bar = widgets.IntProgress(min=0, max=1, layout=widgets.Layout(width="12em"))
         self.progress = _Message()
         self.compared, self.held = _Shown(), _Shown()

@@ -7,9 +7,10 @@ function render({ model, el }) {
   const at = new Map(rows.map((row, index) => [row.id, index]));
   const texts = new Map();           // id -> [[text, state, note], ...]
   const open = new Set(rows.filter((row) => row.open).map((row) => row.id));
-  let inSight = [], focus = [0, 0], corner = [0, 0], editor = null;
+  let inSight = [], focus = [0, 0], corner = [0, 0], editor = null, last = null;
 
   el.classList.add("sopkit-sheet");
+  const say = (step) => { el.setAttribute("aria-busy", "true"); model.send({ ...step, mark: last = Math.random() }); };
   const bar = el.appendChild(document.createElement("div"));
   bar.className = "bar";
   const button = (label, act, title) => {
@@ -18,8 +19,8 @@ function render({ model, el }) {
     made.addEventListener("click", act);
     return made;
   };
-  const undo = button("Undo", () => model.send({ type: "undo" }), "Ctrl+Z");
-  const redo = button("Redo", () => model.send({ type: "redo" }), "Ctrl+Y");
+  const undo = button("Undo", () => say({ type: "undo" }), "Ctrl+Z");
+  const redo = button("Redo", () => say({ type: "redo" }), "Ctrl+Y");
   const behind = button("What lines are made of", () => {
     const shown = behind.getAttribute("aria-pressed") !== "true";
     behind.setAttribute("aria-pressed", shown);
@@ -148,7 +149,7 @@ function render({ model, el }) {
     });
   }
 
-  const send = (cells) => model.send({ type: "enter", cells });
+  const send = (cells) => say({ type: "enter", cells });
 
   function chosen() {
     const [top, bottom] = [focus[0], corner[0]].sort((a, b) => a - b), [left, right] = [focus[1], corner[1]].sort((a, b) => a - b);
@@ -161,7 +162,7 @@ function render({ model, el }) {
     const [row, column] = focus, page = Math.floor(frame.clientHeight / ROW) - 2, far = event.ctrlKey || event.metaKey;
     const moves = { ArrowUp: [row - 1, column], ArrowDown: [row + 1, column], ArrowLeft: [row, column - 1], ArrowRight: [row, column + 1],
       PageUp: [row - page, column], PageDown: [row + page, column], Home: [far ? 0 : row, 0], End: [far ? inSight.length : row, columns.length] };
-    if (far && "zy".includes(event.key.toLowerCase())) model.send({ type: event.key.toLowerCase() === "z" && !event.shiftKey ? "undo" : "redo" });
+    if (far && "zy".includes(event.key.toLowerCase())) say({ type: event.key.toLowerCase() === "z" && !event.shiftKey ? "undo" : "redo" });
     else if (event.altKey && ["ArrowDown", "ArrowUp"].includes(event.key)) { if (inSight[row].opens) toggle(inSight[row]); }
     else if (moves[event.key]) go(...moves[event.key], event.shiftKey);
     else if (event.key === "Enter" || event.key === "F2") edit(null);
@@ -204,7 +205,7 @@ function render({ model, el }) {
 
   const hear = (message) => {
     if (message.type === "cells") {
-      if (message.all) texts.clear();
+      if (message.heard === last) el.removeAttribute("aria-busy");
       for (const [id, cells] of Object.entries(message.cells)) texts.set(id, cells);
       undo.disabled = !message.undo; redo.disabled = !message.redo;
       told.textContent = message.told; told.className = message.wrong ? "told wrong" : "told";

@@ -87,6 +87,7 @@ class Sheet(anywidget.AnyWidget):
     def __init__(self, lines: Lines, *, label: str, corner: str, changed: Callable[[], None] = lambda: None) -> None:
         self.lines, self._after = lines, changed
         self._told: dict[str, list[Cell]] = {}  # what the browser was told
+        self._mark: Any = None  # of the last step that was taken: the browser waits for its answer
         super().__init__(
             rows=[row._asdict() for row in lines.rows],
             columns=list(lines.columns),
@@ -112,6 +113,7 @@ class Sheet(anywidget.AnyWidget):
             self.lines.redo()
         if not refused:
             self._after()
+        self._mark = message.get("mark")
         self.refresh(refused)
 
     def refresh(self, refused: Sequence[Refused] = ()) -> None:
@@ -134,4 +136,5 @@ class Sheet(anywidget.AnyWidget):
         whys = [one.why for cells in (wrong or {}).values() for one in cells.values()]
         told = f"Nothing was taken over. {whys[0]}" if whys else self.lines.sentence
         told += f" And {len(whys) - 1:,} more." if len(whys) > 1 else ""
-        self.send({"type": "cells", "cells": changed, "undo": done, "redo": undone, "told": told, "wrong": bool(whys)})
+        steps = {"undo": done, "redo": undone, "heard": self._mark}
+        self.send({"type": "cells", "cells": changed, "told": told, "wrong": bool(whys)} | steps)

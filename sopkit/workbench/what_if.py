@@ -28,6 +28,7 @@ from sopkit.workbench.forms import (
     _people,
     _person,
     _Shown,
+    _stop,
     _words,
 )
 from sopkit.workbench.sheet import Sheet
@@ -113,10 +114,10 @@ class WhatIf(_Form):
         there = [(typed.words, name) for name, typed in SHEETS.items() if len(self.tables[typed.table])]
         self.sheet_of = _choice("Or type over", [("no table", ""), *there])
         self.place_of_sheet: Any = widgets.Box(layout=widgets.Layout(display="block"))
-        self.take_sheet = _button("Put what is typed on the list", disabled=True)
+        self.take_sheet = _button("Put what is typed on the list")
         self.draft: TableDraft | None = None
         self.message = _Message()
-        self.give_up = _button("Give up", "Stop solving; the plan stays as it is", disabled=True)
+        self.give_up = _stop("Give up", "Stop solving; the plan stays as it is")
         self.listed = widgets.VBox()
         self.shown, self.limits = _Shown(), _Shown()
         self.title = _words("Scenario", "what the list is called in the meeting")
@@ -129,12 +130,12 @@ class WhatIf(_Form):
         self.lever.observe(self._offer_places, "value")
         for control in (self.place, self.first, self.last, self.percent):
             control.observe(self._solve, "value")
-        self.keep_change.on_click(self._put_on_list)
+        self._does(self.keep_change, self._put_on_list, self.message)
         self.sheet_of.observe(self._open_sheet, "value")
-        self.take_sheet.on_click(self._take_sheet)
-        self.store.on_click(self._stored)
+        self._does(self.take_sheet, self._take_sheet, self.message)
+        self._does(self.store, self._store, self.kept)
         self.give_up.on_click(self._given_up)
-        self._lay_out(self.heading)
+        self._lay_out(self.heading, within=(self.take_sheet,))
         self._asked: tuple[str, list[Change]] | None = None
         self._solver, self._took = threading.Thread(), cycle.manifest["stages"].get("supply", {}).get("seconds", 0.0)
         self.message.say("Move the slider: the plan is solved again, nothing is stored.")
@@ -277,15 +278,11 @@ class WhatIf(_Form):
         self._asked = None
         self.plan.stop()
 
-    def _put_on_list(self, _: Any = None) -> None:
+    def _put_on_list(self) -> None:
         if not self.percent.value:
             self.message.say("Move the slider first: a change of nothing has no effect.", wrong=True)
             return
-        try:
-            listed = self._list(self._what, self._changes())
-        except SopkitError as error:
-            self.message.say(str(error), wrong=True)
-            return
+        listed = self._list(self._what, self._changes())
         self.percent.value = 0  # solves what is on the list
         if listed == 1:
             self._solve()
@@ -301,24 +298,19 @@ class WhatIf(_Form):
 
     def _open_sheet(self, _: Any = None) -> None:
         self.draft = TableDraft(self.tables, SHEETS[self.sheet_of.value]) if self.sheet_of.value else None
-        self.take_sheet.disabled = self.draft is None
-        sheets = []
+        shown: list[Any] = []
         if self.draft is not None:
             label = f"{words.sentence(self.draft.typed.words)}, {self.draft.unit}"
-            sheets = [Sheet(self.draft, label=label, corner=self.draft.unit)]
-        self.place_of_sheet.children = sheets
+            shown = [Sheet(self.draft, label=label, corner=self.draft.unit), self.take_sheet]
+        self.place_of_sheet.children = shown
 
-    def _take_sheet(self, _: Any = None) -> None:
+    def _take_sheet(self) -> None:
         """What is typed over becomes one change on the list: the company's own file stays as it is."""
         change = self.draft.change if self.draft is not None else None
         if self.draft is None or change is None:
             self.message.say("Nothing is typed yet: type into the sheet first.", wrong=True)
             return
-        try:
-            self._list(self.draft.what, [change])
-        except SopkitError as error:
-            self.message.say(str(error), wrong=True)
-            return
+        self._list(self.draft.what, [change])
         self.sheet_of.value = ""
         self._solve()
 
@@ -342,10 +334,6 @@ class WhatIf(_Form):
         add_scenario(path, code, scenario)
         self.title.value = ""
         self.kept.say(f"Kept as scenario {code} in {path}. It is solved beside the plan when the cycle runs again.")
-
-    def _stored(self, _: Any) -> None:
-        """Errors belong to the line under the button that was pressed."""
-        self._once(self.store, self._store, self.kept)
 
 
 def _effect(compared: Plan, currency: str) -> str:
