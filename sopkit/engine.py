@@ -168,7 +168,7 @@ class Engine:
         from distributed import as_completed
         from distributed.scheduler import KilledWorker
 
-        futures = client.map(function, items, pure=False, key=f"sopkit-{function.__name__}-{time.time_ns()}")
+        futures = client.map(function, items, pure=False, key=f"sopkit-{time.time_ns()}")
         places = {future.key: place for place, future in enumerate(futures)}
         self._looked = self._seen = time.monotonic()
         # Without `loop` it would listen on the loop of another client of this process, or find none and fail.
