@@ -7,13 +7,15 @@ goes through `Engine.map`. The parts and their order never depend on where they 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from multiprocessing import get_context
+from contextlib import contextmanager, suppress
+from multiprocessing import Pipe, get_context
+from multiprocessing.connection import Connection
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -27,6 +29,8 @@ Progress = Callable[[int, int], None]
 # A pool costs about 3 s before its first result (each worker imports the forecasting libraries anew): below this many
 # seconds of work it would cost more than it saves.
 LEAST_FOR_A_POOL = 8.0
+
+_beside: Connection | None = None  # to the process that takes half of what is too short for a pool
 
 
 class EngineError(SopkitError):
@@ -95,8 +99,10 @@ class Engine:
         items = list(items)
         if self.address:
             parts = self._on_cluster(function, items)
-        elif self.workers == 1 or len(items) < 2 or (seconds is not None and seconds < LEAST_FOR_A_POOL):
+        elif self.workers == 1 or len(items) < 2:
             parts = ((place, function(item)) for place, item in enumerate(items))
+        elif seconds is not None and seconds < LEAST_FOR_A_POOL:
+            parts = _shared(function, items)
         else:
             parts = self._in_processes(function, items)
         results: list[Any] = [None] * len(items)
@@ -162,7 +168,7 @@ class Engine:
         from distributed import as_completed
         from distributed.scheduler import KilledWorker
 
-        futures = client.map(function, items, pure=False, key=f"sopkit-{function.__name__}-{time.time_ns()}")
+        futures = client.map(function, items, pure=False, key=f"sopkit-{time.time_ns()}")
         places = {future.key: place for place, future in enumerate(futures)}
         self._looked = self._seen = time.monotonic()
         # Without `loop` it would listen on the loop of another client of this process, or find none and fail.
@@ -220,6 +226,44 @@ class Engine:
                     "the engine out to use this machine."
                 ) from None
         return self._client
+
+
+def fork_beside() -> None:
+    """Fork a process that computes beside this one, which has no thread yet, until this one ends."""
+    global _beside
+    ours, theirs = Pipe()
+    if os.fork():
+        theirs.close()
+        _beside = ours
+        return
+    ours.close()
+    try:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # who asks for no more closes the pipe
+        while True:
+            function, items = theirs.recv()
+            made = None
+            with suppress(Exception):  # it is done again by who asked, who then says why
+                made = [function(item) for item in items]
+            theirs.send(made)
+    finally:
+        os._exit(0)
+
+
+def _shared(function: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[tuple[int, Any]]:
+    """The second half computed by the process beside this one; by this one where it is not there, or fails."""
+    global _beside
+    other, _beside = _beside, None  # one piece of work at a time, and none after one that was stopped
+    half, sent, made = len(items) // 2, False, None
+    with suppress(Exception):
+        if other:
+            other.send((function, items[half:]))
+            sent = True
+    for place in range(half):
+        yield place, function(items[place])
+    with suppress(Exception):
+        made, _beside = other.recv() if other and sent else None, other
+    for place in range(half, len(items)):
+        yield place, made[place - half] if made else function(items[place])
 
 
 @contextmanager

@@ -47,6 +47,10 @@ def _refuses(item):
     return item
 
 
+def _where(item):
+    return os.getpid()
+
+
 def test_results_come_in_the_order_of_the_items_wherever_they_run():
     items = list(range(20, 0, -1))
     here = Engine(workers=1).map(_slow_square, items)
@@ -96,6 +100,46 @@ def test_no_cluster_at_the_address_is_said():
     pytest.importorskip("distributed")
     with pytest.raises(EngineError, match="No Dask scheduler answers"):
         Engine("tcp://127.0.0.1:9").map(_square, [1, 2])
+
+
+BESIDE = """
+import os, sys, time
+sys.path.insert(0, sys.argv[1])
+from test_engine import _dies_once, _refuses, _square, _where
+from sopkit import engine
+engine.fork_beside()
+two = engine.Engine(workers=2)
+share = lambda function, items: two.map(function, items, seconds=1.0)
+assert share(_square, [1, 2, 3, 4, 5]) == [1, 4, 9, 16, 25]
+assert [pid == os.getpid() for pid in share(_where, range(4))] == [True, True, False, False]
+try:
+    share(_refuses, [1, 2, 3])
+except ValueError as error:
+    assert "item 2 is wrong" in str(error)
+assert share(lambda item: item, [1, 2, 3]) == [1, 2, 3]  # what cannot travel
+assert len(set(share(_where, range(2)))) == 2
+other = share(_where, range(2))[1]
+if sys.argv[2] == "stopped":
+    def stop(done, of):
+        raise KeyboardInterrupt
+    try:
+        two.map(_where, range(4), seconds=1.0, progress=stop)
+    except KeyboardInterrupt:
+        pass
+    assert set(share(_where, range(2))) == {os.getpid()}  # what was left undone is nobody's answer
+    while os.waitpid(other, 0)[0] != other:
+        pass
+else:
+    assert share(_dies_once, [(1, sys.argv[2]), (3, sys.argv[2]), (5, sys.argv[2])]) == [1, 9, 25]
+    assert set(share(_where, range(2))) == {os.getpid()}
+"""
+
+
+@pytest.mark.parametrize("how", ["stopped", "killed"])
+def test_short_work_is_shared_with_the_process_beside_and_done_without_it(tmp_path, how):
+    """Where it is stopped, fails, is killed or cannot travel, the numbers are those of this process alone."""
+    told = [sys.executable, "-c", BESIDE, str(Path(__file__).parent), how if how == "stopped" else str(tmp_path)]
+    subprocess.run(told, check=True)
 
 
 def test_importing_the_engine_imports_nothing_heavy():

@@ -31,6 +31,7 @@ from queue import Empty
 from typing import Any
 
 from sopkit.cycle.manifest import code_hash
+from sopkit.engine import fork_beside
 from sopkit.errors import StageError
 from sopkit.process import of_kernels, without_grammar
 
@@ -52,6 +53,9 @@ SHARED = (
 NEEDLESS = ("dask", "debugpy")
 # what pyomo and the forecasting libraries import for plots and for methods that do not compete here
 SELDOM = ("matplotlib.pyplot", "statsmodels.api", "scipy.stats")
+
+# whose work a second process of the kernel takes half of
+IN_HALVES = ("demand", "reconcile")
 
 
 # the warm process --------------------------------------------------------------------------------------------------
@@ -134,6 +138,8 @@ def _become_kernel(request: Mapping[str, Any]) -> None:
         os.environ.clear()
         os.environ.update(request["env"])
         sys.argv = ["ipykernel_launcher", *request["arguments"]]
+        if request["stage"] in IN_HALVES:
+            fork_beside()
         from ipykernel.kernelapp import IPKernelApp
 
         # without this parent a kernel must not go on
