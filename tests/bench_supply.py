@@ -25,14 +25,17 @@ import numpy as np
 import pandas as pd
 from small_company import CYCLE, company, made, trigeiro
 
+import sopkit
 from sopkit.book import Book
 from sopkit.supply import READS
 from sopkit.supply.accelerator import matrix
+from sopkit.supply.explain import explain
 from sopkit.supply.loaded import Effort, Loaded
 from sopkit.supply.matrix import Matrix
 from sopkit.supply.network import Network
 from sopkit.supply.resolve import Session, built
 from sopkit.supply.solve import Parts, solve
+from sopkit.tables import TABLES
 
 SCENARIOS = 20
 COLD_CHECKS = 3
@@ -48,6 +51,7 @@ def run(size: str = "default") -> Iterator[dict]:
     yield from _again(tables)
     yield from _promises(tables)
     yield from _set_ups()
+    yield from _shifts()
     yield from _trigeiro()
     yield from _apart()
     yield from _million()
@@ -261,6 +265,24 @@ def _set_ups() -> Iterator[dict]:
     yield _figure("set-ups: whole numbers", session.base.measures["whole-number decisions"], "count")
     yield _figure("set-ups: tables to the plan", seconds, "s", 15.0)
     yield _figure("set-ups: gap", answer.gap / abs(answer.profit), "relative", 1e-3)
+
+
+def _shifts() -> Iterator[dict]:
+    """The demo with three shifts on each line and sites that may be closed: how long the reasons take."""
+    book = sopkit.demo().demand()
+    lines, hours = book["resources"], book["capacity"].groupby("resource")["hours"].mean().round()
+    places = [(row.resource, shift, part * hours[row.resource], 0.3 * row.hour_cost * part * hours[row.resource], 500.0)
+              for row in lines.itertuples() for shift, part in ((1, 0.6), (2, 0.4), (3, 0.3))]  # fmt: skip
+    places += [(site, 1, 0.0, 5000.0, 5000.0) for site in book["sites"]["site"]]
+    shifts = pd.DataFrame(places, columns=["place", "shift", "hours", "cost", "start_cost"])
+    shifts = shifts.assign(stop_cost=0.6 * shifts["start_cost"], worked=shifts["shift"] < 3)
+    closed = {"shifts": TABLES["shifts"].conform(shifts), "capacity": book["capacity"].assign(hours=0.0)}
+    session, solved = _clocked(lambda: Session(book.with_tables(closed)))
+    told, seconds = _clocked(lambda: explain(session))
+    yield _figure("the demo with shifts: whole numbers", session.base.measures["whole-number decisions"], "count")
+    yield _figure("the demo with shifts: tables to the plan", solved, "s")
+    yield _figure("the demo with shifts: levers told", len(told["levers"]), "count")
+    yield _figure("the demo with shifts: why not more, and levers", seconds, "s", 60.0, "not within 500 s before")
 
 
 def _trigeiro() -> Iterator[dict]:

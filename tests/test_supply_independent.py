@@ -10,6 +10,8 @@ from small_company import company
 from typed_levers import told_and_typed
 
 from sopkit.book import Book
+from sopkit.supply import limits
+from sopkit.supply.explain import explain
 from sopkit.supply.resolve import Session
 
 COMPANIES = int(os.environ.get("SOPKIT_COMPANIES", 20))
@@ -48,3 +50,13 @@ def test_a_search_without_time_ends_with_a_plan_and_says_what_a_better_one_could
 def test_their_levers_typed_in_as_written_bring_what_they_say(seed) -> None:
     carbon = 1.5 * (seed % 3 == 0)
     told_and_typed(Session(Book.of(drawn(seed), company(3, gap=0.0, carbon_price=carbon), CYCLE)))
+
+
+@pytest.mark.parametrize("seed", range(COMPANIES // 2))
+def test_levers_of_a_plan_with_many_whole_numbers_bring_what_they_say_or_more(seed, monkeypatch) -> None:
+    """As if finding them anew were too long for each lever: they stay as planned but for those next to it."""
+    monkeypatch.setattr(limits, "EASY", 0)
+    session = Session(Book.of(drawn(seed), company(3, gap=0.0), CYCLE))
+    if session.base.matrix.integer.any():
+        told_and_typed(session, at_least=True)
+        assert explain(session)["levers"].equals(explain(session)["levers"])

@@ -241,10 +241,10 @@ class _Rules(Recount):
         return shifts.kept_too_short(self)
 
     def rule_closed_takes_nothing(self) -> Violation:
-        return shifts.at_closed_sites(self) - UNITS
+        return shifts.where_closed(self, line=False) - UNITS
 
     def rule_closed_makes_nothing(self) -> Violation:
-        return shifts.on_closed_lines(self) - UNITS
+        return shifts.where_closed(self, line=True) - UNITS
 
     def rule_ways_in_date(self) -> Violation:
         lots = self.lots.set_index([*WAY, "month"], drop=False)

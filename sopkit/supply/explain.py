@@ -61,14 +61,14 @@ def explain(session: Session) -> dict[str, pd.DataFrame]:
         "binding_limits": binding_limits(solved),
         "why_short": why_short(solved),
         "levers": levers(solved),
-        "level_chase": level_chase(session),
+        "level_chase": level_chase(solved),
     }
     return {name: TABLES[name].conform(frame) if len(frame) else TABLES[name].empty() for name, frame in tables.items()}
 
 
 def binding_limits(solved: Solved) -> pd.DataFrame:
     """Every limit whose next unit brings something, ranked by shadow price."""
-    rows, use = [], solved.matrix.a @ solved.answer.values
+    rows, use, people = [], solved.matrix.a @ solved.answer.values, solved.network.people
     for rule, limit in LIMITS.items():
         if limit.given or rule == "no_early_hires":
             continue
@@ -76,26 +76,14 @@ def binding_limits(solved: Solved) -> pd.DataFrame:
             row = solved.row(rule, *index)
             gain, size, used = solved.gain(row), solved.matrix.row_upper[row], use[row]
             if rule in ("people_work", "people_overtime_limit"):  # the limit itself is decided: people's hours
-                size = _people_hours(solved, rule, index)
+                hours = people.hours[index] if rule == "people_work" else people.overtime_limit[index[:-1]]
+                size = hours * solved.solution["employ"][index]
             told = say("One more {limit} {gain}.", solved.one_more(rule, index), gain.told(solved.currency))
             place, item = (solved.text(part, limit.letters, index, codes=True) for part in (limit.place, limit.item))
             about = {"limit": rule, "place": place, "item": item, "month": solved.time[index[-1]], "sentence": told}
             about |= {"size": max(0.0, size if np.isfinite(size) else used), "unit": solved.unit(rule, index)}
             rows.append(about | {"shadow_price": gain.total} | {name: getattr(gain, name) for name in GAIN})
-    return ranked(rows, "shadow_price", solved)
-
-
-def ranked(rows: list[dict], gain: str, solved: Solved) -> pd.DataFrame:
-    """Rows with what they bring: first what keeps a promise better, by its rank, then by money."""
-    order = [*solved.answer.broken, ""]
-    rows.sort(key=lambda row: (order.index(row["promise"]), -row["kept"], -row[gain]))
-    return pd.DataFrame(rows)
-
-
-def _people_hours(solved: Solved, rule: str, index: tuple) -> float:
-    people = solved.network.people
-    hours = people.hours[index] if rule == "people_work" else people.overtime_limit[index[:-1]]
-    return hours * solved.solution["employ"][index]
+    return solved.ranked(rows, "shadow_price")
 
 
 def why_short(solved: Solved) -> pd.DataFrame:
@@ -151,20 +139,21 @@ def _needs(solved: Solved, kind: str, index: tuple, quantity: float, ends: dict[
         yield common | at | found | {"step": step, "sentence": told}
 
 
-def level_chase(session: Session) -> pd.DataFrame:
+def level_chase(solved: Solved) -> pd.DataFrame:
     """The plan, a level plan and a chase plan of the same company, month by month.
 
     Level: a change of a resource's hours from month to month costs so much that it hardly happens. Chase: no
-    product may be held above its safety stock. Both prices steer only: the contribution shown is without them.
+    product may be held above its safety stock. Both prices steer only: the contribution shown is without them. Where
+    finding whole numbers is hard, they stay as planned.
     """
-    network, tables = session.base.network, session.tables
+    network, tables = solved.network, solved.session.tables
     dearest = 10 * max([1.0, *network.demand.price.values()])
     level = {"resources": tables["resources"].assign(change_price=dearest)}
     products = set(tables["products"]["product"])
     pairs = pd.DataFrame([pair for pair in network.flow.stocks if pair[0] in products], columns=["item", "site"])
     held = TABLES["policies"].conform(tables["policies"].merge(pairs, how="outer", on=["item", "site"]))
     held["maximum_stock"] = held["maximum_stock"].where(~held["item"].isin(products), held["safety_stock"])
-    strategies = {"plan": session.base, "level": session.resolve(level), "chase": session.resolve({"policies": held})}
+    strategies = {"plan": solved.solution, "level": solved.ask(level, []), "chase": solved.ask({"policies": held}, [])}
     return pd.concat([_by_month(name, solution) for name, solution in strategies.items()], ignore_index=True)
 
 

@@ -8,7 +8,7 @@ with the people employed; whole numbers have limits of their own) the changed ta
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +17,8 @@ import pandas as pd
 
 from sopkit.supply.limits import LIMITS, MISSED, NOTHING, Gain, Lever, Solved
 from sopkit.supply.loaded import Answer
+from sopkit.supply.near import aligned
+from sopkit.supply.network import Lists
 from sopkit.supply.solve import Solution
 from sopkit.words import listed, local, money, month_name, number, percent, say, several, span, unit_name
 
@@ -29,13 +31,12 @@ NAMED_FROM = 1e-5
 
 def levers(solved: Solved) -> pd.DataFrame:
     """Table `levers`: what each lever would bring, the plan solved again with it."""
-    base, rows = solved.answer, []
-    least = max(1.0, NAMED_FROM * abs(base.profit))
+    least, rows = max(1.0, NAMED_FROM * abs(solved.answer.profit)), []
     candidates = [lever for kind in KINDS for lever in kind(solved)]
     for lever in sorted(candidates, key=lambda lever: (lever.lever, lever.place, lever.item)):
         if not (lever.columns or lever.tables):
             continue
-        answer, used, cost = _with(solved, lever)
+        answer, used, cost = _with(solved, lever, least)
         gain = _gain(solved, answer, cost)
         if (gain.total <= least and gain.kept <= 0) or gain.kept < 0 or sum(used.values()) <= NOTHING:
             continue
@@ -45,6 +46,8 @@ def levers(solved: Solved) -> pd.DataFrame:
             told = say("{gain}, {money} paid for it included", told, money(cost, solved.currency))
         if fewer := _fewer(solved, answer):
             told = say("{gain}: {changes}", told, listed(fewer))
+        if solved.near:
+            told = say("{gain}; at least, as lots, set-ups and shifts farther off stay as planned", told)
         units = sum(used.values())
         told = say("{lever}: {quantity} {unit} in {months} {gain}.", lever.sentence, number(units),
                    unit_name(lever.unit), when, told)  # fmt: skip
@@ -52,28 +55,26 @@ def levers(solved: Solved) -> pd.DataFrame:
         row |= {name: getattr(gain, name) for name in ("revenue", "cash_cost", "penalties", "promise", "kept")}
         row |= {"months": when, "used": units, "cost": max(0.0, cost), "gain": gain.total, "sentence": told}
         rows.append(row | {"helps": ", ".join(_helped(solved, answer))})
-    order = [*base.broken, ""]
-    rows.sort(key=lambda row: (order.index(row["promise"]), -row["kept"], -row["gain"]))
-    return pd.DataFrame(rows)
+    return solved.ranked(rows, "gain")
 
 
-def _with(solved: Solved, lever: Lever) -> tuple[Answer, dict[str, float], float]:
+def _with(solved: Solved, lever: Lever, least: float) -> tuple[Answer, dict[str, float], float]:
     """The plan with a lever, how much of it is used in each month, and what is paid for that."""
     if lever.tables and (solved.matrix.integer.any() or not lever.columns):
-        other = solved.session.resolve(lever.tables)
-        answer = replace(other.answer, values=solved.aligned(other))
+        other = solved.ask(lever.tables, lever.rows, least)
+        answer = replace(other.answer, values=aligned(other.values, other.matrix, solved.matrix))
         dearer = solved.matrix.cost @ answer.values - other.matrix.cost @ other.values  # than at the prices of the plan
         return answer, _beyond(solved, other, lever), float(dearer) if abs(dearer) > CENT else 0.0
-    answer, split = solved.session.parts.with_columns(lever.columns), len(solved.answer.values)
-    used: dict[str, float] = {}
-    for month, amount in zip(lever.months, answer.values[split:], strict=True):
+    near, split, used = solved.near, len(solved.answer.values), dict[str, float]()
+    plan = near.with_columns(lever.columns, least) if near else solved.session.parts.with_columns(lever.columns)
+    for month, amount in zip(lever.months, plan.values[split:], strict=True):
         used[month] = used.get(month, 0.0) + float(amount)
-    return answer, used, float(sum(-one.cost * x for one, x in zip(lever.columns, answer.values[split:], strict=True)))
+    return plan, used, float(sum(-one.cost * x for one, x in zip(lever.columns, plan.values[split:], strict=True)))
 
 
 def _beyond(solved: Solved, other: Solution, lever: Lever) -> dict[str, float]:
     """By how much the other plan goes beyond the limits of this one, by month."""
-    use = solved.matrix.a @ solved.aligned(other)
+    use = solved.matrix.a @ aligned(other.values, other.matrix, solved.matrix)
     used: dict[str, float] = {}
     for rule, index in lever.rows:
         if rule == "work_shift":
@@ -90,9 +91,10 @@ def _beyond(solved: Solved, other: Solution, lever: Lever) -> dict[str, float]:
 
 def _gain(solved: Solved, answer: Answer, cost: float) -> Gain:
     """What another plan of the same decisions brings beside this one."""
-    change = answer.values[: len(solved.answer.values)] - solved.answer.values
+    base = solved.near.beside(answer.values) if solved.near else solved.answer
+    change = answer.values[: len(base.values)] - base.values
     revenue, cash_cost, penalties = (float(kind @ change) for kind in solved.kinds)
-    return Gain(revenue, cash_cost + cost, penalties, *_promise(solved.matrix.promises, solved.answer, answer))
+    return Gain(revenue, cash_cost + cost, penalties, *_promise(solved.matrix.promises, base, answer))
 
 
 def _promise(promises: Iterable[str], base: Answer, other: Answer) -> tuple[str, float]:
@@ -131,11 +133,8 @@ def _fewer(solved: Solved, answer: Answer) -> list[str]:
 def _groups(solved: Solved, rule: str) -> dict[tuple, list[tuple]]:
     """The members of a rule in every month, by what is limited, where that binds in any month."""
     binding = {index[:-1] for index in solved.binding(rule)}
-    found: dict[tuple, list[tuple]] = {}
-    for index in solved.matrix.rows[rule].keys if binding else ():
-        if index[:-1] in binding:
-            found.setdefault(index[:-1], []).append(index)
-    return found
+    members = solved.matrix.rows[rule].keys if binding else []
+    return Lists((index[:-1], index) for index in members if index[:-1] in binding)
 
 
 def _overtime(solved: Solved) -> Iterator[Lever]:
@@ -217,9 +216,7 @@ def _more_supplied(solved: Solved, offer: tuple) -> dict[str, pd.DataFrame]:
     tables = {}
     for name in ("offers", "supplier_capacity"):
         frame = solved.network.tables[name]
-        here = np.all(
-            [frame[key].eq(code) for key, code in zip(("supplier", "item", "site"), offer, strict=True)], axis=0
-        )
+        here = frame[["supplier", "item", "site"]].eq(list(offer)).all(axis=1)
         tables[name] = frame.assign(capacity=frame["capacity"] * (1 + solved.rules.more * here))
     return tables
 
@@ -286,20 +283,15 @@ def _offer(
 def _inflow(solved: Solved, item: str, site: str, month: str) -> dict[int, float]:
     """The rows that one more unit which comes to a site in a month changes, and by how much."""
     takes = {solved.row("stock_balance", item, site, month): float(solved.supplying("stock_balance"))}
-    if solved.has("ages", item, site, 0, month):
-        takes[solved.row("ages", item, site, 0, month)] = -solved.coefficient(
-            ("ages", (item, site, 0, month)), ("keep", (item, site, 0, month))
-        )
+    if solved.has("ages", *(new := (item, site, 0, month))):
+        takes[solved.row("ages", *new)] = -solved.coefficient(("ages", new), ("keep", new))
     if opens := solved.network.shifts.opens.get(site):
         closed = ("closed_takes_nothing", (item, site, opens, month))
         takes[solved.row(closed[0], *closed[1])] = -np.sign(solved.coefficient(closed, ("work_shift", (opens, month))))
     for supplier in solved.network.buying.suppliers[item, site]:
-        if solved.has("supplier_share", supplier, item, site):
-            share = solved.network.buying.share_limit[supplier, item, site]
-            own = solved.coefficient(
-                ("supplier_share", (supplier, item, site)), ("buy", (supplier, item, site, solved.months[0]))
-            )
-            takes[solved.row("supplier_share", supplier, item, site)] = -share * np.sign(own)
+        if solved.has("supplier_share", *(offer := (supplier, item, site))):
+            own = solved.coefficient(("supplier_share", offer), ("buy", (*offer, solved.months[0])))
+            takes[solved.row("supplier_share", *offer)] = -solved.network.buying.share_limit[offer] * np.sign(own)
     return takes
 
 
@@ -391,14 +383,4 @@ def _expedite(solved: Solved) -> Iterator[Lever]:
     yield from found.values()
 
 
-KINDS: tuple[Callable[[Solved], Iterator[Lever]], ...] = (
-    _overtime,
-    _shift,
-    _wider,
-    _people,
-    _second_supplier,
-    _new_supplier,
-    _subcontract,
-    _express,
-    _expedite,
-)
+KINDS = (_overtime, _shift, _wider, _people, _second_supplier, _new_supplier, _subcontract, _express, _expedite)

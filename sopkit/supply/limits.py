@@ -12,11 +12,12 @@ import pandas as pd
 
 from sopkit.supply.matrix import Column, Names
 from sopkit.supply.model import CASH, POLICY
+from sopkit.supply.near import EASY, Near
+from sopkit.supply.solve import Solution
 from sopkit.words import listed, local, money, month_name, say
 
 if TYPE_CHECKING:
     from sopkit.supply.resolve import Session
-    from sopkit.supply.solve import Solution
 
 NOTHING = 1e-6
 """A shadow price or quantity below this is the solver's tolerance."""
@@ -133,15 +134,9 @@ class Gain:
                 how = ("avoids {money} of service penalties", "avoid {money} of service penalties")
             parts.append(say(how[would], money(abs(self.penalties), currency)))
         if keeps:
-            name, _, class_ = self.promise.partition(" ")
-            kept = say(KEPT[name], *([class_] if class_ else []))
-            parts.append(
-                say(
-                    ("keeps {quantity} more {promise}", "keep {quantity} more {promise}")[would],
-                    local(f"{self.kept:,.4g}"),
-                    kept,
-                )
-            )
+            name, *class_ = self.promise.split(" ", 1)
+            how = ("keeps {quantity} more {promise}", "keep {quantity} more {promise}")
+            parts.append(say(how[would], local(f"{self.kept:,.4g}"), say(KEPT[name], *class_)))
         return say("would {gain}", listed(parts)) if would else listed(parts)
 
 
@@ -193,14 +188,8 @@ class Solved:
 
     def gain(self, row: int) -> Gain:
         """What one more unit of a row's limit brings."""
-        promise, kept = next(
-            (
-                (name, one.shadow_price[row])
-                for name, one in self.answer.broken.items()
-                if one.shadow_price[row] > NOTHING
-            ),
-            ("", 0.0),
-        )
+        keeps = ((name, one.shadow_price[row]) for name, one in self.answer.broken.items())
+        promise, kept = next((each for each in keeps if each[1] > NOTHING), ("", 0.0))
         revenue, cash_cost, penalties = (float(price[row]) for price in self._prices)
         return Gain(revenue, cash_cost, penalties, promise, float(kept))
 
@@ -261,15 +250,24 @@ class Solved:
         there = self.network.resources.regular_limit[resource, month] > 0
         return bool(shifts) and not there and self.solution["work_shift"][shifts[0], month] < 0.5
 
-    def aligned(self, other: Solution) -> np.ndarray:
-        """The decisions of another plan in the order of this one; what that has more is left out."""
-        if self.matrix.same_structure(other.matrix):
-            return other.values
-        values = np.zeros(len(self.answer.values))
-        for name, names in self.matrix.columns.items():
-            if names.size:
-                values[names.where] = other[name].reindex(names.index)
-        return values
+    @cached_property
+    def near(self) -> Near | None:
+        """Where levers and other questions are asked with most whole numbers as planned: in a large plan with some."""
+        hard = self.matrix.integer.sum() * self.matrix.shape[0] > EASY
+        return Near(self.session.parts) if hard else None
+
+    def ranked(self, rows: list[dict], gain: str) -> pd.DataFrame:
+        """Rows with what they bring: first what keeps a promise better, by its rank, then by money."""
+        order = [*self.answer.broken, ""]
+        rows.sort(key=lambda row: (order.index(row["promise"]), -row["kept"], -row[gain]))
+        return pd.DataFrame(rows)
+
+    def ask(self, tables: dict[str, pd.DataFrame], members: list[tuple], least: float = np.inf) -> Solution:
+        """The plan with other tables, which widen `members`; near this one where it is hard (see `Near`)."""
+        if not self.near:
+            return self.session.resolve(tables)
+        network, model, matrix = self.session.read(tables)
+        return Solution(model, matrix, self.near.changed(matrix, members, least), network)
 
     def unit(self, rule: str, index: tuple) -> str:
         """What a member of a limit is counted in."""
@@ -291,9 +289,8 @@ class Solved:
 
     def at(self, row: int) -> tuple[str, tuple]:
         """The rule and the index that a row of the matrix belongs to."""
-        rule, names = next(
-            (rule, names) for rule, names in self.matrix.rows.items() if 0 <= row - names.start < names.size
-        )
+        rows = self.matrix.rows.items()
+        rule, names = next(each for each in rows if 0 <= row - each[1].start < each[1].size)
         return rule, names.keys[row - names.start]
 
     def value(self, rule: str, *index: str) -> float:

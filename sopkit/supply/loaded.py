@@ -37,10 +37,11 @@ STATUSES = [highspy.HighsBasisStatus(number) for number in range(5)]
 
 @dataclass(frozen=True)
 class Effort:
-    """How long a plan with whole numbers is looked for: to a relative gap, or for so many seconds."""
+    """How long a plan with whole numbers is looked for: to a relative gap, or for so many seconds or branches."""
 
     gap: float = 1e-3
     seconds: float = 60.0
+    nodes: int = 2_147_483_647
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ class Loaded:
         # a part is solved the way its whole would be: halves of a large model are still slow for the simplex method
         self.large = rows_and_columns.shape[0] >= LARGE if large is None else large
         self.found = found
-        self.highs = _passed(rows_and_columns, self.effort.gap)
+        self.highs = _passed(rows_and_columns, self.effort)
         if stop is not None and (self.large or len(self.whole)):  # small ones are solved before anybody asks
             _listens(self.highs, stop)
         self.first: tuple[highspy.HighsBasis, np.ndarray | None] | None = None
@@ -407,13 +408,13 @@ def _listens(highs: highspy.Highs, stop: threading.Event) -> None:
         event.subscribe(look)
 
 
-def _passed(given: Matrix, gap: float) -> highspy.Highs:
+def _passed(given: Matrix, effort: Effort) -> highspy.Highs:
     """The matrix in HiGHS, its whole numbers as any numbers."""
     highs = highspy.Highs()
     options: dict[str, Any] = {"output_flag": False, "threads": 1, "parallel": "off", "random_seed": 0}
     if given.integer.any():
         options["presolve_rule_off"] = PARALLEL
-    for option, value in (options | {"mip_rel_gap": gap}).items():
+    for option, value in (options | {"mip_rel_gap": effort.gap, "mip_max_nodes": effort.nodes}).items():
         highs.setOptionValue(option, value)
     (rows, columns), a = given.shape, given.a
     by_row, sense = int(highspy.MatrixFormat.kRowwise), -1 if given.maximise else 1

@@ -148,9 +148,7 @@ def _sets(m: pyo.ConcreteModel, network: Network, set_of: Callable[..., pyo.Set]
         m.KEPT_SHIFTS, m.MONTHS, dimen=1, members=network.shifts.span, doc="months up to one with one change at most"
     )
     m.CLOSABLE = listed(network.shifts.closable, "item, site and the shift that opens it", 3)
-    m.HOURLESS = listed(
-        network.shifts.hourless, "item and way that takes no hours of a line, and shift and month that open it", 4
-    )
+    m.HOURLESS = listed(network.shifts.hourless, "item, way, shift that opens a line it takes no hours of, month", 4)
     m.PACED = listed(sorted(network.resources.change_price), "resources whose change of rate has a price")
 
     # how things can be bought and shipped

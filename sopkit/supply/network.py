@@ -693,13 +693,8 @@ class Shifts(Group):
             some[0]: [opens[site[r]]] for r, some in self.of.items() if some and site[r] in opens
         }
         self.closable = [(i, n, opens[n]) for i, n in flow.stocks if n in opens]
-        self.hourless = [
-            (i, w, self.of[r][0], t)
-            for i, w, r in resources.operations
-            if not making.hours[i, w, r]
-            for t in months
-            if (r, t) in resources.overtime_of_shifts
-        ]
+        idle = Lists((r, (i, w)) for i, w, r in resources.operations if not making.hours[i, w, r])
+        self.hourless = sorted((*make, self.of[r][0], t) for r, t in resources.overtime_of_shifts for make in idle[r])
         dated, key = time.planned(tables["dated_shifts"]), "place shift month"
         special = {name: _dict(dated, key, name) for name in ("hours", "cost")}
         self.hours, self.cost = (
@@ -774,13 +769,12 @@ class Lots(Group):
 
     def __init__(self, network: Network) -> None:
         making, stock, resources = network.making, network.stock, network.resources
-        buying, lanes = network.buying, network.lanes
+        buying, lanes, shifts = network.buying, network.lanes, network.shifts
         numbers, months = partial(defaultdict[Any, float], float), network.time.months
         wishes, need, lots = numbers(stock.end_stock), defaultdict[Any, Any](lambda: np.zeros(len(months))), numbers()
         for (item, site, _), least in stock.safety_stock.items():
             wishes[item, site] = max(wishes[item, site], least)
-        of_use = resources.set_ups or buying.minimum_order or buying.breaks_of or network.shifts.closable
-        of_use = of_use or network.shifts.hourless
+        of_use = resources.set_ups or buying.minimum_order or buying.breaks_of or shifts.closable or shifts.hourless
         asked = numbers()
         for (item, market, month), quantity in network.demand.quantity.items() if of_use else ():
             # what is asked is of use up to its month, or in every month where it may wait
@@ -843,8 +837,7 @@ class Lots(Group):
             )
 
         self.largest_run = {(i, w, t): most(i, w, at, t) for i, w in resources.set_ups for at, t in enumerate(months)}
-        position = network.time.position
-        self.largest_closed = {(i, w, h, t): most(i, w, position[t], t) for i, w, h, t in network.shifts.hourless}
+        self.largest_closed = {(i, w, h, t): most(i, w, months.index(t), t) for i, w, h, t in shifts.hourless}
         self.least_run = {  # a set-up makes a lot, however small: none is made to keep a resource busy
             (i, w, t): max(making.minimum_run[i, w], LEAST_LOT * most) or 1.0
             for (i, w, t), most in self.largest_run.items()

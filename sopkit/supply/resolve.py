@@ -16,6 +16,7 @@ from sopkit.supply.accelerator import held, matrix, set_of
 from sopkit.supply.check import checked
 from sopkit.supply.explain import explain
 from sopkit.supply.loaded import Effort
+from sopkit.supply.matrix import Matrix
 from sopkit.supply.model import build
 from sopkit.supply.network import READS, Network
 from sopkit.supply.results import written
@@ -72,7 +73,8 @@ class Session:
                 self._go_on()
                 raise
 
-    def _resolved(self, changed: Changed, anew: bool) -> Solution:
+    def read(self, changed: Changed) -> tuple[Network, pyo.ConcreteModel, Matrix]:
+        """The network, model and matrix of another book, or with other tables."""
         if not isinstance(changed, Book):
             for name in changed or ():
                 if name not in READS:
@@ -84,6 +86,10 @@ class Session:
         self._go_on()
         new = matrix(model)
         self._go_on()
+        return network, model, new
+
+    def _resolved(self, changed: Changed, anew: bool) -> Solution:
+        network, model, new = self.read(changed)
         if not anew and self.parts.matrix.same_structure(new):
             self.how = "bounds and costs"
             answer = self.parts.changed(new)

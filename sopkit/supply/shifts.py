@@ -73,24 +73,16 @@ def kept_too_short(plan: Recount) -> pd.Series:
     return pd.concat(dict(zip(least.index, found, strict=True)), names=SHIFT) if found else pd.Series(dtype=float)
 
 
-def at_closed_sites(plan: Recount) -> pd.Series:
-    """Units that are made at, brought to or sent from a site in a month in which it is closed."""
-    if not len(shut := _closed(plan, line=False)):
-        return pd.Series(dtype=float)
+def where_closed(plan: Recount, *, line: bool) -> pd.Series:
+    """Units made at, brought to or sent from a site, or made on a line at all, in a month in which it is closed."""
+    shut = _closed(plan, line=line)
     moves = [(plan.made, "site", "month"), (plan.bought, "site", "available")]
     moves += [(plan.inward, "destination", "arrival"), (plan.shipped, "origin", "month")]
+    if line:
+        moves = [(plan.made.merge(plan.steps[["item", "way", "resource"]], on=["item", "way"]), "resource", "month")]
     found = [
         frame["quantity"].set_axis(pd.MultiIndex.from_frame(frame[[site, month]], names=["site", "month"]))
         for frame, site, month in moves
     ]
     moved = pd.concat(found).groupby(level=["site", "month"]).sum()
     return moved[moved.index.isin(shut)]
-
-
-def on_closed_lines(plan: Recount) -> pd.Series:
-    """Units that are made on a line, whatever hours they take, in a month in which it is closed."""
-    if not len(shut := _closed(plan, line=True)):
-        return pd.Series(dtype=float)
-    made = plan.made.merge(plan.steps[["item", "way", "resource"]], on=["item", "way"])
-    made = made.groupby(["resource", "month"])["quantity"].sum()
-    return made[made.index.isin(shut)]

@@ -585,7 +585,7 @@ PLANS = (
         *GAIN_TOLD_APART,
     ),
     _supply(
-        "levers", "A priced way to close a shortage that the plan does not use, and what it would bring: found by re-solving.",
+        "levers", "A priced way to close a shortage that the plan does not use, and what it would bring: found by re-solving. In a plan with many whole numbers (set-ups, shifts, orders) those farther off stay as planned: a gain is what it brings at least.",
         "lever place item months",
         text("lever", "what could be done"),
         text("place", "resource, site, supplier or lane"),
@@ -620,7 +620,7 @@ PLANS = (
         apart="kind step", required=False,
     ),
     _supply(
-        "level_chase", "The plan beside a level one (the same hours every month) and one that chases demand (no stock built ahead).",
+        "level_chase", "The plan beside a level one (the same hours every month) and one that chases demand (no stock built ahead). In a plan with many whole numbers these stay as planned.",
         "strategy month",
         choice("strategy", "how it is planned", "plan", "level", "chase"),
         MONTH,
