@@ -22,7 +22,7 @@ EASY = 100_000
 MOST_FREE, MOST_SEARCHES = 100, 20
 """Whole numbers found anew for one change, and changes for which any are."""
 
-FINE, NODES = 1e-5, 200
+FINE, NODES = 3e-5, 200
 """To which share of the contribution they are found, and how many branches are looked at for that."""
 
 
