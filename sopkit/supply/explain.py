@@ -105,7 +105,6 @@ def _needs(solved: Solved, kind: str, index: tuple, quantity: float, ends: dict[
     names = {"quantity": number(quantity), "item": solved.name(item), "place": solved.name(place)}
     head = say(SHORTAGES[kind][2]).format(**names, month=month_name(month))
     common = {"kind": kind, "item": item, "place": place, "month": solved.time[month], "quantity": quantity}
-    prices = np.abs(solved.steering)
     gone = solved.without_source(item)
     if not ends:
         told = say("{shortage}: no limit stands in the way, one more unit costs more than it brings.", head)
@@ -120,7 +119,7 @@ def _needs(solved: Solved, kind: str, index: tuple, quantity: float, ends: dict[
         at = {"limit_place": place, "limit_item": gone[0] if gone else item, "limit_month": solved.time[month]}
         found = {"limit": "source" if gone else "price", "needs": 1.0, "unit": "units", "shadow_price": 0.0}
         yield common | at | found | {"step": 1, "sentence": told}
-    dearest = sorted(ends, key=lambda row: (-ends[row] * prices[row], row))
+    dearest = sorted(ends, key=lambda row: (-ends[row] * abs(solved.steering[row]), row))
     for step, row in enumerate(dearest[:MOST_LIMITS], start=1):
         rule, key = solved.at(row)
         limit, needs = LIMITS[rule], ends[row]

@@ -217,15 +217,20 @@ class Solved:
 
     def without_source(self, item: str) -> list[str]:
         """What goes into `item`, or the item itself, that nobody makes or sells: its stock and orders are all."""
-        making, sold = self.network.making, {what for _, what, _ in self.network.buying.offers}
-        made, left, gone = {what for what, *_ in making.site} | {c for *_, c in making.by_products}, [item], set()
+        (made, sold), left, gone = self._made_and_sold, [item], set()
         while left:
             one = left.pop()
             if one in made and one not in sold:
-                left += making.components[one]
+                left += self.network.making.components[one]
             elif one not in sold:
                 gone.add(one)
         return sorted(gone)
+
+    @cached_property
+    def _made_and_sold(self) -> tuple[set[str], set[str]]:
+        making = self.network.making
+        made = {what for what, *_ in making.site} | {what for *_, what in making.by_products}
+        return made, {what for _, what, _ in self.network.buying.offers}
 
     def text(self, pattern: str, letters: str, index: tuple, *, codes: bool = False) -> str:
         """`pattern` with the members of `index` by their letters: as people call them, or as `codes`."""
