@@ -135,26 +135,23 @@ def coherent(
     if method == "mint_shrink" and len(ids) > DENSE_NODES:
         notes.append(say("{count} nodes: reconciled with error variances only (wls_var).", number(len(ids))))
         method = "wls_var"
-    if method == "top_down":
-        low = _spread_down(base, tree, before, season)
-    else:
-        low = _projected(base, tree, before, method)
-        below = np.inf if low is None else float(-low[low < 0].sum() / max(np.abs(low).sum(), 1e-12))
-        if method == "mint_shrink" and below > MOST_BELOW_ZERO:
-            much = "put {share} of the volume below 0"
-            why = say("could not be inverted") if low is None else say(much, percent(below))
-            told = (
-                "The covariance of the errors {why} (too few months for so many series): "
-                "reconciled with error variances only (wls_var)."
-            )
-            notes.append(say(told, why))
-            method = "wls_var"
-            low = _projected(base, tree, before, method)
-        if low is None:
-            told = "The errors are too few to reconcile by {method}: bottom forecasts are summed (bottom_up)."
-            notes.append(say(told, method))
-            method = "bottom_up"
-            low = _projected(base, tree, before, method)
+    low = _projected(base, tree, before, method, season)
+    below = np.inf if low is None else float(-low[low < 0].sum() / max(np.abs(low).sum(), 1e-12))
+    if method == "mint_shrink" and below > MOST_BELOW_ZERO:
+        much = "put {share} of the volume below 0"
+        why = say("could not be inverted") if low is None else say(much, percent(below))
+        told = (
+            "The covariance of the errors {why} (too few months for so many series): "
+            "reconciled with error variances only (wls_var)."
+        )
+        notes.append(say(told, why))
+        method = "wls_var"
+        low = _projected(base, tree, before, method, season)
+    if low is None:
+        told = "The errors are too few to reconcile by {method}: bottom forecasts are summed (bottom_up)."
+        notes.append(say(told, method))
+        method = "bottom_up"
+        low = before[-tree.summing.shape[1] :]
     if (low < 0).any():
         count = int((low < 0).sum())
         notes.append(
@@ -206,8 +203,7 @@ def _tried(
         judged = forecasts.notna().to_numpy()
         before = np.where(judged, forecasts.to_numpy(), actual)
         known = replace(base, fitted=base.fitted[base.fitted["ds"] <= cutoff])
-        down = method == "top_down"
-        bottom = _spread_down(known, tree, before, season) if down else _projected(known, tree, before, method)
+        bottom = _projected(known, tree, before, method, season)
         if bottom is None:
             return
         yield before, tree.summing @ np.maximum(bottom, 0.0), actual, judged
@@ -265,13 +261,20 @@ def _held(base: baseline.Baseline, tree: Hierarchy, method: str, season: int) ->
     return [say(told, ", ".join(shares))]
 
 
-def _projected(base: baseline.Baseline, tree: Hierarchy, before: np.ndarray, method: str) -> np.ndarray | None:
-    """Bottom forecasts by trace minimisation, from the one-step errors of the models; None where these are too few."""
+def _projected(
+    base: baseline.Baseline, tree: Hierarchy, before: np.ndarray, method: str, season: int
+) -> np.ndarray | None:
+    """Bottom forecasts by `method`, most often trace minimisation, from the one-step errors of the models.
+
+    None where these are too few.
+    """
     from hierarchicalforecast.methods import MinTrace, MinTraceSparse
 
     bottom = tree.summing.shape[1]
     if method == "bottom_up":
         return before[-bottom:]
+    if method == "top_down":
+        return _spread_down(base, tree, before, season)
     if method not in TRACES:
         valid = (BACKTEST, *TRACES, BOTTOM_UP, "top_down")
         raise SettingsError(f"No reconciliation is called {method!r}: {nearest(method, valid)}")

@@ -122,7 +122,7 @@ class Gain:
 
     def told(self, currency: str, *, would: bool = False) -> str:
         """`costs 9,815 EUR and avoids 53,323 EUR of service penalties`: cash first, the rest by its name."""
-        least = 5e-3 + 1e-9 * (abs(self.revenue) + abs(self.cash_cost) + abs(self.penalties))
+        least = ROUNDED + 1e-9 * (abs(self.revenue) + abs(self.cash_cost) + abs(self.penalties))
         parts = []
         keeps = bool(self.promise) and abs(self.kept) >= ROUNDED
         if abs(self.cash) > least or (abs(self.penalties) <= least and not keeps):

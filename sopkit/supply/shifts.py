@@ -76,10 +76,11 @@ def kept_too_short(plan: Recount) -> pd.Series:
 def where_closed(plan: Recount, *, line: bool) -> pd.Series:
     """Units made at, brought to or sent from a site, or made on a line at all, in a month in which it is closed."""
     shut = _closed(plan, line=line)
-    moves = [(plan.made, "site", "month"), (plan.bought, "site", "available")]
-    moves += [(plan.inward, "destination", "arrival"), (plan.shipped, "origin", "month")]
     if line:
         moves = [(plan.made.merge(plan.steps[["item", "way", "resource"]], on=["item", "way"]), "resource", "month")]
+    else:
+        moves = [(plan.made, "site", "month"), (plan.bought, "site", "available")]
+        moves += [(plan.inward, "destination", "arrival"), (plan.shipped, "origin", "month")]
     found = [
         frame["quantity"].set_axis(pd.MultiIndex.from_frame(frame[[site, month]], names=["site", "month"]))
         for frame, site, month in moves
