@@ -170,7 +170,7 @@ def test_a_table_adds_up_as_each_column_declares(plan):
     load = plan["resource_load"]
     rate = plan.table("resource_load", "utilisation", by="site", period="quarter")["utilisation"].item()
     assert rate == pytest.approx((load["regular"] + load["overtime"]).sum() / load["available"].sum())
-    with pytest.raises(ValueError, match="does not add up"):
+    with pytest.raises(SettingsError, match="does not add up"):
         plan.table("demand_plan", "p90", by="family")
 
 
@@ -192,7 +192,7 @@ def test_rows_are_chosen_by_value_list_level_and_months(plan):
 def test_a_figure_has_title_unit_and_months_of_the_declaration(plan, period):
     figure = plan.plot("demand_plan", "consensus", by="product", period=period, market="SHOPS")
     assert figure.title == "Demand plan: consensus by product" and figure.unit.endswith("pcs")
-    assert "what the demand meeting signs" in figure.look_for.lower() and "SHOPS" in figure.look_for
+    assert figure.look_for.startswith("What the demand meeting signs") and figure.who == "test, market SHOPS"
 
 
 # without a trace ---------------------------------------------------------------------------------------------------

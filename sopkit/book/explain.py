@@ -135,7 +135,7 @@ def _column(book: Book, name: str, column: str, rows: pd.DataFrame, depth: int, 
         value = float(cells.sum(min_count=1))
     except ValueError as error:
         raise SettingsError(f"{error.args[0]}: ask for one row") from None
-    unit = _unit(book, str(rows["unit"].iloc[0]) if about.unit in ("unit", "its unit") else about.unit)
+    unit = ", ".join(ask.units_of(book, name, column, rows)) or "number"
     how = made(name, column, lambda key: rows[key].iloc[0] if rows[key].nunique() == 1 else None)
     rate = about.parts if how is None else None
     tree = ast.parse(f"({rate[0]}) / ({rate[1]})", mode="eval").body if rate else how.tree if how else None
@@ -287,8 +287,8 @@ def _part(book: Book, name: str, tree: ast.expr, rows: pd.DataFrame, depth: int,
 
 
 def _unit(book: Book, declared: str) -> str:
-    """A declared unit as this company has it, money per something too."""
-    return book.unit(declared).replace("currency", book.currency) or "number"
+    """A declared unit as this company has it."""
+    return book.unit(declared) or "number"
 
 
 def _unit_of(book: Book, name: str, tree: ast.expr) -> str:
