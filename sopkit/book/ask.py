@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from sopkit.errors import SettingsError, nearest
-from sopkit.tables import TABLES, Table
+from sopkit.tables import TABLES
 from sopkit.tables.declare import QUANTITY
 from sopkit.tables.hierarchy import add_up
 from sopkit.words import heading, say, sentence, span
@@ -41,10 +41,7 @@ def chosen(frame: pd.DataFrame, where: Mapping[str, Any], what: str) -> pd.Serie
         if not values:
             raise SettingsError(f"{what}: {name} names no value; name one or several, or leave {name} out")
         if pd.api.types.is_datetime64_any_dtype(frame[name]):
-            try:
-                spans = [span_of(value, name) for value in values]
-            except ValueError as error:
-                raise SettingsError(f"{what}: {error}") from None
+            spans = [_span(value, f"{what}: {name}") for value in values]
             within = [frame[name].between(first, last) for first, last in spans]
             mask &= pd.concat(within, axis=1).any(axis=1)
             continue
@@ -62,13 +59,13 @@ def known(name: Any, valid: Iterable[Any], told: str, *, there: bool = True) -> 
         raise SettingsError(f"{told} {name!r}: {nearest(str(name), names)}")
 
 
-def span_of(value: Any, name: str) -> tuple[pd.Timestamp, pd.Timestamp]:
-    """The first and last day of `2027-01`, `2027-01..2027-06`, a year or a date; ValueError in words for any else."""
+def _span(value: Any, what: str) -> tuple[pd.Timestamp, pd.Timestamp]:
+    """The first and last day of `2027-01`, `2027-01..2027-06`, a year or a date."""
     first, dots, last = str(value).partition("..")
     try:
         return pd.Period(first).start_time, pd.Period(last if dots else first).end_time
     except (ValueError, AttributeError):
-        raise ValueError(f"{name} {str(value)!r} is no month: write 2027-03, or 2027-01..2027-06") from None
+        raise SettingsError(f"{what} {str(value)!r} is no month: write 2027-03, or 2027-01..2027-06") from None
 
 
 def with_levels(book: Book, name: str) -> pd.DataFrame:
@@ -94,8 +91,8 @@ def units_of(book: Book, name: str, column: str, rows: pd.DataFrame) -> list[str
     return [book.unit(one) for one in rows[own].unique()] if own in rows and len(rows) else [book.unit(declared)]
 
 
-def _rows(book: Book, name: str, where: Mapping[str, Any]) -> pd.DataFrame:
-    """The rows of table `name` that `where` names; SettingsError where there is none."""
+def rows_of(book: Book, name: str, where: Mapping[str, Any]) -> pd.DataFrame:
+    """The rows of table `name` that `where` names, with their levels; SettingsError where there is none."""
     known(name, TABLES, "there is no table")
     full = with_levels(book, name)
     rows = full[chosen(full, where, f"table {name}")]
@@ -110,43 +107,30 @@ def table(
     book: Book, name: str, columns: Sequence[str], *, by: str | Sequence[str], period: str, where: Mapping[str, Any]
 ) -> pd.DataFrame:
     """See `Book.table`."""
-    rows, declared = _rows(book, name, where), TABLES[name]
+    out, told, declared = rows_of(book, name, where), f"table {name}", TABLES[name]
     for column in columns:
-        known(column, declared.names, f"table {name} has no column")
-    names = list(dict.fromkeys(columns)) or declared.names
-    if by or period:
-        out = _added(book, declared, rows, columns=names if columns else [], by=by, period=period)
+        known(column, declared.names, f"{told} has no column")
+    units = {one.name: units_of(book, name, one.name, out) for one in declared if one.adds is not None}
+    if not by and not period:
+        out = out[[*dict.fromkeys(columns)] or declared.names].reset_index(drop=True)
     else:
-        out = rows[names].reset_index(drop=True)
-    numbers = [column for column in out if column in declared.names and declared[column].adds is not None]
-    out.attrs["units"] = {column: ", ".join(units_of(book, name, column, rows)) for column in numbers}
-    return out
-
-
-def _added(
-    book: Book, declared: Table, rows: pd.DataFrame, *, columns: Sequence[str], by: str | Sequence[str], period: str
-) -> pd.DataFrame:
-    """`rows` added up; quantities of several units of measure keep a row each, by column `uom`."""
-    told, monthly = f"table {declared.name}", "month" in rows
-    if period:
-        known(period, PERIODS if monthly else ["total"], f"{told} cannot be added up by period")
-    keys: list[Any] = list(by) if pd.api.types.is_list_like(by) else [by] if by else []
-    adding = [column.name for column in declared if column.adds]
-    for key in keys:
-        known(key, [name for name in rows if name not in {*adding, *columns}], f"{told} cannot be added up by")
-    counts = [name for name in columns or adding if declared[name].unit == QUANTITY]
-    if any(len(units_of(book, declared.name, name, rows)) > 1 for name in counts):
-        keys.append("uom")
-    if monthly and period != "total":
-        keys.append(period or "month")
-    try:
-        out = add_up(rows, declared, keys, columns)
-    except ValueError as error:
-        raise SettingsError(error.args[0]) from None
-    if set(out) <= {*keys, "total"}:
-        raise SettingsError(
-            f"{told} has no column that adds up so: name columns, add to by, or leave by and period out"
-        )
+        keys: list[Any] = list(by) if pd.api.types.is_list_like(by) else [by] if by else []
+        adding = [column.name for column in declared if column.adds]
+        for key in keys:
+            known(key, [one for one in out if one not in {*adding, *columns}], f"{told} cannot be added up by")
+        if period:
+            known(period, PERIODS if "month" in out else ["total"], f"{told} cannot be added up by period")
+        if any(declared[one].unit == QUANTITY and len(units[one]) > 1 for one in units if one in (columns or adding)):
+            keys.append("uom")  # several units keep a row each
+        if "month" in out and period != "total":
+            keys.append(period or "month")
+        try:
+            out = add_up(out, declared, keys, [*dict.fromkeys(columns)])
+        except ValueError as error:
+            raise SettingsError(error.args[0]) from None
+        if set(out) <= {*keys, "total"}:
+            raise SettingsError(f"{told} has no column that adds up so: name columns, add to by, or leave both out")
+    out.attrs["units"] = {column: ", ".join(units[column]) for column in out if column in units}
     return out
 
 
@@ -156,7 +140,7 @@ def plot(
     """See `Book.plot`."""
     from sopkit import charts
 
-    rows, declared = _rows(book, name, where), TABLES[name]
+    rows, declared = rows_of(book, name, where), TABLES[name]
     known(column, [one.name for one in declared if one.adds is not None and one.unit], f"table {name} has no number")
     if by and not isinstance(by, str):
         raise SettingsError(f"a figure has one by, not {by!r}: book.table(..., by=[...]) takes several")

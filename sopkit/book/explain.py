@@ -19,7 +19,7 @@ import pandas as pd
 from sopkit import kpis
 from sopkit.book import ask
 from sopkit.book.traced import source_row
-from sopkit.errors import SettingsError, nearest
+from sopkit.errors import SettingsError
 from sopkit.tables import table as declaration
 from sopkit.tables.hierarchy import add_up
 from sopkit.tables.made import Made, made
@@ -108,18 +108,10 @@ class Explanations:
 
 def explain(book: Book, name: str, column: str, where: Mapping[str, Any], *, depth: int = DEPTH) -> Explanation:
     """See `Book.explain`."""
-    try:
-        full = ask.with_levels(book, name)
-    except KeyError as error:
-        raise SettingsError(error.args[0]) from None
-    declared = declaration(name)
-    if column not in declared.names or declared[column].adds is None:
-        numbers = [one.name for one in declared if one.adds is not None]
-        raise SettingsError(f"table {name} has no number {column!r}: {nearest(column, numbers)}")
-    rows = full[ask.chosen(full, where, f"table {name}")]
+    rows = ask.rows_of(book, name, where)
+    ask.known(column, [one.name for one in declaration(name) if one.adds is not None], f"table {name} has no number")
     if rows.empty:
-        told = listed([f"{key.replace('_', ' ')} {value}" for key, value in where.items()], 9)
-        raise SettingsError(f"table {name} has no row {told}: ask for less, or see book.table({name!r})")
+        raise SettingsError(f"table {name} has no row in this book")
     return _column(book, name, column, rows, depth)
 
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 import pandas as pd
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from sopkit.book.ask import chosen, span_of
+from sopkit.book.ask import chosen
 from sopkit.errors import SettingsError, nearest
 from sopkit.files import replace_file
-from sopkit.tables import BY_NAME, TABLES, Column, Table, load_yaml, to_yaml, validated
+from sopkit.tables import BY_NAME, TABLES, Table, load_yaml, to_yaml, validated
 from sopkit.words import heading, local, say, span, with_unit
 
 if TYPE_CHECKING:
@@ -60,12 +60,15 @@ class Change(BaseModel):
                 raise ValueError(f"table {self.table} has no column {name!r}: {nearest(name, declared.names)}")
         if (self.add is not None or self.scale is not None) and declared[self.column].kind not in ("number", "whole"):
             raise ValueError(f"{self.table}.{self.column} is not a number: only set can change it")
-        if isinstance(self.set, str):
-            if declared[self.column].kind in ("number", "whole"):
-                raise ValueError(f"{self.column} cannot be {self.set!r}; allowed: {declared[self.column].allowed}")
-            _must_fit(declared[self.column], self.set)
-        for name, value in [*self.where.items(), *(cell for row in self.rows for cell in row.items())]:
-            _must_fit(declared[name], value)
+        if isinstance(self.set, str) and declared[self.column].kind in ("number", "whole"):
+            raise ValueError(f"{self.column} cannot be {self.set!r}; allowed: {declared[self.column].allowed}")
+        each: list[Mapping[str, Any]] = [self.where, *self.rows, {self.column: self.set}]
+        for cells in each:
+            given = {name: value for name, value in cells.items() if value not in ("", None)}
+            try:  # no row yet, but values that no row could have are refused
+                chosen(declared.empty(), given, f"table {self.table}")
+            except SettingsError as error:
+                raise ValueError(str(error)) from None
         return self
 
     @classmethod
@@ -96,16 +99,6 @@ class Change(BaseModel):
     def _told(self, cells: Mapping[str, Any]) -> str:
         kinds = {name: TABLES[self.table][name].kind for name in cells}
         return ", ".join(f"{_named(name)} {_words(value, kinds[name])}" for name, value in cells.items())
-
-
-def _must_fit(column: Column, value: Any) -> None:
-    """Refuse what no cell of `column` can hold or be chosen by: no value at all, no month."""
-    values = value if isinstance(value, list) else [value]
-    if not values:
-        raise ValueError(f"{column.name} names no value; name one or several, or leave {column.name} out")
-    for one in values:
-        if column.kind in ("month", "date") and one not in ("", None):
-            span_of(one, column.name)
 
 
 BASE = "base"  # the plan without changes, among scenarios and options
