@@ -354,6 +354,12 @@ def _remembered_in(clients: list[AsyncKernelClient]) -> type[AsyncKernelClient]:
     return Client
 
 
+def close_loop() -> None:
+    """Close the event loop of this thread, if it came to that: nobody else does."""
+    with suppress(RuntimeError):
+        asyncio.get_event_loop().close()
+
+
 class Kernel:
     """One notebook's kernel, which starts in a thread; `ready` waits for it, `stop` ends it."""
 
@@ -383,8 +389,7 @@ class Kernel:
         except BaseException as error:
             self._error = error
         finally:
-            with suppress(RuntimeError):  # this thread's own loop, if it came to that: nobody else closes it
-                asyncio.get_event_loop().close()
+            close_loop()
 
     def ready(self) -> KernelManager:
         """Its manager, once it runs; StageError where no kernel can be started."""
@@ -395,14 +400,19 @@ class Kernel:
             )
         return self.manager
 
-    def stop(self) -> None:
-        """End it at once: a graceful shutdown takes 3 s more in one case of ten, and there is nothing left to save."""
+    def kill(self) -> None:
+        """End its process at once; whoever runs a notebook in it then learns that it died."""
         self._thread.join()
         if self._error is None and self.manager.has_kernel:
             process: Any = self.manager.provisioner.process  # type: ignore[union-attr]
             with suppress(ProcessLookupError):
                 process.kill()
             process.wait()  # else the manager would look every 0.1 s
+
+    def stop(self) -> None:
+        """End it at once: a graceful shutdown takes 3 s more in one case of ten, and there is nothing left to save."""
+        self.kill()
+        if self._error is None and self.manager.has_kernel:
             self.manager.shutdown_kernel(now=True)
         for client in self._clients:
             client.stop_channels()
