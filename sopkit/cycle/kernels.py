@@ -33,7 +33,7 @@ from typing import Any
 from sopkit.cycle.manifest import code_hash
 from sopkit.engine import fork_beside
 from sopkit.errors import StageError
-from sopkit.process import of_kernels, without_grammar
+from sopkit.process import SELDOM_LOOKED, of_kernels, without_grammar
 
 with without_grammar():
     from jupyter_client.asynchronous.client import AsyncKernelClient
@@ -52,7 +52,7 @@ SHARED = (
 # what they would import and nobody needs: utilsforecast dask's frames where dask is installed, a kernel its debugger
 NEEDLESS = ("dask", "debugpy")
 # what pyomo and the forecasting libraries import for plots and for methods that do not compete here
-SELDOM = ("matplotlib.pyplot", "statsmodels.api", "scipy.stats")
+SELDOM = ("matplotlib.pyplot", "statsmodels.api", "scipy.stats", "sklearn.preprocessing")
 
 # whose work a second process of the kernel takes half of
 IN_HALVES = ("demand", "reconcile")
@@ -129,7 +129,7 @@ def _become_kernel(request: Mapping[str, Any]) -> None:
     """In the child: an ordinary Jupyter kernel, until it is shut down; never returns."""
     try:
         os.setsid()
-        gc.set_threshold(100_000)  # a notebook makes many short-lived frames and is over soon: looking cost a tenth
+        gc.set_threshold(SELDOM_LOOKED)
         gc.enable()
         signal.signal(signal.SIGINT, signal.default_int_handler)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)

@@ -232,7 +232,7 @@ class _Runner:
     def stage(self, stage: Stage, following: Stage | None) -> None:
         """Run the notebook of `stage` until its tables are complete; `wait` is for the rest of it."""
         kernel = self._kernel(stage)
-        with without_grammar():  # while the kernel starts
+        with without_grammar(late=("requests",)):  # while the kernel starts
             import papermill  # noqa: F401
 
             from sopkit.cycle import execute  # noqa: F401
