@@ -13,7 +13,7 @@ import pandas as pd
 
 from sopkit.book import ask, explain
 from sopkit.errors import FindingsError
-from sopkit.tables import TABLES, Company, hierarchy
+from sopkit.tables import BY_NAME, STAGES, TABLES, Company, hierarchy, written_by
 from sopkit.tables import table as declaration
 from sopkit.words.languages import say, speak
 
@@ -57,6 +57,7 @@ class Book(Mapping[str, pd.DataFrame]):
         """This book with other frames in place of those of the same names, and other settings where they are given.
 
         A demand plan may be thin (product, market, month, consensus): family, net price and the layers are filled in.
+        One that comes alone was brought: what stage demand had made beside another one is gone.
         Raises FindingsError naming every cell that breaks its declaration, KeyError for a table that does not exist.
         """
         checked, findings = {}, []
@@ -68,7 +69,10 @@ class Book(Mapping[str, pd.DataFrame]):
                 findings += declared.findings(checked[name])
         if findings:
             raise FindingsError(findings, "Tables do not fit their declarations")
-        return replace(self, tables={**self.tables, **checked}, company=company or self.company)
+        brought = "demand_plan" in checked and "demand_levels" not in checked
+        gone = written_by("demand") if brought else ()
+        kept = {name: frame for name, frame in self.tables.items() if name not in gone}
+        return replace(self, tables={**kept, **checked}, company=company or self.company)
 
     def _whole_demand(self, frame: pd.DataFrame, beside: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         """A demand plan with every column, from one that holds at least product, market, month and consensus."""
@@ -335,7 +339,14 @@ class Book(Mapping[str, pd.DataFrame]):
 
         # every stage is a room of its name whose door is `plan(book, engine=...)`: the book knows no more of it
         frames = import_module(f"sopkit.{stage}").plan(self, engine=engine)
-        return Plan(**{one.name: getattr(self, one.name) for one in fields(Book)}).with_tables(frames)
+        plan = self if isinstance(self, Plan) else Plan(**{one.name: getattr(self, one.name) for one in fields(Book)})
+        return plan.with_stage(stage, frames)
+
+    def with_stage(self, stage: str, frames: Mapping[str, pd.DataFrame]) -> Self:
+        """This book with what `stage` made of it, `frames`; what it or a later stage had made before is gone."""
+        old = {name for one in STAGES if one.number >= BY_NAME[stage].number for name in written_by(one.name)}
+        kept = {name: frame for name, frame in self.tables.items() if name not in old}
+        return replace(self, tables=kept).with_tables(frames)
 
     # what it is ----------------------------------------------------------------------------------------------------
 

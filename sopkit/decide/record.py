@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from sopkit import reconcile, supply
+from sopkit import reconcile
 from sopkit.book import Book, Plan, Scenario, apply, commitments
-from sopkit.book.scenarios import BASE, changed_by
+from sopkit.book.scenarios import BASE
 from sopkit.book.signed import chosen
 from sopkit.decide.answers import UNDECIDED
 from sopkit.decide.table import after_penalties
@@ -29,9 +29,18 @@ def made(base: Plan, scenario: Scenario, *, engine: Engine | str | None = None) 
 
     Raises what `Plan.what_if` raises.
     """
-    changed, _ = changed_by(base, scenario)
-    changed = changed.with_tables(supply.plan(changed, engine=engine))
-    return changed.with_tables(reconcile.money(changed))
+    plan = base.what_if(scenario, warm=False, engine=engine)
+    hanging = (
+        "binding_limits",
+        "why_short",
+        "levers",
+        "level_chase",
+        "pnl",
+        "working_capital",
+        "budget_bridge",
+        "gaps",
+    )
+    return plan.with_tables({name: plan[name] for name in hanging})
 
 
 def together(book: Book, codes: Sequence[str]) -> Scenario:
