@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import pandas as pd
 
 from sopkit.book import ask, explain
-from sopkit.errors import FindingsError
+from sopkit.errors import FindingsError, SettingsError
 from sopkit.tables import BY_NAME, STAGES, TABLES, Company, hierarchy, written_by
 from sopkit.tables import table as declaration
 from sopkit.words.languages import say, speak
@@ -327,7 +327,19 @@ class Book(Mapping[str, pd.DataFrame]):
         return self._planned("demand", engine)
 
     def supply(self, *, engine: Engine | str | None = None) -> Plan:
-        """What can we make, buy, ship and hold? A plan with every table of stage supply, from table demand_plan."""
+        """What can we make, buy, ship and hold? A plan with every table of stage supply, from table demand_plan.
+
+        Without rows a month has no demand. SettingsError where there is no demand plan, or one of other months.
+        """
+        if "demand_plan" not in self:
+            raise SettingsError("There is no demand plan. Ask book.demand() first, or bring table demand_plan.")
+        outside = self["demand_plan"].loc[~self["demand_plan"]["month"].isin(self.months), "month"]
+        if len(outside):
+            raise SettingsError(
+                f"Table demand_plan has {len(outside)} rows outside the planned months, {self.first:%b %Y} to "
+                f"{self.months[-1]:%b %Y}, the first in {outside.min():%b %Y}: they would be ignored. Leave them out, "
+                "or open the cycle that they belong to."
+            )
         return self._planned("supply", engine)
 
     def plan(self, *, engine: Engine | str | None = None) -> Plan:
@@ -343,10 +355,13 @@ class Book(Mapping[str, pd.DataFrame]):
         return plan.with_stage(stage, frames)
 
     def with_stage(self, stage: str, frames: Mapping[str, pd.DataFrame]) -> Self:
-        """This book with what `stage` made of it, `frames`; what it or a later stage had made before is gone."""
+        """This book with what `stage` made of it, `frames`; what it or a later stage had made before is gone.
+
+        So is the manifest: the tables are not a cycle's any more.
+        """
         old = {name for one in STAGES if one.number >= BY_NAME[stage].number for name in written_by(one.name)}
         kept = {name: frame for name, frame in self.tables.items() if name not in old}
-        return replace(self, tables=kept).with_tables(frames)
+        return replace(self, tables=kept, manifest={}).with_tables(frames)
 
     # what it is ----------------------------------------------------------------------------------------------------
 

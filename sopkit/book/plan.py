@@ -53,9 +53,8 @@ class Plan(Book):
     _next = "plan.what_if(table, column=..., add=...), plan.compare(other), plan.table(name, by=...), plan.plot(...)"
 
     def __getitem__(self, name: str) -> pd.DataFrame:
-        """As a book's; what hangs on this plan and was not made yet is made now. A stage has what it declared."""
-        own = self.base is not None or not self.manifest
-        if name in self.tables or name not in ON_ASKING or "supply_costs" not in self.tables or not own:
+        """As a book's; what hangs on this plan and was not made is made now. A cycle's plan has what was written."""
+        if name in self.tables or name not in ON_ASKING or "supply_costs" not in self.tables or self.manifest:
             return super().__getitem__(name)
         if name not in self._made:
             frames = ON_ASKING[name](self)

@@ -245,6 +245,8 @@ class Cycle:
         scenarios = load_scenarios(self.file("scenarios.yaml")) if "scenarios.yaml" in asked else {}
         questions = load_questions(self.answers("decisions.yaml")) if "decisions.yaml" in asked else []
         manifest = self.manifest
+        if not self.stage and not manifest["tables"]:
+            raise self._not_made("the plan", "collect")
         there = self.reads if self.stage else [n for n in self.reads if n in RECORD_NAMES or n in manifest["tables"]]
         tables = {name: self._read_from(manifest, name) for name in there}
         if self.stage in (None, "publish") and manifest["stages"]:
