@@ -56,7 +56,7 @@ class Lived:
         every.demand[:], every.fails[:, :, 1:2], every.late[:, :, 0] = 1.0, True, True
         future = self.given.altered(every, 0)
         built = self.session.resolve(self.given.tables(future))
-        self.by_limits = self.session.how != "anew" and self.matrix(future).equals(built.matrix)
+        self.by_limits = self.session.how == "bounds and costs" and self.matrix(future).equals(built.matrix)
 
     def matrix(self, future: futures.Altered) -> Matrix:
         """The supply model in a future: only limits of its rows are others."""

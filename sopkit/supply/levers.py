@@ -17,6 +17,7 @@ import pandas as pd
 
 from sopkit.supply.limits import LIMITS, MISSED, NOTHING, Gain, Lever, Solved
 from sopkit.supply.loaded import Answer
+from sopkit.supply.matrix import Column
 from sopkit.supply.near import aligned
 from sopkit.supply.network import Lists
 from sopkit.supply.solve import Solution
@@ -34,7 +35,7 @@ def levers(solved: Solved) -> pd.DataFrame:
     least, rows = max(1.0, NAMED_FROM * abs(solved.answer.profit)), []
     candidates = [lever for kind in KINDS for lever in kind(solved)]
     for lever in sorted(candidates, key=lambda lever: (lever.lever, lever.place, lever.item)):
-        if not (lever.columns or lever.tables):
+        if not (lever.columns or lever.tables) or _hope(solved, lever) <= least:
             continue
         answer, used, cost = _with(solved, lever, least)
         gain = _gain(solved, answer, cost)
@@ -56,6 +57,23 @@ def levers(solved: Solved) -> pd.DataFrame:
         row |= {"months": when, "used": units, "cost": max(0.0, cost), "gain": gain.total, "sentence": told}
         rows.append(row | {"helps": ", ".join(_helped(solved, answer))})
     return solved.ranked(rows, "gain")
+
+
+def _hope(solved: Solved, lever: Lever) -> float:
+    """The most that a lever can bring by the plan's own prices; no end where these do not say.
+
+    A linear program's shadow prices bound what any change of it brings: no plan need be found to leave a lever out.
+    """
+    if solved.matrix.integer.any() or not lever.columns:
+        return np.inf
+    kept = [_most(lever.columns, one.shadow_price, 0.0) for one in solved.answer.broken.values()]
+    return np.inf if any(one > 0 for one in kept) else _most(lever.columns, solved.answer.shadow_price, 1.0)
+
+
+def _most(columns: list[Column], price: np.ndarray, money: float) -> float:
+    """What columns bring at most, in money or not, where what they take of the rows has these prices."""
+    each = [money * one.cost - float(price[one.rows] @ one.coefficients) for one in columns]
+    return sum(one * (column.most if one > NOTHING else column.least) for one, column in zip(each, columns, strict=True))
 
 
 def _with(solved: Solved, lever: Lever, least: float) -> tuple[Answer, dict[str, float], float]:

@@ -36,7 +36,7 @@ class Session:
 
     Every question is a change over the base, not over the last question. Where only bounds and costs differ (demand,
     capacity, prices, stock targets), these alone are passed into the loaded model and the solver starts from the last
-    plan; anything else (a new supplier, another routing) is loaded anew. `how` says which. One question at a time:
+    plan, as it does where only coefficients differ; anything else (a new supplier) is loaded anew. `how` says which. One question at a time:
     JupyterLab runs controls in a thread of their own beside the cells, and HiGHS would crash.
     """
 
@@ -90,9 +90,13 @@ class Session:
 
     def _resolved(self, changed: Changed, anew: bool) -> Solution:
         network, model, new = self.read(changed)
-        if not anew and self.parts.matrix.same_structure(new):
+        whole = self.parts.matrix
+        if not anew and whole.same_structure(new):
             self.how = "bounds and costs"
             answer = self.parts.changed(new)
+        elif not anew and len(self.parts.places) == 1 and whole.shape == new.shape and not new.integer.any():
+            self.how = "coefficients"
+            answer = self.parts.beside(new)
         else:
             self.how = "anew"
             self.parts.let_go()

@@ -84,15 +84,17 @@ class Parts:
 
     def with_columns(self, columns: list[Column]) -> Answer:
         """The best plan with extra columns to use or not; they stand at the end."""
-        base, wider = self.answer(), self.matrix.with_columns(columns)
-        extra = wider.shape[1] - self.matrix.shape[1]
-        basis = None
+        return self.beside(self.matrix.with_columns(columns))
+
+    def beside(self, other: Matrix) -> Answer:
+        """The best plan of a matrix with the same rows and columns, and maybe more columns, looked for from this one."""
+        base, extra, basis = self.answer(), other.shape[1] - self.matrix.shape[1], None
         if len(self.places) == 1:
             self.let_go()
             known = self.answers[0].basis or self._at(0).basis
             basis = np.append(known[0], np.zeros(extra, dtype="int8")), known[1]
         found = np.append(base.values, np.zeros(extra)) if self.matrix.integer.any() else None
-        return Loaded(wider, basis, large=self.large, effort=self.effort, found=found).answer()
+        return Loaded(other, basis, large=self.large, effort=self.effort, found=found, stop=self.stop).answer()
 
     def prices(self, cost: np.ndarray) -> np.ndarray:
         """The part of each shadow price of the plan that the costs `cost` make up."""
