@@ -25,8 +25,8 @@ from sopkit.supply.loaded import Effort, Loaded
 from sopkit.supply.matrix import Matrix, walked
 from sopkit.supply.model import build
 from sopkit.supply.network import Group, Network
-from sopkit.supply.resolve import Session, built
-from sopkit.supply.solve import Parts, solve
+from sopkit.supply.resolve import Session
+from sopkit.supply.solve import Parts, built, solve
 
 LITTLE = demo.Size(products=4, families=2, plants=2, dcs=1, markets=3, resources=3, materials=3, history=24, horizon=6)
 CYCLE = demo.CYCLE

@@ -7,19 +7,22 @@ more unit keeps a promise better, that is said beside it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
+from operator import call
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from scipy.sparse import csc_array
 
+from sopkit.engine import Engine
 from sopkit.supply.levers import levers
 from sopkit.supply.limits import LIMITS, NOTHING, Solved
 from sopkit.supply.matrix import Names
 from sopkit.supply.model import CASH, POLICY
 from sopkit.supply.network import START
-from sopkit.supply.solve import Solution
+from sopkit.supply.solve import Solution, solved_anew
 from sopkit.tables import TABLES
 from sopkit.words import listed, local, month_name, number, say, unit_name
 
@@ -56,12 +59,18 @@ GAIN = "revenue", "cash_cost", "penalties", "promise", "kept"
 def explain(session: Session) -> dict[str, pd.DataFrame]:
     """Tables `binding_limits`, `why_short`, `levers` and `level_chase` of the session's base plan."""
     session.parts.changed(session.base.matrix)  # whatever was asked last
-    solved = Solved(session)
+    solved, engine = Solved(session), session.engine
+    ask: Callable[..., Solution] = partial(solved_anew, session.book)
+    if solved.near or (engine and engine.address):  # only this process has the plan in the solver
+        ask, engine = solved.ask if solved.near else ask, None
+    # a process beside this one, where there is one, solves the second
+    parts: list[Any] = [partial(levers, solved), partial(level_chase, ask, _level_and_chase(solved))]
+    found, others = Engine.of(engine).map(call, parts, seconds=1.0)
     tables = {
         "binding_limits": binding_limits(solved),
         "why_short": why_short(solved),
-        "levers": levers(solved),
-        "level_chase": level_chase(solved),
+        "levers": found,
+        "level_chase": pd.concat([_by_month("plan", solved.solution), *others], ignore_index=True),
     }
     return {name: TABLES[name].conform(frame) if len(frame) else TABLES[name].empty() for name, frame in tables.items()}
 
@@ -138,22 +147,24 @@ def _needs(solved: Solved, kind: str, index: tuple, quantity: float, ends: dict[
         yield common | at | found | {"step": step, "sentence": told}
 
 
-def level_chase(solved: Solved) -> pd.DataFrame:
-    """The plan, a level plan and a chase plan of the same company, month by month.
+def _level_and_chase(solved: Solved) -> dict[str, dict[str, pd.DataFrame]]:
+    """The tables of a level plan and a chase plan of the same company.
 
     Level: a change of a resource's hours from month to month costs so much that it hardly happens. Chase: no
-    product may be held above its safety stock. Both prices steer only: the contribution shown is without them. Where
-    finding whole numbers is hard, they stay as planned.
+    product may be held above its safety stock. Both prices steer only: the contribution shown is without them.
     """
     network, tables = solved.network, solved.session.tables
     dearest = 10 * max([1.0, *network.demand.price.values()])
-    level = {"resources": tables["resources"].assign(change_price=dearest)}
     products = set(tables["products"]["product"])
     pairs = pd.DataFrame([pair for pair in network.flow.stocks if pair[0] in products], columns=["item", "site"])
     held = TABLES["policies"].conform(tables["policies"].merge(pairs, how="outer", on=["item", "site"]))
     held["maximum_stock"] = held["maximum_stock"].where(~held["item"].isin(products), held["safety_stock"])
-    strategies = {"plan": solved.solution, "level": solved.ask(level, []), "chase": solved.ask({"policies": held}, [])}
-    return pd.concat([_by_month(name, solution) for name, solution in strategies.items()], ignore_index=True)
+    return {"level": {"resources": tables["resources"].assign(change_price=dearest)}, "chase": {"policies": held}}
+
+
+def level_chase(ask: Callable[..., Solution], strategies: dict[str, dict[str, pd.DataFrame]]) -> list[pd.DataFrame]:
+    """The plan of each of `strategies`, month by month; `ask` solves it. Hard whole numbers stay as planned."""
+    return [_by_month(name, ask(tables)) for name, tables in strategies.items()]
 
 
 def _by_month(strategy: str, solution: Solution) -> pd.DataFrame:

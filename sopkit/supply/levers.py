@@ -72,8 +72,8 @@ def _hope(solved: Solved, lever: Lever) -> float:
 
 def _most(columns: list[Column], price: np.ndarray, money: float) -> float:
     """What columns bring at most, in money or not, where what they take of the rows has these prices."""
-    each = [money * one.cost - float(price[one.rows] @ one.coefficients) for one in columns]
-    return sum(one * (column.most if one > NOTHING else column.least) for one, column in zip(each, columns, strict=True))
+    each = ((one, money * one.cost - float(price[one.rows] @ one.coefficients)) for one in columns)
+    return sum(brings * (one.most if brings > NOTHING else one.least) for one, brings in each)
 
 
 def _with(solved: Solved, lever: Lever, least: float) -> tuple[Answer, dict[str, float], float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -267,7 +267,7 @@ class Solved:
         rows.sort(key=lambda row: (order.index(row["promise"]), -row["kept"], -row[gain]))
         return pd.DataFrame(rows)
 
-    def ask(self, tables: dict[str, pd.DataFrame], members: list[tuple], least: float = np.inf) -> Solution:
+    def ask(self, tables: dict[str, pd.DataFrame], members: Collection[tuple] = (), least: float = np.inf) -> Solution:
         """The plan with other tables, which widen `members`; near this one where it is hard (see `Near`)."""
         if not self.near:
             return self.session.resolve(tables)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import highspy
 import numpy as np
@@ -14,6 +14,9 @@ from scipy.sparse.linalg import splu
 
 from sopkit.errors import StageError
 from sopkit.supply.matrix import Matrix
+
+if TYPE_CHECKING:
+    from sopkit.book import Book
 
 LARGE = 15_000
 """Rows from which on interior point with crossover beats the simplex method on planning networks (measured)."""
@@ -42,6 +45,11 @@ class Effort:
     gap: float = 1e-3
     seconds: float = 60.0
     nodes: int = 2_147_483_647
+
+    @classmethod
+    def of(cls, book: Book) -> Effort:
+        """As the book's company wants it."""
+        return cls(book.company.policies.gap, book.company.policies.time_limit)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ where any numbers will do. So what is told is of a plan that there is, and the s
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 import numpy as np
@@ -40,7 +41,7 @@ class Near:
         rows = np.unique(np.concatenate([one.rows for one in columns]))
         return self._better(self.matrix.with_columns(columns), kept, any_numbers, rows, least)
 
-    def changed(self, other: Matrix, members: list[tuple], least: float) -> Answer:
+    def changed(self, other: Matrix, members: Collection[tuple], least: float) -> Answer:
         """A plan of `other`, whatever differs; `members`: what it widens, by rule and index."""
         start = aligned(self.plan.values, self.matrix, other)
         kept, any_numbers = (

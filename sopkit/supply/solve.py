@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -12,11 +13,14 @@ import numpy as np
 import pandas as pd
 import pyomo.environ as pyo
 
+from sopkit.book import Book
+from sopkit.book.known import Known
 from sopkit.engine import Engine
 from sopkit.errors import StageError
-from sopkit.supply.accelerator import matrix
+from sopkit.supply.accelerator import held, matrix, set_of
 from sopkit.supply.loaded import LARGE, Answer, Broken, Effort, Loaded
 from sopkit.supply.matrix import Column, Matrix, Names
+from sopkit.supply.model import build
 from sopkit.supply.network import Network
 
 PROVEN = 1e-9
@@ -87,7 +91,7 @@ class Parts:
         return self.beside(self.matrix.with_columns(columns))
 
     def beside(self, other: Matrix) -> Answer:
-        """The best plan of a matrix with the same rows and columns, and maybe more columns, looked for from this one."""
+        """The best plan of a matrix of the same rows and columns, and maybe more at the end, looked for from this one."""
         base, extra, basis = self.answer(), other.shape[1] - self.matrix.shape[1], None
         if len(self.places) == 1:
             self.let_go()
@@ -196,6 +200,28 @@ class Solution:
         if name in self.matrix.empty:
             return np.zeros(0), None
         raise KeyError(f"the model has no {name!r}")
+
+
+def built(network: Network) -> pyo.ConcreteModel:
+    """The supply model of `network`, its rules held for the accelerator."""
+    return build(network, held, set_of)
+
+
+def read(book: Book, known: Known, go_on: Callable[[], None] = lambda: None) -> tuple[Network, Any, Matrix]:
+    """The network, model and matrix of a book; `known`: what was made for another; `go_on` may raise in between."""
+    network = Network(book, known)
+    go_on()
+    model = built(network)
+    go_on()
+    whole = matrix(model)
+    go_on()
+    return network, model, whole
+
+
+def solved_anew(book: Book, tables: Mapping[str, pd.DataFrame]) -> Solution:
+    """The best plan of a book with other tables, from nothing."""
+    network, model, whole = read(book.with_tables(tables), Known())
+    return Solution(model, whole, Parts(whole, effort=Effort.of(book)).answer(), network)
 
 
 def solve(model: pyo.ConcreteModel, *, engine: Engine | None = None, effort: Effort | None = None) -> Solution:
