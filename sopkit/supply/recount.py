@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from sopkit.book import Book
+from sopkit.book.known import Known, Tables
 from sopkit.supply import shifts
 from sopkit.tables import TABLES
 from sopkit.tables.declare import DAYS_A_MONTH
@@ -36,10 +37,37 @@ def days_of(frame: pd.DataFrame) -> pd.Series:
     return frame["lead_time"] * DAYS_A_MONTH + frame["lead_days"]
 
 
-class Recount:
-    """The tables that stage supply reads (`book`) and writes (`plan`), counted again."""
+class _Ways:
+    """Ways of making: `steps`, the operations of each; what it costs, what goes into it and what comes out beside it."""
 
-    def __init__(self, book: Book, plan: dict[str, pd.DataFrame]) -> None:
+    def __init__(self, tables: Tables) -> None:
+        steps = tables["routings"].merge(tables["resources"], "left", "resource", suffixes=("", "_given"))
+        steps["way"] = steps["routing"].where(steps["routing"].ne(""), steps["resource"])
+        steps = steps.sort_values([*WAY, "operation", "resource"], ascending=[True, True, False, False])
+        # an operation starts for one good unit of the way 1 / product of its own and later yields
+        steps["started"] = 1.0 / steps.groupby(WAY)["yield"].cumprod()
+        unit_cost, unit_carbon = (steps[name] * steps["started"] for name in ("cost", "carbon"))
+        self.steps = steps.assign(unit_cost=unit_cost, unit_carbon=unit_carbon)
+        groups = self.steps.groupby(WAY)
+        ways = groups[["unit_cost", "setup_cost", "avoid_price", "unit_carbon"]].sum()
+        ways = ways.join(groups[["started", "minimum_run", "valid_from"]].max()).join(groups["valid_to"].min())
+        self.ways = ways.assign(way_site=groups["site"].first()).reset_index()
+        bills = self.ways[[*WAY, "way_site"]].merge(tables["bom"].rename(columns={"quantity": "each"}), on="item")
+        mine = bills["routing"].isin([""]) | bills["routing"].eq(bills["way"])
+        bills = bills[mine].sort_values("routing", ascending=False)
+        bills = bills.drop_duplicates([*WAY, "component"]).drop(columns="routing")
+        out = bills.pop("by_product").astype(bool)
+        self.bills, self.by_products = bills[~out], bills[out]
+
+
+class Recount:
+    """The tables that stage supply reads (`book`) and writes (`plan`), counted again.
+
+    `known`: what was made of input tables for another plan, taken again where none of them is another.
+    """
+
+    def __init__(self, book: Book, plan: dict[str, pd.DataFrame], known: Known | None = None) -> None:
+        known = Known() if known is None else known
         self.book, self.plan, self.policies = book, plan, book.company.policies
         self.months = list(book.months)
         self.last = self.months[-1]
@@ -55,17 +83,13 @@ class Recount:
         self.shipped = self._on_lanes(plan["shipments"])
         inner = self.shipped["destination"].isin(book["sites"]["site"])
         self.inward, self.outward = self.shipped[inner], self.shipped[~inner]
-        self.steps = self._steps()
-        ways = self.steps.groupby(WAY)
-        self.ways = ways[["unit_cost", "setup_cost", "avoid_price", "unit_carbon"]].sum()
-        self.ways = self.ways.join(ways[["started", "minimum_run", "valid_from"]].max()).join(ways["valid_to"].min())
-        self.ways = self.ways.assign(way_site=ways["site"].first()).reset_index()
-        bills = self.ways[[*WAY, "way_site"]].merge(book["bom"].rename(columns={"quantity": "each"}), on="item")
-        mine = bills["routing"].isin([""]) | bills["routing"].eq(bills["way"])
-        bills = bills[mine].sort_values("routing", ascending=False)
-        bills = bills.drop_duplicates([*WAY, "component"]).drop(columns="routing")
-        out = bills.pop("by_product").astype(bool)
-        self.bills, self.by_products = bills[~out], bills[out]
+        making: _Ways = known.made(_Ways, book)
+        self.steps, self.ways, self.bills, self.by_products = (
+            making.steps,
+            making.ways,
+            making.bills,
+            making.by_products,
+        )
         lots = self.made.groupby([*WAY, "site", "month"], as_index=False)["quantity"].sum()
         self.load = self._beside(plan["resource_load"], "resources", ["resource"]).set_index(["resource", "month"])
         steps = self.steps.drop(columns="site")
@@ -130,14 +154,6 @@ class Recount:
         """The position of each month in the plan; NaN for a month that is not planned."""
         position = self.book.months.get_indexer(pd.DatetimeIndex(months)).astype(float)
         return np.where(position < 0, np.nan, position)
-
-    def _steps(self) -> pd.DataFrame:
-        """Operations, and what each starts for one good unit of the way: 1 / product of its own and later yields."""
-        steps = self._beside(self.book["routings"], "resources", ["resource"])
-        steps["way"] = steps["routing"].where(steps["routing"].ne(""), steps["resource"])
-        steps = steps.sort_values([*WAY, "operation", "resource"], ascending=[True, True, False, False])
-        steps["started"] = 1.0 / steps.groupby(WAY)["yield"].cumprod()
-        return steps.assign(unit_cost=steps["cost"] * steps["started"], unit_carbon=steps["carbon"] * steps["started"])
 
     def _stock(self) -> pd.DataFrame:
         """Stock by item, site and month, with its policy, its item and the safety stock wanted there.
@@ -380,10 +396,12 @@ class Recount:
     @cached_property
     def quota(self) -> pd.DataFrame:
         """By supplier and calendar year: what is counted of its orders, and what is missing from its quota."""
+        owed = self.book["suppliers"][self.book["suppliers"]["yearly_quota"].gt(0)]
+        if owed.empty:
+            return owed.assign(month=self.last, missing=0.0)
         bought = self.bought.assign(counted=self.bought["quantity"] * self.bought["capacity_use"])
         counted = bought.groupby(["supplier", bought["month"].dt.year])["counted"].sum()
         months = pd.Series(self.months).groupby(pd.DatetimeIndex(self.months).year).agg(["max", "count"])
-        owed = self.book["suppliers"].query("yearly_quota > 0")
         owed = owed.merge(months.rename_axis("year").reset_index(), how="cross")
         found = counted.reindex(pd.MultiIndex.from_frame(owed[["supplier", "year"]]), fill_value=0.0).to_numpy()
         missing = (owed["yearly_quota"] * owed["count"] / 12 - found).clip(lower=0.0)
@@ -427,10 +445,10 @@ class Recount:
             ("waiting", due["month"], due["backlog"] * due["backlog_price"]),
             ("losing", due["month"], due["lost"] * due["lost_price"]),
             ("missing_safety_stock", stock["month"], stock["below_safety"] * stock["safety_stock_price"]),
-            (passed["cost"], passed["month"], passed["amount"] * passed["price_given"]),
         ]
-        columns = zip(
-            *((np.full(len(month), cost, dtype=object), month, amount) for cost, month, amount in parts), strict=True
-        )
-        counted = pd.DataFrame(dict(zip(("cost", "month", "amount"), map(np.concatenate, columns), strict=True)))
-        return counted.groupby(["cost", "month"])["amount"].sum()
+        costs, months, amounts = zip(*parts, strict=True)
+        each = np.repeat(np.arange(len(parts)), [len(month) for month in months])  # numbers are quick to group by
+        counted = pd.Series(np.concatenate(amounts)).groupby([each, np.concatenate(months)]).sum()
+        counted = counted.rename(index=dict(enumerate(costs)), level=0).rename_axis(["cost", "month"])
+        paid = (passed["amount"] * passed["price_given"]).groupby([passed["cost"], passed["month"]]).sum()
+        return pd.concat([counted, paid]).sort_index()

@@ -101,5 +101,5 @@ class Session:
             self._go_on()
             tables = written(solution.network, solution.model, solution)
             self._go_on()
-            plan = checked(solution.network.book, tables)
+            plan = checked(solution.network.book, tables, self.known)
             return plan | explain(self) if explained and changed is None else plan
