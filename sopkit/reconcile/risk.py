@@ -28,8 +28,8 @@ from sopkit.supply.resolve import Session
 from sopkit.tables import TABLES
 from sopkit.words import local, month_name, say
 
+# what is measured in each future; of the stock value the worst is the highest, else the lowest
 MEASURES = ("result", "result after penalties", "fill rate", "mean stock value", "lowest cash")
-"""What is measured in each future; of the stock value the worst is the highest, else the lowest."""
 
 CHUNK = 25  # futures in one part of the work
 SECONDS = 0.08  # about what one future of a small company takes

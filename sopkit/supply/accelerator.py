@@ -27,8 +27,7 @@ from scipy.sparse import coo_array, csr_array
 from sopkit.supply.matrix import Labels, Matrix, Rows, Walk, bounds, walked
 from sopkit.supply.positions import Index, NotReadableError, Positions
 
-TESTED = "6.10."
-"""The versions of Pyomo whose private names are known."""
+TESTED = "6.10."  # the versions of Pyomo whose private names are known
 
 _BUILT = "_constructed"  # Pyomo runs a rule at once where it is declared on a block that is
 

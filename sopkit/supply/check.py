@@ -23,17 +23,16 @@ from sopkit.supply.recount import COSTS, DUE, EXCEPTION, LANE, OFFER, STOCK, WAY
 from sopkit.tables import TABLES
 from sopkit.tables.declare import DAYS_A_MONTH
 
+# largest violation, in units, hours or people, that is the solver's tolerance (plus a millionth of the size)
 UNITS = 1e-4
-"""Largest violation, in units, hours or people, that is the solver's tolerance (plus a millionth of the size)."""
 
-CENT = 0.01
-"""Largest difference in money, per named cost and month."""
+CENT = 0.01  # largest difference in money, per named cost and month
 
+# the measure of table `supply_run` that revenue less all named costs must equal
 PROFIT = "contribution after penalties"
-"""The measure of table `supply_run` that revenue less all named costs must equal."""
 
+# by how much a rule is broken, over the places and months it was looked at; 0 or less = it holds. Or parts of it
 Violation: TypeAlias = pd.Series
-"""By how much a rule is broken, over the places and months it was looked at; 0 or less = it holds. Or parts of it."""
 
 
 def checks(book: Book, plan: dict[str, pd.DataFrame], known: Known | None = None) -> tuple[pd.DataFrame, list[str]]:

@@ -29,12 +29,11 @@ from sopkit.words import listed, local, month_name, number, say, unit_name
 if TYPE_CHECKING:
     from sopkit.supply.resolve import Session
 
-MOST_LIMITS = 3
-"""Limits named for one shortage, the dearest first."""
+MOST_LIMITS = 3  # limits named for one shortage, the dearest first
 
-SHORT = 1e-4
-"""A shortage below this many units is the solver's tolerance."""
+SHORT = 1e-4  # a shortage below this many units is the solver's tolerance
 
+# kind of shortage: its decision, the balance that could use one more unit, and how it is spoken of
 SHORTAGES = {
     "lost": ("lose", "demand_balance", "{quantity} units of {item} for {place} are lost in {month}"),
     "waiting": ("wait", "demand_balance", "{quantity} units of {item} for {place} wait in {month}"),
@@ -44,16 +43,12 @@ SHORTAGES = {
         "{item} at {place} is {quantity} units below its safety stock in {month}",
     ),
 }
-"""Kind of shortage: its decision, the balance that could use one more unit, and how it is spoken of."""
 
-STEERING = ("changing_rate",)
-"""The price that forces a plan to be level: it steers only."""
+STEERING = ("changing_rate",)  # the price that forces a plan to be level: it steers only
 
-AGES = "ages_held", "ages_sent", "ages_used"
-"""Balances of goods by age."""
+AGES = "ages_held", "ages_sent", "ages_used"  # balances of goods by age
 
-GAIN = "revenue", "cash_cost", "penalties", "promise", "kept"
-"""What a gain is told apart into, in tables."""
+GAIN = "revenue", "cash_cost", "penalties", "promise", "kept"  # what a gain is told apart into, in tables
 
 
 def explain(session: Session) -> dict[str, pd.DataFrame]:

@@ -23,11 +23,9 @@ from sopkit.supply.network import Lists
 from sopkit.supply.solve import Solution
 from sopkit.words import listed, local, money, month_name, number, percent, say, several, span, unit_name
 
-CENT = 0.005
-"""Money below this is the solver's tolerance."""
+CENT = 0.005  # money below this is the solver's tolerance
 
-NAMED_FROM = 1e-5
-"""A lever that brings less than this share of the plan's contribution is not named."""
+NAMED_FROM = 1e-5  # a lever that brings less than this share of the plan's contribution is not named
 
 
 def levers(solved: Solved) -> pd.DataFrame:
@@ -201,13 +199,13 @@ def _shift(solved: Solved) -> Iterator[Lever]:
         )  # fmt: skip
 
 
+# limits that could be wider at no cost but what the plan then uses: rule, lever, change of the tables, sentence
 WIDER = (
     ("supplier_capacity", "more from supplier", "offers.capacity and supplier_capacity", "more {i} from {s} for {n}"),
     ("space", "build ahead", "sites.storage", "more space at {n}"),
     ("stock_maximum", "build ahead", "policies.maximum_stock", "higher a maximum stock of {i} at {n}"),
     ("money_in_stock", "build ahead", "company.yaml policies.stock_budget", "larger a stock budget"),
 )
-"""Limits that could be wider at no cost but what the plan then uses: rule, lever, change of the tables, sentence."""
 
 
 def _wider(solved: Solved) -> Iterator[Lever]:

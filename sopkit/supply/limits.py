@@ -19,14 +19,11 @@ from sopkit.words import listed, local, money, month_name, say
 if TYPE_CHECKING:
     from sopkit.supply.resolve import Session
 
-NOTHING = 1e-6
-"""A shadow price or quantity below this is the solver's tolerance."""
+NOTHING = 1e-6  # a shadow price or quantity below this is the solver's tolerance
 
-ROUNDED = 5e-3
-"""Less than this is nothing when it is read: units of a promise kept, or money."""
+ROUNDED = 5e-3  # less than this is nothing when it is read: units of a promise kept, or money
 
-CALLED = "resources", "sites", "suppliers", "markets", "products", "materials"
-"""Tables with names for codes."""
+CALLED = "resources", "sites", "suppliers", "markets", "products", "materials"  # tables with names for codes
 
 
 @dataclass(frozen=True)
@@ -38,8 +35,7 @@ class Limit:
     one_more: str
     place: str
     item: str = ""
-    given: bool = False
-    """Nobody can have more of it."""
+    given: bool = False  # nobody can have more of it
 
 
 CLOSED = "where the site is closed: to open it costs more than it brings"
@@ -83,6 +79,7 @@ LIMITS = {
 }  # fmt: skip
 
 
+# what is kept of a promise, as people speak of it
 KEPT = {
     "unmet_promises": "units of demand that must be met",
     "short_orders": "units and months of firm orders",
@@ -93,10 +90,9 @@ KEPT = {
     "out_of_order": "units and months of demand of class {number}",
     "unfair_shares": "units of the fair share of class {number}",
 }
-"""What is kept of a promise, as people speak of it."""
 
+# decisions behind service penalties, as people speak of them
 MISSED = {"lose": "lost", "wait": "waiting", "fall_below_safety": "below safety stock"}
-"""Decisions behind service penalties, as people speak of them."""
 
 
 @dataclass(frozen=True)
@@ -105,8 +101,7 @@ class Gain:
 
     revenue: float
     cash_cost: float
-    penalties: float
-    """Service penalties; nobody is paid. Negative: they are avoided."""
+    penalties: float  # service penalties; nobody is paid. Negative: they are avoided
     promise: str = ""
     kept: float = 0.0
 
@@ -153,8 +148,8 @@ class Lever:
     months: list[str] = field(default_factory=list)
     columns: list[Column] = field(default_factory=list)
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)
+    # rule and index of the limits that the changed tables widen
     rows: list[tuple[str, tuple]] = field(default_factory=list)
-    """Rule and index of the limits that the changed tables widen."""
 
     def add(self, month: str, takes: dict[int, float], most: float, *, cost: float = 0.0, least: float = 0.0) -> None:
         """In `month` at most `most` units at `cost` each, which change rows by `takes`."""

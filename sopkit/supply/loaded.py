@@ -18,24 +18,22 @@ from sopkit.supply.matrix import Matrix
 if TYPE_CHECKING:
     from sopkit.book import Book
 
+# rows from which on interior point with crossover beats the simplex method on planning networks (measured)
 LARGE = 15_000
-"""Rows from which on interior point with crossover beats the simplex method on planning networks (measured)."""
 
+# a warm start that needs more simplex iterations than rows / this is given up for a cold solve (large models only)
 WARM_SHARE = 10
-"""A warm start that needs more simplex iterations than rows / this is given up for a cold solve (large models only)."""
 
+# how far a rank's price lies above the next one's, and the last above money, where a large model's ranks start
 ABOVE, ABOVE_MONEY = 3, 10
-"""How far a rank's price lies above the next one's, and the last above money, where a large model's ranks start."""
 
-DUAL, PRIMAL = 1, 4
-"""HiGHS's numbers for the two simplex methods."""
+DUAL, PRIMAL = 1, 4  # HiGHS's numbers for the two simplex methods
 
-PRICED = 1e-9
-"""A shadow price below this is the solver's tolerance."""
+PRICED = 1e-9  # a shadow price below this is the solver's tolerance
 
 
+# how a column or row stands in a basis, by its number
 STATUSES = [highspy.HighsBasisStatus(number) for number in range(5)]
-"""How a column or row stands in a basis, by its number."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +58,9 @@ class Answer:
     shadow_price: np.ndarray
     reduced: np.ndarray
     profit: float
-    gap: float
-    """How much more money a plan with other whole numbers could bring at most."""
+    gap: float  # how much more money a plan with other whole numbers could bring at most
     iterations: int
-    broken: dict[str, Broken]
-    """Promises that cannot be kept whole, by rank; all others are."""
+    broken: dict[str, Broken]  # promises that cannot be kept whole, by rank; all others are
     basis: Basis | None = None
 
 
@@ -77,14 +73,11 @@ class Broken:
     reduced: np.ndarray
 
 
+# Bit of a presolve step that is left out: HiGHS 1.15 merges parallel rows and columns and calls 7,839.25 proven where
+# 7,856.75 is there (company 2 of tests/independent.py)
 PARALLEL = 1 << 13
-"""Bit of a presolve step that is left out: HiGHS 1.15 merges parallel rows and columns and calls 7,839.25 proven where
 
-7,856.75 is there (company 2 of tests/independent.py).
-"""
-
-Basis = tuple[np.ndarray, np.ndarray]
-"""The status of each column and of each row."""
+Basis = tuple[np.ndarray, np.ndarray]  # the status of each column and of each row
 
 
 class Loaded:

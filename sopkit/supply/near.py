@@ -17,14 +17,12 @@ from sopkit.supply.loaded import Answer, Effort, Loaded
 from sopkit.supply.matrix import Column, Matrix
 from sopkit.supply.solve import Parts
 
-EASY = 100_000
-"""Whole numbers times rules up to which every question to a plan is solved anew, whole numbers and all."""
+EASY = 100_000  # whole numbers times rules up to which every question to a plan is solved anew, whole numbers and all
 
-MOST_FREE, MOST_SEARCHES = 100, 20
-"""Whole numbers found anew for one change, and changes for which any are."""
+MOST_FREE, MOST_SEARCHES = 100, 20  # whole numbers found anew for one change, and changes for which any are
 
+# to which share of the contribution they are found, and how many branches are looked at for that
 FINE, NODES = 3e-5, 200
-"""To which share of the contribution they are found, and how many branches are looked at for that."""
 
 
 class Near:

@@ -25,17 +25,14 @@ from sopkit.tables import BY_NAME, TABLES
 from sopkit.tables.company import Policies
 from sopkit.tables.declare import DAYS_A_MONTH
 
-READS = BY_NAME["supply"].reads
-"""The tables that stage supply reads."""
+READS = BY_NAME["supply"].reads  # the tables that stage supply reads
 
+# the moment before the first planned month: what is on hand, waiting or employed then is given, not decided
 START = "start"
-"""The moment before the first planned month: what is on hand, waiting or employed then is given, not decided."""
 
-ROOM = 1.001
-"""The largest lot is a little more than hours allow, so that hours keep their shadow price."""
+ROOM = 1.001  # the largest lot is a little more than hours allow, so that hours keep their shadow price
 
-LEAST_LOT = 1e-3
-"""A set-up makes at least this share of the largest lot that could be of use."""
+LEAST_LOT = 1e-3  # a set-up makes at least this share of the largest lot that could be of use
 
 Tables = dict[str, pd.DataFrame]
 
@@ -67,8 +64,7 @@ def among(frame: pd.DataFrame, key: str, kept: Collection) -> pd.Series:
     return pd.Series([each in kept for each in _keys(frame, key)], index=frame.index, dtype=bool)
 
 
-Parts = dict[int, float]
-"""Months after which parts of what is ordered or sent arrive."""
+Parts = dict[int, float]  # months after which parts of what is ordered or sent arrive
 
 
 def _leads(frame: pd.DataFrame, key: str) -> dict[Any, Parts]:

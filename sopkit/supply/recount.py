@@ -18,16 +18,15 @@ from sopkit.tables import TABLES
 from sopkit.tables.declare import DAYS_A_MONTH
 
 STOCK, DUE, EXCEPTION = ["item", "site", "month"], ["product", "market", "month"], ["cost", "place", "item", "month"]
+# revenue and every named cost of table `supply_costs`
 COSTS = tuple(
     "revenue making regular_hours overtime_hours working_shifts changing_shifts setting_up setting_up_families buying "
     "missing_quota freight holding disposing wages people_overtime hiring laying_off changing_rate pricing_carbon "
     "less_preferred waiting losing missing_safety_stock missing_end_stock space_overflow above_stock_budget "
     "changing_the_plan".split()
 )
-"""Revenue and every named cost of table `supply_costs`."""
 
-UNITS = 5e-4
-"""Units by which an order may miss the quantity of a lower price: half of what the model keeps apart."""
+UNITS = 5e-4  # units by which an order may miss the quantity of a lower price: half of what the model keeps apart
 
 OFFER, WAY, LANE = ["supplier", "item", "site"], ["item", "way"], ["origin", "destination", "only", "mode"]
 
@@ -38,7 +37,7 @@ def days_of(frame: pd.DataFrame) -> pd.Series:
 
 
 class _Ways:
-    """Ways of making: `steps`, the operations of each; what it costs, what goes into it and what comes out beside it."""
+    """Ways of making: their operations (`steps`), what each costs, what goes into it and comes out beside it."""
 
     def __init__(self, tables: Tables) -> None:
         steps = tables["routings"].merge(tables["resources"], "left", "resource", suffixes=("", "_given"))

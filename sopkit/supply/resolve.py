@@ -20,8 +20,7 @@ from sopkit.supply.network import READS, Network
 from sopkit.supply.results import written
 from sopkit.supply.solve import Parts, Solution, read
 
-Changed = Book | Mapping[str, pd.DataFrame] | None
-"""What differs from the base: another book, or whole tables by name."""
+Changed = Book | Mapping[str, pd.DataFrame] | None  # what differs from the base: another book, or whole tables by name
 
 
 class Session:

@@ -17,15 +17,14 @@ from sopkit.supply.network import START, Lists, Network, among
 from sopkit.supply.solve import Solution
 from sopkit.tables import TABLES
 
-NOTHING = 1e-6
-"""Quantities below this are the solver's tolerance, not a decision."""
+NOTHING = 1e-6  # quantities below this are the solver's tolerance, not a decision
 
+# where the item stands in the index of a named cost; of hours each item takes its share, other costs have no item
 ITEM_AT = {"buying": 1, "freight": 2} | dict.fromkeys(
     "revenue making setting_up less_preferred disposing holding waiting losing missing_safety_stock "
     "missing_end_stock".split(),
     0,
 )
-"""Where the item stands in the index of a named cost; of hours each item takes its share, other costs have no item."""
 
 
 def written(network: Network, model: pyo.ConcreteModel, solution: Solution) -> dict[str, pd.DataFrame]:

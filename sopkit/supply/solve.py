@@ -23,8 +23,7 @@ from sopkit.supply.matrix import Column, Matrix, Names
 from sopkit.supply.model import build
 from sopkit.supply.network import Network
 
-PROVEN = 1e-9
-"""A plan so near the bound, as a share of the contribution, is the best."""
+PROVEN = 1e-9  # a plan so near the bound, as a share of the contribution, is the best
 
 
 class Parts:
@@ -91,7 +90,7 @@ class Parts:
         return self.beside(self.matrix.with_columns(columns))
 
     def beside(self, other: Matrix) -> Answer:
-        """The best plan of a matrix of the same rows and columns, and maybe more at the end, looked for from this one."""
+        """The best plan of a matrix of the same rows and columns, and maybe more at the end, found from this one."""
         base, extra, basis = self.answer(), other.shape[1] - self.matrix.shape[1], None
         if len(self.places) == 1:
             self.let_go()
