@@ -92,6 +92,9 @@ def _sets(m: pyo.ConcreteModel, network: Network, set_of: Callable[..., pyo.Set]
     def neighbours(over, lists, doc, dimen=1):
         return set_of(over, members={key: list(lists[key]) for key in over}, dimen=dimen, doc=doc)
 
+    def months(over, lists, doc):
+        return set_of(over, m.MONTHS, members=lists, dimen=1, doc=doc)
+
     # time: `previous` leads from the first month to START, the moment before the plan
     m.MONTHS = listed(time.months, "planned months")
     m.MONTH_ENDS = listed(time.ends, "the start, and the ends of planned months")
@@ -99,9 +102,7 @@ def _sets(m: pyo.ConcreteModel, network: Network, set_of: Callable[..., pyo.Set]
     m.FIRST = listed(time.months[:1], "the first planned month")
     m.LAST = listed(time.months[-1:], "the last planned month")
     m.LEADS = listed(time.leads, "months after which anything can arrive")
-    m.BEFORE = set_of(
-        m.LEADS, m.MONTHS, dimen=1, members=time.before, doc="the month so many months before, if planned"
-    )
+    m.BEFORE = months(m.LEADS, time.before, "the month so many months before, if planned")
 
     # where things can be
     m.STOCKS = listed(flow.stocks, "item and site where it can be kept", 2)
@@ -126,12 +127,8 @@ def _sets(m: pyo.ConcreteModel, network: Network, set_of: Callable[..., pyo.Set]
     m.WORK = neighbours(m.RESOURCES, resources.work, "item and way that a resource works on", 2)
     m.SET_UPS = listed(resources.set_ups, "item and way with a set-up or a minimum run", 2)
     m.SWITCHED = neighbours(m.RESOURCES, resources.switched, "item and way that a resource is set up for", 2)
-    m.CARRIES = set_of(
-        m.SET_UPS,
-        m.MONTHS,
-        dimen=1,
-        members=resources.carries,
-        doc="the month itself, where a set-up may still be there from the month before",
+    m.CARRIES = months(
+        m.SET_UPS, resources.carries, "the month itself, where a set-up may still be there from the month before"
     )
     m.CARRIED_OVER = listed(resources.carried, "item and way whose set-up may be carried over", 2)
     m.CARRIED_STEPS = listed(resources.carried_steps, "item and way carried over, and its resource", 3)
@@ -148,9 +145,7 @@ def _sets(m: pyo.ConcreteModel, network: Network, set_of: Callable[..., pyo.Set]
     m.BELOW = neighbours(m.LATER_SHIFTS, shifts.below, "the shift before it, or that which opens its site")
     m.IDLE_SHIFTS = listed(shifts.out_of_date, "shift and month outside of its dates", 2)
     m.KEPT_SHIFTS = listed(shifts.kept, "shifts that are not changed from month to month")
-    m.SPAN = set_of(
-        m.KEPT_SHIFTS, m.MONTHS, dimen=1, members=shifts.span, doc="months up to one with one change at most"
-    )
+    m.SPAN = months(m.KEPT_SHIFTS, shifts.span, "months up to one with one change at most")
     m.CLOSABLE = listed(shifts.closable, "item, site and the shift that opens it", 3)
     m.HOURLESS = listed(shifts.hourless, "item, way, shift that opens a line it takes no hours of, month", 4)
     m.PACED = listed(sorted(resources.change_price), "resources whose change of rate has a price")
@@ -219,7 +214,7 @@ def _sets(m: pyo.ConcreteModel, network: Network, set_of: Callable[..., pyo.Set]
     # what is wished for, and what was promised
     m.SAFE = listed(stock.safe, "item and site with a safety stock or days of cover", 2)
     covered = {(*pair, t): stock.covered[*pair, t] for pair in stock.safe for t in time.months}
-    m.COVERED = set_of(m.SAFE, m.MONTHS, dimen=1, members=covered, doc="months that stock at a month's end covers")
+    m.COVERED = months(m.SAFE, covered, "months that stock at a month's end covers")
     m.COVERS = listed(sorted(stock.cover), "item, site, month and a month that its stock covers", 4)
     m.TARGETED = listed(sorted(stock.end_stock), "item and site with a target end stock", 2)
     m.COVERED_AT_END = neighbours(m.TARGETED, stock.covered_at_end, "months that its end stock covers")
@@ -446,12 +441,22 @@ def _decisions(m: pyo.ConcreteModel, network: Network) -> None:
     m.order_less = pyo.Var(m.KEPT_ORDERS, **units, doc="order less than the last plan (units)")
 
 
-def _delivered(m: pyo.ConcreteModel, p: str, k: str, t: str) -> pyo.Expression:
-    """What reaches a market in a month (units)."""
+def _sent_to(m: pyo.ConcreteModel, i: str, d: str, t: str) -> pyo.Expression:
+    """What reaches a site or a market over lanes in a month (units)."""
     return sum(
-        m.ship_part[o, k, p, lead, sent] * m.ship[o, k, p, sent]
-        for o in m.ORIGINS[p, k]
-        for lead in m.SHIP_LEADS[o, k, p]
+        m.ship_part[o, d, i, lead, sent] * m.ship[o, d, i, sent]
+        for o in m.ORIGINS[i, d]
+        for lead in m.SHIP_LEADS[o, d, i]
+        for sent in m.BEFORE[lead, t]
+    )
+
+
+def _bought(m: pyo.ConcreteModel, i: str, n: str, t: str) -> pyo.Expression:
+    """What suppliers bring to a site in a month (units)."""
+    return sum(
+        m.order_part[s, i, n, lead, sent] * m.buy[s, i, n, sent]
+        for s in m.SUPPLIERS[i, n]
+        for lead in m.ORDER_LEADS[s, i, n]
         for sent in m.BEFORE[lead, t]
     )
 
@@ -460,22 +465,6 @@ def _made(m: pyo.ConcreteModel, i: str, n: str, t: str) -> pyo.Expression:
     """What is made at a site in a month, for itself or as a by-product (units)."""
     made = sum(m.make[i, w, t] for w in m.WAYS[i, n])
     return made + sum(m.by_product[j, w, i] * m.make[j, w, t] for j, w in m.SOURCES[i, n])
-
-
-def _arrives(m: pyo.ConcreteModel, i: str, n: str, t: str) -> pyo.Expression:
-    """What suppliers and other sites bring to a site in a month (units)."""
-    bought = sum(
-        m.order_part[s, i, n, lead, sent] * m.buy[s, i, n, sent]
-        for s in m.SUPPLIERS[i, n]
-        for lead in m.ORDER_LEADS[s, i, n]
-        for sent in m.BEFORE[lead, t]
-    )
-    return bought + sum(
-        m.ship_part[o, n, i, lead, sent] * m.ship[o, n, i, sent]
-        for o in m.ORIGINS[i, n]
-        for lead in m.SHIP_LEADS[o, n, i]
-        for sent in m.BEFORE[lead, t]
-    )
 
 
 def _leaves(m: pyo.ConcreteModel, i: str, n: str, t: str) -> pyo.Expression:
@@ -501,7 +490,7 @@ def _balances(m: pyo.ConcreteModel) -> None:
 
     @m.Constraint(m.STOCKS, m.MONTHS, doc="Stock and all that comes in is used, shipped or held on (units)")
     def stock_balance(m, i, n, t):
-        comes_in = m.receipts[i, n, t] + _made(m, i, n, t) + _arrives(m, i, n, t)
+        comes_in = m.receipts[i, n, t] + _made(m, i, n, t) + _bought(m, i, n, t) + _sent_to(m, i, n, t)
         goes_out = _leaves(m, i, n, t) + sum(m.scrap[old, n, t] for old in m.SCRAPS[i, n])
         return m.hold[i, n, t] == m.hold[i, n, m.previous[t]] + comes_in - goes_out
 
@@ -511,7 +500,7 @@ def _balances(m: pyo.ConcreteModel) -> None:
 
     @m.Constraint(m.DEMANDED, m.MONTHS, doc="Demand, new and waiting, is delivered, lost or waits on (units)")
     def demand_balance(m, p, k, t):
-        met = _delivered(m, p, k, t) + m.lose[p, k, t] + m.wait[p, k, t]
+        met = _sent_to(m, p, k, t) + m.lose[p, k, t] + m.wait[p, k, t]
         return met == m.demand[p, k, t] + m.wait[p, k, m.previous[t]]
 
     @m.Constraint(m.ORDERED, doc="Orders that are late already are firm (units)")
@@ -521,7 +510,7 @@ def _balances(m: pyo.ConcreteModel) -> None:
     @m.Constraint(m.ORDERED, m.MONTHS, doc="Deliveries go to firm orders first, and what is missing is counted (units)")
     def firm_orders_first(m, p, k, t):
         firm = m.orders[p, k, t] + m.miss_orders[p, k, m.previous[t]]
-        return _delivered(m, p, k, t) + m.miss_orders[p, k, t] >= firm
+        return _sent_to(m, p, k, t) + m.miss_orders[p, k, t] >= firm
 
     @m.Constraint(m.RESOURCES, m.MONTHS, doc="A resource runs as long as its work and set-ups take (hours)")
     def resource_work(m, r, t):
@@ -578,7 +567,10 @@ def _limits(m: pyo.ConcreteModel) -> None:
 
     @m.Constraint(m.CLOSABLE, m.MONTHS, doc="Nothing is made at a closed site or brought to it (units)")
     def closed_takes_nothing(m, i, n, h, t):
-        return _made(m, i, n, t) + _arrives(m, i, n, t) <= m.most_moved[i, n, h, t] * m.work_shift[h, t]
+        return (
+            _made(m, i, n, t) + _bought(m, i, n, t) + _sent_to(m, i, n, t)
+            <= m.most_moved[i, n, h, t] * m.work_shift[h, t]
+        )
 
     @m.Constraint(m.CLOSABLE, m.MONTHS, doc="Nothing is sent from a closed site (units)")
     def closed_sends_nothing(m, i, n, h, t):
@@ -738,17 +730,7 @@ def _limits(m: pyo.ConcreteModel) -> None:
     @m.Constraint(m.AGED, m.MONTHS, doc="What is held, sent or used at an age was there at that age (units)")
     def ages(m, i, n, a, t):
         there = (
-            sum(
-                m.receipts[i, n, t]
-                + _made(m, i, n, t)
-                + sum(
-                    m.order_part[s, i, n, lead, sent] * m.buy[s, i, n, sent]
-                    for s in m.SUPPLIERS[i, n]
-                    for lead in m.ORDER_LEADS[s, i, n]
-                    for sent in m.BEFORE[lead, t]
-                )
-                for new in m.NEW[a]
-            )
+            sum(m.receipts[i, n, t] + _made(m, i, n, t) + _bought(m, i, n, t) for new in m.NEW[a])
             + sum(m.keep[i, n, younger, m.previous[t]] for younger in m.YOUNGER[a])
             + sum(
                 m.send[o, n, i, left, sent]
@@ -874,7 +856,7 @@ def _money(m: pyo.ConcreteModel) -> None:
 
     @m.Expression(m.DEMANDED, m.MONTHS, doc="What reaches a market, at its net price (currency)")
     def revenue(m, p, k, t):
-        return m.price[p, k, t] * _delivered(m, p, k, t)
+        return m.price[p, k, t] * _sent_to(m, p, k, t)
 
     @m.Expression(m.MAKES, m.MONTHS, doc="Variable cost of making (currency)")
     def making(m, i, w, t):
