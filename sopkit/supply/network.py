@@ -174,6 +174,10 @@ class Time(Group):
         at_each = [(lead, at, month) for lead in self.leads for at, month in enumerate(self.months)]
         self.before = {(lead, month): [self.months[at - lead]] if at >= lead else [] for lead, at, month in at_each}
 
+    def outside(self, first: pd.Timestamp, last: pd.Timestamp) -> list[str]:
+        """Planned months before `first` or after `last`; NaT is no limit."""
+        return [t for t, month in zip(self.months, self.timestamps, strict=True) if month < first or month > last]
+
     def too_late(self, lead: int) -> list[str]:
         """Months in which what leaves would arrive after the last planned month."""
         return self.months[len(self.months) - lead :] if lead else []
@@ -197,10 +201,10 @@ class Making(Group):
         ways = routings.assign(way=routings["routing"].where(routings["routing"].ne(""), routings["resource"]))
         backwards = ways.sort_values(["operation", "resource"], ascending=False)
         backwards = backwards.sort_values(["item", "way"], kind="stable")
-        self.site = {}
+        self.site, self.dates = {}, dict[Any, tuple[Any, ...]]()
         numbers = partial(defaultdict[Any, float], float)
         self.started, self.cost = defaultdict[Any, float](lambda: 1.0), numbers()
-        self.set_up_cost, self.minimum_run, self.carbon = numbers(), numbers(), numbers()
+        self.set_up_cost, self.minimum_run, self.carbon, self.avoid_price = numbers(), numbers(), numbers(), numbers()
         self.hours, self.set_up_hours, self.people_hours = numbers(), numbers(), numbers()
         for row in backwards.to_dict("records"):
             make, resource = (row["item"], row["way"]), row["resource"]
@@ -212,6 +216,10 @@ class Making(Group):
             self.set_up_hours[(*make, resource)] += row["setup_hours"]
             self.set_up_cost[make] += row["setup_cost"]
             self.minimum_run[make] = max(self.minimum_run[make], row["minimum_run"])
+            self.avoid_price[make] += row["avoid_price"]
+            first, last = self.dates.get(make, (pd.Timestamp.min, pd.Timestamp.max))
+            first = first if pd.isna(row["valid_from"]) else max(first, row["valid_from"])
+            self.dates[make] = first, last if pd.isna(row["valid_to"]) else min(last, row["valid_to"])
             if row["people_hours"] and skill[resource]:
                 by_hand = (*make, site[resource], skill[resource])
                 self.people_hours[by_hand] += row["people_hours"] * self.started[make]
@@ -227,20 +235,12 @@ class Making(Group):
         self.by_products = {at: bom[each] * self.started[at[:2]] for at, each in rows.items() if out[each]}
         self.components = Lists({(i, c) for i, _, c in self.bom})
         self.needs = Lists(((i, w), c) for i, w, c in self.bom)
-        shared = routings.assign(way=ways["way"])[routings["setup_family"].ne("")]
+        shared = ways[ways["setup_family"].ne("")]
         shared = shared.assign(family=shared["setup_family"] + " on " + shared["resource"])
         self.families = _dict(shared, "item way resource", "family")
-        self.family_hours, self.family_cost = (
-            _dict(shared, "family", f"family_setup_{name}") for name in ("hours", "cost")
-        )
+        self.family_hours = _dict(shared, "family", "family_setup_hours")
+        self.family_cost = _dict(shared, "family", "family_setup_cost")
         self.comes_out = Lists(((i, w), c) for i, w, c in self.by_products)
-        self.avoid_price, self.dates = numbers(), dict[Any, tuple[Any, ...]]()
-        for row in routings.assign(way=ways["way"]).to_dict("records"):
-            make = row["item"], row["way"]
-            self.avoid_price[make] += row["avoid_price"]
-            first, last = self.dates.get(make, (pd.Timestamp.min, pd.Timestamp.max))
-            first = first if pd.isna(row["valid_from"]) else max(first, row["valid_from"])
-            self.dates[make] = first, last if pd.isna(row["valid_to"]) else min(last, row["valid_to"])
         self.order = bom_order(tables)  # components before what is made of them
 
 
@@ -351,12 +351,7 @@ class Flow(Group):
         self.places = sorted({*self.stocks, *demand.pairs})
         self.ways = Lists(((i, making.site[i, w]), w) for i, w in self.makes)
         uses = [(i, w, c) for i, w in self.makes for c in making.needs[i, w]]
-        self.out_of_date = [
-            (*make, text)
-            for make in self.makes
-            for text, month in zip(time.months, time.timestamps, strict=True)
-            if not making.dates[make][0] <= month <= making.dates[make][1]
-        ]
+        self.out_of_date = [(*make, t) for make in self.makes for t in time.outside(*making.dates[make])]
         self.uses = Lists(((c, making.site[i, w]), (i, w)) for i, w, c in uses)
         self.usage = {(i, w, c): making.bom[i, w, c] * making.started[i, w] for i, w, c in uses}
         kept = set(self.stocks)
@@ -503,14 +498,11 @@ class Stock(Group):
     def _on_sale(products: pd.DataFrame, time: Time) -> dict[str, list[str]]:
         """Months at whose end a product launched or retired has a safety stock: it is on sale in the next one."""
         dated = products[products["launch_month"].notna() | products["end_month"].notna()]
-        return {
-            row.product: [
-                text
-                for text, month in zip(time.months, time.timestamps, strict=True)
-                if not (row.launch_month > month + pd.DateOffset(months=1)) and not (row.end_month <= month)
-            ]
-            for row in dated.itertuples()
+        before = pd.DateOffset(months=1)
+        gone = {
+            row.product: time.outside(row.launch_month - before, row.end_month - before) for row in dated.itertuples()
         }
+        return {product: [t for t in time.months if t not in off] for product, off in gone.items()}
 
 
 class Ages(Group):
@@ -678,12 +670,7 @@ class Shifts(Group):
         self.span = {
             (h, t): months[max(0, at + 1 - least[h]) : at + 1] for h in self.kept for at, t in enumerate(months)
         }
-        self.out_of_date = [
-            (h, text)
-            for h, row in rows.items()
-            for text, month in zip(months, time.timestamps, strict=True)
-            if month < row["valid_from"] or month > row["valid_to"]
-        ]
+        self.out_of_date = [(h, t) for h, row in rows.items() for t in time.outside(row["valid_from"], row["valid_to"])]
         self.opens = opens = {n: some[0] for n, some in on.items() if n not in self.of}
         self.below = {h: [last] for some in on.values() for last, h in pairwise(some)} | {
             some[0]: [opens[site[r]]] for r, some in self.of.items() if some and site[r] in opens
