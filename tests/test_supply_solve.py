@@ -350,6 +350,14 @@ def test_every_question_is_a_change_over_the_base(session, little) -> None:
     assert session.resolve({"capacity": halved}).profit == pytest.approx(worse, rel=1e-9)
 
 
+def test_a_change_of_coefficients_starts_from_the_plan_and_ends_where_a_cold_solve_does(session, little) -> None:
+    slower = little | {"routings": little["routings"].assign(hours=little["routings"]["hours"] * 1.3)}
+    warm = session.resolve({"routings": slower["routings"]})
+    assert session.how == "coefficients"
+    assert warm.profit == pytest.approx(cold(slower, company(LITTLE.horizon)), rel=1e-6)
+    assert warm.profit < session.base.profit
+
+
 def test_a_change_of_structure_is_loaded_anew(session, little) -> None:
     fewer = little["routings"].iloc[1:]
     assert session.resolve({"routings": fewer}).profit == pytest.approx(
