@@ -148,7 +148,7 @@ class _Rules(Recount):
 
     def rule_stock_balance(self) -> Violation:
         receipts = self.book["scheduled_receipts"]
-        used, came = (self.lots.merge(bills, on=WAY) for bills in (self.bills, self.by_products))
+        used, came = (self.lots.merge(bills, on=WAY) for bills in (self.making.bills, self.making.by_products))
         for lots in (used, came):
             lots["quantity"] *= lots["started"] * lots["each"]
         into = [

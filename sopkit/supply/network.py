@@ -37,7 +37,7 @@ LEAST_LOT = 1e-3  # a set-up makes at least this share of the largest lot that c
 Tables = dict[str, pd.DataFrame]
 
 
-def _keys(frame: pd.DataFrame, key: str) -> Iterable:
+def keys_of(frame: pd.DataFrame, key: str) -> Iterable:
     """The key of each row: a tuple where there are several columns."""
     columns = [frame[name].tolist() for name in key.split()]
     return columns[0] if len(columns) == 1 else zip(*columns, strict=True)
@@ -46,7 +46,7 @@ def _keys(frame: pd.DataFrame, key: str) -> Iterable:
 def _dict(frame: pd.DataFrame, key: str, value: str) -> dict:
     """`{key: value}` of all rows that have a value."""
     frame = frame[frame[value].notna()]
-    return dict(zip(_keys(frame, key), frame[value].tolist(), strict=True))
+    return dict(zip(keys_of(frame, key), frame[value].tolist(), strict=True))
 
 
 def _positive(frame: pd.DataFrame, key: str, value: str) -> dict:
@@ -61,7 +61,7 @@ def _sums(frame: pd.DataFrame, key: str, value: str = "quantity") -> dict:
 
 def among(frame: pd.DataFrame, key: str, kept: Collection) -> pd.Series:
     """Which rows have a key that is kept."""
-    return pd.Series([each in kept for each in _keys(frame, key)], index=frame.index, dtype=bool)
+    return pd.Series([each in kept for each in keys_of(frame, key)], index=frame.index, dtype=bool)
 
 
 Parts = dict[int, float]  # months after which parts of what is ordered or sent arrive
@@ -74,7 +74,7 @@ def _leads(frame: pd.DataFrame, key: str) -> dict[Any, Parts]:
     """
     found = {}
     numbers = frame["lead_time"].tolist(), frame["lead_days"].tolist()
-    for at, months, days in zip(_keys(frame, key), *numbers, strict=True):
+    for at, months, days in zip(keys_of(frame, key), *numbers, strict=True):
         whole, rest = divmod(months * DAYS_A_MONTH + days, DAYS_A_MONTH)
         parts = {whole: (DAYS_A_MONTH - rest) / DAYS_A_MONTH, whole + 1: rest / DAYS_A_MONTH}
         found[at] = parts if rest else {whole: 1.0}
@@ -300,7 +300,7 @@ class Roads(Group):
         self.site = dict(zip(lanes["origin"], tables["lanes"]["origin"], strict=True))
         self.mode = dict(zip(lanes["origin"], lanes["mode"], strict=True))
         self.leads = _leads(lanes, "origin destination item")
-        pairs = sorted(set(_keys(lanes, "origin destination")))
+        pairs = sorted(set(keys_of(lanes, "origin destination")))
         self.inner = [(o, d) for o, d in pairs if d in sites]
         self.outer = Lists((d, o) for o, d in pairs if d not in sites)
         self.onward = Lists((self.site[o], (o, d)) for o, d in self.inner)
@@ -327,7 +327,7 @@ class Flow(Group):
         wished = tables["policies"]
         wished = wished[wished[["safety_stock", "cover_days", "target_end_stock"]].gt(0).any(axis=1)]
         dated = time.planned(tables["dated_policies"]).query("safety_stock > 0")
-        wished = [*_keys(wished, "item site"), *_keys(dated, "item site")]
+        wished = [*keys_of(wished, "item site"), *keys_of(dated, "item site")]
         # the last plan can be kept although nobody asks for the item now
         promised = [(i, making.site[i, w]) for i, w, _ in last_plan.made if (i, w) in making.site]
         outward = [(o, k, p) for p, k in demand.pairs for o in roads.outer[k] if roads.row(o, k, p)]
@@ -373,9 +373,9 @@ class Flow(Group):
             return better
 
         inventory, receipts = tables["inventory"], time.planned(tables["scheduled_receipts"])
-        for item, site in _keys(inventory[inventory["quantity"].gt(0)], "item site"):
+        for item, site in keys_of(inventory[inventory["quantity"].gt(0)], "item site"):
             sooner(item, site, 0)
-        for item, site, month in _keys(receipts[receipts["quantity"].gt(0)], "item site month"):
+        for item, site, month in keys_of(receipts[receipts["quantity"].gt(0)], "item site month"):
             sooner(item, site, time.position[month])
         given = {(item, site) for item, sites in first.items() for site in sites}
         for (item, site, _), parts in _leads(tables["offers"], "item site supplier").items():
@@ -538,7 +538,7 @@ class Buying(Group):
     def __init__(self, tables: Tables, time: Time, flow: Flow) -> None:
         offers, key = tables["offers"], "supplier item site"
         offers = offers[among(offers, "item site", set(flow.stocks))]
-        self.offers = sorted(_keys(offers, key))
+        self.offers = sorted(keys_of(offers, key))
         self.suppliers = Lists(((i, n), s) for s, i, n in self.offers)
         self.usual_price, self.leads = _dict(offers, key, "price"), _leads(offers, key)
         dated = time.planned(tables["dated_offers"])
@@ -713,7 +713,7 @@ class People(Group):
 
     def __init__(self, tables: Tables, time: Time, making: Making, flow: Flow, resources: Resources) -> None:
         workforce, key = tables["workforce"], "site skill"
-        self.crews = sorted(_keys(workforce, key))
+        self.crews = sorted(keys_of(workforce, key))
         self.employed = _dict(workforce, key, "people")
         self.staying = {crew: 1.0 - part for crew, part in _dict(workforce, key, "attrition").items()}
         dated = tables["dated_workforce"]
@@ -733,7 +733,7 @@ class People(Group):
         self.hours = {(*crew, t): daily[crew] * days[t] for crew in self.crews for t in time.months}
         lead = _dict(workforce, key, "hire_lead_time")
         self.too_early = [(*crew, t) for crew in self.crews for t in time.months[: lead[crew]]]
-        runs = _keys(tables["resources"], "resource site skill")
+        runs = keys_of(tables["resources"], "resource site skill")
         used, known, made = set(resources.names), set(self.crews), set(flow.makes)
         self.manned = Lists(((n, q), r) for r, n, q in runs if r in used and (n, q) in known)
         self.crew_size = _dict(tables["resources"], "resource", "crew")

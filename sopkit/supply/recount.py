@@ -36,7 +36,7 @@ def days_of(frame: pd.DataFrame) -> pd.Series:
     return frame["lead_time"] * DAYS_A_MONTH + frame["lead_days"]
 
 
-class _Ways:
+class Making:
     """Ways of making: their operations (`steps`), what each costs, what goes into it and comes out beside it."""
 
     def __init__(self, tables: Tables) -> None:
@@ -56,7 +56,8 @@ class _Ways:
         bills = bills[mine].sort_values("routing", ascending=False)
         bills = bills.drop_duplicates([*WAY, "component"]).drop(columns="routing")
         out = bills.pop("by_product").astype(bool)
-        self.bills, self.by_products = bills[~out], bills[out]
+        self.bills, self.by_products = both = bills[~out], bills[out]
+        self.parts, self.out = (some.groupby(WAY)["component"].agg(list).to_dict() for some in both)
 
 
 class Recount:
@@ -82,20 +83,15 @@ class Recount:
         self.shipped = self._on_lanes(plan["shipments"])
         inner = self.shipped["destination"].isin(book["sites"]["site"])
         self.inward, self.outward = self.shipped[inner], self.shipped[~inner]
-        making: _Ways = known.made(_Ways, book)
-        self.steps, self.ways, self.bills, self.by_products = (
-            making.steps,
-            making.ways,
-            making.bills,
-            making.by_products,
-        )
+        self.making: Making = known.made(Making, book)
         lots = self.made.groupby([*WAY, "site", "month"], as_index=False)["quantity"].sum()
         self.load = self._beside(plan["resource_load"], "resources", ["resource"]).set_index(["resource", "month"])
-        steps = self.steps.drop(columns="site")
-        work = lots.merge(steps, on=WAY).join(self.load["carried_over"], ["resource", "month"])
+        work = lots.merge(self.making.steps.drop(columns="site"), on=WAY).join(
+            self.load["carried_over"], ["resource", "month"]
+        )
         work["set_up"] = work["item"] + " / " + work["way"] != work["carried_over"]
         anew = work.groupby([*WAY, "month"], as_index=False)["set_up"].any()
-        self.lots = lots.merge(self.ways, "left", WAY).merge(anew)
+        self.lots = lots.merge(self.making.ways, "left", WAY).merge(anew)
         work["load"] = work["hours"] * work["started"] * work["quantity"] + work["setup_hours"] * work["set_up"]
         shared = work["set_up"] & work["setup_family"].ne("")
         self.families = work[shared].drop_duplicates(["resource", "setup_family", "month"])
@@ -144,9 +140,8 @@ class Recount:
         named = own.isin(pd.MultiIndex.from_frame(self.lanes[LANE]))
         moved = moved.assign(only=moved["item"].where(named, ""))
         moved = moved.merge(self.lanes, "left", LANE, suffixes=("", "_given")).merge(self.items, "left", "item")
-        size = np.select(
-            [moved["counted_in"].eq("kg"), moved["counted_in"].eq("m3")], [moved["weight"], moved["volume"]], 1.0
-        )
+        unit = moved["counted_in"]
+        size = np.select([unit.eq("kg"), unit.eq("m3")], [moved["weight"], moved["volume"]], 1.0)
         return moved.assign(size=moved["quantity"] * size, cost_given=moved["cost_given"] * size)
 
     def at(self, months: pd.Series | pd.Index) -> np.ndarray:
@@ -202,7 +197,7 @@ class Recount:
         receipts = book["scheduled_receipts"]
         receipts = receipts[receipts["month"].isin(self.months) & receipts["quantity"].gt(0)]
         on_hand = book["inventory"][book["inventory"]["quantity"].gt(0)]
-        parts, out = (bills.groupby(WAY)["component"].agg(list).to_dict() for bills in (self.bills, self.by_products))
+        parts, out = self.making.parts, self.making.out
         lanes, offers = (frame.assign(first=days_of(frame) // DAYS_A_MONTH) for frame in (self.lanes, book["offers"]))
         onward = {
             o: some[["destination", "only", "mode", "first"]].to_numpy().tolist() for o, some in lanes.groupby("origin")
@@ -213,9 +208,11 @@ class Recount:
             *zip(receipts["item"], receipts["site"], self.at(receipts["month"]), strict=True),
             *offers[["item", "site", "first"]].itertuples(index=False, name=None),
         ]
-        starts = self.ways["valid_from"].fillna(self.months[0]).clip(lower=self.months[0])
-        gone = starts.gt(self.ways["valid_to"].fillna(self.last))
-        opens = self.ways.assign(opens=pd.Series(self.at(starts), self.ways.index).mask(gone).fillna(np.inf))
+        starts = self.making.ways["valid_from"].fillna(self.months[0]).clip(lower=self.months[0])
+        gone = starts.gt(self.making.ways["valid_to"].fillna(self.last))
+        opens = self.making.ways.assign(
+            opens=pd.Series(self.at(starts), self.making.ways.index).mask(gone).fillna(np.inf)
+        )
         makes = opens[[*WAY, "way_site", "opens"]].to_numpy().tolist()
         news = True
         while news:
@@ -260,7 +257,7 @@ class Recount:
             ("losing", must, must["lost"], 0.0, "unmet_promises"),
             ("missing_end_stock", end, (target - end["closing"]).clip(lower=0), missing_price, ""),
             ("stock_above_maximum", limited, above, 0.0, "stock_above_maximum"),
-            self._missing_orders(),
+            self._missing_orders(due),
             self._carbon_above_cap(),
             self._space(stock),
             self._budget(stock),
@@ -291,19 +288,17 @@ class Recount:
         why = np.where(frame["overflow_price"].gt(0), "", "overfull_space")
         return "space_overflow", frame, (frame["used"] - frame["storage"]).clip(lower=0), frame["overflow_price"], why
 
-    def _missing_orders(self) -> tuple:
+    def _missing_orders(self, due: pd.DataFrame) -> tuple:
         """Firm orders, late ones too, that deliveries have not reached: each month's goes first to what is oldest."""
-        found = self.due_lines.rename(columns={"market": "place", "product": "item"})
-        if not found[["firm", "late"]].any(axis=None):
-            return "missing_orders", found, 0.0, 0.0, "short_orders"
+        if not due[["firm", "late"]].any(axis=None):
+            return "missing_orders", due, 0.0, 0.0, "short_orders"
         wide = {name: self.due[name].unstack("month") for name in ("firm", "late", "delivered")}
         missing = pd.DataFrame(0.0, wide["firm"].index, wide["firm"].columns)
         left = pd.Series(0.0, missing.index)
         for month in missing:
             firm = wide["firm"][month] + wide["late"][month]
             left = missing[month] = (left + firm - wide["delivered"][month]).clip(lower=0.0)
-        found = missing.stack().rename("amount").reset_index()
-        found = found.rename(columns={"market": "place", "product": "item"})
+        found = missing.stack().rename("amount").rename_axis(["item", "place", "month"]).reset_index()
         return "missing_orders", found, found["amount"], 0.0, "short_orders"
 
     @cached_property
@@ -352,11 +347,10 @@ class Recount:
         kept = {name: (name, "first") for name in ("price", "frozen")}
         change = lines.groupby(key).agg(amount=("quantity", "sum"), **kept).reset_index()
         offers = set(zip(*(self.book["offers"][name] for name in OFFER), strict=True))
-        parts = self.bills.groupby(WAY)["component"].agg(list).to_dict()
         ways = {
             (way, item)
-            for item, way, site in self.ways[[*WAY, "way_site"]].to_numpy().tolist()
-            if all((part, site) in self.reach for part in parts.get((item, way), []))
+            for item, way, site in self.making.ways[[*WAY, "way_site"]].to_numpy().tolist()
+            if all((part, site) in self.reach for part in self.making.parts.get((item, way), []))
         }
         possible = [
             (source, item, site) in offers if bought else (source, item) in ways
@@ -365,11 +359,8 @@ class Recount:
         change["amount"] = change["amount"].abs()
         change["freeze"] = change["frozen"] & np.array(possible, dtype=bool) & change["amount"].gt(1e-6)
         change["paid"] = change["amount"] * change["price"].where(possible, 0.0)
-        total = (
-            change.rename(columns={"source": "place"})
-            .groupby(["place", "item", "month"], as_index=False)[["amount", "paid", "freeze"]]
-            .sum()
-        )
+        groups = change.rename(columns={"source": "place"}).groupby(["place", "item", "month"], as_index=False)
+        total = groups[["amount", "paid", "freeze"]].sum()
         why = np.where(total["freeze"].gt(0), "broken_freeze", "")
         each = (total["paid"] / total["amount"].where(total["amount"].gt(0))).fillna(0.0)
         return "changing_the_plan", total, total["amount"], each, why
@@ -413,9 +404,7 @@ class Recount:
         """Money by named cost and month, from quantities of the plan and prices derived here."""
         due, stock, lots, bought, shipped = self.due_lines, self.stock_lines, self.lots, self.bought, self.shipped
         load, people, shifts = self.load.reset_index(), self.people.reset_index(), self.shifts.reset_index()
-        sold = self.outward.drop(columns="month").rename(
-            columns={"item": "product", "destination": "market", "arrival": "month"}
-        )
+        sold = self.outward[["item", "destination", "arrival", "quantity"]].set_axis([*DUE, "quantity"], axis=1)
         sold = sold.merge(due[[*DUE, "price_given"]], "left", DUE)
         change = (load["regular"] + load["overtime"]).groupby(load["resource"]).diff().abs().fillna(0.0)
         passed = self.recorded.join(self.exceptions["price"], rsuffix="_given").reset_index()

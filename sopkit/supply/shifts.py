@@ -82,7 +82,9 @@ def where_closed(plan: Recount, *, line: bool) -> pd.Series:
     if shut.empty:
         return pd.Series(dtype=float)
     if line:
-        moves = [(plan.made.merge(plan.steps[["item", "way", "resource"]], on=["item", "way"]), "resource", "month")]
+        moves = [
+            (plan.made.merge(plan.making.steps[["item", "way", "resource"]], on=["item", "way"]), "resource", "month")
+        ]
     else:
         moves = [(plan.made, "site", "month"), (plan.bought, "site", "available")]
         moves += [(plan.inward, "destination", "arrival"), (plan.shipped, "origin", "month")]
