@@ -87,9 +87,9 @@ class Lived:
         plan = Plan(self.book.tables, self.book.company, self.book.cycle).with_tables(tables)
         plan = plan.with_tables(self.session.plan(tables))
         costs, quick = plan["supply_costs"], self._lived(future)
-        told = compare.measures(plan, statement := finance.pnl(plan))
+        cell = compare.outcome(plan, finance.pnl(plan), BASE)
+        told = cell["measured"] | {"lowest cash": cell["cash_low"]}
         told["service penalties"] -= costs.loc[costs["cost"] == "changing_the_plan", "amount"].sum()
-        told["lowest cash"] = float(compare.outcome(plan, statement, BASE)["cash_low"])  # type: ignore[arg-type]
         for measure, value in told.items():
             if abs(value - quick[measure]) > compare.CENT:
                 raise SopkitError(
