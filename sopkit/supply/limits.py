@@ -168,24 +168,24 @@ class Solved:
         self.time = dict(zip(self.months, self.network.time.timestamps, strict=True))
 
     @cached_property
-    def kinds(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def kinds(self) -> np.ndarray:
         """What a unit of each decision brings in revenue, costs in cash, and costs in service penalties."""
         expressions = self.matrix.expressions
 
         def summed(*names: str) -> np.ndarray:
             return np.sum([np.asarray(expressions[name][1].sum(axis=0)).ravel() for name in names], axis=0)
 
-        return summed("revenue"), summed(*CASH), summed(*POLICY)
+        return np.array([summed("revenue"), summed(*CASH), summed(*POLICY)])
 
     @cached_property
-    def _prices(self) -> list[np.ndarray]:
-        return [self.session.parts.prices(kind) for kind in self.kinds]
+    def _prices(self) -> np.ndarray:
+        return self.session.parts.prices(self.kinds)
 
     def gain(self, row: int) -> Gain:
         """What one more unit of a row's limit brings."""
         keeps = ((name, one.shadow_price[row]) for name, one in self.answer.broken.items())
         promise, kept = next((each for each in keeps if each[1] > NOTHING), ("", 0.0))
-        revenue, cash_cost, penalties = (float(price[row]) for price in self._prices)
+        revenue, cash_cost, penalties = self._prices[:, row].tolist()
         return Gain(revenue, cash_cost, penalties, promise, float(kept))
 
     @cached_property

@@ -160,20 +160,18 @@ class Loaded:
             self.found = self.first[1]
         self.matrix = other
 
-    def prices(self, cost: np.ndarray) -> np.ndarray:
-        """The part of every shadow price of the first answer that the costs `cost` make up: those of its basis.
+    def prices(self, costs: np.ndarray) -> np.ndarray:
+        """The part of every shadow price of the first answer that each row of `costs` makes up: those of its basis.
 
         Of a basis B the shadow prices y solve y B = c(B): they are linear in costs, so parts of the costs give parts
         of the prices.
         """
-        assert self.first is not None
-        status = self.first[0]
-        basic = highspy.HighsBasisStatus.kBasic
-        columns = np.flatnonzero([one == basic for one in status.col_status])
-        rows = np.flatnonzero([one != basic for one in status.row_status])
-        priced = np.zeros(self.matrix.shape[0])
+        basic = int(highspy.HighsBasisStatus.kBasic)
+        columns, rows = np.flatnonzero(self.basis[0] == basic), np.flatnonzero(self.basis[1] != basic)
+        priced = np.zeros((len(costs), self.matrix.shape[0]))
         if len(rows):
-            priced[rows] = splu(csc_array(self.matrix.a[rows][:, columns]).T.tocsc()).solve(cost[columns])
+            solve = splu(csc_array(self.matrix.a[rows][:, columns]).T.tocsc()).solve
+            priced[:, rows] = [solve(cost[columns]) for cost in costs]
         return priced
 
     @cached_property

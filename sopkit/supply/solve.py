@@ -99,14 +99,13 @@ class Parts:
         found = np.append(base.values, np.zeros(extra)) if self.matrix.integer.any() else None
         return Loaded(other, basis, large=self.large, effort=self.effort, found=found, stop=self.stop).answer()
 
-    def prices(self, cost: np.ndarray) -> np.ndarray:
-        """The part of each shadow price of the plan that the costs `cost` make up."""
+    def prices(self, costs: np.ndarray) -> np.ndarray:
+        """The part of each shadow price of the plan that each row of `costs` makes up."""
         self.answer()
-        found = np.zeros(self.matrix.shape[0])
+        found, every = np.zeros((len(costs), self.matrix.shape[0])), slice(None)
         for number, (rows, columns) in enumerate(self.places):
-            found[slice(None) if rows is None else rows] = self._at(number).prices(
-                cost if columns is None else cost[columns]
-            )
+            mine = costs[:, every if columns is None else columns]
+            found[:, every if rows is None else rows] = self._at(number).prices(mine)
         return found
 
     def let_go(self) -> None:
