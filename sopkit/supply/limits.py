@@ -40,6 +40,11 @@ class Limit:
 
 CLOSED = "where the site is closed: to open it costs more than it brings"
 
+
+def _given(letters: str, one_more: str, place: str, item: str = "", unit: str = "units") -> Limit:
+    return Limit(letters, unit, one_more, place, item, given=True)
+
+
 LIMITS = {
     "regular_capacity": Limit("r t", "hours", "hour on {r}", "{r}"),
     "overtime_capacity": Limit("r t", "hours", "overtime hour on {r}", "{r}"),
@@ -54,28 +59,22 @@ LIMITS = {
     "space": Limit("n t", "m3", "m3 of space at {n}", "{n}"),
     "money_in_stock": Limit("t", "currency", "unit of money allowed in stock", "company"),
     "carbon_cap": Limit("t", "kg", "kg of carbon allowed by the end", "company"),
-    "opening_stock": Limit("i n", "units", "on hand at the start, because nothing new arrives in time", "{n}", "{i}",
-        given=True),
-    "no_late_orders": Limit("s i n t", "units", "ordered so late that it would arrive after the plan", "{s} {n}", "{i}",
-        given=True),
-    "no_late_shipments": Limit("o d i t", "units", "sent so late that it would arrive after the plan", "{o} {d}", "{i}",
-        given=True),
-    "ages": Limit("i n a t", "units", "young enough to be used, because older ones are scrapped", "{n}", "{i}",
-        given=True),
-    "set_up_first": Limit("i w t", "units", "for which no lot is set up: it does not fit, or costs more than it brings",
-        "{w}", "{i}", given=True),
-    "closed_takes_nothing": Limit("i n h t", "units", CLOSED, "{n}", "{i}", given=True),
-    "closed_makes_nothing": Limit("i w h t", "units", "where the line is closed: to open it costs more than it brings",
-        "{w}", "{i}", given=True),
-    "closed_sends_nothing": Limit("i n h t", "units", CLOSED, "{n}", "{i}", given=True),
-    "ways_in_date": Limit("i w t", "units", "made in a way outside of its dates", "{w}", "{i}", given=True),
-    "whole_lots": Limit("s i n t", "units", "beyond whole lots: another lot costs more than it brings", "{s} {n}",
-        "{i}", given=True),
-    "full_loads": Limit("o d g t", "units", "beyond full loads: another load costs more than it brings", "{o} {d}",
-        "{g}", given=True),
-    "order_first": Limit("s i n t", "units",
-        "for which no order is placed: the minimum order costs more than it brings", "{s} {n}", "{i}", given=True),
-    "opening_people": Limit("n q", "people", "employed at the start", "{n} {q}", given=True),
+    "opening_stock": _given("i n", "on hand at the start, because nothing new arrives in time", "{n}", "{i}"),
+    "no_late_orders": _given("s i n t", "ordered so late that it would arrive after the plan", "{s} {n}", "{i}"),
+    "no_late_shipments": _given("o d i t", "sent so late that it would arrive after the plan", "{o} {d}", "{i}"),
+    "ages": _given("i n a t", "young enough to be used, because older ones are scrapped", "{n}", "{i}"),
+    "set_up_first": _given("i w t", "for which no lot is set up: it does not fit, or costs more than it brings",
+        "{w}", "{i}"),
+    "closed_takes_nothing": _given("i n h t", CLOSED, "{n}", "{i}"),
+    "closed_makes_nothing": _given("i w h t", "where the line is closed: to open it costs more than it brings",
+        "{w}", "{i}"),
+    "closed_sends_nothing": _given("i n h t", CLOSED, "{n}", "{i}"),
+    "ways_in_date": _given("i w t", "made in a way outside of its dates", "{w}", "{i}"),
+    "whole_lots": _given("s i n t", "beyond whole lots: another lot costs more than it brings", "{s} {n}", "{i}"),
+    "full_loads": _given("o d g t", "beyond full loads: another load costs more than it brings", "{o} {d}", "{g}"),
+    "order_first": _given("s i n t", "for which no order is placed: the minimum order costs more than it brings",
+        "{s} {n}", "{i}"),
+    "opening_people": _given("n q", "employed at the start", "{n} {q}", unit="people"),
 }  # fmt: skip
 
 

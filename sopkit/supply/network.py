@@ -385,10 +385,8 @@ class Flow(Group):
             for way in ways[item]:
                 site = making.site[item, way]
                 first_month, last_month = making.dates[item, way]
-                open_from = next(
-                    (at for at, t in enumerate(time.timestamps) if first_month <= t <= last_month), math.inf
-                )
-                at = max([open_from, *(first[c].get(site, math.inf) for c in making.needs[item, way])])
+                opens = (at for at, t in enumerate(time.timestamps) if first_month <= t <= last_month)
+                at = max([next(opens, math.inf), *(first[c].get(site, math.inf) for c in making.needs[item, way])])
                 for one in (item, *making.comes_out[item, way]):
                     sooner(one, site, at)
             reached = sorted(first[item])
@@ -461,9 +459,8 @@ class Stock(Group):
         self.covered_at_end = Lists((each, later) for each in goes_on for later in self.covered[*each, months[-1]])
         self.end_stock = {at: least for at, least in at_end.items() if least > 0 or self.covered_at_end[at]}
         own = policies.end_stock_price  # else so high that emptying the shop when the horizon ends never pays
-        self.end_stock_price = {
-            (i, n): own or self.standard_cost[i] + self.safety_price.get((i, n), 0.0) for i, n in self.end_stock
-        }
+        missed = {at: self.standard_cost[at[0]] + self.safety_price.get(at, 0.0) for at in self.end_stock}
+        self.end_stock_price = {at: own or price for at, price in missed.items()}
         self.shelf_life = _positive(things, "item", "shelf_life")
         self.perishable = [(i, n) for i, n in flow.stocks if i in self.shelf_life]
         self.disposal_price = _dict(wished[among(wished, pair, kept)], pair, "disposal_price")
@@ -550,9 +547,8 @@ class Buying(Group):
         self.share_limit = _dict(offers[offers["share_limit"].lt(1)], key, "share_limit")
         usual = _dict(offers, key, "capacity")
         special = _dict(time.planned(tables["supplier_capacity"]), f"{key} month", "capacity")
-        self.capacity = {(*offer, t): most for offer, most in usual.items() for t in time.months} | {
-            at: most for at, most in special.items() if at[:3] in self.usual_price
-        }
+        special = {at: most for at, most in special.items() if at[:3] in self.usual_price}
+        self.capacity = {(*offer, t): most for offer, most in usual.items() for t in time.months} | special
         self.late = [(*offer, t) for offer in self.offers for t in time.too_late(min(self.leads[offer]))]
         breaks = tables["price_breaks"].sort_values([*key.split(), "from_quantity"])
         breaks = breaks[among(breaks, key, self.usual_price)]
@@ -672,9 +668,8 @@ class Shifts(Group):
         }
         self.out_of_date = [(h, t) for h, row in rows.items() for t in time.outside(row["valid_from"], row["valid_to"])]
         self.opens = opens = {n: some[0] for n, some in on.items() if n not in self.of}
-        self.below = {h: [last] for some in on.values() for last, h in pairwise(some)} | {
-            some[0]: [opens[site[r]]] for r, some in self.of.items() if some and site[r] in opens
-        }
+        first = {some[0]: [opens[site[r]]] for r, some in self.of.items() if some and site[r] in opens}
+        self.below = {h: [last] for some in on.values() for last, h in pairwise(some)} | first
         self.closable = [(i, n, opens[n]) for i, n in flow.stocks if n in opens]
         idle = Lists((r, (i, w)) for i, w, r in resources.operations if not making.hours[i, w, r])
         self.hourless = sorted((*make, self.of[r][0], t) for r, t in resources.overtime_of_shifts for make in idle[r])
@@ -802,22 +797,17 @@ class Lots(Group):
                 need[make] += need[item] / each
         paced = set(resources.change_price)  # to keep their hours steady more may be made than is of use
 
+        hours = {
+            at: most + resources.overtime_limit[at] + shifts.most[at] for at, most in resources.regular_limit.items()
+        }
+
         def most(i: str, w: str, at: int, t: str) -> float:
             steady = [r for r in resources.of[i, w] if making.hours[i, w, r] > 0]
-            return ROOM * min(
-                [float(need[i][at])] * paced.isdisjoint(steady)
-                + [
-                    max(
-                        0.0,
-                        resources.regular_limit[r, t]
-                        + resources.overtime_limit[r, t]
-                        + network.shifts.most[r, t]
-                        - (0.0 if resources.carries.get((i, w, t)) else making.set_up_hours[i, w, r]),
-                    )
-                    / making.hours[i, w, r]
-                    for r in steady
-                ]
-            )
+            lost = [0.0 if resources.carries.get((i, w, t)) else making.set_up_hours[i, w, r] for r in steady]
+            limits = [float(need[i][at])] * paced.isdisjoint(steady)
+            for r, gone in zip(steady, lost, strict=True):
+                limits.append(max(0.0, hours[r, t] - gone) / making.hours[i, w, r])
+            return ROOM * min(limits)
 
         self.largest_run = {(i, w, t): most(i, w, at, t) for i, w in resources.set_ups for at, t in enumerate(months)}
         self.largest_closed = {(i, w, h, t): most(i, w, months.index(t), t) for i, w, h, t in shifts.hourless}
