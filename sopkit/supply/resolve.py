@@ -82,7 +82,7 @@ class Session:
             answer = self.parts.changed(new)
         elif not anew and len(self.parts.places) == 1 and whole.shape == new.shape and not new.integer.any():
             self.how = "coefficients"
-            answer = self.parts.beside(new)
+            answer = self.parts.beside(new, self._stop)
         else:
             self.how = "anew"
             self.parts.let_go()

@@ -62,6 +62,11 @@ def _stacked(parts: list[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
 
 
+def _rows(values: dict, *names: str) -> pd.DataFrame:
+    """Keys and values of a dictionary, in columns called `names`."""
+    return pd.DataFrame([(*key, value) for key, value in values.items()], columns=names)
+
+
 class _Found:
     """Decisions and money as frames; months are text until they are written."""
 
@@ -186,15 +191,12 @@ class _Found:
             return found[:-1]
 
         used, out = (
-            self.make.merge(
-                pd.DataFrame([(*at, each) for at, each in of.items()], columns=["item", "way", "component", "each"]),
-                on=["item", "way"],
-            ).assign(quantity=lambda lots: lots["quantity"] * lots["each"])
+            self.make.merge(_rows(of, "item", "way", "component", "each"), on=["item", "way"])
             for of in (network.flow.usage, network.flow.by_products)
         )
-        receipts = pd.DataFrame(
-            [(*at, quantity) for at, quantity in network.stock.receipts.items()], columns=[*names, "quantity"]
-        )
+        for lots in (used, out):
+            lots["quantity"] *= lots["each"]
+        receipts = _rows(network.stock.receipts, *names, "quantity")
         inward = self.ship[self.ship["destination"].isin(network.flow.items_at)]
         scrapped = summed(self._lines("scrap", "item site month"), *names)
         held = self._lines("hold", "item site month", all_rows=True).set_index(names)["quantity"]
@@ -285,8 +287,8 @@ class _Found:
         frame["leaving"] = before * gone + self._of(frame, index, network.people.leaving, 0.0)
         machine = self.work.merge(network.tables["resources"][["resource", "skill", "crew"]], on="resource")
         machine["work"] = machine["hours"] * machine["crew"]
-        by_hand = [(i, w, k, hours) for (i, w, _, k), hours in network.making.people_hours.items()]
-        hand = self.make.merge(pd.DataFrame(by_hand, columns=["item", "way", "skill", "each"]), on=["item", "way"])
+        by_hand = _rows(network.making.people_hours, "item", "way", "site", "skill", "each")
+        hand = self.make.merge(by_hand, on=["item", "way", "site"])
         hand["work"] = hand["quantity"] * hand["each"]
         work = _stacked([machine[[*names, "work"]], hand[[*names, "work"]]]).groupby(names)["work"].sum()
         needed = work.reindex(pd.MultiIndex.from_frame(frame[names]), fill_value=0.0).to_numpy()
@@ -345,9 +347,7 @@ class _Found:
         missed, overflow = self._lines("miss_end_stock", key), self._lines("overflow", "place month")
         full = overflow["place"].isin(stock.full)
         # what the last plan had for a way or an offer that is gone is no decision, so it is reported and not charged
-        gone = pd.DataFrame(
-            [(*at, q) for at, q in network.kept.gone.items()], columns=["place", "item", "month", "quantity"]
-        )
+        gone = _rows(network.kept.gone, "place", "item", "month", "quantity")
         changes = [
             *(self._lines(decision, key) for decision in ("make_more", "make_less")),
             *(self._lines(decision, "place item site month") for decision in ("order_more", "order_less")),

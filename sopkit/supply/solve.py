@@ -89,7 +89,7 @@ class Parts:
         """The best plan with extra columns to use or not; they stand at the end."""
         return self.beside(self.matrix.with_columns(columns))
 
-    def beside(self, other: Matrix) -> Answer:
+    def beside(self, other: Matrix, stop: threading.Event | None = None) -> Answer:
         """The best plan of a matrix of the same rows and columns, and maybe more at the end, found from this one."""
         base, extra, basis = self.answer(), other.shape[1] - self.matrix.shape[1], None
         if len(self.places) == 1:
@@ -97,7 +97,7 @@ class Parts:
             known = self.answers[0].basis or self._at(0).basis
             basis = np.append(known[0], np.zeros(extra, dtype="int8")), known[1]
         found = np.append(base.values, np.zeros(extra)) if self.matrix.integer.any() else None
-        return Loaded(other, basis, large=self.large, effort=self.effort, found=found, stop=self.stop).answer()
+        return Loaded(other, basis, large=self.large, effort=self.effort, found=found, stop=stop).answer()
 
     def prices(self, costs: np.ndarray) -> np.ndarray:
         """The part of each shadow price of the plan that each row of `costs` makes up."""
