@@ -55,7 +55,7 @@ def explain(session: Session) -> dict[str, pd.DataFrame]:
     """Tables `binding_limits`, `why_short`, `levers` and `level_chase` of the session's base plan."""
     session.parts.changed(session.base.matrix)  # whatever was asked last
     solved, engine = Solved(session), session.engine
-    ask: Callable[..., Solution] = partial(solved_anew, session.book)
+    ask: Callable[..., Solution] = partial(solved_anew, session.book, session.known)
     if solved.near or (engine and engine.address):  # only this process has the plan in the solver
         ask, engine = solved.ask if solved.near else ask, None
     # a process beside this one, where there is one, solves the second

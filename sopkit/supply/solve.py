@@ -216,9 +216,9 @@ def read(book: Book, known: Known, go_on: Callable[[], None] = lambda: None) -> 
     return network, model, whole
 
 
-def solved_anew(book: Book, tables: Mapping[str, pd.DataFrame]) -> Solution:
-    """The best plan of a book with other tables, from nothing."""
-    network, model, whole = read(book.with_tables(tables), Known())
+def solved_anew(book: Book, known: Known, tables: Mapping[str, pd.DataFrame]) -> Solution:
+    """The best plan of a book with other tables, not from any other plan; `known` as in `read`."""
+    network, model, whole = read(book.with_tables(tables), known)
     return Solution(model, whole, Parts(whole, effort=Effort.of(book)).answer(), network)
 
 
