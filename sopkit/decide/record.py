@@ -124,8 +124,8 @@ def combined(book: Book, codes: Sequence[str]) -> pd.DataFrame:
         return pd.DataFrame([row | {"sentence": apart}], columns=names)
     base = Plan(book.tables, book.company, book.cycle, book.scenarios)
     # one question: a model kept warm for more would be built and solved for nothing
-    before, after = base.measures(), _with_costs(base, codes).what_if(both, warm=False, judged=False).measures()
-    gain = float((after - before)["result"] - (after - before)["service penalties"])
+    after = _with_costs(base, codes).what_if(both, warm=False, judged=False).measures()
+    gain = float(after["result"] - after["service penalties"] - after_penalties(book["scenario_results"])[BASE])
     told = [amount(one, book.currency, True) for one in (gain, added)]
     # what they take from each other is taken from what each brings on average over its events
     brings = _brings(book)

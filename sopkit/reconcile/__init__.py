@@ -77,7 +77,8 @@ def measures(plan: Plan) -> dict[str, float]:
     """What plans are compared by, by measure (keys of `MEASURES`); SopkitError where the statement does not tie."""
     from sopkit.reconcile import compare, finance
 
-    return compare.measures(plan, finance.pnl(plan))
+    statement = finance.pnl(plan)
+    return compare.measures(plan, statement, finance.working_capital(plan, statement))
 
 
 def results(base: Plan, plans: Mapping[str, Plan]) -> pd.DataFrame:
