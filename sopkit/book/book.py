@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import pandas as pd
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from sopkit.engine import Engine
 
 SELLING = ["product", "market"]
+Derived = TypeVar("Derived")
 BINDING = ("in force", "late", "contained", "done")  # states of a commitment in which the plan contains it
 
 
@@ -264,9 +265,15 @@ class Book(Mapping[str, pd.DataFrame]):
     # levels --------------------------------------------------------------------------------------------------------
 
     @cached_property
-    def levelled(self) -> dict[str, pd.DataFrame]:
-        """Tables with their levels, once somebody asked for them."""
+    def _known(self) -> dict[Hashable, Any]:
         return {}
+
+    def once(self, what: Hashable, make: Callable[[], Derived]) -> Derived:
+        """What `make` derives from this book, which never changes: derived when it is first asked for, then kept."""
+        if what not in self._known:
+            self._known[what] = make()
+        derived: Derived = self._known[what]
+        return derived
 
     @cached_property
     def traced(self) -> dict[str, pd.DataFrame]:
