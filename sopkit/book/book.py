@@ -239,7 +239,7 @@ class Book(Mapping[str, pd.DataFrame]):
     def names(self, table: str) -> dict[str, str]:
         """Code -> what people call it, from a table with a column `name`."""
         frame, key = self[table], TABLES[table].key[0]
-        return dict(zip(frame[key], frame["name"].where(frame["name"].ne(""), frame[key]), strict=True))
+        return {code: name or code for code, name in zip(frame[key], frame["name"], strict=True)}
 
     def called(self, codes: pd.Series, *tables: str) -> pd.Series:
         """Codes as people call them; a code that no table knows stays as it is."""

@@ -8,7 +8,7 @@ import ipywidgets as widgets
 import pandas as pd
 
 from sopkit import charts, words
-from sopkit.book import Change, Plan
+from sopkit.book import Book, Change, Plan
 from sopkit.cycle import Cycle
 from sopkit.records import last_number
 from sopkit.tables import TABLES
@@ -50,7 +50,7 @@ class ConsensusSheet(_Form):
 
     def __init__(self, cycle: Cycle) -> None:
         super().__init__(cycle)
-        self.plan = self._planned()
+        self.plan = self._planned(cycle.given)
         months = _month_options(cycle.months)
         self.sheet: Sheet | None = None
         self.place: Any = widgets.Box(layout=widgets.Layout(display="block"))
@@ -64,16 +64,20 @@ class ConsensusSheet(_Form):
         self.buttons = widgets.HBox([self.effect, self.store])
         self.message = _Message()
         self.shown = _Shown()
-        self.after = CarryOn(cycle)
+        self.after = CarryOn(cycle, [])
         self.recorded = widgets.HTML()
         self._does(self.effect, self._show_effect, self.message)
         self._does(self.store, self._store, self.message)
         self._begin()
         self._lay_out("Type over the plan, with a reason", within=(self.sheet, *self.buttons.children))
 
-    def _planned(self) -> Plan:
+    def _planned(self, book: Book) -> Plan:
         made = {name: self.cycle.read(name) for name, table in TABLES.items() if table.stage == "demand"}
-        return Plan({**self.cycle.book.tables, **made}, self.cycle.company, self.cycle.cycle)
+        return Plan({**book.tables, **made}, self.cycle.company, self.cycle.cycle)
+
+    def _opened(self) -> None:
+        super()._opened()
+        self.after.offer(list(self.cycle.stale()))
 
     def _told(self) -> None:
         """Show what others stored since this sheet was last made; what is typed here stays."""
@@ -85,7 +89,7 @@ class ConsensusSheet(_Form):
             self._show_recorded(recorded)
             self.message.say("\n".join(["Others changed the plan meanwhile; your draft is kept:", *told]))
         else:
-            self.plan = self._planned()
+            self.plan = self._planned(self.cycle.book)
             self._begin()
             self.message.say("\n".join(["Others changed the plan meanwhile; the sheet shows it:", *told]))
 

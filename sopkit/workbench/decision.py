@@ -43,7 +43,7 @@ class DecisionRoom(_Form):
         from sopkit import decide
 
         super().__init__(cycle)
-        self.book = cycle.book
+        self.book = cycle.given
         self.agenda = _Shown()
         results = self.book["scenario_results"]
         self.titles = results.drop_duplicates("scenario").set_index("scenario")["title"]

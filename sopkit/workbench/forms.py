@@ -112,8 +112,12 @@ class _Control(widgets.VBox):
         still = "".join(one.value for one in self.children if isinstance(one, widgets.HTML) and one.value)
         if os.environ.get("SOPKIT_RUNNER"):
             return {"text/html": still, "text/plain": type(self).__name__}
-        begin()  # while the person still looks at the control, for the figure that follows
+        self._opened()
         return super()._repr_mimebundle_(**more)
+
+    def _opened(self) -> None:
+        """What is worth a wait only where a person looks at the control."""
+        begin()  # for the figure that follows
 
 
 class _Form(_Control):

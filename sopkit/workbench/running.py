@@ -28,7 +28,7 @@ class CarryOn(_Control):
     The notebook stays free meanwhile. Stop ends the run between two files: what is made is whole, the rest stays stale.
     """
 
-    def __init__(self, cycle: Cycle) -> None:
+    def __init__(self, cycle: Cycle, stale: Sequence[str] | None = None) -> None:
         self.cycle = cycle
         self.run = _button("Carry on from here")
         self.stop = _stop("Stop")
@@ -41,7 +41,7 @@ class CarryOn(_Control):
         super().__init__([widgets.HBox([self.run, self.stop, self.bar]), self.message, self.changed])
         self.run.on_click(self._begin)
         self.stop.on_click(self._end)
-        self.offer(list(cycle.stale()))
+        self.offer(list(cycle.stale()) if stale is None else stale)
 
     def offer(self, stale: Sequence[str]) -> None:
         """Show the button where stages are stale, and say which."""

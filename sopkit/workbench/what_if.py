@@ -100,7 +100,7 @@ class WhatIf(_Form):
 
     def __init__(self, cycle: Cycle) -> None:
         super().__init__(cycle)
-        self.tables = cycle.book
+        self.tables = cycle.given
         months = _month_options(cycle.months)
         self.lever = _choice("Change", [(lever.words, name) for name, lever in LEVERS.items() if self._there(lever)])
         self.place = _choice("Of", [])
