@@ -11,7 +11,7 @@ from sopkit.charts.tables import Show, Tile, columns_of, comparison, flow, heat_
 from sopkit.charts.variances import swings, variances
 
 __all__ = [
-    "CSS", "NARROW", "SVG", "WIDE", "About", "Breach", "Figure", "Show", "Tile", "bars", "columns", "columns_of", "comparison",
-    "flow", "heat_map", "line", "lint", "nothing", "panels", "plain", "ranking", "spark", "stair_step", "statement",
-    "swings", "table", "tiles", "variances", "waterfall", "whole",
+    "CSS", "NARROW", "SVG", "WIDE", "About", "Breach", "Figure", "Show", "Tile", "bars", "columns", "columns_of",
+    "comparison", "flow", "heat_map", "line", "lint", "nothing", "panels", "plain", "ranking", "spark", "stair_step",
+    "statement", "swings", "table", "tiles", "variances", "waterfall", "whole",
 ]  # fmt: skip
