@@ -44,10 +44,7 @@ def wape(forecast: ArrayLike, actual: ArrayLike, value: ArrayLike | float = 1.0)
 
 
 def bias(forecast: ArrayLike, actual: ArrayLike) -> float:
-    """Sum (F-A) / sum A, a share; positive = too much was forecast; the forecast from a frozen snapshot at one lag.
-
-    Errors of products cancel here and do not in `wape`: to be shown beside it, always.
-    """
+    """Sum (F-A) / sum A, a share; positive = too much was forecast. To be shown beside WAPE, always."""
     forecast, actual = _pair(forecast, actual)
     return _ratio((forecast - actual).sum(), actual.sum())
 
@@ -97,6 +94,15 @@ def brier(probability: ArrayLike, happened: ArrayLike) -> float:
 def total_sales(sold: ArrayLike) -> float:
     """Sum of the rows given, units or money. The first KPI of every S&OP meeting."""
     return float(np.asarray(sold, dtype=float).sum())
+
+
+def forecast_against_actual(forecast: ArrayLike, actual: ArrayLike) -> tuple[float, float]:
+    """(sum F - sum A, the same / sum A): units or money, and a share; the forecast from a frozen snapshot at one lag.
+
+    Totals against totals: errors of products cancel here and do not in `wape`, which stands beside it.
+    """
+    forecast, actual = _pair(forecast, actual)
+    return float((forecast - actual).sum()), bias(forecast, actual)
 
 
 def gross_margin(net_sales: float, cost_of_goods: float) -> float:

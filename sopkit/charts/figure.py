@@ -118,25 +118,18 @@ class Figure:
     language: str = field(default_factory=language, repr=False)
 
     @property
-    def key(self) -> tuple[str, ...]:
-        """What tells the rows of the first source table apart."""
-        return TABLES[self.source[0]].key if self.source else ()
-
-    @property
     def heading(self) -> tuple[str, str, str]:
         """The title in three lines: who, what in which unit, when and which scenarios."""
         when = ", ".join(filter(None, [self.period, listed(map(say, self.shows), 9)]))
         what = "{title} {unit}" if self.chart is None else "{title} in {unit}"
         return self.who, say(what, self.title, self.unit) if self.unit else self.title, when
 
-    @property
-    def html(self) -> str:
-        """The figure for the pack: no style sheet, no script. `chart` is drawn as it now is."""
+    def __html__(self) -> str:
+        """The figure for the pack: no style sheet, no script, all text escaped. `chart` is drawn as it now is."""
         with speaking(self.language):
-            return self._html()
-
-    def _html(self) -> str:
-        who, what, when = map(safe, self.heading)
+            who, what, when = map(safe, self.heading)
+            source = listed([say(name.replace("_", " ")) for name in self.source], 9)
+            source = say("Source: {tables}", source) if source else ""
         title = safe(self.title)
         lines = (
             ("finding", html.escape(whole(self.look_for))),
@@ -145,8 +138,6 @@ class Figure:
             ("when", when),
         )
         told = "".join(f'<p class="{kind}">{text}</p>' for kind, text in lines if text)
-        source = listed([say(name.replace("_", " ")) for name in self.source], 9)
-        source = say("Source: {tables}", source) if source else ""
         below = " ".join(filter(None, [self.note, source]))
         note = f'<p class="note">{safe(below)}</p>' if below else ""
         body = self.body if self.chart is None else svg(self.chart, self.alt, *self.size)
@@ -155,9 +146,7 @@ class Figure:
             f'<div class="scroll" tabindex="0" role="group" aria-label="{title}">{body}</div>{note}</figure>'
         )
 
-    def __html__(self) -> str:
-        """What a template with autoescape puts in: the figure as it is, because all text in it is escaped already."""
-        return self.html
+    html = property(__html__)
 
     def _repr_html_(self) -> str:
         """The figure for a notebook, with its style, and with what tells a control there when it is stale."""
