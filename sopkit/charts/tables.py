@@ -167,7 +167,8 @@ def table(
     for name, (how, scale) in columns.items():
         if sorts and how.planned_from is None:
             values_ = shown[name].map(plain) if shown[name].dtype == object else shown[name]
-            places.append(values_.rank(method="first", ascending=scale is None))
+            rank = values_.rank(method="first", ascending=scale is None).fillna(len(shown))
+            places.append(rank.astype(int).tolist())
     declared = [TABLES[name] for name in about.get("source", "").split()]
     data = {name: any(name in t.names and t[name].kind == "text" for t in declared) for name in columns}
     rows, before = [], None
@@ -176,7 +177,7 @@ def table(
             rows.append(Row([], Cell(safe(say(name)), "group")))
             before = name
         cells = [_cell(value, *columns[name], data[name]) for name, value in zip(columns, values, strict=True)]
-        rows.append(Row(cells, places=[int(place.fillna(len(shown)).iloc[at]) for place in places]))
+        rows.append(Row(cells, places=[rank[at] for rank in places]))
     left = len(frame) - most
     alt = say("Table of {count} rows: {columns}.", number(len(frame)),
               ", ".join(plain(h.heading) for h, _ in columns.values()))  # fmt: skip

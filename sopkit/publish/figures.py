@@ -75,7 +75,7 @@ def stages(book: Book) -> Figure:
 def eight(book: Book) -> list[Tile]:
     """The eight KPIs that the meeting asks for first, each with its months."""
     there = set(book["kpis"]["kpi"]) if "status" in book.manifest else kpis.EIGHT  # of an audience: what it may see
-    return [_tile(book, name) for name in kpis.EIGHT if name in there]
+    return book.once("tiles", lambda: [_tile(book, name) for name in kpis.EIGHT if name in there])
 
 
 def _tile(book: Book, name: str) -> Tile:
