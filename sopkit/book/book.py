@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import pandas as pd
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from sopkit.engine import Engine
 
 SELLING = ["product", "market"]
+Derived = TypeVar("Derived")
 BINDING = ("in force", "late", "contained", "done")  # states of a commitment in which the plan contains it
 
 
@@ -242,7 +243,7 @@ class Book(Mapping[str, pd.DataFrame]):
     def names(self, table: str) -> dict[str, str]:
         """Code -> what people call it, from a table with a column `name`."""
         frame, key = self[table], TABLES[table].key[0]
-        return dict(zip(frame[key], frame["name"].where(frame["name"].ne(""), frame[key]), strict=True))
+        return {code: name or code for code, name in zip(frame[key], frame["name"], strict=True)}
 
     def called(self, codes: pd.Series, *tables: str) -> pd.Series:
         """Codes as people call them; a code that no table knows stays as it is."""
@@ -268,9 +269,15 @@ class Book(Mapping[str, pd.DataFrame]):
     # levels --------------------------------------------------------------------------------------------------------
 
     @cached_property
-    def levelled(self) -> dict[str, pd.DataFrame]:
-        """Tables with their levels, once somebody asked for them."""
+    def _known(self) -> dict[Hashable, Any]:
         return {}
+
+    def once(self, what: Hashable, make: Callable[[], Derived]) -> Derived:
+        """What `make` derives from this book, which never changes: derived when it is first asked for, then kept."""
+        if what not in self._known:
+            self._known[what] = make()
+        derived: Derived = self._known[what]
+        return derived
 
     @cached_property
     def traced(self) -> dict[str, pd.DataFrame]:

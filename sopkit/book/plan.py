@@ -147,7 +147,7 @@ class Plan(Book):
 
     def __getstate__(self) -> dict[str, Any]:
         """What travels to another process: everything but the model in the solver."""
-        return {name: value for name, value in vars(self).items() if name not in ("_session", "_made", "levelled")}
+        return {name: value for name, value in vars(self).items() if name not in ("_session", "_made", "_known")}
 
 
 def _scenario(plan: Plan, what: Asked, title: str, change: dict[str, Any]) -> Scenario:

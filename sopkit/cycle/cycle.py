@@ -201,6 +201,13 @@ class Cycle:
         return Book(*self._asked())
 
     @property
+    def given(self) -> Book:
+        """`book` as it was last asked for: nothing is read again."""
+        from sopkit.book import Book
+
+        return Book(*(self._given or self._asked()))
+
+    @property
     def plan(self) -> Plan:
         """The cycle's plan as a value that can be asked, changed and compared; `book` with what was planned on it."""
         from sopkit.book import Plan

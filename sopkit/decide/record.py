@@ -10,6 +10,7 @@ import pandas as pd
 
 from sopkit import reconcile
 from sopkit.book import Book, Plan, Scenario, apply, commitments
+from sopkit.book.plan import ON_ASKING
 from sopkit.book.scenarios import BASE
 from sopkit.book.signed import chosen
 from sopkit.decide.answers import UNDECIDED
@@ -30,17 +31,7 @@ def made(base: Plan, scenario: Scenario, *, engine: Engine | str | None = None) 
     Raises what `Plan.what_if` raises.
     """
     plan = base.what_if(scenario, warm=False, engine=engine)
-    hanging = (
-        "binding_limits",
-        "why_short",
-        "levers",
-        "level_chase",
-        "pnl",
-        "working_capital",
-        "budget_bridge",
-        "gaps",
-    )
-    return plan.with_tables({name: plan[name] for name in hanging})
+    return plan.with_tables({name: plan[name] for name in ON_ASKING if TABLES[name].stage != "publish"})
 
 
 def together(book: Book, codes: Sequence[str]) -> Scenario:
