@@ -63,7 +63,8 @@ class Notes:
 
 def as_frame(findings: Iterable[Finding]) -> pd.DataFrame:
     """Findings as a frame of table `findings`, in their order."""
-    rows = [finding.as_row() for finding in findings]
+    if not (rows := [finding.as_row() for finding in findings]):
+        return TABLES["findings"].empty()
     return pd.DataFrame(rows, columns=TABLES["findings"].names).astype({"row": "int64"})
 
 
@@ -84,7 +85,7 @@ def strings(array: pa.ChunkedArray | pa.Array) -> pa.Array:
 
 def shown(array: pa.ChunkedArray | pa.Array | None, where: np.ndarray) -> list[str]:
     """What stands in the source at positions `where`."""
-    return [""] * len(where) if array is None else strings(array.take(pa.array(where))).to_pylist()
+    return [""] * len(where) if array is None or not len(where) else strings(array.take(pa.array(where))).to_pylist()
 
 
 def column_of(column: Column, array: pa.ChunkedArray, source: Source, notes: Notes) -> tuple[Any, np.ndarray]:

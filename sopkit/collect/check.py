@@ -202,7 +202,7 @@ def _bounds(column: Column, values: pd.Series, array: Any, notes: Notes, bad: np
         for words, holds in column.rules:
             if words == "first day of a month":
                 continue  # found by the parser, which knows whether rows are summed
-            where = np.flatnonzero((values.notna() & ~holds(values)).to_numpy())
+            where = np.flatnonzero(~holds(values.to_numpy()))
             notes.cells(where, column.name, shown(array, where), f"must be {words}", "Correct the cell.")
             bad[where] = True
 

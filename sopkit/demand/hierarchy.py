@@ -81,7 +81,8 @@ def _label(level: Sequence[str]) -> str:
 def _names(frame: pd.DataFrame, level: Sequence[str]) -> pd.Series:
     if not level:
         return pd.Series(TOTAL, index=frame.index)
-    return frame[list(level)].astype(str).agg("/".join, axis=1).radd(f"{_label(level)}: ")
+    codes = zip(*(frame[column].astype(str) for column in level), strict=True)
+    return pd.Series([f"{_label(level)}: {'/'.join(code)}" for code in codes], frame.index)
 
 
 def reconcile(
@@ -163,7 +164,8 @@ def coherent(
             )
         )
         low = np.maximum(low, 0.0)
-    low[(before[-len(low) :] == 0).all(axis=1)] = 0.0  # what has ended gets nothing of its siblings' volume
+    ended = (before[-len(low) :] == 0).all(axis=1, keepdims=True)  # such gets nothing of its siblings' volume
+    low = np.where(ended, 0.0, low)
     after = tree.summing @ low
     out = frame.reset_index()
     quantiles = [column for column in out if column.startswith("p") and column[1:].replace(".", "").isdigit()]
