@@ -33,9 +33,8 @@ STEP_WORDS = {
     "consensus": "overrides",
 }
 STAIR = tuple(STEP_WORDS)
-STREAM_WORDS = {
+STREAM_WORDS = STEP_WORDS | {
     "naive": "naive forecast",
-    "baseline": "statistical baseline",
     "statistical": "numbers with all layers",
     "sales": "sales department's forecast",
     "blended": "blended forecast",
