@@ -10,6 +10,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from operator import methodcaller
 from typing import Any
 
@@ -61,6 +62,11 @@ class Baseline:
     weights: pd.DataFrame
     fitted: pd.DataFrame
     ranges: Ranges = field(repr=False)
+
+    @cached_property
+    def wide(self) -> pd.DataFrame:
+        """`fitted` as series x months: y, then fitted."""
+        return self.fitted.pivot(index="unique_id", columns="ds", values=["y", "fitted"])
 
 
 def forecast(
