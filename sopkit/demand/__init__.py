@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from sopkit.engine import Engine
 
 # what the room imports late: a run imports it once, for all kernels
-IMPORTED_LATE = ("statsforecast.models", "hierarchicalforecast.methods")
+IMPORTED_LATE = ("statsforecast.models", "sklearn.linear_model", "hierarchicalforecast.methods")
 
 
 def plan(book: Book, *, engine: Engine | str | None = None, kept: Book | None = None) -> dict[str, pd.DataFrame]:
