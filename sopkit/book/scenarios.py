@@ -109,7 +109,7 @@ class Scenario(BaseModel):
     `probability`, or takes it from table suppliers (`supplier`: its risk) or pipeline (`opportunity`).
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     title: str
     owner: str = ""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import unquote_plus
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from sopkit.errors import SettingsError
 from sopkit.tables.source import Currency, Positive, RawFile, Settings, Share, Source, setting
@@ -97,12 +97,26 @@ class StreamLimits(Settings):
     least: Share = setting(0.0, "least weight", "share")
     most: Share = setting(1.0, "most weight", "share")
 
+    @field_validator("most")
+    @classmethod
+    def _not_below_least(cls, most: float, limits: ValidationInfo) -> float:
+        if most < (least := limits.data.get("least", 0.0)):
+            raise ValueError(f"{most:g} is less than `least`, {least:g}: exchange the two")
+        return most
+
 
 class Consensus(Settings):
     """How the streams become one number."""
 
     streams: dict[Stream, StreamLimits] = setting({"statistical": StreamLimits(), "sales": StreamLimits()}, "the streams that are blended, with their limits")
     lag: int = setting(1, "the lag at which streams are judged", "months", ge=0, le=12)
+
+    @field_validator("streams")
+    @classmethod
+    def _one_at_least(cls, streams: dict[Stream, StreamLimits]) -> dict[Stream, StreamLimits]:
+        if not streams:
+            raise ValueError("nothing to blend: name statistical, sales or both, or remove the line")
+        return streams
 
 
 class Database(Settings):
@@ -143,6 +157,13 @@ class DemandRules(Settings):
     xyz: tuple[Positive, Positive] = setting((0.25, 0.50), "variation at which X ends, and Y", "share")
     exceptions_shown: int = setting(15, "most exceptions shown", "exceptions", ge=1)
     exceptions_each: int = setting(4, "most of them for one cause", "exceptions", ge=1)
+
+    @field_validator("abc", "xyz")
+    @classmethod
+    def _in_order(cls, ends: tuple[float, float]) -> tuple[float, float]:
+        if ends[0] > ends[1]:
+            raise ValueError(f"{ends[0]:g} stands before {ends[1]:g}: write the smaller one first")
+        return ends
 
 
 class DecisionRule(Settings):
