@@ -244,7 +244,7 @@ demand:
   xyz: [0.5, 0.25]
 kpi_targets:
   fill_rate: {target: .nan, owner: x}
-rates: {USD: .inf}
+rates: {USD: .inf, GBP: {2026-13: 1.1}}
 tables:
   prices: {multiply: {price: .inf}}
 """
@@ -261,6 +261,7 @@ def test_numbers_that_contradict_each_other_or_have_no_end_are_refused_with_thei
         "line 7: demand.xyz: 0.5 stands before 0.25: write the smaller one first",
         "line 9: kpi_targets.fill_rate.target: Input should be a finite number",
         "line 10: rates.USD: Input should be a finite number",
+        "line 10: rates.GBP.2026-13: '2026-13' is not a month; write it like 2026-11",
         "line 12: tables.prices.multiply.price: Input should be a finite number",
     ]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import unquote_plus
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from sopkit.errors import SettingsError
 from sopkit.tables.source import Currency, Positive, RawFile, Settings, Share, Source, setting
@@ -17,7 +17,16 @@ from sopkit.words.languages import languages
 # a part of a URL's query that may be a secret; `passfile` and `sslkey` name files
 SECRETS = re.compile(r"(pass(?!file)\w*|pwd|secret|token|api_?key|access_?key|credentials?)\s*=")
 ALWAYS = "1900-01"  # the month from which a rate without a month holds
-Month = Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
+
+
+
+def _a_month(text: str) -> str:
+    if text and not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", text):
+        raise ValueError(f"{text!r} is not a month; write it like 2026-11")
+    return text
+
+
+Month = Annotated[str, AfterValidator(_a_month)]  # empty = none
 Better = Literal["higher", "lower"]
 Stream = Literal["statistical", "sales"]
 KpiName = Literal[
@@ -81,14 +90,7 @@ class Assumption(Settings):
     statement: str = setting(..., "what is assumed", example="Customers go on paying after 44 days.")
     owner: str = setting(..., "who answers for it", example="Ines Duarte")
     table: str = setting("", "the table it stands in for", example="balance_sheet")
-    expires: str = setting("", "last cycle in which it holds; empty = until removed", "month", example="2027-06")
-
-    @field_validator("expires")
-    @classmethod
-    def _a_month(cls, expires: str) -> str:
-        if expires and not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", expires):
-            raise ValueError(f"{expires!r} is not a month; write it like 2026-11")
-        return expires
+    expires: Month = setting("", "last cycle in which it holds; empty = until removed", "month", example="2027-06")
 
 
 class StreamLimits(Settings):
@@ -223,7 +225,7 @@ class Company(Settings):
     )
     kpi_targets: dict[KpiName, KpiTarget] = setting({}, "the target of a KPI, by the KPI's name")
     assumptions: dict[str, Assumption] = setting({}, "what is missing and planned around, by a code of one's own")
-    rates: dict[Currency, dict[Month, Positive]] = setting(
+    rates: dict[Currency, dict[Annotated[Month, Field(min_length=1)], Positive]] = setting(
         {}, "money of the company for one unit of another currency; by month where it changes, each from its month on: "
         "rows with a month take that month's rate, all others the rate of the plan's first month", "currency",
         example="{USD: 0.92, GBP: {2025-01: 1.19, 2026-04: 1.15}}",
