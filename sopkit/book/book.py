@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import pandas as pd
 
@@ -47,6 +47,7 @@ class Book(Mapping[str, pd.DataFrame]):
     scenarios: Mapping[str, Scenario] = field(default_factory=dict)
     questions: Sequence[Question] = ()
     manifest: Mapping[str, Any] = field(default_factory=dict)
+    planned_as: ClassVar[type[Plan]]  # what the stages make of a book; said where it is defined, in `book.plan`
 
     @classmethod
     def of(cls, tables: Mapping[str, pd.DataFrame], company: Company, cycle: str) -> Self:
@@ -331,11 +332,9 @@ class Book(Mapping[str, pd.DataFrame]):
         return self.demand(engine=engine).supply(engine=engine)
 
     def _planned(self, stage: str, engine: Engine | str | None) -> Plan:
-        from sopkit.book.plan import Plan
-
         # every stage is a room of its name whose door is `plan(book, engine=...)`: the book knows no more of it
         frames = import_module(f"sopkit.{stage}").plan(self, engine=engine)
-        return Plan(**{one.name: getattr(self, one.name) for one in fields(Book)}).with_tables(frames)
+        return self.planned_as(**{one.name: getattr(self, one.name) for one in fields(Book)}).with_tables(frames)
 
     # what it is ----------------------------------------------------------------------------------------------------
 
