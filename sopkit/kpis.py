@@ -263,6 +263,17 @@ EIGHT = tuple(KPIS)[:8]
 NEAR_MONTHS = 3
 PAST, PLAN = "past", "plan"
 CASH_DAYS = ("days_inventory", "days_sales", "days_payables", "cash_to_cash")
+# what plans are compared by, in the order of every comparison, and its unit
+MEASURES = {
+    "net sales": "currency", "gross margin": "currency", "gross margin rate": "share", "result": "currency",
+    "service penalties": "currency", "fill rate": "share", "units lost": "units", "backlog at the end": "units",
+    "mean stock value": "currency", "working capital at the end": "currency", "overtime": "hours",
+    "mean utilisation": "share",
+}  # fmt: skip
+LOWER = (  # of these less is better
+    "service penalties", "units lost", "backlog at the end", "mean stock value", "working capital at the end",
+    "overtime",
+)  # fmt: skip
 
 
 def value(book: Mapping[str, pd.DataFrame], name: str, period: str) -> float | None:

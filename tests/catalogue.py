@@ -19,7 +19,6 @@ from sopkit import kpis, words
 from sopkit.charts.notation import SHOWN as SHOWN_BY_LOOK
 from sopkit.collect import complete
 from sopkit.publish.workbook import LEVELS, SHEETS
-from sopkit.reconcile import MEASURES
 from sopkit.supply.check import _Rules
 from sopkit.supply.explain import SHORTAGES
 from sopkit.supply.formulation import _unit
@@ -198,7 +197,7 @@ def _words() -> Iterator[str]:
     for made in MADE:
         yield made.words
     yield from SHOWN_BY_LOOK
-    yield from MEASURES
+    yield from kpis.MEASURES
     yield from (limit.one_more for limit in LIMITS.values())
     yield from (told for *_, told in (*WIDER, *SHORTAGES.values()))
     for name in (*CASH, *POLICY, "revenue"):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 import pandas as pd
 
@@ -48,6 +48,7 @@ class Book(Mapping[str, pd.DataFrame]):
     scenarios: Mapping[str, Scenario] = field(default_factory=dict)
     questions: Sequence[Question] = ()
     manifest: Mapping[str, Any] = field(default_factory=dict)
+    planned_as: ClassVar[type[Plan]]  # what the stages make of a book; said where it is defined, in `book.plan`
 
     @classmethod
     def of(cls, tables: Mapping[str, pd.DataFrame], company: Company, cycle: str) -> Self:
@@ -354,12 +355,10 @@ class Book(Mapping[str, pd.DataFrame]):
         return self.demand(engine=engine).supply(engine=engine)
 
     def _planned(self, stage: str, engine: Engine | str | None) -> Plan:
-        from sopkit.book.plan import Plan
-
         # every stage is a room of its name whose door is `plan(book, engine=...)`: the book knows no more of it
         frames = import_module(f"sopkit.{stage}").plan(self, engine=engine)
-        plan = self if isinstance(self, Plan) else Plan(**{one.name: getattr(self, one.name) for one in fields(Book)})
-        return plan.with_stage(stage, frames)
+        kind, given = self.planned_as, {one.name: getattr(self, one.name) for one in fields(Book)}
+        return (self if isinstance(self, kind) else kind(**given)).with_stage(stage, frames)
 
     def with_stage(self, stage: str, frames: Mapping[str, pd.DataFrame]) -> Self:
         """This book with what `stage` made of it, `frames`; what it or a later stage had made before is gone.

@@ -137,17 +137,20 @@ class Plan(Book):
 
     def compare(self, *others: Plan, look_for: str = "") -> Figure:
         """`side_by_side` as a figure: a row a measure, the difference below each value."""
-        from sopkit import charts
+        from sopkit import charts, kpis
 
-        frame, room = self.side_by_side(*others), _room("reconcile")
+        frame = self.side_by_side(*others)
         return charts.comparison(
-            frame, title="Plans side by side", measures=room.MEASURES, lower=room.LOWER, look_for=look_for,
+            frame, title="Plans side by side", measures=kpis.MEASURES, lower=kpis.LOWER, look_for=look_for,
             base_name=frame["title"].iloc[0], source="demand_plan supply_plan",
         )  # fmt: skip
 
     def __getstate__(self) -> dict[str, Any]:
         """What travels to another process: everything but the model in the solver."""
         return {name: value for name, value in vars(self).items() if name not in ("_session", "_made", "_known")}
+
+
+Book.planned_as = Plan
 
 
 def _scenario(plan: Plan, what: Asked, title: str, change: dict[str, Any]) -> Scenario:

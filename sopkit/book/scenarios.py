@@ -16,6 +16,7 @@ from sopkit.book.ask import chosen
 from sopkit.errors import SettingsError, nearest
 from sopkit.files import replace_file
 from sopkit.tables import BY_NAME, TABLES, Table, load_yaml, to_yaml, validated
+from sopkit.tables.company import Month
 from sopkit.words import heading, local, say, span, with_unit
 
 if TYPE_CHECKING:
@@ -96,11 +97,7 @@ class Change(BaseModel):
 
 BASE = "base"  # the plan without changes, among scenarios and options
 # a month like 2026-12, which YAML may read as a day; nothing is empty
-_Month = Annotated[
-    str,
-    BeforeValidator(lambda value: "" if value is None else str(value)[:7]),
-    Field(pattern=r"^(\d{4}-(0[1-9]|1[0-2]))?$"),
-]
+_Month = Annotated[Month, BeforeValidator(lambda value: "" if value is None else str(value)[:7])]
 
 
 class Scenario(BaseModel):
@@ -111,7 +108,7 @@ class Scenario(BaseModel):
     `probability`, or takes it from table suppliers (`supplier`: its risk) or pipeline (`opportunity`).
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     title: str
     owner: str = ""

@@ -15,7 +15,7 @@ from sopkit.book.scenarios import BASE
 from sopkit.book.signed import chosen
 from sopkit.decide.answers import UNDECIDED
 from sopkit.decide.table import after_penalties
-from sopkit.errors import SettingsError
+from sopkit.errors import SettingsError, nearest
 from sopkit.tables import PLAN_OF_RECORD, TABLES
 from sopkit.words import amount, say
 
@@ -41,7 +41,8 @@ def together(book: Book, codes: Sequence[str]) -> Scenario:
     """
     unknown = [code for code in codes if code not in book.scenarios]
     if unknown:
-        raise SettingsError(f"{unknown[0]!r} was adopted and is no scenario of this cycle: write it in scenarios.yaml.")
+        fix = f"{nearest(unknown[0], book.scenarios)} Correct it, or write it in scenarios.yaml."
+        raise SettingsError(f"no scenario of this cycle is called {unknown[0]!r}; {fix}")
     for one, two in combinations(codes, 2):
         if wrong := _contradiction(book, one, two):
             raise SettingsError(

@@ -13,18 +13,6 @@ if TYPE_CHECKING:
 
 USUAL = 300  # sampled futures where somebody asks and company.yaml says none
 
-# what plans are compared by, in the order of every comparison, and its unit
-MEASURES = {
-    "net sales": "currency", "gross margin": "currency", "gross margin rate": "share", "result": "currency",
-    "service penalties": "currency", "fill rate": "share", "units lost": "units", "backlog at the end": "units",
-    "mean stock value": "currency", "working capital at the end": "currency", "overtime": "hours",
-    "mean utilisation": "share",
-}  # fmt: skip
-LOWER = (  # of these less is better
-    "service penalties", "units lost", "backlog at the end", "mean stock value", "working capital at the end",
-    "overtime",
-)  # fmt: skip
-
 
 def plan(book: Book, *, engine: Engine | str | None = None, futures: int = 0) -> dict[str, pd.DataFrame]:
     """Every table of stage reconcile, from the tables it reads and the scenarios of the book.
@@ -74,7 +62,7 @@ def money(book: Book) -> dict[str, pd.DataFrame]:
 
 
 def measures(plan: Plan) -> dict[str, float]:
-    """What plans are compared by, by measure (keys of `MEASURES`); SopkitError where the statement does not tie."""
+    """What plans are compared by, each of `kpis.MEASURES`; SopkitError where the statement does not tie."""
     from sopkit.reconcile import compare, finance
 
     statement = finance.pnl(plan)

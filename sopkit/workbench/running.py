@@ -17,7 +17,7 @@ import pandas as pd
 from sopkit import charts, words
 from sopkit.cycle import Cycle
 from sopkit.errors import StageError
-from sopkit.reconcile import LOWER, MEASURES
+from sopkit.kpis import LOWER, MEASURES
 from sopkit.tables import STAGES, TABLES
 from sopkit.workbench import forms
 
