@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -41,9 +43,8 @@ def chosen(frame: pd.DataFrame, where: Mapping[str, Any], what: str) -> pd.Serie
         if not values:
             raise SettingsError(f"{what}: {name} names no value; name one or several, or leave {name} out")
         if pd.api.types.is_datetime64_any_dtype(frame[name]):
-            spans = [_span(value, f"{what}: {name}") for value in values]
-            within = [frame[name].between(first, last) for first, last in spans]
-            mask &= pd.concat(within, axis=1).any(axis=1)
+            spans = (_span(value, f"{what}: {name}") for value in values)
+            mask &= reduce(or_, (frame[name].between(first, last) for first, last in spans))
             continue
         unknown = [value for value in values if not frame[name].eq(value).any()]
         if unknown and len(frame):
@@ -70,8 +71,10 @@ def _span(value: Any, what: str) -> tuple[pd.Timestamp, pd.Timestamp]:
 
 def with_levels(book: Book, name: str) -> pd.DataFrame:
     """Table `name` with a column for each level above those it has; items have the family of their product."""
-    if name in book.levelled:
-        return book.levelled[name]
+    return book.once(("levels", name), lambda: _levels(book, name))
+
+
+def _levels(book: Book, name: str) -> pd.DataFrame:
     full = book.with_levels(book[name])
     if "item" in full and "family" not in full:
         full["family"] = book.families(full["item"]).fillna(MATERIALS)
@@ -80,7 +83,6 @@ def with_levels(book: Book, name: str) -> pd.DataFrame:
         full["uom"] = full[counted].map(book.uom).fillna(book.units)
     if "month" in full:
         full["year"] = full["month"].dt.year.astype(str)
-    book.levelled[name] = full
     return full
 
 
