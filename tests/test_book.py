@@ -247,13 +247,13 @@ def test_the_demo_book_gives_the_plan_of_the_batch(demo_run, finished):
 
 def test_questions_asked_from_several_threads_at_once_wait_for_each_other(plan, monkeypatch):
     """JupyterLab answers controls beside the running cell: HiGHS, asked twice at once, ended the whole kernel."""
-    inside, most, real = [], [], resolve.built
+    inside, most, real = [], [], resolve.read
 
-    def watched(network):
+    def watched(*changed):
         inside.append(1)
         most.append(len(inside))
         time.sleep(0.05)
-        made = real(network)
+        made = real(*changed)
         inside.pop()
         return made
 
@@ -261,7 +261,7 @@ def test_questions_asked_from_several_threads_at_once_wait_for_each_other(plan, 
         return plan.what_if("capacity", column="overtime_limit", add=more).measures()
 
     alone = {more: ask(more) for more in (5, 10, 15)}
-    monkeypatch.setattr(resolve, "built", watched)
+    monkeypatch.setattr(resolve, "read", watched)
     with ThreadPoolExecutor(3) as pool:
         for more, measures in zip((5, 10, 15) * 2, pool.map(ask, (5, 10, 15) * 2), strict=True):
             pd.testing.assert_series_equal(measures, alone[more])
