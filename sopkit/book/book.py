@@ -188,7 +188,7 @@ class Book(Mapping[str, pd.DataFrame]):
     def unit(self, declared: str) -> str:
         """A declared unit as this company has it: its currency for money, its unit of measure for quantities."""
         known = {"currency": self.currency, "unit of measure": self.units, "units": self.units}
-        return re.sub(r"\b(currency|unit of measure|units)\b", lambda found: known[found[0]], declared)
+        return " per ".join(known.get(part, part) for part in declared.split(" per "))
 
     @staticmethod
     def lag(frame: pd.DataFrame) -> pd.Series:
