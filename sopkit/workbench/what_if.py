@@ -248,7 +248,7 @@ class WhatIf(forms.Form):
             (title, changes), began = self._asked, time.monotonic()
             self._asked = None
             try:
-                compared = self.plan.what_if(changes, title=title)
+                compared = self.plan.what_if(changes, title=title, judged=False)
                 effect = _effect(compared, self.plan.currency)
             except SopkitError as error:
                 if not self._asked:
@@ -276,7 +276,7 @@ class WhatIf(forms.Form):
 
     def _list(self, title: str, changes: list[Change]) -> int:
         """Put changes on the list with what they do alone; returns how many stand there now."""
-        effect = _effect(self.plan.what_if(changes, title=title), self.plan.currency)
+        effect = _effect(self.plan.what_if(changes, title=title, judged=False), self.plan.currency)
         one = Listed(title, changes, f"alone: {effect}")
         one.on.observe(self._solve, "value")
         one.away.on_click(lambda _: self._take_away(one))
