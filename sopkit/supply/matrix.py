@@ -103,9 +103,7 @@ class Matrix:
             and self.maximise == other.maximise
             and _equal(self, other, "integer")
             and all(np.array_equal(getattr(self.a, of), getattr(other.a, of)) for of in ("indptr", "indices", "data"))
-            and list(self.columns) == list(other.columns)
-            and list(self.rows) == list(other.rows)
-            and list(self.promises) == list(other.promises)
+            and all(list(getattr(self, of)) == list(getattr(other, of)) for of in ("columns", "rows", "promises"))
         )
 
     def equals(self, other: Matrix) -> bool:
