@@ -303,7 +303,6 @@ class Walk:
         return ([self.column(variable) for variable in terms.linear_vars], list(terms.linear_coefs)), terms.constant
 
     def _matrix(self, rows: list[tuple[list[int], list[float]]]) -> csr_array:
-        """Rows read one by one, as a matrix."""
         row = np.repeat(np.arange(len(rows)), [len(columns) for columns, _ in rows])
         col = np.array([column for columns, _ in rows for column in columns], dtype="int64")
         coef = np.array([coefficient for _, coefficients in rows for coefficient in coefficients], dtype=float)
