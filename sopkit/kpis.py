@@ -263,13 +263,25 @@ EIGHT = tuple(KPIS)[:8]
 NEAR_MONTHS = 3
 PAST, PLAN = "past", "plan"
 CASH_DAYS = ("days_inventory", "days_sales", "days_payables", "cash_to_cash")
+# what plans are compared by, in the order of every comparison, and its unit
+MEASURES = {
+    "net sales": "currency", "gross margin": "currency", "gross margin rate": "share", "result": "currency",
+    "service penalties": "currency", "fill rate": "share", "units lost": "units", "backlog at the end": "units",
+    "mean stock value": "currency", "working capital at the end": "currency", "overtime": "hours",
+    "mean utilisation": "share",
+}  # fmt: skip
+LOWER = (  # of these less is better
+    "service penalties", "units lost", "backlog at the end", "mean stock value", "working capital at the end",
+    "overtime",
+)  # fmt: skip
 
 
 def value(book: Mapping[str, pd.DataFrame], name: str, period: str) -> float | None:
     """A KPI of table `kpis` for a period (PAST, PLAN or a month); None where it could not be computed."""
     rows = book["kpis"]
-    known = rows.loc[(rows["kpi"] == name) & (rows["period"] == period), "value"].dropna()
-    return float(known.iloc[0]) if len(known) else None
+    known = dict(zip(zip(rows["kpi"], rows["period"], strict=True), rows["value"], strict=True))
+    found = float(known.get((name, period), "nan"))
+    return found if found == found else None
 
 
 def kpi_table(book: Book) -> pd.DataFrame:

@@ -18,7 +18,8 @@ import sopkit
 from sopkit import supply
 from sopkit.book import Book, Change, Plan, Scenario
 from sopkit.book.scenarios import changed_by
-from sopkit.reconcile import MEASURES, sampled
+from sopkit.kpis import MEASURES
+from sopkit.reconcile import sampled
 from sopkit.reconcile.gauge import Gauge
 from sopkit.supply.resolve import Session
 

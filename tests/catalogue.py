@@ -19,7 +19,6 @@ from sopkit import kpis, words
 from sopkit.charts.notation import SHOWN as SHOWN_BY_LOOK
 from sopkit.collect import complete
 from sopkit.publish.workbook import LEVELS, SHEETS
-from sopkit.reconcile import MEASURES
 from sopkit.supply.check import _Rules
 from sopkit.supply.explain import SHORTAGES
 from sopkit.supply.formulation import _unit
@@ -44,7 +43,7 @@ CONSTANTS = {
     "book.explain": ("PERIODS",), "charts.notation": ("SHOWN",), "decide.answers": ("UNDECIDED",),
     "charts.tables": ("NOT_KNOWN",), "charts.figure": ("NONE",),
     "decide.figures": ("STATES", "NO_RIVAL"), "decide.review": ("TOLD",), "decide.table": ("KEEP", "ALONE", "HAPPENS"),
-    "demand.explain": ("LAYER_WORDS",), "demand.figures": ("LAYERS", "STREAMS", "NOT_JUDGED"), "kpis": ("ERROR_SIGN",),
+    "demand.explain": ("LAYER_WORDS",), "demand.figures": ("LAYERS", "NOT_JUDGED"), "kpis": ("ERROR_SIGN",),
     "publish.asked": ("SHEET", "PRODUCT", "MARKET", "LINE", "REASON", "REMARK", "LAST_YEAR", "BASELINE", "NOW", "YOURS",
                       "REASONS"),
     "publish.audiences": ("READERS",), "publish.figures": ("SHEET", "MEASURED"), "publish.pack": ("STATUS",),
@@ -198,7 +197,7 @@ def _words() -> Iterator[str]:
     for made in MADE:
         yield made.words
     yield from SHOWN_BY_LOOK
-    yield from MEASURES
+    yield from kpis.MEASURES
     yield from (limit.one_more for limit in LIMITS.values())
     yield from (told for *_, told in (*WIDER, *SHORTAGES.values()))
     for name in (*CASH, *POLICY, "revenue"):

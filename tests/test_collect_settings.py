@@ -97,6 +97,46 @@ def test_a_currency_of_markets_that_nothing_reads_is_said(tmp_path: Path) -> Non
     assert said(tmp_path, used, markets=MARKETS) == []
 
 
+PEOPLE = "name,role\nMara Lind,sales\nAda Brandt,planner\n"
+NAMING = """\
+kpi_targets:
+  fill_rate: {target: 0.9, owner: Mara Lindt}
+  sales_units: {target: 9, owner: Mara Lind}
+assumptions:
+  calm: {statement: Nobody leaves., owner: Nobody}
+workflow:
+  demand: {owner: Ada Brant, participants: [Mara Lind, Zoe]}
+  supply: {day: 3}
+audiences:
+  sales: [Ada Brandt, Mara Lnd]
+  supplier: []
+"""
+
+
+def test_a_name_in_the_settings_that_nobody_has_is_a_finding_with_the_nearest_one(tmp_path: Path) -> None:
+    found = said(tmp_path, NAMING, people=PEOPLE)
+    assert [(line, setting) for line, setting, *_ in found] == [
+        (3, "kpi_targets.fill_rate.owner"), (6, "assumptions.calm.owner"), (8, "workflow.demand.owner"),
+        (8, "workflow.demand.participants.1"), (11, "audiences.sales.1"),
+    ]  # fmt: skip
+    assert [rule for *_, rule, _ in found][:2] == ["Mara Lindt is not in table people", "Nobody is not in table people"]
+    assert found[0][3] == "Add the name to people, or correct it here: did you mean 'Mara Lind'?"
+    assert found[1][3].endswith("correct it here: valid names: Ada Brandt, Mara Lind")
+
+
+def test_without_a_table_of_people_no_name_is_wrong(tmp_path: Path) -> None:
+    assert said(tmp_path, NAMING) == []
+
+
+def test_a_workbook_that_is_no_file_is_a_finding_with_the_nearest_one(tmp_path: Path) -> None:
+    (tmp_path / "raw").mkdir()
+    pd.DataFrame({"family": ["A"]}).to_excel(tmp_path / "raw" / "Plan data.xlsx", sheet_name="families", index=False)
+    ((line, setting, rule, fix),) = said(tmp_path, "raw: raw\nworkbook: plan_data.xlsx\n")
+    assert (line, setting) == (3, "workbook") and rule == "is no file of the company's folder or the raw folder"
+    assert fix == "Correct or remove it: did you mean 'Plan data.xlsx'?"
+    assert said(tmp_path, "raw: raw\nworkbook: PLAN DATA.xlsx\n") == []  # Windows takes it, so people do
+
+
 def test_a_key_that_stands_twice_is_refused_with_its_line(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="line 3: horizon stands here again; YAML would keep only the last"):
         said(tmp_path, "horizon: 12\nhorizon: 18\n")

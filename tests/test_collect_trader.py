@@ -143,7 +143,7 @@ def test_money_of_a_foreign_market_is_never_taken_for_ours_in_silence(trader: Pa
     ("rate", "says"),
     [
         ("-1", "rates.USD: Input should be greater than or equal to 0"),
-        ("{2026-13: 1}", "rates.USD.2026-13: String should match pattern"),
+        ("{2026-13: 1}", "rates.USD.2026-13: '2026-13' is not a month; write it like 2026-11"),
         ("much", "rates.USD: Input should be a valid number"),
     ],
 )

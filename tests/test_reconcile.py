@@ -307,6 +307,11 @@ def test_change_beyond_the_bounds_of_the_table_is_refused(capacity):
         ("a:\n  title: x\n  changes:\n    - {table: capacity, column: hour, add: 1}\n", "did you mean 'hours'"),
         ("a:\n  title: x\n  changes:\n    - {table: capacity, column: hours}\n", "exactly one of"),
         ("a:\n  titel: x\n  changes: []\n", "line 2"),
+        ("a:\n  title: x\n  once: .inf\n  changes: []\n", "line 3: a.once: Input should be a finite number"),
+        (
+            "a:\n  title: x\n  first: 2026-13\n  changes: []\n",
+            "line 3: a.first: '2026-13' is not a month; write it like 2026",
+        ),
         ("base:\n  title: x\n  changes: []\n", "rename this scenario"),
         ("- a\n", "one scenario a key"),
         ("a: [\n", "Correct the YAML"),

@@ -234,6 +234,44 @@ def test_a_misspelt_setting_is_answered_with_its_line_and_the_nearest_valid_one(
     ]
 
 
+AMISS = """\
+name: A
+policies: {stock_budget: .inf}
+consensus:
+  streams: {statistical: {least: 0.9, most: 0.1}}
+demand:
+  abc: [0.9, 0.5]
+  xyz: [0.5, 0.25]
+kpi_targets:
+  fill_rate: {target: .nan, owner: x}
+rates: {USD: .inf, GBP: {2026-13: 1.1}}
+tables:
+  prices: {multiply: {price: .inf}}
+"""
+
+
+def test_numbers_that_contradict_each_other_or_have_no_end_are_refused_with_their_line(tmp_path):
+    (tmp_path / "company.yaml").write_text(AMISS)
+    with pytest.raises(SettingsError) as error:
+        load_company(tmp_path)
+    assert [line.strip() for line in str(error.value).splitlines()[1:]] == [
+        "line 2: policies.stock_budget: Input should be a finite number",
+        "line 4: consensus.streams.statistical.most: 0.1 is less than `least`, 0.9: exchange the two",
+        "line 6: demand.abc: 0.9 stands before 0.5: write the smaller one first",
+        "line 7: demand.xyz: 0.5 stands before 0.25: write the smaller one first",
+        "line 9: kpi_targets.fill_rate.target: Input should be a finite number",
+        "line 10: rates.USD: Input should be a finite number",
+        "line 10: rates.GBP.2026-13: '2026-13' is not a month; write it like 2026-11",
+        "line 12: tables.prices.multiply.price: Input should be a finite number",
+    ]
+
+
+def test_a_consensus_of_no_stream_is_refused(tmp_path):
+    (tmp_path / "company.yaml").write_text("name: A\nconsensus:\n  streams: {}\n")
+    with pytest.raises(SettingsError, match="line 3: consensus.streams: nothing to blend: name statistical, sales"):
+        load_company(tmp_path)
+
+
 def test_the_kpis_that_may_have_a_target_are_the_kpis():
     assert get_args(KpiName) == tuple(KPIS)
 

@@ -1,7 +1,8 @@
-"""Settings that are written and do nothing: each is a finding with its line in company.yaml."""
+"""Settings that do nothing or name what is not there: each is a finding with its line in company.yaml."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from sopkit.collect.mapping import INPUT_TABLES
 from sopkit.collect.mapping import Mapping as CompanyMapping
 from sopkit.collect.queries import SPREADSHEETS, raw_files
 from sopkit.errors import Finding, nearest
-from sopkit.tables import Source, Table
+from sopkit.tables import Company, Source, Table
 from sopkit.tables.reading import line_of
 from sopkit.words import listed
 
@@ -20,7 +21,7 @@ FILE = "company.yaml"
 
 
 def findings(mapping: CompanyMapping, tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
-    """One warning for each setting that nothing uses; `tables` are the rows that were read."""
+    """One warning for each setting that nothing uses or nobody has; `tables` are the rows that were read."""
     return [
         Finding(FILE, line_of(mapping.lines, where), ".".join(map(str, where)), "", rule, "warning", "", fix)
         for where, rule, fix in _unused(mapping, tables)
@@ -54,9 +55,29 @@ def _unused(mapping: CompanyMapping, tables: Mapping[str, pd.DataFrame]) -> Iter
     if company.policies.stock_budget is None and "stock_budget_price" in company.policies.model_fields_set:
         where = ("policies", "stock_budget_price")
         yield where, "does nothing without a stock budget", "Set policies.stock_budget too."
+    books = [name for folder in (mapping.folder, mapping.raw) for name in os.listdir(folder)]
+    if "workbook" in company.model_fields_set and company.workbook.casefold() not in map(str.casefold, books):
+        near = nearest(company.workbook, [name for name in books if name.lower().endswith(SPREADSHEETS)])
+        yield ("workbook",), "is no file of the company's folder or the raw folder", f"Correct or remove it: {near}"
+    people = set(tables["people"]["name"].astype(str)) if "people" in tables else set()
+    for where, name in _named(company) if people else ():
+        if name not in {"", *people} and where in mapping.lines:  # what was declared elsewhere has no line here
+            fix = f"Add the name to people, or correct it here: {nearest(name, people)}"
+            yield where, f"{name} is not in table people", fix
     for name, source in sources.items():
         for field, rule, fix in _of_source(INPUT_TABLES[name], source):
             yield ("tables", name, field), rule, fix
+
+
+def _named(company: Company) -> Iterator[tuple[tuple[Any, ...], str]]:
+    """(place in the file, name) of everybody whom the settings name."""
+    for part in ("kpi_targets", "assumptions", "workflow"):
+        yield from (((part, code, "owner"), one.owner) for code, one in getattr(company, part).items())
+    groups: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
+        *((("workflow", stage, "participants"), rule.participants) for stage, rule in company.workflow.items()),
+        *((("audiences", audience), names) for audience, names in company.audiences.items()),
+    ]
+    yield from (((*where, at), name) for where, names in groups for at, name in enumerate(names))
 
 
 def _as_ours(table: Table, source: Source | None, frame: pd.DataFrame, foreign: set[str]) -> bool:

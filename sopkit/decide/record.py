@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from sopkit import reconcile, supply
+from sopkit import reconcile
 from sopkit.book import Book, Plan, Scenario, apply, commitments
-from sopkit.book.scenarios import BASE, changed_by
+from sopkit.book.plan import ON_ASKING
+from sopkit.book.scenarios import BASE
 from sopkit.book.signed import chosen
 from sopkit.decide.answers import UNDECIDED
 from sopkit.decide.table import after_penalties
-from sopkit.errors import SettingsError
+from sopkit.errors import SettingsError, nearest
 from sopkit.tables import PLAN_OF_RECORD, TABLES
 from sopkit.words import amount, say
 
@@ -29,9 +30,8 @@ def made(base: Plan, scenario: Scenario, *, engine: Engine | str | None = None) 
 
     Raises what `Plan.what_if` raises.
     """
-    changed, _ = changed_by(base, scenario)
-    changed = changed.with_tables(supply.plan(changed, engine=engine))
-    return changed.with_tables(reconcile.money(changed))
+    plan = base.what_if(scenario, warm=False, engine=engine)
+    return plan.with_tables({name: plan[name] for name in ON_ASKING if TABLES[name].stage != "publish"})
 
 
 def together(book: Book, codes: Sequence[str]) -> Scenario:
@@ -41,7 +41,8 @@ def together(book: Book, codes: Sequence[str]) -> Scenario:
     """
     unknown = [code for code in codes if code not in book.scenarios]
     if unknown:
-        raise SettingsError(f"{unknown[0]!r} was adopted and is no scenario of this cycle: write it in scenarios.yaml.")
+        fix = f"{nearest(unknown[0], book.scenarios)} Correct it, or write it in scenarios.yaml."
+        raise SettingsError(f"no scenario of this cycle is called {unknown[0]!r}; {fix}")
     for one, two in combinations(codes, 2):
         if wrong := _contradiction(book, one, two):
             raise SettingsError(

@@ -13,18 +13,6 @@ if TYPE_CHECKING:
 
 USUAL = 300  # sampled futures where somebody asks and company.yaml says none
 
-# what plans are compared by, in the order of every comparison, and its unit
-MEASURES = {
-    "net sales": "currency", "gross margin": "currency", "gross margin rate": "share", "result": "currency",
-    "service penalties": "currency", "fill rate": "share", "units lost": "units", "backlog at the end": "units",
-    "mean stock value": "currency", "working capital at the end": "currency", "overtime": "hours",
-    "mean utilisation": "share",
-}  # fmt: skip
-LOWER = (  # of these less is better
-    "service penalties", "units lost", "backlog at the end", "mean stock value", "working capital at the end",
-    "overtime",
-)  # fmt: skip
-
 
 def plan(book: Book, *, engine: Engine | str | None = None, futures: int = 0) -> dict[str, pd.DataFrame]:
     """Every table of stage reconcile, from the tables it reads and the scenarios of the book.
@@ -36,8 +24,8 @@ def plan(book: Book, *, engine: Engine | str | None = None, futures: int = 0) ->
     """
     from sopkit.reconcile import compare
 
-    statements = money(book)
-    made = {**statements, **compare.scenarios(book, statements["pnl"], engine=engine)}
+    made = money(book)
+    made |= compare.scenarios(book, made["pnl"], engine=engine)
     return made | sampled(book, futures, engine=engine) if (futures or book.company.futures.samples) else made
 
 
@@ -53,21 +41,28 @@ def sampled(
     return risk.tables(book, futures or book.company.futures.samples or USUAL, engine=engine, progress=progress)
 
 
-def money(book: Book) -> dict[str, pd.DataFrame]:
-    """The plan in money: tables pnl, working_capital, budget_bridge and gaps."""
-    from sopkit.reconcile import finance, gaps
+def statements(book: Book) -> dict[str, pd.DataFrame]:
+    """The plan's tables pnl, working_capital and budget_bridge."""
+    from sopkit.reconcile import finance
 
     statement = finance.pnl(book)
     return {
         "pnl": statement,
         "working_capital": finance.working_capital(book, statement),
         "budget_bridge": finance.budget_bridge(book, statement),
-        "gaps": gaps.gaps(book, statement),
     }
 
 
+def money(book: Book) -> dict[str, pd.DataFrame]:
+    """The plan in money: tables pnl, working_capital, budget_bridge and gaps."""
+    from sopkit.reconcile import gaps
+
+    made = statements(book)
+    return {**made, "gaps": gaps.gaps(book, made["pnl"])}
+
+
 def measures(plan: Plan) -> dict[str, float]:
-    """What plans are compared by, by measure (keys of `MEASURES`); SopkitError where the statement does not tie."""
+    """What plans are compared by, each of `kpis.MEASURES`; SopkitError where the statement does not tie."""
     from sopkit.reconcile import compare, finance
 
     statement = finance.pnl(plan)

@@ -12,7 +12,8 @@ from sopkit.book import Book, Plan, Scenario
 from sopkit.book.scenarios import BASE
 from sopkit.engine import Engine
 from sopkit.errors import SettingsError, SopkitError, nearest
-from sopkit.reconcile import MEASURES, finance, standard
+from sopkit.kpis import MEASURES
+from sopkit.reconcile import finance, standard
 from sopkit.tables import TABLES
 
 BASE_TITLE = "The plan as it stands"  # what the base is called among the scenarios

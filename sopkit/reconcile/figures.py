@@ -7,7 +7,7 @@ import pandas as pd
 from sopkit import charts, kpis
 from sopkit.book import Book
 from sopkit.charts import Figure, Show
-from sopkit.reconcile import LOWER, MEASURES
+from sopkit.kpis import LOWER, MEASURES
 from sopkit.reconcile.compare import BASE_TITLE
 from sopkit.reconcile.finance import LINES, OPTIONS, STEPS, cash
 from sopkit.words import amount, month_name, number, quoted, say, sentence, than

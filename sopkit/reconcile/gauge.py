@@ -19,7 +19,7 @@ HOLDS = 1e-4  # units: how far a solution may be from a limit of its model
 
 
 class Gauge:
-    """The measures of solutions of one supply model; `MEASURES` of the room, and what else risk is measured by."""
+    """The measures of solutions of one supply model; `kpis.MEASURES`, and what else risk is measured by."""
 
     def __init__(self, book: Book, read: Matrix, network: Network) -> None:
         self.book, self.read, self.network = book, read, network

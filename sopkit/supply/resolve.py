@@ -89,6 +89,11 @@ class Session:
             answer = Parts(new, self.engine, effort=self.effort, stop=self._stop).answer()
         return Solution(model, new, answer, network)
 
+    def explained(self) -> dict[str, pd.DataFrame]:
+        """Why there is not more of the base: tables `binding_limits`, `why_short`, `levers` and `level_chase`."""
+        with self._turn:
+            return explain(self)
+
     def plan(self, changed: Changed = None, *, explained: bool = False, anew: bool = False) -> dict[str, pd.DataFrame]:
         """Every table of stage supply for the base or for what changed (as `resolve`), re-derived in pandas.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import unquote_plus
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from sopkit.errors import SettingsError
 from sopkit.tables.source import Currency, Positive, RawFile, Settings, Share, Source, setting
@@ -17,7 +17,16 @@ from sopkit.words.languages import languages
 # a part of a URL's query that may be a secret; `passfile` and `sslkey` name files
 SECRETS = re.compile(r"(pass(?!file)\w*|pwd|secret|token|api_?key|access_?key|credentials?)\s*=")
 ALWAYS = "1900-01"  # the month from which a rate without a month holds
-Month = Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
+
+
+
+def _a_month(text: str) -> str:
+    if text and not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", text):
+        raise ValueError(f"{text!r} is not a month; write it like 2026-11")
+    return text
+
+
+Month = Annotated[str, AfterValidator(_a_month)]  # empty = none
 Better = Literal["higher", "lower"]
 Stream = Literal["statistical", "sales"]
 KpiName = Literal[
@@ -81,14 +90,7 @@ class Assumption(Settings):
     statement: str = setting(..., "what is assumed", example="Customers go on paying after 44 days.")
     owner: str = setting(..., "who answers for it", example="Ines Duarte")
     table: str = setting("", "the table it stands in for", example="balance_sheet")
-    expires: str = setting("", "last cycle in which it holds; empty = until removed", "month", example="2027-06")
-
-    @field_validator("expires")
-    @classmethod
-    def _a_month(cls, expires: str) -> str:
-        if expires and not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", expires):
-            raise ValueError(f"{expires!r} is not a month; write it like 2026-11")
-        return expires
+    expires: Month = setting("", "last cycle in which it holds; empty = until removed", "month", example="2027-06")
 
 
 class StreamLimits(Settings):
@@ -97,12 +99,26 @@ class StreamLimits(Settings):
     least: Share = setting(0.0, "least weight", "share")
     most: Share = setting(1.0, "most weight", "share")
 
+    @field_validator("most")
+    @classmethod
+    def _not_below_least(cls, most: float, limits: ValidationInfo) -> float:
+        if most < (least := limits.data.get("least", 0.0)):
+            raise ValueError(f"{most:g} is less than `least`, {least:g}: exchange the two")
+        return most
+
 
 class Consensus(Settings):
     """How the streams become one number."""
 
     streams: dict[Stream, StreamLimits] = setting({"statistical": StreamLimits(), "sales": StreamLimits()}, "the streams that are blended, with their limits")
     lag: int = setting(1, "the lag at which streams are judged", "months", ge=0, le=12)
+
+    @field_validator("streams")
+    @classmethod
+    def _one_at_least(cls, streams: dict[Stream, StreamLimits]) -> dict[Stream, StreamLimits]:
+        if not streams:
+            raise ValueError("nothing to blend: name statistical, sales or both, or remove the line")
+        return streams
 
 
 class Database(Settings):
@@ -143,6 +159,13 @@ class DemandRules(Settings):
     xyz: tuple[Positive, Positive] = setting((0.25, 0.50), "variation at which X ends, and Y", "share")
     exceptions_shown: int = setting(15, "most exceptions shown", "exceptions", ge=1)
     exceptions_each: int = setting(4, "most of them for one cause", "exceptions", ge=1)
+
+    @field_validator("abc", "xyz")
+    @classmethod
+    def _in_order(cls, ends: tuple[float, float]) -> tuple[float, float]:
+        if ends[0] > ends[1]:
+            raise ValueError(f"{ends[0]:g} stands before {ends[1]:g}: write the smaller one first")
+        return ends
 
 
 class DecisionRule(Settings):
@@ -202,7 +225,7 @@ class Company(Settings):
     )
     kpi_targets: dict[KpiName, KpiTarget] = setting({}, "the target of a KPI, by the KPI's name")
     assumptions: dict[str, Assumption] = setting({}, "what is missing and planned around, by a code of one's own")
-    rates: dict[Currency, dict[Month, Positive]] = setting(
+    rates: dict[Currency, dict[Annotated[Month, Field(min_length=1)], Positive]] = setting(
         {}, "money of the company for one unit of another currency; by month where it changes, each from its month on: "
         "rows with a month take that month's rate, all others the rate of the plan's first month", "currency",
         example="{USD: 0.92, GBP: {2025-01: 1.19, 2026-04: 1.15}}",

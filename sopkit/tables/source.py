@@ -21,9 +21,9 @@ def setting(default: Any, meaning: str, unit: str = "", *, example: Any = None, 
 
 
 class Settings(BaseModel):
-    """A part of the settings: frozen, and without unknown names."""
+    """A part of the settings: frozen, and without unknown names or numbers without end."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 def _known_encoding(name: str) -> str:
