@@ -184,10 +184,8 @@ class Form(Control):
 class AnswerForm(Form):
     """A planner's answer to proposed corrections of history: accepted, refused, or another quantity; why, and by whom.
 
-    Several corrections can be answered at once; another quantity is given for one.
-
-    The answer goes into record table `history_answers`. History is corrected by it when stage collect runs again: until
-    then collect and all that follows from it are stale, and the form says so.
+    Several can be answered at once; another quantity is given for one. It is a record, `history_answers`, by which
+    history is corrected when collect runs again.
     """
 
     def __init__(self, cycle: Cycle) -> None:
