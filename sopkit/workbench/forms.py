@@ -78,6 +78,17 @@ def months(cycle: Cycle, told: str = "{}") -> list[tuple[str, pd.Timestamp]]:
     return [(told.format(words.month_name(month)), month) for month in cycle.months]
 
 
+def looks(cycle: Cycle) -> Cycle:
+    """The cycle as it stands on disk, opened for no stage."""
+    return Cycle.open(cycle.company_name, cycle.cycle, reports=cycle.folder.parents[1])
+
+
+def effect(change: pd.Series, currency: str) -> str:
+    """What a change by measure brings: the result of the company, and the service penalties that are no money."""
+    result, penalties = (words.amount(change[name], currency, sign=True) for name in ("result", "service penalties"))
+    return f"result {result}, service penalties {penalties}"
+
+
 def counted(frame: pd.DataFrame) -> list[str]:
     """The numbers of rows, from 1 on."""
     return [str(at) for at in range(1, len(frame) + 1)]
