@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sopkit.errors import SettingsError, SopkitError
 from sopkit.process import start_as_a_kernel_would
+
+if TYPE_CHECKING:
+    from sopkit.cycle import Cycle
 
 app = typer.Typer(
     help="Sales & Operations Planning: six notebooks from a company's raw exports to a signed, reproducible plan.",
@@ -27,6 +30,12 @@ CycleOption = Annotated[str, typer.Option("--cycle", help="First planned month, 
 Again = Annotated[str, typer.Option("--again", help="Why what stands is made anew: a new version beside the old.")]
 Publisher = Annotated[str, typer.Option("--by", help="Publish for good and freeze: your name, as in table people.")]
 By = Annotated[str, typer.Option("--by", help="Your name, as in table people.")]
+
+
+def _opened(company: str, cycle: str, stage: str | None = None) -> Cycle:
+    from sopkit.cycle import Cycle
+
+    return Cycle.open(company, cycle, stage=stage)
 
 
 def _version(asked: bool) -> None:
@@ -126,11 +135,10 @@ def check(
 ) -> None:
     """Check a company's tables and write nothing; exit 1 where a finding stops the plan."""
     from sopkit.collect import check_company
-    from sopkit.cycle import Cycle
     from sopkit.files import find_company
     from sopkit.tables import parse_cycle
 
-    carried = Cycle.open(company, cycle, stage="collect").carried()
+    carried = _opened(company, cycle, stage="collect").carried()
     collected = check_company(find_company(company), parse_cycle(cycle), findings, carried=carried)
     typer.echo(collected.summary())
     if collected.errors:
@@ -170,10 +178,9 @@ def status(company: CompanyOption, cycle: CycleOption) -> None:
     """Show each stage: when it ran, how long it took, who signed it, why it is stale; and what blocks publication."""
     from textwrap import fill
 
-    from sopkit.cycle import Cycle
     from sopkit.cycle.checklist import blocking
 
-    opened, line = Cycle.open(company, cycle), "{:<10} {:<8} {:<16} {:>7}  {:<10}  {}".format
+    opened, line = _opened(company, cycle), "{:<10} {:<8} {:<16} {:>7}  {:<10}  {}".format
     typer.echo(line("stage", "state", "written", "seconds", "due", "signed by"))
     for row in opened.status().to_dict("records"):
         written = row["written"][:16].replace("T", " ")
@@ -201,9 +208,9 @@ def sign(
     tick: Annotated[list[str] | None, typer.Option(help="What company.yaml has ticked first; may be repeated.")] = None,
 ) -> None:
     """Sign a stage: the signature holds for exactly the tables as they are now, and its checklist must be true."""
-    from sopkit.cycle import Cycle, followup, signatures
+    from sopkit.cycle import followup, signatures
 
-    opened = Cycle.open(company, cycle)
+    opened = _opened(company, cycle)
     for item in tick or ():
         followup.tick(opened, stage, item, by=by)
     number, path = signatures.sign(opened, stage, by=by, note=note, because=because)
@@ -225,9 +232,9 @@ def decide(
     owner: Annotated[str, typer.Option(help="Who carries it out; as asked if not given.")] = "",
 ) -> None:
     """Answer a question of the cycle, for exactly the plan as it is now; notebook 05 asks the same."""
-    from sopkit.cycle import Cycle, signatures
+    from sopkit.cycle import signatures
 
-    opened = Cycle.open(company, cycle, stage="decide")
+    opened = _opened(company, cycle, stage="decide")
     given = {"question": question, "option": option, "reason": reason, "owner": owner, "status": "approved"}
     number = signatures.decide(opened, given, by=by)
     typer.echo(f"Decision {number} by {by} is stored. The plan of record: {opened.command('--resume')}")
@@ -247,10 +254,10 @@ def publish(
 
     With --by the decided plan is published for good: its folder is read-only from then on.
     """
-    from sopkit.cycle import Cycle, signatures, versions
     from sopkit.cycle import run as run_cycle
+    from sopkit.cycle import signatures, versions
 
-    opened = Cycle.open(company, cycle)
+    opened = _opened(company, cycle)
     key = signatures.key_of(opened, by) if by else None
     if not versions.half_frozen(opened, by):
         stale = {stage: why for stage, why in opened.stale().items() if stage != "publish"}
@@ -260,7 +267,7 @@ def publish(
         if scenario:
             from sopkit.publish import publish_scenario
 
-            typer.echo(publish_scenario(Cycle.open(company, cycle, stage="publish"), scenario))
+            typer.echo(publish_scenario(_opened(company, cycle, stage="publish"), scenario))
             return
         run_cycle(company, cycle, only=["publish"], again=again)
     if by:
@@ -277,11 +284,10 @@ def mails(
     into: Annotated[Path, typer.Option(help="Folder for the mails.")] = Path("mails"),
 ) -> None:
     """Draft a mail for each person of the audiences in company.yaml, their pack attached; nothing is sent."""
-    from sopkit.cycle import Cycle
     from sopkit.files import replace_files
     from sopkit.publish import drafts
 
-    written = {into / name: content for name, content in drafts(Cycle.open(company, cycle)).items()}
+    written = {into / name: content for name, content in drafts(_opened(company, cycle)).items()}
     replace_files(written)
     typer.echo("\n".join(map(str, written)))
 
@@ -299,7 +305,6 @@ def ask(
     """Ask a person who never opens Jupyter: writes a workbook with what they answer for, and a drafted mail."""
     from datetime import date, timedelta
 
-    from sopkit.cycle import Cycle
     from sopkit.files import refuse_unwritable, replace_files
     from sopkit.publish import asked
     from sopkit.records import last_number
@@ -310,7 +315,7 @@ def ask(
         day = date.fromisoformat(due) if due else date.today() + timedelta(days=7)
     except ValueError:
         raise SettingsError(f"--due {due!r} is no day. Write it like 2026-11-06.") from None
-    opened = Cycle.open(company, cycle)
+    opened = _opened(company, cycle)
     plan, seen = opened.plan, last_number(opened.records.read("overrides"))
     content = asked.workbook(plan, company, to, day, seen)
     name = f"forecast {cycle} {''.join(mark if mark.isalnum() else '_' for mark in to)}"
@@ -334,7 +339,6 @@ def take(
 
     Exit code 1 where something could not be taken; the file is never changed, and can be taken again.
     """
-    from sopkit.cycle import Cycle
     from sopkit.records import last_number
     from sopkit.workbench import taken
 
@@ -342,7 +346,7 @@ def take(
         raise SettingsError(f"{file} does not exist. Name the workbook that came back.")
     content = file.read_bytes()
     about = taken.asked_for(content)
-    opened = Cycle.open(about["company"], about["cycle"])
+    opened = _opened(about["company"], about["cycle"])
     recorded = opened.records.read("overrides")
     answer = taken.take(content, opened.plan, recorded, anyway=anyway)
     typer.echo(answer)
@@ -365,10 +369,10 @@ def commitments(
     reason: Annotated[str, typer.Option("--reason", help="Why.")] = "",
 ) -> None:
     """Show what earlier cycles adopted and what became of it; close it as done, or revoke it with a reason."""
-    from sopkit.cycle import Cycle, followup
+    from sopkit.cycle import followup
     from sopkit.words import month_name
 
-    opened = Cycle.open(company, cycle)
+    opened = _opened(company, cycle)
     for option, how in ((done, "done"), (revoke, "revoked")):
         if option:
             number = followup.close(opened, option, how, by=by, reason=reason)
@@ -404,9 +408,9 @@ def actions(
 ) -> None:
     """Show what is to be done and what the plan proposes; add an action, say where one stands, draft the mails."""
     from sopkit.book import actions as words
-    from sopkit.cycle import Cycle, followup
+    from sopkit.cycle import followup
 
-    opened = Cycle.open(company, cycle)
+    opened = _opened(company, cycle)
     fields = {"what": add, "assignees": to, "due": due, "depends": after, "status": status, "comment": comment}
     if any(fields.values()):
         if not by:
@@ -432,9 +436,8 @@ def verify(
     head: Annotated[str, typer.Option(help="A head of the event log that a pack printed: the log must hold it.")] = "",
 ) -> None:
     """Hold every file of a cycle against its manifest and the event log; exit 1 where something was changed."""
-    from sopkit.cycle import Cycle
 
-    opened = Cycle.open(company, cycle)
+    opened = _opened(company, cycle)
     if wrong := opened.verify(head):
         typer.echo("\n".join(wrong))
         raise typer.Exit(1)

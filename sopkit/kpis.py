@@ -279,8 +279,9 @@ LOWER = (  # of these less is better
 def value(book: Mapping[str, pd.DataFrame], name: str, period: str) -> float | None:
     """A KPI of table `kpis` for a period (PAST, PLAN or a month); None where it could not be computed."""
     rows = book["kpis"]
-    known = rows.loc[(rows["kpi"] == name) & (rows["period"] == period), "value"].dropna()
-    return float(known.iloc[0]) if len(known) else None
+    known = dict(zip(zip(rows["kpi"], rows["period"], strict=True), rows["value"], strict=True))
+    found = float(known.get((name, period), "nan"))
+    return found if found == found else None
 
 
 def kpi_table(book: Book) -> pd.DataFrame:

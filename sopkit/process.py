@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -27,8 +28,12 @@ def of_kernels(environment: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+SELDOM_LOOKED = 100_000  # allocations between two looks for garbage by what is over soon: looking cost a tenth
+
+
 def start_as_a_kernel_would() -> None:
     """Begin this program anew where it was not started `of_kernels`, so that kernels can be forked from it (Linux)."""
+    gc.set_threshold(SELDOM_LOOKED)
     if sys.platform == "linux" and (wanted := of_kernels(os.environ)) != os.environ:
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], wanted)
 

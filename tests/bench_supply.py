@@ -33,8 +33,8 @@ from sopkit.supply.explain import explain
 from sopkit.supply.loaded import Effort, Loaded
 from sopkit.supply.matrix import Matrix
 from sopkit.supply.network import Network
-from sopkit.supply.resolve import Session, built
-from sopkit.supply.solve import Parts, solve
+from sopkit.supply.resolve import Session
+from sopkit.supply.solve import Parts, built, solve
 from sopkit.tables import TABLES
 
 SCENARIOS = 20

@@ -43,7 +43,7 @@ CONSTANTS = {
     "book.explain": ("PERIODS",), "charts.notation": ("SHOWN",), "decide.answers": ("UNDECIDED",),
     "charts.tables": ("NOT_KNOWN",), "charts.figure": ("NONE",),
     "decide.figures": ("STATES", "NO_RIVAL"), "decide.review": ("TOLD",), "decide.table": ("KEEP", "ALONE", "HAPPENS"),
-    "demand.explain": ("LAYER_WORDS",), "demand.figures": ("LAYERS", "STREAMS", "NOT_JUDGED"), "kpis": ("ERROR_SIGN",),
+    "demand.explain": ("LAYER_WORDS",), "demand.figures": ("LAYERS", "NOT_JUDGED"), "kpis": ("ERROR_SIGN",),
     "publish.asked": ("SHEET", "PRODUCT", "MARKET", "LINE", "REASON", "REMARK", "LAST_YEAR", "BASELINE", "NOW", "YOURS",
                       "REASONS"),
     "publish.audiences": ("READERS",), "publish.figures": ("SHEET", "MEASURED"), "publish.pack": ("STATUS",),

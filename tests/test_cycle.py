@@ -431,6 +431,15 @@ def rewrite(folder: Path, stage: str, body: str, extra: str = "") -> None:
     path.write_text(nbformat.writes(notebook), encoding="utf-8")
 
 
+def saves(notebooks: Path, stage: str, shows: str) -> None:
+    """Tag the last cell of a notebook: its tables are complete then; after it comes a cell that `shows`."""
+    path = notebooks / next(s.notebook for s in STAGES if s.name == stage)
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[-1].metadata["tags"] = ["saved"]
+    notebook.cells.append(new_code_cell(shows))
+    path.write_text(nbformat.writes(notebook), encoding="utf-8")
+
+
 def run(notebooks: Path, **more: object) -> Cycle:
     """Run the small company's cycle."""
     return cycles.run("acme", "2026-11", notebooks=notebooks, progress=False, warm=False, **more)
@@ -453,6 +462,102 @@ def test_six_notebooks_run_in_order_each_in_a_fresh_process(company: Path, noteb
     assert len(pids) == 6
     assert cycle.stale() == {} and cycle.verify() == []
     assert manifest["versions"]["pandas"] == pd.__version__
+
+
+WAIT = """
+import time
+for _ in range(600):
+    if {until}:
+        break
+    time.sleep(0.1)
+else:
+    raise RuntimeError("nobody came")
+"""
+STATE = "Cycle.open(company, cycle).manifest['stages'].get({!r}, {{}}).get('state') == {!r}"
+
+
+def test_a_stage_begins_when_the_tables_before_it_are_complete(company: Path, notebooks: Path) -> None:
+    """While the notebook that made them shows figures; publish alone waits for all that is shown."""
+    saves(notebooks, "collect", WAIT.format(until=STATE.format("demand", "done")))
+    saves(notebooks, "decide", "import time\ntime.sleep(1)")
+    rewrite(notebooks, "publish", f"assert {STATE.format('decide', 'done')}")
+    cycle = run(notebooks)
+    assert cycle.stale() == {} and cycle.verify() == []
+    parameters = {"company": "acme", "cycle": "2026-11"}
+    for stage in STAGES:
+        kept = nbformat.read(cycle.folder / "notebooks" / stage.notebook, as_version=4)
+        assert (
+            kept.metadata.papermill.exception is None
+            and kept.metadata.papermill.parameters.items() >= parameters.items()
+        )
+
+
+def test_a_figure_that_fails_ends_what_was_begun_after_it(company: Path, notebooks: Path) -> None:
+    saves(notebooks, "collect", f"{WAIT.format(until=STATE.format('demand', 'running'))}\n1 / 0")
+    rewrite(notebooks, "demand", "import time\ntime.sleep(600)")
+    with pytest.raises(StageError, match="^Stage collect failed .*In cell 5, ZeroDivisionError"):
+        run(notebooks)
+    assert opened(None).stale()["collect"] == opened(None).stale()["demand"] == "failed"
+    assert "supply" not in opened(None).manifest["stages"]
+
+
+def test_a_stage_that_fails_lets_the_figures_before_it_be_finished(company: Path, notebooks: Path) -> None:
+    saves(notebooks, "collect", WAIT.format(until=STATE.format("demand", "failed")))
+    rewrite(notebooks, "demand", "1 / 0")
+    with pytest.raises(StageError, match="^Stage demand failed"):
+        run(notebooks)
+    assert {name: entry["state"] for name, entry in opened(None).manifest["stages"].items()} == {
+        "collect": "done",
+        "demand": "failed",
+    }
+
+
+def test_what_is_made_from_the_same_tables_is_left_while_figures_are_shown(company: Path, notebooks: Path) -> None:
+    saves(notebooks, "collect", "import time\ntime.sleep(1)")
+    before = run(notebooks).manifest["stages"]
+    (company / "notes.yaml").write_text("a: 1\n")
+    (company / "families.csv").write_text("family\nA\n")
+    after = run(notebooks, resume=True).manifest["stages"]
+    assert [stage for stage in after if after[stage] != before[stage]] == ["collect"]
+
+
+def test_ctrl_c_ends_every_kernel_and_leaves_what_was_done(company: Path, notebooks: Path) -> None:
+    saves(notebooks, "demand", "import time\ntime.sleep(600)")
+    runner = stuck_in_supply(notebooks)
+    while opened(None).manifest["stages"].get("supply", {}).get("state") != "running":
+        assert runner.poll() is None
+        time.sleep(0.1)
+    runner.send_signal(signal.SIGINT)
+    assert runner.wait(timeout=60)
+    with pytest.raises(ProcessLookupError):
+        os.killpg(runner.pid, 0)
+    assert {name: entry["state"] for name, entry in opened(None).manifest["stages"].items()} == {
+        "collect": "done",
+        "demand": "failed",
+        "supply": "failed",
+    }
+
+
+def test_two_notebooks_that_write_at_once_lose_nothing(company: Path, notebooks: Path) -> None:
+    """Each reads the manifest, changes it and writes it: one of them once took the other's tables away."""
+    opened("collect").save({"families": FAMILIES})
+    together = threading.Barrier(8)
+
+    def write(place: int) -> None:
+        one = opened("publish" if place % 2 else "decide")
+        together.wait()
+        for number in range(5):
+            one.write_file(f"{place}-{number}.txt", "x")
+
+    threads = [threading.Thread(target=write, args=(place,)) for place in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for stage in ("collect", "decide", "publish"):
+        opened(None).mark(stage, "done")
+    assert len([name for name in opened(None).manifest["files"] if name.endswith(".txt")]) == 40
+    assert opened(None).verify() == []
 
 
 def test_a_stage_that_asks_what_blocks_while_it_runs_is_not_called_interrupted(company: Path, notebooks: Path) -> None:

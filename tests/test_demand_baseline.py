@@ -325,6 +325,13 @@ def test_every_level_adds_up(company, method):
     assert (frame["p10"] <= frame["p50"] + 1e-9).all() and (frame["p50"] <= frame["p90"] + 1e-9).all()
 
 
+@pytest.mark.parametrize("method", ["bottom_up", "top_down"])
+def test_what_was_forecast_is_never_changed_in_place(company, method):
+    with pd.option_context("mode.copy_on_write", True):  # frames hand out read-only arrays, as pandas 3 always does
+        made = hierarchy.reconcile(company, 6, ((), ("product", "market")), method=method)
+    assert made.gap == 0
+
+
 def test_the_range_of_what_adds_up_is_measured_and_said(company):
     """Summed from below, bottom nodes stay where they were: their share is counted again from the backtest itself."""
     found = hierarchy.reconcile(company, 6, ((), ("product", "market")), method="bottom_up")

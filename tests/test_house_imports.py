@@ -258,7 +258,7 @@ def test_importing_sopkit_imports_no_library_at_all() -> None:
 
 
 # what declarations and frames need: no door opens without it
-FRAMES = set("numpy pandas pandera pydantic pyarrow yaml".split())
+FRAMES = set("numpy pandas pydantic pyarrow yaml".split())
 
 
 @pytest.mark.parametrize(

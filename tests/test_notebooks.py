@@ -13,6 +13,7 @@ import nbformat
 import pytest
 
 from sopkit.cycle import Cycle, notebook_parameters
+from sopkit.cycle.execute import SAVED
 from sopkit.tables import STAGES
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -84,6 +85,15 @@ def test_it_is_stored_without_outputs_but_for_tagged_key_numbers(path: Path) -> 
         assert kept == ("nbval-check-output" in cell.metadata.get("tags", []))
         assert kept == bool(cell.outputs), cell.source
     assert "widgets" not in nbformat.read(path, as_version=4).metadata
+
+
+@each
+def test_the_cell_after_which_it_only_shows_is_tagged(path: Path) -> None:
+    """The next stage begins there. Publish has none after it."""
+    writes = [re.search(r"\bc\.(save|write)|publish\(c", cell.source) is not None for cell in code_of(path)]
+    tagged = [SAVED in cell.metadata.get("tags", []) for cell in code_of(path)]
+    last = len(writes) - 1 - writes[::-1].index(True)
+    assert tagged == [place == last and path != NOTEBOOKS[-1] for place in range(len(writes))]
 
 
 @each

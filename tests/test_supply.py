@@ -1246,7 +1246,7 @@ WRONG = {
 
 @pytest.mark.parametrize("name", WRONG)
 def test_wrong_data_are_named_by_table_and_row_before_the_solver_is_called(name, monkeypatch):
-    monkeypatch.setattr("sopkit.supply.resolve.build", lambda *_: pytest.fail("the model was built"))
+    monkeypatch.setattr("sopkit.supply.solve.build", lambda *_: pytest.fail("the model was built"))
     make, said = WRONG[name]
     with pytest.raises(FindingsError, match=said) as error:
         planned(make(), 4, **full()[1])

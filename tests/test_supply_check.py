@@ -17,9 +17,8 @@ from sopkit.book import Book
 from sopkit.supply.check import checked, checks
 from sopkit.supply.model import CASH, POLICY
 from sopkit.supply.network import Network
-from sopkit.supply.resolve import built
 from sopkit.supply.results import written
-from sopkit.supply.solve import solve
+from sopkit.supply.solve import built, solve
 
 COSTS = ("revenue", *CASH, *POLICY)
 

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import os
 
+import numpy as np
+import pandas as pd
 import pytest
 from independent import CYCLE, drawn, independent
 from small_company import company
 from typed_levers import told_and_typed
 
 from sopkit.book import Book
-from sopkit.supply import limits
+from sopkit.supply import levers, limits
 from sopkit.supply.explain import explain
+from sopkit.supply.limits import Solved
 from sopkit.supply.resolve import Session
 
 COMPANIES = int(os.environ.get("SOPKIT_COMPANIES", 20))
 """200 a night: SOPKIT_COMPANIES=200 pytest tests/test_supply_independent.py."""
+
+LOTS = set("minimum_order order_multiple full_load minimum_run setup_hours setup_cost setup_family family_setup_hours "
+    "family_setup_cost setup_carry_over".split())  # columns without which nothing is all or nothing  # fmt: skip
 
 
 @pytest.mark.parametrize("seed", range(COMPANIES))
@@ -50,6 +56,18 @@ def test_a_search_without_time_ends_with_a_plan_and_says_what_a_better_one_could
 def test_their_levers_typed_in_as_written_bring_what_they_say(seed) -> None:
     carbon = 1.5 * (seed % 3 == 0)
     told_and_typed(Session(Book.of(drawn(seed), company(3, gap=0.0, carbon_price=carbon), CYCLE)))
+
+
+@pytest.mark.parametrize("seed", range(COMPANIES))
+def test_levers_left_out_by_the_plans_prices_would_bring_nothing_that_is_named(seed, monkeypatch) -> None:
+    tables = {name: frame for name, frame in drawn(seed).items() if "shift" not in name and name != "price_breaks"}
+    tables = {name: frame.drop(columns=LOTS & set(frame)) for name, frame in tables.items()}
+    tables["capacity"] = tables["capacity"].assign(maintenance=0.0)
+    solved = Solved(Session(Book.of(tables, company(3, gap=0.0), CYCLE)))
+    assert not solved.matrix.integer.any()
+    quick = levers.levers(solved)
+    monkeypatch.setattr(levers, "_hope", lambda *_: np.inf)
+    pd.testing.assert_frame_equal(quick, levers.levers(solved))
 
 
 @pytest.mark.parametrize("seed", range(COMPANIES // 2))

@@ -25,8 +25,8 @@ from sopkit.supply.loaded import Effort, Loaded
 from sopkit.supply.matrix import Matrix, walked
 from sopkit.supply.model import build
 from sopkit.supply.network import Group, Network
-from sopkit.supply.resolve import Session, built
-from sopkit.supply.solve import Parts, solve
+from sopkit.supply.resolve import Session
+from sopkit.supply.solve import Parts, built, solve
 
 LITTLE = demo.Size(products=4, families=2, plants=2, dcs=1, markets=3, resources=3, materials=3, history=24, horizon=6)
 CYCLE = demo.CYCLE
@@ -348,6 +348,14 @@ def test_every_question_is_a_change_over_the_base(session, little) -> None:
     assert worse < session.base.profit
     assert session.resolve().profit == pytest.approx(session.base.profit, rel=1e-9)
     assert session.resolve({"capacity": halved}).profit == pytest.approx(worse, rel=1e-9)
+
+
+def test_a_change_of_coefficients_starts_from_the_plan_and_ends_where_a_cold_solve_does(session, little) -> None:
+    slower = little | {"routings": little["routings"].assign(hours=little["routings"]["hours"] * 1.3)}
+    warm = session.resolve({"routings": slower["routings"]})
+    assert session.how == "coefficients"
+    assert warm.profit == pytest.approx(cold(slower, company(LITTLE.horizon)), rel=1e-6)
+    assert warm.profit < session.base.profit
 
 
 def test_a_change_of_structure_is_loaded_anew(session, little) -> None:

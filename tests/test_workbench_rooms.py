@@ -22,7 +22,7 @@ from sopkit.cycle import Cycle, followup
 from sopkit.cycle.checklist import blocking
 from sopkit.decide import figures
 from sopkit.supply import resolve
-from sopkit.workbench.forms import _Shown
+from sopkit.workbench.forms import Shown
 from sopkit.workbench.typed import SHEETS, TableDraft
 from sopkit.workbench.what_if import LEVERS
 
@@ -47,7 +47,7 @@ def override(cycle: Cycle, amount: float, author: str = "Jon Okafor") -> int:
 def test_a_figure_under_a_control_is_marked_from_when_something_moves_until_it_is_made_again() -> None:
     from sopkit import charts
 
-    shown = _Shown()
+    shown = Shown()
     shown.stale("nothing is shown yet")
     assert shown.value == ""
     shown.show(charts.nothing("Effect", "none"))

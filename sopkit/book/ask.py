@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -33,8 +35,8 @@ def chosen(frame: pd.DataFrame, where: Mapping[str, Any], what: str) -> pd.Serie
         values = wanted if isinstance(wanted, list | tuple | set) else [wanted]
         if pd.api.types.is_datetime64_any_dtype(frame[name]):
             spans = [str(value).partition("..")[::2] for value in values]
-            within = [frame[name].between(pd.Timestamp(first), pd.Timestamp(last or first)) for first, last in spans]
-            mask &= pd.concat(within, axis=1).any(axis=1)
+            within = (frame[name].between(pd.Timestamp(first), pd.Timestamp(last or first)) for first, last in spans)
+            mask &= reduce(or_, within)
             continue
         unknown = [value for value in values if not frame[name].eq(value).any()]
         if unknown and len(frame):
@@ -46,14 +48,15 @@ def chosen(frame: pd.DataFrame, where: Mapping[str, Any], what: str) -> pd.Serie
 
 def with_levels(book: Book, name: str) -> pd.DataFrame:
     """Table `name` with a column for each level above those it has; items have the family of their product."""
-    if name in book.levelled:
-        return book.levelled[name]
+    return book.once(("levels", name), lambda: _levels(book, name))
+
+
+def _levels(book: Book, name: str) -> pd.DataFrame:
     full = book.with_levels(book[name])
     if "item" in full and "family" not in full:
         full["family"] = book.families(full["item"]).fillna(MATERIALS)
     if "month" in full:
         full["year"] = full["month"].dt.year.astype(str)
-    book.levelled[name] = full
     return full
 
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 import pandas as pd
 
 from sopkit.book import ask, explain
-from sopkit.errors import FindingsError
-from sopkit.tables import TABLES, Company, hierarchy
+from sopkit.errors import FindingsError, SettingsError
+from sopkit.tables import BY_NAME, STAGES, TABLES, Company, hierarchy, written_by
 from sopkit.tables import table as declaration
 from sopkit.words.languages import say, speak
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from sopkit.engine import Engine
 
 SELLING = ["product", "market"]
+Derived = TypeVar("Derived")
 BINDING = ("in force", "late", "contained", "done")  # states of a commitment in which the plan contains it
 
 
@@ -58,6 +59,7 @@ class Book(Mapping[str, pd.DataFrame]):
         """This book with other frames in place of those of the same names, and other settings where they are given.
 
         A demand plan may be thin (product, market, month, consensus): family, net price and the layers are filled in.
+        One that comes alone was brought: what stage demand had made beside another one is gone.
         Raises FindingsError naming every cell that breaks its declaration, KeyError for a table that does not exist.
         """
         checked, findings = {}, []
@@ -69,7 +71,10 @@ class Book(Mapping[str, pd.DataFrame]):
                 findings += declared.findings(checked[name])
         if findings:
             raise FindingsError(findings, "Tables do not fit their declarations")
-        return replace(self, tables={**self.tables, **checked}, company=company or self.company)
+        brought = "demand_plan" in checked and "demand_levels" not in checked
+        gone = written_by("demand") if brought else ()
+        kept = {name: frame for name, frame in self.tables.items() if name not in gone}
+        return replace(self, tables={**kept, **checked}, company=company or self.company)
 
     def _whole_demand(self, frame: pd.DataFrame, beside: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         """A demand plan with every column, from one that holds at least product, market, month and consensus."""
@@ -239,7 +244,7 @@ class Book(Mapping[str, pd.DataFrame]):
     def names(self, table: str) -> dict[str, str]:
         """Code -> what people call it, from a table with a column `name`."""
         frame, key = self[table], TABLES[table].key[0]
-        return dict(zip(frame[key], frame["name"].where(frame["name"].ne(""), frame[key]), strict=True))
+        return {code: name or code for code, name in zip(frame[key], frame["name"], strict=True)}
 
     def called(self, codes: pd.Series, *tables: str) -> pd.Series:
         """Codes as people call them; a code that no table knows stays as it is."""
@@ -265,9 +270,15 @@ class Book(Mapping[str, pd.DataFrame]):
     # levels --------------------------------------------------------------------------------------------------------
 
     @cached_property
-    def levelled(self) -> dict[str, pd.DataFrame]:
-        """Tables with their levels, once somebody asked for them."""
+    def _known(self) -> dict[Hashable, Any]:
         return {}
+
+    def once(self, what: Hashable, make: Callable[[], Derived]) -> Derived:
+        """What `make` derives from this book, which never changes: derived when it is first asked for, then kept."""
+        if what not in self._known:
+            self._known[what] = make()
+        derived: Derived = self._known[what]
+        return derived
 
     @cached_property
     def traced(self) -> dict[str, pd.DataFrame]:
@@ -324,7 +335,19 @@ class Book(Mapping[str, pd.DataFrame]):
         return self._planned("demand", engine)
 
     def supply(self, *, engine: Engine | str | None = None) -> Plan:
-        """What can we make, buy, ship and hold? A plan with every table of stage supply, from table demand_plan."""
+        """What can we make, buy, ship and hold? A plan with every table of stage supply, from table demand_plan.
+
+        Without rows a month has no demand. SettingsError where there is no demand plan, or one of other months.
+        """
+        if "demand_plan" not in self:
+            raise SettingsError("There is no demand plan. Ask book.demand() first, or bring table demand_plan.")
+        outside = self["demand_plan"].loc[~self["demand_plan"]["month"].isin(self.months), "month"]
+        if len(outside):
+            raise SettingsError(
+                f"Table demand_plan has {len(outside)} rows outside the planned months, {self.first:%b %Y} to "
+                f"{self.months[-1]:%b %Y}, the first in {outside.min():%b %Y}: they would be ignored. Leave them out, "
+                "or open the cycle that they belong to."
+            )
         return self._planned("supply", engine)
 
     def plan(self, *, engine: Engine | str | None = None) -> Plan:
@@ -334,7 +357,17 @@ class Book(Mapping[str, pd.DataFrame]):
     def _planned(self, stage: str, engine: Engine | str | None) -> Plan:
         # every stage is a room of its name whose door is `plan(book, engine=...)`: the book knows no more of it
         frames = import_module(f"sopkit.{stage}").plan(self, engine=engine)
-        return self.planned_as(**{one.name: getattr(self, one.name) for one in fields(Book)}).with_tables(frames)
+        kind, given = self.planned_as, {one.name: getattr(self, one.name) for one in fields(Book)}
+        return (self if isinstance(self, kind) else kind(**given)).with_stage(stage, frames)
+
+    def with_stage(self, stage: str, frames: Mapping[str, pd.DataFrame]) -> Self:
+        """This book with what `stage` made of it, `frames`; what it or a later stage had made before is gone.
+
+        So is the manifest: the tables are not a cycle's any more.
+        """
+        old = {name for one in STAGES if one.number >= BY_NAME[stage].number for name in written_by(one.name)}
+        kept = {name: frame for name, frame in self.tables.items() if name not in old}
+        return replace(self, tables=kept, manifest={}).with_tables(frames)
 
     # what it is ----------------------------------------------------------------------------------------------------
 

@@ -9,11 +9,10 @@ from __future__ import annotations
 import ast
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from functools import reduce
-from math import prod
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from sopkit import kpis
@@ -28,7 +27,6 @@ from sopkit.words import amount, listed, month_name, number, say, several, span
 if TYPE_CHECKING:
     from sopkit.book.book import Book
 
-DEPTH = 9  # steps down from the number asked for
 SHOWN_LINES = 3  # of a file that are shown where a number is the sum of many
 SHOWN_WORDS = 3  # reasons of people that are shown; all of them stand in `rows`
 PERIODS = {kpis.PLAN: "the next twelve months", kpis.PAST: "the last twelve months"}
@@ -41,7 +39,7 @@ class Explanation:
     """A number, what it is, and the numbers it is made of.
 
     `label`: its column and table; `sign`: how it enters the number above it; `formula`: how it is made, in words;
-    `notes`: file, people, hash and what else is known; `rows`: the rows behind it.
+    `notes`: file, people, hash and what else is known; `found`: the rows of `table` behind it, with their levels.
     """
 
     label: str
@@ -53,7 +51,13 @@ class Explanation:
     formula: str = ""
     notes: Sequence[str] = ()
     parts: Sequence[Explanation] = ()
-    rows: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
+    table: str = ""
+    found: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
+
+    @property
+    def rows(self) -> pd.DataFrame:
+        """The rows behind it, as their table declares them."""
+        return self.found[[name for name in declaration(self.table).names if name in self.found]].reset_index(drop=True)
 
     @property
     def shown(self) -> str:
@@ -106,7 +110,7 @@ class Explanations:
         return f'<div class="explained"><p>{safe(self.title)}</p>{inside}</div>'
 
 
-def explain(book: Book, name: str, column: str, where: Mapping[str, Any], *, depth: int = DEPTH) -> Explanation:
+def explain(book: Book, name: str, column: str, where: Mapping[str, Any]) -> Explanation:
     """See `Book.explain`."""
     try:
         full = ask.with_levels(book, name)
@@ -120,10 +124,16 @@ def explain(book: Book, name: str, column: str, where: Mapping[str, Any], *, dep
     if rows.empty:
         told = listed([f"{key.replace('_', ' ')} {value}" for key, value in where.items()], 9)
         raise SettingsError(f"table {name} has no row {told}: ask for less, or see book.table({name!r})")
-    return _column(book, name, column, rows, depth)
+    return _column(book, name, column, rows)
 
 
-def _column(book: Book, name: str, column: str, rows: pd.DataFrame, depth: int, *, sign: str = "") -> Explanation:
+def _column(book: Book, name: str, column: str, rows: pd.DataFrame, *, sign: str = "") -> Explanation:
+    """A column of some rows of a table, made once for each book: most numbers stand in the making of several others."""
+    key = "explained", name, column, rows.index.to_numpy().tobytes()
+    return replace(book.once(key, lambda: _made(book, name, column, rows)), sign=sign)
+
+
+def _made(book: Book, name: str, column: str, rows: pd.DataFrame) -> Explanation:
     """A column of some rows of a table: its value as the column adds up, and what it is made of."""
     declared = declaration(name)
     about = declared[column]
@@ -140,10 +150,10 @@ def _column(book: Book, name: str, column: str, rows: pd.DataFrame, depth: int, 
     rate = about.parts if how is None else None
     tree = ast.parse(f"({rate[0]}) / ({rate[1]})", mode="eval").body if rate else how.tree if how else None
     parts: Sequence[Explanation] = ()
-    if tree is not None and depth > 0 and column not in {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}:
-        parts = _parts(book, name, tree, _by_month(book, name, rows), depth - 1)
-    elif how and depth > 0:
-        parts = [_column(book, name, one, rows, depth - 1) for one in how.of]
+    if tree is not None and column not in {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}:
+        parts = _parts(book, name, tree, _by_month(book, name, rows))
+    elif how:
+        parts = [_column(book, name, one, rows) for one in how.of]
     kind = how.where if how else {}
     return Explanation(
         label=_label(name, column, rows, kind),
@@ -151,11 +161,11 @@ def _column(book: Book, name: str, column: str, rows: pd.DataFrame, depth: int, 
         unit=unit,
         meaning="" if kind else say(about.meaning),
         at=_at(book, name, rows, kind),
-        sign=sign,
         formula=_worded(tree) if tree is not None else "",
         notes=_notes(book, name, column, rows, how, last=not parts),
         parts=parts,
-        rows=rows[declared.names].reset_index(drop=True),
+        table=name,
+        found=rows,
     )
 
 
@@ -175,7 +185,8 @@ def _by_month(book: Book, name: str, rows: pd.DataFrame) -> pd.DataFrame:
     if name != "kpis":
         return rows
     months = [list(book.year) if period == kpis.PLAN else [pd.Timestamp(period)] for period in rows["period"]]
-    return rows.assign(month=months).explode("month").astype({"month": "datetime64[ns]"}).reset_index(drop=True)
+    each = rows.index.repeat([len(one) for one in months])
+    return rows.loc[each].assign(month=[month for one in months for month in one])
 
 
 def _at(book: Book, name: str, rows: pd.DataFrame, but: Collection[str] = ()) -> str:
@@ -246,7 +257,7 @@ def _terms(tree: ast.expr, sign: str = "+") -> list[tuple[str, ast.expr]]:
     return [(sign, tree)]
 
 
-def _parts(book: Book, name: str, tree: ast.expr, rows: pd.DataFrame, depth: int) -> list[Explanation]:
+def _parts(book: Book, name: str, tree: ast.expr, rows: pd.DataFrame) -> list[Explanation]:
     if isinstance(tree, ast.BinOp) and isinstance(tree.op, ast.Mult) and len(rows) > 1:
         pairs = [(sign, one) for sign, one in (("", tree.left), ("x", tree.right)) if not isinstance(one, ast.BinOp)]
     elif isinstance(tree, ast.BinOp) and isinstance(tree.op, ast.Div | ast.Mult):
@@ -259,18 +270,18 @@ def _parts(book: Book, name: str, tree: ast.expr, rows: pd.DataFrame, depth: int
     found = []
     for sign, term in pairs:
         with suppress(SettingsError):  # a price of many rows is no one number: the rows hold it
-            found += [_part(book, name, term, rows, depth, sign=sign)]
+            found += [_part(book, name, term, rows, sign=sign)]
     return list(filter(None, found))
 
 
-def _part(book: Book, name: str, tree: ast.expr, rows: pd.DataFrame, depth: int, *, sign: str) -> Explanation | None:
+def _part(book: Book, name: str, tree: ast.expr, rows: pd.DataFrame, *, sign: str) -> Explanation | None:
     if isinstance(tree, ast.Name):
-        return _column(book, name, tree.id, rows, depth, sign=sign)
+        return _column(book, name, tree.id, rows, sign=sign)
     if found := _reference(tree):
         table, inner, where = found
         behind = _behind(book, name, rows, table, where)
         if isinstance(inner, ast.Name):
-            return _column(book, table, inner.id, behind, depth, sign=sign) if len(behind) else None
+            return _column(book, table, inner.id, behind, sign=sign) if len(behind) else None
         name, rows, tree = table, behind, inner
     if rows.empty:
         return None
@@ -280,9 +291,10 @@ def _part(book: Book, name: str, tree: ast.expr, rows: pd.DataFrame, depth: int,
         unit=_unit_of(book, name, tree),
         at=_at(book, name, rows),
         sign=sign,
-        parts=_parts(book, name, tree, rows, depth - 1) if depth > 0 else (),
+        parts=_parts(book, name, tree, rows),
         notes=(say("Row by row, then added up."),) if len(rows) > 1 and isinstance(tree, ast.BinOp) else (),
-        rows=rows[[c for c in declaration(name).names if c in rows]].reset_index(drop=True),
+        table=name,
+        found=rows,
     )
 
 
@@ -361,8 +373,9 @@ def _keys(name: str, mine: pd.DataFrame, child: pd.DataFrame, where: Mapping[str
 
 
 def _filtered(child: pd.DataFrame, where: Mapping[str, ast.expr]) -> pd.DataFrame:
-    fixed = {key: value.value for key, value in where.items() if isinstance(value, ast.Constant)}
-    return child[child[list(fixed)].eq(pd.Series(fixed, dtype=object)).all(axis=1)]
+    for key, value in where.items():
+        child = child[child[key].eq(value.value)] if isinstance(value, ast.Constant) else child
+    return child
 
 
 def _behind(book: Book, name: str, rows: pd.DataFrame, table: str, where: Mapping[str, ast.expr]) -> pd.DataFrame:
@@ -371,11 +384,13 @@ def _behind(book: Book, name: str, rows: pd.DataFrame, table: str, where: Mappin
     keys = _keys(name, rows, child, where)
     if not keys:
         return child
-    wanted = rows[list(keys.values())].drop_duplicates().set_axis(list(keys), axis=1)
-    each = {key: wanted[key].unique() for key in keys}
-    child = child[reduce(lambda mask, key: mask & child[key].isin(each[key]), keys, pd.Series(True, child.index))]
-    # where every combination is wanted, each key by itself says which rows
-    return child if len(wanted) == prod(map(len, each.values())) else child.merge(wanted, on=list(keys))
+    mine, theirs, known = np.zeros(len(rows), int), np.zeros(len(child), int), np.ones(len(child), bool)
+    for key, own in keys.items():  # each combination of values as one number
+        values = pd.Index(rows[own].unique())
+        at = values.get_indexer(child[key])
+        known &= at >= 0
+        mine, theirs = mine * len(values) + values.get_indexer(rows[own]), theirs * len(values) + at
+    return child[known & np.isin(theirs, mine)]
 
 
 def evaluated(book: Book, name: str, tree: ast.expr, rows: pd.DataFrame) -> pd.Series:

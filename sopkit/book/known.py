@@ -23,6 +23,9 @@ class _Asked(dict[str, pd.DataFrame]):
 class Known(dict[Callable[..., Any], tuple[Tables, Any, Any]]):
     """What was made of tables once, taken again where nothing that was read for it is another now."""
 
+    def __reduce__(self) -> tuple[type[Known], tuple[()]]:  # does not travel: it is made again in another process
+        return Known, ()
+
     def made(self, make: Callable[..., Any], tables: Tables, *others: Any, **named: Any) -> Any:
         """`make(tables, *others, **named)`, or what that gave the first time, of the same tables and others."""
         read, same, result = self.get(make, ({}, None, None))

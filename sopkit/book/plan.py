@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import import_module
@@ -16,8 +16,22 @@ from sopkit.errors import SopkitError
 
 if TYPE_CHECKING:
     from sopkit.charts import Figure
+    from sopkit.engine import Engine
 
 THIS = "This plan"
+# what hangs on a plan and is made when somebody asks for it, and how
+ON_ASKING: dict[str, Callable[[Plan], Mapping[str, pd.DataFrame]]] = {
+    **dict.fromkeys(("binding_limits", "why_short", "levers", "level_chase"), lambda plan: plan._session.explained()),
+    **dict.fromkeys(("pnl", "working_capital", "budget_bridge"), lambda plan: _room("reconcile").statements(plan)),
+    "gaps": lambda plan: _room("reconcile").money(plan),
+    **dict.fromkeys(("kpis", "frozen_plans"), lambda plan: _room("publish").plan(plan)),
+}
+
+
+def _room(name: str) -> Any:
+    return import_module(f"sopkit.{name}")
+
+
 Asked: TypeAlias = str | Scenario | Change | Sequence[Change]  # what if: a table, or changes as in scenarios.yaml
 
 
@@ -26,39 +40,69 @@ class Plan(Book):
     """A book with a plan on it. A scenario is a plan like any other: the same tables, checks, figures and pack.
 
     `title` is what people call it; `base` is the plan it was changed from, `scenario` the changes and `rows` how many
-    rows each of them concerned.
+    rows each of them concerned; `by_hand` are all changes of the demand plan itself that it stands on. Why there is not
+    more, its money and its KPIs (`ON_ASKING`) are made when they are asked for.
     """
 
     title: str = THIS
     base: Plan | None = None
     scenario: Scenario | None = None
     rows: Sequence[int] = ()
+    by_hand: Sequence[Change] = ()
 
     _next = "plan.what_if(table, column=..., add=...), plan.compare(other), plan.table(name, by=...), plan.plot(...)"
+
+    def __getitem__(self, name: str) -> pd.DataFrame:
+        """As a book's; what hangs on this plan and was not made is made now. A cycle's plan has what was written."""
+        if name in self.tables or name not in ON_ASKING or "supply_costs" not in self.tables or self.manifest:
+            return super().__getitem__(name)
+        if name not in self._made:
+            frames = ON_ASKING[name](self)
+            checked = self.with_tables(frames)
+            self._made.update({one: checked.tables[one] for one in frames})
+        return self._made[name]
+
+    @cached_property
+    def _made(self) -> dict[str, pd.DataFrame]:
+        return {}
 
     @cached_property
     def _session(self) -> Any:
         """The supply model of this plan kept in the solver, to answer the next question from the last plan."""
-        return import_module("sopkit.supply").session(self)
+        return _room("supply").session(self)
 
-    def what_if(self, what: Asked, *, title: str = "", warm: bool = True, judged: bool = True, **change: Any) -> Self:
+    def what_if(
+        self,
+        what: Asked,
+        *,
+        title: str = "",
+        warm: bool = True,
+        judged: bool = True,
+        engine: Engine | str | None = None,
+        **change: Any,
+    ) -> Self:
         """The plan under a change: a scenario, changes, or one change of table `what` as in scenarios.yaml.
 
         `plan.what_if("capacity", resource="SEW-N", column="overtime_limit", add=90)`: `column` with one of `set`,
         `add`, `scale`, or `rows`, or `drop`; every other word says which rows. Demand is planned again where the change
-        reaches it, then supply. `warm`: the solver starts from this plan's answer (the same optimum, found sooner).
-        Without `judged` past forecasts are not judged again. Raises SettingsError for a change that concerns no row or
-        an unknown name, SupplyDataError for data that contradict each other.
+        reaches it, with the changes that were made of the demand plan itself; one that was brought stays. Then supply:
+        `warm`, the solver starts from this plan's answer (the same optimum, found sooner), else at `engine`. Without
+        `judged` past forecasts are not judged again. Raises SettingsError for a change that concerns no row or an
+        unknown name, SupplyDataError for data that contradict each other.
         """
         scenario = _scenario(self, what, title, change)
         changed, rows = changed_by(self, scenario, judged=judged)
-        session = self._session if warm else vars(self).get("_session")
-        if session:
+        session, cold = self._session if warm else vars(self).get("_session"), None
+        if session and not engine:
             frames = session.plan(self._asked(changed), anew=not warm)
         else:
-            frames = import_module("sopkit.supply").plan(changed, explained=False)
-        tables = {**changed.tables, **frames}  # as declared already, and derived again
-        return replace(changed, tables=tables, title=scenario.title, base=self, scenario=scenario, rows=rows)
+            cold = _room("supply").session(changed, engine=engine)
+            frames = cold.plan()
+        made = changed.with_stage("supply", {name: frame for name, frame in frames.items() if name not in ON_ASKING})
+        made = replace(made, title=scenario.title, base=self, scenario=scenario, rows=rows)
+        if cold:
+            vars(made)["_session"] = cold
+        return made
 
     def stop(self) -> None:
         """Give up the what-if that another thread waits for: it gets StoppedError, and the plan stays as it is."""
@@ -67,7 +111,7 @@ class Plan(Book):
 
     def _asked(self, changed: Book) -> dict[str, pd.DataFrame]:
         """The tables of stage supply in which `changed` differs."""
-        reads = import_module("sopkit.supply").READS
+        reads = _room("supply").READS
         return {name: changed[name] for name in reads if changed[name] is not self[name]}
 
     def measures(self) -> pd.Series:
@@ -79,7 +123,7 @@ class Plan(Book):
         """`measures` by name, computed once: a plan is never changed."""
         if "supply_costs" not in self:
             raise SopkitError("Supply is not planned yet: ask plan.supply() first.")
-        measured: dict[str, float] = import_module("sopkit.reconcile").measures(self)
+        measured: dict[str, float] = _room("reconcile").measures(self)
         return measured
 
     def side_by_side(self, *others: Plan) -> pd.DataFrame:
@@ -89,7 +133,7 @@ class Plan(Book):
         base, rest = (self, others) if others else (self.base, (self,))
         titles = [plan.title for plan in rest]
         names = [title if titles.count(title) == 1 else f"{title} ({at})" for at, title in enumerate(titles, start=1)]
-        return import_module("sopkit.reconcile").results(base, dict(zip(names, rest, strict=True)))
+        return _room("reconcile").results(base, dict(zip(names, rest, strict=True)))
 
     def compare(self, *others: Plan, look_for: str = "") -> Figure:
         """`side_by_side` as a figure: a row a measure, the difference below each value."""
@@ -103,7 +147,7 @@ class Plan(Book):
 
     def __getstate__(self) -> dict[str, Any]:
         """What travels to another process: everything but the model in the solver."""
-        return {name: value for name, value in vars(self).items() if name not in ("_session", "levelled")}
+        return {name: value for name, value in vars(self).items() if name not in ("_session", "_made", "_known")}
 
 
 Book.planned_as = Plan

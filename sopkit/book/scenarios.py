@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import reduce
 from importlib import import_module
 from pathlib import Path
@@ -20,8 +21,9 @@ from sopkit.words import heading, local, say, span, with_unit
 
 if TYPE_CHECKING:
     from sopkit.book.book import Book
+    from sopkit.book.plan import Plan
 
-    Planned = TypeVar("Planned", bound=Book)
+    Planned = TypeVar("Planned", bound=Plan)
 
 # what a scenario may change: whatever demand and supply read that the company brought, what people override, and the
 # demand plan itself
@@ -303,21 +305,48 @@ def apply(
 def changed_by(plan: Planned, scenario: Scenario, *, judged: bool = True) -> tuple[Planned, list[int]]:
     """`plan` under a scenario before supply is planned, and the rows each of its changes concerned.
 
-    Demand is planned again where a change reaches it; changes of the demand plan itself come after that. Without
-    `judged` not where a change only reaches how past forecasts are judged. Raises what `apply` raises.
+    Demand is planned again where a change reaches it; changes of the demand plan itself, those the plan stands on
+    already and the scenario's, come after that. A demand plan that was brought stays: SettingsError for a change of
+    what only stage demand reads. Without `judged` past forecasts are not judged again. Raises what `apply` raises.
     """
     inputs = [change for change in scenario.changes if change.table != "demand_plan"]
     of_plan = [change for change in scenario.changes if change.table == "demand_plan"]
     tables, rows = apply(plan, inputs, scenario.title)
-    changed = plan.with_tables(tables)
-    # a demand plan that was brought as it is has not been judged, and is not planned anew for it
-    judged = judged and "exceptions" in plan
-    steps = [step for step in BY_NAME["demand"].steps if judged or step.name != "judge"]
-    if any(step.reached(changed, plan) for step in steps):
-        changed = changed.with_tables(import_module("sopkit.demand").plan(changed, kept=plan))
-    tables, more = apply(changed, of_plan, scenario.title)
+    changed, demand = plan.with_tables(tables), import_module("sopkit.demand")
+    if "demand_layers" not in plan:
+        changed = _around_what_was_brought(plan, changed, scenario)
+    else:
+        # a plan that was not judged is not judged for this
+        judged = judged and "exceptions" in plan
+        steps = [step for step in BY_NAME["demand"].steps if judged or step.name != "judge"]
+        if any(step.reached(changed, plan) for step in steps):
+            changed = changed.with_tables(demand.plan(changed, kept=plan))
+    anew = "demand_layers" in plan and changed["demand_plan"] is not plan["demand_plan"]
+    by_hand = [*(plan.by_hand if anew else ()), *of_plan]
+    if by_hand:
+        tables, more = apply({"demand_plan": changed["demand_plan"]}, by_hand, scenario.title)
+        changed = changed.with_tables(demand.settled(changed, tables["demand_plan"], judged=judged))
+        rows += more[len(by_hand) - len(of_plan) :]
     costs = scenario.costs(scenario.title, changed.months)
     if len(costs):
-        tables = {**tables, "option_costs": pd.concat([changed["option_costs"], costs], ignore_index=True)}
-    counted = {id(change): count for change, count in zip([*inputs, *of_plan], [*rows, *more], strict=True)}
-    return changed.with_tables(tables), [counted[id(change)] for change in scenario.changes]
+        changed = changed.with_tables({"option_costs": pd.concat([changed["option_costs"], costs], ignore_index=True)})
+    counted = {id(change): count for change, count in zip([*inputs, *of_plan], rows, strict=True)}
+    return replace(changed, by_hand=(*plan.by_hand, *of_plan)), [counted[id(change)] for change in scenario.changes]
+
+
+def _around_what_was_brought(plan: Planned, changed: Planned, scenario: Scenario) -> Planned:
+    """`changed` with the demand plan of `plan`, which was brought; its net prices follow those that changed."""
+    reach = {*BY_NAME["supply"].reads, "prices"}
+    if unread := sorted({change.table for change in scenario.changes} - reach):
+        raise SettingsError(
+            f"scenario {scenario.title!r} changes table {unread[0]}, which only stage demand reads, and the demand "
+            "plan was brought as it is: the change would do nothing. Change table demand_plan, or ask book.demand()."
+        )
+    frame = plan["demand_plan"]
+    before, now = plan.net_prices(frame), changed.net_prices(frame)
+    moved = (frame["price"] == before) & (before != now)
+    return (
+        changed.with_tables({"demand_plan": frame.assign(price=frame["price"].mask(moved, now))})
+        if moved.any()
+        else changed
+    )

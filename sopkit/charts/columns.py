@@ -26,18 +26,24 @@ from sopkit.charts.figure import (
 from sopkit.charts.forms import summary
 from sopkit.charts.marks import (
     apart,
+    by_scenario,
+    described,
     drawn,
+    filled,
     fit,
     label_list,
     marked,
     month_labels,
     nice,
     on_top,
+    point_of,
     scale_marker,
     short_scale,
 )
 from sopkit.charts.notation import BAD, LOOKS, QUIET, SHOWN, colour_of
 from sopkit.words import heading, say, scale_of, with_unit
+
+MOST = 6  # panels
 
 
 def _months(dates: pd.Series) -> pd.DatetimeIndex:
@@ -48,7 +54,7 @@ def _months(dates: pd.Series) -> pd.DatetimeIndex:
 
 
 def columns(
-    frame: pd.DataFrame | None, y: str, by: str, *, unit: str, x: str = "month", lines: Sequence[str] = (),
+    frame: pd.DataFrame | None, y: str, by: str, *, unit: str, lines: Sequence[str] = (),
     warn: Sequence[Any] = (), **about: Unpack[About],
 ) -> Figure:  # fmt: skip
     """A column a month: actual solid, plan hatched, budget outlined behind it, last year light behind it.
@@ -56,10 +62,10 @@ def columns(
     `by`: the column of scenarios (`actual`, `plan`, `budget`, `last year`); `lines`: those of its values that are drawn
     as steps with their name, such as safety stock; `warn`: months whose column is marked as bad.
     """
-    if frame is None or empty(frame, x, y, by):
-        return nothing(about["title"], about.get("none", NONE), frame, x, y, by)
-    tidy = points(frame, {"x": x, "series": by}, {"y": y}, unit, about.get("source", "")).dropna(subset=["y"])
-    shown = tidy.rename(columns={"x": x, "y": y, "series": by})
+    if frame is None or empty(frame, "month", y, by):
+        return nothing(about["title"], about.get("none", NONE), frame, "month", y, by)
+    tidy = points(frame, {"x": "month", "series": by}, {"y": y}, unit, about.get("source", "")).dropna(subset=["y"])
+    shown = tidy.rename(columns={"x": "month", "y": y, "series": by})
     tidy["series"] = tidy["series"].map(plain)
     months = _months(tidy["x"])
     width, high_px = about.get("width", WIDE), min(about.get("height", HIGH), LOW)
@@ -69,7 +75,7 @@ def columns(
     told = say("Columns by month, {unit}. {summary}.", scale.unit, summary(tidy, scale))
     figure = made(shown, scale.unit, y, told, more=compared, **about)
     tidy["n"] = months.get_indexer(tidy["x"])
-    tidy["d"] = [f"{named(r.series)}, {plain(r.x)}: {scale.told(r.y)}" for r in tidy.itertuples()]
+    tidy["d"] = described(tidy, scale)
     tidy["y"] /= scale.factor
     tidy["zero"] = 0.0
     front = tidy.loc[front.index]
@@ -85,14 +91,11 @@ def columns(
         rows = tidy[tidy["series"].eq(kind) & ~tidy["series"].isin(lines)] if kind else front
         if rows.empty:
             continue
-        styles = [LOOKS[SHOWN[name]] for name in rows["series"]]
-        rows = rows.assign(fill=[look.fill for look in styles], stroke=[look.stroke for look in styles], frame=1.2)
+        rows = by_scenario(rows).assign(frame=1.2)
         if kind == "":  # told by the frame's width too, where there is no colour
             rows.loc[rows["x"].map(plain).isin(bad), ["stroke", "frame"]] = BAD, 3.0
         bar = chart(rows).mark_bar(size=wide * pitch, xOffset=offset * pitch)
-        layers.append(bar.encode(x=across, y=up, y2="y:Q", description="d:N", fill=v.Fill("fill:N", scale=None),
-                                 stroke=v.Stroke("stroke:N", scale=None),
-                                 strokeWidth=v.StrokeWidth("frame:Q", scale=None)))  # fmt: skip
+        layers.append(filled(bar, x=across, y=up, y2="y:Q", strokeWidth=v.StrokeWidth("frame:Q", scale=None)))
         names += [(name, rows.loc[rows["series"] == name, "y"].iloc[-1]) for name in dict.fromkeys(rows["series"])]
     for kind in lines:
         rows = tidy[tidy["series"] == kind]
@@ -104,8 +107,7 @@ def columns(
     more = behind.reindex(tops["n"]).fillna(0.0).to_numpy() - tops["y"]
     # a number stands on its column, or above the one behind where that is hardly higher
     tops["y"] += more.where(more.between(0, 18 * per_pixel), 0.0)
-    wanted = tops["x"].map(plain).eq(plain(about.get("mark", "")))
-    point = tops[wanted] if wanted.any() else tops.loc[[front["y"].idxmax()]]
+    point = point_of(tops, about.get("mark", ""), front["y"].idxmax())
     text = chart(tops.drop(point.index)).encode(x=across, y="y:Q", text="text:N")
     layers += [*on_top(text, 10 if pitch > 26 else 9), *marked(point, across)]
     # named where they end: what ended before the last month is told by its look beside its first column
@@ -121,21 +123,18 @@ def columns(
     return drawn(figure, *layers, beside=ends["text"])
 
 
-def panels(
-    frame: pd.DataFrame | None, y: str, by: str, *, unit: str, each: str, x: str = "month", most: int = 6,
-    **about: Unpack[About],
-) -> Figure:  # fmt: skip
+def panels(frame: pd.DataFrame | None, y: str, by: str, *, unit: str, each: str, **about: Unpack[About]) -> Figure:
     """Small multiples: the columns of every value of `each` side by side, all on one scale; the rest added up as one.
 
     `by`: scenarios as in `columns`; only `actual`, `plan` and `budget` are drawn.
     """
-    if frame is None or empty(frame, x, y, by, each):
-        return nothing(about["title"], about.get("none", NONE), frame, x, y, by, each)
+    if frame is None or empty(frame, "month", y, by, each):
+        return nothing(about["title"], about.get("none", NONE), frame, "month", y, by, each)
     size = frame.groupby(each)[y].sum().sort_values(ascending=False, kind="stable")
-    kept = size.index[: most if len(size) <= most else most - 1]
+    kept = size.index[: MOST if len(size) <= MOST else MOST - 1]
     frame = frame.assign(**{each: frame[each].where(frame[each].isin(kept), "rest")})
-    tidy = points(frame, {"x": x, "series": by, "part": each}, {"y": y}, unit, about.get("source", "")).dropna()
-    shown = tidy.rename(columns={"x": x, "y": y, "series": by, "part": each})
+    tidy = points(frame, {"x": "month", "series": by, "part": each}, {"y": y}, unit, about.get("source", "")).dropna()
+    shown = tidy.rename(columns={"x": "month", "y": y, "series": by, "part": each})
     tidy[["series", "part"]] = tidy[["series", "part"]].map(plain)
     parts = [plain(name) for name in [*kept, "rest"] if plain(name) in set(tidy["part"])]
     months = _months(tidy["x"])
@@ -149,7 +148,7 @@ def panels(
     told = "Columns by {each} and month on one scale, {unit}. {words}."
     figure = made(shown, scale.unit, y, say(told, heading(each).lower(), scale.unit, words), **about)
     tidy["n"] = [parts.index(p) * (len(months) + gap) for p in tidy["part"]] + months.get_indexer(tidy["x"])
-    tidy["d"] = [f"{named(r.part)}, {named(r.series)}, {plain(r.x)}: {scale.told(r.y)}" for r in tidy.itertuples()]
+    tidy["d"] = [f"{named(part)}, {told}" for part, told in zip(tidy["part"], described(tidy, scale), strict=True)]
     tidy["y"], tidy["zero"] = tidy["y"] / scale.factor, 0.0
     v, top = vega(), float(tidy["y"].max())
     places = dict(domain=list(range(len(parts) * (len(months) + gap))), padding=0.05)
@@ -159,11 +158,8 @@ def panels(
     layers = scale_marker(top / 3, scale)
     for kinds, offset in ((["budget"], -0.12), (["actual", "plan"], 0.05)):
         rows = tidy[tidy["series"].map(lambda s, kinds=kinds: SHOWN.get(s) in kinds)]
-        styles = [LOOKS[SHOWN[name]] for name in rows["series"]]
-        rows = rows.assign(fill=[look.fill for look in styles], stroke=[look.stroke for look in styles])
-        bar = chart(rows).mark_bar(size=0.62 * pitch, xOffset=offset * pitch, strokeWidth=0.8)
-        layers.append(bar.encode(x=across, y=up, y2="y:Q", description="d:N", fill=v.Fill("fill:N", scale=None),
-                                 stroke=v.Stroke("stroke:N", scale=None)))  # fmt: skip
+        bar = chart(by_scenario(rows)).mark_bar(size=0.62 * pitch, xOffset=offset * pitch, strokeWidth=0.8)
+        layers.append(filled(bar, x=across, y=up, y2="y:Q"))
     front = tidy[tidy["series"].map(lambda s: SHOWN.get(s) in ("actual", "plan"))]
     peaks = front.loc[front.groupby("part")["y"].idxmax()]
     peaks = peaks.assign(text=[f"{scale.text(r.y * scale.factor)} {plain(r.x)}" for r in peaks.itertuples()])
@@ -240,9 +236,7 @@ def waterfall(
                   labelExpr=label_list(list(tidy["step"]), max(8, int(pitch / 6.4))))  # fmt: skip
     across = v.X("n:O", axis=axis, scale=dict(domain=list(range(len(tidy)))))
     up = v.Y("y:Q", axis=None, scale=dict(domain=[0, usable + 22], nice=False))
-    bar = chart(both).mark_bar(size=min(70, pitch * 0.66), strokeWidth=1).encode(
-        x=across, y=up, y2="y2:Q", fill=v.Fill("fill:N", scale=None), stroke=v.Stroke("stroke:N", scale=None),
-        description="d:N")  # fmt: skip
+    bar = filled(chart(both).mark_bar(size=min(70, pitch * 0.66), strokeWidth=1), x=across, y=up, y2="y2:Q")
     labelled = pd.concat([low[~inner], tiers[-1]]).drop_duplicates("n", keep="last") if two else tiers[-1]
     labelled = labelled.assign(top=labelled[["y", "y2"]].max(axis=1))
     worst = int(tidy.loc[inner, "change"].abs().idxmax()) if inner.any() else 0

@@ -118,25 +118,18 @@ class Figure:
     language: str = field(default_factory=language, repr=False)
 
     @property
-    def key(self) -> tuple[str, ...]:
-        """What tells the rows of the first source table apart."""
-        return TABLES[self.source[0]].key if self.source else ()
-
-    @property
     def heading(self) -> tuple[str, str, str]:
         """The title in three lines: who, what in which unit, when and which scenarios."""
         when = ", ".join(filter(None, [self.period, listed(map(say, self.shows), 9)]))
         what = "{title} {unit}" if self.chart is None else "{title} in {unit}"
         return self.who, say(what, self.title, self.unit) if self.unit else self.title, when
 
-    @property
-    def html(self) -> str:
-        """The figure for the pack: no style sheet, no script. `chart` is drawn as it now is."""
+    def __html__(self) -> str:
+        """The figure for the pack: no style sheet, no script, all text escaped. `chart` is drawn as it now is."""
         with speaking(self.language):
-            return self._html()
-
-    def _html(self) -> str:
-        who, what, when = map(safe, self.heading)
+            who, what, when = map(safe, self.heading)
+            source = listed([say(name.replace("_", " ")) for name in self.source], 9)
+            source = say("Source: {tables}", source) if source else ""
         title = safe(self.title)
         lines = (
             ("finding", html.escape(whole(self.look_for))),
@@ -145,8 +138,6 @@ class Figure:
             ("when", when),
         )
         told = "".join(f'<p class="{kind}">{text}</p>' for kind, text in lines if text)
-        source = listed([say(name.replace("_", " ")) for name in self.source], 9)
-        source = say("Source: {tables}", source) if source else ""
         below = " ".join(filter(None, [self.note, source]))
         note = f'<p class="note">{safe(below)}</p>' if below else ""
         body = self.body if self.chart is None else svg(self.chart, self.alt, *self.size)
@@ -155,9 +146,7 @@ class Figure:
             f'<div class="scroll" tabindex="0" role="group" aria-label="{title}">{body}</div>{note}</figure>'
         )
 
-    def __html__(self) -> str:
-        """What a template with autoescape puts in: the figure as it is, because all text in it is escaped already."""
-        return self.html
+    html = property(__html__)
 
     def _repr_html_(self) -> str:
         """The figure for a notebook, with its style, and with what tells a control there when it is stale."""
@@ -378,13 +367,19 @@ def chart(frame: pd.DataFrame) -> Any:
         cells.append([None if value != value else value for value in values.tolist()])
     rows = (dict(zip(frame.columns, row, strict=True)) for row in zip(*cells, strict=True))
     with unchecked():
-        return _chart_class()(vega().Data(values=tuple(rows)))
+        chart_of, data_of = _classes()
+        return chart_of(data_of(values=tuple(rows)))
 
 
 @cache
-def _chart_class() -> Any:
-    """Altair's Chart, told of which class a channel is: Altair itself hashes all its classes for each text, 7 ms."""
+def _classes() -> tuple[Any, Any]:
+    """Altair's Chart, told of which class a channel is, for which Altair hashes all its classes, 7 ms; and its Data."""
     v = vega()
+
+    class Data(v.Data):  # type: ignore[name-defined]
+        def to_dict(self, **_: Any) -> dict[str, Any]:
+            """The rows as they are: Altair would ask of each cell what it is."""
+            return {"values": self.values}
 
     class Chart(v.Chart):  # type: ignore[name-defined]
         def encode(self, **channels: Any) -> Any:
@@ -400,7 +395,7 @@ def _chart_class() -> Any:
             """Altair copies a layer's rows and channels four times a figure, and changes neither."""
             return super().copy(deep=["encoding"] if deep is True else deep, ignore=ignore)
 
-    return Chart
+    return Chart, Data
 
 
 def in_order(names: Iterable[Any], order: Sequence[str] | None = None) -> list[str]:

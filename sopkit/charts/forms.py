@@ -29,12 +29,15 @@ from sopkit.charts.figure import (
 from sopkit.charts.marks import (
     apart,
     axis_of,
+    described,
     drawn,
+    filled,
     fit,
     label_list,
     marked,
     month_labels,
     on_top,
+    point_of,
     scale_marker,
     short_scale,
     wrapped,
@@ -78,7 +81,7 @@ def line(
     scale, width = scale_of([*tidy["y"], *tidy.get("high", [])], unit, small=True), about.get("width", WIDE)
     high_px = min(about.get("height", HIGH), LOW)
     kinds = in_order(tidy["series"], order)
-    tidy["d"] = [f"{named(row.series)}, {plain(row.x)}: {scale.told(row.y)}" for row in tidy.itertuples()]
+    tidy["d"] = described(tidy, scale)
     if low and high:
         for at, ends in tidy[["low", "high"]].dropna().iterrows():
             tidy.at[at, "d"] += " " + say("(range {low} to {high})", *map(scale.text, ends))
@@ -117,8 +120,7 @@ def line(
     whole = main[main["series"].isin(ends.loc[ends["at"] == "end", "series"])]
     if not series or least >= 0:
         main = whole[whole["series"].eq(next(kind for kind in kinds if kind in set(whole["series"])))]
-    found = main[main["x"].map(plain).eq(plain(about.get("mark", "")))]
-    point = found if len(found) else main.loc[[main["y"].abs().idxmax()]]
+    point = point_of(main, about.get("mark", ""), main["y"].abs().idxmax())
     layers += marked(point.assign(text=[scale.text(value * scale.factor) for value in point["y"]]), "x:T")
     return drawn(figure, *layers, beside="\n".join(ends["text"]).split("\n"))
 
@@ -145,22 +147,24 @@ def _line_ends(tidy: pd.DataFrame, kinds: Sequence[str], scale: Scale, per_pixel
 
 
 def bars(
-    frame: pd.DataFrame | None, y: str, by: str, *, unit: str, x: str = "month", order: Sequence[str] | None = None,
+    frame: pd.DataFrame | None, y: str, by: str, *, unit: str, order: Sequence[str] | None = None,
     over: pd.DataFrame | None = None, over_y: str = "", over_name: str = "", **about: Unpack[About],
 ) -> Figure:  # fmt: skip
     """Stacked bars over months, a shade a kind (`by`), named beside the last bar; `over` draws a line, such as demand.
 
     Planned bars are hatched; bars of `shows=["actual"]` are solid.
     """
-    if frame is None or empty(frame, x, y, by):
-        return nothing(about["title"], about.get("none", NONE), frame, x, y, by)
+    if frame is None or empty(frame, "month", y, by):
+        return nothing(about["title"], about.get("none", NONE), frame, "month", y, by)
     source = about.get("source", "")
-    tidy = points(frame, {"x": x, "series": by}, {"y": y}, unit, source).sort_values(["x", "series"], ignore_index=True)
-    over_name, shown = named(over_name), tidy.rename(columns={"x": x, "y": y, "series": by})
+    tidy = points(frame, {"x": "month", "series": by}, {"y": y}, unit, source).sort_values(
+        ["x", "series"], ignore_index=True
+    )
+    over_name, shown = named(over_name), tidy.rename(columns={"x": "month", "y": y, "series": by})
     above = pd.DataFrame(columns=["x", "y"])
     if over is not None and not over.empty:
-        above = points(over, {"x": x}, {"y": over_y}, unit, source).sort_values("x")
-        shown = pd.concat([shown, above.rename(columns={"x": x, "y": y}).assign(**{by: over_name})], ignore_index=True)
+        above = points(over, {"x": "month"}, {"y": over_y}, unit, source).sort_values("x").assign(series=over_name)
+        shown = pd.concat([shown, above.rename(columns={"x": "month", "y": y, "series": by})], ignore_index=True)
     months = pd.DatetimeIndex(sorted({*tidy["x"], *above["x"]}))
     width, high_px = about.get("width", WIDE), min(about.get("height", HIGH), LOW)
     stacks = tidy.assign(up=tidy["y"].clip(lower=0), down=tidy["y"].clip(upper=0)).groupby("x")[["up", "down", "y"]]
@@ -171,9 +175,7 @@ def bars(
     told = say("Stacked bars by month, {unit}. {summary}.", scale.unit, summary(tidy, scale))
     figure = made(shown, scale.unit, y, told, **about)
     for part in (tidy, above):
-        series = part.get("series", pd.Series(over_name, part.index))
-        rows = zip(series, part["x"], part["y"], strict=True)
-        part["d"] = [f"{named(name)}, {plain(at)}: {scale.told(value)}" for name, at, value in rows]
+        part["d"] = described(part, scale)
         part["y"] = part["y"] / scale.factor
         part["n"] = months.get_indexer(part["x"])
     styles = dict(zip(kinds, looks(kinds, figure.shows != ("actual",)), strict=True))
@@ -197,18 +199,15 @@ def bars(
     names = names.assign(y=apart(names["y"], 14 * per_pixel), text=names["text"].map(lambda t: fit(say(t), 150, 11)))
     across = v.X("n:O", axis=month_labels(months), scale=dict(domain=list(range(len(months))), paddingInner=0.3))
     up = v.Y("from:Q", axis=None, scale=dict(domain=domain, nice=False))
-    layers = [chart(tidy).mark_bar(strokeWidth=0.8).encode(
-        x=across, y=up, y2="to:Q", description="d:N", fill=v.Fill("fill:N", scale=None),
-        stroke=v.Stroke("stroke:N", scale=None))]  # fmt: skip
-    layers[:0] = scale_marker(max(ceiling, -floor) / 3, scale)
+    layers = scale_marker(max(ceiling, -floor) / 3, scale)
+    layers.append(filled(chart(tidy).mark_bar(strokeWidth=0.8), x=across, y=up, y2="to:Q"))
     if len(above):
-        line_ = chart(above).encode(x=across, y="y:Q")
+        line_ = chart(above.drop(columns="series")).encode(x=across, y="y:Q")
         layers.append(line_.mark_line(color=INK, strokeWidth=1.8, strokeDash=[5, 3], aria=False))
         layers.append(line_.mark_point(color=INK, filled=True, size=20, shape="diamond").encode(description="d:N"))
     tops = pd.DataFrame({"n": months.get_indexer(total.index), "y": total["up"] / scale.factor})
     tops["text"], tops["x"] = [scale.text(value) for value in total["y"]], total.index
-    wanted = tops["x"].map(plain).eq(plain(about.get("mark", "")))
-    point = tops[wanted] if wanted.any() else tops.loc[[tops["y"].idxmax()]]
+    point = point_of(tops, about.get("mark", ""), tops["y"].idxmax())
     rest = chart(tops.drop(point.index)).encode(x="n:O", y="y:Q", text="text:N")
     layers += [*on_top(rest, 10, crossed=bool(len(above))), *marked(point, across)]
     side = {"align": "left", "dx": 0.45 * (width - 170) / len(months), "fontSize": 11, "aria": False}
@@ -244,8 +243,7 @@ def ranking(
     base = chart(tidy).encode(y=v.Y("n:O", axis=axis))
     ends = [min(0.0, 1.4 * tidy["y"].min()), max(0.0, 1.25 * tidy["y"].max())]
     across = v.X("y:Q", axis=None, scale=dict(domain=ends if ends[0] < ends[1] else [0, 1], nice=False))
-    fill, stroke = v.Fill("fill:N", scale=None), v.Stroke("stroke:N", scale=None)
-    layers = [base.mark_bar(height=14, strokeWidth=1).encode(x=across, fill=fill, stroke=stroke, description="d:N")]
+    layers = [filled(base.mark_bar(height=14, strokeWidth=1), x=across)]
     tidy["m"] = [say("message: {text}", text) if place == 0 else "" for place, text in enumerate(words)]
     for test, align, dx in (("datum.y >= 0", "left", 5), ("datum.y < 0", "right", -5)):
         for first, weight in (("datum.n == 0", "bold"), ("datum.n > 0", "normal")):
@@ -255,14 +253,11 @@ def ranking(
     return drawn(figure, *layers, zero=False)
 
 
-def stair_step(
-    frame: pd.DataFrame | None, step: str, value: str, *, unit: str, lower_is_better: bool = True,
-    **about: Unpack[About],
-) -> Figure:  # fmt: skip
+def stair_step(frame: pd.DataFrame | None, step: str, value: str, *, unit: str, **about: Unpack[About]) -> Figure:
     """The error after each step of the process, above it what the step took away or added, by good and bad."""
     if frame is None or empty(frame, step, value):
         return nothing(about["title"], about.get("none", "No past cycles to judge the steps by."))
-    about = {"width": NARROW, "height": HIGH - 40, "better": "lower" if lower_is_better else "higher", **about}
+    about = {"width": NARROW, "height": HIGH - 40, "better": "lower", **about}
     tidy = points(frame, {"step": step}, {"y": value}, unit, about.get("source", ""))
     scale, change = scale_of(tidy["y"], unit), tidy["y"].diff()
     tidy["text"] = [scale.text(v) for v in tidy["y"]]
@@ -278,7 +273,7 @@ def stair_step(
     told = say("Stair-step, {unit}. {steps}.", scale.unit, "; ".join(tidy["d"]))
     figure = made(shown, scale.unit, value, told, **about)
     tidy = tidy.assign(y=tidy["y"] / scale.factor, n=range(len(tidy)))
-    worst = int(change.mul(1 if lower_is_better else -1).fillna(-9e9).to_numpy().argmax())
+    worst = int(change.fillna(-9e9).to_numpy().argmax())
     tidy["m"] = [say("message: {text}", d) for d in tidy["d"]]
     v = vega()
     letters = max(7, int((about["width"] - 60) / len(tidy) / 6.2))

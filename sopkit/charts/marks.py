@@ -10,8 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from sopkit.charts.figure import Figure, chart, plain, unchecked, vega
-from sopkit.charts.notation import INK, QUIET
+from sopkit.charts.figure import Figure, chart, named, plain, unchecked, vega
+from sopkit.charts.notation import INK, LOOKS, QUIET, SHOWN
 from sopkit.words import Scale, month_name, say, scale_of, shortened, unit_name, with_unit, written
 
 # widths of Helvetica's letters in thousandths of the type size (Adobe's published metrics), narrow to wide
@@ -144,6 +144,30 @@ def on_top(text: Any, size: int, *, crossed: bool = True) -> list[Any]:
     """Numbers above their columns; where lines may have `crossed` them, with a light edge that keeps them readable."""
     edge = {"stroke": "white", "strokeWidth": 3, "strokeJoin": "round"}
     return [text.mark_text(dy=-8, fontSize=size, aria=False, **more) for more in ([edge] * crossed + [{}])]
+
+
+def filled(mark: Any, **channels: Any) -> Any:
+    """Bars in the fill and stroke of their own rows, each with its description."""
+    v = vega()
+    own = {"fill": v.Fill("fill:N", scale=None), "stroke": v.Stroke("stroke:N", scale=None)}
+    return mark.encode(description="d:N", **own, **channels)
+
+
+def by_scenario(rows: pd.DataFrame) -> pd.DataFrame:
+    """`rows` with the fill and stroke that the notation gives to each of their scenarios."""
+    styles = [LOOKS[SHOWN[name]] for name in rows["series"]]
+    return rows.assign(fill=[look.fill for look in styles], stroke=[look.stroke for look in styles])
+
+
+def described(tidy: pd.DataFrame, scale: Scale) -> list[str]:
+    """What each point tells who points at it: series, month and value."""
+    return [f"{named(r.series)}, {plain(r.x)}: {scale.told(r.y)}" for r in tidy.itertuples()]
+
+
+def point_of(rows: pd.DataFrame, mark: Any, best: Any) -> pd.DataFrame:
+    """The rows that the message points at: where the caller said `mark`, else at the index `best`."""
+    found = rows["x"].map(plain).eq(plain(mark))
+    return rows[found] if found.any() else rows.loc[[best]]
 
 
 def marked(point: pd.DataFrame, x: Any) -> list[Any]:

@@ -147,12 +147,11 @@ def _cell(value: Any, how: Show, scale: Scale | None, data: bool) -> Cell:
 
 def table(
     frame: pd.DataFrame | None, show: Mapping[str, Show | str], *, unit: str = "", group: str | None = None,
-    total: str | None = None, most: int = 200, **about: Unpack[About],
+    most: int = 200, **about: Unpack[About],
 ) -> Figure:  # fmt: skip
     """A table of up to `most` rows: `show` maps columns to `Show`; what is left out is counted below.
 
-    `group`: a column whose values head groups of rows; `total`: the row in bold, by its first column. ValueError for
-    a column of numbers without a unit.
+    `group`: a column whose values head groups of rows. ValueError for a column of numbers without a unit.
     """
     if frame is None or empty(frame, *show, group):
         return nothing(about["title"], about.get("none", "There is nothing to list."), frame, *show)
@@ -163,12 +162,13 @@ def table(
         for how, scale in columns.values()
     ]  # fmt: skip
     shown = frame.head(most)
-    sorts = group is None and total is None and 4 < len(shown) and len(columns) <= SORTED
+    sorts = group is None and 4 < len(shown) and len(columns) <= SORTED
     places = []
     for name, (how, scale) in columns.items():
         if sorts and how.planned_from is None:
             values_ = shown[name].map(plain) if shown[name].dtype == object else shown[name]
-            places.append(values_.rank(method="first", ascending=scale is None))
+            rank = values_.rank(method="first", ascending=scale is None).fillna(len(shown))
+            places.append(rank.astype(int).tolist())
     declared = [TABLES[name] for name in about.get("source", "").split()]
     data = {name: any(name in t.names and t[name].kind == "text" for t in declared) for name in columns}
     rows, before = [], None
@@ -177,8 +177,7 @@ def table(
             rows.append(Row([], Cell(safe(say(name)), "group")))
             before = name
         cells = [_cell(value, *columns[name], data[name]) for name, value in zip(columns, values, strict=True)]
-        kind = "total" if total is not None and values[0] == total else ""
-        rows.append(Row(cells, kind=kind, places=[int(place.fillna(len(shown)).iloc[at]) for place in places]))
+        rows.append(Row(cells, places=[rank[at] for rank in places]))
     left = len(frame) - most
     alt = say("Table of {count} rows: {columns}.", number(len(frame)),
               ", ".join(plain(h.heading) for h, _ in columns.values()))  # fmt: skip
@@ -274,21 +273,21 @@ def statement(
 
 
 def comparison(
-    frame: pd.DataFrame | None, *, scenario: str = "title", base_name: str = "Base",
-    measures: Iterable[str] = (), lower: Collection[str] = (), **about: Unpack[About],
+    frame: pd.DataFrame | None, *, base_name: str = "Base", measures: Iterable[str] = (), lower: Collection[str] = (),
+    **about: Unpack[About],
 ) -> Figure:  # fmt: skip
     """Scenarios side by side: a row a measure, a column a scenario, the difference from the base below each value.
 
-    `frame`: columns measure, value, base, unit and `scenario`, such as table scenario_results. `measures`: their
-    order; `lower`: those of which less is better; what is worse carries a mark: paper without colour tells it too.
+    `frame`: columns title, measure, value, base, unit, such as table scenario_results. `measures`: their order;
+    `lower`: those of which less is better; what is worse carries a mark: paper without colour tells it too.
     """
-    if frame is None or empty(frame, scenario, "measure", "value", "base", "unit"):
+    if frame is None or empty(frame, "title", "measure", "value", "base", "unit"):
         return nothing(about["title"], about.get("none", "No scenario was solved beside the base."))
-    names, body = [name for name in dict.fromkeys(frame[scenario]) if name != base_name], []
+    names, body = [name for name in dict.fromkeys(frame["title"]) if name != base_name], []
     for what in in_order(frame["measure"], list(measures)):
         part = frame[frame["measure"].map(plain).eq(what)]
         scale = scale_of([*part["value"], *part["base"]], part["unit"].iloc[0], small=True)
-        reference, values = float(part["base"].iloc[0]), part.drop_duplicates(scenario).set_index(scenario)["value"]
+        reference, values = float(part["base"].iloc[0]), part.drop_duplicates("title").set_index("title")["value"]
         cells = [Cell(scale.text(reference))]
         for value in values.reindex(names):
             change, text = value - reference, scale.text(value - reference, sign=True)

@@ -19,22 +19,22 @@ PINS = Scale(0.01, "%", 1)
 
 
 def variances(
-    frame: pd.DataFrame | None, row: str, *, unit: str, plan: str = "plan", against: Sequence[str] = (),
-    bold: Sequence[str] = (), **about: Unpack[About],
+    frame: pd.DataFrame | None, row: str, *, unit: str, against: Sequence[str] = (), bold: Sequence[str] = (),
+    **about: Unpack[About],
 ) -> Figure:  # fmt: skip
     """A row a line: its value in every scenario, then plan less each of `against`, absolute as bars, in % as pins.
 
-    `frame`: columns `row`, `plan` and those of `against`, such as `last year` and `budget`; a scenario without any
+    `frame`: columns `row`, plan and those of `against`, such as `last year` and `budget`; a scenario without any
     number is left out. ValueError without a unit.
     """
     against = [name for name in against if frame is not None and name in frame and frame[name].notna().any()]
-    if frame is None or empty(frame, row, plan):
-        return nothing(about["title"], about.get("none", NONE), frame, row, plan)
-    scenarios = [*against, plan]
+    if frame is None or empty(frame, row, "plan"):
+        return nothing(about["title"], about.get("none", NONE), frame, row, "plan")
+    scenarios = [*against, "plan"]
     scale = scale_of(frame[scenarios].to_numpy(dtype=float).ravel(), unit, small=True)
     good = about.get("better", "higher")
-    changes = {name: frame[plan] - frame[name] for name in against}
-    shares = {name: (frame[plan] - frame[name]) / frame[name].abs().where(frame[name] != 0) for name in against}
+    changes = {name: frame["plan"] - frame[name] for name in against}
+    shares = {name: (frame["plan"] - frame[name]) / frame[name].abs().where(frame[name] != 0) for name in against}
     lines = _Cells([value / scale.factor for column in changes.values() for value in column], scale)
     pins = _Cells([min(max(value * 100, -100), 100) for column in shares.values() for value in column], PINS)
     heads, body = [Cell(safe(heading(row)), "text"), *(Cell(safe(sentence(say(name)))) for name in scenarios)], []
@@ -48,9 +48,9 @@ def variances(
             cells.append(Cell(lines.bar(changes[name].iloc[place], about_row, good), "bars"))
             cells.append(Cell(pins.pin(shares[name].iloc[place], about_row, good), "bars"))
         body.append(Row(cells, Cell(safe(sentence(named(line))), "text"), "total" * (line in bold)))
-    each = (f"{named(line)}: {scale.text(value)}" for line, value in zip(frame[row], frame[plan], strict=True))
+    each = (f"{named(line)}: {scale.text(value)}" for line, value in zip(frame[row], frame["plan"], strict=True))
     alt = say("Statement, {unit}. {spoken}.", scale.unit, "; ".join(each))
-    return _written(made(frame, scale.unit, plan, alt, **(About(shows=scenarios) | about)), heads, body, "variances")
+    return _written(made(frame, scale.unit, "plan", alt, **(About(shows=scenarios) | about)), heads, body, "variances")
 
 
 def swings(

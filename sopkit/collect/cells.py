@@ -63,7 +63,8 @@ class Notes:
 
 def as_frame(findings: Iterable[Finding]) -> pd.DataFrame:
     """Findings as a frame of table `findings`, in their order."""
-    rows = [finding.as_row() for finding in findings]
+    if not (rows := [finding.as_row() for finding in findings]):
+        return TABLES["findings"].empty()
     return pd.DataFrame(rows, columns=TABLES["findings"].names).astype({"row": "int64"})
 
 
@@ -84,7 +85,7 @@ def strings(array: pa.ChunkedArray | pa.Array) -> pa.Array:
 
 def shown(array: pa.ChunkedArray | pa.Array | None, where: np.ndarray) -> list[str]:
     """What stands in the source at positions `where`."""
-    return [""] * len(where) if array is None else strings(array.take(pa.array(where))).to_pylist()
+    return [""] * len(where) if array is None or not len(where) else strings(array.take(pa.array(where))).to_pylist()
 
 
 def column_of(column: Column, array: pa.ChunkedArray, source: Source, notes: Notes) -> tuple[Any, np.ndarray]:
@@ -261,10 +262,10 @@ def _days(column: Column, words: list[str], source: Source, table: Table) -> tup
             left &= texts.str.len().gt(10)  # a day with its time; "2026" alone would pass for January
         if not left.any():
             break
-        days[left] = _parsed(texts[left], written)
+        days[left] = readings.parsed(texts[left], written)
     unread = "is not a month" if column.kind == "month" else "is not a date"
     if not source.dates and (texts.ne("") & days.isna()).any():
-        kinds = readings.days(words, _parsed)
+        kinds = readings.days(words)
         if len({tuple(read) for read in kinds.values()}) > 1:
             ways = [f'`dates: "{name}"` (then {read.iloc[0]:%Y-%m-%d} first)' for name, read in kinds.items()]
             lines = " or ".join(ways)
@@ -281,14 +282,3 @@ def _days(column: Column, words: list[str], source: Source, table: Table) -> tup
     else:
         days = days.dt.normalize()
     return days.to_numpy(), faults
-
-
-def _parsed(texts: pd.Series, written: str) -> pd.Series:
-    import warnings
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        read = pd.to_datetime(texts, format=written, errors="coerce")
-    if read.dtype == object or getattr(read.dtype, "tz", None) is not None:
-        read = pd.to_datetime(read, errors="coerce", utc=True).dt.tz_localize(None)
-    return read

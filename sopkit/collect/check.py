@@ -202,7 +202,7 @@ def _bounds(column: Column, values: pd.Series, array: Any, notes: Notes, bad: np
         for words, holds in column.rules:
             if words == "first day of a month":
                 continue  # found by the parser, which knows whether rows are summed
-            where = np.flatnonzero((values.notna() & ~holds(values)).to_numpy())
+            where = np.flatnonzero(~holds(values.to_numpy()))
             notes.cells(where, column.name, shown(array, where), f"must be {words}", "Correct the cell.")
             bad[where] = True
 
@@ -239,7 +239,7 @@ def _repeats(extract: Extract, notes: Notes) -> None:
 
     Most often a file was exported twice, or two exports overlap. An error where the repeats are no chance.
     """
-    codes = pd.Series(_row_codes(extract.columns))
+    codes = pd.util.hash_pandas_object(extract.columns.to_pandas(strings_to_categorical=True), index=False)
     again = codes.duplicated().to_numpy()
     if not again.any():
         return
@@ -258,15 +258,6 @@ def _repeats(extract: Extract, notes: Notes) -> None:
         severity = "error" if len(where) >= REPEATS and len(where) / size >= REPEATED else "warning"
         at = int(extract.rows[where[0]])
         notes.frames.append(as_frame([Finding(notes.table.name, at, "", "", rule, severity, "", fix)]))
-
-
-def _row_codes(columns: pa.Table) -> np.ndarray:
-    """A number for each row, the same for rows that are the same cell for cell (by 64 bits of hash)."""
-    codes = np.zeros(columns.num_rows, dtype=np.uint64)
-    for column in columns.columns:
-        kinds = column.combine_chunks().dictionary_encode(null_encoding="encode").indices.to_numpy()
-        codes = pd.util.hash_array(codes * np.uint64(0x9E3779B97F4A7C15) + kinds.astype(np.uint64))
-    return codes
 
 
 def _ready(table: Table, frame: pd.DataFrame, sum_rows: bool) -> pd.DataFrame:

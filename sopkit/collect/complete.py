@@ -43,12 +43,17 @@ PLANNED_AROUND = (
 
 def scorecard(tables: Mapping[str, pd.DataFrame], company: Company, cycle: str) -> dict[str, pd.DataFrame]:
     """Tables `completeness` and `assumptions` of the input `tables` as they stand before `cycle`."""
-    rows = [row for measured in _measures(tables, company, cycle) for row in _counted(*measured)]
-    scores = pd.DataFrame(rows, columns=TABLES["completeness"].names)
-    whole = scores[scores["family"].eq(ALL)].groupby("table", sort=False)
-    one = whole.agg(present=("score", "sum"), wanted=("score", "size"), score=("score", "mean")).reset_index()
-    one = one.assign(family=ALL, measure=SCORE, missing="")
-    scores = pd.concat([scores, one[scores.columns]], ignore_index=True)
+    measured = enumerate(_measures(tables, company, cycle))
+    wanted = pd.concat([all_of.assign(at=at, table=name, measure=what) for at, (name, what, all_of) in measured])
+    wanted = pd.concat([wanted.assign(family=ALL), wanted[wanted["family"].ne(ALL)]])
+    by = ["at", "table", "measure", "family"]
+    scores = wanted.groupby(by)["there"].agg(present="sum", wanted="size")
+    scores["score"] = scores["present"] / scores["wanted"]
+    scores["missing"] = wanted[~wanted["there"]].groupby(by)["label"].agg(_first)
+    scores = scores.fillna({"missing": ""}).reset_index()
+    whole = scores[scores["family"].eq(ALL)].groupby("table", sort=False)["score"]
+    one = whole.agg(present="sum", wanted="size", score="mean").reset_index()
+    scores = pd.concat([scores, one.assign(family=ALL, measure=SCORE, missing="")]).drop(columns="at")
     return {
         "completeness": TABLES["completeness"].conform(scores),
         "assumptions": TABLES["assumptions"].conform(_assumptions(company)),
@@ -134,15 +139,6 @@ def _expired_assumptions(company: Company, cycle: str) -> Iterator[Finding]:
             yield Finding("assumptions", 0, "expires", one.expires, rule, "warning", f"{cycle} or later", fix)
 
 
-def _counted(table: str, measure: str, wanted: pd.DataFrame) -> Iterator[tuple]:
-    """A row for each family and one for all, from what is wanted: label, family and whether it is there."""
-    groups = [(ALL, wanted), *wanted[wanted["family"].ne(ALL)].groupby("family")]
-    for family, group in groups:
-        if len(group):  # a score needs something to be wanted; a measure that wants nothing says nothing
-            there, missing = int(group["there"].sum()), _first(group.loc[~group["there"], "label"].astype(str))
-            yield table, family, measure, there, len(group), there / len(group), missing
-
-
 def _first(names: pd.Series) -> str:
     """The first names, and how many more there are."""
     shown = ", ".join(names.head(LISTED))
@@ -150,7 +146,7 @@ def _first(names: pd.Series) -> str:
 
 
 def _wanted(labels: pd.Series, there: pd.Series, family: pd.Series | str = ALL) -> pd.DataFrame:
-    return pd.DataFrame({"label": labels, "family": family, "there": there.astype(bool)})
+    return pd.DataFrame({"label": labels.astype(str), "family": family, "there": there.astype(bool)})
 
 
 def _of(products: pd.DataFrame, there: pd.Series) -> pd.DataFrame:

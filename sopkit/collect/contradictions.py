@@ -33,7 +33,8 @@ def _wrong(
 
     Rule, allowed and fix may name columns of the row: `{item}`.
     """
-    rows = frame[np.asarray(at, dtype=bool)]
+    at = np.asarray(at, dtype=bool)
+    rows = frame[at] if at.any() else frame[:0]
     for place, row in zip(rows.index, rows.to_dict("records"), strict=True):
         texts = {name: _text(value) for name, value in row.items()}
         about = rule.format(**texts), severity, allowed.format(**texts), fix.format(**texts)

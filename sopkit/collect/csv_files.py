@@ -92,7 +92,9 @@ def _clean_csv(source: Source, content: bytes, header: list[str], delimiter: str
     """
     names = unique(header)
     kinds = dict.fromkeys(names, pa.string())
-    read = {"column_names": names, "skip_rows": source.skip + 1, "encoding": _codec(source), "block_size": CSV_BLOCK}
+    # UTF-8 arrow reads itself, a mark at its start stands in the header that is skipped
+    encoding = _codec(source).removesuffix("-sig")
+    read = {"column_names": names, "skip_rows": source.skip + 1, "encoding": encoding, "block_size": CSV_BLOCK}
     try:
         columns = arrow_csv.read_csv(
             io.BytesIO(content),

@@ -162,14 +162,10 @@ def months_among(names: list[str]) -> list[str]:
         if pd.notna(readings.named(name)):
             by_reading.setdefault(readings.NAMED, []).append(name)
         for pattern in ("%Y-%m", "%Y-%m-%d", *readings.DAY_PATTERNS):
-            if re.search(r"\d{4}", name) and pd.notna(_parse(pd.Series([name]), pattern).iloc[0]):
+            if re.search(r"\d{4}", name) and pd.notna(readings.parsed(pd.Series([name]), pattern).iloc[0]):
                 by_reading.setdefault(pattern, []).append(name)
     most = max(by_reading.values(), key=len, default=[])
     return most if len(most) >= 4 else []
-
-
-def _parse(texts: pd.Series, pattern: str) -> pd.Series:
-    return pd.to_datetime(texts, format=pattern, errors="coerce")
 
 
 def settled(exports: Iterable[Export]) -> list[Export]:
@@ -197,10 +193,8 @@ def settled(exports: Iterable[Export]) -> list[Export]:
 
 def _all_fit(words: Sequence[str], pattern: str) -> bool:
     """Whether all different cells of a column are days of one pattern."""
-    width = {"%Y%m": 6, "%Y%m%d": 8}.get(pattern, 0)
-    if not words or not re.search(r"\d{4}", words[0]) or (width and any(len(word) != width for word in words)):
-        return False
-    return bool(_parse(pd.Series(words), pattern).dt.year.between(1970, 2099).all())
+    dated = bool(words) and re.search(r"\d{4}", words[0])
+    return bool(dated) and readings.all_by(pd.Series(words), pattern) is not None
 
 
 def _customs(rows: pd.DataFrame) -> tuple[set[tuple[str, str]], set[str]]:
@@ -210,7 +204,7 @@ def _customs(rows: pd.DataFrame) -> tuple[set[tuple[str, str]], set[str]]:
         words = sorted(set(rows[name]) - {""})
         if not words:
             continue
-        one_way = readings.days(words, _parse) if re.search(r"\d", words[0]) else {}
+        one_way = readings.days(words) if re.search(r"\d", words[0]) else {}
         if set(one_way) & set(readings.DAY_PATTERNS):
             patterns |= set(one_way) if len(one_way) == 1 else set()
         elif all(map(PLAIN.fullmatch, words)):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+import warnings
 from collections.abc import Iterable, Sequence
 from functools import cache
 
@@ -52,26 +53,39 @@ def named(word: str) -> pd.Timestamp:
     return pd.to_datetime(written, format="%Y-%m-%d", errors="coerce")
 
 
-def days(words: Sequence[str], parse: object) -> dict[str, pd.Series]:
-    """Readings (pattern -> days) that all of `words` fit; `parse(texts, pattern)` gives NaT for what does not fit."""
+def parsed(texts: pd.Series, pattern: str) -> pd.Series:
+    """The day of each text by `pattern`; NaT for one that does not fit."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        read = pd.to_datetime(texts, format=pattern, errors="coerce")
+    if read.dtype == object or getattr(read.dtype, "tz", None) is not None:
+        read = pd.to_datetime(read, errors="coerce", utc=True).dt.tz_localize(None)
+    return read
+
+
+def all_by(texts: pd.Series, pattern: str) -> pd.Series | None:
+    """The days that all of `texts` are by `pattern`; None where one does not fit, or lies in another age."""
+    width = {"%Y%m": 6, "%Y%m%d": 8}.get(pattern, 0)
+    if width and not texts.str.fullmatch(rf"\d{{{width}}}").all():
+        return None
+    read = parsed(texts, pattern)
+    return read if read.dt.year.between(1970, 2099).all() else None
+
+
+def days(words: Sequence[str]) -> dict[str, pd.Series]:
+    """Readings (pattern -> days) that all of `words` fit."""
     texts = pd.Series([word for word in words if word], dtype=object)
     if texts.nunique() < EVIDENCE:
         return {}
-    found = {}
-    for pattern in DAY_PATTERNS:
-        width = {"%Y%m": 6, "%Y%m%d": 8}.get(pattern, 0)
-        if not width or texts.str.fullmatch(rf"\d{{{width}}}").all():
-            read = parse(texts, pattern)  # type: ignore[operator]
-            if read.notna().all():
-                found[pattern] = read
+    found = {pattern: read for pattern in DAY_PATTERNS if (read := all_by(texts, pattern)) is not None}
     if texts.str.fullmatch(r"\d{5}(\.0+)?").all():
         numbers = texts.astype(float)
         if numbers.between(FIRST_SERIAL, LAST_SERIAL).all():
             found[SERIAL] = pd.Timestamp("1899-12-30") + pd.to_timedelta(numbers, unit="D")
-    by_name = texts.map(named)
-    if by_name.notna().all():
-        found[NAMED] = pd.to_datetime(by_name)
-    return {name: read for name, read in found.items() if read.dt.year.between(1970, 2099).all()}
+    by_name = pd.to_datetime(texts.map(named))
+    if by_name.dt.year.between(1970, 2099).all():
+        found[NAMED] = by_name
+    return found
 
 
 def marks(words: Iterable[str]) -> dict[tuple[str, str], list[float]]:

@@ -7,7 +7,8 @@ stage it reads everything and writes nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache, cached_property
 from html import escape
@@ -200,6 +201,13 @@ class Cycle:
         return Book(*self._asked())
 
     @property
+    def given(self) -> Book:
+        """`book` as it was last asked for: nothing is read again."""
+        from sopkit.book import Book
+
+        return Book(*(self._given or self._asked()))
+
+    @property
     def plan(self) -> Plan:
         """The cycle's plan as a value that can be asked, changed and compared; `book` with what was planned on it."""
         from sopkit.book import Plan
@@ -244,6 +252,8 @@ class Cycle:
         scenarios = load_scenarios(self.file("scenarios.yaml")) if "scenarios.yaml" in asked else {}
         questions = load_questions(self.answers("decisions.yaml")) if "decisions.yaml" in asked else []
         manifest = self.manifest
+        if not self.stage and not manifest["tables"]:
+            raise self._not_made("the plan", "collect")
         there = self.reads if self.stage else [n for n in self.reads if n in RECORD_NAMES or n in manifest["tables"]]
         tables = {name: self._read_from(manifest, name) for name in there}
         if self.stage in (None, "publish") and manifest["stages"]:
@@ -299,9 +309,9 @@ class Cycle:
 
     def answers(self, name: str = "decisions.yaml") -> Path:
         """A file in which people answer, as it stands when the stage asks; a copy is kept; it may not exist."""
-        manifest = self.manifest
-        if self._source is not None and self.stage is not None and not manifest.keys() & {"reproduces", "frozen"}:
-            self._keep(manifest, self._snapshot(manifest, {name}))
+        if self._source is not None and self.stage is not None and not self.manifest.keys() & {"reproduces", "frozen"}:
+            with self._changing() as manifest:
+                self._keep(manifest, self._snapshot(manifest, {name}))
         return self.file(name)
 
     # write -----------------------------------------------------------------------------------------------------
@@ -334,18 +344,21 @@ class Cycle:
         declared = {name: self._declared(name.removeprefix(PLAN_OF_RECORD)) for name in frames}
         checked = {name: declared[name].check(frame) for name, frame in frames.items()}
         contents = {name: to_parquet(declared[name], frame) for name, frame in checked.items()}
-        manifest, files = self.manifest, dict[str, bytes | None]()
-        if not self._wrote or anew:
-            for name in [name for name, entry in manifest["tables"].items() if entry["stage"] == self.stage]:
-                del manifest["tables"][name]
-                files[f"tables/{name}.parquet"] = None
-            if self.stage == "collect":
-                files |= self._snapshot(manifest, {path.name for path in self.company_folder.glob("*.yaml")} - ANSWERS)
-        for name, content in contents.items():
-            files[f"tables/{name}.parquet"] = content
-            entry = manifests.table_entry(self.stage, declared[name], content, len(checked[name]))
-            manifest["tables"][name], self._made[name] = entry, entry["sha256"]
-        self._store(manifest, files)
+        files = dict[str, bytes | None]()
+        with self._changing() as manifest:
+            if not self._wrote or anew:
+                for name in [name for name, entry in manifest["tables"].items() if entry["stage"] == self.stage]:
+                    del manifest["tables"][name]
+                    files[f"tables/{name}.parquet"] = None
+                if self.stage == "collect":
+                    files |= self._snapshot(
+                        manifest, {path.name for path in self.company_folder.glob("*.yaml")} - ANSWERS
+                    )
+            for name, content in contents.items():
+                files[f"tables/{name}.parquet"] = content
+                entry = manifests.table_entry(self.stage, declared[name], content, len(checked[name]))
+                manifest["tables"][name], self._made[name] = entry, entry["sha256"]
+            self._store(manifest, files)
         self._wrote = self._wrote or bool(frames)
         from sopkit.book import Plan
 
@@ -362,12 +375,18 @@ class Cycle:
             raise StageError(f"{name!r} is no file that a stage may write: give a plain file name.")
         self._must_not_be_frozen()
         content = content.encode() if isinstance(content, str) else content
-        manifest = self.manifest
-        manifest["files"].pop(name, None)
-        if content is not None:
-            manifest["files"][name] = {"stage": self.stage, "sha256": sha256(content)}
-        self._store(manifest, {name: content})
+        with self._changing() as manifest:
+            manifest["files"].pop(name, None)
+            if content is not None:
+                manifest["files"][name] = {"stage": self.stage, "sha256": sha256(content)}
+            self._store(manifest, {name: content})
         return self.folder / name
+
+    @contextmanager
+    def _changing(self) -> Iterator[dict[str, Any]]:
+        """The manifest as it stands, which nobody else changes meanwhile."""
+        with locks.writing(self.folder):
+            yield self.manifest
 
     def _must_not_be_frozen(self) -> None:
         if "frozen" in self.manifest:
@@ -416,9 +435,14 @@ class Cycle:
         """The sha256 of every table as this one last read or wrote it: what its figures can be of."""
         return {name: sha for name, sha in {**self._read, **self._made}.items() if name not in RECORD_NAMES}
 
-    def stale(self) -> dict[str, str]:
-        """Stages whose result no longer fits what it was made from, with the reason; in the order of the stages."""
+    def stale(self, *, saved: Collection[str] = ()) -> dict[str, str]:
+        """Stages whose result no longer fits what it was made from, with the reason; in the order of the stages.
+
+        Stages that are `saved` run and only show what they made: they count as done.
+        """
         manifest = self.manifest
+        for stage in saved:
+            manifest["stages"][stage] |= {"state": "done", "source": None}
 
         @cache  # several stages read the same records
         def current(name: str) -> str | None:
@@ -530,21 +554,21 @@ class Cycle:
 
     def mark(self, stage: str, state: str, **more: Any) -> None:
         """Note in the manifest that `stage` is `running`, `done` or `failed`, with parameters, seconds and the like."""
-        manifest = self.manifest
-        entry = manifest["stages"].setdefault(stage, {"read": {}})
-        entry.update(more, state=state)
-        for path in sorted((self.folder / "notebooks").glob(f"[0-9][0-9]_{stage}.ipynb")):
-            name = f"notebooks/{path.name}"
-            manifest["files"].pop(name, None)
-            if state == "done":
-                manifest["files"][name] = {"stage": stage, "sha256": sha256(path)}
-        if state == "done" and stage == "collect" and self._source is not None:
-            entry["source"] = manifests.source_hash(self._source)
-        if state != "running" and "reproduces" not in manifest:
-            noted = {"plan_hash": plan_hash(manifest, stage), "own_hash": plan_hash(manifest, stage, alone=True)}
-            noted["state"] = state
-            self.records.log("stage", stage, cycle=self.cycle, author="runner", **noted)
-        manifests.store(self.folder, manifest)
+        with self._changing() as manifest:
+            entry = manifest["stages"].setdefault(stage, {"read": {}})
+            entry.update(more, state=state)
+            for path in sorted((self.folder / "notebooks").glob(f"[0-9][0-9]_{stage}.ipynb")):
+                name = f"notebooks/{path.name}"
+                manifest["files"].pop(name, None)
+                if state == "done":
+                    manifest["files"][name] = {"stage": stage, "sha256": sha256(path)}
+            if state == "done" and stage == "collect" and self._source is not None:
+                entry["source"] = manifests.source_hash(self._source)
+            if state != "running" and "reproduces" not in manifest:
+                noted = {"plan_hash": plan_hash(manifest, stage), "own_hash": plan_hash(manifest, stage, alone=True)}
+                noted["state"] = state
+                self.records.log("stage", stage, cycle=self.cycle, author="runner", **noted)
+            manifests.store(self.folder, manifest)
 
     # for people ------------------------------------------------------------------------------------------------
 

@@ -1,8 +1,9 @@
-"""Papermill's engine for a run: the notebook is on disk while it is executed, and not written twice a cell for it."""
+"""Papermill's engine for a run: it writes the notebook seldom, and tells when the stage's tables are complete."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from sopkit.process import without_grammar
@@ -11,12 +12,15 @@ with without_grammar():
     from papermill.engines import NBClientEngine, papermill_engines
 
 EVERY = 1.0  # seconds between two writes: papermill's two a cell were a twentieth of the demo's cycle
+SAVED = "saved"  # tag of the cell after which a notebook only shows: its stage's tables are complete
 
 
 class _Engine(NBClientEngine):
     @classmethod
-    def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, **settings: Any) -> None:
-        save, kept = nb_man.save, time.monotonic()
+    def execute_managed_notebook(
+        cls, nb_man: Any, kernel_name: str, *, saved: Callable[[], None], **settings: Any
+    ) -> None:
+        save, complete, kept = nb_man.save, nb_man.cell_complete, time.monotonic()
 
         def seldom(**_: Any) -> None:
             nonlocal kept
@@ -24,7 +28,12 @@ class _Engine(NBClientEngine):
                 save()
                 kept = time.monotonic()
 
-        nb_man.save = seldom
+        def completed(cell: Any, *given: Any, **named: Any) -> None:
+            complete(cell, *given, **named)
+            if SAVED in cell.metadata.get("tags", []) and cell.metadata.papermill["status"] == nb_man.COMPLETED:
+                saved()
+
+        nb_man.save, nb_man.cell_complete = seldom, completed
         try:
             super().execute_managed_notebook(nb_man, kernel_name, **settings)
         except BaseException:  # at every other end papermill writes it once more

@@ -33,7 +33,7 @@ from typing import Any
 from sopkit.cycle.manifest import code_hash
 from sopkit.engine import fork_beside
 from sopkit.errors import StageError
-from sopkit.process import of_kernels, without_grammar
+from sopkit.process import SELDOM_LOOKED, of_kernels, without_grammar
 
 with without_grammar():
     from jupyter_client.asynchronous.client import AsyncKernelClient
@@ -52,10 +52,10 @@ SHARED = (
 # what they would import and nobody needs: utilsforecast dask's frames where dask is installed, a kernel its debugger
 NEEDLESS = ("dask", "debugpy")
 # what pyomo and the forecasting libraries import for plots and for methods that do not compete here
-SELDOM = ("matplotlib.pyplot", "statsmodels.api", "scipy.stats")
+SELDOM = ("matplotlib.pyplot", "statsmodels.api", "scipy.stats", "sklearn.preprocessing")
 
 # whose work a second process of the kernel takes half of
-IN_HALVES = ("demand", "reconcile")
+IN_HALVES = ("demand", "supply", "reconcile")
 
 
 # the warm process --------------------------------------------------------------------------------------------------
@@ -129,7 +129,7 @@ def _become_kernel(request: Mapping[str, Any]) -> None:
     """In the child: an ordinary Jupyter kernel, until it is shut down; never returns."""
     try:
         os.setsid()
-        gc.set_threshold(100_000)  # a notebook makes many short-lived frames and is over soon: looking cost a tenth
+        gc.set_threshold(SELDOM_LOOKED)
         gc.enable()
         signal.signal(signal.SIGINT, signal.default_int_handler)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
@@ -354,6 +354,12 @@ def _remembered_in(clients: list[AsyncKernelClient]) -> type[AsyncKernelClient]:
     return Client
 
 
+def close_loop() -> None:
+    """Close the event loop of this thread, if it came to that: nobody else does."""
+    with suppress(RuntimeError):
+        asyncio.get_event_loop().close()
+
+
 class Kernel:
     """One notebook's kernel, which starts in a thread; `ready` waits for it, `stop` ends it."""
 
@@ -383,8 +389,7 @@ class Kernel:
         except BaseException as error:
             self._error = error
         finally:
-            with suppress(RuntimeError):  # this thread's own loop, if it came to that: nobody else closes it
-                asyncio.get_event_loop().close()
+            close_loop()
 
     def ready(self) -> KernelManager:
         """Its manager, once it runs; StageError where no kernel can be started."""
@@ -395,14 +400,19 @@ class Kernel:
             )
         return self.manager
 
-    def stop(self) -> None:
-        """End it at once: a graceful shutdown takes 3 s more in one case of ten, and there is nothing left to save."""
+    def kill(self) -> None:
+        """End its process at once; whoever runs a notebook in it then learns that it died."""
         self._thread.join()
         if self._error is None and self.manager.has_kernel:
             process: Any = self.manager.provisioner.process  # type: ignore[union-attr]
             with suppress(ProcessLookupError):
                 process.kill()
             process.wait()  # else the manager would look every 0.1 s
+
+    def stop(self) -> None:
+        """End it at once: a graceful shutdown takes 3 s more in one case of ten, and there is nothing left to save."""
+        self.kill()
+        if self._error is None and self.manager.has_kernel:
             self.manager.shutdown_kernel(now=True)
         for client in self._clients:
             client.stop_channels()

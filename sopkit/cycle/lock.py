@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sopkit.cycle.manifest import now
-from sopkit.errors import StageError
-from sopkit.files import replace_file
+from sopkit.errors import SettingsError, StageError
+from sopkit.files import replace_file, unwritable
 
 LOCK, HOLDER = ".lock", ".running.json"
 
@@ -37,6 +37,22 @@ def alone(folder: Path, what: str) -> Iterator[None]:
         yield
     finally:
         (folder / HOLDER).unlink(missing_ok=True)
+        lock.release()
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Hold the manifest in `folder` from reading to writing it: two stages, or two notebooks, at once lose nothing."""
+    from filelock import FileLock
+
+    lock = FileLock(folder.with_name(f".{folder.name}.writing"))  # beside it: a published folder holds nothing else
+    try:
+        lock.acquire()
+    except OSError as error:
+        raise SettingsError(unwritable(folder, error)) from None
+    try:
+        yield
+    finally:
         lock.release()
 
 

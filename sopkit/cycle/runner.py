@@ -1,4 +1,7 @@
-"""Runs the six notebooks in order through papermill: each in a process of its own, only what is stale if asked."""
+"""Runs the six notebooks in order through papermill: each in a process of its own, only what is stale if asked.
+
+A stage begins when the tables of the one before it are complete: that one's figures are drawn meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import Iterable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -122,10 +126,13 @@ def _run(
         if wanted:
             running.begin([stage.name for stage in wanted], warm)
         for stage in stages:
-            if resume and not running.must_run(stage, cycle.stale()):
+            if stage is STAGES[-1]:
+                running.wait()  # the pack tells how every stage stands
+            if resume and not running.must_run(stage, cycle.stale(saved=running.shown)):
                 running.say(f"{stage.number:02d} {stage.name:<10} not stale, left as it is")
             else:
                 running.stage(stage, next((one for one in wanted if one.number > stage.number), None))
+        running.wait()
     finally:
         running.close()
 
@@ -190,6 +197,8 @@ class _Runner:
         )
         self.kernels: Any = None  # Kernels, once the run begins
         self.next: tuple[Stage, Kernel] | None = None
+        self.shown: dict[str, tuple[Future[None], Kernel]] = {}  # the notebooks that run, by stage
+        self.pool = ThreadPoolExecutor(max_workers=2)  # a notebook whose tables are complete, and the next one
 
     def begin(self, stages: list[str], warm: Any) -> None:
         """Start what the kernels of `stages` share; `warm` as `Kernels` takes it."""
@@ -221,40 +230,62 @@ class _Runner:
         return self.kernels.start(stage.name)
 
     def stage(self, stage: Stage, following: Stage | None) -> None:
+        """Run the notebook of `stage` until its tables are complete; `wait` is for the rest of it."""
         kernel = self._kernel(stage)
-        # imported while the kernel starts
-        with without_grammar():
-            import papermill
-            from nbformat.sign import NotebookNotary
+        with without_grammar(late=("requests",)):  # while the kernel starts
+            import papermill  # noqa: F401
 
-            from sopkit.cycle.execute import ENGINE
+            from sopkit.cycle import execute  # noqa: F401
+        kernel.ready()
+        if following is not None:
+            self.next = following, self.kernels.start(following.name)
+        self.bar.set_description_str(f"{stage.number:02d} {stage.name}: {stage.question}")
+        saved = Future[None]()
+        self.shown[stage.name] = self.pool.submit(self._notebook, stage, kernel, saved), kernel
+        self.wait(saved)
+
+    def wait(self, saved: Future[None] | None = None) -> None:
+        """Wait until all notebooks that run are done, or `saved`; raises what one of them failed with."""
+        while self.shown and not (saved and saved.done()):
+            running = [future for future, _ in self.shown.values()]
+            done, _ = wait([*running, saved] if saved else running, return_when=FIRST_COMPLETED)
+            for place, future in enumerate(running):
+                if future in done and future.exception():
+                    wait(running[:place])  # what it was made from is whole; what is made from it is not
+                    future.result()
+            self.shown = {name: one for name, one in self.shown.items() if one[0] not in done}
+
+    def _notebook(self, stage: Stage, kernel: Kernel, saved: Future[None]) -> None:
+        """Run the notebook of `stage` to its end; StageError, which says what to do, where it fails."""
+        import papermill
+        from nbformat.sign import NotebookNotary
+
+        from sopkit.cycle.execute import ENGINE
+        from sopkit.cycle.kernels import close_loop
+
         source = self.notebooks[stage.name]
         kept = self.cycle.folder / "notebooks" / source.name
         kept.parent.mkdir(parents=True, exist_ok=True)
-        self.bar.set_description_str(f"{stage.number:02d} {stage.name}: {stage.question}")
         self.cycle.mark(stage.name, "running", parameters=self.parameters[stage.name], started_at=now())
         began = time.perf_counter()
         try:
-            manager = kernel.ready()
-            if following is not None:
-                self.next = following, self.kernels.start(following.name)
+            # absolute paths, and the kernel runs where it shall: the working folder is every notebook's
             notebook = papermill.execute_notebook(
                 source,
                 kept,
                 {"company": self.cycle.company_name, "cycle": self.cycle.cycle} | self.parameters[stage.name],
                 engine_name=ENGINE,
                 kernel_name="python3",
-                km=manager,
+                km=kernel.ready(),
                 progress_bar=False,
-                cwd=self.kernels.cwd,
+                saved=lambda: saved.set_result(None),
             )
         except BaseException as error:
             self.cycle.mark(stage.name, "failed", seconds=round(time.perf_counter() - began, 2))
-            if isinstance(error, KeyboardInterrupt):
-                raise
             raise StageError(_what_failed(self.cycle, stage, source, kept, error)) from error
         finally:
             kernel.stop()
+            close_loop()
         # without a signature JupyterLab would hide charts and table styles from the analyst who opens the notebook
         with suppress(sqlite3.Error, OSError):  # it only shows less without
             NotebookNotary().sign(notebook)
@@ -263,6 +294,10 @@ class _Runner:
         self.say(f"{stage.number:02d} {stage.name:<10} {seconds:5.1f} s")
 
     def close(self) -> None:
+        """End every kernel, and with it the notebooks that still run."""
+        for _, kernel in self.shown.values():
+            kernel.kill()
+        self.pool.shutdown()
         if self.next is not None:
             self.next[1].stop()
         if self.kernels is not None:

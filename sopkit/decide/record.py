@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from sopkit import reconcile, supply
+from sopkit import reconcile
 from sopkit.book import Book, Plan, Scenario, apply, commitments
-from sopkit.book.scenarios import BASE, changed_by
+from sopkit.book.plan import ON_ASKING
+from sopkit.book.scenarios import BASE
 from sopkit.book.signed import chosen
 from sopkit.decide.answers import UNDECIDED
 from sopkit.decide.table import after_penalties
@@ -29,9 +30,8 @@ def made(base: Plan, scenario: Scenario, *, engine: Engine | str | None = None) 
 
     Raises what `Plan.what_if` raises.
     """
-    changed, _ = changed_by(base, scenario)
-    changed = changed.with_tables(supply.plan(changed, engine=engine))
-    return changed.with_tables(reconcile.money(changed))
+    plan = base.what_if(scenario, warm=False, engine=engine)
+    return plan.with_tables({name: plan[name] for name in ON_ASKING if TABLES[name].stage != "publish"})
 
 
 def together(book: Book, codes: Sequence[str]) -> Scenario:
@@ -116,8 +116,8 @@ def combined(book: Book, codes: Sequence[str]) -> pd.DataFrame:
         return pd.DataFrame([row | {"sentence": apart}], columns=names)
     base = Plan(book.tables, book.company, book.cycle, book.scenarios)
     # one question: a model kept warm for more would be built and solved for nothing
-    before, after = base.measures(), _with_costs(base, codes).what_if(both, warm=False, judged=False).measures()
-    gain = float((after - before)["result"] - (after - before)["service penalties"])
+    after = _with_costs(base, codes).what_if(both, warm=False, judged=False).measures()
+    gain = float(after["result"] - after["service penalties"] - after_penalties(book["scenario_results"])[BASE])
     told = [amount(one, book.currency, True) for one in (gain, added)]
     # what they take from each other is taken from what each brings on average over its events
     brings = _brings(book)

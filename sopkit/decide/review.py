@@ -10,10 +10,10 @@ import pandas as pd
 from sopkit.book import Book, Plan
 from sopkit.book import commitments as bound
 from sopkit.book.book import BINDING
+from sopkit.book.scenarios import BASE
 from sopkit.tables import TABLES
 from sopkit.words import say
 
-BASE = "base"
 SLACK = 0.2  # of what was expected: a decision that brings that much less is at risk
 TOLD = {
     bound.IN_FORCE: ("on track", "In this plan; the company's own tables do not contain it yet."),

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from sopkit.engine import Engine
 
 # what the room imports late: a run imports it once, for all kernels
-IMPORTED_LATE = ("statsforecast.models", "hierarchicalforecast.methods")
+IMPORTED_LATE = ("statsforecast.models", "sklearn.linear_model", "hierarchicalforecast.methods")
 
 
 def plan(book: Book, *, engine: Engine | str | None = None, kept: Book | None = None) -> dict[str, pd.DataFrame]:
@@ -25,3 +25,17 @@ def plan(book: Book, *, engine: Engine | str | None = None, kept: Book | None = 
     from sopkit.demand import steps
 
     return steps.run(book, engine=engine, kept=kept)
+
+
+def settled(book: Book, demand_plan: pd.DataFrame, *, judged: bool = True) -> dict[str, pd.DataFrame]:
+    """`demand_plan`, changed by hand, and what of stage demand hangs on it: its override, ranges, levels, exceptions.
+
+    `book` holds the stage's other tables; where it holds none, the demand plan was brought, and only its override
+    follows. Without `judged` nothing is judged again.
+    """
+    from sopkit.demand import steps
+
+    if "demand_layers" not in book:
+        return {"demand_plan": demand_plan.assign(override=demand_plan["consensus"] - demand_plan["blended"])}
+    made = steps.settled(book, demand_plan)
+    return made | steps.judge(book.with_tables(made)) if judged else made

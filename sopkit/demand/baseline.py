@@ -10,6 +10,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from operator import methodcaller
 from typing import Any
 
@@ -61,6 +62,11 @@ class Baseline:
     weights: pd.DataFrame
     fitted: pd.DataFrame
     ranges: Ranges = field(repr=False)
+
+    @cached_property
+    def wide(self) -> pd.DataFrame:
+        """`fitted` as series x months: y, then fitted."""
+        return self.fitted.pivot(index="unique_id", columns="ds", values=["y", "fitted"])
 
 
 def forecast(
@@ -375,14 +381,13 @@ def _cv(
 def _accuracy(panel: Panel, cv: pd.DataFrame) -> pd.DataFrame:
     """Backtest accuracy by series and contestant; MASE and RMSSE after Hyndman & Koehler (2006), scaled by the whole
     history's seasonal naive error. WAPE = sum of absolute errors / sum of actuals."""
-    parts = []
-    for model in cv.columns.drop(["unique_id", "cutoff", "ds", "y"]):  # one by one: of thousands of series all are GBs
-        rows = cv.loc[cv[model].notna(), ["unique_id", "y", model]].astype({"y": float, model: float})
-        error = (rows[model] - rows["y"]).abs()
-        groups = rows.assign(error=error, square=error**2, size=rows["y"].abs()).groupby("unique_id")
-        sums = groups[["error", "square", "size"]].sum().assign(months=groups.size(), model=model)
-        parts.append(sums.reset_index())
-    sums = pd.concat(parts).sort_values(["unique_id", "model"], ignore_index=True)
+    y, given = cv["y"].astype(float), cv.drop(columns=["unique_id", "cutoff", "ds", "y"]).astype(float)
+    error = given.sub(y, axis=0).abs()
+    sizes = given.notna().mul(y.abs(), axis=0).where(given.notna())
+    groups = [frame.groupby(cv["unique_id"]) for frame in (error, error**2, sizes)]
+    sums = pd.DataFrame(dict(zip(("error", "square", "size"), (of.sum().unstack() for of in groups), strict=True)))
+    sums = sums.assign(months=groups[0].count().unstack()).rename_axis(["model", "unique_id"]).reset_index()
+    sums = sums[sums["months"] > 0].sort_values(["unique_id", "model"], ignore_index=True)
     scale = {}
     for one in panel.series:
         lag = panel.season if len(one.y) > panel.season else 1

@@ -69,7 +69,14 @@ def lasting_bias(rows: pd.DataFrame) -> float:
 
     `rows`: month, quantity, actual. Pulled towards 0 as if one month without bias had been seen besides.
     """
-    months = rows.groupby("month")[["quantity", "actual"]].sum()
+    return _lasting(_by_month(rows))
+
+
+def _by_month(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows.groupby("month")[["quantity", "actual"]].sum()
+
+
+def _lasting(months: pd.DataFrame) -> float:
     error, sold, count = months["quantity"] - months["actual"], months["actual"].sum(), len(months)
     if count < LASTING or sold <= 0:
         return 0.0
@@ -82,8 +89,9 @@ def corrected(judged: pd.DataFrame) -> pd.Series:
     """Past forecasts without the lasting bias that their stream had shown in the family before their cycle."""
     out = judged["quantity"].astype(float).copy()
     for _, mine in judged.groupby(["family", "stream"]):
-        for cycle, rows in mine.groupby("cycle"):
-            out[rows.index] = rows["quantity"] / max(1 + lasting_bias(mine[mine["month"] < cycle]), 0.1)
+        months = _by_month(mine)
+        for cycle, rows in mine["quantity"].groupby(mine["cycle"]):
+            out[rows.index] = rows / max(1 + _lasting(months[months.index < cycle]), 0.1)
     return out
 
 
@@ -304,6 +312,8 @@ def consensus_range(
 
 
 def _filled(edge: np.ndarray, family: np.ndarray) -> np.ndarray:
+    if not np.isnan(edge).any():
+        return edge
     frame = pd.DataFrame(edge)
     by_family = frame.groupby(family).transform("median")
     return frame.fillna(by_family).fillna(frame.median()).fillna(0.5).to_numpy()

@@ -5,7 +5,6 @@ A contestant gets the past and a horizon and answers with one value a month. It 
 
 from __future__ import annotations
 
-import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from sopkit.demand.unusual import level_shift, strong_trend
+from sopkit.process import without_grammar
 
 NAIVE = "seasonal_naive"
 LIGHTGBM = ("lightgbm", "lightgbm_levels")
@@ -211,18 +211,9 @@ def _methods(
 
 def _statsforecast() -> ModuleType:
     """statsforecast.models; imported when forecasting only, because it takes 2-3 s."""
-    name, dask = "statsforecast.models", "dask.dataframe"
-    if name not in sys.modules:
-        # Where dask is installed, utilsforecast imports its frames (1.3 s) to offer them too: none come this way.
-        held = dask in sys.modules
-        if not held:
-            sys.modules[dask] = None  # type: ignore[assignment]
-        try:
-            import_module(name)
-        finally:
-            if not held:
-                del sys.modules[dask]
-    return sys.modules[name]
+    # where dask is installed, utilsforecast imports its frames (1.3 s) to offer them too: none come this way
+    with without_grammar("dask.dataframe"):
+        return import_module("statsforecast.models")
 
 
 def lightgbm(

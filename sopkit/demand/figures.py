@@ -8,18 +8,13 @@ from sopkit import charts
 from sopkit.book import Book
 from sopkit.charts import Figure, Show
 from sopkit.demand.explain import few_beaten
+from sopkit.demand.judged import STREAM_WORDS
 from sopkit.kpis import ERROR_SIGN
 from sopkit.words import amount, leaning, listed, number, say, sentence, several, span, than
 
 LAYERS = {
     "lifecycle": "lifecycle", "market_conditions": "market conditions", "campaigns": "campaigns",
     "pipeline": "pipeline", "sales": "sales department", "override": "overrides",
-}  # fmt: skip
-STREAMS = {
-    "naive": "same month last year", "baseline": "statistical baseline", "campaigns": "campaigns",
-    "lifecycle": "lifecycle", "market_conditions": "market conditions", "pipeline": "CRM pipeline",
-    "statistical": "all layers", "sales": "sales department", "blended": "sales blended in",
-    "consensus": "overrides: consensus",
 }  # fmt: skip
 NOT_JUDGED = "No past forecast can be judged yet."
 
@@ -235,8 +230,7 @@ def in_words(book: Book) -> Figure:
 def stair(book: Book) -> Figure:
     """The error after each step from naive to consensus; a step that changes nothing is left out."""
     rows = _lag(book, "fva").sort_values("step")
-    names = zip(rows["stream"], rows["name"], strict=True)
-    rows = rows.assign(name=[say(STREAMS.get(one, name)) for one, name in names])
+    rows = rows.assign(name=rows["name"].map(say))
     rows = rows[rows["fva"].isna() | (rows["fva"].abs() > 1e-9)]
     harmful = rows[rows["fva"] < -0.0005]
     return charts.stair_step(
@@ -252,7 +246,7 @@ def stair(book: Book) -> Figure:
 def accuracy(book: Book) -> Figure:
     """Every measure of every stream."""
     rows = _lag(book, "forecast_accuracy").sort_values("wape")
-    rows = rows.assign(stream=[say(STREAMS.get(one, one)) for one in rows["stream"]])
+    rows = rows.assign(stream=[say(STREAM_WORDS.get(one, one)) for one in rows["stream"]])
     known = rows.dropna(subset="bias").sort_values("bias", key=abs, kind="stable")
     return charts.table(
         rows, charts.columns_of("forecast_accuracy", "stream wape value_wape +bias +tracking_signal rmsse"),

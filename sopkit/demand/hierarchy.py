@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -81,7 +81,8 @@ def _label(level: Sequence[str]) -> str:
 def _names(frame: pd.DataFrame, level: Sequence[str]) -> pd.Series:
     if not level:
         return pd.Series(TOTAL, index=frame.index)
-    return frame[list(level)].astype(str).agg("/".join, axis=1).radd(f"{_label(level)}: ")
+    codes = zip(*(frame[column].astype(str) for column in level), strict=True)
+    return pd.Series([f"{_label(level)}: {'/'.join(code)}" for code in codes], frame.index)
 
 
 def reconcile(
@@ -127,6 +128,7 @@ def coherent(
     steps = base.forecast["ds"].nunique()
     frame = base.forecast.set_index("unique_id").loc[ids]
     before = frame["mean"].to_numpy().reshape(len(ids), steps)
+    past = base.wide.reindex(ids)
     notes: list[str] = []
     low: Any
     if method == BACKTEST:
@@ -135,7 +137,7 @@ def coherent(
     if method == "mint_shrink" and len(ids) > DENSE_NODES:
         notes.append(say("{count} nodes: reconciled with error variances only (wls_var).", number(len(ids))))
         method = "wls_var"
-    low = _projected(base, tree, before, method, season)
+    low = _projected(past, tree, before, method, season)
     below = np.inf if low is None else float(-low[low < 0].sum() / max(np.abs(low).sum(), 1e-12))
     if method == "mint_shrink" and below > MOST_BELOW_ZERO:
         much = "put {share} of the volume below 0"
@@ -146,7 +148,7 @@ def coherent(
         )
         notes.append(say(told, why))
         method = "wls_var"
-        low = _projected(base, tree, before, method, season)
+        low = _projected(past, tree, before, method, season)
     if low is None:
         told = "The errors are too few to reconcile by {method}: bottom forecasts are summed (bottom_up)."
         notes.append(say(told, method))
@@ -163,7 +165,8 @@ def coherent(
             )
         )
         low = np.maximum(low, 0.0)
-    low[(before[-len(low) :] == 0).all(axis=1)] = 0.0  # what has ended gets nothing of its siblings' volume
+    ended = (before[-len(low) :] == 0).all(axis=1, keepdims=True)  # such gets nothing of its siblings' volume
+    low = np.where(ended, 0.0, low)
     after = tree.summing @ low
     out = frame.reset_index()
     quantiles = [column for column in out if column.startswith("p") and column[1:].replace(".", "").isdigit()]
@@ -195,14 +198,13 @@ def _tried(
     The covariance of errors is learned from the months up to the cutoff. A node without a backtest (it ended, never
     changed or is new) takes part with what it sold and is not judged. Ends where `method` cannot be learned.
     """
-    ids = tree.nodes["unique_id"]
-    sold = base.fitted.pivot(index="unique_id", columns="ds", values="y").reindex(ids)
+    past = base.wide.reindex(tree.nodes["unique_id"])
     for cutoff, rows in base.cv.groupby("cutoff"):
-        forecasts = rows.pivot(index="unique_id", columns="ds", values="chosen").reindex(ids)
-        actual = sold[forecasts.columns].fillna(0.0).to_numpy()
+        forecasts = rows.pivot(index="unique_id", columns="ds", values="chosen").reindex(past.index)
+        actual = past["y"][forecasts.columns].fillna(0.0).to_numpy()
         judged = forecasts.notna().to_numpy()
         before = np.where(judged, forecasts.to_numpy(), actual)
-        known = replace(base, fitted=base.fitted[base.fitted["ds"] <= cutoff])
+        known = past.loc[:, past.columns.get_level_values("ds") <= cutoff]
         bottom = _projected(known, tree, before, method, season)
         if bottom is None:
             return
@@ -261,12 +263,10 @@ def _held(base: baseline.Baseline, tree: Hierarchy, method: str, season: int) ->
     return [say(told, ", ".join(shares))]
 
 
-def _projected(
-    base: baseline.Baseline, tree: Hierarchy, before: np.ndarray, method: str, season: int
-) -> np.ndarray | None:
+def _projected(past: pd.DataFrame, tree: Hierarchy, before: np.ndarray, method: str, season: int) -> np.ndarray | None:
     """Bottom forecasts by `method`, most often trace minimisation, from the one-step errors of the models.
 
-    None where these are too few.
+    `past`: what each node sold and its models' fit, month by month. None where the errors are too few.
     """
     from hierarchicalforecast.methods import MinTrace, MinTraceSparse
 
@@ -274,12 +274,11 @@ def _projected(
     if method == "bottom_up":
         return before[-bottom:]
     if method == "top_down":
-        return _spread_down(base, tree, before, season)
+        return _spread_down(past, tree, before, season)
     if method not in TRACES:
         valid = (BACKTEST, *TRACES, BOTTOM_UP, "top_down")
         raise SettingsError(f"No reconciliation is called {method!r}: {nearest(method, valid)}")
-    wide = base.fitted.pivot(index="unique_id", columns="ds").reindex(tree.nodes["unique_id"])
-    y, fitted = (wide[column].to_numpy() for column in ("y", "fitted"))
+    y, fitted = (past[column].to_numpy() for column in ("y", "fitted"))
     new = np.isnan(y).all(axis=1)[:, None]  # at a cutoff, what did not exist yet never erred
     y, fitted = np.where(new, 0.0, y), np.where(new, 0.0, fitted)
     if method in ("mint_shrink", "wls_var") and not np.nansum(np.abs(y - fitted)) > 0:
@@ -313,12 +312,12 @@ def _never_zero(errors: np.ndarray) -> np.ndarray:
     return np.where(erred[:, None] | np.isnan(errors), errors, turns)
 
 
-def _spread_down(base: baseline.Baseline, tree: Hierarchy, before: np.ndarray, season: int) -> np.ndarray:
+def _spread_down(past: pd.DataFrame, tree: Hierarchy, before: np.ndarray, season: int) -> np.ndarray:
     """The forecast of the total split over the bottom nodes by their share of the last year."""
     total = (tree.nodes["level"] == TOTAL).to_numpy()
     if not total.any():  # one product in one market is its own total
         return before[-tree.summing.shape[1] :]
-    recent = base.fitted.sort_values("ds").groupby("unique_id")["y"].apply(lambda y: max(y.tail(season).sum(), 0.0))
+    recent = past["y"].iloc[:, -season:].sum(axis=1).clip(lower=0.0)
     weight = recent.reindex(tree.bottom["unique_id"]).fillna(0.0).to_numpy()
     weight = weight if weight.sum() > 0 else np.ones(len(weight))
     return np.outer(weight / weight.sum(), before[total][0])

@@ -33,9 +33,8 @@ STEP_WORDS = {
     "consensus": "overrides",
 }
 STAIR = tuple(STEP_WORDS)
-STREAM_WORDS = {
+STREAM_WORDS = STEP_WORDS | {
     "naive": "naive forecast",
-    "baseline": "statistical baseline",
     "statistical": "numbers with all layers",
     "sales": "sales department's forecast",
     "blended": "blended forecast",
@@ -204,13 +203,14 @@ def _say_biases(book: Book, at_lag: pd.DataFrame, accuracy: pd.DataFrame, notes:
     lag = book.judged_lag
     right = accuracy[(accuracy["lag"] == lag) & ~accuracy["stream"].isin(["naive", *STAIR[2:5]])]
     total = right[right["family"] == ALL].set_index("stream")["bias"]
+    right = right[right["bias"].abs() >= BIAS_LIMIT]
     for row in right.sort_values(["stream", "family"]).itertuples():
         mine = at_lag[at_lag["stream"] == row.stream]
         mine = mine if row.family == ALL else mine[mine["family"] == row.family]
         months = mine.groupby("month")[["quantity", "actual"]].sum()
         same = int((np.sign(months["quantity"] - months["actual"]) == np.sign(row.bias)).sum())
         sure = abs(row.tracking_signal) >= SIGNAL_LIMIT or (same == len(months) >= 3)
-        if not abs(row.bias) >= BIAS_LIMIT or not sure:
+        if not sure:
             continue
         # the total speaks for its families unless one of them goes the other way or is alone
         whole, part = total[row.stream], row.family != ALL
@@ -252,8 +252,8 @@ def changed(book: Book, notes: Notes) -> pd.DataFrame:
         notes.say("consensus", "last cycle", sentence)
         return pd.DataFrame(columns=columns)
     last = agreed["cycle"].max()
-    months = sorted(set(agreed["month"]) & set(now["month"]))
-    if not months:
+    months = pd.DatetimeIndex(agreed["month"]).intersection(now["month"]).unique().sort_values()
+    if months.empty:
         told = "The plan of {month} has no month in common with this one."
         notes.say("consensus", "last cycle", told, month_name(last))
         return pd.DataFrame(columns=columns)
@@ -262,12 +262,12 @@ def changed(book: Book, notes: Notes) -> pd.DataFrame:
     both = both[both["month"].isin(months) & both["stream"].isin(STAIR[1:]) & known]
     both = both.assign(family=book.families(both["product"]), money=both["quantity"] * book.net_prices(both))
     rows, span, sums = [], say("{start} to {end}", month_name(months[0]), month_name(months[-1])), ["quantity", "money"]
-    for family, part in [*both.groupby("family", sort=True), (ALL, both)]:
+    keys = ["family", "stream", "cycle"]
+    held = pd.concat([both, both.assign(family=ALL)]).groupby(keys, sort=False)[sums].sum().unstack()
+    for family in [*sorted(both["family"].unique()), ALL]:
         # a layer that the earlier cycle did not keep was nothing then: its step holds what the step before held
-        old, new = (
-            part[part["cycle"] == cycle].groupby("stream")[sums].sum().reindex(STAIR[1:]).ffill().fillna(0.0)
-            for cycle in (last, book.first)
-        )
+        of = held.loc[family].reindex(STAIR[1:]).ffill().fillna(0.0)
+        old, new = (of.xs(cycle, axis=1, level="cycle") for cycle in (last, book.first))
         change = (new - old).diff().fillna((new - old).iloc[:1])
         begin, end = (say("plan of {month}", month_name(cycle)) for cycle in (last, book.first))
         layers = [(STEP_WORDS[name], *of) for name, of in change.iterrows()]

@@ -64,10 +64,11 @@ def doubt(y: np.ndarray, ahead: Mapping[str, np.ndarray], past: Mapping[str, np.
     if not past:
         return np.nan
     months = max(season, 8)
+    missed = np.array([np.abs(y - one)[-months:] for one in past.values()])
+    begun = np.isfinite(missed).all()  # not in the first months of some methods
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the first months, before a method has begun
-        missed = np.nanmedian([np.abs(y - one)[-months:] for one in past.values()], axis=0)
-        one_month = float(np.nanmean(missed))
+        warnings.simplefilter("ignore")
+        one_month = float(np.nanmean(np.median(missed, axis=0) if begun else np.nanmedian(missed, axis=0)))
     apart = float(np.std(list(ahead.values()), axis=0).mean())
     level = float(np.abs(y[-months:]).mean())
     size = np.sqrt(one_month * max(apart, LEAST_APART * one_month))

@@ -14,7 +14,7 @@ import pandas as pd
 
 from sopkit.book import Book
 from sopkit.demand import campaigns, consensus, drivers, exceptions, judged, layers, segments, stock, tournament
-from sopkit.demand.grid import Notes, past_grid
+from sopkit.demand.grid import CELL, Notes, make_grid, past_grid
 from sopkit.demand.hierarchy import reconcile
 from sopkit.demand.lifecycle import lifecycle_layer
 from sopkit.engine import Engine
@@ -84,9 +84,8 @@ def layer(book: Book) -> Tables:
 def agree(book: Book) -> Tables:
     """The consensus: streams weighted by their past accuracy, then what people changed; frozen to be judged later."""
     notes, past, grid = Notes("agree"), past_grid(book), layers.agreed_grid(book)
-    columns = ("baseline", *layers.LAYERS, "statistical", "p10", "p90", "pipeline_variance")
+    columns = ("baseline", *layers.LAYERS, "statistical")
     made = {column: grid.matrix(book["demand_layers"], column) for column in columns}
-    base, variance, edges = made["baseline"], made.pop("pipeline_variance"), (made.pop("p10"), made.pop("p90"))
     known = judged.past_forecasts(book, past, notes)
     weights = consensus.stream_weights(known, sorted(set(grid.pairs["family"])), book.company.consensus, notes)
     sales = grid.matrix(book["sales_forecast"], empty=float("nan"))
@@ -101,18 +100,30 @@ def agree(book: Book) -> Tables:
     dated = drivers.prices_by_month(book, grid).ravel()
     plan["price"] = plan["price"].mask(~np.isnan(dated), dated)
     plan = consensus.committed(book, "demand_plan", plan, notes)
-    agreed = grid.matrix(plan, "consensus")
-    p10, p90 = consensus.consensus_range((base, *edges), agreed, variance, grid.pairs["family"].to_numpy())
-    plan = plan.assign(override=plan["consensus"] - plan["blended"], p10=p10.ravel(), p90=p90.ravel())
+    return {
+        **settled(book, plan),
+        "stream_weights": weights,
+        "overrides_applied": applied,
+        "override_effects": effects,
+        "demand_notes": notes.beside(book["demand_notes"]),
+    }
+
+
+def settled(book: Book, plan: pd.DataFrame) -> Tables:
+    """Demand plan `plan` with override and range as its consensus asks; its levels, and what will be judged of it."""
+    past, grid = past_grid(book), make_grid(plan, book.months, book)
+    base, low, high, variance = (
+        grid.matrix(book["demand_layers"], column) for column in ("baseline", "p10", "p90", "pipeline_variance")
+    )
+    agreed, family = grid.matrix(plan, "consensus"), grid.pairs["family"].to_numpy()
+    p10, p90 = consensus.consensus_range((base, low, high), agreed, variance, family)
+    ranges = plan[CELL].merge(grid.long(p10=p10, p90=p90), "left", CELL)[["p10", "p90"]].to_numpy()
+    plan = plan.assign(override=plan["consensus"] - plan["blended"], p10=ranges[:, 0], p90=ranges[:, 1])
     lag = book.lag(plan.assign(cycle=book.first)).to_numpy()
     return {
         "demand_plan": plan,
         "demand_levels": consensus.levels(book, grid, base, agreed, variance),
-        "stream_weights": weights,
-        "overrides_applied": applied,
-        "override_effects": effects,
         "frozen_forecasts": consensus.frozen(plan, past.naive(plan, lag, book.first), book.first),
-        "demand_notes": notes.beside(book["demand_notes"]),
     }
 
 

@@ -87,16 +87,13 @@ def publish_scenario(c: Cycle, code: str, *, engine: Engine | str | None = None)
 
     Raises SettingsError for a scenario that does not exist.
     """
-    from sopkit.book import Plan
     from sopkit.decide import record
     from sopkit.publish import pack, workbook
 
     before = c.before_the_meeting
     made = record.made(before, record.together(before, [code]), engine=engine)
     kept = {name: frame for name, frame in c.book.items() if name not in made}
-    shown = replace(made, tables={**kept, **made.tables}, manifest=c.manifest, base=before, questions=())
-    shown = replace(shown, title=before.scenarios[code].title, scenario=before.scenarios[code])
-    assert isinstance(shown, Plan)
+    shown = replace(made, tables={**kept, **made.tables}, manifest=c.manifest, questions=())
     shown = shown.with_tables({"kpis": plan(shown)["kpis"], "adopted": shown["adopted"].head(0)})
     c.write_file(f"plan.{code}.xlsx", workbook.write(shown))
     return c.write_file(f"plan.{code}.html", pack.page(pack.report(shown, shown.title)))

@@ -75,7 +75,7 @@ def stages(book: Book) -> Figure:
 def eight(book: Book) -> list[Tile]:
     """The eight KPIs that the meeting asks for first, each with its months."""
     there = set(book["kpis"]["kpi"]) if "status" in book.manifest else kpis.EIGHT  # of an audience: what it may see
-    return [_tile(book, name) for name in kpis.EIGHT if name in there]
+    return book.once("tiles", lambda: [_tile(book, name) for name in kpis.EIGHT if name in there])
 
 
 def _tile(book: Book, name: str) -> Tile:
@@ -258,16 +258,22 @@ def families(book: Book) -> dict[str, str]:
     return {code: name for code, name in book.names("families").items() if code in set(book.family.values())}
 
 
-def _of(book: Book, table: str | pd.DataFrame, column: str, family: str) -> pd.Series:
-    frame = book[table] if isinstance(table, str) else table
-    items = frame["item"] if "item" in frame else frame["product"]
-    return frame[book.families(items) == family].groupby("month")[column].sum(min_count=1)
+def _of(book: Book, table: str, column: str, family: str) -> pd.Series:
+    """A column of a family, month by month; "sold" is what was sold, as it came."""
+
+    def sums() -> pd.Series:
+        frame = book.sold if table == "sold" else book[table]
+        families = book.families(frame["item" if "item" in frame else "product"]).astype(object)
+        return frame.groupby([families, "month"])[column].sum(min_count=1)
+
+    every = book.once((table, column), sums)
+    return every[every.index.get_level_values(0) == family].droplevel(0)
 
 
 def family_months(book: Book, family: str) -> Figure:
     """A family's demand, supply and stock, month by month."""
     name, budget = families(book).get(family, family), book["budget"]
-    year_ago = _of(book, book.sold, "quantity", family)
+    year_ago = _of(book, "sold", "quantity", family)
     year_ago.index += pd.DateOffset(years=1)
     lines = {
         "last year": year_ago,
@@ -303,25 +309,26 @@ def family_products(book: Book, family: str) -> Figure:
     products = [product for product, of in book.family.items() if of == family]
     past = pd.date_range(end=book.first - pd.offsets.MonthBegin(), periods=24, freq="MS")
 
-    def months(frame: pd.DataFrame, column: str, wanted: pd.DatetimeIndex) -> pd.DataFrame:
-        wide = frame.pivot_table(index="product", columns="month", values=column, aggfunc="sum")
-        return wide.reindex(index=products, columns=wanted)
+    def months(table: str, column: str, wanted: pd.DatetimeIndex) -> pd.DataFrame:
+        frame, keys = book.sold if table == "sold" else book[table], ["product", "month"]
+        sums = book.once((table, column, *keys), lambda: frame.groupby(keys)[column].sum().unstack())
+        return sums.reindex(index=products, columns=wanted)
 
-    back, ahead = months(book.sold, "quantity", past), months(book["demand_plan"], "consensus", book.months)
+    back, ahead = months("sold", "quantity", past), months("demand_plan", "consensus", book.months)
     rows = pd.DataFrame({"last": back.iloc[:, -12:].sum(axis=1), "near": ahead[book.year].sum(axis=1)}, products)
     whole_year = (rows["last"] > 0) & (back.iloc[:, :-11].sum(axis=1) > 0) & bool(len(book.year_ago(book.sold)))
     rows["growth"] = rows["near"] / rows["last"].where(whole_year) - 1
     start = book["stock"][book["stock"]["month"] == book.first].groupby("item")["opening"].sum()
     days = book.months.days_in_month
     rows["cover"] = [kpis.days_of_cover(start.get(p, 0.0), ahead.loc[p].fillna(0.0), days) for p in products]
-    served = book.near(book["deliveries"]).assign(on_time=kpis.units_on_time(book["deliveries"]))
-    served = served.groupby("product")[["on_time", "demand"]].sum()
+    served = book.near(book["deliveries"][book["deliveries"]["product"].isin(products)])
+    served = served.assign(on_time=kpis.units_on_time(served)).groupby("product")[["on_time", "demand"]].sum()
     rows["fill"] = (served["on_time"] / served["demand"].where(served["demand"] > 0)).fillna(1.0)
-    segments = book["segments"].set_index("product")
+    names, segments = book.names("products"), book["segments"].set_index("product")
     rows["class"] = segments["abc"] + " " + segments["xyz"]
     lines = [[*past_, *plan] for past_, plan in zip(back.to_numpy(), ahead.to_numpy(), strict=True)]
     return charts.table(
-        rows.assign(line=lines, product=[book.names("products")[product] for product in products])
+        rows.assign(line=lines, product=[names[product] for product in products])
         .astype({"growth": float, "cover": float, "fill": float}),
         {"product": "Product", "line": Show("Two years and the plan", planned_from=24),
          "last": Show("Last 12 months", book.units), "near": Show(say("Next {count}", len(book.year)), book.units),

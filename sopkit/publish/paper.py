@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+from sopkit.book import Book
 from sopkit.charts import Figure
 from sopkit.charts.marks import text_width
 
@@ -15,6 +18,11 @@ COVER, HEAD = 104.0, 62.0  # the company's name on page one, label and headline 
 LEAST, MOST = 130.0, 360.0  # height of a drawn figure in print
 GAP = 9.0  # between two figures
 _CELL = re.compile(r"<t[hd][^>]*>(.*?)</t[hd]>", re.S)
+
+
+def shared(make: Callable[[Book], Figure], book: Book) -> Figure:
+    """A figure that pack and workbook show, made once for both."""
+    return book.once(make, lambda: make(book))
 
 
 def _lines(text: str, size: float, width: float) -> int:
@@ -52,7 +60,7 @@ def height(figure: Figure, width: float = WIDTH) -> tuple[float, float]:
 
 
 def fitted(section: dict[str, Any], first: bool = False) -> dict[str, Any]:
-    """`section` with its drawn figures of the height that fills its page; figures are values, the others stay."""
+    """`section` with its drawn figures of the height that fills its page."""
     room, drawn = HEIGHT - HEAD - COVER * first - 16.0 * (_lines(section["headline"], 20, WIDTH) - 1), []
     for part in section["body"]:
         if isinstance(part, str):
@@ -68,8 +76,8 @@ def fitted(section: dict[str, Any], first: bool = False) -> dict[str, Any]:
         else:
             room -= sizes[0][0]
             drawn += [(chart, one, width) for _, chart, one, width in sizes if chart]
-    total = sum(chart for chart, *_ in drawn)
+    total, sized = sum(chart for chart, *_ in drawn), {}
     for chart, figure, width in drawn:
         high = min(max(room * chart / total, LEAST), MOST)
-        figure.size = (figure.size[0], round(high * figure.size[0] / width))
-    return section
+        sized[id(figure)] = replace(figure, size=(figure.size[0], round(high * figure.size[0] / width)))
+    return {**section, "body": [sized.get(id(part), part) for part in section["body"]]}

@@ -15,6 +15,7 @@ from sopkit.decide import figures as decide
 from sopkit.demand import figures as demand
 from sopkit.demand.explain import because, idle_steps
 from sopkit.publish import figures as own
+from sopkit.publish.paper import shared
 from sopkit.reconcile import figures as reconcile
 from sopkit.supply import figures as supply
 from sopkit.words import amount, counted, listed, month_name, number, quoted, say, say_count, sentence, several, than
@@ -93,7 +94,7 @@ def summary(book: Book) -> dict[str, Any]:
     """The cycle in three sentences, where every stage stands and who signed it."""
     money, *more = money_line(book), service_line(book), change_line(book)
     return section("summary", "Cycle summary", money or "This cycle holds no plan in money.", *more,
-                   reconcile.outlook(book), reconcile.promised(book), demand.exceptions(book, 6))  # fmt: skip
+                   shared(reconcile.outlook, book), reconcile.promised(book), demand.exceptions(book, 6))  # fmt: skip
 
 
 def money_line(book: Book) -> str:
@@ -270,7 +271,7 @@ def inventory(book: Book) -> dict[str, Any]:
     elif cover is not None:
         told = say("Finished stock covers {days} days of demand.", number(cover))
     return section(
-        "inventory", "Inventory and service", told, supply.stock(book),
+        "inventory", "Inventory and service", told, shared(supply.stock, book),
         own.explained(book, "stock", "value"), supply.service(book),
         own.explained(book, "deliveries", "delivered", "market"), supply.promises(book),
     )  # fmt: skip
@@ -286,8 +287,8 @@ def finance(book: Book) -> dict[str, Any]:
     if sales:
         headline = say("The result of the {span} is {result}, {share} of net sales.",
                        book.span, amount(result, book.currency), amount(result / sales, "share"))  # fmt: skip
-    return section("finance", "Finance", headline, reconcile.statement(book),
-                   own.explained(book, "pnl", "amount", "line"), reconcile.by_family(book),
+    return section("finance", "Finance", headline, shared(reconcile.statement, book),
+                   own.explained(book, "pnl", "amount", "line"), shared(reconcile.by_family, book),
                    *filled(reconcile.bridge(book), reconcile.capital(book)),
                    own.explained(book, "working_capital", "working_capital"))  # fmt: skip
 

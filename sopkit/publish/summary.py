@@ -11,6 +11,7 @@ import xlsxwriter
 from sopkit.book import Book
 from sopkit.charts import plain
 from sopkit.charts.notation import BAD, GOOD, INK, LIGHT, QUIET
+from sopkit.publish.paper import shared
 from sopkit.reconcile import figures as reconcile
 from sopkit.supply import figures as supply
 from sopkit.words import say, sentence
@@ -41,7 +42,7 @@ def write(excel: xlsxwriter.Workbook, sheet: Any, style: Mapping[str, Any], book
     sheet.hide_gridlines(2)
     sheet.set_column(0, 0, 30)
     sheet.set_column(1, 7, 14)
-    profit, families = reconcile.statement(book), reconcile.by_family(book)
+    profit, families = shared(reconcile.statement, book), shared(reconcile.by_family, book)
     head = say("{company}: {title}, {span}, thousand {currency}", book.who, profit.title, book.span, book.currency)
     cells: Cells = {(0, 0): (head, "title"), (1, 0): (profit.look_for, "label")}
     row = _statement(cells, profit.frame, "line", 3)
@@ -88,7 +89,10 @@ def _statement(cells: Cells, frame: pd.DataFrame, name: str, top: int) -> int:
 def _charts(book: Book, families: pd.DataFrame) -> list[tuple[str, pd.DataFrame, str]]:
     """Title, numbers (first column: names) and number format of the four charts."""
     order, wide = ("actual", "last year", "budget", "plan", "safety stock"), []
-    for figure, value, by in ((reconcile.outlook(book), "amount", "scenario"), (supply.stock(book), "units", "series")):
+    for figure, value, by in (
+        (shared(reconcile.outlook, book), "amount", "scenario"),
+        (shared(supply.stock, book), "units", "series"),
+    ):
         rows = figure.frame.pivot(index="month", columns=by, values=value) if len(figure.frame) else pd.DataFrame()
         rows = rows[[one for one in order if one in rows]].rename(index=plain).rename_axis("month")
         wide.append((figure.title, rows.reset_index()))

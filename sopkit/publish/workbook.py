@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from io import BytesIO
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -49,6 +50,7 @@ LEVELS = {
     "quarter": "fiscal quarter of the month",
     "fiscal_year": "fiscal year of the month",
 }
+TEXTS = ("text", "choice", "flag")
 DATES = {"month": "mmm yyyy", "date": "yyyy-mm-dd"}
 NUMBERS = {
     "share": "0.0%", "hours": "#,##0.0", "days": "#,##0.0", "ratio": "0.00", "MAD": "0.0", "people": "#,##0.0",
@@ -177,36 +179,39 @@ def _table(sheet: Any, style: dict[str, Any], book: Book, declared: Table, frame
     own = {column.name: column for column in declared if column.name in frame}
     shown = columns_of(declared.name, " ".join(own), book.unit)
     columns = [own.get(name) or Column(name, "text", LEVELS[name]) for name in frame.columns]
+    units = frame["unit"].tolist() if "unit" in frame else [""] * len(frame)
     for place, column in enumerate(columns):
         head = shown[column.name].heading if column.name in own else heading(column.name)
         unit = shown[column.name].unit if column.name in own else ""
         told = book.units if unit == "units" else unit_name(unit).replace("units", book.units)
         # "number" counts nothing, and of "its unit" the column beside it tells
         head += f" ({told})" if unit not in ("", "count", "number", "unit", "its unit") else ""
-        text = frame[column.name].map(lambda value: len(plain(value))) if column.kind in ("text", "choice") else []
-        sheet.set_column(place, place, min(60, max([11, len(head) * 0.7, *text]) + 2))
+        text = frame[column.name].unique() if column.kind in ("text", "choice") else []
+        sheet.set_column(place, place, min(60, max([11, len(head) * 0.7, *(len(plain(one)) for one in text)]) + 2))
         sheet.write_string(0, place, head, style["head"])
         sheet.write_comment(0, place, _note(column, told), {"x_scale": 2, "author": "sopkit"})
-    units = frame["unit"].tolist() if "unit" in frame else [""] * len(frame)
-    looks = [
-        [style[_written(column, unit)] for unit in units] if column.kind in ("number", "whole") else []
-        for column in columns
-    ]
-    for row, values in enumerate(frame.itertuples(index=False, name=None)):
-        for place, (column, value) in enumerate(zip(columns, values, strict=True)):
-            if column.kind in ("number", "whole"):
-                if value == value:
-                    sheet.write_number(row + 1, place, value, looks[place][row])
-            elif column.kind in DATES:
-                if value is not pd.NaT:
-                    sheet.write_datetime(row + 1, place, value.to_pydatetime(), style[DATES[column.kind]])
-            elif value != "":
-                text = say("yes" if value else "no") if column.kind == "flag" else _text(column, value)
-                sheet.write_string(row + 1, place, text)
+    cells = [_cells(style, column, frame[column.name], units) for column in columns]
+    writes = [sheet.write_string if column.kind in TEXTS else sheet.write_number for column in columns]
+    for row, line in enumerate(zip(*cells, strict=True), start=1):
+        for place, cell in enumerate(line):
+            if cell:
+                writes[place](row, place, *cell)
     sheet.freeze_panes(1, 0)
     sheet.autofilter(0, 0, len(frame), len(columns) - 1)
     sheet.repeat_rows(0)
     _print(sheet, book)
+
+
+def _cells(style: dict[str, Any], column: Column, values: pd.Series, units: Sequence[str]) -> list[tuple[Any, ...]]:
+    """What is written into the cells of a column, with its format; nothing into one that is empty."""
+    if column.kind in TEXTS:
+        texts = {value: (_text(column, value),) if value != "" else () for value in values.unique()}
+        return [texts[value] for value in values]
+    if column.kind in DATES:  # as Excel counts them
+        values, looks = (values - pd.Timestamp("1899-12-30")) / pd.Timedelta(days=1), [style[DATES[column.kind]]]
+    else:
+        looks = [style[_written(column, unit)] for unit in units]
+    return [(value, look) if value == value else () for value, look in zip(values, cycle(looks), strict=False)]
 
 
 def _written(column: Column, unit: str) -> str:
@@ -222,6 +227,8 @@ def _note(column: Column, unit: str) -> str:
 
 def _text(column: Column, value: Any) -> str:
     """What a cell of text holds: a coded value in the language spoken, what somebody wrote as it is."""
+    if column.kind == "flag":
+        return say("yes" if value else "no")
     coded = column.kind == "choice" or column.name in CODED or value in ("all", "company", "total")
     return plain(unit_name(value) if coded else value)[:LETTERS]
 

@@ -24,8 +24,8 @@ def plan(book: Book, *, engine: Engine | str | None = None, futures: int = 0) ->
     """
     from sopkit.reconcile import compare
 
-    statements = money(book)
-    made = {**statements, **compare.scenarios(book, statements["pnl"], engine=engine)}
+    made = money(book)
+    made |= compare.scenarios(book, made["pnl"], engine=engine)
     return made | sampled(book, futures, engine=engine) if (futures or book.company.futures.samples) else made
 
 
@@ -41,24 +41,32 @@ def sampled(
     return risk.tables(book, futures or book.company.futures.samples or USUAL, engine=engine, progress=progress)
 
 
-def money(book: Book) -> dict[str, pd.DataFrame]:
-    """The plan in money: tables pnl, working_capital, budget_bridge and gaps."""
-    from sopkit.reconcile import finance, gaps
+def statements(book: Book) -> dict[str, pd.DataFrame]:
+    """The plan's tables pnl, working_capital and budget_bridge."""
+    from sopkit.reconcile import finance
 
     statement = finance.pnl(book)
     return {
         "pnl": statement,
         "working_capital": finance.working_capital(book, statement),
         "budget_bridge": finance.budget_bridge(book, statement),
-        "gaps": gaps.gaps(book, statement),
     }
+
+
+def money(book: Book) -> dict[str, pd.DataFrame]:
+    """The plan in money: tables pnl, working_capital, budget_bridge and gaps."""
+    from sopkit.reconcile import gaps
+
+    made = statements(book)
+    return {**made, "gaps": gaps.gaps(book, made["pnl"])}
 
 
 def measures(plan: Plan) -> dict[str, float]:
     """What plans are compared by, each of `kpis.MEASURES`; SopkitError where the statement does not tie."""
     from sopkit.reconcile import compare, finance
 
-    return compare.measures(plan, finance.pnl(plan))
+    statement = finance.pnl(plan)
+    return compare.measures(plan, statement, finance.working_capital(plan, statement))
 
 
 def results(base: Plan, plans: Mapping[str, Plan]) -> pd.DataFrame:

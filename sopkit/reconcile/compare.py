@@ -30,10 +30,10 @@ def must_tie(differences: Mapping[str, float]) -> None:
             )
 
 
-def measures(plan: Book, statement: pd.DataFrame) -> dict[str, float]:
+def measures(plan: Book, statement: pd.DataFrame, capital: pd.DataFrame) -> dict[str, float]:
     """What a plan is compared by, in the order and units of `MEASURES`; from the tables of stages demand and supply.
 
-    `statement`: the plan's own table pnl. Raises SopkitError where it does not tie to the plan's money.
+    `statement`, `capital`: the plan's own pnl and working_capital. SopkitError where they do not tie to its money.
     """
     must_tie(finance.ties(statement, plan))
     lines = statement.groupby("line")["amount"].sum()
@@ -41,7 +41,6 @@ def measures(plan: Book, statement: pd.DataFrame) -> dict[str, float]:
     margin = sales + lines.get("cost of goods sold", 0.0)
     deliveries, costs, load = plan["deliveries"], plan["supply_costs"], plan["resource_load"]
     last = deliveries["month"] == deliveries["month"].max()
-    capital = finance.working_capital(plan, statement)
     hours, available = load["regular"].sum() + load["overtime"].sum(), load["available"].sum()
     return {
         "net sales": sales,
@@ -72,9 +71,10 @@ def by_month(plan: Book, statement: pd.DataFrame, scenario: str) -> pd.DataFrame
     return frame.rename_axis("month").reset_index().assign(scenario=scenario)
 
 
-def outcome(plan: Plan, statement: pd.DataFrame, option: str, event: str = "") -> dict[str, object]:
-    """What a cell of table `outcomes` is made of: a row without once and payback, and the plan's result by month."""
-    values, capital = measures(plan, statement), finance.working_capital(plan, statement)
+def outcome(plan: Plan, statement: pd.DataFrame, option: str, event: str = "") -> dict[str, Any]:
+    """A row of table `outcomes` without once and payback, and beside it the plan's measures and result by month."""
+    capital = finance.working_capital(plan, statement)
+    values = measures(plan, statement, capital)
     result = statement.groupby("month")["amount"].sum().reindex(capital["month"], fill_value=0.0)
     cash, costs = finance.cash(plan, statement, capital), plan["supply_costs"]
     return {
@@ -85,6 +85,7 @@ def outcome(plan: Plan, statement: pd.DataFrame, option: str, event: str = "") -
         "fill_rate": values["fill rate"],
         "cash_low": cash.cumsum().min() if len(cash) else 0.0,
         "working_capital": values["working capital at the end"],
+        "measured": values,
         "months": result - costs[costs["penalty"]].groupby("month")["amount"].sum().reindex(result.index).fillna(0),
     }
 
@@ -104,7 +105,7 @@ def outcomes(base: Plan, solved: dict[tuple[str, str], dict[str, Any]], asked: M
         back = gained.index[gained.index > never[-1]] if len(never) else gained.index
         paid = back[0] if len(back) and option != BASE else pd.NaT
         once = asked[option].once if option != BASE else 0.0
-        rows.append({name: value for name, value in cell.items() if name != "months"} | {"once": once, "payback": paid})
+        rows.append(cell | {"once": once, "payback": paid})
     return pd.DataFrame(rows, columns=TABLES["outcomes"].names)
 
 
@@ -142,13 +143,13 @@ def side_by_side(measured: Mapping[str, tuple[str, Mapping[str, float]]], curren
     return pd.DataFrame(rows, columns=["scenario", "title", "measure", "value", "base", "difference", "unit"])
 
 
-def _solved(task: tuple[Plan, str, Scenario]) -> tuple[dict[str, float], pd.DataFrame, list[int], dict[str, object]]:
+def _solved(task: tuple[Plan, str, Scenario]) -> tuple[pd.DataFrame, list[int], dict[str, Any]]:
     """One scenario planned and measured; runs wherever the engine puts it."""
     base, code, scenario = task
     plan = base.what_if(scenario, warm=False, judged=False)
     statement = finance.pnl(plan)
     cell = (BASE, code) if scenario.kind == "event" else (code, "")
-    return measures(plan, statement), by_month(plan, statement, code), list(plan.rows), outcome(plan, statement, *cell)
+    return by_month(plan, statement, code), list(plan.rows), outcome(plan, statement, *cell)
 
 
 def scenarios(book: Book, statement: pd.DataFrame, *, engine: Engine | str | None = None) -> dict[str, pd.DataFrame]:
@@ -165,12 +166,12 @@ def scenarios(book: Book, statement: pd.DataFrame, *, engine: Engine | str | Non
         usual.append((code, event, outcome(plan, finance.pnl(plan), BASE, code), True))
     tasks = [(base, code, scenario) for code, scenario in asked.items()]
     solved = Engine.of(engine).map(_solved, tasks, seconds=seconds * len(tasks))
-    measured = {BASE: (BASE_TITLE, measures(base, statement))}
-    months, changes = [by_month(base, statement, BASE)], []
     cells = {(BASE, ""): outcome(base, statement, BASE)}
-    for (code, scenario), (values, monthly, rows, cell) in zip(asked.items(), solved, strict=True):
-        measured[code] = scenario.title, values
-        cells[str(cell["option"]), str(cell["event"])] = cell
+    measured = {BASE: (BASE_TITLE, cells[BASE, ""]["measured"])}
+    months, changes = [by_month(base, statement, BASE)], []
+    for (code, scenario), (monthly, rows, cell) in zip(asked.items(), solved, strict=True):
+        measured[code] = scenario.title, cell["measured"]
+        cells[cell["option"], cell["event"]] = cell
         months.append(monthly)
         for number, (change, count) in enumerate(zip(scenario.changes, rows, strict=True), start=1):
             changes.append((code, number, change.table, change.sentence, count))

@@ -182,8 +182,8 @@ def decided(plan: Book) -> Book:
     return plan.with_tables(tables, company=plan.company.model_copy(update={"policies": settings}))
 
 
+# what a future changes in a `decided` book: by rule of the supply model, the limit of some of its rows
 Altered = dict[str, dict[tuple[str, ...], float]]
-"""What a future changes in a `decided` book: by rule of the supply model, the limit of some of its rows."""
 
 
 class Given:

@@ -28,8 +28,8 @@ from sopkit.supply.resolve import Session
 from sopkit.tables import TABLES
 from sopkit.words import local, month_name, say
 
+# what is measured in each future; of the stock value the worst is the highest, else the lowest
 MEASURES = ("result", "result after penalties", "fill rate", "mean stock value", "lowest cash")
-"""What is measured in each future; of the stock value the worst is the highest, else the lowest."""
 
 CHUNK = 25  # futures in one part of the work
 SECONDS = 0.08  # about what one future of a small company takes
@@ -56,7 +56,7 @@ class Lived:
         every.demand[:], every.fails[:, :, 1:2], every.late[:, :, 0] = 1.0, True, True
         future = self.given.altered(every, 0)
         built = self.session.resolve(self.given.tables(future))
-        self.by_limits = self.session.how != "anew" and self.matrix(future).equals(built.matrix)
+        self.by_limits = self.session.how == "bounds and costs" and self.matrix(future).equals(built.matrix)
 
     def matrix(self, future: futures.Altered) -> Matrix:
         """The supply model in a future: only limits of its rows are others."""
@@ -87,9 +87,9 @@ class Lived:
         plan = Plan(self.book.tables, self.book.company, self.book.cycle).with_tables(tables)
         plan = plan.with_tables(self.session.plan(tables))
         costs, quick = plan["supply_costs"], self._lived(future)
-        told = compare.measures(plan, statement := finance.pnl(plan))
+        cell = compare.outcome(plan, finance.pnl(plan), BASE)
+        told = cell["measured"] | {"lowest cash": cell["cash_low"]}
         told["service penalties"] -= costs.loc[costs["cost"] == "changing_the_plan", "amount"].sum()
-        told["lowest cash"] = float(compare.outcome(plan, statement, BASE)["cash_low"])  # type: ignore[arg-type]
         for measure, value in told.items():
             if abs(value - quick[measure]) > compare.CENT:
                 raise SopkitError(

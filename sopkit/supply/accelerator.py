@@ -27,8 +27,7 @@ from scipy.sparse import coo_array, csr_array
 from sopkit.supply.matrix import Labels, Matrix, Rows, Walk, bounds, walked
 from sopkit.supply.positions import Index, NotReadableError, Positions
 
-TESTED = "6.10."
-"""The versions of Pyomo whose private names are known."""
+TESTED = "6.10."  # the versions of Pyomo whose private names are known
 
 _BUILT = "_constructed"  # Pyomo runs a rule at once where it is declared on a block that is
 
@@ -215,16 +214,17 @@ class _Relation:
 
     def rows(self, size: int, total: int) -> tuple[csr_array, np.ndarray, np.ndarray]:
         """Coefficients and bounds; as Pyomo has it, the body is the side with decisions, or left - right."""
-        left, right = (_csr(side.parts, size, total) for side in (self.left, self.right))
-        turned = (np.diff(left.indptr) == 0) & (np.diff(right.indptr) > 0)  # row by row: the body is the right side
-        sign = np.where(turned, -1.0, 1.0)
-        bound = (self.right.constant - self.left.constant) * sign
-        body = left - right if len(self.right.parts) else left
+        body, bound, nothing = _csr(self.left.parts, size, total), self.right.constant - self.left.constant, np.inf
+        if not len(self.right.parts):
+            return body, bound if self.equal else np.full(size, -nothing), bound
+        right = _csr(self.right.parts, size, total)
+        turned = (np.diff(body.indptr) == 0) & (np.diff(right.indptr) > 0)  # row by row: the body is the right side
+        body, sign = body - right, np.where(turned, -1.0, 1.0)
         if turned.any():
-            body = csr_array(body.multiply(sign[:, None]))
-        nothing = np.full(size, np.inf)
-        low = bound if self.equal else np.where(turned, bound, -nothing)
-        return body, low, bound if self.equal else np.where(turned, nothing, bound)
+            body, bound = csr_array(body.multiply(sign[:, None])), bound * sign
+        if self.equal:
+            return body, bound, bound
+        return body, np.where(turned, bound, -nothing), np.where(turned, nothing, bound)
 
 
 class _View:
@@ -254,7 +254,7 @@ class _Component:
 
     def __iter__(self) -> Iterator[Any]:
         index, size = self.quick.index(self.of), self.quick.loop.size
-        members = [np.tile(codes, size) for codes in index.members()]
+        members = [np.tile(codes, size) for codes in index.members]
         yield from self._loop(np.repeat(np.arange(size), index.size), members)
 
     def _loop(self, origin: np.ndarray, members: list[np.ndarray]) -> Iterator[Any]:
@@ -288,7 +288,8 @@ class _Component:
             return _Value(quick, np.zeros(len(columns)), ((np.arange(len(columns)), columns, np.ones(len(columns))),))
         if of.ctype is Expression:
             entries, constant, _ = quick.expression(of)
-            picked = entries[places].tocoo()
+            every = len(places) == len(constant) and np.array_equal(places, np.arange(len(places)))
+            picked = (entries if every else entries[places]).tocoo()
             return _Value(quick, constant[places], ((picked.row, picked.col, picked.data),))
         values, labels = quick.values(of)
         return _Label(quick, values[places]) if labels else _Value(quick, values[places])
@@ -343,7 +344,7 @@ class _Quick(Walk):
         if not component.is_indexed():
             return 1, ()
         index = self.index(component.index_set())
-        return index.size, tuple(index.members())
+        return index.size, index.members
 
     def decision(self, variable: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, Labels]:
         return self._tried(variable, self._decision, Walk.decision)
@@ -370,6 +371,9 @@ class _Quick(Walk):
         return self._tried(rule, self._rule, Walk.rule)
 
     def _rule(self, rule: Any) -> Rows:
+        size, labels = self._whole(rule)
+        if not size:
+            return csr_array((0, self.total)), np.zeros(0), np.zeros(0), labels
         relation, labels = self._run(rule, rule._rule)
         if not isinstance(relation, _Relation):
             raise NotReadableError("no relation of two sides")
@@ -389,6 +393,9 @@ class _Quick(Walk):
         return self.known[id(expression)]
 
     def _expression(self, expression: Any) -> tuple[csr_array, np.ndarray, Labels]:
+        size, labels = self._whole(expression)
+        if not size:
+            return csr_array((0, self.total)), np.zeros(0), labels
         got, labels = self._run(expression, expression._rule)
         got = _Value(self, np.zeros(self.loop.size)) + got
         return _csr(got.parts, self.loop.size, self.total), got.constant, labels
@@ -460,8 +467,9 @@ class _Quick(Walk):
 
 def _csr(parts: tuple, rows: int, columns: int) -> csr_array:
     """Entries by row, column and coefficient as a matrix, without those of zero."""
-    nothing, kinds = np.zeros(0, dtype="int32"), ("int32", "int32", "float64")
-    entries = zip(kinds, (nothing,) * 3, *parts, strict=True)
+    if not parts:
+        return csr_array((rows, columns))
+    entries = zip(("int32", "int32", "float64"), *parts, strict=True)
     row, col, coef = (np.concatenate(arrays, dtype=kind) for kind, *arrays in entries)
     matrix = coo_array((coef, (row, col)), shape=(rows, columns)).tocsr()
     matrix.eliminate_zeros()

@@ -20,8 +20,7 @@ from scipy.sparse import coo_array
 if TYPE_CHECKING:
     from sopkit.supply.recount import Recount
 
-LEAST = 1e-5
-"""Units below this are the solver's tolerance."""
+LEAST = 1e-5  # units below this are the solver's tolerance
 
 
 @dataclass(frozen=True)
@@ -35,8 +34,7 @@ class Flow:
     site: str
     month: int
     since: int
-    to: tuple[str, int] | None = None
-    """Where and when they come in again."""
+    to: tuple[str, int] | None = None  # where and when they come in again
 
 
 def too_old(plan: Recount) -> pd.Series:
@@ -56,8 +54,8 @@ def too_old(plan: Recount) -> pd.Series:
     return pd.Series(found, dtype=float).reindex(index, fill_value=0.0) if found else pd.Series(0.0, index)
 
 
+# by site and month: units that come in new to the network, by the month in which they were new (before 0: on hand)
 Batches = dict[tuple[str, int], dict[int, float]]
-"""By site and month: units that come in new to the network, by the month in which they were new (before 0: on hand)."""
 
 
 def _moves(plan: Recount, item: str, own: pd.DataFrame) -> tuple[Batches, list[Flow]]:

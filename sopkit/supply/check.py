@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from sopkit.book import Book
+from sopkit.book.known import Known
 from sopkit.errors import StageError
 from sopkit.supply import shifts
 from sopkit.supply.ages import too_old
@@ -22,26 +23,25 @@ from sopkit.supply.recount import COSTS, DUE, EXCEPTION, LANE, OFFER, STOCK, WAY
 from sopkit.tables import TABLES
 from sopkit.tables.declare import DAYS_A_MONTH
 
+# largest violation, in units, hours or people, that is the solver's tolerance (plus a millionth of the size)
 UNITS = 1e-4
-"""Largest violation, in units, hours or people, that is the solver's tolerance (plus a millionth of the size)."""
 
-CENT = 0.01
-"""Largest difference in money, per named cost and month."""
+CENT = 0.01  # largest difference in money, per named cost and month
 
+# the measure of table `supply_run` that revenue less all named costs must equal
 PROFIT = "contribution after penalties"
-"""The measure of table `supply_run` that revenue less all named costs must equal."""
 
+# by how much a rule is broken, over the places and months it was looked at; 0 or less = it holds. Or parts of it
 Violation: TypeAlias = pd.Series
-"""By how much a rule is broken, over the places and months it was looked at; 0 or less = it holds. Or parts of it."""
 
 
-def checks(book: Book, plan: dict[str, pd.DataFrame]) -> tuple[pd.DataFrame, list[str]]:
+def checks(book: Book, plan: dict[str, pd.DataFrame], known: Known | None = None) -> tuple[pd.DataFrame, list[str]]:
     """Table `supply_checks` of a plan, and a sentence for every rule it breaks.
 
     `book` holds the tables that stage supply reads, `plan` those it writes, as declared.
     """
     rows, broken = [], []
-    for rule, check in _Rules(book, plan).rules().items():
+    for rule, check in _Rules(book, plan, known).rules().items():
         found = check()
         parts = [found] if isinstance(found, pd.Series) else found
         values = [part.to_numpy(dtype=float) for part in parts if len(part)]
@@ -58,9 +58,9 @@ def checks(book: Book, plan: dict[str, pd.DataFrame]) -> tuple[pd.DataFrame, lis
     return TABLES["supply_checks"].conform(pd.DataFrame(rows)), broken
 
 
-def checked(book: Book, plan: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+def checked(book: Book, plan: dict[str, pd.DataFrame], known: Known | None = None) -> dict[str, pd.DataFrame]:
     """`plan` with table `supply_checks`; raises StageError naming every rule that the plan breaks."""
-    table, broken = checks(book, plan)
+    table, broken = checks(book, plan, known)
     if broken:
         raise StageError(
             f"The supply plan breaks {len(broken)} of its own rules, so it is not saved:\n  " + "\n  ".join(broken)
@@ -148,7 +148,7 @@ class _Rules(Recount):
 
     def rule_stock_balance(self) -> Violation:
         receipts = self.book["scheduled_receipts"]
-        used, came = (self.lots.merge(bills, on=WAY) for bills in (self.bills, self.by_products))
+        used, came = (self.lots.merge(bills, on=WAY) for bills in (self.making.bills, self.making.by_products))
         for lots in (used, came):
             lots["quantity"] *= lots["started"] * lots["each"]
         into = [

@@ -7,31 +7,33 @@ more unit keeps a promise better, that is said beside it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
+from operator import call
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from scipy.sparse import csc_array
 
+from sopkit.engine import Engine
 from sopkit.supply.levers import levers
 from sopkit.supply.limits import LIMITS, NOTHING, Solved
 from sopkit.supply.matrix import Names
 from sopkit.supply.model import CASH, POLICY
 from sopkit.supply.network import START
-from sopkit.supply.solve import Solution
+from sopkit.supply.solve import Solution, solved_anew
 from sopkit.tables import TABLES
 from sopkit.words import listed, local, month_name, number, say, unit_name
 
 if TYPE_CHECKING:
     from sopkit.supply.resolve import Session
 
-MOST_LIMITS = 3
-"""Limits named for one shortage, the dearest first."""
+MOST_LIMITS = 3  # limits named for one shortage, the dearest first
 
-SHORT = 1e-4
-"""A shortage below this many units is the solver's tolerance."""
+SHORT = 1e-4  # a shortage below this many units is the solver's tolerance
 
+# kind of shortage: its decision, the balance that could use one more unit, and how it is spoken of
 SHORTAGES = {
     "lost": ("lose", "demand_balance", "{quantity} units of {item} for {place} are lost in {month}"),
     "waiting": ("wait", "demand_balance", "{quantity} units of {item} for {place} wait in {month}"),
@@ -41,27 +43,29 @@ SHORTAGES = {
         "{item} at {place} is {quantity} units below its safety stock in {month}",
     ),
 }
-"""Kind of shortage: its decision, the balance that could use one more unit, and how it is spoken of."""
 
-STEERING = ("changing_rate",)
-"""The price that forces a plan to be level: it steers only."""
+STEERING = ("changing_rate",)  # the price that forces a plan to be level: it steers only
 
-AGES = "ages_held", "ages_sent", "ages_used"
-"""Balances of goods by age."""
+AGES = "ages_held", "ages_sent", "ages_used"  # balances of goods by age
 
-GAIN = "revenue", "cash_cost", "penalties", "promise", "kept"
-"""What a gain is told apart into, in tables."""
+GAIN = "revenue", "cash_cost", "penalties", "promise", "kept"  # what a gain is told apart into, in tables
 
 
 def explain(session: Session) -> dict[str, pd.DataFrame]:
     """Tables `binding_limits`, `why_short`, `levers` and `level_chase` of the session's base plan."""
     session.parts.changed(session.base.matrix)  # whatever was asked last
-    solved = Solved(session)
+    solved, engine = Solved(session), session.engine
+    ask: Callable[..., Solution] = partial(solved_anew, session.book, session.known)
+    if solved.near or (engine and engine.address):  # only this process has the plan in the solver
+        ask, engine = solved.ask if solved.near else ask, None
+    # a process beside this one, where there is one, solves the second
+    parts: list[Any] = [partial(levers, solved), partial(level_chase, ask, _level_and_chase(solved))]
+    found, others = Engine.of(engine).map(call, parts, seconds=1.0)
     tables = {
         "binding_limits": binding_limits(solved),
         "why_short": why_short(solved),
-        "levers": levers(solved),
-        "level_chase": level_chase(solved),
+        "levers": found,
+        "level_chase": pd.concat([_by_month("plan", solved.solution), *others], ignore_index=True),
     }
     return {name: TABLES[name].conform(frame) if len(frame) else TABLES[name].empty() for name, frame in tables.items()}
 
@@ -138,22 +142,24 @@ def _needs(solved: Solved, kind: str, index: tuple, quantity: float, ends: dict[
         yield common | at | found | {"step": step, "sentence": told}
 
 
-def level_chase(solved: Solved) -> pd.DataFrame:
-    """The plan, a level plan and a chase plan of the same company, month by month.
+def _level_and_chase(solved: Solved) -> dict[str, dict[str, pd.DataFrame]]:
+    """The tables of a level plan and a chase plan of the same company.
 
     Level: a change of a resource's hours from month to month costs so much that it hardly happens. Chase: no
-    product may be held above its safety stock. Both prices steer only: the contribution shown is without them. Where
-    finding whole numbers is hard, they stay as planned.
+    product may be held above its safety stock. Both prices steer only: the contribution shown is without them.
     """
     network, tables = solved.network, solved.session.tables
     dearest = 10 * max([1.0, *network.demand.price.values()])
-    level = {"resources": tables["resources"].assign(change_price=dearest)}
     products = set(tables["products"]["product"])
     pairs = pd.DataFrame([pair for pair in network.flow.stocks if pair[0] in products], columns=["item", "site"])
     held = TABLES["policies"].conform(tables["policies"].merge(pairs, how="outer", on=["item", "site"]))
     held["maximum_stock"] = held["maximum_stock"].where(~held["item"].isin(products), held["safety_stock"])
-    strategies = {"plan": solved.solution, "level": solved.ask(level, []), "chase": solved.ask({"policies": held}, [])}
-    return pd.concat([_by_month(name, solution) for name, solution in strategies.items()], ignore_index=True)
+    return {"level": {"resources": tables["resources"].assign(change_price=dearest)}, "chase": {"policies": held}}
+
+
+def level_chase(ask: Callable[..., Solution], strategies: dict[str, dict[str, pd.DataFrame]]) -> list[pd.DataFrame]:
+    """The plan of each of `strategies`, month by month; `ask` solves it. Hard whole numbers stay as planned."""
+    return [_by_month(name, ask(tables)) for name, tables in strategies.items()]
 
 
 def _by_month(strategy: str, solution: Solution) -> pd.DataFrame:

@@ -17,16 +17,15 @@ import pandas as pd
 
 from sopkit.supply.limits import LIMITS, MISSED, NOTHING, Gain, Lever, Solved
 from sopkit.supply.loaded import Answer
+from sopkit.supply.matrix import Column
 from sopkit.supply.near import aligned
 from sopkit.supply.network import Lists
 from sopkit.supply.solve import Solution
 from sopkit.words import listed, local, money, month_name, number, percent, say, several, span, unit_name
 
-CENT = 0.005
-"""Money below this is the solver's tolerance."""
+CENT = 0.005  # money below this is the solver's tolerance
 
-NAMED_FROM = 1e-5
-"""A lever that brings less than this share of the plan's contribution is not named."""
+NAMED_FROM = 1e-5  # a lever that brings less than this share of the plan's contribution is not named
 
 
 def levers(solved: Solved) -> pd.DataFrame:
@@ -34,7 +33,7 @@ def levers(solved: Solved) -> pd.DataFrame:
     least, rows = max(1.0, NAMED_FROM * abs(solved.answer.profit)), []
     candidates = [lever for kind in KINDS for lever in kind(solved)]
     for lever in sorted(candidates, key=lambda lever: (lever.lever, lever.place, lever.item)):
-        if not (lever.columns or lever.tables):
+        if not (lever.columns or lever.tables) or _hope(solved, lever) <= least:
             continue
         answer, used, cost = _with(solved, lever, least)
         gain = _gain(solved, answer, cost)
@@ -56,6 +55,23 @@ def levers(solved: Solved) -> pd.DataFrame:
         row |= {"months": when, "used": units, "cost": max(0.0, cost), "gain": gain.total, "sentence": told}
         rows.append(row | {"helps": ", ".join(_helped(solved, answer))})
     return solved.ranked(rows, "gain")
+
+
+def _hope(solved: Solved, lever: Lever) -> float:
+    """The most that a lever can bring by the plan's own prices; no end where these do not say.
+
+    A linear program's shadow prices bound what any change of it brings: no plan need be found to leave a lever out.
+    """
+    if solved.matrix.integer.any() or not lever.columns:
+        return np.inf
+    kept = [_most(lever.columns, one.shadow_price, 0.0) for one in solved.answer.broken.values()]
+    return np.inf if any(one > 0 for one in kept) else _most(lever.columns, solved.answer.shadow_price, 1.0)
+
+
+def _most(columns: list[Column], price: np.ndarray, money: float) -> float:
+    """What columns bring at most, in money or not, where what they take of the rows has these prices."""
+    each = ((one, money * one.cost - float(price[one.rows] @ one.coefficients)) for one in columns)
+    return sum(brings * (one.most if brings > NOTHING else one.least) for one, brings in each)
 
 
 def _with(solved: Solved, lever: Lever, least: float) -> tuple[Answer, dict[str, float], float]:
@@ -183,13 +199,13 @@ def _shift(solved: Solved) -> Iterator[Lever]:
         )  # fmt: skip
 
 
+# limits that could be wider at no cost but what the plan then uses: rule, lever, change of the tables, sentence
 WIDER = (
     ("supplier_capacity", "more from supplier", "offers.capacity and supplier_capacity", "more {i} from {s} for {n}"),
     ("space", "build ahead", "sites.storage", "more space at {n}"),
     ("stock_maximum", "build ahead", "policies.maximum_stock", "higher a maximum stock of {i} at {n}"),
     ("money_in_stock", "build ahead", "company.yaml policies.stock_budget", "larger a stock budget"),
 )
-"""Limits that could be wider at no cost but what the plan then uses: rule, lever, change of the tables, sentence."""
 
 
 def _wider(solved: Solved) -> Iterator[Lever]:

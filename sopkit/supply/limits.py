@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -19,14 +19,11 @@ from sopkit.words import listed, local, money, month_name, say
 if TYPE_CHECKING:
     from sopkit.supply.resolve import Session
 
-NOTHING = 1e-6
-"""A shadow price or quantity below this is the solver's tolerance."""
+NOTHING = 1e-6  # a shadow price or quantity below this is the solver's tolerance
 
-ROUNDED = 5e-3
-"""Less than this is nothing when it is read: units of a promise kept, or money."""
+ROUNDED = 5e-3  # less than this is nothing when it is read: units of a promise kept, or money
 
-CALLED = "resources", "sites", "suppliers", "markets", "products", "materials"
-"""Tables with names for codes."""
+CALLED = "resources", "sites", "suppliers", "markets", "products", "materials"  # tables with names for codes
 
 
 @dataclass(frozen=True)
@@ -38,11 +35,15 @@ class Limit:
     one_more: str
     place: str
     item: str = ""
-    given: bool = False
-    """Nobody can have more of it."""
+    given: bool = False  # nobody can have more of it
 
 
 CLOSED = "where the site is closed: to open it costs more than it brings"
+
+
+def _given(letters: str, one_more: str, place: str, item: str = "", unit: str = "units") -> Limit:
+    return Limit(letters, unit, one_more, place, item, given=True)
+
 
 LIMITS = {
     "regular_capacity": Limit("r t", "hours", "hour on {r}", "{r}"),
@@ -58,31 +59,26 @@ LIMITS = {
     "space": Limit("n t", "m3", "m3 of space at {n}", "{n}"),
     "money_in_stock": Limit("t", "currency", "unit of money allowed in stock", "company"),
     "carbon_cap": Limit("t", "kg", "kg of carbon allowed by the end", "company"),
-    "opening_stock": Limit("i n", "units", "on hand at the start, because nothing new arrives in time", "{n}", "{i}",
-        given=True),
-    "no_late_orders": Limit("s i n t", "units", "ordered so late that it would arrive after the plan", "{s} {n}", "{i}",
-        given=True),
-    "no_late_shipments": Limit("o d i t", "units", "sent so late that it would arrive after the plan", "{o} {d}", "{i}",
-        given=True),
-    "ages": Limit("i n a t", "units", "young enough to be used, because older ones are scrapped", "{n}", "{i}",
-        given=True),
-    "set_up_first": Limit("i w t", "units", "for which no lot is set up: it does not fit, or costs more than it brings",
-        "{w}", "{i}", given=True),
-    "closed_takes_nothing": Limit("i n h t", "units", CLOSED, "{n}", "{i}", given=True),
-    "closed_makes_nothing": Limit("i w h t", "units", "where the line is closed: to open it costs more than it brings",
-        "{w}", "{i}", given=True),
-    "closed_sends_nothing": Limit("i n h t", "units", CLOSED, "{n}", "{i}", given=True),
-    "ways_in_date": Limit("i w t", "units", "made in a way outside of its dates", "{w}", "{i}", given=True),
-    "whole_lots": Limit("s i n t", "units", "beyond whole lots: another lot costs more than it brings", "{s} {n}",
-        "{i}", given=True),
-    "full_loads": Limit("o d g t", "units", "beyond full loads: another load costs more than it brings", "{o} {d}",
-        "{g}", given=True),
-    "order_first": Limit("s i n t", "units",
-        "for which no order is placed: the minimum order costs more than it brings", "{s} {n}", "{i}", given=True),
-    "opening_people": Limit("n q", "people", "employed at the start", "{n} {q}", given=True),
+    "opening_stock": _given("i n", "on hand at the start, because nothing new arrives in time", "{n}", "{i}"),
+    "no_late_orders": _given("s i n t", "ordered so late that it would arrive after the plan", "{s} {n}", "{i}"),
+    "no_late_shipments": _given("o d i t", "sent so late that it would arrive after the plan", "{o} {d}", "{i}"),
+    "ages": _given("i n a t", "young enough to be used, because older ones are scrapped", "{n}", "{i}"),
+    "set_up_first": _given("i w t", "for which no lot is set up: it does not fit, or costs more than it brings",
+        "{w}", "{i}"),
+    "closed_takes_nothing": _given("i n h t", CLOSED, "{n}", "{i}"),
+    "closed_makes_nothing": _given("i w h t", "where the line is closed: to open it costs more than it brings",
+        "{w}", "{i}"),
+    "closed_sends_nothing": _given("i n h t", CLOSED, "{n}", "{i}"),
+    "ways_in_date": _given("i w t", "made in a way outside of its dates", "{w}", "{i}"),
+    "whole_lots": _given("s i n t", "beyond whole lots: another lot costs more than it brings", "{s} {n}", "{i}"),
+    "full_loads": _given("o d g t", "beyond full loads: another load costs more than it brings", "{o} {d}", "{g}"),
+    "order_first": _given("s i n t", "for which no order is placed: the minimum order costs more than it brings",
+        "{s} {n}", "{i}"),
+    "opening_people": _given("n q", "employed at the start", "{n} {q}", unit="people"),
 }  # fmt: skip
 
 
+# what is kept of a promise, as people speak of it
 KEPT = {
     "unmet_promises": "units of demand that must be met",
     "short_orders": "units and months of firm orders",
@@ -93,10 +89,9 @@ KEPT = {
     "out_of_order": "units and months of demand of class {number}",
     "unfair_shares": "units of the fair share of class {number}",
 }
-"""What is kept of a promise, as people speak of it."""
 
+# decisions behind service penalties, as people speak of them
 MISSED = {"lose": "lost", "wait": "waiting", "fall_below_safety": "below safety stock"}
-"""Decisions behind service penalties, as people speak of them."""
 
 
 @dataclass(frozen=True)
@@ -105,8 +100,7 @@ class Gain:
 
     revenue: float
     cash_cost: float
-    penalties: float
-    """Service penalties; nobody is paid. Negative: they are avoided."""
+    penalties: float  # service penalties; nobody is paid. Negative: they are avoided
     promise: str = ""
     kept: float = 0.0
 
@@ -153,8 +147,8 @@ class Lever:
     months: list[str] = field(default_factory=list)
     columns: list[Column] = field(default_factory=list)
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)
+    # rule and index of the limits that the changed tables widen
     rows: list[tuple[str, tuple]] = field(default_factory=list)
-    """Rule and index of the limits that the changed tables widen."""
 
     def add(self, month: str, takes: dict[int, float], most: float, *, cost: float = 0.0, least: float = 0.0) -> None:
         """In `month` at most `most` units at `cost` each, which change rows by `takes`."""
@@ -173,24 +167,24 @@ class Solved:
         self.time = dict(zip(self.months, self.network.time.timestamps, strict=True))
 
     @cached_property
-    def kinds(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def kinds(self) -> np.ndarray:
         """What a unit of each decision brings in revenue, costs in cash, and costs in service penalties."""
         expressions = self.matrix.expressions
 
         def summed(*names: str) -> np.ndarray:
             return np.sum([np.asarray(expressions[name][1].sum(axis=0)).ravel() for name in names], axis=0)
 
-        return summed("revenue"), summed(*CASH), summed(*POLICY)
+        return np.array([summed("revenue"), summed(*CASH), summed(*POLICY)])
 
     @cached_property
-    def _prices(self) -> list[np.ndarray]:
-        return [self.session.parts.prices(kind) for kind in self.kinds]
+    def _prices(self) -> np.ndarray:
+        return self.session.parts.prices(self.kinds)
 
     def gain(self, row: int) -> Gain:
         """What one more unit of a row's limit brings."""
         keeps = ((name, one.shadow_price[row]) for name, one in self.answer.broken.items())
         promise, kept = next((each for each in keeps if each[1] > NOTHING), ("", 0.0))
-        revenue, cash_cost, penalties = (float(price[row]) for price in self._prices)
+        revenue, cash_cost, penalties = self._prices[:, row].tolist()
         return Gain(revenue, cash_cost, penalties, promise, float(kept))
 
     @cached_property
@@ -267,7 +261,7 @@ class Solved:
         rows.sort(key=lambda row: (order.index(row["promise"]), -row["kept"], -row[gain]))
         return pd.DataFrame(rows)
 
-    def ask(self, tables: dict[str, pd.DataFrame], members: list[tuple], least: float = np.inf) -> Solution:
+    def ask(self, tables: dict[str, pd.DataFrame], members: Collection[tuple] = (), least: float = np.inf) -> Solution:
         """The plan with other tables, which widen `members`; near this one where it is hard (see `Near`)."""
         if not self.near:
             return self.session.resolve(tables)

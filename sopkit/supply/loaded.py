@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import highspy
 import numpy as np
@@ -15,24 +15,25 @@ from scipy.sparse.linalg import splu
 from sopkit.errors import StageError
 from sopkit.supply.matrix import Matrix
 
+if TYPE_CHECKING:
+    from sopkit.book import Book
+
+# rows from which on interior point with crossover beats the simplex method on planning networks (measured)
 LARGE = 15_000
-"""Rows from which on interior point with crossover beats the simplex method on planning networks (measured)."""
 
+# a warm start that needs more simplex iterations than rows / this is given up for a cold solve (large models only)
 WARM_SHARE = 10
-"""A warm start that needs more simplex iterations than rows / this is given up for a cold solve (large models only)."""
 
+# how far a rank's price lies above the next one's, and the last above money, where a large model's ranks start
 ABOVE, ABOVE_MONEY = 3, 10
-"""How far a rank's price lies above the next one's, and the last above money, where a large model's ranks start."""
 
-DUAL, PRIMAL = 1, 4
-"""HiGHS's numbers for the two simplex methods."""
+DUAL, PRIMAL = 1, 4  # HiGHS's numbers for the two simplex methods
 
-PRICED = 1e-9
-"""A shadow price below this is the solver's tolerance."""
+PRICED = 1e-9  # a shadow price below this is the solver's tolerance
 
 
+# how a column or row stands in a basis, by its number
 STATUSES = [highspy.HighsBasisStatus(number) for number in range(5)]
-"""How a column or row stands in a basis, by its number."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,11 @@ class Effort:
     seconds: float = 60.0
     nodes: int = 2_147_483_647
 
+    @classmethod
+    def of(cls, book: Book) -> Effort:
+        """As the book's company wants it."""
+        return cls(book.company.policies.gap, book.company.policies.time_limit)
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -52,11 +58,9 @@ class Answer:
     shadow_price: np.ndarray
     reduced: np.ndarray
     profit: float
-    gap: float
-    """How much more money a plan with other whole numbers could bring at most."""
+    gap: float  # how much more money a plan with other whole numbers could bring at most
     iterations: int
-    broken: dict[str, Broken]
-    """Promises that cannot be kept whole, by rank; all others are."""
+    broken: dict[str, Broken]  # promises that cannot be kept whole, by rank; all others are
     basis: Basis | None = None
 
 
@@ -69,14 +73,11 @@ class Broken:
     reduced: np.ndarray
 
 
+# Bit of a presolve step that is left out: HiGHS 1.15 merges parallel rows and columns and calls 7,839.25 proven where
+# 7,856.75 is there (company 2 of tests/independent.py)
 PARALLEL = 1 << 13
-"""Bit of a presolve step that is left out: HiGHS 1.15 merges parallel rows and columns and calls 7,839.25 proven where
 
-7,856.75 is there (company 2 of tests/independent.py).
-"""
-
-Basis = tuple[np.ndarray, np.ndarray]
-"""The status of each column and of each row."""
+Basis = tuple[np.ndarray, np.ndarray]  # the status of each column and of each row
 
 
 class Loaded:
@@ -159,20 +160,18 @@ class Loaded:
             self.found = self.first[1]
         self.matrix = other
 
-    def prices(self, cost: np.ndarray) -> np.ndarray:
-        """The part of every shadow price of the first answer that the costs `cost` make up: those of its basis.
+    def prices(self, costs: np.ndarray) -> np.ndarray:
+        """The part of every shadow price of the first answer that each row of `costs` makes up: those of its basis.
 
         Of a basis B the shadow prices y solve y B = c(B): they are linear in costs, so parts of the costs give parts
         of the prices.
         """
-        assert self.first is not None
-        status = self.first[0]
-        basic = highspy.HighsBasisStatus.kBasic
-        columns = np.flatnonzero([one == basic for one in status.col_status])
-        rows = np.flatnonzero([one != basic for one in status.row_status])
-        priced = np.zeros(self.matrix.shape[0])
+        basic = int(highspy.HighsBasisStatus.kBasic)
+        columns, rows = np.flatnonzero(self.basis[0] == basic), np.flatnonzero(self.basis[1] != basic)
+        priced = np.zeros((len(costs), self.matrix.shape[0]))
         if len(rows):
-            priced[rows] = splu(csc_array(self.matrix.a[rows][:, columns]).T.tocsc()).solve(cost[columns])
+            solve = splu(csc_array(self.matrix.a[rows][:, columns]).T.tocsc()).solve
+            priced[:, rows] = [solve(cost[columns]) for cost in costs]
         return priced
 
     @cached_property

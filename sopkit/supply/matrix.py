@@ -18,11 +18,11 @@ from pyomo.repn import generate_standard_repn
 from scipy.sparse import block_array, coo_array, csr_array, hstack, vstack
 from scipy.sparse.csgraph import connected_components
 
+# the labels of the members of a component as codes: one array for each index, none for a scalar
 Labels = tuple[np.ndarray, ...]
-"""The labels of the members of a component as codes: one array for each index, none for a scalar."""
 
+# the rows of one constraint: coefficients, lower and upper bounds, labels
 Rows = tuple[csr_array, np.ndarray, np.ndarray, Labels]
-"""The rows of one constraint: coefficients, lower and upper bounds, labels."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,7 @@ class Names:
     start: int
     size: int
     labels: Labels
-    legend: np.ndarray
-    """The label of each code."""
+    legend: np.ndarray  # the label of each code
 
     @property
     def where(self) -> slice:
@@ -85,14 +84,12 @@ class Matrix:
     maximise: bool
     columns: dict[str, Names] = field(default_factory=dict)
     rows: dict[str, Names] = field(default_factory=dict)
+    # for each named expression: its entries, and the matrix and constants that give them from the decisions
     expressions: dict[str, tuple[Names, csr_array, np.ndarray]] = field(default_factory=dict)
-    """For each named expression: its entries, and the matrix and constants that give them from the decisions."""
+    # what comes before money, in order: how much of it one unit of each column breaks. All of it is 0 at best
     promises: dict[str, np.ndarray] = field(default_factory=dict)
-    """What comes before money, in order: how much of it one unit of each column breaks. All of it is 0 at best."""
-    empty: list[str] = field(default_factory=list)
-    """Constraints without rows."""
-    note: str = ""
-    """What was read row by row although it should not have been, and why; empty = nothing."""
+    empty: list[str] = field(default_factory=list)  # constraints without rows
+    note: str = ""  # what was read row by row although it should not have been, and why; empty = nothing
 
     @property
     def shape(self) -> tuple[int, int]:

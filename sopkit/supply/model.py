@@ -27,27 +27,26 @@ import pyomo.environ as pyo
 
 from sopkit.supply.network import START, Network
 
+# named costs that somebody is paid for
 CASH = tuple(
     "making regular_hours overtime_hours working_shifts changing_shifts setting_up setting_up_families buying "
     "missing_quota freight holding disposing wages people_overtime hiring laying_off changing_rate".split()
 )
-"""Named costs that somebody is paid for."""
 
+# named prices of a policy: they steer the plan, nobody is paid
 POLICY = tuple(
     "pricing_carbon less_preferred waiting losing missing_safety_stock missing_end_stock space_overflow "
     "above_stock_budget changing_the_plan".split()
 )
-"""Named prices of a policy: they steer the plan, nobody is paid."""
 
+# what comes before money, in this order: each is kept as far as it can be before the next is looked at
 PROMISES = tuple(
     "unmet_promises short_orders broken_freeze stock_above_maximum overfull_space carbon_above_cap out_of_order "
     "unfair_shares".split()
 )
-"""What comes before money, in this order: each is kept as far as it can be before the next is looked at."""
 
 
-BELOW = 1e-3
-"""An order without a lower price stays by so many units below its quantity, so that nobody is in doubt."""
+BELOW = 1e-3  # an order without a lower price stays by so many units below its quantity, so that nobody is in doubt
 
 Held = Callable[[pyo.ConcreteModel], AbstractContextManager[None]]
 
@@ -82,114 +81,112 @@ def build(network: Network, held: Held = nullcontext, set_of: Callable[..., pyo.
 
 
 def _sets(m: pyo.ConcreteModel, network: Network, set_of: Callable[..., pyo.Set]) -> None:
+    time, flow, demand, resources = network.time, network.flow, network.demand, network.resources
+    shifts, buying, lots, lanes = network.shifts, network.buying, network.lots, network.lanes
+    stock, people = network.stock, network.people
+    carbon, allocation, kept, last_plan = network.carbon, network.allocation, network.kept, network.last_plan
+
     def listed(members, doc, dimen=1):
         return set_of(members=members, dimen=dimen, doc=doc)
 
     def neighbours(over, lists, doc, dimen=1):
         return set_of(over, members={key: list(lists[key]) for key in over}, dimen=dimen, doc=doc)
 
+    def months(over, lists, doc):
+        return set_of(over, m.MONTHS, members=lists, dimen=1, doc=doc)
+
     # time: `previous` leads from the first month to START, the moment before the plan
-    m.MONTHS = listed(network.time.months, "planned months")
-    m.MONTH_ENDS = listed(network.time.ends, "the start, and the ends of planned months")
-    m.LATER_MONTHS = listed(network.time.months[1:], "planned months but the first")
-    m.FIRST = listed(network.time.months[:1], "the first planned month")
-    m.LAST = listed(network.time.months[-1:], "the last planned month")
-    m.LEADS = listed(network.time.leads, "months after which anything can arrive")
-    m.BEFORE = set_of(
-        m.LEADS, m.MONTHS, dimen=1, members=network.time.before, doc="the month so many months before, if planned"
-    )
+    m.MONTHS = listed(time.months, "planned months")
+    m.MONTH_ENDS = listed(time.ends, "the start, and the ends of planned months")
+    m.LATER_MONTHS = listed(time.months[1:], "planned months but the first")
+    m.FIRST = listed(time.months[:1], "the first planned month")
+    m.LAST = listed(time.months[-1:], "the last planned month")
+    m.LEADS = listed(time.leads, "months after which anything can arrive")
+    m.BEFORE = months(m.LEADS, time.before, "the month so many months before, if planned")
 
     # where things can be
-    m.STOCKS = listed(network.flow.stocks, "item and site where it can be kept", 2)
-    m.ITEMS = listed(network.flow.items, "items that can be kept anywhere")
-    m.SITES = listed(sorted(network.flow.items_at), "sites where anything can be kept")
-    m.ITEMS_AT = neighbours(m.SITES, network.flow.items_at, "items that can be kept at a site")
-    m.DEMANDED = listed(network.demand.pairs, "product and market that asks for it", 2)
-    m.ORDERED = listed(network.demand.ordered, "product and market with firm orders of customers", 2)
-    m.MARKETS = listed(network.demand.markets, "markets that ask for anything")
-    m.PLACES = listed(network.flow.places, "item and the site or market it can get to", 2)
+    m.STOCKS = listed(flow.stocks, "item and site where it can be kept", 2)
+    m.ITEMS = listed(flow.items, "items that can be kept anywhere")
+    m.SITES = listed(sorted(flow.items_at), "sites where anything can be kept")
+    m.ITEMS_AT = neighbours(m.SITES, flow.items_at, "items that can be kept at a site")
+    m.DEMANDED = listed(demand.pairs, "product and market that asks for it", 2)
+    m.ORDERED = listed(demand.ordered, "product and market with firm orders of customers", 2)
+    m.MARKETS = listed(demand.markets, "markets that ask for anything")
+    m.PLACES = listed(flow.places, "item and the site or market it can get to", 2)
 
     # how things can be made
-    m.MAKES = listed(network.flow.makes, "item and way of making it", 2)
-    m.OUT_OF_DATE = listed(network.flow.out_of_date, "item, way and month outside of its dates", 3)
-    m.WAYS = neighbours(m.STOCKS, network.flow.ways, "ways of making an item at a site")
-    m.USAGES = listed(sorted(network.flow.usage), "item, way and component that goes into it", 3)
-    m.BY_PRODUCTS = listed(sorted(network.flow.by_products), "item, way and by-product that comes out with it", 3)
-    m.SOURCES = neighbours(m.STOCKS, network.flow.sources, "item and way that an item is a by-product of at a site", 2)
-    m.USES = neighbours(m.STOCKS, network.flow.uses, "item and way that an item goes into at a site", 2)
-    m.RESOURCES = listed(network.resources.names, "resources that can make anything")
-    m.OPERATIONS = listed(network.resources.operations, "item, way and resource that works on it", 3)
-    m.WORK = neighbours(m.RESOURCES, network.resources.work, "item and way that a resource works on", 2)
-    m.SET_UPS = listed(network.resources.set_ups, "item and way with a set-up or a minimum run", 2)
-    m.SWITCHED = neighbours(m.RESOURCES, network.resources.switched, "item and way that a resource is set up for", 2)
-    m.CARRIES = set_of(
-        m.SET_UPS,
-        m.MONTHS,
-        dimen=1,
-        members=network.resources.carries,
-        doc="the month itself, where a set-up may still be there from the month before",
+    m.MAKES = listed(flow.makes, "item and way of making it", 2)
+    m.OUT_OF_DATE = listed(flow.out_of_date, "item, way and month outside of its dates", 3)
+    m.WAYS = neighbours(m.STOCKS, flow.ways, "ways of making an item at a site")
+    m.USAGES = listed(sorted(flow.usage), "item, way and component that goes into it", 3)
+    m.BY_PRODUCTS = listed(sorted(flow.by_products), "item, way and by-product that comes out with it", 3)
+    m.SOURCES = neighbours(m.STOCKS, flow.sources, "item and way that an item is a by-product of at a site", 2)
+    m.USES = neighbours(m.STOCKS, flow.uses, "item and way that an item goes into at a site", 2)
+    m.RESOURCES = listed(resources.names, "resources that can make anything")
+    m.OPERATIONS = listed(resources.operations, "item, way and resource that works on it", 3)
+    m.WORK = neighbours(m.RESOURCES, resources.work, "item and way that a resource works on", 2)
+    m.SET_UPS = listed(resources.set_ups, "item and way with a set-up or a minimum run", 2)
+    m.SWITCHED = neighbours(m.RESOURCES, resources.switched, "item and way that a resource is set up for", 2)
+    m.CARRIES = months(
+        m.SET_UPS, resources.carries, "the month itself, where a set-up may still be there from the month before"
     )
-    m.CARRIED_OVER = listed(network.resources.carried, "item and way whose set-up may be carried over", 2)
-    m.CARRIED_STEPS = listed(network.resources.carried_steps, "item and way carried over, and its resource", 3)
-    m.CHANGES = listed(network.resources.changes, "item and way set up on a resource that carries over", 3)
-    m.CARRYING = listed(network.resources.carrying, "resources that carry a set-up over")
-    m.CARRIED_ON = neighbours(m.CARRYING, network.resources.carried_on, "item and way that may be carried over", 2)
-    m.FAMILIES = listed(network.resources.families, "families that share a set-up of a resource")
-    m.FAMILIES_ON = neighbours(m.RESOURCES, network.resources.families_on, "families that share a set-up")
-    m.OF_FAMILY = listed(network.resources.of_family, "item and way, and a family it is of", 3)
-    m.MEMBERS = neighbours(m.FAMILIES, network.resources.members, "item and way of a family", 2)
-    m.SHIFTS = listed(network.shifts.names, "shifts of resources, and of sites that may be closed")
-    m.SHIFTS_OF = neighbours(m.RESOURCES, network.shifts.of, "shifts that give a resource hours")
-    m.LATER_SHIFTS = listed(sorted(network.shifts.below), "shifts that are worked beside another only")
-    m.BELOW = neighbours(m.LATER_SHIFTS, network.shifts.below, "the shift before it, or that which opens its site")
-    m.IDLE_SHIFTS = listed(network.shifts.out_of_date, "shift and month outside of its dates", 2)
-    m.KEPT_SHIFTS = listed(network.shifts.kept, "shifts that are not changed from month to month")
-    m.SPAN = set_of(
-        m.KEPT_SHIFTS, m.MONTHS, dimen=1, members=network.shifts.span, doc="months up to one with one change at most"
-    )
-    m.CLOSABLE = listed(network.shifts.closable, "item, site and the shift that opens it", 3)
-    m.HOURLESS = listed(network.shifts.hourless, "item, way, shift that opens a line it takes no hours of, month", 4)
-    m.PACED = listed(sorted(network.resources.change_price), "resources whose change of rate has a price")
+    m.CARRIED_OVER = listed(resources.carried, "item and way whose set-up may be carried over", 2)
+    m.CARRIED_STEPS = listed(resources.carried_steps, "item and way carried over, and its resource", 3)
+    m.CHANGES = listed(resources.changes, "item and way set up on a resource that carries over", 3)
+    m.CARRYING = listed(resources.carrying, "resources that carry a set-up over")
+    m.CARRIED_ON = neighbours(m.CARRYING, resources.carried_on, "item and way that may be carried over", 2)
+    m.FAMILIES = listed(resources.families, "families that share a set-up of a resource")
+    m.FAMILIES_ON = neighbours(m.RESOURCES, resources.families_on, "families that share a set-up")
+    m.OF_FAMILY = listed(resources.of_family, "item and way, and a family it is of", 3)
+    m.MEMBERS = neighbours(m.FAMILIES, resources.members, "item and way of a family", 2)
+    m.SHIFTS = listed(shifts.names, "shifts of resources, and of sites that may be closed")
+    m.SHIFTS_OF = neighbours(m.RESOURCES, shifts.of, "shifts that give a resource hours")
+    m.LATER_SHIFTS = listed(sorted(shifts.below), "shifts that are worked beside another only")
+    m.BELOW = neighbours(m.LATER_SHIFTS, shifts.below, "the shift before it, or that which opens its site")
+    m.IDLE_SHIFTS = listed(shifts.out_of_date, "shift and month outside of its dates", 2)
+    m.KEPT_SHIFTS = listed(shifts.kept, "shifts that are not changed from month to month")
+    m.SPAN = months(m.KEPT_SHIFTS, shifts.span, "months up to one with one change at most")
+    m.CLOSABLE = listed(shifts.closable, "item, site and the shift that opens it", 3)
+    m.HOURLESS = listed(shifts.hourless, "item, way, shift that opens a line it takes no hours of, month", 4)
+    m.PACED = listed(sorted(resources.change_price), "resources whose change of rate has a price")
 
     # how things can be bought and shipped
-    m.OFFERS = listed(network.buying.offers, "supplier, item and site it delivers to", 3)
-    m.VENDORS = listed(sorted(network.buying.offered), "suppliers that offer anything")
-    m.SUPPLIERS = neighbours(m.STOCKS, network.buying.suppliers, "who can deliver an item to a site")
-    m.ORDER_LEADS = neighbours(m.OFFERS, network.buying.leads, "months after which parts of an order arrive")
-    m.ORDER_PARTS = listed(sorted(network.buying.parts), "offer, months of its lead time and month of ordering", 5)
-    m.LOT_ORDERS = listed(sorted(network.buying.multiple), "offers of whole lots", 3)
-    m.LIMITED_ORDERS = listed(sorted(network.buying.capacity), "offer and month with a capacity", 4)
-    least = [(*offer, t) for offer in sorted(network.buying.minimum_order) for t in network.time.months]
+    m.OFFERS = listed(buying.offers, "supplier, item and site it delivers to", 3)
+    m.VENDORS = listed(sorted(buying.offered), "suppliers that offer anything")
+    m.SUPPLIERS = neighbours(m.STOCKS, buying.suppliers, "who can deliver an item to a site")
+    m.ORDER_LEADS = neighbours(m.OFFERS, buying.leads, "months after which parts of an order arrive")
+    m.ORDER_PARTS = listed(sorted(buying.parts), "offer, months of its lead time and month of ordering", 5)
+    m.LOT_ORDERS = listed(sorted(buying.multiple), "offers of whole lots", 3)
+    m.LIMITED_ORDERS = listed(sorted(buying.capacity), "offer and month with a capacity", 4)
+    least = [(*offer, t) for offer in sorted(buying.minimum_order) for t in time.months]
     m.LEAST_ORDERS = listed(least, "offer with a minimum order, and month", 4)
-    m.BREAKS = listed(sorted(network.buying.break_from), "lower prices of offers from a quantity on")
-    m.BREAKS_OF = neighbours(m.OFFERS, network.buying.breaks_of, "lower prices of an offer")
-    m.BREAK_OF = neighbours(m.BREAKS, network.buying.break_offer, "the offer whose price is lower", 3)
-    m.ALL_OR_NOTHING = listed(
-        sorted(network.lots.largest_order), "offer with a minimum order or price breaks, and month", 4
-    )
-    m.OFFERED = neighbours(m.VENDORS, network.buying.offered, "item and site that a supplier delivers to", 2)
-    m.LIMITED_VENDORS = listed(sorted(network.buying.total), "suppliers with a capacity over all they deliver")
-    m.COUNTED_OFFERS = listed(sorted(network.buying.used), "offers that count for a supplier's capacity or quota", 3)
-    m.QUOTAS = listed(sorted(network.buying.quota), "supplier with a yearly quota, and last month of a year", 2)
-    m.YEAR = neighbours(m.MONTHS, network.buying.year, "months of the same calendar year, up to a month")
-    m.SHARED_OFFERS = listed(sorted(network.buying.share_limit), "offers with a share limit", 3)
-    m.LATE_ORDERS = listed(network.buying.late, "orders that would arrive after the last month", 4)
-    m.LANES = listed(sorted(network.lanes.carried), "origin, destination and what a row of lanes is for", 3)
-    m.LIMITED_LANES = listed(sorted(network.lanes.capacity), "lanes with a capacity", 3)
-    m.LOADED_LANES = listed(sorted(network.lanes.full_load), "lanes of full loads", 3)
-    m.CARRIED = neighbours(m.LANES, network.lanes.carried, "items a lane can carry")
-    m.SHIPS = listed(network.flow.ships, "origin, destination and item that can move there", 3)
-    m.SHIP_LEADS = neighbours(m.SHIPS, network.lanes.leads, "months after which parts of a shipment arrive")
-    m.SHIP_PARTS = listed(sorted(network.lanes.parts), "shipment, months on its way and month of leaving", 5)
-    m.LATE_SHIPMENTS = listed(network.lanes.late, "shipments that would arrive after the last month", 4)
-    m.DEPARTURES = neighbours(m.STOCKS, network.flow.departures, "by which origin an item can go where from a site", 2)
-    m.ORIGINS = neighbours(m.PLACES, network.flow.origins, "where an item can come from")
+    m.BREAKS = listed(sorted(buying.break_from), "lower prices of offers from a quantity on")
+    m.BREAKS_OF = neighbours(m.OFFERS, buying.breaks_of, "lower prices of an offer")
+    m.BREAK_OF = neighbours(m.BREAKS, buying.break_offer, "the offer whose price is lower", 3)
+    m.ALL_OR_NOTHING = listed(sorted(lots.largest_order), "offer with a minimum order or price breaks, and month", 4)
+    m.OFFERED = neighbours(m.VENDORS, buying.offered, "item and site that a supplier delivers to", 2)
+    m.LIMITED_VENDORS = listed(sorted(buying.total), "suppliers with a capacity over all they deliver")
+    m.COUNTED_OFFERS = listed(sorted(buying.used), "offers that count for a supplier's capacity or quota", 3)
+    m.QUOTAS = listed(sorted(buying.quota), "supplier with a yearly quota, and last month of a year", 2)
+    m.YEAR = neighbours(m.MONTHS, buying.year, "months of the same calendar year, up to a month")
+    m.SHARED_OFFERS = listed(sorted(buying.share_limit), "offers with a share limit", 3)
+    m.LATE_ORDERS = listed(buying.late, "orders that would arrive after the last month", 4)
+    m.LANES = listed(sorted(lanes.carried), "origin, destination and what a row of lanes is for", 3)
+    m.LIMITED_LANES = listed(sorted(lanes.capacity), "lanes with a capacity", 3)
+    m.LOADED_LANES = listed(sorted(lanes.full_load), "lanes of full loads", 3)
+    m.CARRIED = neighbours(m.LANES, lanes.carried, "items a lane can carry")
+    m.SHIPS = listed(flow.ships, "origin, destination and item that can move there", 3)
+    m.SHIP_LEADS = neighbours(m.SHIPS, lanes.leads, "months after which parts of a shipment arrive")
+    m.SHIP_PARTS = listed(sorted(lanes.parts), "shipment, months on its way and month of leaving", 5)
+    m.LATE_SHIPMENTS = listed(lanes.late, "shipments that would arrive after the last month", 4)
+    m.DEPARTURES = neighbours(m.STOCKS, flow.departures, "by which origin an item can go where from a site", 2)
+    m.ORIGINS = neighbours(m.PLACES, flow.origins, "where an item can come from")
 
     # what gets too old
-    m.PERISHABLE = listed(network.stock.perishable, "item and site where it can get too old", 2)
-    m.SCRAPPED = listed(network.stock.scrapped, "item and site where it can get too old or be written off", 2)
-    m.SCRAPS = neighbours(m.STOCKS, network.stock.scraps, "the item itself, where it can be scrapped")
-    ages = network.stock.ages
+    m.PERISHABLE = listed(stock.perishable, "item and site where it can get too old", 2)
+    m.SCRAPPED = listed(stock.scrapped, "item and site where it can get too old or be written off", 2)
+    m.SCRAPS = neighbours(m.STOCKS, stock.scraps, "the item itself, where it can be scrapped")
+    ages = stock.ages
     m.AGES = listed(ages.numbers, "ages in whole months, 0 in the month in which goods are new")
     m.AGED = listed(ages.used, "item, site and age at which it can still be used", 3)
     m.HELD_AGED = listed(ages.held, "item, site and age at which it can still be held at a month's end", 3)
@@ -207,200 +204,178 @@ def _sets(m: pyo.ConcreteModel, network: Network, set_of: Callable[..., pyo.Set]
     m.LEFT = set_of(m.LEADS, m.AGES, dimen=1, members=ages.left, doc="the age of leaving, so long before")
 
     # who works
-    m.CREWS = listed(network.people.crews, "site and skill of people", 2)
-    m.MANNED = neighbours(m.CREWS, network.people.manned, "resources that people of a skill run")
-    m.HAND_WORK = listed(network.people.hand_work, "item, way, site and skill that works on it", 4)
-    m.BY_HAND = neighbours(m.CREWS, network.people.by_hand, "item and way that people of a skill work on", 2)
-    m.HIRING_LIMITS = listed(sorted(network.people.most_hires), "people with a limit on hiring", 2)
-    m.TOO_EARLY_HIRES = listed(network.people.too_early, "people and months before anyone hired now can start", 3)
+    m.CREWS = listed(people.crews, "site and skill of people", 2)
+    m.MANNED = neighbours(m.CREWS, people.manned, "resources that people of a skill run")
+    m.HAND_WORK = listed(people.hand_work, "item, way, site and skill that works on it", 4)
+    m.BY_HAND = neighbours(m.CREWS, people.by_hand, "item and way that people of a skill work on", 2)
+    m.HIRING_LIMITS = listed(sorted(people.most_hires), "people with a limit on hiring", 2)
+    m.TOO_EARLY_HIRES = listed(people.too_early, "people and months before anyone hired now can start", 3)
 
     # what is wished for, and what was promised
-    m.SAFE = listed(network.stock.safe, "item and site with a safety stock or days of cover", 2)
-    covered = {(*pair, t): network.stock.covered[*pair, t] for pair in network.stock.safe for t in network.time.months}
-    m.COVERED = set_of(m.SAFE, m.MONTHS, dimen=1, members=covered, doc="months that stock at a month's end covers")
-    m.COVERS = listed(sorted(network.stock.cover), "item, site, month and a month that its stock covers", 4)
-    m.TARGETED = listed(sorted(network.stock.end_stock), "item and site with a target end stock", 2)
-    m.COVERED_AT_END = neighbours(m.TARGETED, network.stock.covered_at_end, "months that its end stock covers")
-    m.CAPPED = listed(sorted(network.stock.maximum), "item and site with a maximum stock", 2)
-    m.STORES = listed(sorted(network.stock.storage), "sites with a limit on space")
-    m.FULL = listed(network.stock.full, "sites with no more space at any price")
-    m.BUDGETS = listed(network.stock.budget_months, "months with a stock budget")
-    m.EMITTING_MAKES = listed(sorted(network.carbon.making), "item and way whose making emits carbon", 2)
-    m.EMITTING_RESOURCES = listed(sorted(network.carbon.hours), "resources whose running emits carbon")
-    m.EMITTING_OFFERS = listed(sorted(network.carbon.buying), "offers of what has emitted carbon", 3)
-    m.EMITTING_SHIPS = listed(sorted(network.carbon.freight), "shipments that emit carbon", 3)
-    m.PRICED_CARBON = listed(network.time.months if network.carbon.price else [], "months in which carbon has a price")
+    m.SAFE = listed(stock.safe, "item and site with a safety stock or days of cover", 2)
+    covered = {(*pair, t): stock.covered[*pair, t] for pair in stock.safe for t in time.months}
+    m.COVERED = months(m.SAFE, covered, "months that stock at a month's end covers")
+    m.COVERS = listed(sorted(stock.cover), "item, site, month and a month that its stock covers", 4)
+    m.TARGETED = listed(sorted(stock.end_stock), "item and site with a target end stock", 2)
+    m.COVERED_AT_END = neighbours(m.TARGETED, stock.covered_at_end, "months that its end stock covers")
+    m.CAPPED = listed(sorted(stock.maximum), "item and site with a maximum stock", 2)
+    m.STORES = listed(sorted(stock.storage), "sites with a limit on space")
+    m.FULL = listed(stock.full, "sites with no more space at any price")
+    m.BUDGETS = listed(stock.budget_months, "months with a stock budget")
+    m.EMITTING_MAKES = listed(sorted(carbon.making), "item and way whose making emits carbon", 2)
+    m.EMITTING_RESOURCES = listed(sorted(carbon.hours), "resources whose running emits carbon")
+    m.EMITTING_OFFERS = listed(sorted(carbon.buying), "offers of what has emitted carbon", 3)
+    m.EMITTING_SHIPS = listed(sorted(carbon.freight), "shipments that emit carbon", 3)
+    m.PRICED_CARBON = listed(time.months if carbon.price else [], "months in which carbon has a price")
     m.CAPPED_CARBON = listed(
-        network.time.months[-1:] if network.policies.carbon_cap is not None else [],
-        "the last month, where carbon has a cap",
+        time.months[-1:] if network.policies.carbon_cap is not None else [], "the last month, where carbon has a cap"
     )
-    m.MUST_BE_MET = listed(network.demand.must_be_met, "product and market whose demand must be met", 2)
-    m.MUST_END = listed(network.demand.must_end, "product and market whose demand may not wait at the end", 2)
-    m.CLASSES = listed(network.allocation.classes, "priority classes of markets, 1 is served first")
-    m.RANKED = listed(network.allocation.ranked, "product and market that is served by priority class", 2)
-    m.RANKED_IN = neighbours(m.CLASSES, network.allocation.ranked_in, "product and market of a priority class", 2)
-    m.FAIR = listed(network.allocation.fair, "product, market and month that shares short supply fairly", 3)
+    m.MUST_BE_MET = listed(demand.must_be_met, "product and market whose demand must be met", 2)
+    m.MUST_END = listed(demand.must_end, "product and market whose demand may not wait at the end", 2)
+    m.CLASSES = listed(allocation.classes, "priority classes of markets, 1 is served first")
+    m.RANKED = listed(allocation.ranked, "product and market that is served by priority class", 2)
+    m.RANKED_IN = neighbours(m.CLASSES, allocation.ranked_in, "product and market of a priority class", 2)
+    m.FAIR = listed(allocation.fair, "product, market and month that shares short supply fairly", 3)
     m.GIVEN_UP = neighbours(
-        m.FAIR, network.allocation.given_up, "months whose lost demand is still short: all, if it could wait"
+        m.FAIR, allocation.given_up, "months whose lost demand is still short: all, if it could wait"
     )
-    m.FAIR_CLASSES = listed(network.allocation.fair_classes, "product, priority class and month that shares fairly", 3)
-    m.SHARING = neighbours(m.CLASSES, network.allocation.sharing, "product and month that a class shares fairly", 2)
-    m.KEPT_MAKES = listed(sorted(network.kept.make), "item, way and month that the last plan covers", 3)
-    m.KEPT_ORDERS = listed(sorted(network.kept.order), "offer and month that the last plan covers", 4)
-    m.KEPT_MONTHS = listed(sorted(network.last_plan.change_price), "months of the last plan whose change has a price")
-    m.FROZEN = listed(network.last_plan.frozen, "months of the last plan that are frozen")
+    m.FAIR_CLASSES = listed(allocation.fair_classes, "product, priority class and month that shares fairly", 3)
+    m.SHARING = neighbours(m.CLASSES, allocation.sharing, "product and month that a class shares fairly", 2)
+    m.KEPT_MAKES = listed(sorted(kept.make), "item, way and month that the last plan covers", 3)
+    m.KEPT_ORDERS = listed(sorted(kept.order), "offer and month that the last plan covers", 4)
+    m.KEPT_MONTHS = listed(sorted(last_plan.change_price), "months of the last plan whose change has a price")
+    m.FROZEN = listed(last_plan.frozen, "months of the last plan that are frozen")
 
 
 def _parameters(m: pyo.ConcreteModel, network: Network) -> None:
+    time, demand, making, flow, lots = network.time, network.demand, network.making, network.flow, network.lots
+    resources, shifts, buying, lanes = network.resources, network.shifts, network.buying, network.lanes
+    stock, people, carbon = network.stock, network.people, network.carbon
+    allocation, kept, last_plan = network.allocation, network.kept, network.last_plan
+
     def number(*over, of, doc, within=pyo.NonNegativeReals):
         """A number for each of `over`, 0 where the tables hold none; NaN and negative numbers are refused."""
         known = of if len(over) != 1 else {at: each for at in over[0] if (each := of.get(at)) is not None}
         return pyo.Param(*over, initialize=known, default=0, within=within, doc=doc)
 
     whole, month = pyo.NonNegativeIntegers, m.MONTHS
-    m.previous = pyo.Param(month, initialize=network.time.previous, within=m.MONTH_ENDS, doc="the month before")
+    m.previous = pyo.Param(month, initialize=time.previous, within=m.MONTH_ENDS, doc="the month before")
 
     # demand
-    m.demand = number(m.DEMANDED, month, of=network.demand.quantity, doc="consensus demand (units)")
-    m.price = number(m.DEMANDED, month, of=network.demand.price, doc="net price (currency per unit)")
+    m.demand = number(m.DEMANDED, month, of=demand.quantity, doc="consensus demand (units)")
+    m.price = number(m.DEMANDED, month, of=demand.price, doc="net price (currency per unit)")
     m.most_waiting = number(
-        m.DEMANDED, m.MONTH_ENDS, of=network.demand.most_waiting, doc="no limit, or 0 where it may not wait (units)"
+        m.DEMANDED, m.MONTH_ENDS, of=demand.most_waiting, doc="no limit, or 0 where it may not wait (units)"
     )
-    m.late_orders = number(m.DEMANDED, of=network.demand.late, doc="firm orders due before the first month (units)")
-    m.orders = number(m.ORDERED, month, of=network.demand.ordered_in, doc="firm orders, part of the demand (units)")
-    m.most_lost = number(m.DEMANDED, of=network.demand.may_lose, doc="no limit, or 0 where it may not be lost (units)")
-    m.waiting_price = number(m.DEMANDED, of=network.demand.waiting_price, doc="of waiting a month (currency per unit)")
-    m.losing_price = number(m.DEMANDED, of=network.demand.losing_price, doc="of lost demand (currency per unit)")
+    m.late_orders = number(m.DEMANDED, of=demand.late, doc="firm orders due before the first month (units)")
+    m.orders = number(m.ORDERED, month, of=demand.ordered_in, doc="firm orders, part of the demand (units)")
+    m.most_lost = number(m.DEMANDED, of=demand.may_lose, doc="no limit, or 0 where it may not be lost (units)")
+    m.waiting_price = number(m.DEMANDED, of=demand.waiting_price, doc="of waiting a month (currency per unit)")
+    m.losing_price = number(m.DEMANDED, of=demand.losing_price, doc="of lost demand (currency per unit)")
 
     # making
-    m.make_cost = number(m.MAKES, of=network.making.cost, doc="variable cost (currency per good unit)")
-    m.avoid_price = number(
-        m.MAKES, of=network.making.avoid_price, doc="of a way less preferred (currency per good unit)"
-    )
-    m.usage = number(m.USAGES, of=network.flow.usage, doc="component used (units per good unit)")
-    m.by_product = number(m.BY_PRODUCTS, of=network.flow.by_products, doc="comes out (units per good unit)")
-    m.hours = number(m.OPERATIONS, of=network.making.hours, doc="time of the resource (hours per good unit)")
-    m.set_up_hours = number(m.OPERATIONS, of=network.making.set_up_hours, doc="time lost to a set-up (hours)")
-    m.set_up_cost = number(m.MAKES, of=network.making.set_up_cost, doc="of a set-up (currency)")
-    m.family_hours = number(m.FAMILIES, of=network.making.family_hours, doc="lost to a family's set-up (hours)")
-    m.family_cost = number(m.FAMILIES, of=network.making.family_cost, doc="of a family's set-up (currency)")
-    m.minimum_run = number(m.MAKES, of=network.making.minimum_run, doc="least made in a month (units)")
-    m.least_run = number(m.SET_UPS, month, of=network.lots.least_run, doc="least made with a set-up (units)")
-    m.largest_run = number(m.SET_UPS, month, of=network.lots.largest_run, doc="most that could be of use (units)")
+    m.make_cost = number(m.MAKES, of=making.cost, doc="variable cost (currency per good unit)")
+    m.avoid_price = number(m.MAKES, of=making.avoid_price, doc="of a way less preferred (currency per good unit)")
+    m.usage = number(m.USAGES, of=flow.usage, doc="component used (units per good unit)")
+    m.by_product = number(m.BY_PRODUCTS, of=flow.by_products, doc="comes out (units per good unit)")
+    m.hours = number(m.OPERATIONS, of=making.hours, doc="time of the resource (hours per good unit)")
+    m.set_up_hours = number(m.OPERATIONS, of=making.set_up_hours, doc="time lost to a set-up (hours)")
+    m.set_up_cost = number(m.MAKES, of=making.set_up_cost, doc="of a set-up (currency)")
+    m.family_hours = number(m.FAMILIES, of=making.family_hours, doc="lost to a family's set-up (hours)")
+    m.family_cost = number(m.FAMILIES, of=making.family_cost, doc="of a family's set-up (currency)")
+    m.minimum_run = number(m.MAKES, of=making.minimum_run, doc="least made in a month (units)")
+    m.least_run = number(m.SET_UPS, month, of=lots.least_run, doc="least made with a set-up (units)")
+    m.largest_run = number(m.SET_UPS, month, of=lots.largest_run, doc="most that could be of use (units)")
     m.regular_limit = number(
-        m.RESOURCES, month, of=network.resources.regular_limit, doc="regular time after maintenance (hours)"
+        m.RESOURCES, month, of=resources.regular_limit, doc="regular time after maintenance (hours)"
     )
-    m.overtime_limit = number(m.RESOURCES, month, of=network.resources.overtime_limit, doc="most overtime (hours)")
-    m.hour_cost = number(m.RESOURCES, of=network.resources.hour_cost, doc="of regular time (currency per hour)")
-    m.overtime_cost = number(m.RESOURCES, of=network.resources.overtime_cost, doc="of overtime (currency per hour)")
-    m.shift_hours = number(m.SHIFTS, month, of=network.shifts.hours, doc="regular time that it adds (hours)")
-    m.shift_overtime = number(m.SHIFTS, month, of=network.shifts.overtime, doc="overtime that it allows (hours)")
-    m.shift_cost = number(m.SHIFTS, month, of=network.shifts.cost, doc="of a month in which it is worked (currency)")
-    m.start_cost = number(m.SHIFTS, of=network.shifts.start_cost, doc="of starting it (currency)")
-    m.stop_cost = number(m.SHIFTS, of=network.shifts.stop_cost, doc="of stopping it (currency)")
-    m.worked_before = number(m.SHIFTS, of=network.shifts.before, doc="1 if it is worked before the plan (shifts)")
-    m.largest_closed = number(m.HOURLESS, of=network.lots.largest_closed, doc="most that could be of use (units)")
-    m.most_moved = number(m.CLOSABLE, month, of=network.lots.most_moved, doc="most that could be of use (units)")
+    m.overtime_limit = number(m.RESOURCES, month, of=resources.overtime_limit, doc="most overtime (hours)")
+    m.hour_cost = number(m.RESOURCES, of=resources.hour_cost, doc="of regular time (currency per hour)")
+    m.overtime_cost = number(m.RESOURCES, of=resources.overtime_cost, doc="of overtime (currency per hour)")
+    m.shift_hours = number(m.SHIFTS, month, of=shifts.hours, doc="regular time that it adds (hours)")
+    m.shift_overtime = number(m.SHIFTS, month, of=shifts.overtime, doc="overtime that it allows (hours)")
+    m.shift_cost = number(m.SHIFTS, month, of=shifts.cost, doc="of a month in which it is worked (currency)")
+    m.start_cost = number(m.SHIFTS, of=shifts.start_cost, doc="of starting it (currency)")
+    m.stop_cost = number(m.SHIFTS, of=shifts.stop_cost, doc="of stopping it (currency)")
+    m.worked_before = number(m.SHIFTS, of=shifts.before, doc="1 if it is worked before the plan (shifts)")
+    m.largest_closed = number(m.HOURLESS, of=lots.largest_closed, doc="most that could be of use (units)")
+    m.most_moved = number(m.CLOSABLE, month, of=lots.most_moved, doc="most that could be of use (units)")
     m.change_price = number(
-        m.PACED, of=network.resources.change_price, doc="of more or less than last month (currency per hour)"
+        m.PACED, of=resources.change_price, doc="of more or less than last month (currency per hour)"
     )
 
     # buying and shipping
-    m.offer_price = number(m.OFFERS, month, of=network.buying.price, doc="delivered (currency per unit)")
-    m.order_part = number(m.ORDER_PARTS, of=network.buying.parts, doc="of an order that arrives so late (share)")
-    m.offer_capacity = number(m.LIMITED_ORDERS, of=network.buying.capacity, doc="most ordered in a month (units)")
-    m.minimum_order = number(m.OFFERS, of=network.buying.minimum_order, doc="least ordered, if anything is (units)")
-    m.largest_order = number(m.ALL_OR_NOTHING, of=network.lots.largest_order, doc="most that could be of use (units)")
-    m.break_from = number(m.BREAKS, of=network.buying.break_from, doc="least ordered for a lower price (units)")
-    m.break_saving = number(
-        m.BREAKS, of=network.buying.break_saving, doc="below the price before it (currency per unit)"
-    )
-    m.counted = number(
-        m.COUNTED_OFFERS, of=network.buying.used, doc="of a supplier's capacity and quota (units per unit)"
-    )
-    m.vendor_capacity = number(
-        m.LIMITED_VENDORS, of=network.buying.total, doc="most of all it delivers in a month (units)"
-    )
-    m.quota = number(m.QUOTAS, of=network.buying.quota, doc="least ordered in the planned part of a year (units)")
-    m.quota_price = number(m.VENDORS, of=network.buying.quota_price, doc="of what is missing (currency per unit)")
-    m.order_lot = number(m.LOT_ORDERS, of=network.buying.multiple, doc="ordered whole (units)")
-    m.share_limit = number(
-        m.SHARED_OFFERS, of=network.buying.share_limit, doc="most of what is bought of the item (share)"
-    )
-    m.lane_cost = number(m.SHIPS, of=network.lanes.cost, doc="of moving (currency per unit)")
-    m.lane_size = number(
-        m.SHIPS, of=network.lanes.size, doc="of an item, as its lane counts (units, kg or m3 per unit)"
-    )
-    m.ship_part = number(m.SHIP_PARTS, of=network.lanes.parts, doc="of a shipment that arrives so late (share)")
-    m.full_load = number(m.LOADED_LANES, of=network.lanes.full_load, doc="sent whole (units, kg or m3)")
-    m.lane_capacity = number(
-        m.LIMITED_LANES, of=network.lanes.capacity, doc="most carried in a month (units, kg or m3)"
-    )
+    m.offer_price = number(m.OFFERS, month, of=buying.price, doc="delivered (currency per unit)")
+    m.order_part = number(m.ORDER_PARTS, of=buying.parts, doc="of an order that arrives so late (share)")
+    m.offer_capacity = number(m.LIMITED_ORDERS, of=buying.capacity, doc="most ordered in a month (units)")
+    m.minimum_order = number(m.OFFERS, of=buying.minimum_order, doc="least ordered, if anything is (units)")
+    m.largest_order = number(m.ALL_OR_NOTHING, of=lots.largest_order, doc="most that could be of use (units)")
+    m.break_from = number(m.BREAKS, of=buying.break_from, doc="least ordered for a lower price (units)")
+    m.break_saving = number(m.BREAKS, of=buying.break_saving, doc="below the price before it (currency per unit)")
+    m.counted = number(m.COUNTED_OFFERS, of=buying.used, doc="of a supplier's capacity and quota (units per unit)")
+    m.vendor_capacity = number(m.LIMITED_VENDORS, of=buying.total, doc="most of all it delivers in a month (units)")
+    m.quota = number(m.QUOTAS, of=buying.quota, doc="least ordered in the planned part of a year (units)")
+    m.quota_price = number(m.VENDORS, of=buying.quota_price, doc="of what is missing (currency per unit)")
+    m.order_lot = number(m.LOT_ORDERS, of=buying.multiple, doc="ordered whole (units)")
+    m.share_limit = number(m.SHARED_OFFERS, of=buying.share_limit, doc="most of what is bought of the item (share)")
+    m.lane_cost = number(m.SHIPS, of=lanes.cost, doc="of moving (currency per unit)")
+    m.lane_size = number(m.SHIPS, of=lanes.size, doc="of an item, as its lane counts (units, kg or m3 per unit)")
+    m.ship_part = number(m.SHIP_PARTS, of=lanes.parts, doc="of a shipment that arrives so late (share)")
+    m.full_load = number(m.LOADED_LANES, of=lanes.full_load, doc="sent whole (units, kg or m3)")
+    m.lane_capacity = number(m.LIMITED_LANES, of=lanes.capacity, doc="most carried in a month (units, kg or m3)")
 
     # stock
-    m.opening = number(m.STOCKS, of=network.stock.opening, doc="on hand before the first month (units)")
-    m.receipts = number(m.STOCKS, month, of=network.stock.receipts, doc="ordered before this plan (units)")
-    m.holding_cost = number(
-        m.STOCKS, of=network.stock.holding_cost, doc="of stock at a month's end (currency per unit)"
-    )
-    m.disposal_price = number(m.SCRAPPED, of=network.stock.disposal_price, doc="of scrapping (currency per unit)")
-    m.standard_cost = number(m.ITEMS, of=network.stock.standard_cost, doc="of an item (currency per unit)")
-    m.volume = number(m.ITEMS, of=network.stock.volume, doc="space of an item (m3 per unit)")
-    m.storage = number(m.STORES, of=network.stock.storage, doc="space of a site (m3)")
-    m.overflow_price = number(
-        m.STORES, of=network.stock.overflow_price, doc="of space beyond it (currency per m3 and month)"
-    )
-    m.safety_stock = number(m.SAFE, month, of=network.stock.safety_stock, doc="wanted at a month's end (units)")
-    m.cover = number(m.COVERS, of=network.stock.cover, doc="of what leaves in a month that stock covers (share)")
-    m.safety_price = number(m.SAFE, of=network.stock.safety_price, doc="of what is missing a month (currency per unit)")
-    m.end_stock = number(m.TARGETED, of=network.stock.end_stock, doc="wanted when the horizon ends (units)")
-    m.end_stock_price = number(m.TARGETED, of=network.stock.end_stock_price, doc="of missing then (currency per unit)")
-    m.maximum_stock = number(m.CAPPED, of=network.stock.maximum, doc="most at a month's end (units)")
-    m.stock_budget = number(of=network.stock.budget, doc="most money in stock at a month's end (currency)")
-    m.stock_budget_price = number(of=network.stock.budget_price, doc="of money above it (share per month)")
-    m.opening_aged = number(m.HELD_AGED, of=network.stock.opening_aged, doc="on hand, by age (units)")
+    m.opening = number(m.STOCKS, of=stock.opening, doc="on hand before the first month (units)")
+    m.receipts = number(m.STOCKS, month, of=stock.receipts, doc="ordered before this plan (units)")
+    m.holding_cost = number(m.STOCKS, of=stock.holding_cost, doc="of stock at a month's end (currency per unit)")
+    m.disposal_price = number(m.SCRAPPED, of=stock.disposal_price, doc="of scrapping (currency per unit)")
+    m.standard_cost = number(m.ITEMS, of=stock.standard_cost, doc="of an item (currency per unit)")
+    m.volume = number(m.ITEMS, of=stock.volume, doc="space of an item (m3 per unit)")
+    m.storage = number(m.STORES, of=stock.storage, doc="space of a site (m3)")
+    m.overflow_price = number(m.STORES, of=stock.overflow_price, doc="of space beyond it (currency per m3 and month)")
+    m.safety_stock = number(m.SAFE, month, of=stock.safety_stock, doc="wanted at a month's end (units)")
+    m.cover = number(m.COVERS, of=stock.cover, doc="of what leaves in a month that stock covers (share)")
+    m.safety_price = number(m.SAFE, of=stock.safety_price, doc="of what is missing a month (currency per unit)")
+    m.end_stock = number(m.TARGETED, of=stock.end_stock, doc="wanted when the horizon ends (units)")
+    m.end_stock_price = number(m.TARGETED, of=stock.end_stock_price, doc="of missing then (currency per unit)")
+    m.maximum_stock = number(m.CAPPED, of=stock.maximum, doc="most at a month's end (units)")
+    m.stock_budget = number(of=stock.budget, doc="most money in stock at a month's end (currency)")
+    m.stock_budget_price = number(of=stock.budget_price, doc="of money above it (share per month)")
+    m.opening_aged = number(m.HELD_AGED, of=stock.opening_aged, doc="on hand, by age (units)")
 
     # people
-    m.people = number(m.CREWS, of=network.people.employed, doc="employed before the first month (people)")
-    m.staying = number(m.CREWS, of=network.people.staying, doc="do not leave by themselves in a month (share)")
-    m.starting = number(m.CREWS, month, of=network.people.starting, doc="hired before this plan (people)")
-    m.leaving = number(m.CREWS, month, of=network.people.leaving, doc="known to leave (people)")
-    m.person_hours = number(m.CREWS, month, of=network.people.hours, doc="regular time (hours per person)")
-    m.person_overtime = number(
-        m.CREWS, of=network.people.overtime_limit, doc="most overtime in a month (hours per person)"
-    )
-    m.crew_size = number(m.RESOURCES, of=network.people.crew_size, doc="people's time while it runs (hours per hour)")
-    m.people_hours = number(
-        m.HAND_WORK, of=network.making.people_hours, doc="time besides the crew's (hours per good unit)"
-    )
-    m.wage = number(m.CREWS, month, of=network.people.wage, doc="busy or not (currency per person and month)")
-    m.people_overtime_cost = number(m.CREWS, of=network.people.overtime_cost, doc="of overtime (currency per hour)")
-    m.hire_cost = number(m.CREWS, month, of=network.people.hire_cost, doc="of hiring (currency per person)")
-    m.layoff_cost = number(m.CREWS, month, of=network.people.layoff_cost, doc="of laying off (currency per person)")
-    m.most_hires = number(m.HIRING_LIMITS, of=network.people.most_hires, doc="most that start in a month (people)")
+    m.people = number(m.CREWS, of=people.employed, doc="employed before the first month (people)")
+    m.staying = number(m.CREWS, of=people.staying, doc="do not leave by themselves in a month (share)")
+    m.starting = number(m.CREWS, month, of=people.starting, doc="hired before this plan (people)")
+    m.leaving = number(m.CREWS, month, of=people.leaving, doc="known to leave (people)")
+    m.person_hours = number(m.CREWS, month, of=people.hours, doc="regular time (hours per person)")
+    m.person_overtime = number(m.CREWS, of=people.overtime_limit, doc="most overtime in a month (hours per person)")
+    m.crew_size = number(m.RESOURCES, of=people.crew_size, doc="people's time while it runs (hours per hour)")
+    m.people_hours = number(m.HAND_WORK, of=making.people_hours, doc="time besides the crew's (hours per good unit)")
+    m.wage = number(m.CREWS, month, of=people.wage, doc="busy or not (currency per person and month)")
+    m.people_overtime_cost = number(m.CREWS, of=people.overtime_cost, doc="of overtime (currency per hour)")
+    m.hire_cost = number(m.CREWS, month, of=people.hire_cost, doc="of hiring (currency per person)")
+    m.layoff_cost = number(m.CREWS, month, of=people.layoff_cost, doc="of laying off (currency per person)")
+    m.most_hires = number(m.HIRING_LIMITS, of=people.most_hires, doc="most that start in a month (people)")
 
     # what is emitted
-    m.make_carbon = number(m.EMITTING_MAKES, of=network.carbon.making, doc="of making (kg per good unit)")
-    m.run_carbon = number(m.EMITTING_RESOURCES, of=network.carbon.hours, doc="of running (kg per hour)")
-    m.buy_carbon = number(m.EMITTING_OFFERS, of=network.carbon.buying, doc="of what is bought (kg per unit)")
-    m.ship_carbon = number(m.EMITTING_SHIPS, of=network.carbon.freight, doc="of moving (kg per unit)")
-    m.carbon_price = number(of=network.carbon.price, doc="of carbon (currency per kg)")
+    m.make_carbon = number(m.EMITTING_MAKES, of=carbon.making, doc="of making (kg per good unit)")
+    m.run_carbon = number(m.EMITTING_RESOURCES, of=carbon.hours, doc="of running (kg per hour)")
+    m.buy_carbon = number(m.EMITTING_OFFERS, of=carbon.buying, doc="of what is bought (kg per unit)")
+    m.ship_carbon = number(m.EMITTING_SHIPS, of=carbon.freight, doc="of moving (kg per unit)")
+    m.carbon_price = number(of=carbon.price, doc="of carbon (currency per kg)")
     m.most_carbon = number(of=network.policies.carbon_cap or 0.0, doc="most in all planned months (kg)")
 
     # who is served first, and what was promised
-    m.market_class = number(m.MARKETS, of=network.allocation.market_class, within=whole, doc="priority class (class)")
+    m.market_class = number(m.MARKETS, of=allocation.market_class, within=whole, doc="priority class (class)")
     m.months_short = number(
-        m.RANKED, month, of=network.allocation.months_short, doc="that a lost unit counts as short (months)"
+        m.RANKED, month, of=allocation.months_short, doc="that a lost unit counts as short (months)"
     )
-    m.fair_base = number(m.FAIR, of=network.allocation.fair_base, doc="demand that shares (units)")
-    m.class_base = number(
-        m.FAIR_CLASSES, of=network.allocation.class_base, doc="demand of the class that shares (units)"
-    )
-    m.last_make = number(m.KEPT_MAKES, of=network.kept.make, doc="made in the last plan (units)")
-    m.last_order = number(m.KEPT_ORDERS, of=network.kept.order, doc="ordered in the last plan (units)")
-    m.plan_change_price = number(
-        m.KEPT_MONTHS, of=network.last_plan.change_price, doc="of a change (currency per unit)"
-    )
+    m.fair_base = number(m.FAIR, of=allocation.fair_base, doc="demand that shares (units)")
+    m.class_base = number(m.FAIR_CLASSES, of=allocation.class_base, doc="demand of the class that shares (units)")
+    m.last_make = number(m.KEPT_MAKES, of=kept.make, doc="made in the last plan (units)")
+    m.last_order = number(m.KEPT_ORDERS, of=kept.order, doc="ordered in the last plan (units)")
+    m.plan_change_price = number(m.KEPT_MONTHS, of=last_plan.change_price, doc="of a change (currency per unit)")
 
 
 def _decisions(m: pyo.ConcreteModel, network: Network) -> None:
@@ -466,12 +441,22 @@ def _decisions(m: pyo.ConcreteModel, network: Network) -> None:
     m.order_less = pyo.Var(m.KEPT_ORDERS, **units, doc="order less than the last plan (units)")
 
 
-def _delivered(m: pyo.ConcreteModel, p: str, k: str, t: str) -> pyo.Expression:
-    """What reaches a market in a month (units)."""
+def _sent_to(m: pyo.ConcreteModel, i: str, d: str, t: str) -> pyo.Expression:
+    """What reaches a site or a market over lanes in a month (units)."""
     return sum(
-        m.ship_part[o, k, p, lead, sent] * m.ship[o, k, p, sent]
-        for o in m.ORIGINS[p, k]
-        for lead in m.SHIP_LEADS[o, k, p]
+        m.ship_part[o, d, i, lead, sent] * m.ship[o, d, i, sent]
+        for o in m.ORIGINS[i, d]
+        for lead in m.SHIP_LEADS[o, d, i]
+        for sent in m.BEFORE[lead, t]
+    )
+
+
+def _bought(m: pyo.ConcreteModel, i: str, n: str, t: str) -> pyo.Expression:
+    """What suppliers bring to a site in a month (units)."""
+    return sum(
+        m.order_part[s, i, n, lead, sent] * m.buy[s, i, n, sent]
+        for s in m.SUPPLIERS[i, n]
+        for lead in m.ORDER_LEADS[s, i, n]
         for sent in m.BEFORE[lead, t]
     )
 
@@ -480,22 +465,6 @@ def _made(m: pyo.ConcreteModel, i: str, n: str, t: str) -> pyo.Expression:
     """What is made at a site in a month, for itself or as a by-product (units)."""
     made = sum(m.make[i, w, t] for w in m.WAYS[i, n])
     return made + sum(m.by_product[j, w, i] * m.make[j, w, t] for j, w in m.SOURCES[i, n])
-
-
-def _arrives(m: pyo.ConcreteModel, i: str, n: str, t: str) -> pyo.Expression:
-    """What suppliers and other sites bring to a site in a month (units)."""
-    bought = sum(
-        m.order_part[s, i, n, lead, sent] * m.buy[s, i, n, sent]
-        for s in m.SUPPLIERS[i, n]
-        for lead in m.ORDER_LEADS[s, i, n]
-        for sent in m.BEFORE[lead, t]
-    )
-    return bought + sum(
-        m.ship_part[o, n, i, lead, sent] * m.ship[o, n, i, sent]
-        for o in m.ORIGINS[i, n]
-        for lead in m.SHIP_LEADS[o, n, i]
-        for sent in m.BEFORE[lead, t]
-    )
 
 
 def _leaves(m: pyo.ConcreteModel, i: str, n: str, t: str) -> pyo.Expression:
@@ -521,7 +490,7 @@ def _balances(m: pyo.ConcreteModel) -> None:
 
     @m.Constraint(m.STOCKS, m.MONTHS, doc="Stock and all that comes in is used, shipped or held on (units)")
     def stock_balance(m, i, n, t):
-        comes_in = m.receipts[i, n, t] + _made(m, i, n, t) + _arrives(m, i, n, t)
+        comes_in = m.receipts[i, n, t] + _made(m, i, n, t) + _bought(m, i, n, t) + _sent_to(m, i, n, t)
         goes_out = _leaves(m, i, n, t) + sum(m.scrap[old, n, t] for old in m.SCRAPS[i, n])
         return m.hold[i, n, t] == m.hold[i, n, m.previous[t]] + comes_in - goes_out
 
@@ -531,7 +500,7 @@ def _balances(m: pyo.ConcreteModel) -> None:
 
     @m.Constraint(m.DEMANDED, m.MONTHS, doc="Demand, new and waiting, is delivered, lost or waits on (units)")
     def demand_balance(m, p, k, t):
-        met = _delivered(m, p, k, t) + m.lose[p, k, t] + m.wait[p, k, t]
+        met = _sent_to(m, p, k, t) + m.lose[p, k, t] + m.wait[p, k, t]
         return met == m.demand[p, k, t] + m.wait[p, k, m.previous[t]]
 
     @m.Constraint(m.ORDERED, doc="Orders that are late already are firm (units)")
@@ -541,7 +510,7 @@ def _balances(m: pyo.ConcreteModel) -> None:
     @m.Constraint(m.ORDERED, m.MONTHS, doc="Deliveries go to firm orders first, and what is missing is counted (units)")
     def firm_orders_first(m, p, k, t):
         firm = m.orders[p, k, t] + m.miss_orders[p, k, m.previous[t]]
-        return _delivered(m, p, k, t) + m.miss_orders[p, k, t] >= firm
+        return _sent_to(m, p, k, t) + m.miss_orders[p, k, t] >= firm
 
     @m.Constraint(m.RESOURCES, m.MONTHS, doc="A resource runs as long as its work and set-ups take (hours)")
     def resource_work(m, r, t):
@@ -598,7 +567,10 @@ def _limits(m: pyo.ConcreteModel) -> None:
 
     @m.Constraint(m.CLOSABLE, m.MONTHS, doc="Nothing is made at a closed site or brought to it (units)")
     def closed_takes_nothing(m, i, n, h, t):
-        return _made(m, i, n, t) + _arrives(m, i, n, t) <= m.most_moved[i, n, h, t] * m.work_shift[h, t]
+        return (
+            _made(m, i, n, t) + _bought(m, i, n, t) + _sent_to(m, i, n, t)
+            <= m.most_moved[i, n, h, t] * m.work_shift[h, t]
+        )
 
     @m.Constraint(m.CLOSABLE, m.MONTHS, doc="Nothing is sent from a closed site (units)")
     def closed_sends_nothing(m, i, n, h, t):
@@ -758,17 +730,7 @@ def _limits(m: pyo.ConcreteModel) -> None:
     @m.Constraint(m.AGED, m.MONTHS, doc="What is held, sent or used at an age was there at that age (units)")
     def ages(m, i, n, a, t):
         there = (
-            sum(
-                m.receipts[i, n, t]
-                + _made(m, i, n, t)
-                + sum(
-                    m.order_part[s, i, n, lead, sent] * m.buy[s, i, n, sent]
-                    for s in m.SUPPLIERS[i, n]
-                    for lead in m.ORDER_LEADS[s, i, n]
-                    for sent in m.BEFORE[lead, t]
-                )
-                for new in m.NEW[a]
-            )
+            sum(m.receipts[i, n, t] + _made(m, i, n, t) + _bought(m, i, n, t) for new in m.NEW[a])
             + sum(m.keep[i, n, younger, m.previous[t]] for younger in m.YOUNGER[a])
             + sum(
                 m.send[o, n, i, left, sent]
@@ -894,7 +856,7 @@ def _money(m: pyo.ConcreteModel) -> None:
 
     @m.Expression(m.DEMANDED, m.MONTHS, doc="What reaches a market, at its net price (currency)")
     def revenue(m, p, k, t):
-        return m.price[p, k, t] * _delivered(m, p, k, t)
+        return m.price[p, k, t] * _sent_to(m, p, k, t)
 
     @m.Expression(m.MAKES, m.MONTHS, doc="Variable cost of making (currency)")
     def making(m, i, w, t):

@@ -6,6 +6,7 @@ where any numbers will do. So what is told is of a plan that there is, and the s
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 import numpy as np
@@ -16,14 +17,12 @@ from sopkit.supply.loaded import Answer, Effort, Loaded
 from sopkit.supply.matrix import Column, Matrix
 from sopkit.supply.solve import Parts
 
-EASY = 100_000
-"""Whole numbers times rules up to which every question to a plan is solved anew, whole numbers and all."""
+EASY = 100_000  # whole numbers times rules up to which every question to a plan is solved anew, whole numbers and all
 
-MOST_FREE, MOST_SEARCHES = 100, 20
-"""Whole numbers found anew for one change, and changes for which any are."""
+MOST_FREE, MOST_SEARCHES = 100, 20  # whole numbers found anew for one change, and changes for which any are
 
+# to which share of the contribution they are found, and how many branches are looked at for that
 FINE, NODES = 3e-5, 200
-"""To which share of the contribution they are found, and how many branches are looked at for that."""
 
 
 class Near:
@@ -40,7 +39,7 @@ class Near:
         rows = np.unique(np.concatenate([one.rows for one in columns]))
         return self._better(self.matrix.with_columns(columns), kept, any_numbers, rows, least)
 
-    def changed(self, other: Matrix, members: list[tuple], least: float) -> Answer:
+    def changed(self, other: Matrix, members: Collection[tuple], least: float) -> Answer:
         """A plan of `other`, whatever differs; `members`: what it widens, by rule and index."""
         start = aligned(self.plan.values, self.matrix, other)
         kept, any_numbers = (

@@ -25,22 +25,19 @@ from sopkit.tables import BY_NAME, TABLES
 from sopkit.tables.company import Policies
 from sopkit.tables.declare import DAYS_A_MONTH
 
-READS = BY_NAME["supply"].reads
-"""The tables that stage supply reads."""
+READS = BY_NAME["supply"].reads  # the tables that stage supply reads
 
+# the moment before the first planned month: what is on hand, waiting or employed then is given, not decided
 START = "start"
-"""The moment before the first planned month: what is on hand, waiting or employed then is given, not decided."""
 
-ROOM = 1.001
-"""The largest lot is a little more than hours allow, so that hours keep their shadow price."""
+ROOM = 1.001  # the largest lot is a little more than hours allow, so that hours keep their shadow price
 
-LEAST_LOT = 1e-3
-"""A set-up makes at least this share of the largest lot that could be of use."""
+LEAST_LOT = 1e-3  # a set-up makes at least this share of the largest lot that could be of use
 
 Tables = dict[str, pd.DataFrame]
 
 
-def _keys(frame: pd.DataFrame, key: str) -> Iterable:
+def keys_of(frame: pd.DataFrame, key: str) -> Iterable:
     """The key of each row: a tuple where there are several columns."""
     columns = [frame[name].tolist() for name in key.split()]
     return columns[0] if len(columns) == 1 else zip(*columns, strict=True)
@@ -49,7 +46,7 @@ def _keys(frame: pd.DataFrame, key: str) -> Iterable:
 def _dict(frame: pd.DataFrame, key: str, value: str) -> dict:
     """`{key: value}` of all rows that have a value."""
     frame = frame[frame[value].notna()]
-    return dict(zip(_keys(frame, key), frame[value].tolist(), strict=True))
+    return dict(zip(keys_of(frame, key), frame[value].tolist(), strict=True))
 
 
 def _positive(frame: pd.DataFrame, key: str, value: str) -> dict:
@@ -64,11 +61,10 @@ def _sums(frame: pd.DataFrame, key: str, value: str = "quantity") -> dict:
 
 def among(frame: pd.DataFrame, key: str, kept: Collection) -> pd.Series:
     """Which rows have a key that is kept."""
-    return pd.Series([each in kept for each in _keys(frame, key)], index=frame.index, dtype=bool)
+    return pd.Series([each in kept for each in keys_of(frame, key)], index=frame.index, dtype=bool)
 
 
-Parts = dict[int, float]
-"""Months after which parts of what is ordered or sent arrive."""
+Parts = dict[int, float]  # months after which parts of what is ordered or sent arrive
 
 
 def _leads(frame: pd.DataFrame, key: str) -> dict[Any, Parts]:
@@ -78,7 +74,7 @@ def _leads(frame: pd.DataFrame, key: str) -> dict[Any, Parts]:
     """
     found = {}
     numbers = frame["lead_time"].tolist(), frame["lead_days"].tolist()
-    for at, months, days in zip(_keys(frame, key), *numbers, strict=True):
+    for at, months, days in zip(keys_of(frame, key), *numbers, strict=True):
         whole, rest = divmod(months * DAYS_A_MONTH + days, DAYS_A_MONTH)
         parts = {whole: (DAYS_A_MONTH - rest) / DAYS_A_MONTH, whole + 1: rest / DAYS_A_MONTH}
         found[at] = parts if rest else {whole: 1.0}
@@ -178,6 +174,10 @@ class Time(Group):
         at_each = [(lead, at, month) for lead in self.leads for at, month in enumerate(self.months)]
         self.before = {(lead, month): [self.months[at - lead]] if at >= lead else [] for lead, at, month in at_each}
 
+    def outside(self, first: pd.Timestamp, last: pd.Timestamp) -> list[str]:
+        """Planned months before `first` or after `last`; NaT is no limit."""
+        return [t for t, month in zip(self.months, self.timestamps, strict=True) if month < first or month > last]
+
     def too_late(self, lead: int) -> list[str]:
         """Months in which what leaves would arrive after the last planned month."""
         return self.months[len(self.months) - lead :] if lead else []
@@ -201,10 +201,10 @@ class Making(Group):
         ways = routings.assign(way=routings["routing"].where(routings["routing"].ne(""), routings["resource"]))
         backwards = ways.sort_values(["operation", "resource"], ascending=False)
         backwards = backwards.sort_values(["item", "way"], kind="stable")
-        self.site = {}
+        self.site, self.dates = {}, dict[Any, tuple[Any, ...]]()
         numbers = partial(defaultdict[Any, float], float)
         self.started, self.cost = defaultdict[Any, float](lambda: 1.0), numbers()
-        self.set_up_cost, self.minimum_run, self.carbon = numbers(), numbers(), numbers()
+        self.set_up_cost, self.minimum_run, self.carbon, self.avoid_price = numbers(), numbers(), numbers(), numbers()
         self.hours, self.set_up_hours, self.people_hours = numbers(), numbers(), numbers()
         for row in backwards.to_dict("records"):
             make, resource = (row["item"], row["way"]), row["resource"]
@@ -216,6 +216,10 @@ class Making(Group):
             self.set_up_hours[(*make, resource)] += row["setup_hours"]
             self.set_up_cost[make] += row["setup_cost"]
             self.minimum_run[make] = max(self.minimum_run[make], row["minimum_run"])
+            self.avoid_price[make] += row["avoid_price"]
+            first, last = self.dates.get(make, (pd.Timestamp.min, pd.Timestamp.max))
+            first = first if pd.isna(row["valid_from"]) else max(first, row["valid_from"])
+            self.dates[make] = first, last if pd.isna(row["valid_to"]) else min(last, row["valid_to"])
             if row["people_hours"] and skill[resource]:
                 by_hand = (*make, site[resource], skill[resource])
                 self.people_hours[by_hand] += row["people_hours"] * self.started[make]
@@ -231,20 +235,12 @@ class Making(Group):
         self.by_products = {at: bom[each] * self.started[at[:2]] for at, each in rows.items() if out[each]}
         self.components = Lists({(i, c) for i, _, c in self.bom})
         self.needs = Lists(((i, w), c) for i, w, c in self.bom)
-        shared = routings.assign(way=ways["way"])[routings["setup_family"].ne("")]
+        shared = ways[ways["setup_family"].ne("")]
         shared = shared.assign(family=shared["setup_family"] + " on " + shared["resource"])
         self.families = _dict(shared, "item way resource", "family")
-        self.family_hours, self.family_cost = (
-            _dict(shared, "family", f"family_setup_{name}") for name in ("hours", "cost")
-        )
+        self.family_hours = _dict(shared, "family", "family_setup_hours")
+        self.family_cost = _dict(shared, "family", "family_setup_cost")
         self.comes_out = Lists(((i, w), c) for i, w, c in self.by_products)
-        self.avoid_price, self.dates = numbers(), dict[Any, tuple[Any, ...]]()
-        for row in routings.assign(way=ways["way"]).to_dict("records"):
-            make = row["item"], row["way"]
-            self.avoid_price[make] += row["avoid_price"]
-            first, last = self.dates.get(make, (pd.Timestamp.min, pd.Timestamp.max))
-            first = first if pd.isna(row["valid_from"]) else max(first, row["valid_from"])
-            self.dates[make] = first, last if pd.isna(row["valid_to"]) else min(last, row["valid_to"])
         self.order = bom_order(tables)  # components before what is made of them
 
 
@@ -304,7 +300,7 @@ class Roads(Group):
         self.site = dict(zip(lanes["origin"], tables["lanes"]["origin"], strict=True))
         self.mode = dict(zip(lanes["origin"], lanes["mode"], strict=True))
         self.leads = _leads(lanes, "origin destination item")
-        pairs = sorted(set(_keys(lanes, "origin destination")))
+        pairs = sorted(set(keys_of(lanes, "origin destination")))
         self.inner = [(o, d) for o, d in pairs if d in sites]
         self.outer = Lists((d, o) for o, d in pairs if d not in sites)
         self.onward = Lists((self.site[o], (o, d)) for o, d in self.inner)
@@ -331,7 +327,7 @@ class Flow(Group):
         wished = tables["policies"]
         wished = wished[wished[["safety_stock", "cover_days", "target_end_stock"]].gt(0).any(axis=1)]
         dated = time.planned(tables["dated_policies"]).query("safety_stock > 0")
-        wished = [*_keys(wished, "item site"), *_keys(dated, "item site")]
+        wished = [*keys_of(wished, "item site"), *keys_of(dated, "item site")]
         # the last plan can be kept although nobody asks for the item now
         promised = [(i, making.site[i, w]) for i, w, _ in last_plan.made if (i, w) in making.site]
         outward = [(o, k, p) for p, k in demand.pairs for o in roads.outer[k] if roads.row(o, k, p)]
@@ -355,12 +351,7 @@ class Flow(Group):
         self.places = sorted({*self.stocks, *demand.pairs})
         self.ways = Lists(((i, making.site[i, w]), w) for i, w in self.makes)
         uses = [(i, w, c) for i, w in self.makes for c in making.needs[i, w]]
-        self.out_of_date = [
-            (*make, text)
-            for make in self.makes
-            for text, month in zip(time.months, time.timestamps, strict=True)
-            if not making.dates[make][0] <= month <= making.dates[make][1]
-        ]
+        self.out_of_date = [(*make, t) for make in self.makes for t in time.outside(*making.dates[make])]
         self.uses = Lists(((c, making.site[i, w]), (i, w)) for i, w, c in uses)
         self.usage = {(i, w, c): making.bom[i, w, c] * making.started[i, w] for i, w, c in uses}
         kept = set(self.stocks)
@@ -382,9 +373,9 @@ class Flow(Group):
             return better
 
         inventory, receipts = tables["inventory"], time.planned(tables["scheduled_receipts"])
-        for item, site in _keys(inventory[inventory["quantity"].gt(0)], "item site"):
+        for item, site in keys_of(inventory[inventory["quantity"].gt(0)], "item site"):
             sooner(item, site, 0)
-        for item, site, month in _keys(receipts[receipts["quantity"].gt(0)], "item site month"):
+        for item, site, month in keys_of(receipts[receipts["quantity"].gt(0)], "item site month"):
             sooner(item, site, time.position[month])
         given = {(item, site) for item, sites in first.items() for site in sites}
         for (item, site, _), parts in _leads(tables["offers"], "item site supplier").items():
@@ -394,10 +385,8 @@ class Flow(Group):
             for way in ways[item]:
                 site = making.site[item, way]
                 first_month, last_month = making.dates[item, way]
-                open_from = next(
-                    (at for at, t in enumerate(time.timestamps) if first_month <= t <= last_month), math.inf
-                )
-                at = max([open_from, *(first[c].get(site, math.inf) for c in making.needs[item, way])])
+                opens = (at for at, t in enumerate(time.timestamps) if first_month <= t <= last_month)
+                at = max([next(opens, math.inf), *(first[c].get(site, math.inf) for c in making.needs[item, way])])
                 for one in (item, *making.comes_out[item, way]):
                     sooner(one, site, at)
             reached = sorted(first[item])
@@ -470,9 +459,8 @@ class Stock(Group):
         self.covered_at_end = Lists((each, later) for each in goes_on for later in self.covered[*each, months[-1]])
         self.end_stock = {at: least for at, least in at_end.items() if least > 0 or self.covered_at_end[at]}
         own = policies.end_stock_price  # else so high that emptying the shop when the horizon ends never pays
-        self.end_stock_price = {
-            (i, n): own or self.standard_cost[i] + self.safety_price.get((i, n), 0.0) for i, n in self.end_stock
-        }
+        missed = {at: self.standard_cost[at[0]] + self.safety_price.get(at, 0.0) for at in self.end_stock}
+        self.end_stock_price = {at: own or price for at, price in missed.items()}
         self.shelf_life = _positive(things, "item", "shelf_life")
         self.perishable = [(i, n) for i, n in flow.stocks if i in self.shelf_life]
         self.disposal_price = _dict(wished[among(wished, pair, kept)], pair, "disposal_price")
@@ -507,14 +495,11 @@ class Stock(Group):
     def _on_sale(products: pd.DataFrame, time: Time) -> dict[str, list[str]]:
         """Months at whose end a product launched or retired has a safety stock: it is on sale in the next one."""
         dated = products[products["launch_month"].notna() | products["end_month"].notna()]
-        return {
-            row.product: [
-                text
-                for text, month in zip(time.months, time.timestamps, strict=True)
-                if not (row.launch_month > month + pd.DateOffset(months=1)) and not (row.end_month <= month)
-            ]
-            for row in dated.itertuples()
+        before = pd.DateOffset(months=1)
+        gone = {
+            row.product: time.outside(row.launch_month - before, row.end_month - before) for row in dated.itertuples()
         }
+        return {product: [t for t in time.months if t not in off] for product, off in gone.items()}
 
 
 class Ages(Group):
@@ -550,7 +535,7 @@ class Buying(Group):
     def __init__(self, tables: Tables, time: Time, flow: Flow) -> None:
         offers, key = tables["offers"], "supplier item site"
         offers = offers[among(offers, "item site", set(flow.stocks))]
-        self.offers = sorted(_keys(offers, key))
+        self.offers = sorted(keys_of(offers, key))
         self.suppliers = Lists(((i, n), s) for s, i, n in self.offers)
         self.usual_price, self.leads = _dict(offers, key, "price"), _leads(offers, key)
         dated = time.planned(tables["dated_offers"])
@@ -562,9 +547,8 @@ class Buying(Group):
         self.share_limit = _dict(offers[offers["share_limit"].lt(1)], key, "share_limit")
         usual = _dict(offers, key, "capacity")
         special = _dict(time.planned(tables["supplier_capacity"]), f"{key} month", "capacity")
-        self.capacity = {(*offer, t): most for offer, most in usual.items() for t in time.months} | {
-            at: most for at, most in special.items() if at[:3] in self.usual_price
-        }
+        special = {at: most for at, most in special.items() if at[:3] in self.usual_price}
+        self.capacity = {(*offer, t): most for offer, most in usual.items() for t in time.months} | special
         self.late = [(*offer, t) for offer in self.offers for t in time.too_late(min(self.leads[offer]))]
         breaks = tables["price_breaks"].sort_values([*key.split(), "from_quantity"])
         breaks = breaks[among(breaks, key, self.usual_price)]
@@ -682,16 +666,10 @@ class Shifts(Group):
         self.span = {
             (h, t): months[max(0, at + 1 - least[h]) : at + 1] for h in self.kept for at, t in enumerate(months)
         }
-        self.out_of_date = [
-            (h, text)
-            for h, row in rows.items()
-            for text, month in zip(months, time.timestamps, strict=True)
-            if month < row["valid_from"] or month > row["valid_to"]
-        ]
+        self.out_of_date = [(h, t) for h, row in rows.items() for t in time.outside(row["valid_from"], row["valid_to"])]
         self.opens = opens = {n: some[0] for n, some in on.items() if n not in self.of}
-        self.below = {h: [last] for some in on.values() for last, h in pairwise(some)} | {
-            some[0]: [opens[site[r]]] for r, some in self.of.items() if some and site[r] in opens
-        }
+        first = {some[0]: [opens[site[r]]] for r, some in self.of.items() if some and site[r] in opens}
+        self.below = {h: [last] for some in on.values() for last, h in pairwise(some)} | first
         self.closable = [(i, n, opens[n]) for i, n in flow.stocks if n in opens]
         idle = Lists((r, (i, w)) for i, w, r in resources.operations if not making.hours[i, w, r])
         self.hourless = sorted((*make, self.of[r][0], t) for r, t in resources.overtime_of_shifts for make in idle[r])
@@ -730,7 +708,7 @@ class People(Group):
 
     def __init__(self, tables: Tables, time: Time, making: Making, flow: Flow, resources: Resources) -> None:
         workforce, key = tables["workforce"], "site skill"
-        self.crews = sorted(_keys(workforce, key))
+        self.crews = sorted(keys_of(workforce, key))
         self.employed = _dict(workforce, key, "people")
         self.staying = {crew: 1.0 - part for crew, part in _dict(workforce, key, "attrition").items()}
         dated = tables["dated_workforce"]
@@ -750,7 +728,7 @@ class People(Group):
         self.hours = {(*crew, t): daily[crew] * days[t] for crew in self.crews for t in time.months}
         lead = _dict(workforce, key, "hire_lead_time")
         self.too_early = [(*crew, t) for crew in self.crews for t in time.months[: lead[crew]]]
-        runs = _keys(tables["resources"], "resource site skill")
+        runs = keys_of(tables["resources"], "resource site skill")
         used, known, made = set(resources.names), set(self.crews), set(flow.makes)
         self.manned = Lists(((n, q), r) for r, n, q in runs if r in used and (n, q) in known)
         self.crew_size = _dict(tables["resources"], "resource", "crew")
@@ -819,22 +797,17 @@ class Lots(Group):
                 need[make] += need[item] / each
         paced = set(resources.change_price)  # to keep their hours steady more may be made than is of use
 
+        hours = {
+            at: most + resources.overtime_limit[at] + shifts.most[at] for at, most in resources.regular_limit.items()
+        }
+
         def most(i: str, w: str, at: int, t: str) -> float:
             steady = [r for r in resources.of[i, w] if making.hours[i, w, r] > 0]
-            return ROOM * min(
-                [float(need[i][at])] * paced.isdisjoint(steady)
-                + [
-                    max(
-                        0.0,
-                        resources.regular_limit[r, t]
-                        + resources.overtime_limit[r, t]
-                        + network.shifts.most[r, t]
-                        - (0.0 if resources.carries.get((i, w, t)) else making.set_up_hours[i, w, r]),
-                    )
-                    / making.hours[i, w, r]
-                    for r in steady
-                ]
-            )
+            lost = [0.0 if resources.carries.get((i, w, t)) else making.set_up_hours[i, w, r] for r in steady]
+            limits = [float(need[i][at])] * paced.isdisjoint(steady)
+            for r, gone in zip(steady, lost, strict=True):
+                limits.append(max(0.0, hours[r, t] - gone) / making.hours[i, w, r])
+            return ROOM * min(limits)
 
         self.largest_run = {(i, w, t): most(i, w, at, t) for i, w in resources.set_ups for at, t in enumerate(months)}
         self.largest_closed = {(i, w, h, t): most(i, w, months.index(t), t) for i, w, h, t in shifts.hourless}

@@ -12,21 +12,21 @@ import numpy as np
 import pandas as pd
 
 from sopkit.book import Book
+from sopkit.book.known import Known, Tables
 from sopkit.supply import shifts
 from sopkit.tables import TABLES
 from sopkit.tables.declare import DAYS_A_MONTH
 
 STOCK, DUE, EXCEPTION = ["item", "site", "month"], ["product", "market", "month"], ["cost", "place", "item", "month"]
+# revenue and every named cost of table `supply_costs`
 COSTS = tuple(
     "revenue making regular_hours overtime_hours working_shifts changing_shifts setting_up setting_up_families buying "
     "missing_quota freight holding disposing wages people_overtime hiring laying_off changing_rate pricing_carbon "
     "less_preferred waiting losing missing_safety_stock missing_end_stock space_overflow above_stock_budget "
     "changing_the_plan".split()
 )
-"""Revenue and every named cost of table `supply_costs`."""
 
-UNITS = 5e-4
-"""Units by which an order may miss the quantity of a lower price: half of what the model keeps apart."""
+UNITS = 5e-4  # units by which an order may miss the quantity of a lower price: half of what the model keeps apart
 
 OFFER, WAY, LANE = ["supplier", "item", "site"], ["item", "way"], ["origin", "destination", "only", "mode"]
 
@@ -36,10 +36,38 @@ def days_of(frame: pd.DataFrame) -> pd.Series:
     return frame["lead_time"] * DAYS_A_MONTH + frame["lead_days"]
 
 
-class Recount:
-    """The tables that stage supply reads (`book`) and writes (`plan`), counted again."""
+class Making:
+    """Ways of making: their operations (`steps`), what each costs, what goes into it and comes out beside it."""
 
-    def __init__(self, book: Book, plan: dict[str, pd.DataFrame]) -> None:
+    def __init__(self, tables: Tables) -> None:
+        steps = tables["routings"].merge(tables["resources"], "left", "resource", suffixes=("", "_given"))
+        steps["way"] = steps["routing"].where(steps["routing"].ne(""), steps["resource"])
+        steps = steps.sort_values([*WAY, "operation", "resource"], ascending=[True, True, False, False])
+        # an operation starts for one good unit of the way 1 / product of its own and later yields
+        steps["started"] = 1.0 / steps.groupby(WAY)["yield"].cumprod()
+        unit_cost, unit_carbon = (steps[name] * steps["started"] for name in ("cost", "carbon"))
+        self.steps = steps.assign(unit_cost=unit_cost, unit_carbon=unit_carbon)
+        groups = self.steps.groupby(WAY)
+        ways = groups[["unit_cost", "setup_cost", "avoid_price", "unit_carbon"]].sum()
+        ways = ways.join(groups[["started", "minimum_run", "valid_from"]].max()).join(groups["valid_to"].min())
+        self.ways = ways.assign(way_site=groups["site"].first()).reset_index()
+        bills = self.ways[[*WAY, "way_site"]].merge(tables["bom"].rename(columns={"quantity": "each"}), on="item")
+        mine = bills["routing"].isin([""]) | bills["routing"].eq(bills["way"])
+        bills = bills[mine].sort_values("routing", ascending=False)
+        bills = bills.drop_duplicates([*WAY, "component"]).drop(columns="routing")
+        out = bills.pop("by_product").astype(bool)
+        self.bills, self.by_products = both = bills[~out], bills[out]
+        self.parts, self.out = (some.groupby(WAY)["component"].agg(list).to_dict() for some in both)
+
+
+class Recount:
+    """The tables that stage supply reads (`book`) and writes (`plan`), counted again.
+
+    `known`: what was made of input tables for another plan, taken again where none of them is another.
+    """
+
+    def __init__(self, book: Book, plan: dict[str, pd.DataFrame], known: Known | None = None) -> None:
+        known = Known() if known is None else known
         self.book, self.plan, self.policies = book, plan, book.company.policies
         self.months = list(book.months)
         self.last = self.months[-1]
@@ -55,24 +83,15 @@ class Recount:
         self.shipped = self._on_lanes(plan["shipments"])
         inner = self.shipped["destination"].isin(book["sites"]["site"])
         self.inward, self.outward = self.shipped[inner], self.shipped[~inner]
-        self.steps = self._steps()
-        ways = self.steps.groupby(WAY)
-        self.ways = ways[["unit_cost", "setup_cost", "avoid_price", "unit_carbon"]].sum()
-        self.ways = self.ways.join(ways[["started", "minimum_run", "valid_from"]].max()).join(ways["valid_to"].min())
-        self.ways = self.ways.assign(way_site=ways["site"].first()).reset_index()
-        bills = self.ways[[*WAY, "way_site"]].merge(book["bom"].rename(columns={"quantity": "each"}), on="item")
-        mine = bills["routing"].isin([""]) | bills["routing"].eq(bills["way"])
-        bills = bills[mine].sort_values("routing", ascending=False)
-        bills = bills.drop_duplicates([*WAY, "component"]).drop(columns="routing")
-        out = bills.pop("by_product").astype(bool)
-        self.bills, self.by_products = bills[~out], bills[out]
+        self.making: Making = known.made(Making, book)
         lots = self.made.groupby([*WAY, "site", "month"], as_index=False)["quantity"].sum()
         self.load = self._beside(plan["resource_load"], "resources", ["resource"]).set_index(["resource", "month"])
-        steps = self.steps.drop(columns="site")
-        work = lots.merge(steps, on=WAY).join(self.load["carried_over"], ["resource", "month"])
+        work = lots.merge(self.making.steps.drop(columns="site"), on=WAY).join(
+            self.load["carried_over"], ["resource", "month"]
+        )
         work["set_up"] = work["item"] + " / " + work["way"] != work["carried_over"]
         anew = work.groupby([*WAY, "month"], as_index=False)["set_up"].any()
-        self.lots = lots.merge(self.ways, "left", WAY).merge(anew)
+        self.lots = lots.merge(self.making.ways, "left", WAY).merge(anew)
         work["load"] = work["hours"] * work["started"] * work["quantity"] + work["setup_hours"] * work["set_up"]
         shared = work["set_up"] & work["setup_family"].ne("")
         self.families = work[shared].drop_duplicates(["resource", "setup_family", "month"])
@@ -121,23 +140,14 @@ class Recount:
         named = own.isin(pd.MultiIndex.from_frame(self.lanes[LANE]))
         moved = moved.assign(only=moved["item"].where(named, ""))
         moved = moved.merge(self.lanes, "left", LANE, suffixes=("", "_given")).merge(self.items, "left", "item")
-        size = np.select(
-            [moved["counted_in"].eq("kg"), moved["counted_in"].eq("m3")], [moved["weight"], moved["volume"]], 1.0
-        )
+        unit = moved["counted_in"]
+        size = np.select([unit.eq("kg"), unit.eq("m3")], [moved["weight"], moved["volume"]], 1.0)
         return moved.assign(size=moved["quantity"] * size, cost_given=moved["cost_given"] * size)
 
     def at(self, months: pd.Series | pd.Index) -> np.ndarray:
         """The position of each month in the plan; NaN for a month that is not planned."""
         position = self.book.months.get_indexer(pd.DatetimeIndex(months)).astype(float)
         return np.where(position < 0, np.nan, position)
-
-    def _steps(self) -> pd.DataFrame:
-        """Operations, and what each starts for one good unit of the way: 1 / product of its own and later yields."""
-        steps = self._beside(self.book["routings"], "resources", ["resource"])
-        steps["way"] = steps["routing"].where(steps["routing"].ne(""), steps["resource"])
-        steps = steps.sort_values([*WAY, "operation", "resource"], ascending=[True, True, False, False])
-        steps["started"] = 1.0 / steps.groupby(WAY)["yield"].cumprod()
-        return steps.assign(unit_cost=steps["cost"] * steps["started"], unit_carbon=steps["carbon"] * steps["started"])
 
     def _stock(self) -> pd.DataFrame:
         """Stock by item, site and month, with its policy, its item and the safety stock wanted there.
@@ -187,7 +197,7 @@ class Recount:
         receipts = book["scheduled_receipts"]
         receipts = receipts[receipts["month"].isin(self.months) & receipts["quantity"].gt(0)]
         on_hand = book["inventory"][book["inventory"]["quantity"].gt(0)]
-        parts, out = (bills.groupby(WAY)["component"].agg(list).to_dict() for bills in (self.bills, self.by_products))
+        parts, out = self.making.parts, self.making.out
         lanes, offers = (frame.assign(first=days_of(frame) // DAYS_A_MONTH) for frame in (self.lanes, book["offers"]))
         onward = {
             o: some[["destination", "only", "mode", "first"]].to_numpy().tolist() for o, some in lanes.groupby("origin")
@@ -198,9 +208,11 @@ class Recount:
             *zip(receipts["item"], receipts["site"], self.at(receipts["month"]), strict=True),
             *offers[["item", "site", "first"]].itertuples(index=False, name=None),
         ]
-        starts = self.ways["valid_from"].fillna(self.months[0]).clip(lower=self.months[0])
-        gone = starts.gt(self.ways["valid_to"].fillna(self.last))
-        opens = self.ways.assign(opens=pd.Series(self.at(starts), self.ways.index).mask(gone).fillna(np.inf))
+        starts = self.making.ways["valid_from"].fillna(self.months[0]).clip(lower=self.months[0])
+        gone = starts.gt(self.making.ways["valid_to"].fillna(self.last))
+        opens = self.making.ways.assign(
+            opens=pd.Series(self.at(starts), self.making.ways.index).mask(gone).fillna(np.inf)
+        )
         makes = opens[[*WAY, "way_site", "opens"]].to_numpy().tolist()
         news = True
         while news:
@@ -245,7 +257,7 @@ class Recount:
             ("losing", must, must["lost"], 0.0, "unmet_promises"),
             ("missing_end_stock", end, (target - end["closing"]).clip(lower=0), missing_price, ""),
             ("stock_above_maximum", limited, above, 0.0, "stock_above_maximum"),
-            self._missing_orders(),
+            self._missing_orders(due),
             self._carbon_above_cap(),
             self._space(stock),
             self._budget(stock),
@@ -276,19 +288,17 @@ class Recount:
         why = np.where(frame["overflow_price"].gt(0), "", "overfull_space")
         return "space_overflow", frame, (frame["used"] - frame["storage"]).clip(lower=0), frame["overflow_price"], why
 
-    def _missing_orders(self) -> tuple:
+    def _missing_orders(self, due: pd.DataFrame) -> tuple:
         """Firm orders, late ones too, that deliveries have not reached: each month's goes first to what is oldest."""
-        found = self.due_lines.rename(columns={"market": "place", "product": "item"})
-        if not found[["firm", "late"]].any(axis=None):
-            return "missing_orders", found, 0.0, 0.0, "short_orders"
+        if not due[["firm", "late"]].any(axis=None):
+            return "missing_orders", due, 0.0, 0.0, "short_orders"
         wide = {name: self.due[name].unstack("month") for name in ("firm", "late", "delivered")}
         missing = pd.DataFrame(0.0, wide["firm"].index, wide["firm"].columns)
         left = pd.Series(0.0, missing.index)
         for month in missing:
             firm = wide["firm"][month] + wide["late"][month]
             left = missing[month] = (left + firm - wide["delivered"][month]).clip(lower=0.0)
-        found = missing.stack().rename("amount").reset_index()
-        found = found.rename(columns={"market": "place", "product": "item"})
+        found = missing.stack().rename("amount").rename_axis(["item", "place", "month"]).reset_index()
         return "missing_orders", found, found["amount"], 0.0, "short_orders"
 
     @cached_property
@@ -337,11 +347,10 @@ class Recount:
         kept = {name: (name, "first") for name in ("price", "frozen")}
         change = lines.groupby(key).agg(amount=("quantity", "sum"), **kept).reset_index()
         offers = set(zip(*(self.book["offers"][name] for name in OFFER), strict=True))
-        parts = self.bills.groupby(WAY)["component"].agg(list).to_dict()
         ways = {
             (way, item)
-            for item, way, site in self.ways[[*WAY, "way_site"]].to_numpy().tolist()
-            if all((part, site) in self.reach for part in parts.get((item, way), []))
+            for item, way, site in self.making.ways[[*WAY, "way_site"]].to_numpy().tolist()
+            if all((part, site) in self.reach for part in self.making.parts.get((item, way), []))
         }
         possible = [
             (source, item, site) in offers if bought else (source, item) in ways
@@ -350,11 +359,8 @@ class Recount:
         change["amount"] = change["amount"].abs()
         change["freeze"] = change["frozen"] & np.array(possible, dtype=bool) & change["amount"].gt(1e-6)
         change["paid"] = change["amount"] * change["price"].where(possible, 0.0)
-        total = (
-            change.rename(columns={"source": "place"})
-            .groupby(["place", "item", "month"], as_index=False)[["amount", "paid", "freeze"]]
-            .sum()
-        )
+        groups = change.rename(columns={"source": "place"}).groupby(["place", "item", "month"], as_index=False)
+        total = groups[["amount", "paid", "freeze"]].sum()
         why = np.where(total["freeze"].gt(0), "broken_freeze", "")
         each = (total["paid"] / total["amount"].where(total["amount"].gt(0))).fillna(0.0)
         return "changing_the_plan", total, total["amount"], each, why
@@ -380,10 +386,12 @@ class Recount:
     @cached_property
     def quota(self) -> pd.DataFrame:
         """By supplier and calendar year: what is counted of its orders, and what is missing from its quota."""
+        owed = self.book["suppliers"][self.book["suppliers"]["yearly_quota"].gt(0)]
+        if owed.empty:
+            return owed.assign(month=self.last, missing=0.0)
         bought = self.bought.assign(counted=self.bought["quantity"] * self.bought["capacity_use"])
         counted = bought.groupby(["supplier", bought["month"].dt.year])["counted"].sum()
         months = pd.Series(self.months).groupby(pd.DatetimeIndex(self.months).year).agg(["max", "count"])
-        owed = self.book["suppliers"].query("yearly_quota > 0")
         owed = owed.merge(months.rename_axis("year").reset_index(), how="cross")
         found = counted.reindex(pd.MultiIndex.from_frame(owed[["supplier", "year"]]), fill_value=0.0).to_numpy()
         missing = (owed["yearly_quota"] * owed["count"] / 12 - found).clip(lower=0.0)
@@ -396,9 +404,7 @@ class Recount:
         """Money by named cost and month, from quantities of the plan and prices derived here."""
         due, stock, lots, bought, shipped = self.due_lines, self.stock_lines, self.lots, self.bought, self.shipped
         load, people, shifts = self.load.reset_index(), self.people.reset_index(), self.shifts.reset_index()
-        sold = self.outward.drop(columns="month").rename(
-            columns={"item": "product", "destination": "market", "arrival": "month"}
-        )
+        sold = self.outward[["item", "destination", "arrival", "quantity"]].set_axis([*DUE, "quantity"], axis=1)
         sold = sold.merge(due[[*DUE, "price_given"]], "left", DUE)
         change = (load["regular"] + load["overtime"]).groupby(load["resource"]).diff().abs().fillna(0.0)
         passed = self.recorded.join(self.exceptions["price"], rsuffix="_given").reset_index()
@@ -427,10 +433,10 @@ class Recount:
             ("waiting", due["month"], due["backlog"] * due["backlog_price"]),
             ("losing", due["month"], due["lost"] * due["lost_price"]),
             ("missing_safety_stock", stock["month"], stock["below_safety"] * stock["safety_stock_price"]),
-            (passed["cost"], passed["month"], passed["amount"] * passed["price_given"]),
         ]
-        columns = zip(
-            *((np.full(len(month), cost, dtype=object), month, amount) for cost, month, amount in parts), strict=True
-        )
-        counted = pd.DataFrame(dict(zip(("cost", "month", "amount"), map(np.concatenate, columns), strict=True)))
-        return counted.groupby(["cost", "month"])["amount"].sum()
+        costs, months, amounts = zip(*parts, strict=True)
+        each = np.repeat(np.arange(len(parts)), [len(month) for month in months])  # numbers are quick to group by
+        counted = pd.Series(np.concatenate(amounts)).groupby([each, np.concatenate(months)]).sum()
+        counted = counted.rename(index=dict(enumerate(costs)), level=0).rename_axis(["cost", "month"])
+        paid = (passed["amount"] * passed["price_given"]).groupby([passed["cost"], passed["month"]]).sum()
+        return pd.concat([counted, paid]).sort_index()

@@ -12,23 +12,15 @@ from sopkit.book import Book
 from sopkit.book.known import Known
 from sopkit.engine import Engine
 from sopkit.errors import StageError, StoppedError, nearest
-from sopkit.supply.accelerator import held, matrix, set_of
 from sopkit.supply.check import checked
 from sopkit.supply.explain import explain
 from sopkit.supply.loaded import Effort
 from sopkit.supply.matrix import Matrix
-from sopkit.supply.model import build
 from sopkit.supply.network import READS, Network
 from sopkit.supply.results import written
-from sopkit.supply.solve import Parts, Solution
+from sopkit.supply.solve import Parts, Solution, read
 
-Changed = Book | Mapping[str, pd.DataFrame] | None
-"""What differs from the base: another book, or whole tables by name."""
-
-
-def built(network: Network) -> pyo.ConcreteModel:
-    """The supply model of `network`, its rules held for the accelerator."""
-    return build(network, held, set_of)
+Changed = Book | Mapping[str, pd.DataFrame] | None  # what differs from the base: another book, or whole tables by name
 
 
 class Session:
@@ -36,18 +28,18 @@ class Session:
 
     Every question is a change over the base, not over the last question. Where only bounds and costs differ (demand,
     capacity, prices, stock targets), these alone are passed into the loaded model and the solver starts from the last
-    plan; anything else (a new supplier, another routing) is loaded anew. `how` says which. One question at a time:
-    JupyterLab runs controls in a thread of their own beside the cells, and HiGHS would crash.
+    plan, as it does where coefficients differ (hours, wages); anything else (a new supplier) is loaded anew. `how` says
+    which. One question at a time: JupyterLab runs controls in a thread beside the cells, and HiGHS would crash.
     """
 
     def __init__(self, book: Book, *, engine: Engine | None = None) -> None:
         self.book, self.engine, self.how = book, engine, "loaded"
         self._turn, self._stop = threading.RLock(), threading.Event()
         self.known = Known()
-        network = Network(book, self.known)
-        self.tables, model = network.tables, built(network)
-        self.effort = Effort(book.company.policies.gap, book.company.policies.time_limit)
-        self.parts = Parts(matrix(model), engine, effort=self.effort, stop=self._stop)
+        self.effort = Effort.of(book)
+        network, model, whole = read(book, self.known)
+        self.tables = network.tables
+        self.parts = Parts(whole, engine, effort=self.effort, stop=self._stop)
         self.base = Solution(model, self.parts.matrix, self.parts.answer(), network)
 
     def stop(self) -> None:
@@ -80,24 +72,27 @@ class Session:
                 if name not in READS:
                     raise KeyError(f"stage supply reads no table {name!r}: {nearest(name, READS)}")
             changed = self.book.with_tables(changed or {})
-        network = Network(changed, self.known)
-        self._go_on()
-        model = built(network)
-        self._go_on()
-        new = matrix(model)
-        self._go_on()
-        return network, model, new
+        return read(changed, self.known, self._go_on)
 
     def _resolved(self, changed: Changed, anew: bool) -> Solution:
         network, model, new = self.read(changed)
-        if not anew and self.parts.matrix.same_structure(new):
+        whole = self.parts.matrix
+        if not anew and whole.same_structure(new):
             self.how = "bounds and costs"
             answer = self.parts.changed(new)
+        elif not anew and len(self.parts.places) == 1 and whole.shape == new.shape and not new.integer.any():
+            self.how = "coefficients"
+            answer = self.parts.beside(new, self._stop)
         else:
             self.how = "anew"
             self.parts.let_go()
             answer = Parts(new, self.engine, effort=self.effort, stop=self._stop).answer()
         return Solution(model, new, answer, network)
+
+    def explained(self) -> dict[str, pd.DataFrame]:
+        """Why there is not more of the base: tables `binding_limits`, `why_short`, `levers` and `level_chase`."""
+        with self._turn:
+            return explain(self)
 
     def plan(self, changed: Changed = None, *, explained: bool = False, anew: bool = False) -> dict[str, pd.DataFrame]:
         """Every table of stage supply for the base or for what changed (as `resolve`), re-derived in pandas.
@@ -110,5 +105,5 @@ class Session:
             self._go_on()
             tables = written(solution.network, solution.model, solution)
             self._go_on()
-            plan = checked(solution.network.book, tables)
+            plan = checked(solution.network.book, tables, self.known)
             return plan | explain(self) if explained and changed is None else plan

@@ -13,19 +13,22 @@ import pyomo.environ as pyo
 from sopkit.supply.check import PROFIT
 from sopkit.supply.formulation import formulation
 from sopkit.supply.model import CASH, POLICY, PROMISES
-from sopkit.supply.network import START, Lists, Network, among
+from sopkit.supply.network import START, Lists, Network, among, keys_of
 from sopkit.supply.solve import Solution
 from sopkit.tables import TABLES
 
-NOTHING = 1e-6
-"""Quantities below this are the solver's tolerance, not a decision."""
+NOTHING = 1e-6  # quantities below this are the solver's tolerance, not a decision
 
+# where the item stands in the index of a named cost; of hours each item takes its share, other costs have no item
 ITEM_AT = {"buying": 1, "freight": 2} | dict.fromkeys(
     "revenue making setting_up less_preferred disposing holding waiting losing missing_safety_stock "
     "missing_end_stock".split(),
     0,
 )
-"""Where the item stands in the index of a named cost; of hours each item takes its share, other costs have no item."""
+
+
+# what a resource's lots share by their hours: columns, and the decision or cost that is shared
+SHARED = {"overtime": "run_overtime", "regular_cost": "regular_hours", "overtime_cost": "overtime_hours"}
 
 
 def written(network: Network, model: pyo.ConcreteModel, solution: Solution) -> dict[str, pd.DataFrame]:
@@ -59,6 +62,11 @@ def _stacked(parts: list[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
 
 
+def _rows(values: dict, *names: str) -> pd.DataFrame:
+    """Keys and values of a dictionary, in columns called `names`."""
+    return pd.DataFrame([(*key, value) for key, value in values.items()], columns=names)
+
+
 class _Found:
     """Decisions and money as frames; months are text until they are written."""
 
@@ -71,14 +79,13 @@ class _Found:
         self.make = self._lines("make", "item way month")
         self.buy = self._lines("buy", "supplier item site month")
         self.ship = self._lines("ship", "origin destination item month")
-        self.make["site"] = np.array(self._of(self.make, "item way", network.making.site), dtype=object)
+        self.make["site"] = self._of(self.make, "item way", network.making.site).astype(object)
         saving = defaultdict[Any, float](float)
         for (name, month), units in self._amounts("buy_cheaper").items():
             saving[*network.buying.break_offer[name][0], month] += units * network.buying.break_saving[name]
-        self.buy["price"] = self._of(self.buy, "supplier item site month", network.buying.price)
-        self.buy["price"] -= (
-            np.array(self._of(self.buy, "supplier item site month", saving, 0.0)) / self.buy["quantity"]
-        )
+        offer = "supplier item site month"
+        saved = self._of(self.buy, offer, saving, 0.0) / self.buy["quantity"]
+        self.buy["price"] = self._of(self.buy, offer, network.buying.price) - saved
         self.buy = self._arriving(self.buy, "supplier item site", network.buying.parts, "available")
         self.buy["cost"] = self.buy["quantity"] * self.buy.pop("price")
         self.ship = self._arriving(self.ship, "origin destination item", network.lanes.parts, "arrival")
@@ -104,11 +111,11 @@ class _Found:
         return dict(zip(labels[0] if len(labels) == 1 else zip(*labels, strict=True), values.tolist(), strict=True))
 
     @staticmethod
-    def _of(frame: pd.DataFrame, columns: str, values: dict, default: float | str | None = None) -> list:
-        """For each row the entry of `values` under its columns."""
-        names = columns.split()
-        keys = frame[names[0]] if len(names) == 1 else zip(*(frame[name] for name in names), strict=True)
-        return [values[key] if default is None else values.get(key, default) for key in keys]
+    def _of(frame: pd.DataFrame, columns: str, values: dict, default: float | str | None = None) -> np.ndarray:
+        """For each row the number, or text, of `values` under its columns."""
+        keys = keys_of(frame, columns)
+        found = [values[key] if default is None else values.get(key, default) for key in keys]
+        return np.array(found, dtype=object if found and isinstance(found[0], str) else float)
 
     def _arriving(self, frame: pd.DataFrame, columns: str, parts: dict, arrival: str) -> pd.DataFrame:
         """A row for each part of what leaves in `month`, with the month in which it arrives."""
@@ -120,9 +127,9 @@ class _Found:
         there = [time.months[at] for at in frame["month"].map(time.position) + lead.astype(int)]
         return frame.assign(**{arrival: np.array(there, dtype=object), "quantity": frame["quantity"] * part})
 
-    def _with_money(self, frame: pd.DataFrame, cost: str, index: str, column: str = "cost") -> pd.DataFrame:
-        """`frame` with the named cost of each row, 0 where there is none."""
-        return frame.assign(**{column: self._of(frame, index, self._amounts(cost), 0.0)})
+    def _amount(self, frame: pd.DataFrame, index: str, name: str, default: float = 0.0) -> np.ndarray:
+        """For each row the value of a decision or cost under its columns `index`."""
+        return self._of(frame, index, self._amounts(name), default)
 
     def _every(self, pairs: list[tuple], names: list[str]) -> pd.MultiIndex:
         return pd.MultiIndex.from_tuples([(*pair, t) for pair in pairs for t in self.network.time.months], names=names)
@@ -130,27 +137,21 @@ class _Found:
     def _work(self) -> pd.DataFrame:
         """Hours each lot takes of each resource, and its part of the resource's overtime and of the money for hours."""
         network, month = self.network, ["resource", "month"]
-        lots = self._with_money(self.make, "set_up", "item way month", "set_up")
+        lots = self.make.assign(set_up=self._amount(self.make, "item way month", "set_up"))
         work = lots.merge(pd.DataFrame(network.resources.operations, columns=["item", "way", "resource"]))
-        each, lost = (
-            np.array(self._of(work, "item way resource", hours), dtype=float)
-            for hours in (network.making.hours, network.making.set_up_hours)
-        )
-        work["hours"] = each * work["quantity"] + lost * work["set_up"].round()
-        of = network.making.families
-        if of:  # a set-up that a family shares: alike for each lot that is set up
-            work["family"] = self._of(work, "item way resource", of, "")
-            set_up = work["set_up"].round()
+        making, step, set_up = network.making, "item way resource", work["set_up"].round()
+        work["hours"] = self._of(work, step, making.hours) * work["quantity"]
+        work["hours"] += self._of(work, step, making.set_up_hours) * set_up
+        if making.families:  # a set-up that a family shares: alike for each lot that is set up
+            work["family"] = self._of(work, step, making.families, "")
             lots_of = set_up.groupby([work["family"], work["month"]]).transform("sum")
-            each_family = np.array(self._of(work, "family", network.making.family_hours, 0.0), dtype=float)
-            work["hours"] += (each_family * set_up / lots_of.where(lots_of.gt(0))).fillna(0.0)
-        work = self._with_money(work, "run_overtime", "resource month", "overtime")
-        work = self._with_money(work, "regular_hours", "resource month", "regular_cost")
-        work = self._with_money(work, "overtime_hours", "resource month", "overtime_cost")
+            shared = self._of(work, "family", making.family_hours, 0.0) * set_up
+            work["hours"] += (shared / lots_of.where(lots_of.gt(0))).fillna(0.0)
+        for column, name in SHARED.items():
+            work[column] = self._amount(work, "resource month", name)
         total = work.groupby(month)["hours"].transform("sum")
         share = (work["hours"] / total.where(total.gt(0))).fillna(0.0)
-        shared = ["overtime", "regular_cost", "overtime_cost"]
-        work[shared] = work[shared].fillna(0.0).mul(share, axis=0)
+        work[[*SHARED]] = work[[*SHARED]].mul(share, axis=0)
         work["overtime"] = work[["overtime", "hours"]].min(axis=1)
         return work.assign(regular=work["hours"] - work["overtime"])
 
@@ -158,8 +159,7 @@ class _Found:
         """Lots, in regular time and overtime by their hours, and orders."""
         key, sums = ["item", "way", "month"], ["hours", "regular", "overtime", "regular_cost", "overtime_cost"]
         lots = self.make.merge(self.work.groupby(key)[sums].sum(), "left", left_on=key, right_index=True).fillna(0.0)
-        lots = self._with_money(lots, "making", "item way month", "making")
-        lots = self._with_money(lots, "setting_up", "item way month", "setting_up")
+        paid = sum(self._amount(lots, "item way month", name) for name in ("making", "setting_up"))
         part = (lots["overtime"] / lots["hours"].where(lots["hours"].gt(0))).fillna(0.0)
         rows = []
         for mode, weight, hours in (("make_regular", 1 - part, "regular"), ("make_overtime", part, "overtime")):
@@ -168,7 +168,7 @@ class _Found:
                 source=lots["way"],
                 quantity=lots["quantity"] * weight,
                 hours=lots[hours],
-                cost=lots[f"{hours}_cost"] + (lots["making"] + lots["setting_up"]) * weight,
+                cost=lots[f"{hours}_cost"] + paid * weight,
                 available=lots["month"],
             )
             rows.append(some[some["quantity"].gt(NOTHING) | some["hours"].gt(NOTHING)])
@@ -185,21 +185,18 @@ class _Found:
         place = {at: row for row, at in enumerate(every)}
 
         def summed(frame: pd.DataFrame, *key: str) -> np.ndarray:
-            sums = frame["quantity"].groupby(np.array(self._of(frame, " ".join(key), place, -1), dtype=int)).sum()
+            sums = frame["quantity"].groupby(self._of(frame, " ".join(key), place, -1).astype(int)).sum()
             found = np.zeros(len(every) + 1)
             found[sums.index] = sums  # the last is what has no row
             return found[:-1]
 
         used, out = (
-            self.make.merge(
-                pd.DataFrame([(*at, each) for at, each in of.items()], columns=["item", "way", "component", "each"]),
-                on=["item", "way"],
-            ).assign(quantity=lambda lots: lots["quantity"] * lots["each"])
+            self.make.merge(_rows(of, "item", "way", "component", "each"), on=["item", "way"])
             for of in (network.flow.usage, network.flow.by_products)
         )
-        receipts = pd.DataFrame(
-            [(*at, quantity) for at, quantity in network.stock.receipts.items()], columns=[*names, "quantity"]
-        )
+        for lots in (used, out):
+            lots["quantity"] *= lots["each"]
+        receipts = _rows(network.stock.receipts, *names, "quantity")
         inward = self.ship[self.ship["destination"].isin(network.flow.items_at)]
         scrapped = summed(self._lines("scrap", "item site month"), *names)
         held = self._lines("hold", "item site month", all_rows=True).set_index(names)["quantity"]
@@ -238,7 +235,7 @@ class _Found:
         arrived = self.ship.groupby(["item", "destination", "arrival"])["quantity"].sum().rename_axis(names)
         frame = pd.DataFrame({"delivered": arrived.reindex(every, fill_value=0.0)}).reset_index()
         for column, decision in (("backlog", "wait"), ("lost", "lose")):
-            frame[column] = self._of(frame, index, self._amounts(decision), np.nan)
+            frame[column] = self._amount(frame, index, decision, np.nan)
         frame["demand"] = self._of(frame, index, network.demand.quantity, 0.0)
         return frame.assign(price=self._of(frame, index, network.demand.price))
 
@@ -267,8 +264,8 @@ class _Found:
         """Which shifts are worked and which sites are open."""
         shifts, index = self.network.shifts, "name month"
         rows = self._lines("work_shift", index, quantity="worked", all_rows=True)
-        paid = [self._of(rows, index, self._amounts(name), 0.0) for name in ("working_shifts", "changing_shifts")]
-        rows = rows.assign(worked=rows["worked"].gt(0.5), cost=np.sum(paid, axis=0))
+        paid = self._amount(rows, index, "working_shifts") + self._amount(rows, index, "changing_shifts")
+        rows = rows.assign(worked=rows["worked"].gt(0.5), cost=paid)
         places = {"place": self._of(rows, "name", shifts.place), "shift": self._of(rows, "name", shifts.number)}
         return rows.assign(**places)[TABLES["shift_plan"].names]
 
@@ -279,23 +276,19 @@ class _Found:
             return TABLES["people_plan"].empty()
         names = index.split()
         frame = self._every(network.people.crews, names).to_frame(index=False)
-        for column, decision in (
-            ("people", "employ"),
-            ("hired", "hire"),
-            ("laid_off", "lay_off"),
-            ("overtime", "work_overtime"),
-        ):
-            frame[column] = self._of(frame, index, self._amounts(decision), np.nan)
+        decided = {"people": "employ", "hired": "hire", "laid_off": "lay_off", "overtime": "work_overtime"}
+        for column, decision in decided.items():
+            frame[column] = self._amount(frame, index, decision, np.nan)
         frame["available"] = frame["people"] * self._of(frame, index, network.people.hours)
         frame["starting"] = self._of(frame, index, network.people.starting, 0.0)
         before = frame.groupby(names[:2])["people"].shift().to_numpy()
         before = np.where(np.isnan(before), self._of(frame, "site skill", network.people.employed), before)
-        gone = 1.0 - np.array(self._of(frame, "site skill", network.people.staying))
+        gone = 1.0 - self._of(frame, "site skill", network.people.staying)
         frame["leaving"] = before * gone + self._of(frame, index, network.people.leaving, 0.0)
         machine = self.work.merge(network.tables["resources"][["resource", "skill", "crew"]], on="resource")
         machine["work"] = machine["hours"] * machine["crew"]
-        by_hand = [(i, w, k, hours) for (i, w, _, k), hours in network.making.people_hours.items()]
-        hand = self.make.merge(pd.DataFrame(by_hand, columns=["item", "way", "skill", "each"]), on=["item", "way"])
+        by_hand = _rows(network.making.people_hours, "item", "way", "site", "skill", "each")
+        hand = self.make.merge(by_hand, on=["item", "way", "site"])
         hand["work"] = hand["quantity"] * hand["each"]
         work = _stacked([machine[[*names, "work"]], hand[[*names, "work"]]]).groupby(names)["work"].sum()
         needed = work.reindex(pd.MultiIndex.from_frame(frame[names]), fill_value=0.0).to_numpy()
@@ -354,9 +347,7 @@ class _Found:
         missed, overflow = self._lines("miss_end_stock", key), self._lines("overflow", "place month")
         full = overflow["place"].isin(stock.full)
         # what the last plan had for a way or an offer that is gone is no decision, so it is reported and not charged
-        gone = pd.DataFrame(
-            [(*at, q) for at, q in network.kept.gone.items()], columns=["place", "item", "month", "quantity"]
-        )
+        gone = _rows(network.kept.gone, "place", "item", "month", "quantity")
         changes = [
             *(self._lines(decision, key) for decision in ("make_more", "make_less")),
             *(self._lines(decision, "place item site month") for decision in ("order_more", "order_less")),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 if TYPE_CHECKING:
@@ -36,18 +37,20 @@ def worked(plan: Recount) -> pd.DataFrame:
 def hours(plan: Recount) -> pd.DataFrame:
     """Of each resource and month: regular hours that maintenance leaves of capacity and shifts, and most overtime."""
     capacity = plan.book["capacity"].set_index(["resource", "month"])
-    rows, added = plan.shifts[plan.shifts["line"].astype(bool)], 0.0
+    rows, added, shut = plan.shifts[plan.shifts["line"].astype(bool)], 0.0, np.zeros(len(capacity), dtype=bool)
     if len(rows):
+        shut = capacity.index.isin(_closed(plan, line=True))
         each = rows["adds"].where(rows["worked"], 0.0).groupby(level=["place", "month"]).sum()
         added = each.rename_axis(capacity.index.names).reindex(capacity.index).fillna(0.0)
     regular = (capacity["hours"] + added - capacity["maintenance"]).clip(lower=0.0)
-    overtime = capacity["overtime_limit"].mask(capacity.index.isin(_closed(plan, line=True)), 0.0)
-    return pd.DataFrame({"regular": regular, "overtime": overtime})
+    return pd.DataFrame({"regular": regular, "overtime": capacity["overtime_limit"].mask(shut, 0.0)})
 
 
 def _closed(plan: Recount, *, line: bool) -> pd.Index:
     """Sites, or lines, and months in which they are closed: no shift is worked and there are no hours anyway."""
     rows = plan.shifts[plan.shifts["line"].astype(bool) == line]
+    if rows.empty:
+        return rows.index
     anyway = plan.book["capacity"].set_index(["resource", "month"])["hours"]
     stands = rows["worked"].astype(bool).groupby(level=["place", "month"]).any()
     return stands.index[~stands & anyway.reindex(stands.index, fill_value=0.0).eq(0)]
@@ -76,8 +79,12 @@ def kept_too_short(plan: Recount) -> pd.Series:
 def where_closed(plan: Recount, *, line: bool) -> pd.Series:
     """Units made at, brought to or sent from a site, or made on a line at all, in a month in which it is closed."""
     shut = _closed(plan, line=line)
+    if shut.empty:
+        return pd.Series(dtype=float)
     if line:
-        moves = [(plan.made.merge(plan.steps[["item", "way", "resource"]], on=["item", "way"]), "resource", "month")]
+        moves = [
+            (plan.made.merge(plan.making.steps[["item", "way", "resource"]], on=["item", "way"]), "resource", "month")
+        ]
     else:
         moves = [(plan.made, "site", "month"), (plan.bought, "site", "available")]
         moves += [(plan.inward, "destination", "arrival"), (plan.shipped, "origin", "month")]

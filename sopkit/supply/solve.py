@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -12,15 +13,17 @@ import numpy as np
 import pandas as pd
 import pyomo.environ as pyo
 
+from sopkit.book import Book
+from sopkit.book.known import Known
 from sopkit.engine import Engine
 from sopkit.errors import StageError
-from sopkit.supply.accelerator import matrix
+from sopkit.supply.accelerator import held, matrix, set_of
 from sopkit.supply.loaded import LARGE, Answer, Broken, Effort, Loaded
 from sopkit.supply.matrix import Column, Matrix, Names
+from sopkit.supply.model import build
 from sopkit.supply.network import Network
 
-PROVEN = 1e-9
-"""A plan so near the bound, as a share of the contribution, is the best."""
+PROVEN = 1e-9  # a plan so near the bound, as a share of the contribution, is the best
 
 
 class Parts:
@@ -84,24 +87,25 @@ class Parts:
 
     def with_columns(self, columns: list[Column]) -> Answer:
         """The best plan with extra columns to use or not; they stand at the end."""
-        base, wider = self.answer(), self.matrix.with_columns(columns)
-        extra = wider.shape[1] - self.matrix.shape[1]
-        basis = None
+        return self.beside(self.matrix.with_columns(columns))
+
+    def beside(self, other: Matrix, stop: threading.Event | None = None) -> Answer:
+        """The best plan of a matrix of the same rows and columns, and maybe more at the end, found from this one."""
+        base, extra, basis = self.answer(), other.shape[1] - self.matrix.shape[1], None
         if len(self.places) == 1:
             self.let_go()
             known = self.answers[0].basis or self._at(0).basis
             basis = np.append(known[0], np.zeros(extra, dtype="int8")), known[1]
         found = np.append(base.values, np.zeros(extra)) if self.matrix.integer.any() else None
-        return Loaded(wider, basis, large=self.large, effort=self.effort, found=found).answer()
+        return Loaded(other, basis, large=self.large, effort=self.effort, found=found, stop=stop).answer()
 
-    def prices(self, cost: np.ndarray) -> np.ndarray:
-        """The part of each shadow price of the plan that the costs `cost` make up."""
+    def prices(self, costs: np.ndarray) -> np.ndarray:
+        """The part of each shadow price of the plan that each row of `costs` makes up."""
         self.answer()
-        found = np.zeros(self.matrix.shape[0])
+        found, every = np.zeros((len(costs), self.matrix.shape[0])), slice(None)
         for number, (rows, columns) in enumerate(self.places):
-            found[slice(None) if rows is None else rows] = self._at(number).prices(
-                cost if columns is None else cost[columns]
-            )
+            mine = costs[:, every if columns is None else columns]
+            found[:, every if rows is None else rows] = self._at(number).prices(mine)
         return found
 
     def let_go(self) -> None:
@@ -194,6 +198,28 @@ class Solution:
         if name in self.matrix.empty:
             return np.zeros(0), None
         raise KeyError(f"the model has no {name!r}")
+
+
+def built(network: Network) -> pyo.ConcreteModel:
+    """The supply model of `network`, its rules held for the accelerator."""
+    return build(network, held, set_of)
+
+
+def read(book: Book, known: Known, go_on: Callable[[], None] = lambda: None) -> tuple[Network, Any, Matrix]:
+    """The network, model and matrix of a book; `known`: what was made for another; `go_on` may raise in between."""
+    network = Network(book, known)
+    go_on()
+    model = built(network)
+    go_on()
+    whole = matrix(model)
+    go_on()
+    return network, model, whole
+
+
+def solved_anew(book: Book, known: Known, tables: Mapping[str, pd.DataFrame]) -> Solution:
+    """The best plan of a book with other tables, not from any other plan; `known` as in `read`."""
+    network, model, whole = read(book.with_tables(tables), known)
+    return Solution(model, whole, Parts(whole, effort=Effort.of(book)).answer(), network)
 
 
 def solve(model: pyo.ConcreteModel, *, engine: Engine | None = None, effort: Effort | None = None) -> Solution:

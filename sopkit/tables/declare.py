@@ -6,13 +6,15 @@ import ast
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import pandera.pandas as pa
 
 from sopkit.errors import Finding, FindingsError, nearest
+
+if TYPE_CHECKING:
+    import pandera.pandas as pa
 
 KINDS: dict[str, tuple[str, str, Any]] = {  # dtype, what may stand in a cell, what an empty one holds
     "text": ("object", "text", ""),
@@ -150,15 +152,6 @@ class Column:
         """Whether a checked cell may hold NaN or NaT."""
         return not self.required and self.kind not in ("text", "choice", "whole", "flag")
 
-    def pandera(self) -> pa.Column:
-        """The column as pandera checks it."""
-        return pa.Column(
-            self.dtype,
-            checks=[pa.Check(holds, error=words, ignore_na=False) for words, holds in self.rules],
-            nullable=self.may_lack,
-            metadata={"unit": self.unit, "meaning": self.meaning, "example": self.example},
-        )
-
 
 def _in_order(key: list[np.ndarray]) -> bool:
     """Whether rows stand sorted already, which most tables are; False where it cannot be told."""
@@ -227,12 +220,13 @@ class Table:
     @cached_property
     def schema(self) -> pa.DataFrameSchema:
         """The table as a pandera schema (kinds, bounds, choices, uniqueness of the key)."""
-        return pa.DataFrameSchema(
-            {column.name: column.pandera() for column in self.columns},
-            unique=list(self.key) or None,
-            strict=True,
-            name=self.name,
-        )
+        import pandera.pandas as pa  # late: only what is wrong needs it
+
+        def rules(column: Column) -> list[pa.Check]:
+            return [pa.Check(holds, error=words, ignore_na=False) for words, holds in column.rules]
+
+        columns = {one.name: pa.Column(one.dtype, rules(one), nullable=one.may_lack) for one in self.columns}
+        return pa.DataFrameSchema(columns, unique=list(self.key) or None, strict=True, name=self.name)
 
     def empty(self) -> pd.DataFrame:
         """The table without rows, every column with its dtype."""
@@ -277,17 +271,7 @@ class Table:
 
         At most SHOWN_PER_RULE cells a rule; a row whose key stood in a row above is one finding.
         """
-        found: list[Finding] = []
-        try:
-            if not self._holds(frame):
-                self.schema.validate(frame, lazy=True)
-        except pa.errors.SchemaErrors as errors:
-            cases = errors.failure_cases.astype({"check": str})
-            for (_, check), group in cases.groupby(["column", "check"], dropna=False, sort=False):
-                if check != "multiple_fields_uniqueness":
-                    found += self._of_cases(group.head(SHOWN_PER_RULE), len(group))
-            if cases["check"].eq("multiple_fields_uniqueness").any():
-                found += self._of_keys(frame)
+        found = [] if self._holds(frame) else [*self._broken(frame)]
         for later, earlier in self.not_before:
             for row in np.flatnonzero(frame[later] < frame[earlier])[:SHOWN_PER_RULE]:
                 value, allowed = str(frame[later].iloc[row])[:10], f"{self[later].allowed}, not before {earlier}"
@@ -312,6 +296,20 @@ class Table:
             for column in self
             for values in [frame[column.name].to_numpy()]
         )
+
+    def _broken(self, frame: pd.DataFrame) -> Iterator[Finding]:
+        """What pandera finds in a frame for which not everything holds."""
+        from pandera.errors import SchemaErrors
+
+        try:
+            self.schema.validate(frame, lazy=True)
+        except SchemaErrors as errors:
+            cases = errors.failure_cases.astype({"check": str})
+            for (_, check), group in cases.groupby(["column", "check"], dropna=False, sort=False):
+                if check != "multiple_fields_uniqueness":
+                    yield from self._of_cases(group.head(SHOWN_PER_RULE), len(group))
+            if cases["check"].eq("multiple_fields_uniqueness").any():
+                yield from self._of_keys(frame)
 
     def _of_cases(self, cases: pd.DataFrame, count: int) -> Iterator[Finding]:
         for case in cases.itertuples():

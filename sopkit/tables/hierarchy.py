@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -23,20 +23,18 @@ PERIODS = {*LEVELS["month"], "year"}
 
 def fiscal_years(months: pd.Series, company: Company) -> pd.Series:
     """The fiscal year of each month, named after the calendar year in which it ends: `FY2027`."""
-    return "FY" + _fiscal(months, company).dt.year.astype(str)
+    return _fiscal(months, company, lambda month: f"FY{month // 12}")
 
 
 def quarters(months: pd.Series, company: Company) -> pd.Series:
     """The fiscal quarter of each month: `FY2027 Q2`. Sorted as text, quarters are in order of time."""
-    fiscal = _fiscal(months, company)
-    return "FY" + fiscal.dt.year.astype(str) + " Q" + fiscal.dt.quarter.astype(str)
+    return _fiscal(months, company, lambda month: f"FY{month // 12} Q{month % 12 // 3 + 1}")
 
 
-def _fiscal(months: pd.Series, company: Company) -> pd.Series:
-    """Months moved so that the fiscal year is the calendar year of the result."""
-    shift = (13 - company.fiscal_year_start) % 12
-    periods = pd.Series(months).dt.to_period("M") + shift
-    return periods.dt.to_timestamp()
+def _fiscal(months: pd.Series, company: Company, name: Callable[[int], str]) -> pd.Series:
+    """The name of each month, counted from year 0 and moved so that the fiscal year is that of the calendar."""
+    moved = months.dt.year * 12 + months.dt.month - 1 + (13 - company.fiscal_year_start) % 12
+    return moved.map({month: name(month) for month in moved.unique()}).astype(object)
 
 
 def with_levels(frame: pd.DataFrame, tables: Mapping[str, pd.DataFrame], company: Company) -> pd.DataFrame:

@@ -14,24 +14,12 @@ from sopkit.cycle import Cycle, followup, signatures
 from sopkit.cycle.checklist import blocking
 from sopkit.tables import STAGES, TABLES
 from sopkit.words import divided
-from sopkit.workbench.forms import (
-    LABEL,
-    WIDE,
-    _button,
-    _choice,
-    _Form,
-    _month_options,
-    _offer_in,
-    _people,
-    _person,
-    _Shown,
-    _words,
-)
+from sopkit.workbench import forms
 
 MOST = 90  # letters of an action in a list to choose from
 
 
-class DecisionRoom(_Form):
+class DecisionRoom(forms.Form):
     """The executive meeting: its agenda, each question with its options side by side, and the answer to it.
 
     An answer says which option, why, who decided, what it should bring, who disagreed and why, and who carries it out
@@ -43,20 +31,20 @@ class DecisionRoom(_Form):
         from sopkit import decide
 
         super().__init__(cycle)
-        self.book = cycle.book
-        self.agenda = _Shown()
+        self.book = cycle.given
+        self.agenda = forms.Shown()
         results = self.book["scenario_results"]
         self.titles = results.drop_duplicates("scenario").set_index("scenario")["title"]
         self.questions = decide.questions(self.book)
-        self.question = _choice("Question", [(asked.question, at) for at, asked in enumerate(self.questions)])
-        self.side, self.events = _Shown(), _Shown()
-        self.option = _choice("Decision", [])
-        self.reason = _words("Reason", "why this option, in a sentence")
-        self.expected = _words("Expected effect", "what it should bring; judged next cycle")
-        self.dissent = _words("Dissent", "who disagreed, and why; else empty")
-        self.by = _person("Decided by", _people(cycle, "decide"))
-        self.owner = _choice("Carried out by", [("as asked", ""), *_people(cycle)])
-        self.due = _choice("Due", [("as asked", None), *_month_options(cycle.months)])
+        self.question = forms.choice("Question", [(asked.question, at) for at, asked in enumerate(self.questions)])
+        self.side, self.events = forms.Shown(), forms.Shown()
+        self.option = forms.choice("Decision", [])
+        self.reason = forms.text("Reason", "why this option, in a sentence")
+        self.expected = forms.text("Expected effect", "what it should bring; judged next cycle")
+        self.dissent = forms.text("Dissent", "who disagreed, and why; else empty")
+        self.by = forms.person("Decided by", forms.people(cycle, "decide"))
+        self.owner = forms.choice("Carried out by", [("as asked", ""), *forms.people(cycle)])
+        self.due = forms.choice("Due", [("as asked", None), *forms.months(cycle)])
         self._finish("Store decision")
         self.actions = ActionForm(cycle)
         self.sign = SignForm(cycle, ["decide"])
@@ -68,7 +56,7 @@ class DecisionRoom(_Form):
 
     def _offer_options(self, _: Any = None) -> None:
         asked = self.questions[self.question.value]
-        _offer_in(self.option, [("not decided yet", ""), *((self.titles[code], code) for code in asked.options)])
+        forms.offer_in(self.option, [("not decided yet", ""), *((self.titles[code], code) for code in asked.options)])
         self._side_by_side()
 
     def _side_by_side(self) -> None:
@@ -83,21 +71,16 @@ class DecisionRoom(_Form):
         from sopkit import decide
 
         asked = self.questions[self.question.value]
+        status = "approved" if self.option.value else decide.UNDECIDED
         fields = {
-            "question": asked.question,
-            "option": self.option.value,
-            "reason": self.reason.value.strip(),
-            "owner": self.owner.value or asked.owner,
-            "due": self.due.value,
-            "expected_effect": self.expected.value,
-            "dissent": self.dissent.value,
-            "status": "approved" if self.option.value else decide.UNDECIDED,
-        }
+            "question": asked.question, "option": self.option.value, "reason": self.reason.value.strip(),
+            "owner": self.owner.value or asked.owner, "due": self.due.value, "expected_effect": self.expected.value,
+            "dissent": self.dissent.value, "status": status,
+        }  # fmt: skip
         needed = {"a reason": fields["reason"], "who decided": self.by.value}
         missing = [what for what, given in needed.items() if not given]
         if missing:
-            self.message.say(f"Nothing was stored. Say {' and '.join(missing)}.", wrong=True)
-            return
+            return self.message.say(f"Nothing was stored. Say {' and '.join(missing)}.", wrong=True)
         number = signatures.decide(self.cycle, fields, by=self.by.value)
         self.book = self.cycle.book
         self.reason.value = self.expected.value = self.dissent.value = ""  # first: what is typed from here on stays
@@ -105,11 +88,9 @@ class DecisionRoom(_Form):
         plan = self.cycle.save(decide.plan(self.book), anew=True)
         log = plan["decision_log"]
         left = int((log["status"] == decide.UNDECIDED).sum())
-        self.message.say(
-            f"Decision {number} by {self.by.value} is stored: {self.option.label}. "
-            + (f"{left} of {len(log)} questions are open: the plan is a draft. " if left else "The plan is decided. ")
-            + "Stage publish is now stale."
-        )
+        stands = f"{left} of {len(log)} questions are open: the plan is a draft." if left else "The plan is decided."
+        told = f"Decision {number} by {self.by.value} is stored: {self.option.label}."
+        self.message.say(f"{told} {stands} Stage publish is now stale.")
         self._show(plan)
         self._side_by_side()
 
@@ -123,50 +104,30 @@ class DecisionRoom(_Form):
         late = set(decided["decision_log"].loc[figures.overdue(decided), "question"])
         status = log["status"].mask(log["question"].isin(late), figures.OVERDUE)
         left = int(log["status"].eq("undecided").sum())
-        self.agenda.show(
-            charts.table(
-                log.assign(number=[str(at) for at in range(1, len(log) + 1)], status=status),
-                {"number": "No.", "question": "Question", "owner": "Owner", "due": "Due", "status": "Status"},
-                title="Agenda",
-                look_for=f"{words.sentence(words.several(left, 'question'))} to decide."
-                if left
-                else "Every question is decided.",
-                none="Nothing is to be decided.",
-            )
-        )
-        recorded = log.assign(decided=log["option"].map(self.titles).fillna("open"))
-        self.shown.show(
-            charts.table(
-                recorded,
-                {
-                    "question": "Question",
-                    "decided": "Decision",
-                    "reason": "Reason",
-                    "decided_by": "Decided by",
-                    "owner": "Carried out by",
-                    "due": "Due",
-                    "expected_effect": "Expected effect",
-                    "dissent": "Dissent",
-                },
-                title="What stands decided",
-                look_for="",
-                none="Nothing is to be decided.",
-            )
-        )
+        told = f"{words.sentence(words.several(left, 'question'))} to decide." if left else "Every question is decided."
+        show = {"number": "No.", "question": "Question", "owner": "Owner", "due": "Due", "status": "Status"}
+        rows, none = log.assign(number=forms.counted(log), status=status), "Nothing is to be decided."
+        self.agenda.show(charts.table(rows, show, title="Agenda", look_for=told, none=none))
+        columns = "question option reason decided_by owner due expected_effect dissent"
+        answers = charts.columns_of("decision_log", columns, option="Decision", owner="Carried out by")
+        rows = log.assign(option=log["option"].map(self.titles).fillna("open"))
+        self.shown.show(charts.table(rows, answers, title="What stands decided", none=none))
 
 
-class ActionForm(_Form):
+class ActionForm(forms.Form):
     """Who does what by when: an action of one's own, one that the plan proposes, or a later word about one."""
 
     def __init__(self, cycle: Cycle) -> None:
         super().__init__(cycle)
-        self.about = _choice("Action", [])
-        self.what = _words("What", "what is to be done")
-        self.who = widgets.SelectMultiple(description="Who", options=_people(cycle), rows=4, style=LABEL, layout=WIDE)
-        self.due = widgets.DatePicker(description="Due", style=LABEL, layout=WIDE)
-        self.status = _choice("Status", [(word, word) for word in TABLES["actions"]["status"].choices])
-        self.comment = _words("Comment", "what is to be known; @name for whom")
-        self.by = _person("Recorded by", _people(cycle))
+        self.about = forms.choice("Action", [])
+        self.what = forms.text("What", "what is to be done")
+        self.who = widgets.SelectMultiple(
+            description="Who", options=forms.people(cycle), rows=4, style=forms.LABEL, layout=forms.WIDE
+        )
+        self.due = widgets.DatePicker(description="Due", style=forms.LABEL, layout=forms.WIDE)
+        self.status = forms.choice("Status", [(word, word) for word in TABLES["actions"]["status"].choices])
+        self.comment = forms.text("Comment", "what is to be known; @name for whom")
+        self.by = forms.person("Recorded by", forms.people(cycle))
         self._finish("Store action")
         self._lay_out("Who does what by when", level=4)
         self.about.observe(self._pick, "value")
@@ -179,7 +140,7 @@ class ActionForm(_Form):
         self.standing, self.proposed = actions.standing(book["actions"]), actions.proposed(book)
         known = [(f"{number}. {row.what}", number) for number, row in self.standing.iterrows()]
         new = [(f"proposed: {row.what}", row.origin) for row in self.proposed.itertuples()]
-        _offer_in(self.about, [("a new one", ""), *((label[:MOST], value) for label, value in known + new)])
+        forms.offer_in(self.about, [("a new one", ""), *((label[:MOST], value) for label, value in known + new)])
         self.shown.show(figures.board(book))
 
     def _pick(self, _: Any = None) -> None:
@@ -211,23 +172,23 @@ class ActionForm(_Form):
         self.message.say(f"Action {number} is stored. sopkit actions drafts a mail and a calendar for each person.")
 
 
-class SignForm(_Form):
+class SignForm(forms.Form):
     """A signature on a stage exactly as its tables are now; who may sign it is in table people."""
 
     def __init__(self, cycle: Cycle, stages: Sequence[str], done: Callable[[], None] = lambda: None) -> None:
         super().__init__(cycle)
         self._done = done
-        self.stage = _choice("Stage", [(stage, stage) for stage in stages])
-        self.by = _person("Signed by", [])
-        self.note = _words("Remark", "stands beside the signature")
-        self.because = _words("Signed because", "only where its checklist is not true")
+        self.stage = forms.choice("Stage", [(stage, stage) for stage in stages])
+        self.by = forms.person("Signed by", [])
+        self.note = forms.text("Remark", "stands beside the signature")
+        self.because = forms.text("Signed because", "only where its checklist is not true")
         self._finish("Sign")
         self._lay_out("Sign a stage as it is now", level=4)
         self.stage.observe(self._offer, "value")
         self._offer()
 
     def _offer(self, _: Any = None) -> None:
-        _offer_in(self.by, [("choose a person", ""), *_people(self.cycle, self.stage.value)])
+        forms.offer_in(self.by, [("choose a person", ""), *forms.people(self.cycle, self.stage.value)])
 
     def _store(self) -> None:
         if not self.by.value:
@@ -239,13 +200,13 @@ class SignForm(_Form):
         self._done()
 
 
-class Checklist(_Form):
+class Checklist(forms.Form):
     """What still blocks publication, in the order of doing, with who is waited for; a stage can be signed here."""
 
     def __init__(self, cycle: Cycle) -> None:
         super().__init__(cycle)
-        self.shown = _Shown()
-        self.again = _button("Look again")
+        self.shown = forms.Shown()
+        self.again = forms.button("Look again")
         self.sign = SignForm(cycle, [stage.name for stage in STAGES], self._told)
         self.again.on_click(lambda _: self._told())
         self._told()
@@ -253,12 +214,9 @@ class Checklist(_Form):
 
     def _told(self) -> None:
         left = blocking(self.cycle)
-        self.shown.show(
-            charts.table(
-                left.assign(number=[str(at) for at in range(1, len(left) + 1)]),
-                {"number": "No.", "what": "What blocks", "waits for": "Waits for", "next": "Next"},
-                title="Before it can be published",
-                look_for=f"{words.sentence(words.several(len(left), 'thing'))} to do first.",
-                none="Nothing blocks publication.",
-            )
-        )
+        self.shown.show(charts.table(
+            left.assign(number=forms.counted(left)),
+            {"number": "No.", "what": "What blocks", "waits for": "Waits for", "next": "Next"},
+            title="Before it can be published", none="Nothing blocks publication.",
+            look_for=f"{words.sentence(words.several(len(left), 'thing'))} to do first.",
+        ))  # fmt: skip

@@ -82,9 +82,7 @@ class TypedOver:
     `total` keeps the shape over the months. Steps can be undone. `base` is never changed; `now` is what stands typed.
     """
 
-    def __init__(
-        self, base: np.ndarray, lines: Iterable[Line], columns: Sequence[str], *, unit: str, total: str
-    ) -> None:
+    def __init__(self, base: np.ndarray, lines: Iterable[Line], columns: Sequence[str], *, unit: str, total: str):
         """`columns` name those of `base`; `total` the sum of them, empty for none; `unit` is said in sentences."""
         self.base = self.now = base
         self.lines = {line.row.id: line for line in lines}
@@ -220,10 +218,8 @@ class TypedOver:
 class Draft(TypedOver):
     """The consensus of `plan` as lines that can be typed over; `plan` itself is never changed.
 
-    Lines: everything, families, products, product in market. Columns: the planned months, then all of them together. A
-    number typed into a line is spread over the rows below it in proportion to what stands there, by the very rule of
-    stored overrides (`demand.consensus.spread`), so that sums are exact; one into the last column keeps the shape over
-    the months. Steps can be undone. `overrides` are the fields of the records that would store the draft.
+    Lines: everything, families, products, product in market. Columns: the planned months, then all of them together.
+    `overrides` are the fields of the records that would store the draft.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -232,13 +228,9 @@ class Draft(TypedOver):
         frame = book.sort_values(["family", "product", "market", "month"], kind="stable")
         self.pairs = frame.drop_duplicates(["product", "market"]).reset_index(drop=True)
         self.price = self._matrix(frame, "price")
-        super().__init__(
-            self._matrix(frame, "consensus"),
-            product_lines(plan, self.pairs),
-            [words.month_name(month) for month in self.months],
-            unit=plan.units,
-            total=words.span(self.months[0], self.months[-1]) if self.months else "",
-        )
+        total = words.span(self.months[0], self.months[-1]) if self.months else ""
+        base, names = self._matrix(frame, "consensus"), [words.month_name(month) for month in self.months]
+        super().__init__(base, product_lines(plan, self.pairs), names, unit=plan.units, total=total)
         self._made_of = self._parts(frame)
         self.details = list(self._made_of)
 
@@ -268,14 +260,10 @@ class Draft(TypedOver):
 
     def _override(self, entry: Entry) -> dict[str, Any]:
         scope = self.lines[entry.line].scope
-        return {
-            "level": next((level for level in SCOPE if level in scope), "total"),
-            **{name: scope.get(name, "") for name in SCOPE},
-            "first_month": self.months[entry.first],
-            "last_month": self.months[entry.last],
-            "action": entry.action,
-            "amount": entry.amount,
-        }
+        months = {"first_month": self.months[entry.first], "last_month": self.months[entry.last]}
+        level = next((level for level in SCOPE if level in scope), "total")
+        where = {name: scope.get(name, "") for name in SCOPE}
+        return {"level": level, **where, **months, "action": entry.action, "amount": entry.amount}
 
     def overlapping(self, others: pd.DataFrame) -> list[str]:
         """What overrides `others` say about cells that the draft changes too: a sentence each, both values in it."""
@@ -286,10 +274,9 @@ class Draft(TypedOver):
             for entry in self.entries:
                 line = self.lines[entry.line]
                 if rows[line.start : line.stop].any() and months[entry.first : entry.last + 1].any():
-                    found.append(
-                        f"{other.author} stored {other.action} {other.amount:,g} meanwhile "
-                        f"({words.span(other.first_month, other.last_month)}: {other.reason}); you typed "
-                        f"{entry.action} {entry.amount:,g} into {line.row.label}, "
-                        f"{words.span(self.months[entry.first], self.months[entry.last])}."
-                    )
+                    when = words.span(other.first_month, other.last_month)
+                    theirs = f"stored {other.action} {other.amount:,g} meanwhile ({when}: {other.reason})"
+                    when = words.span(self.months[entry.first], self.months[entry.last])
+                    ours = f"you typed {entry.action} {entry.amount:,g} into {line.row.label}, {when}"
+                    found.append(f"{other.author} {theirs}; {ours}.")
         return list(dict.fromkeys(found))

@@ -7,27 +7,14 @@ from typing import Any
 import ipywidgets as widgets
 
 from sopkit import charts, words
-from sopkit.charts import Show
 from sopkit.collect import around, collect
 from sopkit.collect.collected import Collected
 from sopkit.cycle import Cycle
-from sopkit.tables import INPUTS
-from sopkit.workbench.forms import (
-    ALL,
-    LABEL,
-    MOST_OFFERED,
-    _button,
-    _choice,
-    _Form,
-    _month_options,
-    _offer_in,
-    _person,
-    _Shown,
-    _words,
-)
+from sopkit.tables import INPUTS, TABLES
+from sopkit.workbench import forms
 
 
-class FindingsBrowser(_Form):
+class FindingsBrowser(forms.Form):
     """What is wrong with the data, finding by finding; `collected` is what was read last, for the cells below.
 
     A finding is shown in its file, with the rows around it. Who corrects the file reads it again here; who plans
@@ -38,20 +25,21 @@ class FindingsBrowser(_Form):
     def __init__(self, cycle: Cycle, collected: Collected) -> None:
         super().__init__(cycle)
         self.collected, self._memory = collected, {}  # type: ignore[var-annotated]
-        self.severity = _choice("Show", [("errors and warnings", ALL), ("errors", "error"), ("warnings", "warning")])
-        self.table = _choice("Table", [("every table", ALL)])
-        self.contains = _words("Contains", "a column, a value or a word")
-        self.finding = widgets.Select(
-            description="Finding", rows=8, style=LABEL, layout=widgets.Layout(width="min(70em, 100%)")
-        )
-        self.again = _button("Read the files again", "After a correction in the file")
-        self.shown = _Shown()
-        self.statement = _words("Assume", "how it is planned around")
-        self.about = _choice("In place of", [("no table", ALL), *((one.name, one.name) for one in INPUTS)])
-        self.owner = _person("Owner", [(name, name) for name in self._owners()])
-        self.expires = _choice("Holds", [("until declared anew", None), *_until(cycle)])
+        kinds = [("errors and warnings", forms.ALL), ("errors", "error"), ("warnings", "warning")]
+        self.severity = forms.choice("Show", kinds)
+        self.table = forms.choice("Table", [("every table", forms.ALL)])
+        self.contains = forms.text("Contains", "a column, a value or a word")
+        wide = widgets.Layout(width="min(70em, 100%)")
+        self.finding = widgets.Select(description="Finding", rows=8, style=forms.LABEL, layout=wide)
+        self.again = forms.button("Read the files again", "After a correction in the file")
+        self.shown = forms.Shown()
+        self.statement = forms.text("Assume", "how it is planned around")
+        self.about = forms.choice("In place of", [("no table", forms.ALL), *((one.name, one.name) for one in INPUTS)])
+        people = collected.tables.get("people", TABLES["people"].empty())["name"]
+        self.owner = forms.person("Owner", [(name, name) for name in sorted(people)])
+        self.expires = forms.choice("Holds", [("until declared anew", None), *forms.months(cycle, "up to cycle {}")])
         self._finish("Declare assumption")
-        self.recorded = widgets.HTML()
+        self.recorded = forms.Shown()
         self._does(self.again, self._read_again, self.message)
         for picker in (self.severity, self.table, self.contains):
             picker.observe(self._offer, "value")
@@ -60,24 +48,22 @@ class FindingsBrowser(_Form):
         self._show_recorded()
         self._lay_out("Go through the findings")
 
-    def _owners(self) -> list[str]:
-        people = self.collected.tables.get("people")
-        return [] if people is None else sorted(people["name"])
-
     # findings ----------------------------------------------------------------------------------------------------
 
     def _offer(self, change: Any = None) -> None:
         found, words_ = self.collected.findings, self.contains.value.strip().casefold()
         if change is None:
-            self.table.options = [("every table", ALL), *((one, one) for one in sorted(found["table"].unique()))]
+            self.table.options = [("every table", forms.ALL), *((one, one) for one in sorted(found["table"].unique()))]
         for column in ("severity", "table"):
             if chosen := getattr(self, column).value:
                 found = found[found[column] == chosen]
         if words_:
             cells = found[["column", "value", "rule", "fix"]].astype(str).to_numpy()
             found = found[[words_ in " ".join(row).casefold() for row in cells]]
-        _offer_in(self.finding, ((_line(row), row.Index) for row in found.head(MOST_OFFERED).itertuples()))
-        more = f"; the first {MOST_OFFERED:,} are offered: choose a table" if len(found) > MOST_OFFERED else ""
+        forms.offer_in(self.finding, ((_line(row), row.Index) for row in found.head(forms.MOST_OFFERED).itertuples()))
+        more = (
+            f"; the first {forms.MOST_OFFERED:,} are offered: choose a table" if len(found) > forms.MOST_OFFERED else ""
+        )
         self.message.say(f"{words.sentence(words.several(len(found), 'finding'))}{more}.")
         self._show()
 
@@ -90,16 +76,10 @@ class FindingsBrowser(_Form):
         if column and len(lines):
             here = lines["row"] == str(row["row"])
             lines[column] = lines[column].mask(here, "» " + lines[column] + " «")
-        self.shown.show(
-            charts.table(
-                lines,
-                {name: Show("Row" if name == "row" else name) for name in lines},
-                title=f"The finding in its file: {place}" if place else f"Table {row['table']}",
-                look_for=f"{words.sentence(row['rule'])}. {row['fix']}",
-                shows=["actual"],
-                none=f"{words.sentence(row['rule'])}. {row['fix']}",
-            )
-        )
+        told = f"{words.sentence(row['rule'])}. {row['fix']}"
+        title = f"The finding in its file: {place}" if place else f"Table {row['table']}"
+        show = {name: "Row" if name == "row" else name for name in lines}
+        self.shown.show(charts.table(lines, show, title=title, look_for=told, shows=["actual"], none=told))
 
     def _read_again(self) -> None:
         """The company's files as they stand now; what did not change is not read a second time."""
@@ -118,14 +98,9 @@ class FindingsBrowser(_Form):
     # assumptions -------------------------------------------------------------------------------------------------
 
     def _store(self) -> None:
-        number = self.cycle.records.add(
-            "declared_assumptions",
-            author=self.owner.value,
-            cycle=self.cycle.cycle,
-            statement=self.statement.value,
-            stands_for=self.about.value,
-            expires=self.expires.value,
-        )
+        told = {"statement": self.statement.value, "stands_for": self.about.value, "expires": self.expires.value}
+        by = {"author": self.owner.value, "cycle": self.cycle.cycle}
+        number = self.cycle.records.add("declared_assumptions", **by, **told)
         self.statement.value = ""
         self._read_again()
         self._show_recorded()
@@ -137,11 +112,7 @@ class FindingsBrowser(_Form):
         recorded = self.cycle.read("declared_assumptions").drop_duplicates("statement", keep="last")
         show = {"statement": "Assumption", "stands_for": "In place of", "author": "Owner", "expires": "Holds until"}
         none = "Nothing is assumed but what stands in company.yaml."
-        self.recorded.value = charts.table(recorded, show, title="Assumptions declared here", none=none)._repr_html_()
-
-
-def _until(cycle: Cycle) -> list[tuple[str, Any]]:
-    return [(f"up to cycle {name}", month) for name, month in _month_options(cycle.months)]
+        self.recorded.show(charts.table(recorded, show, title="Assumptions declared here", none=none))
 
 
 def _line(row: Any) -> str:

@@ -26,38 +26,41 @@ CELL = ["month", "product", "market"]
 MOST_OFFERED = 300  # a longer list is slow in a browser and read by nobody: the pickers narrow it
 
 
-def _choice(label: str, options: Iterable[tuple[str, Any]]) -> widgets.Dropdown:
+def choice(label: str, options: Iterable[tuple[str, Any]]) -> widgets.Dropdown:
+    """One of several, the first chosen."""
     offered = list(options)  # without an index, an option whose value is None is not shown as chosen
     first = 0 if offered else None
     return widgets.Dropdown(description=label, options=offered, index=first, style=LABEL, layout=WIDE)
 
 
-def _offer_in(picker: widgets.Dropdown, options: Iterable[tuple[str, Any]]) -> None:
+def offer_in(picker: widgets.Dropdown, options: Iterable[tuple[str, Any]]) -> None:
     """Offer other options and choose the first: a picker that once offered none would go on choosing none."""
     picker.options = list(options)
     picker.index = 0 if picker.options else None
 
 
-def _button(label: str, tip: str = "", *, primary: bool = False, disabled: bool = False) -> widgets.Button:
+def button(label: str, tip: str = "", *, primary: bool = False, disabled: bool = False) -> widgets.Button:
+    """A button as wide as its label."""
     style, fits = "primary" if primary else "", widgets.Layout(width="max-content")
     return widgets.Button(description=label, tooltip=tip, button_style=style, disabled=disabled, layout=fits)
 
 
-def _stop(label: str, tip: str = "") -> widgets.Button:
+def stop_button(label: str, tip: str = "") -> widgets.Button:
     """Ends what is under way, asleep until then; any other press waits for what was typed before it (freshness.js)."""
-    return _button(label, tip, disabled=True).add_class("sopkit-stop")
+    return button(label, tip, disabled=True).add_class("sopkit-stop")
 
 
-def _words(label: str, hint: str) -> widgets.Text:
+def text(label: str, hint: str) -> widgets.Text:
+    """A line to type into."""
     return widgets.Text(description=label, placeholder=hint, style=LABEL, layout=WIDE)
 
 
-def _names(frame: pd.DataFrame, code: str) -> list[tuple[str, str]]:
+def named(frame: pd.DataFrame, code: str) -> list[tuple[str, str]]:
     """(what people read, code) of a table with a code and a name."""
     return [(f"{row[code]}  {row['name']}".strip(), row[code]) for row in frame.to_dict("records")]
 
 
-def _people(cycle: Cycle, may_sign: str = "") -> list[tuple[str, str]]:
+def people(cycle: Cycle, may_sign: str = "") -> list[tuple[str, str]]:
     """(what people read, name) of everybody, or of those who may sign a stage."""
     people = cycle.read("people")
     if may_sign:
@@ -65,23 +68,31 @@ def _people(cycle: Cycle, may_sign: str = "") -> list[tuple[str, str]]:
     return [(f"{person['name']}, {person['role']}", person["name"]) for person in people.to_dict("records")]
 
 
-def _person(label: str, people: Iterable[tuple[str, str]]) -> widgets.Dropdown:
+def person(label: str, people: Iterable[tuple[str, str]]) -> widgets.Dropdown:
     """Somebody has to be named: nobody is chosen in advance."""
-    return _choice(label, [("choose a person", ""), *people])
+    return choice(label, [("choose a person", ""), *people])
 
 
-def _month_options(months: Iterable[pd.Timestamp]) -> list[tuple[str, pd.Timestamp]]:
-    return [(words.month_name(month), month) for month in months]
+def months(cycle: Cycle, told: str = "{}") -> list[tuple[str, pd.Timestamp]]:
+    """(what people read, month) of the planned months."""
+    return [(told.format(words.month_name(month)), month) for month in cycle.months]
 
 
-def _numbered(what: str, numbers: list[int]) -> str:
+def counted(frame: pd.DataFrame) -> list[str]:
+    """The numbers of rows, from 1 on."""
+    return [str(at) for at in range(1, len(frame) + 1)]
+
+
+def numbered(what: str, numbers: list[int]) -> str:
+    """Which records were stored: `Override 7`, `Overrides 7 to 9`."""
     return f"{what} {numbers[0]}" if len(numbers) == 1 else f"{what}s {numbers[0]} to {numbers[-1]}"
 
 
-class _Message(widgets.HTML):
+class Message(widgets.HTML):
     """One line that says what happened; a screen reader speaks it."""
 
     def say(self, text: str, wrong: bool = False) -> None:
+        """Say what happened, or what is `wrong`."""
         colour = "#a33" if wrong else "#1b6e3c"
         lines = "<br>".join(html.escape(line) for line in text.splitlines())
         self.value = f'<div role="{"alert" if wrong else "status"}" style="color:{colour}">{lines}</div>'
@@ -95,28 +106,34 @@ class _Message(widgets.HTML):
         self.say("\n".join(["Nothing was stored.", *(" ".join(line.split()) for line in lines)]), wrong=True)
 
 
-class _Shown(widgets.HTML):
+class Shown(widgets.HTML):
     """A figure under controls: dimmed and marked from when one of them moves until it is made again."""
 
     def show(self, figure: Figure) -> None:
+        """Show a figure in the place of the last one."""
         self.value = figure._repr_html_()
 
     def stale(self, why: str) -> None:
+        """Mark what is shown, with the reason."""
         self.value = re.sub(r"<figure( data-stale=\"[^\"]*\")?", f'<figure data-stale="{html.escape(why)}"', self.value)
 
 
-class _Control(widgets.VBox):
+class Control(widgets.VBox):
     """What a person works with; a headless run keeps what it shows as a static table, for nobody will click there."""
 
     def _repr_mimebundle_(self, **more: Any) -> Any:
         still = "".join(one.value for one in self.children if isinstance(one, widgets.HTML) and one.value)
         if os.environ.get("SOPKIT_RUNNER"):
             return {"text/html": still, "text/plain": type(self).__name__}
-        begin()  # while the person still looks at the control, for the figure that follows
+        self._opened()
         return super()._repr_mimebundle_(**more)
 
+    def _opened(self) -> None:
+        """What is worth a wait only where a person looks at the control."""
+        begin()  # for the figure that follows
 
-class _Form(_Control):
+
+class Form(Control):
     """Controls under a heading, in the order in which they were made, a line that says what happened, and figures."""
 
     def __init__(self, cycle: Cycle) -> None:
@@ -134,12 +151,12 @@ class _Form(_Control):
 
     def _finish(self, verb: str) -> None:
         """The button that stores, the line that says what happened, and the figure that shows it."""
-        self.store = _button(verb, primary=True)
-        self.message = _Message()
-        self.shown = _Shown()
+        self.store = button(verb, primary=True)
+        self.message = Message()
+        self.shown = Shown()
         self._does(self.store, self._store, self.message)
 
-    def _does(self, button: widgets.Button, act: Callable[[], None], message: _Message) -> None:
+    def _does(self, button: widgets.Button, act: Callable[[], None], message: Message) -> None:
         """A press of `button` acts, once at a time; an error of ours is a message, never a traceback."""
 
         def pressed(_: Any) -> None:
@@ -164,7 +181,7 @@ class _Form(_Control):
         )
 
 
-class AnswerForm(_Form):
+class AnswerForm(Form):
     """A planner's answer to proposed corrections of history: accepted, refused, or another quantity; why, and by whom.
 
     Several corrections can be answered at once; another quantity is given for one.
@@ -177,27 +194,21 @@ class AnswerForm(_Form):
         super().__init__(cycle)
         self.history = cycle.read("clean_history")
         self.corrections = self._corrections()
-        self.which = _choice("Show", [("what waits for an answer", "waiting"), ("every correction", ALL)])
-        self.product = _choice("Product", [("all products", ALL), *self._touched("products", "product")])
-        self.market = _choice("Market", [("all markets", ALL), *self._touched("markets", "market")])
-        self.correction = widgets.SelectMultiple(
-            description="Corrections", rows=8, style=LABEL, layout=widgets.Layout(width="min(70em, 100%)")
-        )
-        self.answer = _choice(
-            "Answer",
-            [
-                ("choose an answer", ""),
-                ("accepted: it counts as proposed", "accepted"),
-                ("changed: another quantity counts", "changed"),
-                ("refused: what was sold counts", "refused"),
-            ],
-        )
+        self.which = choice("Show", [("what waits for an answer", "waiting"), ("every correction", ALL)])
+        self.product = choice("Product", [("all products", ALL), *self._touched("products", "product")])
+        self.market = choice("Market", [("all markets", ALL), *self._touched("markets", "market")])
+        wide = widgets.Layout(width="min(70em, 100%)")
+        self.correction = widgets.SelectMultiple(description="Corrections", rows=8, style=LABEL, layout=wide)
+        told = {"accepted": "it counts as proposed", "changed": "another quantity counts",
+                "refused": "what was sold counts"}  # fmt: skip
+        answers = [(f"{answer}: {what}", answer) for answer, what in told.items()]
+        self.answer = choice("Answer", [("choose an answer", ""), *answers])
         self.quantity = widgets.FloatText(description="Month counts", disabled=True, style=LABEL, layout=WIDE)
-        self.reason = _words("Reason", "what really happened in that month")
-        self.owner = _person("Owner", _people(cycle))
+        self.reason = text("Reason", "what really happened in that month")
+        self.owner = person("Owner", people(cycle))
         self._finish("Store answer")
-        self.recorded = widgets.HTML()
-        self.recorded.value = answers_given(self.cycle)
+        self.recorded = Shown()
+        self.recorded.show(answers_given(self.cycle))
         self._offer()
         for picker in (self.which, self.product, self.market):
             picker.observe(self._offer, "value")
@@ -217,7 +228,7 @@ class AnswerForm(_Form):
 
     def _touched(self, table: str, code: str) -> list[tuple[str, str]]:
         frame = self.cycle.read(table)
-        return _names(frame[frame[code].isin(self.corrections[code])], code)
+        return named(frame[frame[code].isin(self.corrections[code])], code)
 
     @property
     def _rows(self) -> list[dict[str, Any]]:
@@ -232,22 +243,9 @@ class AnswerForm(_Form):
         if self.which.value:
             answered = pd.MultiIndex.from_frame(self.cycle.read("history_answers")[CELL])
             rows = rows[rows["status"].eq("proposed") & ~pd.MultiIndex.from_frame(rows[CELL]).isin(answered)]
-        self.correction.options = list(
-            (
-                f"{words.month_name(row.month)} · {row.product} · {row.market}: {words.number(row.raw)} → "
-                f"{words.number(row.proposed)} units, {row.method.replace('_', ' ')}, {row.status}",
-                row.Index,
-            )
-            for row in rows.head(MOST_OFFERED).itertuples()
-        )
-        self.message.say(
-            f"{len(rows):,} corrections to choose from, the largest first"
-            + (
-                f"; the first {MOST_OFFERED:,} are offered: choose a product or a market."
-                if len(rows) > MOST_OFFERED
-                else "."
-            )
-        )
+        self.correction.options = [(_told(row), row.Index) for row in rows.head(MOST_OFFERED).itertuples()]
+        more = f"; the first {MOST_OFFERED:,} are offered: choose a product or a market" * (len(rows) > MOST_OFFERED)
+        self.message.say(f"{len(rows):,} corrections to choose from, the largest first{more}.")
         self.correction.index = (0,) if self.correction.options else ()
         self._pick()
 
@@ -265,24 +263,16 @@ class AnswerForm(_Form):
         row = next(iter(self._rows), None)
         self.quantity.disabled = self.answer.value != "changed" or len(self._rows) != 1
         if row is None:
-            self.shown.show(charts.nothing("The correction in its series", "No correction is chosen."))
-            return
+            return self.shown.show(charts.nothing("The correction in its series", "No correction is chosen."))
         mine = self.history[(self.history["product"] == row["product"]) & (self.history["market"] == row["market"])]
         series = {"as sold": mine["raw"], "as it counts": mine["quantity"]}
         if self.answer.value:
             series["with this answer"] = mine["quantity"].mask(mine["month"].eq(row["month"]), self._counts(row))
         frame = mine[["month"]].assign(**series).melt("month", var_name="history", value_name="units")
-        self.shown.show(
-            charts.line(
-                frame,
-                "units",
-                series="history",
-                unit="units",
-                height=200,
-                title=f"The correction in its series: {row['product']} · {row['market']}",
-                look_for=f"{words.month_name(row['month'])}: {row['reason']}.".replace("?.", "?"),
-            )
-        )
+        why = f"{words.month_name(row['month'])}: {row['reason']}.".replace("?.", "?")
+        title = f"The correction in its series: {row['product']} · {row['market']}"
+        about = charts.About(title=title, look_for=why, height=200)
+        self.shown.show(charts.line(frame, "units", series="history", unit="units", **about))
 
     def _store(self) -> None:
         rows, given = self._rows, self.answer.value
@@ -290,51 +280,37 @@ class AnswerForm(_Form):
             return self.message.say("Nothing was stored. Choose a correction first.", wrong=True)
         if given == "changed" and len(rows) > 1:
             return self.message.say("Nothing was stored. Choose one correction to give another quantity.", wrong=True)
-        fields = {"answer": given, "reason": self.reason.value}
-        numbers = self.cycle.records.add_all(
-            "history_answers",
-            [
-                fields
-                | {name: row[name] for name in CELL}
-                | {"quantity": self._counts(row) if given == "changed" else None}
-                for row in rows
-            ],
-            author=self.owner.value,
-            cycle=self.cycle.cycle,
-        )
+        another = self._counts(rows[0]) if given == "changed" else None
+        fields = {"answer": given, "reason": self.reason.value, "quantity": another}
+        answers = [fields | {name: row[name] for name in CELL} for row in rows]
+        by = {"author": self.owner.value, "cycle": self.cycle.cycle}
+        numbers = self.cycle.records.add_all("history_answers", answers, **by)
         first, counts = rows[0], words.number(self._counts(rows[0]))
         self.answer.value, self.reason.value = "", ""
-        self.recorded.value = answers_given(self.cycle)
+        self.recorded.show(answers_given(self.cycle))
         self._offer()
         told = f"are stored: {words.several(len(rows), 'correction')} {given}"
         if len(rows) == 1:
             told = f"is stored: {first['product']} in {first['market']}, {words.month_name(first['month'])}, counts "
-            told += (
-                f"{counts} units once collect has run again; it counts {words.number(first['quantity'])} in the plan"
-            )
-        self.message.say(f"{_numbered('Answer', numbers)} by {self.owner.value} {told}. {self._until_run()}")
+            told += f"{counts} units once collect has run again; "
+            told += f"it counts {words.number(first['quantity'])} in the plan"
+        self.message.say(f"{numbered('Answer', numbers)} by {self.owner.value} {told}. {self._until_run()}")
 
 
-def answers_given(cycle: Cycle) -> str:
-    """Every answer to a month of history, the newest first, as a table."""
+def _told(row: Any) -> str:
+    """A proposed correction in a line."""
+    quantities = f"{words.number(row.raw)} → {words.number(row.proposed)} units"
+    place = f"{words.month_name(row.month)} · {row.product} · {row.market}"
+    return f"{place}: {quantities}, {row.method.replace('_', ' ')}, {row.status}"
+
+
+def answers_given(cycle: Cycle) -> Figure:
+    """Every answer to a month of history, the newest first."""
     recorded = cycle.read("history_answers")
-    holds = ~recorded.duplicated(CELL, keep="last")
-    recorded = recorded.assign(
-        number=recorded["id"].astype(str), holds=holds.map({True: "yes", False: "answered again"})
-    )
-    return charts.table(
-        recorded.iloc[::-1],
-        {
-            "number": "No.",
-            "author": "Owner",
-            "month": "Month",
-            "product": "Product",
-            "market": "Market",
-            "answer": "Answer",
-            "quantity": charts.Show("Counts", "units"),
-            "reason": "Reason",
-            "holds": "Holds",
-        },
-        title="Answers given",
-        none="Nobody has answered yet.",
-    )._repr_html_()
+    holds = recorded.duplicated(CELL, keep="last").map({False: "yes", True: "answered again"})
+    show: dict[str, charts.Show | str] = {
+        "id": "No.", "author": "Owner", "month": "Month", "product": "Product", "market": "Market", "answer": "Answer",
+        "quantity": charts.Show("Counts", "units"), "reason": "Reason", "holds": "Holds",
+    }  # fmt: skip
+    rows = recorded.assign(id=recorded["id"].astype(str), holds=holds).iloc[::-1]
+    return charts.table(rows, show, title="Answers given", none="Nobody has answered yet.")

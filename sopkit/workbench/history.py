@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import ipywidgets as widgets
-
 from sopkit import words
 from sopkit.book import Book
 from sopkit.cycle import Cycle
-from sopkit.workbench.forms import _Form, _numbered, _people, _person, _words, answers_given
+from sopkit.workbench import forms
 from sopkit.workbench.sheet import Sheet
 from sopkit.workbench.typed import HistoryDraft
 
 
-class HistorySheet(_Form):
+class HistorySheet(forms.Form):
     """The newest months of history, typed over like the demand plan: what is typed is stored as planners' answers."""
 
     def __init__(self, cycle: Cycle) -> None:
@@ -21,10 +19,11 @@ class HistorySheet(_Form):
         self.draft = HistoryDraft(Book(read, cycle.company, cycle.cycle))
         label = f"History as it counts, {self.draft.unit}"
         self.sheet = Sheet(self.draft, label=label, corner=self.draft.unit)
-        self.reason = _words("Reason", "what really happened in these months")
-        self.owner = _person("Owner", _people(cycle))
+        self.reason = forms.text("Reason", "what really happened in these months")
+        self.owner = forms.person("Owner", forms.people(cycle))
         self._finish("Store history")
-        self.recorded = widgets.HTML(answers_given(cycle))
+        self.recorded = forms.Shown()
+        self.recorded.show(forms.answers_given(cycle))
         self._lay_out("Type over history, with a reason")
 
     def _store(self) -> None:
@@ -33,8 +32,9 @@ class HistorySheet(_Form):
         rows = [one | {"reason": self.reason.value} for one in answers]
         author, cycle = self.owner.value, self.cycle.cycle
         numbers = self.cycle.records.add_all("history_answers", rows, author=author, cycle=cycle)
-        self.reason.value, self.recorded.value = "", answers_given(self.cycle)
+        self.reason.value = ""
+        self.recorded.show(forms.answers_given(self.cycle))
         self.message.say(
-            f"{_numbered('Answer', numbers)} by {author} stored: {words.several(len(rows), 'month')} of history. "
+            f"{forms.numbered('Answer', numbers)} by {author} stored: {words.several(len(rows), 'month')} of history. "
             f"They count once collect has run again. {self._until_run()}"
         )

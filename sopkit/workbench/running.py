@@ -19,54 +19,47 @@ from sopkit.cycle import Cycle
 from sopkit.errors import StageError
 from sopkit.kpis import LOWER, MEASURES
 from sopkit.tables import STAGES, TABLES
-from sopkit.workbench.forms import _button, _Control, _Message, _Shown, _stop
+from sopkit.workbench import forms
 
 
-class CarryOn(_Control):
+class CarryOn(forms.Control):
     """A button that runs what is stale, stage by stage, in a process of its own.
 
     The notebook stays free meanwhile. Stop ends the run between two files: what is made is whole, the rest stays stale.
     """
 
-    def __init__(self, cycle: Cycle) -> None:
+    def __init__(self, cycle: Cycle, stale: Sequence[str] | None = None) -> None:
         self.cycle = cycle
-        self.run = _button("Carry on from here")
-        self.stop = _stop("Stop")
+        self.run = forms.button("Carry on from here")
+        self.stop = forms.stop_button("Stop")
         self.bar = widgets.IntProgress(min=0, max=len(STAGES), layout=widgets.Layout(width="12em"))
-        self.message = _Message()
+        self.message = forms.Message()
         self._process: subprocess.Popen[str] | None = None
         self._stopped = False
         self._watching = threading.Thread()
-        self.changed = _Shown()
+        self.changed = forms.Shown()
         super().__init__([widgets.HBox([self.run, self.stop, self.bar]), self.message, self.changed])
         self.run.on_click(self._begin)
         self.stop.on_click(self._end)
-        self.offer(list(cycle.stale()))
+        self.offer(list(cycle.stale()) if stale is None else stale)
 
     def offer(self, stale: Sequence[str]) -> None:
         """Show the button where stages are stale, and say which."""
         self.run.disabled = not stale
-        self.message.say(
-            f"{words.sentence(words.listed(stale, 6))}: not made yet from what stands now."
-            if stale
-            else "Nothing is stale."
-        )
+        named = words.sentence(words.listed(stale, 6))
+        self.message.say(f"{named}: not made yet from what stands now." if stale else "Nothing is stale.")
 
     def _begin(self, _: Any = None) -> None:
         stale = list(self.cycle.stale())
         if not stale:
-            self.message.say("Nothing is stale.")
-            return
+            return self.message.say("Nothing is stale.")
         self.run.disabled, self.stop.disabled, self._stopped = True, False, False
         self.bar.value, self.bar.max = 0, len(stale)
         command = [sys.executable, "-m", "sopkit", "run", "--company", self.cycle.company_name, "--cycle"]
         folders = {"SOPKIT_REPORTS": str(self.cycle.folder.parents[1])}
+        command += [self.cycle.cycle, "--resume"]
         self._process = subprocess.Popen(
-            [*command, self.cycle.cycle, "--resume"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env=os.environ | folders,
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ | folders
         )
         self._before = self._measured()
         self.message.say(f"Running {words.listed(stale, 6)} ...")
@@ -83,9 +76,8 @@ class CarryOn(_Control):
         code = process.wait()
         left = list(self.cycle.stale())
         if code == 0:
-            self.message.say(
-                f"Made again: {words.listed(stale, 6)}. {self._what_changed()} Open {self.cycle.folder / 'plan.html'}."
-            )
+            told = f"Made again: {words.listed(stale, 6)}. {self._what_changed()}"
+            self.message.say(f"{told} Open {self.cycle.folder / 'plan.html'}.")
         elif self._stopped:
             self.message.say(f"Stopped. Still stale: {words.listed(left, 6)}.", wrong=True)
         else:

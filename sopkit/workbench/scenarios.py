@@ -17,7 +17,7 @@ from sopkit.cycle import Cycle
 from sopkit.engine import Engine
 from sopkit.errors import SettingsError, SopkitError, StoppedError
 from sopkit.reconcile import USUAL
-from sopkit.workbench.forms import LABEL, _button, _Message, _Shown, _stop
+from sopkit.workbench import forms
 from sopkit.workbench.what_if import WhatIf
 
 NOTHING = "nothing happens"
@@ -35,20 +35,17 @@ class ScenarioLab(WhatIf):
 
     def __init__(self, cycle: Cycle) -> None:
         super().__init__(cycle)
-        self.chosen = widgets.SelectMultiple(
-            description="Scenarios", rows=8, style=LABEL, layout=widgets.Layout(width="min(62em, 100%)")
-        )
-        self.against = widgets.Checkbox(
-            value=True, description="Options also under each chosen event", indent=False, style=LABEL
-        )
-        self.solve = _button("Solve", primary=True)
-        self.stop = _stop("Stop")
+        wide, told = widgets.Layout(width="min(62em, 100%)"), "Options also under each chosen event"
+        self.chosen = widgets.SelectMultiple(description="Scenarios", rows=8, style=forms.LABEL, layout=wide)
+        self.against = widgets.Checkbox(value=True, description=told, indent=False, style=forms.LABEL)
+        self.solve = forms.button("Solve", primary=True)
+        self.stop = forms.stop_button("Stop")
         self.bar = widgets.IntProgress(min=0, max=1, layout=widgets.Layout(width="12em"))
-        self.progress = _Message()
-        self.compared, self.held = _Shown(), _Shown()
-        self.futures = widgets.BoundedIntText(USUAL, min=20, max=5000, description="Sampled futures", style=LABEL)
-        self.sample = _button("Sample the risk of every option")
-        self.sampled = [_Shown() for _ in range(4)]
+        self.progress = forms.Message()
+        self.compared, self.held = forms.Shown(), forms.Shown()
+        self.futures = widgets.BoundedIntText(USUAL, min=20, max=5000, description="Sampled futures", style=forms.LABEL)
+        self.sample = forms.button("Sample the risk of every option")
+        self.sampled = [forms.Shown() for _ in range(4)]
         self._stop = threading.Event()
         self._working = threading.Thread()
         self.solve.on_click(self._begin)
@@ -72,9 +69,8 @@ class ScenarioLab(WhatIf):
         known = self.known
         self.chosen.options = [(f"{one.kind}: {one.title}", code) for code, one in known.items()]
         self.chosen.value = list(known)
-        self.progress.say(
-            "Choose with Ctrl and Shift, then solve." if known else "There is no scenario yet: keep one above."
-        )
+        told = "Choose with Ctrl and Shift, then solve." if known else "There is no scenario yet: keep one above."
+        self.progress.say(told)
 
     def _moved(self, _: Any) -> None:
         for figure in (self.compared, self.held):
@@ -169,30 +165,22 @@ class ScenarioLab(WhatIf):
         self.compared.show(figures.scenarios(self.plan.with_tables({"scenario_results": rows})))
         cells = {pair: values["result"] - values["service penalties"] for pair, values in solved.items()}
         base = self.plan.measured["result"] - self.plan.measured["service penalties"]
+        alone = {event: value for (option, event), value in cells.items() if not option} | {"": base}
         shown = [
-            {
-                "option": known[option].title,
-                "event": known[event].title if event else NOTHING,
-                "gain": value - (cells["", event] if event else base),
-            }
+            (known[option].title, known[event].title if event else NOTHING, value - alone[event])
             for (option, event), value in cells.items()
-            if option and ("", event) in {**cells, ("", ""): base}
+            if option and event in alone
         ]
         frame = pd.DataFrame(shown, columns=["option", "event", "gain"])
         wide = frame.pivot(index="option", columns="event", values="gain").reset_index()
         names, unit = list(dict.fromkeys(frame["event"])), self.plan.currency
         show = {name: charts.Show(words.sentence(name), unit, True) for name in names}
-        self.held.show(
-            charts.table(
-                wide if len(names) > 1 else None,
-                {"option": charts.Show("Option"), **show},
-                title="Options against events",
-                unit="result after penalties, against doing nothing",
-                who=self.plan.who,
-                look_for="What each option brings if the event happens; the first column is its price if nothing does.",
-                none="Choose options and events together to hold one against the other.",
-            )
-        )
+        self.held.show(charts.table(
+            wide if len(names) > 1 else None, {"option": "Option", **show}, title="Options against events",
+            unit="result after penalties, against doing nothing", who=self.plan.who,
+            look_for="What each option brings if the event happens; the first column is its price if nothing does.",
+            none="Choose options and events together to hold one against the other.",
+        ))  # fmt: skip
 
 
 def _both(known: dict[str, Scenario], option: str, event: str) -> Scenario:

@@ -1,13 +1,16 @@
-"""`Sheet`: lines x months, typed over as in a spreadsheet. It shows and listens; `Lines` know what a cell means."""
+"""`Sheet`: lines x months, typed over as in a spreadsheet. It shows and listens; its lines know what a cell means."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import anywidget
 import traitlets
+
+if TYPE_CHECKING:
+    from sopkit.workbench.draft import TypedOver
 
 HERE = Path(__file__).parent
 Cell = tuple[str, str, str]  # text, state ("", "changed", "wrong", "locked"), note
@@ -33,42 +36,6 @@ class Refused(NamedTuple):
     why: str
 
 
-class Lines(Protocol):
-    """What a sheet shows: it says the cells of a line, takes what was typed, and takes it back."""
-
-    @property
-    def rows(self) -> Sequence[Row]:
-        """The lines, each below its parent."""
-
-    @property
-    def columns(self) -> Sequence[str]:
-        """The names of the columns."""
-
-    @property
-    def details(self) -> Sequence[str]:
-        """What stands behind each line, by name."""
-
-    def cells(self, row: str) -> list[Cell]:
-        """The cells of line `row`, or of `row|k`: detail k under it."""
-
-    def enter(self, typed: Sequence[tuple[str, int, str]]) -> list[Refused]:
-        """Take (row, column, text) as one step: all of it, or nothing and why; an empty text takes a change back."""
-
-    def undo(self) -> None:
-        """Take the last step back."""
-
-    def redo(self) -> None:
-        """Take the step that was taken back again."""
-
-    @property
-    def steps(self) -> tuple[int, int]:
-        """How many steps can be undone and redone."""
-
-    @property
-    def sentence(self) -> str:
-        """What has been changed so far, in a line."""
-
-
 class Sheet(anywidget.AnyWidget):
     """An accessible grid in the browser over `lines`; `changed` is called after every step that was taken.
 
@@ -84,20 +51,17 @@ class Sheet(anywidget.AnyWidget):
     label = traitlets.Unicode().tag(sync=True)
     corner = traitlets.Unicode().tag(sync=True)
 
-    def __init__(self, lines: Lines, *, label: str, corner: str, changed: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, lines: TypedOver, *, label: str, corner: str, changed: Callable[[], None] = lambda: None
+    ) -> None:
         self.lines, self._after = lines, changed
         self._told: dict[str, list[Cell]] = {}  # what the browser was told
         self._mark: Any = None  # of the last step that was taken: the browser waits for its answer
-        super().__init__(
-            rows=[row._asdict() for row in lines.rows],
-            columns=list(lines.columns),
-            details=list(lines.details),
-            label=label,
-            corner=corner,
-        )
+        rows, columns, details = [row._asdict() for row in lines.rows], list(lines.columns), list(lines.details)
+        super().__init__(rows=rows, columns=columns, details=details, label=label, corner=corner)
         self.on_msg(self._heard)
 
-    def holds(self, lines: Lines) -> bool:
+    def holds(self, lines: TypedOver) -> bool:
         """Whether `lines` are those that are shown, with other numbers: they can take their place."""
         return self.rows == [row._asdict() for row in lines.rows] and self.columns == list(lines.columns)
 

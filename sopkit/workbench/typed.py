@@ -121,9 +121,8 @@ class HistoryDraft(TypedOver):
         frame = frame[frame["month"].isin(self.months)]
         wide = frame.pivot_table(index=keys, columns="month", values=["quantity", "raw"], aggfunc="sum", fill_value=0.0)
         self.pairs = wide.index.to_frame(index=False)
-        base, raw = (
-            wide[name].reindex(columns=self.months, fill_value=0.0).to_numpy(float) for name in ("quantity", "raw")
-        )
+        there = {name: wide[name].reindex(columns=self.months, fill_value=0.0) for name in ("quantity", "raw")}
+        base, raw = (rows.to_numpy(float) for rows in there.values())
         names, total = [words.month_name(month) for month in self.months], words.span(self.months[0], self.months[-1])
         super().__init__(base, product_lines(book, self.pairs), names, unit=book.units, total=total)
         self._made_of, self.details = {"as sold": raw}, ["as sold"]
@@ -132,13 +131,9 @@ class HistoryDraft(TypedOver):
     def answers(self) -> list[dict[str, Any]]:
         """The cells typed over as fields of records `history_answers`."""
         moved = np.argwhere(~np.isclose(self.now, self.base))
+        where = self.pairs[["product", "market"]].to_dict("records")
+        counts = self.now.round(6).tolist()
         return [
-            {
-                "month": self.months[column],
-                "product": self.pairs.at[row, "product"],
-                "market": self.pairs.at[row, "market"],
-                "answer": "changed",
-                "quantity": round(float(self.now[row, column]), 6),
-            }
-            for row, column in moved
+            where[row] | {"month": self.months[at], "answer": "changed", "quantity": counts[row][at]}
+            for row, at in moved
         ]

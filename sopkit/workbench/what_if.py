@@ -15,30 +15,12 @@ from sopkit import words
 from sopkit.book import Change, Plan, Scenario, add_scenario
 from sopkit.cycle import Cycle
 from sopkit.errors import SopkitError, StoppedError
-from sopkit.workbench.forms import (
-    LABEL,
-    WIDE,
-    _button,
-    _choice,
-    _Form,
-    _Message,
-    _month_options,
-    _names,
-    _offer_in,
-    _people,
-    _person,
-    _Shown,
-    _stop,
-    _words,
-)
+from sopkit.workbench import forms
 from sopkit.workbench.sheet import Sheet
 from sopkit.workbench.typed import SHEETS, TableDraft
 
-PATIENCE = 2.0
-"""Seconds for which a slider waits for its answer; a large network's comes later, and can be stopped."""
-
-SHIFT = 8.0
-"""Hours of a shift on a working day."""
+PATIENCE = 2.0  # seconds for which a slider waits for its answer; a large network's comes later, and can be stopped
+SHIFT = 8.0  # hours of a shift on a working day
 
 
 class Lever(NamedTuple):
@@ -85,11 +67,11 @@ class Listed(widgets.HBox):
         self.title, self.changes = title, changes
         self.on = widgets.Checkbox(value=True, description=title, indent=False, layout=widgets.Layout(width="28em"))
         self.effect = widgets.HTML(f"<span>{effect}</span>", layout=widgets.Layout(width="36em"))
-        self.away = _button("Remove", title)
+        self.away = forms.button("Remove", title)
         super().__init__([self.on, self.effect, self.away])
 
 
-class WhatIf(_Form):
+class WhatIf(forms.Form):
     """Anything the plan depends on, more or less of it in some months: what would that bring?
 
     Each move of the slider solves the supply plan again, on top of the changes on the list that are switched on, and
@@ -100,32 +82,41 @@ class WhatIf(_Form):
 
     def __init__(self, cycle: Cycle) -> None:
         super().__init__(cycle)
-        self.tables = cycle.book
-        months = _month_options(cycle.months)
-        self.lever = _choice("Change", [(lever.words, name) for name, lever in LEVERS.items() if self._there(lever)])
-        self.place = _choice("Of", [])
-        self.first = _choice("From", months)
-        self.last = _choice("To", months)
+        self.tables = cycle.given
+        months = forms.months(cycle)
+        self.lever = forms.choice(
+            "Change", [(lever.words, name) for name, lever in LEVERS.items() if self._there(lever)]
+        )
+        self.place = forms.choice("Of", [])
+        self.first = forms.choice("From", months)
+        self.last = forms.choice("To", months)
         self.last.index = len(months) - 1
         self.percent = widgets.IntSlider(
-            description="By, %", min=-100, max=100, step=5, value=0, continuous_update=False, style=LABEL, layout=WIDE
+            description="By, %",
+            min=-100,
+            max=100,
+            step=5,
+            value=0,
+            continuous_update=False,
+            style=forms.LABEL,
+            layout=forms.WIDE,
         )
-        self.keep_change = _button("Put on the list", "So that more can be changed with it")
+        self.keep_change = forms.button("Put on the list", "So that more can be changed with it")
         there = [(typed.words, name) for name, typed in SHEETS.items() if len(self.tables[typed.table])]
-        self.sheet_of = _choice("Or type over", [("no table", ""), *there])
+        self.sheet_of = forms.choice("Or type over", [("no table", ""), *there])
         self.place_of_sheet: Any = widgets.Box(layout=widgets.Layout(display="block"))
-        self.take_sheet = _button("Put what is typed on the list")
+        self.take_sheet = forms.button("Put what is typed on the list")
         self.draft: TableDraft | None = None
-        self.message = _Message()
-        self.give_up = _stop("Give up", "Stop solving; the plan stays as it is")
+        self.message = forms.Message()
+        self.give_up = forms.stop_button("Give up", "Stop solving; the plan stays as it is")
         self.listed = widgets.VBox()
-        self.shown, self.limits = _Shown(), _Shown()
-        self.title = _words("Scenario", "what the list is called in the meeting")
-        self.owner = _person(
-            "Owner", _people(Cycle.open(cycle.company_name, cycle.cycle, reports=cycle.folder.parents[1]))
+        self.shown, self.limits = forms.Shown(), forms.Shown()
+        self.title = forms.text("Scenario", "what the list is called in the meeting")
+        self.owner = forms.person(
+            "Owner", forms.people(Cycle.open(cycle.company_name, cycle.cycle, reports=cycle.folder.parents[1]))
         )
-        self.store = _button("Keep as scenario", primary=True)
-        self.kept = _Message()
+        self.store = forms.button("Keep as scenario", primary=True)
+        self.kept = forms.Message()
         self._offer_places()
         self.lever.observe(self._offer_places, "value")
         for control in (self.place, self.first, self.last, self.percent):
@@ -164,7 +155,7 @@ class WhatIf(_Form):
         named = self.tables[lever.places]
         code = named.columns[0]
         found = self.tables[lever.found_in].loc[self._rows(lever), lever.place]
-        _offer_in(self.place, _names(named[named[code].isin(found)], code))
+        forms.offer_in(self.place, forms.named(named[named[code].isin(found)], code))
         self.percent.description = f"By, {lever.by}"
         most, self.percent.step = {"%": (100, 5), "months": (6, 1), "shifts": (2, 1)}[lever.by]
         self.percent.min, self.percent.max = -most, most
@@ -174,9 +165,8 @@ class WhatIf(_Form):
     @property
     def _what(self) -> str:
         lever, by = self._lever, self.percent.value
-        when = f", {words.span(self.first.value, self.last.value)}" if lever.monthly else ""
-        if self.first.index == 0 and self.last.index == len(self.last.options) - 1:
-            when = ""
+        every = self.first.index == 0 and self.last.index == len(self.last.options) - 1
+        when = f", {words.span(self.first.value, self.last.value)}" if lever.monthly and not every else ""
         return f"{self.place.value} {lever.words} {by:+d} {lever.by}{when}"
 
     def _changes(self) -> list[Change]:
@@ -225,9 +215,8 @@ class WhatIf(_Form):
         if self.first.value > self.last.value:
             self.message.say("The first month is after the last one.", wrong=True)
             return self.shown.stale("the first month is after the last one.")
-        title = " and ".join(
-            [*(one.title for one in self._on), *([self._what] if self.percent.value or not self._on else [])]
-        )
+        moved = [self._what] if self.percent.value or not self._on else []
+        title = " and ".join([*(one.title for one in self._on), *moved])
         self.message.say(f"Solving with {title} ...")
         for figure in (self.shown, self.limits):
             figure.stale(f"not yet solved with {title}.")
@@ -235,8 +224,7 @@ class WhatIf(_Form):
             changes = [change for one in self._on for change in one.changes]
             changes += self._changes() if self.percent.value or not changes else []
         except SopkitError as error:
-            self.message.say(str(error), wrong=True)
-            return
+            return self.message.say(str(error), wrong=True)
         self._ask(title, changes)
 
     def _ask(self, title: str, changes: list[Change]) -> None:
@@ -280,8 +268,7 @@ class WhatIf(_Form):
 
     def _put_on_list(self) -> None:
         if not self.percent.value:
-            self.message.say("Move the slider first: a change of nothing has no effect.", wrong=True)
-            return
+            return self.message.say("Move the slider first: a change of nothing has no effect.", wrong=True)
         listed = self._list(self._what, self._changes())
         self.percent.value = 0  # solves what is on the list
         if listed == 1:
@@ -297,19 +284,17 @@ class WhatIf(_Form):
         return len(self.listed.children)
 
     def _open_sheet(self, _: Any = None) -> None:
-        self.draft = TableDraft(self.tables, SHEETS[self.sheet_of.value]) if self.sheet_of.value else None
-        shown: list[Any] = []
-        if self.draft is not None:
+        self.draft, self.place_of_sheet.children = None, []
+        if self.sheet_of.value:
+            self.draft = TableDraft(self.tables, SHEETS[self.sheet_of.value])
             label = f"{words.sentence(self.draft.typed.words)}, {self.draft.unit}"
-            shown = [Sheet(self.draft, label=label, corner=self.draft.unit), self.take_sheet]
-        self.place_of_sheet.children = shown
+            self.place_of_sheet.children = [Sheet(self.draft, label=label, corner=self.draft.unit), self.take_sheet]
 
     def _take_sheet(self) -> None:
         """What is typed over becomes one change on the list: the company's own file stays as it is."""
         change = self.draft.change if self.draft is not None else None
         if self.draft is None or change is None:
-            self.message.say("Nothing is typed yet: type into the sheet first.", wrong=True)
-            return
+            return self.message.say("Nothing is typed yet: type into the sheet first.", wrong=True)
         self._list(self.draft.what, [change])
         self.sheet_of.value = ""
         self._solve()
@@ -326,8 +311,7 @@ class WhatIf(_Form):
         if not self._on:
             missing.insert(0, "at least one change on the list")
         if missing:
-            self.kept.say(f"Nothing was kept. Give {words.listed(missing)}.", wrong=True)
-            return
+            return self.kept.say(f"Nothing was kept. Give {words.listed(missing)}.", wrong=True)
         scenario = Scenario(title=title, owner=owner, changes=[change for one in self._on for change in one.changes])
         code = re.sub(r"[^a-z0-9]+", "_", title.lower()).strip("_") or "scenario"
         path = self.cycle.scenarios
