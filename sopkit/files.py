@@ -165,9 +165,10 @@ def unwritable(place: Path | str, error: OSError) -> str:
 
 def to_parquet(declared: Table, frame: pd.DataFrame) -> bytes:
     """A checked `frame` as parquet: the same rows always give the same bytes (no pandas notes, no times)."""
-    schema = pa.schema([(column.name, ARROW[column.kind]) for column in declared])
+    kinds = {column.name: ARROW[column.kind] for column in declared}
+    cells = {name: pa.array(frame[name].to_numpy(), kind, from_pandas=True) for name, kind in kinds.items()}
     sink = pa.BufferOutputStream()
-    pq.write_table(pa.Table.from_pandas(frame, schema=schema, preserve_index=False).replace_schema_metadata(None), sink)
+    pq.write_table(pa.table(cells), sink)
     return sink.getvalue().to_pybytes()
 
 

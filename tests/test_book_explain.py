@@ -165,7 +165,7 @@ def test_who_said_it_stands_there_as_text_and_nothing_else(book):
         (("demand_plan", "product"), {}, "no number"),
         (("demnd_plan", "consensus"), {}, "demand_plan"),
         (("demand_plan", "consensus"), {"product": "TENT-9"}, "TENT-"),
-        (("demand_plan", "consensus"), {"month": "2035-01"}, "no row month 2035-01"),
+        (("demand_plan", "consensus"), {"month": "2035-01"}, "no row with month 2035-01"),
         (("baseline", "p90"), {}, "ask for one row"),
     ],
 )

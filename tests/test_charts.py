@@ -222,6 +222,31 @@ def test_rates_of_one_point_are_refused_and_never_summed(unit: str) -> None:
             draw()
 
 
+@pytest.mark.parametrize(
+    ("name", "column", "unit"),
+    [("resource_load", "utilisation", "%"), ("resource_load", "utilisation", "load"), ("deliveries", "price", "EUR")],
+)
+@pytest.mark.parametrize("source", [True, False])
+def test_what_is_declared_as_a_rate_is_never_summed(name: str, column: str, unit: str, source: bool) -> None:
+    """Utilisation by site came out as 297 %, prices as 41,904, once the caller named another unit."""
+    twice = pd.concat([tidy(), tidy()]).rename(columns={"quantity": column})
+    words = {"title": "t", "unit": unit, "source": name if source else ""}
+    for draw in (
+        lambda: charts.line(twice, column, series="kind", **words),
+        lambda: charts.bars(twice, column, "kind", **words),
+        lambda: charts.heat_map(twice, "kind", "month", column, **words),
+        lambda: charts.ranking(twice, "kind", column, **words),
+        lambda: charts.columns(twice.assign(kind="plan"), column, "kind", **words),
+    ):
+        with pytest.raises(ValueError, match="a rate does not add up"):
+            draw()
+    whole = pd.DataFrame({"site": "S", "month": pd.Timestamp("2026-11-01"), "resource": ["A", "B"], "carried_over": "",
+                          "available": [100.0, 300.0], "overtime_limit": 0.0, "regular": [100.0, 0.0], "overtime": 20.0,
+                          "utilisation": [1.2, 0.1]})  # fmt: skip
+    shown = charts.line(whole, "utilisation", series="site", title="t", unit="share", source="resource_load")
+    assert shown.frame["utilisation"].tolist() == [0.35]  # of the sums of its parts
+
+
 def test_a_figure_carries_what_it_shows() -> None:
     frame = tidy().assign(kind=["history"] * 12 + ["consensus"] * 12, consensus=range(24))
     figure = charts.line(frame, "consensus", series="kind", title="Demand", unit="pcs", source="demand_plan")

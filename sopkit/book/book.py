@@ -179,9 +179,16 @@ class Book(Mapping[str, pd.DataFrame]):
         uoms = self["products"]["uom"].unique()
         return uoms[0] if len(uoms) == 1 else "units"
 
+    @cached_property
+    def uom(self) -> dict[str, str]:
+        """Product or material -> unit of measure."""
+        things = (("materials", "material"), ("products", "product"))
+        return {code: uom for table, key in things for code, uom in self[table][[key, "uom"]].to_numpy()}
+
     def unit(self, declared: str) -> str:
         """A declared unit as this company has it: its currency for money, its unit of measure for quantities."""
-        return {"currency": self.currency, "unit of measure": self.units, "units": self.units}.get(declared, declared)
+        known = {"currency": self.currency, "unit of measure": self.units, "units": self.units}
+        return re.sub(r"\b(currency|unit of measure|units)\b", lambda found: known[found[0]], declared)
 
     @staticmethod
     def lag(frame: pd.DataFrame) -> pd.Series:
@@ -298,29 +305,30 @@ class Book(Mapping[str, pd.DataFrame]):
     # asking --------------------------------------------------------------------------------------------------------
 
     def table(
-        self, name: str, *columns: str, by: str | Sequence[str] = (), period: str = "", **where: Any
+        self, name: str, /, *columns: str, by: str | Sequence[str] = (), period: str = "", **where: Any
     ) -> pd.DataFrame:
         """Table `name`: the rows of `where`, added up `by` columns or levels and `period`, each column as it declares.
 
         `book.table("stock", by="family", period="quarter", site="PLANT-N")`. Levels: product, family, market, region;
         periods: month, quarter, fiscal_year, year, total. A flow sums, a stock takes the period's last month, a rate is
-        computed again from its parts; columns that do not add up are left out, or refused where they are named. Without
-        `by` and `period` the rows come as they are. `where`: a value, a list, or months `2027-01..2027-06`.
-        Units by column stand in `.attrs["units"]`. Raises SettingsError for an unknown name, with the nearest valid
-        one, ValueError for a named column that does not add up.
+        computed again from its parts; columns that do not add up are left out, or refused where they are named, and
+        quantities of several units of measure keep a row each (`uom`). Without `by` and `period` the rows come as they
+        are. `where`: a value, a list, or months `2027-01..2027-06`. Units by column stand in `.attrs["units"]`. Raises
+        SettingsError for an unknown name, with the nearest valid one, for no row, and for what does not add up.
         """
         return ask.table(self, name, columns, by=by, period=period, where=where)
 
     def plot(
-        self, name: str, column: str, *, by: str = "", period: str = "month", look_for: str = "", **where: Any
+        self, name: str, column: str, /, *, by: str = "", period: str = "month", look_for: str = "", **where: Any
     ) -> Figure:
         """`table` drawn: title, unit and months come from the declarations; `by` makes a line a value.
 
-        `plan.plot("demand_plan", "consensus", by="market", family="BAGS")`. Raises what `table` raises.
+        `plan.plot("demand_plan", "consensus", by="market", family="BAGS")`. Raises what `table` raises, and
+        SettingsError for numbers in several units, which one figure does not show.
         """
         return ask.plot(self, name, column, by=by, period=period, where=where, look_for=look_for)
 
-    def explain(self, name: str, column: str, **where: Any) -> Explanation:
+    def explain(self, name: str, column: str, /, **where: Any) -> Explanation:
         """Why a number is what it is: its formula, the parts with their values, down to the company's files.
 
         `plan.explain("demand_plan", "consensus", product="TENT-2P", month="2026-12")`. Several rows count as added up,

@@ -18,7 +18,7 @@ import pandas as pd
 from sopkit import kpis
 from sopkit.book import ask
 from sopkit.book.traced import source_row
-from sopkit.errors import SettingsError, nearest
+from sopkit.errors import SettingsError
 from sopkit.tables import table as declaration
 from sopkit.tables.hierarchy import add_up
 from sopkit.tables.made import Made, made
@@ -112,18 +112,10 @@ class Explanations:
 
 def explain(book: Book, name: str, column: str, where: Mapping[str, Any]) -> Explanation:
     """See `Book.explain`."""
-    try:
-        full = ask.with_levels(book, name)
-    except KeyError as error:
-        raise SettingsError(error.args[0]) from None
-    declared = declaration(name)
-    if column not in declared.names or declared[column].adds is None:
-        numbers = [one.name for one in declared if one.adds is not None]
-        raise SettingsError(f"table {name} has no number {column!r}: {nearest(column, numbers)}")
-    rows = full[ask.chosen(full, where, f"table {name}")]
+    rows = ask.rows_of(book, name, where)
+    ask.known(column, [one.name for one in declaration(name) if one.adds is not None], f"table {name} has no number")
     if rows.empty:
-        told = listed([f"{key.replace('_', ' ')} {value}" for key, value in where.items()], 9)
-        raise SettingsError(f"table {name} has no row {told}: ask for less, or see book.table({name!r})")
+        raise SettingsError(f"table {name} has no row in this book")
     return _column(book, name, column, rows)
 
 
@@ -145,7 +137,7 @@ def _made(book: Book, name: str, column: str, rows: pd.DataFrame) -> Explanation
         value = float(cells.sum(min_count=1))
     except ValueError as error:
         raise SettingsError(f"{error.args[0]}: ask for one row") from None
-    unit = _unit(book, str(rows["unit"].iloc[0]) if about.unit in ("unit", "its unit") else about.unit)
+    unit = ", ".join(ask.units_of(book, name, column, rows)) or "number"
     how = made(name, column, lambda key: rows[key].iloc[0] if rows[key].nunique() == 1 else None)
     rate = about.parts if how is None else None
     tree = ast.parse(f"({rate[0]}) / ({rate[1]})", mode="eval").body if rate else how.tree if how else None
@@ -299,8 +291,8 @@ def _part(book: Book, name: str, tree: ast.expr, rows: pd.DataFrame, *, sign: st
 
 
 def _unit(book: Book, declared: str) -> str:
-    """A declared unit as this company has it, money per something too."""
-    return book.unit(declared).replace("currency", book.currency) or "number"
+    """A declared unit as this company has it."""
+    return book.unit(declared) or "number"
 
 
 def _unit_of(book: Book, name: str, tree: ast.expr) -> str:

@@ -12,7 +12,8 @@ import pandas as pd
 
 from sopkit.book.book import Book
 from sopkit.book.scenarios import Change, Scenario, changed_by
-from sopkit.errors import SopkitError
+from sopkit.errors import SettingsError, SopkitError
+from sopkit.words import span
 
 if TYPE_CHECKING:
     from sopkit.charts import Figure
@@ -128,21 +129,28 @@ class Plan(Book):
 
     def side_by_side(self, *others: Plan) -> pd.DataFrame:
         """Table scenario_results of this plan beside `others`, or beside the plan it was changed from."""
+        for other in others:
+            if not isinstance(other, Plan):
+                what = f"a {type(other).__name__} is no plan" if isinstance(other, Book) else f"{other!r} is no plan"
+                raise SettingsError(f"{what}: compare takes plans, such as book.plan() or plan.what_if(...)")
         if not others and self.base is None:
-            raise SopkitError("There is nothing to compare with: name another plan, or ask plan.what_if(...) first.")
-        base, rest = (self, others) if others else (self.base, (self,))
-        titles = [plan.title for plan in rest]
-        names = [title if titles.count(title) == 1 else f"{title} ({at})" for at, title in enumerate(titles, start=1)]
-        return _room("reconcile").results(base, dict(zip(names, rest, strict=True)))
+            raise SettingsError("There is nothing to compare with: name another plan, or ask plan.what_if(...) first.")
+        base, rest = (self, others) if others else (self.base or self, (self,))
+        titles = [base.title, *(plan.title for plan in rest)]
+        names = [title if titles.count(title) == 1 else f"{title} ({at})" for at, title in enumerate(titles)][1:]
+        frame = _room("reconcile").results(base, dict(zip(names, rest, strict=True)))
+        return frame.assign(title=frame["scenario"].where(frame["scenario"].isin(names), base.title))
 
     def compare(self, *others: Plan, look_for: str = "") -> Figure:
-        """`side_by_side` as a figure: a row a measure, the difference below each value."""
+        """`side_by_side` as a figure: a row a measure, the difference below each value, and which way is better."""
         from sopkit import charts, kpis
 
         frame = self.side_by_side(*others)
+        frame["better"] = frame["measure"].isin(kpis.LOWER).map({True: "lower", False: "higher"})
         return charts.comparison(
             frame, title="Plans side by side", measures=kpis.MEASURES, lower=kpis.LOWER, look_for=look_for,
-            base_name=frame["title"].iloc[0], source="demand_plan supply_plan",
+            who=self.who, period=span(self.first, self.months[-1]), shows=list(dict.fromkeys(frame["title"])),
+            base_name=frame["title"].iloc[0], source="deliveries supply_costs stock resource_load",
         )  # fmt: skip
 
     def __getstate__(self) -> dict[str, Any]:
@@ -154,12 +162,18 @@ Book.planned_as = Plan
 
 
 def _scenario(plan: Plan, what: Asked, title: str, change: dict[str, Any]) -> Scenario:
-    if isinstance(what, Scenario):
+    if isinstance(what, Scenario) and not change:
         return what.model_copy(update={"title": title}) if title else what
     if isinstance(what, str):
         fields = ("column", "set", "add", "scale", "rows", "drop")
         actions = {name: change.pop(name) for name in fields if name in change}
         what = Change.checked(table=what, where=change, **actions)
-    changes = [what] if isinstance(what, Change) else list(what)
+    elif change:
+        raise SettingsError(f"{', '.join(change)} would be ignored: name a table to change, or give changes alone")
+    changes: list[Any] = [what] if isinstance(what, Change) else list(what) if isinstance(what, Sequence) else [what]
+    wrong = [one for one in changes if not isinstance(one, Change)]
+    if wrong or not changes or not isinstance(title, str):
+        why = f"{wrong[0]!r} is no change" if wrong else f"{title!r} is no title" if changes else "there is no change"
+        raise SettingsError(f"{why}: name a table and what changes in it, or give a Scenario or changes")
     told = plan.in_words(pd.Series([change.sentence for change in changes]))
     return Scenario(title=title or "; ".join(told), changes=changes)

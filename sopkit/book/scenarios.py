@@ -43,8 +43,8 @@ class Change(BaseModel):
     where: dict[str, Any] = {}
     column: str = ""
     set: float | str | None = None
-    add: float | None = None
-    scale: float | None = Field(None, ge=0)
+    add: float | None = Field(None, allow_inf_nan=False)
+    scale: float | None = Field(None, ge=0, allow_inf_nan=False)
     rows: list[dict[str, Any]] = []
     drop: bool = False
 
@@ -63,6 +63,14 @@ class Change(BaseModel):
                 raise ValueError(f"table {self.table} has no column {name!r}: {nearest(name, declared.names)}")
         if (self.add is not None or self.scale is not None) and declared[self.column].kind not in ("number", "whole"):
             raise ValueError(f"{self.table}.{self.column} is not a number: only set can change it")
+        if isinstance(self.set, str) and declared[self.column].kind in ("number", "whole"):
+            raise ValueError(f"{self.column} cannot be {self.set!r}; allowed: {declared[self.column].allowed}")
+        for row in (self.where, *self.rows, {self.column: self.set}):
+            given = {name: value for name, value in row.items() if value not in ("", None)}
+            try:  # no row yet, but values that no row could have are refused
+                chosen(declared.empty(), given, f"table {self.table}")
+            except SettingsError as error:
+                raise ValueError(str(error)) from None
         return self
 
     @classmethod

@@ -46,8 +46,10 @@ from sopkit.words import heading, say, scale_of, with_unit
 MOST = 6  # panels
 
 
-def _months(dates: pd.Series) -> pd.DatetimeIndex:
+def _months(dates: pd.Series) -> pd.Index[Any]:
     """The places along the axis, in order: a month without a number keeps its own; quarters and years stay alone."""
+    if not pd.api.types.is_datetime64_any_dtype(dates):
+        return pd.Index(sorted(set(dates)))
     found = pd.DatetimeIndex(sorted(set(dates)))
     monthly = len(found) > 1 and (found[1:] - found[:-1]).min().days < 32
     return pd.date_range(found[0], found[-1], freq="MS") if monthly else found

@@ -23,7 +23,7 @@ import pandas as pd
 
 from sopkit.charts.notation import INK, QUIET, RULE, SHOWN
 from sopkit.process import without_grammar
-from sopkit.tables import TABLES
+from sopkit.tables import TABLES, Table
 from sopkit.tables.hierarchy import add_up
 from sopkit.words import heading, listed, month_name, span, unit_name
 from sopkit.words.languages import language, say, speaking
@@ -40,7 +40,7 @@ NONE = "There are no such numbers in this cycle."
 # characters that no XML document may hold: a name that contains one must not cost the whole figure
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _IN_ONE = re.compile(r"(?<=\d) (?=%|thousand|million)")
-_RATES = re.compile(r"share|ratio|MAD|days|months|.+ per .+|.+ a year")
+_RATES = re.compile(r"share|%|ratio|MAD|days|months|.+ per .+|.+ a year")
 
 
 def plain(value: Any) -> str:
@@ -213,25 +213,32 @@ def points(
 ) -> pd.DataFrame:
     """One row a point, under our own names: rows of one point add up as their column declares (`Column.adds`).
 
-    `keys` and `values`: our name -> the frame's. Where the source table does not declare the columns, units add up and
-    rates do not. Raises ValueError for several rows a point that do not add up.
+    `keys` and `values`: our name -> the frame's. Where the source table is not whole, a rate does not add up (by its
+    declaration or unit), and all else does. Raises ValueError for rows of a point that do not add up.
     """
     by, named = [name for name in keys.values() if name], [name for name in values.values() if name]
     if frame.duplicated(by).any():
-        tables = (TABLES[name] for name in source.split())
-        table = next((t for t in tables if set(t.names) <= set(frame) and set(named) <= set(t.names)), None)
+        tables = [TABLES[name] for name in source.split()] or list(TABLES.values())
+        table = next((t for t in tables if source and set(t.names) <= set(frame) and set(named) <= set(t.names)), None)
         if table:
             frame = add_up(frame, table, by, named)
-        elif _RATES.fullmatch(unit):
+        elif rates := [name for name in named if _RATES.fullmatch(unit) or _rate(name, tables)]:
             raise ValueError(
-                f"{named[0]!r} has several rows for one point of {', '.join(by)}, and a number in {unit} does not add "
-                "up: choose rows, give another series, or compute it again from its parts"
+                f"{rates[0]!r} has several rows for one point of {', '.join(by)}, and a rate does not add up: choose "
+                "rows, give another series, or compute it again from its parts"
             )
         else:
             frame = frame.groupby(by, sort=False, observed=True, dropna=False)[named].sum(min_count=1).reset_index()
     # our own names: no column name of data reaches Vega's field syntax
     both = {**keys, **values}
     return pd.DataFrame({ours: frame[theirs].to_numpy() for ours, theirs in both.items() if theirs})
+
+
+def _rate(name: str, tables: Sequence[Table]) -> bool:
+    """Whether one of `tables` declares a column as a rate, and none as what adds up."""
+    declared = [table[name] for table in tables if name in table.names]
+    adds = any(column.adds in ("sum", "end", "start", "month") for column in declared)
+    return not adds and any(column.parts or _RATES.fullmatch(column.unit) for column in declared)
 
 
 # Altair -> SVG --------------------------------------------------------------------------------------------------

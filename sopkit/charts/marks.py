@@ -88,10 +88,11 @@ def axis_of(months: pd.Series, width: float) -> Any:
     return {"title": None, "labelExpr": told, "values": values, "labelFlush": True, "domain": False}
 
 
-def month_labels(months: pd.DatetimeIndex) -> Any:
-    """An axis of columns 0, 1, 2...: the month below each, the year below the first and below January."""
-    labels = [[written(month, "%b", "MMM")] for month in months]
-    for label, month in zip(labels, months, strict=True):
+def month_labels(months: pd.Index[Any]) -> Any:
+    """An axis of columns 0, 1, 2...: the month below each, the year below the first and below January; or its name."""
+    dated = isinstance(months, pd.DatetimeIndex)
+    labels = [[written(month, "%b", "MMM")] if dated else str(month).split() for month in months]
+    for label, month in zip(labels, months if dated else (), strict=False):
         label += [f"{month:%Y}"] if label is labels[0] or month.month == 1 else []
     look = {"title": None, "labelAngle": 0, "labelFontSize": 11, "labelOverlap": False, "ticks": False, "domain": False}
     return look | {"labelExpr": f"{json.dumps(labels)}[datum.value]"}

@@ -8,7 +8,7 @@ from sopkit import charts
 from sopkit.book import Book
 from sopkit.charts import Figure, Show
 from sopkit.demand.explain import few_beaten
-from sopkit.demand.judged import STREAM_WORDS
+from sopkit.demand.judged import STEP_WORDS, STREAM_WORDS
 from sopkit.kpis import ERROR_SIGN
 from sopkit.words import amount, leaning, listed, number, say, sentence, several, span, than
 
@@ -230,7 +230,7 @@ def in_words(book: Book) -> Figure:
 def stair(book: Book) -> Figure:
     """The error after each step from naive to consensus; a step that changes nothing is left out."""
     rows = _lag(book, "fva").sort_values("step")
-    rows = rows.assign(name=rows["name"].map(say))
+    rows = rows.assign(name=[say(STEP_WORDS.get(one, one)) for one in rows["stream"]])
     rows = rows[rows["fva"].isna() | (rows["fva"].abs() > 1e-9)]
     harmful = rows[rows["fva"] < -0.0005]
     return charts.stair_step(

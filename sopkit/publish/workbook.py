@@ -68,7 +68,7 @@ def write(book: Book, plan_hash: str = "", rows: int = ROWS, *, audience: Audien
     """
     file = BytesIO()
     texts = dict.fromkeys(("strings_to_formulas", "strings_to_urls", "strings_to_numbers"), False)
-    with xlsxwriter.Workbook(file, {"in_memory": True, "constant_memory": True, **texts}) as excel:
+    with xlsxwriter.Workbook(file, {"in_memory": True, **texts}) as excel:
         # dates of the file are the cycle's, not the clock's: the same plan is the same file
         about = {"company": plain(book.company.name), "created": book.first.to_pydatetime()}
         excel.set_properties({"title": _title(book), **about})

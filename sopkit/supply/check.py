@@ -272,10 +272,8 @@ class _Rules(Recount):
             label in made or (label == old and not made)
             for label, old, made in zip(claimed, before, there, strict=True)
         ]
-        wrong = claimed.ne("") & ~(
-            pd.Series(came, claimed.index, dtype=bool) & self.load["setup_carry_over"].astype(bool)
-        )
-        return wrong.astype(float)
+        may = pd.Series(came, claimed.index, dtype=bool) & self.load["setup_carry_over"].astype(bool)
+        return (claimed.ne("") & ~may).astype(float)
 
     def rule_people_work(self) -> Violation:
         work = self.work[self.work["skill"].ne("")]

@@ -56,9 +56,9 @@ def explain(session: Session) -> dict[str, pd.DataFrame]:
     session.parts.changed(session.base.matrix)  # whatever was asked last
     solved, engine = Solved(session), session.engine
     ask: Callable[..., Solution] = partial(solved_anew, session.book, session.known)
-    if solved.near or (engine and engine.address):  # only this process has the plan in the solver
-        ask, engine = solved.ask if solved.near else ask, None
-    # a process beside this one, where there is one, solves the second
+    if solved.near or session.parts.large or (engine and engine.address):
+        ask, engine = solved.ask, None  # from this process, which has the plan in the solver
+    # what is small is short: a process beside this one, where there is one, solves the second
     parts: list[Any] = [partial(levers, solved), partial(level_chase, ask, _level_and_chase(solved))]
     found, others = Engine.of(engine).map(call, parts, seconds=1.0)
     tables = {

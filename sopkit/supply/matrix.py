@@ -103,9 +103,7 @@ class Matrix:
             and self.maximise == other.maximise
             and _equal(self, other, "integer")
             and all(np.array_equal(getattr(self.a, of), getattr(other.a, of)) for of in ("indptr", "indices", "data"))
-            and list(self.columns) == list(other.columns)
-            and list(self.rows) == list(other.rows)
-            and list(self.promises) == list(other.promises)
+            and all(list(getattr(self, of)) == list(getattr(other, of)) for of in ("columns", "rows", "promises"))
         )
 
     def equals(self, other: Matrix) -> bool:
@@ -305,7 +303,6 @@ class Walk:
         return ([self.column(variable) for variable in terms.linear_vars], list(terms.linear_coefs)), terms.constant
 
     def _matrix(self, rows: list[tuple[list[int], list[float]]]) -> csr_array:
-        """Rows read one by one, as a matrix."""
         row = np.repeat(np.arange(len(rows)), [len(columns) for columns, _ in rows])
         col = np.array([column for columns, _ in rows for column in columns], dtype="int64")
         coef = np.array([coefficient for _, coefficients in rows for coefficient in coefficients], dtype=float)

@@ -55,7 +55,6 @@ def _positive(frame: pd.DataFrame, key: str, value: str) -> dict:
 
 
 def _sums(frame: pd.DataFrame, key: str, value: str = "quantity") -> dict:
-    """`{key: sum of value}`."""
     return frame.groupby(key.split())[value].sum().to_dict()
 
 

@@ -46,8 +46,8 @@ class Making:
         # an operation starts for one good unit of the way 1 / product of its own and later yields
         steps["started"] = 1.0 / steps.groupby(WAY)["yield"].cumprod()
         unit_cost, unit_carbon = (steps[name] * steps["started"] for name in ("cost", "carbon"))
-        self.steps = steps.assign(unit_cost=unit_cost, unit_carbon=unit_carbon)
-        groups = self.steps.groupby(WAY)
+        steps = steps.assign(unit_cost=unit_cost, unit_carbon=unit_carbon)
+        groups, self.steps = steps.groupby(WAY), steps.drop(columns="site")
         ways = groups[["unit_cost", "setup_cost", "avoid_price", "unit_carbon"]].sum()
         ways = ways.join(groups[["started", "minimum_run", "valid_from"]].max()).join(groups["valid_to"].min())
         self.ways = ways.assign(way_site=groups["site"].first()).reset_index()
@@ -86,9 +86,7 @@ class Recount:
         self.making: Making = known.made(Making, book)
         lots = self.made.groupby([*WAY, "site", "month"], as_index=False)["quantity"].sum()
         self.load = self._beside(plan["resource_load"], "resources", ["resource"]).set_index(["resource", "month"])
-        work = lots.merge(self.making.steps.drop(columns="site"), on=WAY).join(
-            self.load["carried_over"], ["resource", "month"]
-        )
+        work = lots.merge(self.making.steps, on=WAY).join(self.load["carried_over"], ["resource", "month"])
         work["set_up"] = work["item"] + " / " + work["way"] != work["carried_over"]
         anew = work.groupby([*WAY, "month"], as_index=False)["set_up"].any()
         self.lots = lots.merge(self.making.ways, "left", WAY).merge(anew)
@@ -208,11 +206,10 @@ class Recount:
             *zip(receipts["item"], receipts["site"], self.at(receipts["month"]), strict=True),
             *offers[["item", "site", "first"]].itertuples(index=False, name=None),
         ]
-        starts = self.making.ways["valid_from"].fillna(self.months[0]).clip(lower=self.months[0])
-        gone = starts.gt(self.making.ways["valid_to"].fillna(self.last))
-        opens = self.making.ways.assign(
-            opens=pd.Series(self.at(starts), self.making.ways.index).mask(gone).fillna(np.inf)
-        )
+        ways = self.making.ways
+        starts = ways["valid_from"].fillna(self.months[0]).clip(lower=self.months[0])
+        gone = starts.gt(ways["valid_to"].fillna(self.last))
+        opens = ways.assign(opens=pd.Series(self.at(starts), ways.index).mask(gone).fillna(np.inf))
         makes = opens[[*WAY, "way_site", "opens"]].to_numpy().tolist()
         news = True
         while news:

@@ -248,12 +248,13 @@ class _Found:
         frame = self.work.groupby(names)[["regular", "overtime"]].sum().reindex(every, fill_value=0.0).reset_index()
         frame["site"] = frame["resource"].map(self.network.tables["resources"].set_index("resource")["site"])
         shifts, works = self.network.shifts, self._amounts("work_shift")
-        for column, own, more in (
-            ("available", resources.regular_limit, shifts.hours),
-            ("overtime_limit", resources.overtime_limit, shifts.overtime),
-        ):
+
+        def limit(own: dict, more: dict) -> np.ndarray:
             added = {(r, t): sum(more.get((h, t), 0.0) * round(works[h, t]) for h in shifts.of[r]) for r, t in own}
-            frame[column] = self._of(frame, "resource month", {at: hours + added[at] for at, hours in own.items()})
+            return self._of(frame, "resource month", {at: hours + added[at] for at, hours in own.items()})
+
+        frame["available"] = limit(resources.regular_limit, shifts.hours)
+        frame["overtime_limit"] = limit(resources.overtime_limit, shifts.overtime)
         kept = self._amounts("carry_over").items()
         still = {(r, t): f"{i} / {w}" for (i, w, t), part in kept if part > 0.5 for r in resources.of[i, w]}
         frame["carried_over"] = self._of(frame, "resource month", still, "") if still else ""
@@ -348,10 +349,10 @@ class _Found:
         full = overflow["place"].isin(stock.full)
         # what the last plan had for a way or an offer that is gone is no decision, so it is reported and not charged
         gone = _rows(network.kept.gone, "place", "item", "month", "quantity")
-        changes = [
-            *(self._lines(decision, key) for decision in ("make_more", "make_less")),
-            *(self._lines(decision, "place item site month") for decision in ("order_more", "order_less")),
-        ]
+        made = [self._lines(decision, key) for decision in ("make_more", "make_less")]
+        ordered = [self._lines(decision, "place item site month") for decision in ("order_more", "order_less")]
+        changes = _stacked(made + ordered)
+        why = np.where(changes["month"].isin(kept.frozen), "broken_freeze", "")
         ending = wait[wait["month"].eq(last) & among(wait, "item place", set(network.demand.must_end))]
         parts = [
             ("losing", lost[among(lost, "item place", set(network.demand.must_be_met))], "unmet_promises", 0.0),
@@ -366,15 +367,7 @@ class _Found:
             ("space_overflow", overflow[~full], "", self._of(overflow[~full], "place", stock.overflow_price)),
             ("above_stock_budget", self._lines("exceed_budget", "month"), "", stock.budget_price),
             ("changing_the_plan", gone, "", 0.0),
-            *(
-                (
-                    "changing_the_plan",
-                    frame,
-                    np.where(frame["month"].isin(kept.frozen), "broken_freeze", ""),
-                    self._of(frame, "month", kept.change_price, 0.0),
-                )
-                for frame in changes
-            ),
+            ("changing_the_plan", changes, why, self._of(changes, "month", kept.change_price, 0.0)),
         ]
         keys = ["cost", "place", "item", "month"]
         parts = [part for part in parts if len(part[1])] or parts[:1]

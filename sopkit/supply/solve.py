@@ -150,7 +150,6 @@ class Parts:
 
 
 def _solved_elsewhere(part: Matrix, large: bool, effort: Effort | None) -> Answer:
-    """One part, solved in a process of its own."""
     loaded = Loaded(part, large=large, effort=effort)
     return replace(loaded.answer(), basis=loaded.basis)
 

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -51,6 +51,7 @@ class Column:
     `refs`: the tables in whose key the value must be found ("products or materials").
     `adds`: how the cells of several rows become one figure, for numbers: a key of ADDS, or a fraction of columns that
     is computed again ("(regular + overtime) / available"; a mean and its weight: "price * demand / demand").
+    `better`: which way is better for the business, where one is.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Column:
     refs: tuple[str, ...] = ()
     example: Any = None
     adds: str | None = None
+    better: Literal["", "higher", "lower", "nearer 0"] = ""
 
     @property
     def is_money(self) -> bool:

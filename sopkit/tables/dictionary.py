@@ -77,7 +77,8 @@ def _section(table: Table) -> Iterator[str]:
     yield "| column | meaning | unit | allowed | empty | adds up | example |"
     yield "|---|---|---|---|---|---|---|"
     for column in table:
-        about = (column.meaning, column.unit, column.allowed, _empty(column), column.adding)
+        meaning = column.meaning + f"; {column.better} is better" * bool(column.better)
+        about = (meaning, column.unit, column.allowed, _empty(column), column.adding)
         yield _row(f"`{column.name}`", *about, example(table, column))
     for later, earlier in table.not_before:
         yield f"\n`{later}` may not lie before `{earlier}`."

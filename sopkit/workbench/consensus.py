@@ -104,7 +104,7 @@ class ConsensusSheet(forms.Form):
             for number, fields in enumerate(self.draft.overrides, start=self.seen + 1)
         ]
         change = Change(table="overrides", rows=rows)
-        compared = self.cycle.before_the_meeting.what_if(change, title="With your draft")
+        compared = self.cycle.before_the_meeting.what_if(change, title="With your draft", judged=False)
         self.shown.show(compared.compare(look_for=self.draft.sentence))
         self.message.say("This is what the draft would do. Nothing is stored.")
 

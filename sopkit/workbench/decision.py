@@ -193,9 +193,8 @@ class SignForm(forms.Form):
     def _store(self) -> None:
         if not self.by.value:
             return self.message.say("Nothing was signed. Say who signs.", wrong=True)
-        looks = Cycle.open(self.cycle.company_name, self.cycle.cycle, reports=self.cycle.folder.parents[1])
-        words_of = {"note": self.note.value, "because": self.because.value}
-        number, _ = signatures.sign(looks, self.stage.value, by=self.by.value, **words_of)
+        told = {"note": self.note.value, "because": self.because.value}
+        number, _ = signatures.sign(forms.looks(self.cycle), self.stage.value, by=self.by.value, **told)
         self.message.say(f"{self.by.value} signed stage {self.stage.value} as it is now (record {number}).")
         self._done()
 

@@ -78,6 +78,17 @@ def months(cycle: Cycle, told: str = "{}") -> list[tuple[str, pd.Timestamp]]:
     return [(told.format(words.month_name(month)), month) for month in cycle.months]
 
 
+def looks(cycle: Cycle) -> Cycle:
+    """The cycle as it stands on disk, opened for no stage."""
+    return Cycle.open(cycle.company_name, cycle.cycle, reports=cycle.folder.parents[1])
+
+
+def effect(change: pd.Series, currency: str) -> str:
+    """What a change by measure brings: the result of the company, and the service penalties that are no money."""
+    result, penalties = (words.amount(change[name], currency, sign=True) for name in ("result", "service penalties"))
+    return f"result {result}, service penalties {penalties}"
+
+
 def counted(frame: pd.DataFrame) -> list[str]:
     """The numbers of rows, from 1 on."""
     return [str(at) for at in range(1, len(frame) + 1)]
@@ -184,10 +195,8 @@ class Form(Control):
 class AnswerForm(Form):
     """A planner's answer to proposed corrections of history: accepted, refused, or another quantity; why, and by whom.
 
-    Several corrections can be answered at once; another quantity is given for one.
-
-    The answer goes into record table `history_answers`. History is corrected by it when stage collect runs again: until
-    then collect and all that follows from it are stale, and the form says so.
+    Several can be answered at once; another quantity is given for one. It is a record, `history_answers`, by which
+    history is corrected when collect runs again.
     """
 
     def __init__(self, cycle: Cycle) -> None:

@@ -55,12 +55,12 @@ class CarryOn(forms.Control):
             return self.message.say("Nothing is stale.")
         self.run.disabled, self.stop.disabled, self._stopped = True, False, False
         self.bar.value, self.bar.max = 0, len(stale)
-        command = [sys.executable, "-m", "sopkit", "run", "--company", self.cycle.company_name, "--cycle"]
-        folders = {"SOPKIT_REPORTS": str(self.cycle.folder.parents[1])}
-        command += [self.cycle.cycle, "--resume"]
+        asked = ["run", "--company", self.cycle.company_name, "--cycle", self.cycle.cycle, "--resume"]
+        folders = os.environ | {"SOPKIT_REPORTS": str(self.cycle.folder.parents[1])}
         self._process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ | folders
-        )
+            [sys.executable, "-m", "sopkit", *asked], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            env=folders,
+        )  # fmt: skip
         self._before = self._measured()
         self.message.say(f"Running {words.listed(stale, 6)} ...")
         self._watching = threading.Thread(target=self._watch, args=(self._process, stale), daemon=True)
@@ -86,9 +86,8 @@ class CarryOn(forms.Control):
 
     def _measured(self) -> pd.DataFrame:
         """What the plan is compared by, as it stands on disk; no row where it is not made yet."""
-        looks = Cycle.open(self.cycle.company_name, self.cycle.cycle, reports=self.cycle.folder.parents[1])
         with suppress(StageError):
-            return looks.read("scenario_results").query("scenario == 'base'")
+            return forms.looks(self.cycle).read("scenario_results").query("scenario == 'base'")
         return TABLES["scenario_results"].empty()
 
     def _what_changed(self) -> str:
@@ -99,15 +98,11 @@ class CarryOn(forms.Control):
         moved = rows[rows["difference"].abs() > 1e-6 * rows["value"].abs().clip(lower=1)]
         if before.empty or moved.empty:
             return "The plan is made for the first time." if before.empty else "The plan did not change."
-        currency, change = self.cycle.company.currency, rows.set_index("measure")["difference"]
-        told = f"result {words.amount(change['result'], currency, sign=True)}, service penalties "
-        told += f"{words.amount(change['service penalties'], currency, sign=True)}"
-        self.changed.show(
-            charts.comparison(
-                rows, title="What changed", measures=MEASURES, lower=LOWER, base_name="The plan before",
-                source="scenario_results", look_for=f"{words.sentence(told)}.",
-            )
-        )  # fmt: skip
+        told = forms.effect(rows.set_index("measure")["difference"], self.cycle.company.currency)
+        self.changed.show(charts.comparison(
+            rows, title="What changed", measures=MEASURES, lower=LOWER, base_name="The plan before",
+            source="scenario_results", look_for=f"{words.sentence(told)}.",
+        ))  # fmt: skip
         return f"What changed: {told}."
 
     def _end(self, _: Any = None) -> None:

@@ -129,7 +129,7 @@ class ScenarioLab(WhatIf):
             if self._stop.is_set():
                 break
             try:
-                solved[option, event] = self.plan.what_if(_both(known, option, event)).measured
+                solved[option, event] = self.plan.what_if(_both(known, option, event), judged=False).measured
             except StoppedError:
                 break
             self._solved(done, len(pairs), "plans")

@@ -84,23 +84,14 @@ class WhatIf(forms.Form):
         super().__init__(cycle)
         self.tables = cycle.given
         months = forms.months(cycle)
-        self.lever = forms.choice(
-            "Change", [(lever.words, name) for name, lever in LEVERS.items() if self._there(lever)]
-        )
+        levers = [(lever.words, name) for name, lever in LEVERS.items() if self._there(lever)]
+        self.lever = forms.choice("Change", levers)
         self.place = forms.choice("Of", [])
         self.first = forms.choice("From", months)
         self.last = forms.choice("To", months)
         self.last.index = len(months) - 1
-        self.percent = widgets.IntSlider(
-            description="By, %",
-            min=-100,
-            max=100,
-            step=5,
-            value=0,
-            continuous_update=False,
-            style=forms.LABEL,
-            layout=forms.WIDE,
-        )
+        about = {"style": forms.LABEL, "layout": forms.WIDE, "continuous_update": False}
+        self.percent = widgets.IntSlider(0, min=-100, max=100, step=5, description="By, %", **about)
         self.keep_change = forms.button("Put on the list", "So that more can be changed with it")
         there = [(typed.words, name) for name, typed in SHEETS.items() if len(self.tables[typed.table])]
         self.sheet_of = forms.choice("Or type over", [("no table", ""), *there])
@@ -112,9 +103,7 @@ class WhatIf(forms.Form):
         self.listed = widgets.VBox()
         self.shown, self.limits = forms.Shown(), forms.Shown()
         self.title = forms.text("Scenario", "what the list is called in the meeting")
-        self.owner = forms.person(
-            "Owner", forms.people(Cycle.open(cycle.company_name, cycle.cycle, reports=cycle.folder.parents[1]))
-        )
+        self.owner = forms.person("Owner", forms.people(forms.looks(cycle)))
         self.store = forms.button("Keep as scenario", primary=True)
         self.kept = forms.Message()
         self._offer_places()
@@ -248,7 +237,7 @@ class WhatIf(forms.Form):
             (title, changes), began = self._asked, time.monotonic()
             self._asked = None
             try:
-                compared = self.plan.what_if(changes, title=title)
+                compared = self.plan.what_if(changes, title=title, judged=False)
                 effect = _effect(compared, self.plan.currency)
             except SopkitError as error:
                 if not self._asked:
@@ -276,7 +265,7 @@ class WhatIf(forms.Form):
 
     def _list(self, title: str, changes: list[Change]) -> int:
         """Put changes on the list with what they do alone; returns how many stand there now."""
-        effect = _effect(self.plan.what_if(changes, title=title), self.plan.currency)
+        effect = _effect(self.plan.what_if(changes, title=title, judged=False), self.plan.currency)
         one = Listed(title, changes, f"alone: {effect}")
         one.on.observe(self._solve, "value")
         one.away.on_click(lambda _: self._take_away(one))
@@ -324,8 +313,7 @@ def _effect(compared: Plan, currency: str) -> str:
     """What a change brings: the result of the company, and the service penalties that are no money."""
     both = compared.side_by_side()
     found = both[both["title"] == compared.title].set_index("measure")["difference"]
-    result, penalties = (words.amount(found[name], currency, sign=True) for name in ("result", "service penalties"))
-    return f"result {result}, service penalties {penalties}"
+    return forms.effect(found, currency)
 
 
 def _as_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
