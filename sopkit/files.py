@@ -114,7 +114,7 @@ def is_inside(path: Path, *folders: Path) -> bool:
 def replace_file(path: Path, content: bytes) -> None:
     """Put `content` at `path` in one step: a reader sees the old file or the new one, never half of it.
 
-    Raises SettingsError, with the cure, where that cannot be done; what was there stands.
+    Raises SettingsError, with the fix, where that cannot be done; what was there stands.
     """
     replace_files({path: content})
 
@@ -122,7 +122,7 @@ def replace_file(path: Path, content: bytes) -> None:
 def replace_files(contents: Mapping[Path, bytes | None]) -> None:
     """Put every content at its path, None = remove it; nothing is touched before all of them are on the disk.
 
-    The last path is the last that changes. Raises SettingsError, with the cure, where a disk is full or may not be
+    The last path is the last that changes. Raises SettingsError, with the fix, where a disk is full or may not be
     written; what was there stands.
     """
     beside = {path: path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}") for path in contents}

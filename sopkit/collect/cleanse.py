@@ -25,11 +25,11 @@ NORMAL_MAD = 1.4826  # standard deviation of a normal distribution / its median 
 POISSON = 0.5  # the standard deviation of the square root of a Poisson count, the least noise sales can have
 SEASON = 24  # months from which a seasonal index can be told from chance
 LOST = 0.2  # share of the expected quantity that must be missing before an empty shelf counts as lost sales
-SUSPECT = 0.3  # share of the expected quantity below which a suspicion is not worth a planner's minute
+SUSPECT = 0.3  # share of the expected quantity below which a suspicion costs more time than it saves
 DEAL = 2.0  # a month at least this many times the expected one, alone, looks like a single order
 RETURNS_REACH = 3  # months back in which returned goods are looked for
 TRADING_T = 3.0  # t-value a slope needs: many groups are tried, so one in twenty by chance is too many
-TRADING_MATERIAL = 0.02  # share of a month below which a difference in working days is not worth a row
+TRADING_MATERIAL = 0.02  # share of a month below which a difference in working days makes no row
 
 
 def clean(

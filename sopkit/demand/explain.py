@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sopkit.book import Book
     from sopkit.charts import Figure
 
-FLAT = 0.03  # a change of level or season below this share is not worth a word
+FLAT = 0.03  # a change of level or season below this share is not told
 LAYER_WORDS = {
     "lifecycle": "launch, retirement or succession",
     "market_conditions": "market conditions, prices and events",

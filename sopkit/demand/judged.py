@@ -40,7 +40,7 @@ STREAM_WORDS = STEP_WORDS | {
     "blended": "blended forecast",
     "consensus": "consensus",
 }
-# Beyond this many MAD a running error is no chance (Heizer & Render); a bias below this share is not worth a word.
+# Beyond this many MAD a running error is no chance (Heizer & Render); a bias below this share is not told.
 SIGNAL_LIMIT = 4.0
 BIAS_LIMIT = 0.05
 # A kind of campaign that keeps less than this share of its promise breaks it.

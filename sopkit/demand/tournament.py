@@ -47,7 +47,7 @@ def calendar_features(calendar: pd.DataFrame, past: pd.DatetimeIndex, horizon: i
 
 
 def levels_of(history: pd.DataFrame) -> list[tuple[str, ...]]:
-    """The levels at which it is worth forecasting: those that have more than one node and fewer than the bottom."""
+    """The levels at which forecasting pays: those that have more than one node and fewer than the bottom."""
     bottom = len(history[PAIR].drop_duplicates())
     wanted = [("family",), ("region",), ("family", "region")]
     counts = {level: len(history[list(level)].drop_duplicates()) for level in wanted}

@@ -158,7 +158,7 @@ def scenarios(book: Book, statement: pd.DataFrame, *, engine: Engine | str | Non
     `statement`: the base plan's table pnl. The scenarios are those of scenarios.yaml.
     """
     base = Plan(book.tables, book.company, book.cycle)
-    # about what one plan of this size takes: two or three small ones are not worth starting processes for
+    # about what one plan of this size takes: two or three small ones are solved before a process has started
     seconds = 1.0 + len(book["demand_plan"]) / 1_000
     asked, usual = book.open_scenarios, []
     for code, event in standard.events(base, book.company.decision.standard_events).items():

@@ -293,7 +293,7 @@ class Solved:
         return rule, names.keys[row - names.start]
 
     def value(self, rule: str, *index: str) -> float:
-        """What one more unit in a balance is worth: without end, where it keeps a promise better."""
+        """What one more unit in a balance adds: without end, where it keeps a promise better."""
         row = self.row(rule, *index)
         kept = any(abs(one.shadow_price[row]) > NOTHING for one in self.answer.broken.values())
         return np.inf if kept else abs(self.answer.shadow_price[row])

@@ -140,7 +140,7 @@ class Control(widgets.VBox):
         return super()._repr_mimebundle_(**more)
 
     def _opened(self) -> None:
-        """What is worth a wait only where a person looks at the control."""
+        """What takes a while, only where a person looks at the control."""
         begin()  # for the figure that follows
 
 

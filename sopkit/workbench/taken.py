@@ -1,4 +1,4 @@
-"""A workbook of `publish.asked` read back: what changed, and which cell cannot be taken, with the cure."""
+"""A workbook of `publish.asked` read back: what changed, and which cell cannot be taken, with the fix."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ HEADS = (*KEY, asked.REASON, asked.REMARK)
 
 @dataclass(frozen=True)
 class Taken:
-    """What came back: who and when, the overrides to record, and every cell that could not be taken, with the cure."""
+    """What came back: who and when, the overrides to record, and every cell that could not be taken, with the fix."""
 
     about: dict[str, Any]
     saved: str
