@@ -19,7 +19,7 @@ import sopkit
 from sopkit import supply
 from sopkit.book import Book, Change, Plan, Scenario
 from sopkit.errors import FindingsError, SettingsError, SopkitError
-from sopkit.supply import resolve
+from sopkit.supply import solve
 from sopkit.tables import TABLES
 
 
@@ -247,7 +247,7 @@ def test_the_demo_book_gives_the_plan_of_the_batch(demo_run, finished):
 
 def test_questions_asked_from_several_threads_at_once_wait_for_each_other(plan, monkeypatch):
     """JupyterLab answers controls beside the running cell: HiGHS, asked twice at once, ended the whole kernel."""
-    inside, most, real = [], [], resolve.built
+    inside, most, real = [], [], solve.built
 
     def watched(network):
         inside.append(1)
@@ -261,7 +261,7 @@ def test_questions_asked_from_several_threads_at_once_wait_for_each_other(plan, 
         return plan.what_if("capacity", column="overtime_limit", add=more).measures()
 
     alone = {more: ask(more) for more in (5, 10, 15)}
-    monkeypatch.setattr(resolve, "built", watched)
+    monkeypatch.setattr(solve, "built", watched)
     with ThreadPoolExecutor(3) as pool:
         for more, measures in zip((5, 10, 15) * 2, pool.map(ask, (5, 10, 15) * 2), strict=True):
             pd.testing.assert_series_equal(measures, alone[more])

@@ -21,7 +21,7 @@ from sopkit.cli import app
 from sopkit.cycle import Cycle, followup
 from sopkit.cycle.checklist import blocking
 from sopkit.decide import figures
-from sopkit.supply import resolve
+from sopkit.supply import solve
 from sopkit.workbench.forms import Shown
 from sopkit.workbench.typed import SHEETS, TableDraft
 from sopkit.workbench.what_if import LEVERS
@@ -272,14 +272,14 @@ def test_what_takes_long_says_how_long_and_can_be_given_up(own_run: Path, monkey
     panel.place.value, panel.percent.value = "SEW-N", 5
     panel._solver.join()
     solved = panel.shown.value
-    slow, read = resolve.matrix, threading.Event()
+    slow, read = solve.matrix, threading.Event()
 
     def reads(model: object) -> object:
         read.set()
         going.wait()
         return slow(model)
 
-    monkeypatch.setattr(resolve, "matrix", reads)
+    monkeypatch.setattr(solve, "matrix", reads)
     monkeypatch.setattr(import_module("sopkit.workbench.what_if"), "PATIENCE", 0.1)
     panel.percent.value = 50
     assert "This takes about" in panel.message.value and not panel.give_up.disabled
@@ -289,7 +289,7 @@ def test_what_takes_long_says_how_long_and_can_be_given_up(own_run: Path, monkey
     panel._solver.join()
     assert "Stopped: nothing has changed." in panel.message.value and panel.give_up.disabled
     assert "data-stale" in panel.shown.value and "data-stale" not in solved
-    monkeypatch.setattr(resolve, "matrix", slow)
+    monkeypatch.setattr(solve, "matrix", slow)
     panel.percent.value = 10
     panel._solver.join()
     assert "Solved: result" in panel.message.value and "data-stale" not in panel.shown.value
