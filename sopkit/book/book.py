@@ -368,14 +368,15 @@ class Book(Mapping[str, pd.DataFrame]):
         kind, given = self.planned_as, {one.name: getattr(self, one.name) for one in fields(Book)}
         return (self if isinstance(self, kind) else kind(**given)).with_stage(stage, frames)
 
-    def with_stage(self, stage: str, frames: Mapping[str, pd.DataFrame]) -> Self:
+    def with_stage(self, stage: str, frames: Mapping[str, pd.DataFrame], *, declared: bool = False) -> Self:
         """This book with what `stage` made of it, `frames`; what it or a later stage had made before is gone.
 
-        So is the manifest: the tables are not a cycle's any more.
+        So is the manifest: the tables are not a cycle's any more. `declared`: they are checked already.
         """
         old = {name for one in STAGES if one.number >= BY_NAME[stage].number for name in written_by(one.name)}
         kept = {name: frame for name, frame in self.tables.items() if name not in old}
-        return replace(self, tables=kept, manifest={}).with_tables(frames)
+        whole = replace(self, tables=kept | dict(frames if declared else {}), manifest={})
+        return whole if declared else whole.with_tables(frames)
 
     # what it is ----------------------------------------------------------------------------------------------------
 

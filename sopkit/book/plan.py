@@ -99,7 +99,8 @@ class Plan(Book):
         else:
             cold = _room("supply").session(changed, engine=engine)
             frames = cold.plan()
-        made = changed.with_stage("supply", {name: frame for name, frame in frames.items() if name not in ON_ASKING})
+        planned = {name: frame for name, frame in frames.items() if name not in ON_ASKING}
+        made = changed.with_stage("supply", planned, declared=True)
         made = replace(made, title=scenario.title, base=self, scenario=scenario, rows=rows)
         if cold:
             vars(made)["_session"] = cold
