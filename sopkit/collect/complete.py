@@ -12,8 +12,7 @@ from functools import cache
 
 import pandas as pd
 
-from sopkit.collect import runs_out
-from sopkit.collect.contradictions import made_at, reached
+from sopkit.collect.contradictions import bom_order, made_at, reached
 from sopkit.errors import Finding
 from sopkit.tables import TABLES, Company
 from sopkit.words import number, say
@@ -25,6 +24,7 @@ HISTORY = 24  # months of history from which a season can be told from chance
 REGULAR = 2 / 3  # share of months with a sale from which an empty month is a gap, not a habit
 STALE = 12  # months after which data say nothing about the plan
 LISTED = 5
+YEAR = 12  # months of sales from which a monthly need is taken
 COUNTED = 7  # days before the plan's first month in which stock may have been counted
 UNSAID = "is empty and no assumption tells what is planned instead"
 DATED = {  # tables that should reach up to the last closed month
@@ -80,7 +80,7 @@ def findings(tables: Mapping[str, pd.DataFrame], company: Company, cycle: str) -
                 "Give it a source, or declare under `assumptions:` in company.yaml what is assumed and who answers."
             )
             found.append(Finding(name, 0, "", "", say(UNSAID), "warning", "", fix))
-    found += runs_out.findings(tables, company, cycle)
+    found += _runs_out(tables, company, cycle)
     return [*found, *_stock_date(tables, cycle), *_expired_assumptions(company, cycle)]
 
 
@@ -123,6 +123,40 @@ def _stock_date(tables: Mapping[str, pd.DataFrame], cycle: str) -> Iterator[Find
         rule = f"is the stock of the end of {months[2]:%b %Y}, not of {months[1]:%b %Y}"
         fix = "Export the stock again, and let column as_of say of which day it is."
         yield Finding("inventory", 0, "quantity", "", rule, "warning", allowed, fix)
+
+
+def _runs_out(tables: Mapping[str, pd.DataFrame], company: Company, cycle: str) -> Iterator[Finding]:
+    """One warning for each item that is needed, that nobody makes or sells, and that ends within the horizon.
+
+    The need is last year's mean monthly sales of the products, carried down the bill of materials, of several the most.
+    """
+    bom = tables["bom"].query("not by_product").groupby(["item", "component"], as_index=False)["quantity"].max()
+    start = pd.Timestamp(f"{cycle}-01")
+    sold = tables["sales_history"]
+    sold = sold[sold["month"].ge(start - pd.DateOffset(months=YEAR)) & sold["month"].lt(start)]
+    need: dict[str, float] = (sold.groupby("product")["quantity"].sum() / YEAR).to_dict()
+    hangs = {product: {product} for product in need}
+    parts = {item: rows for item, rows in bom.groupby("item")}
+    for item in reversed(bom_order(tables)):
+        for row in parts[item].itertuples() if item in parts and item in need else ():
+            need[row.component] = need.get(row.component, 0.0) + need[item] * row.quantity
+            hangs.setdefault(row.component, set()).update(hangs[item])
+    sourced = set(tables["offers"]["item"]) | set(made_at(tables)["item"])
+    coming = pd.concat([tables[name][["item", "quantity"]] for name in ("inventory", "scheduled_receipts")])
+    there = coming.groupby("item")["quantity"].sum()
+    for item in sorted(set(need) - sourced):
+        left = float(there.get(item, 0.0))
+        if left <= 0 or need[item] <= 0 or left / need[item] >= company.horizon:
+            continue
+        end = start + pd.DateOffset(months=int(left / need[item]))
+        names = sorted(hangs[item] - {item})
+        on_it = ", ".join(names[:LISTED]) + (f" and {len(names) - LISTED} more" if len(names) > LISTED else "")
+        rule = f"nobody makes or sells it: the {left:,.0f} in stock or on order run out in about {end:%b %Y}"
+        rule += f", and {on_it} cannot be made after that" if names else ""
+        table, column = ("bom", "component") if names else ("products", "product")
+        fix = "Add an offer of a supplier or a routing, or end what is made of it."
+        fix = fix if names else "Add an offer or a routing, or give the product an end month."
+        yield Finding(table, 0, column, item, rule, "warning", "an item of offers or routings", fix)
 
 
 def _assumptions(company: Company) -> pd.DataFrame:
