@@ -85,24 +85,24 @@ class Engine:
         function: Callable[[Item], Result],
         items: Iterable[Item],
         *,
-        seconds: float | None = None,
+        seconds: float | Sequence[float] | None = None,
         progress: Progress | None = None,
     ) -> list[Result]:
         """`[function(item) for item in items]`, in that order, wherever the parts run.
 
-        `seconds`: how long all parts would take one after the other; short work stays in this process (None: unknown,
-        taken as long). `progress(done, all)` is called after each part. A killed worker is replaced and its part run
-        again; so `function` must be pure, of an importable module (not of the script or notebook that runs), and draw
-        no unseeded random number; items and results must be picklable. An error raised by a part is raised here;
-        raises EngineError where workers keep dying.
+        `seconds`: how long all parts would take one after the other, or each of them; short work stays in this process
+        and the one beside it (None: unknown, taken as long). `progress(done, all)` is called after each part. A killed
+        worker is replaced and its part run again; so `function` must be pure, of an importable module (not of the
+        script or notebook that runs), and draw no unseeded random number; items and results must be picklable. An
+        error raised by a part is raised here; raises EngineError where workers keep dying.
         """
         items = list(items)
         if self.address:
             parts = self._on_cluster(function, items)
         elif self.workers == 1 or len(items) < 2:
             parts = ((place, function(item)) for place, item in enumerate(items))
-        elif seconds is not None and seconds < LEAST_FOR_A_POOL:
-            parts = _shared(function, items)
+        elif seconds is not None and sum(each := _of_each(seconds, len(items))) < LEAST_FOR_A_POOL:
+            parts = _shared(function, items, each)
         else:
             parts = self._in_processes(function, items)
         results: list[Any] = [None] * len(items)
@@ -249,11 +249,21 @@ def fork_beside() -> None:
         os._exit(0)
 
 
-def _shared(function: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[tuple[int, Any]]:
-    """The second half computed by the process beside this one; by this one where it is not there, or fails."""
+def _of_each(seconds: float | Sequence[float], count: int) -> Sequence[float]:
+    return [seconds / count] * count if isinstance(seconds, int | float) else seconds
+
+
+def _shared(
+    function: Callable[[Any], Any], items: Sequence[Any], seconds: Sequence[float]
+) -> Iterator[tuple[int, Any]]:
+    """The second half computed by the process beside this one; by this one where it is not there, or fails.
+
+    The halves take about as long, by the `seconds` of each item.
+    """
     global _beside
     other, _beside = _beside, None  # one piece of work at a time, and none after one that was stopped
-    half, sent, made = len(items) // 2, False, None
+    half = min(range(len(items)), key=lambda place: max(sum(seconds[:place]), sum(seconds[place:])))
+    sent, made = False, None
     with suppress(Exception):
         if other:
             other.send((function, items[half:]))

@@ -112,6 +112,8 @@ two = engine.Engine(workers=2)
 share = lambda function, items: two.map(function, items, seconds=1.0)
 assert share(_square, [1, 2, 3, 4, 5]) == [1, 4, 9, 16, 25]
 assert [pid == os.getpid() for pid in share(_where, range(4))] == [True, True, False, False]
+uneven = two.map(_where, range(4), seconds=[3.0, 1.0, 1.0, 1.0])
+assert [pid == os.getpid() for pid in uneven] == [True, False, False, False]  # halves of the time, not of the number
 try:
     share(_refuses, [1, 2, 3])
 except ValueError as error:

@@ -55,7 +55,7 @@ NEEDLESS = ("dask", "debugpy")
 SELDOM = ("matplotlib.pyplot", "statsmodels.api", "scipy.stats", "sklearn.preprocessing")
 
 # whose work a second process of the kernel takes half of
-IN_HALVES = ("demand", "supply", "reconcile")
+IN_HALVES = ("demand", "supply", "reconcile", "publish")
 
 
 # the warm process --------------------------------------------------------------------------------------------------

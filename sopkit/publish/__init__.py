@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
+from operator import call
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sopkit.errors import SettingsError
 
@@ -51,18 +53,26 @@ def publish(c: Cycle, book: Book) -> Path:
     So are `plan.<audience>.html` and `.xlsx` for the audiences of company.yaml; those it names no more are removed.
     Each is put in place in one step: a reader sees the last one or this one, never half of it.
     """
-    from sopkit.publish import archive, audiences, pack, workbook
+    from sopkit.engine import Engine
+    from sopkit.publish import archive, audiences, workbook
 
     book = replace(book, manifest=c.manifest)
-    whole = workbook.write(book, c.plan_hash())
+    parts: list[Any] = [partial(_page, book), partial(workbook.write, book, c.plan_hash())]
+    page, whole = Engine().map(call, parts, seconds=(1.0, 0.5))
     c.write_file("plan.xlsx", whole)
-    path = c.write_file("plan.html", pack.page(pack.report(book)))
+    path = c.write_file("plan.html", page)
     made = dict(file for one in audiences.packs(book) for file in one.files(c.plan_hash(), whole))
     old = (name for name in c.manifest["files"] if name.partition(".")[2].partition(".")[0] in audiences.AUDIENCES)
     for name, content in {**dict.fromkeys(old), **made}.items():
         c.write_file(name, content)
     archive.write(c)
     return path
+
+
+def _page(book: Book) -> str:
+    from sopkit.publish import pack
+
+    return pack.page(pack.report(book))
 
 
 def drafts(c: Cycle) -> dict[str, bytes]:

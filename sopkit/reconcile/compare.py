@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
+from operator import call
 from typing import Any
 
 import pandas as pd
@@ -90,14 +92,8 @@ def outcome(plan: Plan, statement: pd.DataFrame, option: str, event: str = "") -
     }
 
 
-def outcomes(base: Plan, solved: dict[tuple[str, str], dict[str, Any]], asked: Mapping[str, Scenario]) -> pd.DataFrame:
-    """Table `outcomes` of `solved` by option and event; what is missing is solved again from the base, warm."""
-    for option, scenario in asked.items():
-        for event in events_of(scenario, asked) if scenario.kind == "option" else ():
-            happens = asked[event]
-            both = scenario.model_copy(update={"changes": [*happens.changes, *scenario.changes]})
-            plan = base.what_if(both, title=f"{scenario.title}, if: {happens.title}", judged=False)
-            solved[option, event] = outcome(plan, finance.pnl(plan), option, event)
+def outcomes(solved: Mapping[tuple[str, str], dict[str, Any]], asked: Mapping[str, Scenario]) -> pd.DataFrame:
+    """Table `outcomes` of `solved` by option and event."""
     rows = []
     for (option, event), cell in solved.items():
         gained = (cell["months"] - solved[BASE, event]["months"]).cumsum()
@@ -143,13 +139,33 @@ def side_by_side(measured: Mapping[str, tuple[str, Mapping[str, float]]], curren
     return pd.DataFrame(rows, columns=["scenario", "title", "measure", "value", "base", "difference", "unit"])
 
 
-def _solved(task: tuple[Plan, str, Scenario]) -> tuple[pd.DataFrame, list[int], dict[str, Any]]:
+def _solved(base: Plan, code: str, scenario: Scenario) -> tuple[pd.DataFrame, list[int], dict[str, Any]]:
     """One scenario planned and measured; runs wherever the engine puts it."""
-    base, code, scenario = task
     plan = base.what_if(scenario, warm=False, judged=False)
     statement = finance.pnl(plan)
     cell = (BASE, code) if scenario.kind == "event" else (code, "")
     return by_month(plan, statement, code), list(plan.rows), outcome(plan, statement, *cell)
+
+
+def _weighed(base: Plan, cells: Mapping[tuple[str, str], Scenario]) -> dict[tuple[str, str], dict[str, Any]]:
+    """Cells of `outcomes` by option and event, each solved from the base, warm: what is kept of it serves them all."""
+    plans = ((cell, base.what_if(scenario, judged=False)) for cell, scenario in cells.items())
+    return {cell: outcome(plan, finance.pnl(plan), *cell) for cell, plan in plans}
+
+
+def _under_events(asked: Mapping[str, Scenario]) -> dict[tuple[str, str], Scenario]:
+    """Every option beside each event it is held against, by option and event."""
+    return {
+        (option, event): scenario.model_copy(
+            update={
+                "changes": [*asked[event].changes, *scenario.changes],
+                "title": f"{scenario.title}, if: {asked[event].title}",
+            }
+        )
+        for option, scenario in asked.items()
+        if scenario.kind == "option"
+        for event in events_of(scenario, asked)
+    }
 
 
 def scenarios(book: Book, statement: pd.DataFrame, *, engine: Engine | str | None = None) -> dict[str, pd.DataFrame]:
@@ -157,15 +173,14 @@ def scenarios(book: Book, statement: pd.DataFrame, *, engine: Engine | str | Non
 
     `statement`: the base plan's table pnl. The scenarios are those of scenarios.yaml.
     """
-    base = Plan(book.tables, book.company, book.cycle)
-    # about what one plan of this size takes: two or three small ones are solved before a process has started
-    seconds = 1.0 + len(book["demand_plan"]) / 1_000
-    asked, usual = book.open_scenarios, []
-    for code, event in standard.events(base, book.company.decision.standard_events).items():
-        plan = base.what_if(event, judged=False)  # first: what is kept of the base for them serves the others
-        usual.append((code, event, outcome(plan, finance.pnl(plan), BASE, code), True))
-    tasks = [(base, code, scenario) for code, scenario in asked.items()]
-    solved = Engine.of(engine).map(_solved, tasks, seconds=seconds * len(tasks))
+    base, asked = Plan(book.tables, book.company, book.cycle), book.open_scenarios
+    usual, under = standard.events(base, book.company.decision.standard_events), _under_events(asked)
+    warm = {(BASE, code): event for code, event in usual.items()} | under
+    # about what one plan of this size takes; a warm one less, after the base itself was solved again for them
+    seconds = 0.2 + len(book["demand_plan"]) / 4_000
+    parts: list[Any] = [partial(_weighed, base, warm), *(partial(_solved, base, *one) for one in asked.items())]
+    took = [seconds * (1 + 0.75 * len(warm)), *(seconds for _ in asked)]
+    weighed, *solved = Engine.of(engine).map(call, parts, seconds=took)
     cells = {(BASE, ""): outcome(base, statement, BASE)}
     measured = {BASE: (BASE_TITLE, cells[BASE, ""]["measured"])}
     months, changes = [by_month(base, statement, BASE)], []
@@ -176,10 +191,12 @@ def scenarios(book: Book, statement: pd.DataFrame, *, engine: Engine | str | Non
         for number, (change, count) in enumerate(zip(scenario.changes, rows, strict=True), start=1):
             changes.append((code, number, change.table, change.sentence, count))
     changed = pd.DataFrame(changes, columns=TABLES["scenario_changes"].names)
-    stated = [(code, one, cells[BASE, code], False) for code, one in asked.items() if one.kind == "event"]
+    cells |= {cell: weighed[cell] for cell in under}
+    happened = [(code, one, cells[BASE, code], False) for code, one in asked.items() if one.kind == "event"]
+    happened += [(code, one, weighed[BASE, code], True) for code, one in usual.items()]
     return {
-        "outcomes": outcomes(base, cells, asked),
-        "scenario_events": what_may_happen(base, [*stated, *usual], cells[BASE, ""]),
+        "outcomes": outcomes(cells, asked),
+        "scenario_events": what_may_happen(base, happened, cells[BASE, ""]),
         "scenario_results": side_by_side(measured, book.currency),
         "scenario_months": pd.concat(months, ignore_index=True),
         "scenario_changes": changed.assign(sentence=book.in_words(changed["sentence"])),
