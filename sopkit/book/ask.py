@@ -22,11 +22,8 @@ if TYPE_CHECKING:
 
 MATERIALS = "materials"  # what stands for the family of items that are no products
 PERIODS = ("month", "quarter", "fiscal_year", "year", "total")
-COUNTED = (
-    "component",
-    "item",
-    "product",
-)  # quantities of a row, in column `uom`, are in the unit of the first it names
+# quantities of a row, in column `uom`, are in the unit of the first it names
+COUNTED = ("component", "item", "product")
 OF_ROW = ("unit", "its unit", "that of the measure")  # of a number whose unit stands in column `unit`
 
 
