@@ -157,6 +157,11 @@ class Scenario(BaseModel):
         ends = [last for _, last in self.spans]
         return max(ends) if ends and all(ends) else ""
 
+    def under(self, event: Scenario) -> Scenario:
+        """This option once `event` has happened."""
+        changes = [*event.changes, *self.changes]
+        return self.model_copy(update={"changes": changes, "title": f"{self.title}, if: {event.title}"})
+
     def costs(self, code: str, months: Sequence[pd.Timestamp]) -> pd.DataFrame:
         """Rows of table `option_costs` in the planned `months`: what the option costs beside what the plan buys."""
         first, last = pd.Timestamp(self.first or months[0]), pd.Timestamp(self.last or months[-1])

@@ -153,28 +153,15 @@ def _weighed(base: Plan, cells: Mapping[tuple[str, str], Scenario]) -> dict[tupl
     return {cell: outcome(plan, finance.pnl(plan), *cell) for cell, plan in plans}
 
 
-def _under_events(asked: Mapping[str, Scenario]) -> dict[tuple[str, str], Scenario]:
-    """Every option beside each event it is held against, by option and event."""
-    return {
-        (option, event): scenario.model_copy(
-            update={
-                "changes": [*asked[event].changes, *scenario.changes],
-                "title": f"{scenario.title}, if: {asked[event].title}",
-            }
-        )
-        for option, scenario in asked.items()
-        if scenario.kind == "option"
-        for event in events_of(scenario, asked)
-    }
-
-
 def scenarios(book: Book, statement: pd.DataFrame, *, engine: Engine | str | None = None) -> dict[str, pd.DataFrame]:
     """Tables scenario_results, _months and _changes, outcomes and events; the base is the plan already in the book.
 
     `statement`: the base plan's table pnl. The scenarios are those of scenarios.yaml.
     """
     base, asked = Plan(book.tables, book.company, book.cycle), book.open_scenarios
-    usual, under = standard.events(base, book.company.decision.standard_events), _under_events(asked)
+    usual = standard.events(base, book.company.decision.standard_events)
+    options = {code: one for code, one in asked.items() if one.kind == "option"}
+    under = {(code, event): one.under(asked[event]) for code, one in options.items() for event in events_of(one, asked)}
     warm = {(BASE, code): event for code, event in usual.items()} | under
     # about what one plan of this size takes; a warm one less, after the base itself was solved again for them
     seconds = 0.2 + len(book["demand_plan"]) / 4_000

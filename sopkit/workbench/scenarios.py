@@ -129,7 +129,8 @@ class ScenarioLab(WhatIf):
             if self._stop.is_set():
                 break
             try:
-                solved[option, event] = self.plan.what_if(_both(known, option, event), judged=False).measured
+                asked = known[option].under(known[event]) if option and event else known[option or event]
+                solved[option, event] = self.plan.what_if(asked, judged=False).measured
             except StoppedError:
                 break
             self._solved(done, len(pairs), "plans")
@@ -181,12 +182,3 @@ class ScenarioLab(WhatIf):
             look_for="What each option brings if the event happens; the first column is its price if nothing does.",
             none="Choose options and events together to hold one against the other.",
         ))  # fmt: skip
-
-
-def _both(known: dict[str, Scenario], option: str, event: str) -> Scenario:
-    """An option, an event, or the option once the event has happened."""
-    if not (option and event):
-        return known[option or event]
-    asked, happens = known[option], known[event]
-    changes = [*happens.changes, *asked.changes]
-    return asked.model_copy(update={"changes": changes, "title": f"{asked.title}, if: {happens.title}"})
