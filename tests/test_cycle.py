@@ -480,6 +480,7 @@ def test_a_stage_begins_when_the_tables_before_it_are_complete(company: Path, no
     """While the notebook that made them shows figures; publish alone waits for all that is shown."""
     saves(notebooks, "collect", WAIT.format(until=STATE.format("demand", "done")))
     saves(notebooks, "decide", "import time\ntime.sleep(1)")
+    saves(notebooks, "decide", "2")  # two cells are tagged: the first counts
     rewrite(notebooks, "publish", f"assert {STATE.format('decide', 'done')}")
     cycle = run(notebooks)
     assert cycle.stale() == {} and cycle.verify() == []

@@ -20,7 +20,7 @@ class _Engine(NBClientEngine):
     def execute_managed_notebook(
         cls, nb_man: Any, kernel_name: str, *, saved: Callable[[], None], **settings: Any
     ) -> None:
-        save, complete, kept = nb_man.save, nb_man.cell_complete, time.monotonic()
+        save, complete, kept, told = nb_man.save, nb_man.cell_complete, time.monotonic(), False
 
         def seldom(**_: Any) -> None:
             nonlocal kept
@@ -29,8 +29,11 @@ class _Engine(NBClientEngine):
                 kept = time.monotonic()
 
         def completed(cell: Any, *given: Any, **named: Any) -> None:
+            nonlocal told
             complete(cell, *given, **named)
-            if SAVED in cell.metadata.get("tags", []) and cell.metadata.papermill["status"] == nb_man.COMPLETED:
+            tagged = SAVED in cell.metadata.get("tags", [])
+            if tagged and not told and cell.metadata.papermill["status"] == nb_man.COMPLETED:
+                told = True
                 saved()
 
         nb_man.save, nb_man.cell_complete = seldom, completed
