@@ -14,6 +14,7 @@ import pytest
 from sopkit import charts
 from sopkit.book import Book
 from sopkit.charts import Show, Tile
+from sopkit.charts.marks import axis_of
 from sopkit.tables import TABLES, Company
 
 HOSTILE = '<script>alert("x")</script>\x00 & ]]> "datum.x" {{7*7}}'
@@ -447,3 +448,13 @@ def test_a_figure_without_data_can_be_asked_and_has_no_row() -> None:
     assert charts.table(None, {"name": "Name"}, **about).frame.query("name == 'x'").empty
     assert charts.variances(None, "line", **about).frame.query("line == 'result'").empty
     assert charts.tiles([], title="Nothing").frame.query("target.notna()").empty
+
+
+@pytest.mark.parametrize("count", [4, 12, 18, 24, 36])
+@pytest.mark.parametrize("wide", [330, 560, 700, 800])
+def test_months_below_a_line_stand_apart(count: int, wide: int) -> None:
+    """The first begins where its month does, so it reaches further to the next: once "Nov 2026Jan 2027"."""
+    axis = axis_of(pd.Series(pd.date_range("2026-11-01", periods=count, freq="MS")), wide)
+    first, *later = [12 * one["year"] + one["month"] for one in axis["values"]]
+    letters = 54  # pixels of "Nov 2026"
+    assert not later or (later[0] - first) * (wide - 70) / count > 1.5 * letters

@@ -78,9 +78,9 @@ def label_list(labels: Sequence[str], letters: int) -> str:
 
 
 def axis_of(months: pd.Series, width: float) -> Any:
-    """An axis of months written `Nov 2026`, as many as fit side by side."""
+    """An axis of months written `Nov 2026`, as many as fit side by side: the first begins where its month does."""
     count = (months.max().to_period("M") - months.min().to_period("M")).n + 1
-    step = next((step for step in (1, 2, 3, 6, 12, 24) if count / step * 76 <= width - 70), 36)
+    step = next((step for step in (1, 2, 3, 6, 12, 24) if count / step * 92 <= width - 70), 36)
     shown = pd.date_range(months.min(), months.max(), freq="MS")[::step]
     values = [{"year": month.year, "month": month.month} for month in shown]
     names = {f"{month:%Y-%m}": month_name(month) for month in shown}
