@@ -176,8 +176,8 @@ def plot(
     else:
         figure = charts.ranking(frame, first, column, **words)
     if figure.frame.empty:  # what it would show is known all the same
-        known_ = {name: words[name] for name in ("unit", "who", "period", "better")}
-        figure = replace(figure, **known_, measure=about.meaning, source=(name,), shows=("plan",))
+        told = {name: words[name] for name in ("unit", "who", "period", "better")}
+        figure = replace(figure, **told, measure=about.meaning, source=(name,), shows=("plan",))
     if not name.startswith(("past_", "last_")):  # a plan is called by its title: figures of two are told apart
         figure.shows = tuple(getattr(book, "title", kind) if kind == "plan" else kind for kind in figure.shows)
     return figure

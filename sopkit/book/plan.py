@@ -57,15 +57,8 @@ class Plan(Book):
         """As a book's; what hangs on this plan and was not made is made now. A cycle's plan has what was written."""
         if name in self.tables or name not in ON_ASKING or "supply_costs" not in self.tables or self.manifest:
             return super().__getitem__(name)
-        if name not in self._made:
-            frames = ON_ASKING[name](self)
-            checked = self.with_tables(frames)
-            self._made.update({one: checked.tables[one] for one in frames})
-        return self._made[name]
-
-    @cached_property
-    def _made(self) -> dict[str, pd.DataFrame]:
-        return {}
+        make = ON_ASKING[name]
+        return self.once(make, lambda: self.with_tables(make(self)).tables)[name]
 
     @cached_property
     def _session(self) -> Any:
@@ -156,7 +149,7 @@ class Plan(Book):
 
     def __getstate__(self) -> dict[str, Any]:
         """What travels to another process: everything but the model in the solver."""
-        return {name: value for name, value in vars(self).items() if name not in ("_session", "_made", "_known")}
+        return {name: value for name, value in vars(self).items() if name not in ("_session", "_known")}
 
 
 Book.planned_as = Plan

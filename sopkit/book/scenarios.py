@@ -325,8 +325,8 @@ def changed_by(plan: Planned, scenario: Scenario, *, judged: bool = True) -> tup
     inputs = [change for change in scenario.changes if change.table != "demand_plan"]
     of_plan = [change for change in scenario.changes if change.table == "demand_plan"]
     tables, rows = apply(plan, inputs, scenario.title)
-    changed, demand = plan.with_tables(tables), import_module("sopkit.demand")
-    if "demand_layers" not in plan:
+    changed, demand, brought = plan.with_tables(tables), import_module("sopkit.demand"), "demand_layers" not in plan
+    if brought:
         changed = _around_what_was_brought(plan, changed, scenario)
     else:
         # a plan that was not judged is not judged for this
@@ -334,7 +334,7 @@ def changed_by(plan: Planned, scenario: Scenario, *, judged: bool = True) -> tup
         steps = [step for step in BY_NAME["demand"].steps if judged or step.name != "judge"]
         if any(step.reached(changed, plan) for step in steps):
             changed = changed.with_tables(demand.plan(changed, kept=plan))
-    anew = "demand_layers" in plan and changed["demand_plan"] is not plan["demand_plan"]
+    anew = not brought and changed["demand_plan"] is not plan["demand_plan"]
     by_hand = [*(plan.by_hand if anew else ()), *of_plan]
     if by_hand:
         tables, more = apply({"demand_plan": changed["demand_plan"]}, by_hand, scenario.title)
@@ -358,8 +358,6 @@ def _around_what_was_brought(plan: Planned, changed: Planned, scenario: Scenario
     frame = plan["demand_plan"]
     before, now = plan.net_prices(frame), changed.net_prices(frame)
     moved = (frame["price"] == before) & (before != now)
-    return (
-        changed.with_tables({"demand_plan": frame.assign(price=frame["price"].mask(moved, now))})
-        if moved.any()
-        else changed
-    )
+    if not moved.any():
+        return changed
+    return changed.with_tables({"demand_plan": frame.assign(price=frame["price"].mask(moved, now))})

@@ -33,9 +33,9 @@ def settled(book: Book, demand_plan: pd.DataFrame, *, judged: bool = True) -> di
     `book` holds the stage's other tables; where it holds none, the demand plan was brought, and only its override
     follows. Without `judged` nothing is judged again.
     """
-    from sopkit.demand import steps
+    from sopkit.demand import grid, steps
 
     if "demand_layers" not in book:
         return {"demand_plan": demand_plan.assign(override=demand_plan["consensus"] - demand_plan["blended"])}
-    made = steps.settled(book, demand_plan)
+    made = steps.settled(book, demand_plan, grid.past_grid(book))
     return made | steps.judge(book.with_tables(made)) if judged else made

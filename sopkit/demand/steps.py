@@ -14,7 +14,7 @@ import pandas as pd
 
 from sopkit.book import Book
 from sopkit.demand import campaigns, consensus, drivers, exceptions, judged, layers, segments, stock, tournament
-from sopkit.demand.grid import CELL, Notes, make_grid, past_grid
+from sopkit.demand.grid import CELL, Notes, Past, make_grid, past_grid
 from sopkit.demand.hierarchy import reconcile
 from sopkit.demand.lifecycle import lifecycle_layer
 from sopkit.engine import Engine
@@ -101,7 +101,7 @@ def agree(book: Book) -> Tables:
     plan["price"] = plan["price"].mask(~np.isnan(dated), dated)
     plan = consensus.committed(book, "demand_plan", plan, notes)
     return {
-        **settled(book, plan),
+        **settled(book, plan, past),
         "stream_weights": weights,
         "overrides_applied": applied,
         "override_effects": effects,
@@ -109,9 +109,9 @@ def agree(book: Book) -> Tables:
     }
 
 
-def settled(book: Book, plan: pd.DataFrame) -> Tables:
+def settled(book: Book, plan: pd.DataFrame, past: Past) -> Tables:
     """Demand plan `plan` with override and range as its consensus asks; its levels, and what will be judged of it."""
-    past, grid = past_grid(book), make_grid(plan, book.months, book)
+    grid = make_grid(plan, book.months, book)
     base, low, high, variance = (
         grid.matrix(book["demand_layers"], column) for column in ("baseline", "p10", "p90", "pipeline_variance")
     )
